@@ -1,0 +1,163 @@
+"""The published networks: their source, their sizes, and what is left out of each. To add one is to add one entry."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from jacobench.graphs.architectures import networks
+from jacobench.graphs.architectures.architecture import Architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BERT_LEFT_OUT = "no dropout; the layer norm has no learned gain and offset"
+_MLPERF = "MLPerf's configuration, facebookresearch/dlrm bench/run_and_time.sh"
+
+ARCHITECTURES: Final[Mapping[str, Architecture]] = {
+    entry.name: entry
+    for entry in (
+        Architecture(
+            name="lenet-300-100",
+            title="LeNet-300-100 on 28×28 digits",
+            source="LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition, "
+            "§III-C, two-hidden-layer fully connected network",
+            simplified="plain tanh for 1.7159·tanh(2a/3); softmax cross-entropy for the squared error",
+            network=partial(networks.perceptron, widths=(784, 300, 100, 10), activation="tanh"),
+            depth=3,
+            width=784,
+            activation="tanh",
+            loss="cross_entropy",
+        ),
+        Architecture(
+            name="hinton-autoencoder",
+            title="deep autoencoder 784-1000-500-250-30 and back, on 28×28 digits",
+            source="Hinton, Salakhutdinov 2006, Reducing the dimensionality of data with neural networks, "
+            "Science 313:504, the autoencoder for MNIST",
+            simplified="mean squared error stands for the cross-entropy of pixel intensities; no pretraining",
+            network=networks.autoencoder,
+            depth=8,
+            width=1000,
+            activation="sigmoid",
+        ),
+        Architecture(
+            name="transformer-ffn-base",
+            title="Transformer feed-forward block of BERT base, 768-3072-768 (batch: tokens)",
+            source="Devlin, Chang, Lee, Toutanova 2019, BERT, §3 (sizes), A.2 (GELU); "
+            "block: Vaswani et al. 2017, Attention is all you need, §3.1, §3.3",
+            simplified=_BERT_LEFT_OUT,
+            network=partial(networks.transformer_ffn, width=768, hidden=3072),
+            depth=2,
+            width=3072,
+            activation="gelu",
+            residual=True,
+            normalization="layer_norm",
+        ),
+        Architecture(
+            name="transformer-ffn-large",
+            title="Transformer feed-forward block of BERT large, 1024-4096-1024 (batch: tokens)",
+            source="Devlin, Chang, Lee, Toutanova 2019, BERT, §3 (sizes), A.2 (GELU); "
+            "block: Vaswani et al. 2017, Attention is all you need, §3.1, §3.3",
+            simplified=_BERT_LEFT_OUT,
+            network=partial(networks.transformer_ffn, width=1024, hidden=4096),
+            depth=2,
+            width=4096,
+            activation="gelu",
+            residual=True,
+            normalization="layer_norm",
+        ),
+        Architecture(
+            name="nerf",
+            title="NeRF's 8×256 with its skip, density and colour heads (batch: points on rays)",
+            source="Mildenhall, Srinivasan, Tancik, Barron, Ramamoorthi, Ng 2020, NeRF, supplement A, Figure 7",
+            simplified="starts at the encoded position (60) and direction (24); the layer that gives density and feature "
+            "is two, of 1 and 256 units; density before its ReLU, which at a small batch is often zero throughout; the "
+            "loss is on colour and density, not on rendered pixels",
+            network=networks.nerf,
+            depth=12,
+            width=256,
+            activation="relu",
+        ),
+        Architecture(
+            name="pinn",
+            title="physics-informed network for Burgers' equation, 9 layers, 20 units (batch: points)",
+            source="Raissi, Perdikaris, Karniadakis 2019, Physics-informed neural networks, J. Comput. Phys. 378:686, "
+            "Appendix A, Burgers' equation",
+            simplified="only the misfit to data: the equation's residual needs derivatives by the inputs",
+            network=partial(networks.perceptron, widths=(2, *[20] * 8, 1), activation="tanh"),
+            depth=9,
+            width=20,
+            activation="tanh",
+        ),
+        Architecture(
+            name="siren",
+            title="SIREN for an image, five layers, 256 units (batch: pixels)",
+            source="Sitzmann, Martel, Bergman, Lindell, Wetzstein 2020, Implicit neural representations with periodic "
+            "activation functions, §3.2; widths and one grey value out as in the authors' SingleBVPNet",
+            simplified="",
+            network=networks.siren,
+            depth=5,
+            width=256,
+            activation="sin",
+        ),
+        Architecture(
+            name="dlrm-bottom",
+            title="DLRM's bottom MLP for Criteo Terabyte, 13-512-256-128",
+            source=f"Naumov et al. 2019, Deep learning recommendation model, §2; sizes: {_MLPERF}",
+            simplified="ends in a loss of its own instead of the interaction with the embeddings",
+            network=partial(networks.perceptron, widths=(13, 512, 256, 128), activation="relu", last="relu"),
+            depth=3,
+            width=512,
+            activation="relu",
+        ),
+        Architecture(
+            name="dlrm-top",
+            title="DLRM's top MLP for Criteo Terabyte, 479-1024-1024-512-256-1",
+            source=f"Naumov et al. 2019, Deep learning recommendation model, §2; sizes: {_MLPERF}; 479 = 128 and the "
+            "products of 27 vectors in pairs, 27·26/2 = 351",
+            simplified="starts after the interaction; mean squared error stands for the binary cross-entropy",
+            network=partial(
+                networks.perceptron, widths=(479, 1024, 1024, 512, 256, 1), activation="relu", last="sigmoid"
+            ),
+            depth=5,
+            width=1024,
+            activation="relu",
+        ),
+        Architecture(
+            name="mixer-mlp",
+            title="channel-mixing block of MLP-Mixer B/16, 196 tokens of 768-3072-768 (batch: images)",
+            source="Tolstikhin et al. 2021, MLP-Mixer, §2, Table 1 (B/16)",
+            simplified="the layer norm has no learned gain and offset, and its eps is 1e-5",
+            network=networks.mixer_channels,
+            depth=2,
+            width=3072,
+            activation="gelu",
+            batch=1,
+            residual=True,
+            normalization="layer_norm",
+        ),
+        Architecture(
+            name="mixer-token-mlp",
+            title="token-mixing block of MLP-Mixer B/16, 768 channels of 196-384-196 (batch: images)",
+            source="Tolstikhin et al. 2021, MLP-Mixer, §2, Table 1 (B/16)",
+            simplified="starts and ends transposed; no layer norm, which acts along the other axis",
+            network=networks.mixer_tokens,
+            depth=2,
+            width=384,
+            activation="gelu",
+            batch=1,
+            residual=True,
+        ),
+        Architecture(
+            name="pointnet-shared-mlp",
+            title="PointNet's shared MLP, 3-64-64-64-128-1024 at each of 1024 points (batch: clouds)",
+            source="Qi, Su, Mo, Guibas 2017, PointNet, Figure 2, §5.1",
+            simplified="no input and feature transforms, batch norm and max pooling",
+            network=networks.pointnet,
+            depth=5,
+            width=1024,
+            activation="relu",
+            batch=1,
+        ),
+    )
+}

@@ -1,0 +1,87 @@
+"""How the published networks are wired: each function adds inputs and layers to a builder and returns the output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jacobench.graphs.builder import GraphBuilder, Value
+
+
+def _layer(g: GraphBuilder, x: Value, number: int, n_out: int, fan_in: int | None = None) -> Value:
+    weight = g.parameter(f"W{number}", (n_out, x.shape[-1]), fan_in=fan_in)
+    return g.affine(x, weight, g.parameter(f"b{number}", (n_out,)))
+
+
+def _stack(
+    g: GraphBuilder, x: Value, widths: Sequence[int], activations: Sequence[str | None], first: int = 1
+) -> Value:
+    for number, (n_out, activation) in enumerate(zip(widths, activations, strict=True), start=first):
+        x = _layer(g, x, number, n_out)
+        if activation is not None:
+            x = getattr(g, activation)(x)
+    return x
+
+
+def perceptron(
+    g: GraphBuilder, batch: int, *, widths: Sequence[int], activation: str, last: str | None = None
+) -> Value:
+    """Chain layers of these widths, the input's first; `activation` after each but the last, which has `last`."""
+    hidden = [activation] * (len(widths) - 2)
+    return _stack(g, g.input("x", (batch, widths[0])), widths[1:], [*hidden, last])
+
+
+def autoencoder(g: GraphBuilder, batch: int) -> Value:
+    """Chain logistic layers 784-1000-500-250-30-250-500-1000-784, the code of 30 linear."""
+    code_is_linear = [*["sigmoid"] * 3, None, *["sigmoid"] * 4]
+    return _stack(g, g.input("x", (batch, 784)), (1000, 500, 250, 30, 250, 500, 1000, 784), code_is_linear)
+
+
+def transformer_ffn(g: GraphBuilder, batch: int, *, width: int, hidden: int) -> Value:
+    """Apply two layers to each token (the batch), add the input, then normalize."""
+    x = g.input("x", (batch, width))
+    return g.layer_norm(g.add(x, _stack(g, x, (hidden, width), ("gelu", None))))
+
+
+def nerf(g: GraphBuilder, batch: int) -> Value:
+    """Chain eight layers, the position again beside the fifth's output; only the colour sees the direction."""
+    position = g.input("x", (batch, 60))
+    direction = g.input("direction", (batch, 24))
+    h = _stack(g, position, [256] * 5, ["relu"] * 5)
+    h = _stack(g, g.concat(position, h), [256] * 3, ["relu"] * 3, first=6)
+    density = _layer(g, h, 9, 1)
+    feature = _layer(g, h, 10, 256)
+    rgb = _stack(g, g.concat(feature, direction), (128, 3), ("relu", "sigmoid"), first=11)
+    return g.concat(rgb, density)
+
+
+def siren(g: GraphBuilder, batch: int) -> Value:
+    """Chain layers sin(ω₀(Wx + b)), the last one linear."""
+    omega = 30  # ω₀ of §3.2
+    x = g.input("x", (batch, 2))
+    for number, n_out in enumerate((256, 256, 256, 256, 1), start=1):
+        n_in = x.shape[-1]
+        # §3.2: weights from U(−1/n, 1/n) in the first layer, else U(−√(6/n)/ω₀, √(6/n)/ω₀), so that no sine is saturated.
+        x = _layer(g, x, number, n_out, fan_in=n_in**2 if number == 1 else n_in * omega**2 // 6)
+        if number < 5:
+            x = g.sin(g.scale(x, factor=float(omega)))
+    return x
+
+
+def mixer_channels(g: GraphBuilder, batch: int) -> Value:
+    """Normalize, apply two layers along the 768 channels of each of 196 tokens, add the input."""
+    x = g.input("x", (batch, 196, 768))
+    return g.add(x, _stack(g, g.layer_norm(x), (3072, 768), ("gelu", None)))
+
+
+def mixer_tokens(g: GraphBuilder, batch: int) -> Value:
+    """Apply two layers along the 196 tokens of each of 768 channels, add the input."""
+    x = g.input("x", (batch, 768, 196))
+    return g.add(x, _stack(g, x, (384, 196), ("gelu", None)))
+
+
+def pointnet(g: GraphBuilder, batch: int) -> Value:
+    """Apply five layers to each of 1024 points with three coordinates."""
+    return _stack(g, g.input("x", (batch, 1024, 3)), (64, 64, 64, 128, 1024), ["relu"] * 5)

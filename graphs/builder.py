@@ -1,0 +1,243 @@
+"""`GraphBuilder`: graphs written down op by op, one method for each entry of the op table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from operator import index
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.graph import Graph, Node
+from jacobench.graphs.leaf import LAWS, Leaf
+from jacobench.graphs.op import Site
+from jacobench.graphs.ops import OPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from jacobench.graphs.op import Op, Shape
+
+DTYPES = ("float64", "float32")
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A leaf or the output of an op, as a builder hands it out.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Its shape.
+    batched : bool
+        Whether its leading axis is the batch.
+    """
+
+    shape: Shape
+    batched: bool
+    _builder: GraphBuilder
+    _args: tuple[Value, ...] = ()
+    _op: Op | None = None
+    _attrs: Any = None
+    _leaf: str | None = None
+
+
+class GraphBuilder:
+    """Build a graph op by op.
+
+    Every op of the table is a method: ``h = g.tanh(g.affine(x, W, b))``. A value may be used any number of times.
+
+    Parameters
+    ----------
+    dtype : {"float64", "float32"}
+        Of every leaf and every value.
+
+    Raises
+    ------
+    BadInput
+        For an unknown dtype.
+
+    Examples
+    --------
+    >>> g = GraphBuilder()
+    >>> x, W, b = g.input("x", (32, 784)), g.parameter("W", (256, 784)), g.parameter("b", (256,))
+    >>> graph = g.build(output=g.tanh(g.affine(x, W, b)))
+    >>> graph.output_shape, graph.wrt, graph.n_parameters
+    ((32, 256), ('W', 'b'), 200960)
+    """
+
+    def __init__(self, dtype: str = "float64") -> None:
+        if dtype not in DTYPES:
+            raise unknown("dtype", dtype, DTYPES)
+        self._dtype = np.dtype(dtype)
+        self._leaves: dict[str, Leaf] = {}
+        self._leaf_values: dict[str, Value] = {}
+        self._batch: int | None = None
+
+    def input(self, name: str, shape: Sequence[int], *, law: str = "uniform") -> Value:
+        """Add a leaf for data.
+
+        Parameters
+        ----------
+        name : str
+            A name that no other leaf has.
+        shape : sequence of int
+            The leading axis is the batch, equally long for all inputs.
+        law : {"uniform", "one_hot"}
+            What `Graph.sample` draws: U(−1, 1), or one class for each vector along the last axis.
+
+        Returns
+        -------
+        Value
+            To be used as an op's argument.
+
+        Raises
+        ------
+        BadInput
+            For a name taken, an empty shape, a length below 1, another batch, an unknown law.
+        """
+        if not tuple(shape):
+            raise BadInput(f"input {name!r} has shape (): expected a leading batch axis")
+        value = self._add(name, shape, "input", law, 1)
+        if self._batch is None:
+            self._batch = value.shape[0]
+        if value.shape[0] != self._batch:
+            raise BadInput(f"input {name!r} has a leading axis of {value.shape[0]}: expected the batch, {self._batch}")
+        return value
+
+    def parameter(self, name: str, shape: Sequence[int], *, fan_in: int | None = None) -> Value:
+        """Add a leaf for weights.
+
+        Parameters
+        ----------
+        name : str
+            A name that no other leaf has.
+        shape : sequence of int
+            Any number of axes.
+        fan_in : int, optional
+            `Graph.sample` draws from U(−1/√fan_in, 1/√fan_in). Default: all axes but the first, multiplied; for a
+            vector, its length.
+
+        Returns
+        -------
+        Value
+            To be used as an op's argument.
+
+        Raises
+        ------
+        BadInput
+            For a name taken or a length below 1.
+        """
+        lengths = tuple(shape)
+        return self._add(name, lengths, "parameter", "fan_in", fan_in or prod(lengths[1:] or lengths))
+
+    def _add(
+        self, name: str, shape: Iterable[int], role: Literal["input", "parameter"], law: str, fan_in: int
+    ) -> Value:
+        if name in self._leaves:
+            raise BadInput(
+                f"leaf {name!r} is there already, with shape {self._leaves[name].shape}: expected a new name"
+            )
+        if law not in LAWS:
+            raise unknown("law", law, LAWS)
+        lengths = tuple(map(index, shape))
+        if any(length < 1 for length in lengths):
+            raise BadInput(f"leaf {name!r} has shape {lengths}: expected lengths of 1 or more")
+        self._leaves[name] = Leaf(lengths, role, law, fan_in)
+        value = Value(lengths, role == "input", self, _leaf=name)
+        self._leaf_values[name] = value
+        return value
+
+    def __getattr__(self, name: str) -> Callable[..., Value]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name not in OPS:
+            raise AttributeError(str(unknown("op", name, OPS)))
+        return partial(self._apply, OPS[name])
+
+    def _apply(self, op: Op, *args: Value, **attrs: Any) -> Value:
+        for arg in args:
+            if not isinstance(arg, Value) or arg._builder is not self:  # noqa: SLF001
+                raise BadInput(f"{op.name} was given {arg!r:.60}: expected values of this builder")
+        n = len(op.arguments)
+        if not (len(args) == n or (op.variadic and args)):
+            raise BadInput(f"{op.name} was given {len(args)} arguments: expected {'1 or more' if op.variadic else n}")
+        for attr in attrs:
+            if attr not in op.attrs:
+                raise unknown(f"attribute of {op.name}", attr, op.attrs or ["none"])
+        try:
+            prepared = op.prepare({**op.attrs, **attrs})
+            shape = op.shape(tuple(arg.shape for arg in args), prepared)
+        except BadInput as error:
+            raise BadInput(f"{op.name}: {error}") from None
+        batched = any(arg.batched for arg in args) and not op.mixes_samples
+        return Value(shape, batched, self, args, op, prepared)
+
+    def build(self, output: Value, wrt: Iterable[str] | None = None) -> Graph:
+        """Return the graph that computes `output`.
+
+        Parameters
+        ----------
+        output : Value
+            A value of this builder.
+        wrt : iterable of str, optional
+            Names of the leaves to differentiate. Default: every parameter.
+
+        Returns
+        -------
+        Graph
+            All leaves of the builder, and the nodes that the output needs.
+
+        Raises
+        ------
+        BadInput
+            For a foreign output, or a name in `wrt` that is no leaf.
+        """
+        if not isinstance(output, Value) or output._builder is not self:  # noqa: SLF001
+            raise BadInput(f"output is {output!r:.60}: expected a value of this builder")
+        names = [name for name, leaf in self._leaves.items() if leaf.role == "parameter"] if wrt is None else list(wrt)
+        for name in names:
+            if name not in self._leaves:
+                raise unknown("leaf in wrt", name, self._leaves)
+        numbers = {id(value): number for number, value in enumerate(self._leaf_values.values())}
+        nodes = []
+        for value in _in_order(output):
+            if value._op is not None:  # noqa: SLF001
+                numbers[id(value)] = len(numbers)
+                nodes.append(self._node(value, value._op, numbers))  # noqa: SLF001
+        return Graph(self._dtype, dict(self._leaves), tuple(nodes), numbers[id(output)], tuple(dict.fromkeys(names)))
+
+    def _node(self, value: Value, op: Op, numbers: dict[int, int]) -> Node:
+        args = value._args  # noqa: SLF001
+        attrs = value._attrs  # noqa: SLF001
+        arg_shapes = tuple(arg.shape for arg in args)
+        sites = tuple(
+            Site(
+                k,
+                arg_shapes,
+                value.shape,
+                attrs,
+                self._dtype,
+                samples=value.shape[0] if value.batched and arg.batched else 1,
+            )
+            for k, arg in enumerate(args)
+        )
+        return Node(op, tuple(numbers[id(arg)] for arg in args), attrs, sites, value.shape)
+
+
+def _in_order(output: Value) -> list[Value]:
+    """List the values that the output needs, each after its arguments; no recursion, so that depth is no limit."""
+    done: dict[int, Value] = {}
+    stack = [output]
+    while stack:
+        value = stack[-1]
+        missing = [arg for arg in value._args if id(arg) not in done]  # noqa: SLF001
+        if missing:
+            stack.extend(reversed(missing))
+        else:
+            done.setdefault(id(value), value)
+            stack.pop()
+    return list(done.values())

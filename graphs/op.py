@@ -1,0 +1,178 @@
+"""What an op is: one entry of a table, with a forward rule and, per argument, a vjp rule and a Jacobian rule.
+
+Every rule is told its place by a `Site`. The rules' arrays:
+
+- forward: ``(xp, *xs, **attrs) → y``, in the functions of the array library `xp`;
+- vjp: ``(y_bar, y, xs, site) → x_bar`` with y_bar of shape (S, *y.shape) and x_bar of shape (S, *x.shape). It returns a
+  fresh array or y_bar or a view of it, and never writes into what it is given;
+- Jacobian: a structure (where the entries stand) and ``(y, xs, site) → values``, broadcastable to the structure's extent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.structures import Structure
+
+Shape = tuple[int, ...]
+Array = NDArray[np.floating]
+OUTPUT = -1
+"""Stands for the op's output where arguments are numbered 0, 1, …."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One argument of one node: all that a rule may know before the point is given.
+
+    Attributes
+    ----------
+    k : int
+        Which argument.
+    shapes : tuple of tuple of int
+        The shapes of all arguments.
+    out : tuple of int
+        The output's shape.
+    attrs : mapping
+        What the op was called with beside its arguments.
+    dtype : numpy.dtype
+        float32 or float64.
+    samples : int
+        How many samples stand along the leading axes of argument and output without mixing; 1 where there is no such axis.
+    """
+
+    k: int
+    shapes: tuple[Shape, ...]
+    out: Shape
+    attrs: Mapping[str, Any]
+    dtype: np.dtype[np.floating]
+    samples: int = 1
+
+    @cached_property
+    def x(self) -> Shape:
+        """The shape of this argument."""
+        return self.shapes[self.k]
+
+    @cached_property
+    def n_in(self) -> int:
+        """The number of entries of this argument."""
+        return prod(self.x)
+
+    @cached_property
+    def n_out(self) -> int:
+        """The number of entries of the output."""
+        return prod(self.out)
+
+
+VjpRule = Callable[[Array, Array, tuple[Array, ...], Site], Array]
+JacobianValues = Callable[[Array, tuple[Array, ...], Site], Array]
+Count = Callable[[Site], int]
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """The rule for a local Jacobian, shape (outputs, inputs).
+
+    Attributes
+    ----------
+    structure : Structure
+        Where its entries stand.
+    values : callable
+        (y, xs, site) → the entries, broadcastable to the structure's extent.
+    fresh : bool
+        Whether `values` allocates the whole extent anew; else it may be a view of a primal.
+    flops : callable
+        site → arithmetic operations that `values` takes. An elementary function counts as one.
+    """
+
+    structure: Structure
+    values: JacobianValues
+    fresh: bool
+    flops: Count = lambda _site: 0
+
+
+@dataclass(frozen=True)
+class Argument:
+    """The backward rules of one argument.
+
+    Attributes
+    ----------
+    vjp : callable
+        (y_bar, y, xs, site) → x_bar.
+    jacobian : Jacobian
+        The same as a matrix.
+    keeps : tuple of int
+        Which primals the vjp rule reads (`OUTPUT`, or argument numbers): its residuals. The others it is given as None.
+    flops : callable
+        site → arithmetic operations of the vjp rule for one seed.
+    """
+
+    vjp: VjpRule
+    jacobian: Jacobian
+    keeps: tuple[int, ...]
+    flops: Count
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation that graphs are made of.
+
+    Attributes
+    ----------
+    name : str
+        As it is called on a `GraphBuilder`.
+    forward : callable
+        (xp, *xs, **attrs) → y.
+    shape : callable
+        (shapes, attrs) → the output's shape. Raises BadInput where the shapes do not fit.
+    arguments : tuple of Argument
+        The rules per argument; a variadic op repeats its last.
+    flops : callable
+        site of argument 0 → arithmetic operations of the forward rule.
+    source : str
+        Where the definition is from.
+    example : callable
+        (builder) → a small value made by this op, for tests, `verify` and the docs.
+    attrs : mapping
+        Names of the attributes and their defaults.
+    prepare : callable
+        attrs → attrs, checked and brought into the form that the rules want.
+    variadic : bool
+        Whether it takes any number of arguments, at least one.
+    mixes_samples : bool
+        Whether an output depends on several samples, so that the output has no batch axis.
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    shape: Callable[[tuple[Shape, ...], Mapping[str, Any]], Shape]
+    arguments: tuple[Argument, ...]
+    flops: Count
+    source: str
+    example: Callable[[GraphBuilder], Value]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
+    variadic: bool = False
+    mixes_samples: bool = False
+
+    def argument(self, k: int) -> Argument:
+        """Return the rules of argument `k`, counted from 0.
+
+        Raises
+        ------
+        NotImplementedError
+            If there is no rule: names the op and the argument.
+        """
+        if k < len(self.arguments):
+            return self.arguments[k]
+        if self.variadic:
+            return self.arguments[-1]
+        raise NotImplementedError(f"op {self.name!r} has no backward rule for argument {k}")

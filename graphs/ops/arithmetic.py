@@ -1,0 +1,109 @@
+"""Sums, products and concatenations: residual connections, gates and skips."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.graphs.errors import BadInput
+from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.ops import shapes
+from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE, PART
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jacobench.graphs.op import Array, Site
+
+_IDENTITY = Argument(
+    vjp=lambda y_bar, _y, _xs, _site: y_bar,
+    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
+    keeps=(),
+    flops=lambda _site: 0,
+)
+
+ADD = Op(
+    name="add",
+    forward=lambda _xp, x, y: x + y,
+    shape=shapes.same,
+    arguments=(_IDENTITY, _IDENTITY),
+    flops=lambda site: site.n_out,
+    source="x + y; a residual connection: He et al., Deep Residual Learning (2016), section 3.2",
+    example=lambda g: g.add(g.input("x", (3, 4)), g.input("y", (3, 4))),
+)
+
+
+def _factor(other: int) -> Argument:
+    return Argument(
+        vjp=lambda y_bar, _y, xs, _site: y_bar * xs[other],
+        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _site: xs[other].reshape(-1), fresh=False),
+        keeps=(other,),
+        flops=lambda site: site.n_out,
+    )
+
+
+MULTIPLY = Op(
+    name="multiply",
+    forward=lambda _xp, x, y: x * y,
+    shape=shapes.same,
+    arguments=(_factor(1), _factor(0)),
+    flops=lambda site: site.n_out,
+    source="x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
+    example=lambda g: g.multiply(g.input("x", (3, 4)), g.input("y", (3, 4))),
+)
+
+
+def _finite_factor(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    factor = attrs["factor"]
+    if not isinstance(factor, int | float) or not np.isfinite(factor):
+        raise BadInput(f"scale's factor is {factor!r}: expected a finite number")
+    return {"factor": float(factor)}
+
+
+SCALE = Op(
+    name="scale",
+    forward=lambda _xp, x, factor: x * factor,
+    shape=shapes.same,
+    arguments=(
+        Argument(
+            vjp=lambda y_bar, _y, _xs, site: y_bar * site.attrs["factor"],
+            jacobian=Jacobian(
+                IDENTITY_MULTIPLE, lambda y, _xs, site: np.full(1, site.attrs["factor"], y.dtype), fresh=False
+            ),
+            keeps=(),
+            flops=lambda site: site.n_out,
+        ),
+    ),
+    flops=lambda site: site.n_out,
+    source="factor · x for a fixed number",
+    example=lambda g: g.scale(g.input("x", (3, 4)), factor=-1.5),
+    attrs={"factor": 1.0},
+    prepare=_finite_factor,
+)
+
+
+def _concat_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    start = sum(shape[-1] for shape in site.shapes[: site.k])
+    return y_bar[..., start : start + site.x[-1]]
+
+
+CONCAT = Op(
+    name="concat",
+    forward=lambda xp, *xs: xp.concatenate(xs, axis=-1),
+    shape=shapes.concat,
+    arguments=(
+        Argument(
+            vjp=_concat_part,
+            jacobian=Jacobian(PART, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
+            keeps=(),
+            flops=lambda _site: 0,
+        ),
+    ),
+    flops=lambda _site: 0,
+    source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
+    example=lambda g: g.concat(g.input("x", (3, 4)), g.input("y", (3, 2)), g.input("z", (3, 1))),
+    variadic=True,
+)
+
+OPS = (ADD, MULTIPLY, SCALE, CONCAT)

@@ -1,0 +1,122 @@
+"""Where strategies are found: the entry-point group ``jacobench.strategies``, a file, or a module."""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from jacobench.graphs.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jacobench.strategies.contract import Strategy
+
+GROUP = "jacobench.strategies"
+REFERENCE = "vjp"
+"""The strategy that the others are compared with."""
+
+HEART = ("dense", "sparse", "vjp")
+"""The strategies that a sweep takes unless it says otherwise."""
+
+
+@cache
+def registered() -> Mapping[str, EntryPoint]:
+    """Return the installed strategies by name, this package's own first; nothing of them is imported.
+
+    A name that an installed plug-in shares with one of ours stands for ours.
+    """
+    ours_last = sorted(entry_points(group=GROUP), key=lambda point: (point.value.startswith("jacobench."), point.name))
+    found = {point.name: point for point in ours_last}
+    return dict(sorted(found.items(), key=lambda item: (not item[1].value.startswith("jacobench."), item[0])))
+
+
+def check(spec: str) -> str:
+    """Check that a strategy can be looked for, without importing it; return the spec.
+
+    Parameters
+    ----------
+    spec : str
+        A registered name, ``path/to/file.py:ClassName`` or ``package.module:ClassName``.
+
+    Raises
+    ------
+    BadInput
+        For an unknown name or a file that is not there.
+    """
+    place, colon, name = spec.rpartition(":")
+    if not colon:
+        if spec not in registered():
+            raise unknown("strategy", spec, registered())
+    elif not name.isidentifier():
+        raise BadInput(f"strategy {spec!r}: expected a name, path/to/file.py:ClassName or package.module:ClassName")
+    elif place.endswith(".py") and not Path(place).is_file():
+        raise BadInput(f"strategy {spec!r}: there is no file {place}")
+    return spec
+
+
+def absolute(spec: str) -> str:
+    """Return the spec with its file's path made absolute, so that it means the same in every folder."""
+    place, colon, name = spec.rpartition(":")
+    return f"{Path(place).resolve()}:{name}" if colon and place.endswith(".py") else spec
+
+
+def load(spec: str) -> Strategy:
+    """Import a strategy and make it.
+
+    Parameters
+    ----------
+    spec : str
+        As for `check`.
+
+    Returns
+    -------
+    Strategy
+        What the class or factory returns when called without arguments.
+
+    Raises
+    ------
+    BadInput
+        For an unknown name, a file that is not there, or a file or module without that class.
+    Exception
+        Whatever importing or calling it raises.
+    """
+    check(spec)
+    place, colon, name = spec.rpartition(":")
+    if not colon:
+        factory = registered()[spec].load()
+    else:
+        module = _import_file(Path(place)) if place.endswith(".py") else import_module(place)
+        if not hasattr(module, name):
+            callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+            raise unknown(f"strategy in {place}", name, callables or ["none"])
+        factory = getattr(module, name)
+    strategy: Strategy = factory()
+    for needed in ("name", "prepare"):
+        if not hasattr(strategy, needed):
+            raise BadInput(f"strategy {spec!r} has no {needed!r}: expected a name and a method prepare(graph)")
+    return strategy
+
+
+def _import_file(path: Path) -> Any:
+    """Import a file as a module of its own, registered as dataclasses and pickle want it."""
+    module_name = f"{path.stem}_{crc32(str(path.resolve()).encode()):08x}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise BadInput(f"{path} cannot be imported: expected a Python file")
+    module = module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module

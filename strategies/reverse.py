@@ -1,0 +1,332 @@
+"""The reverse sweep that the strategies share: forward and linearize node by node, then pull back edge by edge.
+
+A strategy is told by its `Local`: how one argument of one node is differentiated. `pull_back` is the chain rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from jacobench.graphs.errors import BadInput
+from jacobench.graphs.namespaces import NUMPY
+from jacobench.strategies.contract import Prediction, Predictions
+from jacobench.strategies.ledger import Ledger
+
+if TYPE_CHECKING:
+    from jacobench.graphs.graph import Graph, Node
+    from jacobench.graphs.op import Argument, Array, Site
+
+Pull = Callable[["Array"], "Array"]
+"""Output cotangents (S, *y.shape) → input cotangents (S, *x.shape)."""
+
+Tape = Sequence[tuple[int, Sequence[tuple[int, Any]]]]
+"""For each node that matters, in the order of the forward pass: its value, and (argument's value, pull) for each edge."""
+
+
+@dataclass(frozen=True)
+class LocalCost:
+    """What differentiating one argument of one node takes, in bytes and arithmetic operations.
+
+    Attributes
+    ----------
+    prepare_bytes, linearize_bytes : int
+        Kept by the step of that name.
+    prepare_scratch, linearize_scratch, pull_scratch : int
+        Allocated and freed within it, beside its result.
+    linearize_flops, pull_flops : int
+        Arithmetic operations; pull_flops for all seeds.
+    n_nonzeros : int
+        Stored entries of the Jacobian.
+    keeps : tuple of int
+        The primals kept alive: `OUTPUT`, or argument numbers.
+    """
+
+    pull_flops: int
+    prepare_bytes: int = 0
+    prepare_scratch: int = 0
+    linearize_bytes: int = 0
+    linearize_scratch: int = 0
+    linearize_flops: int = 0
+    pull_scratch: int = 0
+    n_nonzeros: int = 0
+    keeps: tuple[int, ...] = ()
+
+
+class Local(Protocol):
+    """How one argument of one node is differentiated."""
+
+    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Any]:
+        """Do once what the shapes tell; return (y, xs) → a pull, or what the strategy makes a pull of."""
+        ...
+
+    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+        """Say what it will take."""
+        ...
+
+
+@dataclass(frozen=True)
+class Edge:
+    """The argument `argument` of a node, which is value number `x`, at `site`."""
+
+    x: int
+    argument: Argument
+    site: Site
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node in the forward sweep.
+
+    Attributes
+    ----------
+    y : int
+        The number of its value.
+    node : Node
+        The node.
+    edges : tuple of Edge
+        Its arguments that cotangents must reach.
+    last_uses : tuple of int
+        The values that no later node needs.
+    """
+
+    y: int
+    node: Node
+    edges: tuple[Edge, ...]
+    last_uses: tuple[int, ...]
+
+
+def steps(graph: Graph) -> tuple[Step, ...]:
+    """Lay out the forward sweep of a graph.
+
+    Raises
+    ------
+    NotImplementedError
+        If an op lacks a backward rule that is needed; names the op and the argument.
+    """
+    planned = []
+    needed_later = {graph.output}
+    for number, node in reversed(list(enumerate(graph.nodes, len(graph.leaves)))):
+        edges = tuple(
+            Edge(x, node.op.argument(site.k), site)
+            for x, site in zip(node.args, node.sites, strict=True)
+            if x in graph.active
+        )
+        last_uses = set(node.args) - needed_later
+        needed_later |= last_uses
+        planned.append(Step(number, node, edges, tuple(last_uses)))
+    return tuple(reversed(planned))
+
+
+def pull_back(tape: Tape, output: int, seeds: Array) -> dict[int, Array]:
+    """Apply the chain rule from the output to the leaves.
+
+    Parameters
+    ----------
+    tape : Tape
+        The linearized nodes; each pull maps (S, *y.shape) to (S, *x.shape).
+    output : int
+        The number of the output's value.
+    seeds : NDArray
+        Shape (S, *output_shape).
+
+    Returns
+    -------
+    dict of int to NDArray
+        The number of each value that is no node and was reached → its cotangents, shape (S, *shape). Where a value
+        feeds several nodes its cotangents are summed.
+    """
+    bars = {output: seeds}
+    for y, edges in reversed(tape):
+        y_bar = bars.pop(y)
+        for x, pull in edges:
+            x_bar = pull(y_bar)
+            bars[x] = bars[x] + x_bar if x in bars else x_bar
+            del x_bar  # not one cotangent longer than needed: it would count in the peak
+    return bars
+
+
+def own(bars: Mapping[int, Array], graph: Graph, seeds: Array) -> dict[str, Array]:
+    """Make the leaves' cotangents the caller's own: whole arrays that share memory with nothing; unreached ones are 0."""
+    taken = [_root(seeds)]
+    owned = {}
+    for name, number in zip(graph.wrt, graph.wrt_values, strict=True):
+        shape = (len(seeds), *graph.leaves[name].shape)
+        bar = bars[number] if number in bars else np.zeros(shape, graph.dtype)
+        root = _root(bar)
+        if root.nbytes != bar.nbytes or any(root is other for other in taken):
+            bar = root = bar.copy()
+        taken.append(root)
+        owned[name] = bar
+    return owned
+
+
+def _root(array: Array) -> Array:
+    """Return the array whose memory `array` is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def check_seeds(seeds: Array, output: Array) -> None:
+    """Check that seeds have shape (S, *output.shape), S at least 1, and the output's dtype.
+
+    Raises
+    ------
+    BadInput
+        If not; says what was given and what was expected.
+    """
+    if (
+        seeds.ndim != output.ndim + 1
+        or seeds.shape[1:] != output.shape
+        or not len(seeds)
+        or seeds.dtype != output.dtype
+    ):
+        expected = ", ".join(["S", *map(str, output.shape)])
+        raise BadInput(f"seeds are {seeds.dtype} {seeds.shape}: expected {output.dtype} ({expected}) with S ≥ 1")
+
+
+@dataclass(frozen=True)
+class ReverseLinearized:
+    """A graph linearized for the reverse sweep; see `contract.Linearized`."""
+
+    output: Array
+    _graph: Graph
+    _tape: Tape
+
+    def pullback(self, seeds: Array) -> dict[str, Array]:
+        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
+        check_seeds(seeds, self.output)
+        return own(pull_back(self._tape, self._graph.output, seeds), self._graph, seeds)
+
+
+@dataclass(frozen=True)
+class ReversePrepared:
+    """A graph prepared for the reverse sweep; see `contract.Prepared`."""
+
+    _graph: Graph
+    _steps: tuple[Step, ...]
+    _linearizers: tuple[tuple[Callable[[Array, tuple[Array, ...]], Any], ...], ...]
+    _finish: Callable[[Tape, Graph], Tape]
+
+    def linearize(self, leaves: Mapping[str, Array]) -> ReverseLinearized:
+        """Run the forward pass, linearize each node as it is reached, and keep no primal longer than needed."""
+        graph = self._graph
+        graph.check(leaves)
+        values: list[Any] = [leaves[name] for name in graph.leaves]
+        tape = []
+        for step, linearizers in zip(self._steps, self._linearizers, strict=True):
+            xs = tuple([values[i] for i in step.node.args])
+            y = np.asarray(step.node.op.forward(NUMPY, *xs, **step.node.attrs))
+            values.append(y)
+            if linearizers:
+                pairs = zip(step.edges, linearizers, strict=True)
+                tape.append((step.y, [(edge.x, linearizer(y, xs)) for edge, linearizer in pairs]))
+            for i in step.last_uses:
+                values[i] = None
+        output = values[graph.output]
+        if graph.output < len(graph.leaves):
+            output = output.copy()
+        return ReverseLinearized(output, graph, self._finish(tape, graph))
+
+
+def _as_is(tape: Tape, _graph: Graph) -> Tape:
+    return tape
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """A strategy that is told by how it differentiates one argument of one node.
+
+    Attributes
+    ----------
+    name : str
+        The strategy's name.
+    local : Local
+        How one argument of one node is differentiated.
+    finish : callable
+        (tape, graph) → tape, at the end of `linearize`.
+    """
+
+    name: str
+    local: Local
+    finish: Callable[[Tape, Graph], Tape] = _as_is
+
+    def prepare(self, graph: Graph) -> ReversePrepared:
+        """Lay out the sweep and do once what the shapes tell of each Jacobian."""
+        planned = steps(graph)
+        linearizers = tuple(
+            tuple(self.local.prepare(edge.argument, edge.site) for edge in step.edges) for step in planned
+        )
+        return ReversePrepared(graph, planned, linearizers, self.finish)
+
+    def predict(self, graph: Graph, n_seeds: int) -> Predictions:
+        """Predict bytes and flops of each phase by replaying the sweep over shapes; see `contract.Predictions`."""
+        planned = steps(graph)
+        costs = {
+            (step.y, edge.site.k): self.local.cost(edge.argument, edge.site, n_seeds)
+            for step in planned
+            for edge in step.edges
+        }
+        prepare, linearize = Ledger(), Ledger()
+        for cost in costs.values():
+            prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
+        forward_flops = _replay_linearize(graph, planned, costs, linearize)
+        pullback = _replay_pullback(graph, planned, costs, n_seeds)
+        linearize_flops = forward_flops + sum(cost.linearize_flops for cost in costs.values())
+        pull_flops = sum(cost.pull_flops for cost in costs.values())
+        gradient_peak = max(linearize.peak, linearize.held + pullback.peak)
+        phases = {
+            "prepare": Prediction(prepare.peak, prepare.held, 0),
+            "linearize": Prediction(linearize.peak, linearize.held, linearize_flops),
+            "pullback": Prediction(pullback.peak, pullback.held, pull_flops),
+            "gradient": Prediction(gradient_peak, pullback.held, linearize_flops + pull_flops),
+        }
+        return Predictions(phases, sum(cost.n_nonzeros for cost in costs.values()))
+
+
+Costs = Mapping[tuple[int, int], LocalCost]
+
+
+def _replay_linearize(graph: Graph, planned: Sequence[Step], costs: Costs, ledger: Ledger) -> int:
+    """Enter `ReversePrepared.linearize` in the ledger; return the flops of its forward pass."""
+    itemsize = graph.dtype.itemsize
+    n_leaves = len(graph.leaves)
+    kept = {graph.output}
+    for step in planned:
+        for edge in step.edges:
+            numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
+            kept.update(numbers[k] for k in costs[step.y, edge.site.k].keeps)
+    flops = 0
+    for step in planned:
+        site = step.node.sites[0]
+        flops += step.node.op.flops(site)
+        ledger.hold(site.n_out * itemsize)
+        for edge in step.edges:
+            cost = costs[step.y, edge.site.k]
+            ledger.hold(cost.linearize_bytes, cost.linearize_scratch)
+        for i in step.last_uses:
+            if i >= n_leaves and i not in kept:
+                ledger.release(planned[i - n_leaves].node.sites[0].n_out * itemsize)
+    return flops
+
+
+def _replay_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds: int) -> Ledger:
+    """Enter `pull_back` in a ledger."""
+    itemsize = graph.dtype.itemsize
+    ledger = Ledger()
+    reached: set[int] = set()
+    for step in reversed(planned):
+        for edge in step.edges:
+            n_bytes = n_seeds * edge.site.n_in * itemsize
+            ledger.hold(n_bytes, costs[step.y, edge.site.k].pull_scratch)
+            if edge.x in reached:
+                ledger.hold(n_bytes)
+                ledger.release(2 * n_bytes)
+            reached.add(edge.x)
+        if step.y in reached:
+            ledger.release(n_seeds * step.node.sites[0].n_out * itemsize)
+    return ledger

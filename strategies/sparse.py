@@ -1,0 +1,70 @@
+"""Sparse: every local Jacobian a `scipy.sparse` array; its pattern is made once, its values once per point."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from jacobench.graphs.structures import index_bytes
+from jacobench.strategies.reverse import LocalCost, Reverse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jacobench.graphs.op import Argument, Array, Jacobian, Site
+    from jacobench.graphs.structures import Pattern
+    from jacobench.strategies.reverse import Pull
+
+
+def materialize(jacobian: Jacobian, pattern: Pattern, y: Array, xs: tuple[Array, ...], site: Site) -> csr_array[Any, tuple[int, int]]:
+    """Return the local Jacobian, shape (outputs, inputs), as CSR on a pattern that it shares and never writes."""
+    values = jacobian.values(y, xs, site)
+    if not jacobian.fresh:
+        values = np.broadcast_to(values, jacobian.structure.extent(site)).flatten()
+    return csr_array((values.reshape(-1), pattern.indices, pattern.indptr), shape=pattern.shape)
+
+
+def apply(seeds: Array, Jt: Any) -> Array:
+    """Return seeds · J, shape (S, inputs), from seeds (S, outputs) and Jᵀ; C order."""
+    if len(seeds) == 1:
+        product: Array = Jt @ seeds.reshape(-1)
+        return product.reshape(1, -1)
+    return np.ascontiguousarray((Jt @ seeds.T).T)
+
+
+class SparseJacobian:
+    """One CSR matrix (outputs, inputs) for each argument of each node."""
+
+    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Pull]:
+        """Make the pattern; return (y, xs) → pull."""
+        pattern = argument.jacobian.structure.pattern(site)
+
+        def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
+            Jt = materialize(argument.jacobian, pattern, y, xs, site).T  # the same three arrays, read as CSC
+
+            return lambda y_bar: apply(y_bar.reshape(len(y_bar), -1), Jt).reshape(-1, *site.x)
+
+        return linearize
+
+    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+        """Say what it will take."""
+        jacobian, itemsize = argument.jacobian, site.dtype.itemsize
+        nnz = jacobian.structure.n_nonzeros(site)
+        # One copy of the seeds, and one of the cotangents, in the order that scipy's product wants.
+        reordered = (site.n_in + site.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
+        return LocalCost(
+            prepare_bytes=index_bytes(site.n_out, site.n_in, nnz),
+            prepare_scratch=index_bytes(0, site.n_in, site.n_in) if nnz != site.n_in else 0,
+            linearize_bytes=nnz * itemsize,
+            linearize_flops=jacobian.flops(site),
+            pull_scratch=reordered,
+            pull_flops=2 * n_seeds * nnz,
+            n_nonzeros=nnz,
+        )
+
+
+def sparse() -> Reverse:
+    """Make the strategy ``sparse``."""
+    return Reverse("sparse", SparseJacobian())
