@@ -1,0 +1,197 @@
+"""What a ``[[sweep]]`` can ask for by name: the keys each generator takes, and the case it makes of one value for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from jacobench.bench.case import Case
+from jacobench.graphs.architectures import ARCHITECTURES, architecture, architecture_graph
+from jacobench.graphs.builder import DTYPES
+from jacobench.graphs.errors import BadInput
+from jacobench.graphs.mlp import ACTIVATIONS, LOSSES, NORMALIZATIONS, mlp_graph
+from jacobench.strategies.registry import HEART
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+T = TypeVar("T")
+Knob: TypeAlias = T | Annotated[list[T], Meta(min_length=1)]
+Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+RngSeed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Density = Annotated[float, Meta(gt=0, le=1)]
+Widths = Annotated[list[Size], Meta(min_length=2)]
+Strategies = Annotated[tuple[str, ...], Meta(min_length=1)]
+
+
+class MlpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What a sweep over `mlp` may say."""
+
+    graph: str
+    width: Knob[Size] | UnsetType = UNSET
+    depth: Knob[Size] | UnsetType = UNSET
+    widths: Annotated[list[Size | Widths], Meta(min_length=1)] | UnsetType = UNSET
+    batch: Knob[Size] = 1
+    activation: Knob[str] = "tanh"
+    loss: Knob[str] = "mse"
+    residual: Knob[bool] = False
+    normalization: Knob[str] = "none"
+    weight_density: Knob[Density] = 1.0
+    dtype: Knob[str] = "float64"
+    rng_seed: Knob[RngSeed] = 0
+    n_seeds: Knob[Size] = 1
+    strategies: Strategies = HEART
+
+
+class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What a sweep over published networks may say: all of them, with a batch and loss of their own, unless given."""
+
+    graph: str
+    name: Knob[str] = msgspec.field(default_factory=lambda: list(ARCHITECTURES))
+    batch: Knob[Size] | UnsetType = UNSET
+    loss: Knob[str] = "default"
+    dtype: Knob[str] = "float64"
+    rng_seed: Knob[RngSeed] = 0
+    n_seeds: Knob[Size] = 1
+    strategies: Strategies = HEART
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A kind of graph that a sweep can ask for.
+
+    Attributes
+    ----------
+    keys : type of msgspec.Struct
+        The keys it takes, with types, bounds and defaults; a key that may be swept is a `Knob`.
+    choices : mapping of str to (str, sequence of str)
+        For a key whose values are names: what they name, and the names there are. ``"none"`` reaches `case` as None.
+    case : callable
+        Makes the case of one value for each key. The text of a `BadInput` it raises begins with ``": "`` or with the
+        key, ``".widths: "``.
+    """
+
+    keys: type[msgspec.Struct]
+    choices: Mapping[str, tuple[str, Sequence[str]]]
+    case: Callable[[Mapping[str, Any]], Case]
+
+
+def mlp_case(knobs: Mapping[str, Any]) -> Case:
+    """Make the case of a perceptron; it is named by its widths, its batch and whatever is not the default."""
+    widths = _widths(knobs)
+    depth = len(widths) - 1
+    shape = f"w{widths[0]}-d{depth}" if len(set(widths)) == 1 else "x".join(map(str, widths))
+    passed = ("batch", "activation", "loss", "dtype", "residual", "normalization", "weight_density", "rng_seed")
+    return Case(
+        name=f"mlp-{shape}-b{knobs['batch']}{suffix(knobs)}",
+        knobs=_columns(knobs, graph="mlp", depth=depth, width=max(widths)),
+        strategies=knobs["strategies"],
+        make=partial(mlp_graph, widths, **{key: knobs[key] for key in passed}),
+        rng_seed=knobs["rng_seed"],
+    )
+
+
+def architecture_case(knobs: Mapping[str, Any]) -> Case:
+    """Make the case of a published network; it is named by itself, its batch and whatever is not the default."""
+    entry = architecture(knobs["name"])
+    batch = knobs.get("batch", entry.batch)
+    loss = entry.loss if knobs["loss"] == "default" else knobs["loss"]
+    own = {
+        "graph": entry.name,
+        "depth": entry.depth,
+        "width": entry.width,
+        "batch": batch,
+        "activation": entry.activation,
+        "loss": loss,
+        "residual": entry.residual,
+        "normalization": entry.normalization,
+        "weight_density": 1.0,
+    }
+    return Case(
+        name=f"{entry.name}-b{batch}{suffix({**knobs, 'loss': loss}, loss=entry.loss)}",
+        knobs=_columns(knobs, **own),
+        strategies=knobs["strategies"],
+        make=partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"]),
+        rng_seed=knobs["rng_seed"],
+    )
+
+
+def suffix(knobs: Mapping[str, Any], **usual: Any) -> str:
+    """Return the part of a case's name that tells the knobs which are not as usual.
+
+    Parameters
+    ----------
+    knobs : mapping of str to scalar
+        The knobs.
+    **usual
+        What is usual where it is not the default of `MlpKeys`.
+
+    Returns
+    -------
+    str
+        Such as ``"-gelu-density0.1"``; empty when all is as usual.
+    """
+    usual = {**_USUAL, **usual}
+    odd = (key for key in _SUFFIXES if key in knobs and knobs[key] != usual[key])
+    return "".join(
+        "-noloss" if key == "loss" and knobs[key] is None else _SUFFIXES[key].format(knobs[key]) for key in odd
+    )
+
+
+_SUFFIXES = {
+    "activation": "-{}",
+    "loss": "-{}",
+    "residual": "-residual",
+    "normalization": "-{}",
+    "weight_density": "-density{}",
+    "dtype": "-{}",
+    "rng_seed": "-rng{}",
+    "n_seeds": "-seeds{}",
+}
+_USUAL = {field.name: field.default for field in msgspec.structs.fields(MlpKeys)} | {"normalization": None}
+_COLUMNS = ("batch", "n_seeds", "activation", "loss", "residual", "normalization", "weight_density", "dtype")
+
+
+def _columns(knobs: Mapping[str, Any], **own: Any) -> dict[str, Any]:
+    return {key: knobs[key] for key in _COLUMNS if key in knobs} | own
+
+
+def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
+    if "widths" in knobs and not {"width", "depth"} & knobs.keys():
+        widths = knobs["widths"]
+        if not isinstance(widths, list) or len(widths) < 2:
+            raise BadInput(f".widths: expected a list of two or more widths for each network, got {widths}")
+        return tuple(widths)
+    if "width" in knobs and "depth" in knobs and "widths" not in knobs:
+        return (int(knobs["width"]),) * (int(knobs["depth"]) + 1)
+    given = " and ".join(f"`{key}`" for key in ("width", "depth", "widths") if key in knobs)
+    raise BadInput(f": expected either `width` and `depth`, or `widths`, got {given or 'neither'}")
+
+
+_DTYPE = ("dtype", DTYPES)
+
+GENERATORS: Final[Mapping[str, Generator]] = {
+    "mlp": Generator(
+        keys=MlpKeys,
+        choices={
+            "activation": ("activation", ACTIVATIONS),
+            "loss": ("loss", (*LOSSES, "none")),
+            "normalization": ("normalization", (*NORMALIZATIONS, "none")),
+            "dtype": _DTYPE,
+        },
+        case=mlp_case,
+    ),
+    "architecture": Generator(
+        keys=ArchitectureKeys,
+        choices={
+            "name": ("architecture", tuple(ARCHITECTURES)),
+            "loss": ("loss", (*LOSSES, "none", "default")),
+            "dtype": _DTYPE,
+        },
+        case=architecture_case,
+    ),
+}

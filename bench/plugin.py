@@ -1,0 +1,81 @@
+"""The pytest plugin: its options, and a suite's cells as the items of ``test_cells.py``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jacobench.bench.case import select_cases
+from jacobench.bench.cells import Cell, cells_of
+from jacobench.bench.quantity import parse_bytes
+from jacobench.bench.session import Limits, Session
+from jacobench.bench.suite import load_suite
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jacobench.bench.measurement import Measurement
+
+DEFAULT_SUITE = "standard"
+DEFAULT_BUDGET = "2GiB"
+
+CELLS = pytest.StashKey[list[Cell]]()
+SESSION = pytest.StashKey[Session]()
+REPORT = pytest.StashKey["Callable[[Measurement], None]"]()
+"""Called with each measurement as it ends."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options that choose what ``pytest bench`` measures."""
+    group = parser.getgroup("jacobench", "Jacobians against vector-Jacobian products (pytest bench)")
+    group.addoption("--suite", default=DEFAULT_SUITE, metavar="NAME|FILE.toml", help="what to measure (%(default)s)")
+    group.addoption("--strategy", action="append", default=[], metavar="S", help="instead of the suite's; repeatable")
+    group.addoption("--case", action="append", default=[], metavar="GLOB", help="only these cases; repeatable")
+    group.addoption("--memory-budget", default=DEFAULT_BUDGET, metavar="SIZE", help="predicted over it: not tried")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item of each cell."""
+    if "cell" not in metafunc.fixturenames:
+        return
+    cells = _cells(metafunc.config)
+    metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
+
+
+def _cells(config: pytest.Config) -> list[Cell]:
+    if CELLS not in config.stash:
+        try:
+            suite = select_cases(load_suite(config.getoption("suite")), config.getoption("case"))
+            config.stash[CELLS] = cells_of(suite, config.getoption("strategy"))
+            limits = Limits(
+                parse_bytes(config.getoption("memory_budget")),
+                float(config.getoption("benchmark_min_time")),
+                float(config.getoption("benchmark_max_time")),
+                int(config.getoption("benchmark_min_rounds")),
+            )
+        except BadInput as error:
+            raise pytest.UsageError(str(error)) from None
+        config.stash[SESSION] = Session(suite, limits)
+    return config.stash[CELLS]
+
+
+@pytest.fixture
+def bench(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Cell], Measurement]:
+    """Measure a cell with pytest-benchmark; the measurement's figures go into its ``extra_info``."""
+    config = request.config
+
+    def measured(cell: Cell) -> Measurement:
+        benchmark.group = f"{cell.case} · {cell.phase}"
+
+        def timed(call: Callable[[], Any], plan: Any) -> list[float]:
+            benchmark.pedantic(call, rounds=plan.rounds, iterations=plan.iterations)
+            return list(benchmark.stats.stats.data) if benchmark.stats else []
+
+        measurement = config.stash[SESSION].measure(cell, timed)
+        if REPORT in config.stash:
+            config.stash[REPORT](measurement)
+        return measurement
+
+    return measured

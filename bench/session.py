@@ -1,0 +1,235 @@
+"""A worker's state: the case at hand and the strategy tried on it, kept while its phases are measured one after another."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass, field
+from math import ceil, isnan
+from typing import TYPE_CHECKING, Any
+
+from jacobench.bench import memory
+from jacobench.bench.cells import FORWARD, Cell
+from jacobench.bench.measurement import Measurement
+from jacobench.bench.trial import Trial, attempt, point_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jacobench.bench.case import Suite
+    from jacobench.bench.trial import Point
+    from jacobench.graphs.graph import Graph
+    from jacobench.strategies.contract import Predictions
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a call is timed.
+
+    Attributes
+    ----------
+    rounds : int
+        How many rounds, each of which gives one number.
+    iterations : int
+        Calls in a round.
+    """
+
+    rounds: int
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a session goes by.
+
+    Attributes
+    ----------
+    budget_bytes : int
+        Strategies predicted to need more are not tried.
+    min_seconds, max_seconds : float
+        The least a round takes; about what all rounds together take.
+    min_rounds : int
+        The fewest rounds.
+    measure_memory : bool
+        Whether the heap is measured, too.
+    pass_number, worker : int
+        Which pass, and which process of it, this is, counted from 0.
+    """
+
+    budget_bytes: int
+    min_seconds: float
+    max_seconds: float
+    min_rounds: int
+    measure_memory: bool = True
+    pass_number: int = 0
+    worker: int = 0
+
+
+def schedule(call: Callable[[], Any], limits: Limits, iterations: int | None = None) -> Schedule:
+    """Decide how often a call is made, from how long it takes.
+
+    Parameters
+    ----------
+    call : callable
+        Made a few times; it should be warm.
+    limits : Limits
+        The shortest round, the time for all rounds, the fewest rounds.
+    iterations : int, optional
+        Calls in a round, if an earlier pass has settled them.
+
+    Returns
+    -------
+    Schedule
+        With rounds of at least ``limits.min_seconds``, unless `iterations` was given.
+    """
+    trials = iterations or 1
+    while True:
+        start = time.perf_counter()
+        for _ in range(trials):
+            call()
+        elapsed = time.perf_counter() - start
+        if iterations or elapsed >= limits.min_seconds:
+            break
+        trials = min(10 * trials, ceil(1.2 * trials * limits.min_seconds / max(elapsed, 1e-7)))
+    rounds = max(limits.min_rounds, int(limits.max_seconds / max(elapsed, 1e-9)))
+    return Schedule(rounds, trials)
+
+
+@dataclass
+class Session:
+    """Measure cells, keeping what neighbouring cells share.
+
+    Attributes
+    ----------
+    suite : Suite
+        Where the cells' cases are found.
+    limits : Limits
+        What it goes by.
+    iterations : mapping of Cell to int
+        Calls in a round that an earlier pass has settled.
+    timing_begins : callable
+        Called when a cell's strategy has been set up and proved, before anything is measured.
+    """
+
+    suite: Suite
+    limits: Limits
+    iterations: Mapping[Cell, int] = field(default_factory=dict)
+    timing_begins: Callable[[], None] = lambda: None
+    _case: str = ""
+    _point: Point | None = None
+    _spec: str = ""
+    _trial: Trial | None = None
+    _names: dict[str, str] = field(default_factory=dict)
+
+    def trial(self, cell: Cell) -> Trial:
+        """Return the trial that a cell belongs to, making it at the first of its cells."""
+        if self._trial is not None and (self._case, self._spec) == (cell.case, cell.strategy):
+            return self._trial
+        self._trial = None  # its arrays are to be gone before the next one's are made
+        if self._point is None or self._case != cell.case:
+            self._point = None
+            case = next(case for case in self.suite.cases if case.name == cell.case)
+            self._case, self._point = cell.case, point_of(case)
+        self._trial, self._spec = attempt(cell.strategy, self._point, self.limits.budget_bytes), cell.strategy
+        return self._trial
+
+    def measure(self, cell: Cell, timed: Callable[[Callable[[], Any], Schedule], list[float]]) -> Measurement:
+        """Measure a cell.
+
+        Parameters
+        ----------
+        cell : Cell
+            One of the suite's.
+        timed : callable
+            (call, schedule) → seconds per call of each round. It is what times.
+
+        Returns
+        -------
+        Measurement
+            Always; a strategy's failure is its status.
+        """
+        try:
+            trial = self.trial(cell)
+        except Exception as error:  # noqa: BLE001  (a graph of the reader's own may raise anything)
+            self._point = None
+            reason = f"the case cannot be built: {type(error).__name__}: {error}"
+            return self._unbuilt(cell, "error", reason, traceback.format_exc())
+        if cell.phase not in trial.failed:
+            try:
+                return self._measured(cell, trial, timed)
+            except MemoryError as error:
+                trial.fail(cell.phase, "out_of_memory", f"{cell.phase}: {error or 'MemoryError'}")
+            except (Exception, SystemExit) as error:  # noqa: BLE001  (as in `attempt`)
+                trial.fail(cell.phase, "error", f"{cell.phase}: {type(error).__name__}: {error}")
+                trial.traceback = traceback.format_exc()
+        status, reason = trial.failed[cell.phase]
+        return self._record(cell, trial, status=status, reason=reason, traceback=trial.traceback)
+
+    def _unbuilt(self, cell: Cell, status: str, reason: str, trace: str) -> Measurement:
+        name = cell.strategy.rpartition(":")[2]
+        return Measurement(
+            cell.case,
+            name,
+            cell.phase,
+            cell.strategy,
+            self.limits.pass_number,
+            self.limits.worker,
+            status=status,
+            reason=reason,
+            traceback=trace,
+        )
+
+    def _measured(
+        self, cell: Cell, trial: Trial, timed: Callable[[Callable[[], Any], Schedule], list[float]]
+    ) -> Measurement:
+        self.timing_begins()
+        call = trial.call(cell.phase)
+        heap: dict[str, Any] = {}
+        if self.limits.measure_memory:
+            call()
+            taken = memory.measure(call)
+            heap = {
+                "peak_bytes": taken.peak_bytes,
+                "retained_bytes": taken.retained_bytes,
+                "memory_tool": taken.tool,
+            }
+        plan = schedule(call, self.limits, self.iterations.get(cell))
+        seconds = timed(call, plan)
+        return self._record(cell, trial, seconds=tuple(seconds), iterations=plan.iterations, **heap)
+
+    def _record(self, cell: Cell, trial: Trial, **found: Any) -> Measurement:
+        error = trial.max_relative_error
+        return Measurement(
+            cell.case,
+            self._name(cell, trial),
+            cell.phase,
+            cell.strategy,
+            self.limits.pass_number,
+            self.limits.worker,
+            max_relative_error=None if isnan(error) else error,
+            n_parameters=trial.point.graph.n_parameters,
+            **_predicted(trial.point.graph, trial.predictions, cell),
+            **found,
+        )
+
+    def _name(self, cell: Cell, trial: Trial) -> str:
+        """Return the strategy's name, or its spec where another one of this session has that name already."""
+        owner = self._names.setdefault(trial.name, cell.strategy)
+        return trial.name if owner == cell.strategy else cell.strategy
+
+
+def _predicted(graph: Graph, predictions: Predictions | None, cell: Cell) -> dict[str, Any]:
+    if cell.phase == FORWARD:
+        sites = [node.sites[0] for node in graph.nodes]
+        return {
+            "predicted_bytes": sum(site.n_out * site.dtype.itemsize for site in sites),
+            "predicted_flops": sum(node.op.flops(node.sites[0]) for node in graph.nodes),
+        }
+    if predictions is None:
+        return {}
+    phase = predictions.phases[cell.phase]
+    return {
+        "predicted_bytes": phase.peak_bytes,
+        "predicted_flops": phase.flops,
+        "n_nonzeros": predictions.n_nonzeros,
+    }

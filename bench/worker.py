@@ -1,0 +1,126 @@
+"""A worker: a fresh process that measures cells through pytest and pytest-benchmark and reports each as it ends.
+
+It reads a job (one JSON object) from standard input and writes one JSON object a line to standard output: a start of
+each cell, a note when its timing begins, its measurement. What anything in it prints goes to standard error.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from jacobench.bench import plugin
+from jacobench.bench.cells import Cell
+from jacobench.bench.measurement import to_builtins
+from jacobench.bench.session import Limits, Session
+
+if TYPE_CHECKING:
+    from jacobench.bench.measurement import Measurement
+
+PR_SET_PDEATHSIG = 1
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a worker is to do.
+
+    Attributes
+    ----------
+    suite : str
+        Name or path.
+    strategies : tuple of str
+        Instead of the suite's, if any.
+    cells : tuple of (str, str, str)
+        Case, strategy and phase of each cell, in the order to measure them in.
+    limits : Limits
+        What the session goes by.
+    iterations : tuple of (str, str, str, int)
+        Calls in a round that an earlier pass has settled for a cell.
+    """
+
+    suite: str
+    strategies: tuple[str, ...]
+    cells: tuple[tuple[str, str, str], ...]
+    limits: Limits
+    iterations: tuple[tuple[str, str, str, int], ...] = ()
+
+
+class Reporter:
+    """The pytest plugin that puts the items in the job's order and reports them."""
+
+    def __init__(self, job: Job, events: IO[str]) -> None:
+        self.job, self.events = job, events
+
+    def emit(self, event: str, **content: Any) -> None:
+        """Write one line."""
+        self.events.write(msgspec.json.encode({"event": event, **content}).decode() + "\n")
+        self.events.flush()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Keep the job's cells, in its order, and tell the session what it goes by."""
+        session: Session = config.stash[plugin.SESSION]
+        settled = {Cell(*cell): count for *cell, count in self.job.iterations}
+        config.stash[plugin.SESSION] = Session(session.suite, self.job.limits, settled, self.timing_begins)
+        config.stash[plugin.REPORT] = self.measured
+        by_cell = {item.callspec.params["cell"]: item for item in items}  # type: ignore[attr-defined]
+        items[:] = [by_cell[Cell(*cell)] for cell in self.job.cells]
+
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Say which cell is about to begin."""
+        cell: Cell = item.callspec.params["cell"]  # type: ignore[attr-defined]
+        self.emit("start", cell=[cell.case, cell.strategy, cell.phase])
+
+    def timing_begins(self) -> None:
+        """Say that the strategy was set up and proved, and its measuring begins."""
+        self.emit("timing")
+
+    def measured(self, measurement: Measurement) -> None:
+        """Report a measurement."""
+        self.emit("measured", measurement=to_builtins(measurement))
+
+
+def arguments(job: Job) -> list[str]:
+    """Return the command line of a worker's pytest."""
+    here = Path(__file__).parent
+    options = {
+        "--suite": job.suite,
+        "--benchmark-min-time": str(job.limits.min_seconds),
+        "--benchmark-max-time": str(job.limits.max_seconds),
+        "--benchmark-min-rounds": str(job.limits.min_rounds),
+    }
+    return [
+        str(here / "test_cells.py"),
+        *(f"{name}={value}" for name, value in options.items()),
+        *(f"--strategy={strategy}" for strategy in job.strategies),
+        *("-c", str(here / "worker.ini"), "--rootdir", str(here), "--noconftest", "--import-mode=importlib"),
+        *("-p", "pytest_benchmark.plugin", "-p", "jacobench.bench.plugin", "-p", "no:cacheprovider"),
+        *("--benchmark-disable-gc", "--benchmark-quiet", "-q", "--no-header", "--no-summary", "--tb=short"),
+    ]
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends; elsewhere the closed pipe does so at the next report."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> int:
+    """Do the job on standard input; return pytest's exit code."""
+    die_with_parent()
+    events = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    code = int(pytest.main(arguments(job), plugins=[Reporter(job, events)]))
+    # Failed and skipped items have been reported as such: to the parent they are no failure of the worker.
+    return 0 if code == pytest.ExitCode.TESTS_FAILED else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

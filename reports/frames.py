@@ -1,0 +1,64 @@
+"""What stands around the panels of every plot: title, legend, and where the numbers come from."""
+
+from __future__ import annotations
+
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from matplotlib.lines import Line2D
+
+from jacobench.reports.provenance import provenance
+from jacobench.reports.statuses import LETTERS
+from jacobench.reports.style import look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+CHARACTERS_PER_INCH = 15  # of the small print
+
+
+def frame(figure: Figure, title: str, handles: list[Artist], table: pd.DataFrame) -> None:
+    """Put the title above the panels, the legend on their right, where it covers none, and the source below."""
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    figure.legend(handles=handles, loc="outside right upper")
+    source = fill(" · ".join(provenance(table)), int(figure.get_figwidth() * CHARACTERS_PER_INCH))
+    figure.supxlabel(source, fontsize=7.5, color="#606060")
+
+
+def strategy_handles(strategies: list[str], *, lines: bool = True) -> list[Artist]:
+    """Return the legend's entries for the strategies, with or without their lines."""
+    looks = [(name, look(name)) for name in strategies]
+    return [
+        Line2D([], [], color=style.color, marker=style.marker, linestyle=style.line if lines else "none", label=name)
+        for name, style in looks
+    ]
+
+
+def hollow_handles(statuses: Iterable[str], side: str, *, any_predicted: bool) -> list[Artist]:
+    """Return the legend's entries for cells without a measured number.
+
+    Parameters
+    ----------
+    statuses : iterable of str
+        Those in the band.
+    side : str
+        Where the band is: ``"on top"``, ``"on the right"``.
+    any_predicted : bool
+        Whether some are drawn at their predicted size.
+    """
+    found = set(statuses)
+    handles: list[Artist] = []
+    if any_predicted:
+        label = "hollow: over budget, drawn\nat its predicted size"
+        handles.append(Line2D([], [], linestyle="none", marker="o", mfc="white", mec="#404040", label=label))
+    if found:
+        handles.append(Line2D([], [], linestyle="none", label=f"hollow, in the band {side}:"))
+    return handles + [
+        Line2D([], [], linestyle="none", marker=f"$\\mathrm{{{letter}}}$", color="#404040", markersize=6, label=label)
+        for status, (letter, label) in LETTERS.items()
+        if status in found
+    ]

@@ -1,0 +1,140 @@
+"""Sweeps: the cases of a table that differ in one knob and in nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.graphs.errors import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+    from numpy.typing import ArrayLike
+
+# Knobs that have a size, with the word that titles and file names use.
+KNOBS = {
+    "width": "width",
+    "depth": "depth",
+    "batch": "batch",
+    "weight_density": "weight density",
+    "n_seeds": "seeds",
+}
+
+GRAPH_KNOBS = (
+    "graph",
+    "depth",
+    "width",
+    "batch",
+    "n_seeds",
+    "activation",
+    "loss",
+    "residual",
+    "normalization",
+    "weight_density",
+    "dtype",
+)
+
+# These leave the parameters alone, so nets that share every knob but are shaped differently (300-100-10, 300-50-10) can be
+# kept apart by counting them.
+SAME_PARAMETERS = ("batch", "n_seeds")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Rows that differ in one knob.
+
+    Attributes
+    ----------
+    knob : str
+        The knob that is swept, a key of ``KNOBS``.
+    fixed : mapping
+        The other knobs and their values, NaN where missing.
+    rows : DataFrame
+        The rows, ordered by the knob.
+    """
+
+    knob: str
+    fixed: Mapping[str, Any]
+    rows: pd.DataFrame
+
+    @property
+    def sizes(self) -> list[float]:
+        """The distinct values of the knob, ascending."""
+        return sorted(self.rows[self.knob].unique().tolist())
+
+
+def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:
+    """Find the groups of rows that are equal in all knobs but one.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The tidy table, or part of it.
+    knob : str
+        A key of ``KNOBS``.
+    min_sizes : int
+        How many distinct sizes a group must have.
+
+    Returns
+    -------
+    list of Sweep
+        The longest first, among equals as the table has them. Rows where the knob is missing are in none.
+
+    Raises
+    ------
+    BadInput
+        If the knob is unknown.
+    """
+    if knob not in KNOBS:
+        raise unknown("knob", knob, KNOBS)
+    others = [name for name in GRAPH_KNOBS if name != knob]
+    keys = [*others, "n_parameters"] if knob in SAME_PARAMETERS else others
+    sized = table[table[knob].notna()]
+    sweeps = [
+        Sweep(knob, {name: rows[name].iloc[0] for name in others}, rows.sort_values(knob, kind="stable"))
+        for _, rows in sized.groupby(keys, dropna=False, sort=False)
+        if rows[knob].nunique() >= min_sizes
+    ]
+    return sorted(sweeps, key=lambda sweep: -len(sweep.sizes))
+
+
+def drawable_sweeps(table: pd.DataFrame, knob: str) -> list[Sweep]:
+    """Find the sweeps worth a picture: those of three sizes and more, or of two where there are none longer."""
+    return find_sweeps(table, knob, min_sizes=3) or find_sweeps(table, knob)
+
+
+def local_slope(sizes: ArrayLike, values: ArrayLike, *, octaves: float = 2.0) -> float:
+    """Return the slope of values against sizes on logarithmic axes, at the large end.
+
+    Parameters
+    ----------
+    sizes, values : array_like of float, shape (n,)
+        Points; those that are not positive and finite are left out.
+    octaves : float
+        How many doublings of the size below the largest are used.
+
+    Returns
+    -------
+    float
+        The least-squares slope (values grow as size to this power); NaN with fewer than two distinct sizes there.
+
+    Examples
+    --------
+    >>> round(local_slope([16, 32, 64], [2 * 16**3, 2 * 32**3, 2 * 64**3]), 6)
+    3.0
+    """
+    x, y = np.asarray(sizes, dtype=float), np.asarray(values, dtype=float)
+    drawn = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+    if not drawn.any():
+        return float("nan")
+    x, y = np.log2(x[drawn]), np.log2(y[drawn])
+    last = x >= x.max() - octaves - 1e-9
+    x, y = x[last], y[last]
+    spread = x - x.mean()
+    if np.unique(x).size < 2:
+        return float("nan")
+    return float(spread @ y / (spread @ spread))

@@ -1,0 +1,147 @@
+"""Published sizes, counted by hand: a weight of n_out × n_in and n_out biases for each layer."""
+
+import numpy as np
+import pytest
+
+from jacobench.graphs.architectures import ARCHITECTURES, architecture, architecture_graph
+from jacobench.graphs.errors import BadInput
+
+N_PARAMETERS = {
+    # 784·300 + 300 + 300·100 + 100 + 100·10 + 10
+    "lenet-300-100": 266_610,
+    # 785,000 + 500,500 + 125,250 + 7,530 down, 7,750 + 125,500 + 501,000 + 784,784 up
+    "hinton-autoencoder": 2_837_314,
+    # 2·768·3072 + 3072 + 768
+    "transformer-ffn-base": 4_722_432,
+    # 2·1024·4096 + 4096 + 1024
+    "transformer-ffn-large": 8_393_728,
+    # 60·256 + 256, six times 256² + 256, (256 + 60)·256 + 256; heads 257, 65,792, (256 + 24)·128 + 128, 128·3 + 3
+    "nerf": 15_616 + 6 * 65_792 + 81_152 + 257 + 65_792 + 35_968 + 387,
+    # the paper's own count
+    "pinn": 3_021,
+    # 2·256 + 256, three times 256² + 256, 256 + 1
+    "siren": 768 + 3 * 65_792 + 257,
+    # 13·512 + 512 + 512·256 + 256 + 256·128 + 128
+    "dlrm-bottom": 171_392,
+    # 479·1024 + 1024 + 1024² + 1024 + 1024·512 + 512 + 512·256 + 256 + 256 + 1
+    "dlrm-top": 2_197_505,
+    "mixer-mlp": 4_722_432,
+    # 2·196·384 + 384 + 196
+    "mixer-token-mlp": 151_108,
+    # 3·64 + 64 + 2·(64² + 64) + 64·128 + 128 + 128·1024 + 1024
+    "pointnet-shared-mlp": 148_992,
+}
+
+OUTPUTS = {
+    "lenet-300-100": (2, 10),
+    "hinton-autoencoder": (2, 784),
+    "transformer-ffn-base": (2, 768),
+    "transformer-ffn-large": (2, 1024),
+    "nerf": (2, 4),
+    "pinn": (2, 1),
+    "siren": (2, 1),
+    "dlrm-bottom": (2, 128),
+    "dlrm-top": (2, 1),
+    "mixer-mlp": (2, 196, 768),
+    "mixer-token-mlp": (2, 768, 196),
+    "pointnet-shared-mlp": (2, 1024, 1024),
+}
+
+
+def test_every_architecture_is_counted_here():
+    assert N_PARAMETERS.keys() == OUTPUTS.keys() == ARCHITECTURES.keys()
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_parameters_are_as_many_as_published(name):
+    assert architecture_graph(name).n_parameters == N_PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_output_has_the_published_shape(name):
+    assert architecture_graph(name, batch=2, loss=None).output_shape == OUTPUTS[name]
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_entry_describes_its_graph(name):
+    entry = architecture(name)
+    graph = architecture_graph(name)
+    ops = [node.op.name for node in graph.nodes]
+    affine = [node for node in graph.nodes if node.op.name == "affine"]
+    inputs = [leaf.shape for leaf in graph.leaves.values() if leaf.role == "input"]
+    assert entry.name == name
+    assert entry.title
+    assert entry.source
+    assert entry.depth == len(affine)
+    assert entry.width == max(shape[-1] for shape in [*inputs, *(node.shape for node in affine)])
+    assert entry.batch == inputs[0][0]
+    assert entry.activation in ops
+    assert entry.residual == ("add" in ops)
+    assert (entry.normalization == "layer_norm") == ("layer_norm" in ops)
+    assert ops[-1] == entry.loss
+
+
+@pytest.mark.parametrize("name", ["lenet-300-100", "nerf", "siren", "transformer-ffn-base", "mixer-token-mlp"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_networks_evaluate_in_their_dtype(name, dtype):
+    graph = architecture_graph(name, batch=1, loss=None, dtype=dtype)
+    output = graph.evaluate(graph.sample(0))
+    assert output.dtype == dtype
+    assert output.shape == graph.output_shape
+    assert np.all(np.isfinite(output))
+
+
+def test_nerf_density_does_not_see_the_direction_and_the_skip_is_there():
+    graph = architecture_graph("nerf", batch=3, loss=None)
+    leaves = graph.sample(0)
+    output = graph.evaluate(leaves)
+    turned = graph.evaluate({**leaves, "direction": -leaves["direction"]})
+    assert np.array_equal(output[:, 3], turned[:, 3])
+    assert not np.any(output[:, :3] == turned[:, :3])
+    assert graph.leaves["W6"].shape == (256, 316)
+    # With everything that leads from the first five layers cut, the position still arrives through the skip.
+    cut = {**leaves, "W1": 0 * leaves["W1"]}
+    moved = {**cut, "x": -leaves["x"]}
+    assert not np.any(graph.evaluate(cut)[:, :3] == graph.evaluate(moved)[:, :3])
+
+
+def test_siren_is_drawn_so_that_its_sines_keep_their_spread():
+    """Sitzmann et al. 2020, §3.2: before every sine but the first the argument has a standard deviation near 1."""
+    graph = architecture_graph("siren", batch=200, loss=None)
+    leaves = graph.sample(0)
+    h = np.sin(30 * (leaves["x"] @ leaves["W1"].T + leaves["b1"]))
+    for k in (2, 3, 4):
+        assert 0.8 < np.std(30 * (h @ leaves[f"W{k}"].T)) < 1.2
+        h = np.sin(30 * (h @ leaves[f"W{k}"].T + leaves[f"b{k}"]))
+    np.testing.assert_allclose(graph.evaluate(leaves), h @ leaves["W5"].T + leaves["b5"], rtol=1e-9, atol=1e-12)
+
+
+def test_autoencoder_has_a_linear_code_and_logistic_units_elsewhere():
+    ops = [node.op.name for node in architecture_graph("hinton-autoencoder").nodes]
+    layers = "".join(op[0] for op in ops)  # a(ffine), s(igmoid), m(se)
+    assert layers == "as" * 3 + "a" + "as" * 4 + "m"
+
+
+def test_loss_can_be_overridden_and_lenet_classifies():
+    assert architecture("lenet-300-100").loss == "cross_entropy"
+    assert architecture_graph("lenet-300-100").leaves["target"].law == "one_hot"
+    assert architecture_graph("lenet-300-100", loss="mse").leaves["target"].law == "uniform"
+    assert "target" not in architecture_graph("lenet-300-100", loss=None).leaves
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"name": "lenet-300-10"},
+            "unknown architecture 'lenet-300-10': expected one of .*did you mean 'lenet-300-100'",
+        ),
+        ({"name": "pinn", "loss": "msee"}, "unknown loss 'msee'.*did you mean 'mse'"),
+        ({"name": "pinn", "dtype": "float65"}, "unknown dtype 'float65'.*did you mean 'float64'"),
+        ({"name": "pinn", "batch": 0}, "expected lengths of 1 or more"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(BadInput, match=message) as caught:
+        architecture_graph(**arguments)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,78 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jacobench.bench.columns import tidy
+from jacobench.graphs.errors import BadInput
+from jacobench.reports.sweeps import KNOBS, drawable_sweeps, find_sweeps, local_slope
+
+
+def test_the_sweeps_of_the_standard_table(standard):
+    found = {knob: [sweep.sizes for sweep in find_sweeps(standard, knob)] for knob in KNOBS}
+    assert found == {
+        "width": [[16, 32, 64, 128, 256]],
+        "depth": [[1, 2, 3, 4, 8, 16]],
+        "batch": [[1, 2, 4, 8, 16, 32, 64]],
+        "weight_density": [[0.01, 0.1, 0.5, 1.0]],
+        "n_seeds": [],
+    }
+
+
+def test_a_sweep_holds_all_else_fixed_and_is_ordered(standard):
+    (sweep,) = find_sweeps(standard.sample(frac=1, random_state=0), "width")
+    assert sweep.fixed["depth"] == 3
+    assert sweep.fixed["batch"] == 1
+    assert math.isnan(sweep.fixed["normalization"])
+    assert sweep.rows["width"].is_monotonic_increasing
+    assert len(sweep.rows) == 15
+
+
+def test_a_product_gives_a_sweep_for_each_other_knob(make_case, make_cell):
+    cells = [make_cell(make_case(width=w, batch=b), "vjp") for w in (8, 16, 32) for b in (1, 4)]
+    table = tidy(cells)
+    assert [sweep.fixed["batch"] for sweep in find_sweeps(table, "width")] == [1, 4]
+    assert len(find_sweeps(table, "batch")) == 3
+    assert find_sweeps(table, "batch", min_sizes=3) == []
+    assert len(drawable_sweeps(table, "batch")) == 3  # two sizes are drawn where there are no more
+
+
+def test_pairs_are_not_drawn_beside_a_longer_sweep(standard, make_case, make_cell):
+    pair = tidy([make_cell(make_case(width=w, batch=7), "vjp") for w in (8, 16)])
+    table = pd.concat([standard, pair], ignore_index=True)
+    assert len(find_sweeps(table, "width")) == 2
+    assert len(drawable_sweeps(table, "width")) == 1
+
+
+def test_nets_of_other_shapes_are_not_one_batch_sweep(make_case, make_cell):
+    cells = [make_cell(make_case(batch=b, n_parameters=n), "vjp") for b in (1, 2, 4) for n in (1000, 2000)]
+    assert [len(sweep.rows) for sweep in find_sweeps(tidy(cells), "batch")] == [3, 3]
+
+
+def test_rows_without_the_knob_are_in_no_sweep(standard):
+    assert find_sweeps(standard.assign(width=np.nan), "width") == []
+    assert find_sweeps(tidy([]), "width") == []
+
+
+def test_an_unknown_knob_offers_the_nearest(standard):
+    with pytest.raises(BadInput, match="did you mean 'width'"):
+        find_sweeps(standard, "widht")
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 2.0, 3.0])
+def test_slope_of_a_power_law(power):
+    sizes = 2.0 ** np.arange(4, 12)
+    assert local_slope(sizes, 7.0 * sizes**power) == pytest.approx(power, abs=1e-12)
+
+
+def test_slope_is_that_of_the_large_end():
+    sizes = 2.0 ** np.arange(10)
+    assert local_slope(sizes, np.maximum(sizes**3, 64.0**3)) == pytest.approx(3.0)
+    assert local_slope(sizes, 1e9 + sizes) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_slope_of_too_few_points_is_missing():
+    for sizes, values in (([], []), ([4], [4]), ([4, 4], [1, 2]), ([4, 8], [np.nan, 3]), ([4, 8], [0, 3])):
+        assert math.isnan(local_slope(sizes, values))
+    assert local_slope([4, 8, 16], [4, np.nan, 16]) == pytest.approx(1.0)
