@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
-from pytest_benchmark.utils import get_commit_info
+from pytest_benchmark import plugin, utils
 
 GIB = 2**30
 
 
 def machine_info() -> dict[str, Any]:
     """Return pytest-benchmark's own description of the machine; takes about a second."""
-    info: dict[str, Any] = pytest_benchmark_generate_machine_info()
+    info: dict[str, Any] = plugin.pytest_benchmark_generate_machine_info()
     return info
 
 
 def commit_info() -> dict[str, Any]:
     """Return pytest-benchmark's own description of the commit."""
-    info: dict[str, Any] = get_commit_info()
+    info: dict[str, Any] = utils.get_commit_info()
     return info
 
 

@@ -70,7 +70,7 @@ def rows_of(
         rows.append(
             {
                 **dict.fromkeys(COLUMNS),
-                **vars(header),
+                **{name: value or None for name, value in vars(header).items()},
                 **{name: value for name, value in knobs[cell.case].items() if name in COLUMNS},
                 "case": cell.case,
                 "strategy": names.get(cell.strategy, cell.strategy),
@@ -139,5 +139,3 @@ def _ratio(cell: Cell, found: Sequence[Measurement], partners: Sequence[Measurem
 def as_scalars(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as JSON can hold it: what is missing is left out."""
     return {name: value for name, value in row.items() if value is not None and value == value}  # noqa: PLR0124  (NaN)
-
-

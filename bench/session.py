@@ -9,7 +9,6 @@ from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench import memory
-from jacobench.bench.cells import FORWARD, Cell
 from jacobench.bench.measurement import Measurement
 from jacobench.bench.trial import Trial, attempt, point_of
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jacobench.bench.case import Suite
+    from jacobench.bench.cells import Cell
     from jacobench.bench.trial import Point
-    from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Predictions
 
 
@@ -208,7 +207,7 @@ class Session:
             self.limits.worker,
             max_relative_error=None if isnan(error) else error,
             n_parameters=trial.point.graph.n_parameters,
-            **_predicted(trial.point.graph, trial.predictions, cell),
+            **_predicted(trial.predictions, cell.phase),
             **found,
         )
 
@@ -218,18 +217,12 @@ class Session:
         return trial.name if owner == cell.strategy else cell.strategy
 
 
-def _predicted(graph: Graph, predictions: Predictions | None, cell: Cell) -> dict[str, Any]:
-    if cell.phase == FORWARD:
-        sites = [node.sites[0] for node in graph.nodes]
-        return {
-            "predicted_bytes": sum(site.n_out * site.dtype.itemsize for site in sites),
-            "predicted_flops": sum(node.op.flops(node.sites[0]) for node in graph.nodes),
-        }
+def _predicted(predictions: Predictions | None, phase: str) -> dict[str, Any]:
     if predictions is None:
         return {}
-    phase = predictions.phases[cell.phase]
+    expected = predictions.phases[phase]
     return {
-        "predicted_bytes": phase.peak_bytes,
-        "predicted_flops": phase.flops,
+        "predicted_bytes": expected.peak_bytes,
+        "predicted_flops": expected.flops,
         "n_nonzeros": predictions.n_nonzeros,
     }

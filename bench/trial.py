@@ -13,6 +13,7 @@ import numpy as np
 from jacobench.bench.case import build
 from jacobench.bench.cells import BY_STRATEGY, FORWARD, NEEDS
 from jacobench.strategies import registry
+from jacobench.strategies.contract import Prediction, Predictions
 from jacobench.strategies.verify import central_difference_error, verify
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from jacobench.bench.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Array
-    from jacobench.strategies.contract import Predictions, Prepared, Strategy
+    from jacobench.strategies.contract import Prepared, Strategy
 
 SMALL_FLOPS = 10**7
 """Graphs whose forward pass takes no more flops than this are also held against central differences."""
@@ -139,6 +140,7 @@ def attempt(spec: str, point: Point, budget_bytes: int) -> Trial:
     """
     trial = Trial(spec.rpartition(":")[2], point)
     if spec == FORWARD:
+        trial.predictions = predict_forward(point.graph)
         return trial
     step = "prepare"
     try:
@@ -172,6 +174,15 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
     return predictions
 
 
+def predict_forward(graph: Graph) -> Predictions:
+    """Return what `Graph.evaluate` is expected to take: it holds every value until it returns."""
+    sites = [node.sites[0] for node in graph.nodes]
+    held = sum(site.n_out * site.dtype.itemsize for site in sites)
+    flops = sum(node.op.flops(site) for node, site in zip(graph.nodes, sites, strict=True))
+    returned = sites[-1].n_out * sites[-1].dtype.itemsize if sites else 0
+    return Predictions({FORWARD: Prediction(held, returned, flops)}, 0)
+
+
 def _over_budget(predictions: Predictions | None, budget_bytes: int) -> str:
     if predictions is None:
         return ""
@@ -196,7 +207,7 @@ def _prove(trial: Trial, *, is_reference: bool) -> None:
 
 def _difference_breach(point: Point) -> str:
     graph = point.graph
-    if sum(node.op.flops(node.sites[0]) for node in graph.nodes) > SMALL_FLOPS or not graph.wrt:
+    if predict_forward(graph).phases[FORWARD].flops > SMALL_FLOPS or not graph.wrt:
         return ""
     error = central_difference_error(graph, point.leaves, point.seeds, point.reference)
     tolerance = DIFFERENCE_TOLERANCE[graph.dtype.name]

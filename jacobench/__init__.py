@@ -1,0 +1,20 @@
+"""Should I materialize this Jacobian, or take vector-Jacobian products? Measured on your machine.
+
+Nothing is imported before it is used: ``import jacobench.graphs`` loads that room and no more. The types of what is
+attached here stand in ``__init__.pyi``.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules={"strategies"},  # the room, which may be called: see its docstring
+    submod_attrs={
+        "api": ["load", "plot", "run", "strategy"],
+        "graphs.builder": ["GraphBuilder"],
+        "graphs.errors": ["BadInput"],
+        "graphs.graph": ["Graph"],
+        "graphs.mlp": ["mlp"],
+        "strategies.contract": ["Unsupported"],
+    },
+)

@@ -26,7 +26,7 @@ def provenance(table: pd.DataFrame) -> list[str]:
         _values(table, "commit", "commit {}"),
         _values(table, "controls", "controls {}"),
         _counted(table.attrs.get("threads"), "thread"),
-        _counted(_range(table, "passes"), "pass", "es"),
+        _counted(_range(table[table["status"] == "ok"], "passes"), "pass", "es"),
         _values(table, "memory_tool", "memory by {}"),
     ]
     return [phrase for phrase in phrases if phrase]

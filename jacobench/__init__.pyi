@@ -1,0 +1,11 @@
+from jacobench.api import load as load
+from jacobench.api import plot as plot
+from jacobench.api import run as run
+from jacobench.api import strategy as strategy
+from jacobench.graphs.builder import GraphBuilder as GraphBuilder
+from jacobench.graphs.errors import BadInput as BadInput
+from jacobench.graphs.graph import Graph as Graph
+from jacobench.graphs.mlp import mlp as mlp
+from jacobench.strategies.contract import Unsupported as Unsupported
+
+def strategies() -> list[str]: ...

@@ -1,0 +1,123 @@
+"""The public Python API: what the command line does, as functions of and to DataFrames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jacobench.bench.run import Request, carry_on, start
+from jacobench.reports import files, plots, runs
+from jacobench.strategies import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from jacobench.bench.folder import RunFolder
+    from jacobench.bench.run import Progress
+    from jacobench.strategies.contract import Strategy
+
+
+def run(
+    suite: str = "standard",
+    *,
+    out: str | Path | None = None,
+    strategies: Sequence[str] = (),
+    cases: Sequence[str] = (),
+    passes: int = 3,
+    threads: int = 1,
+    memory_budget: str = "2GiB",
+    timeout: float = 60.0,
+    controls: str = "tuned",
+) -> pd.DataFrame:
+    """Measure a suite in fresh processes and leave a run's folder.
+
+    Parameters
+    ----------
+    suite : str
+        A suite's name, or the path of a TOML file.
+    out : str or Path, optional
+        The run's folder, which must not be there yet. Default: ``runs/<when>-<id>``.
+    strategies : sequence of str
+        Names, ``file.py:Class`` or ``package.module:Class``, instead of the suite's.
+    cases : sequence of str
+        Globs of case names. Default: all.
+    passes : int
+        Fresh processes for each cell; intervals take at least two.
+    threads : int
+        For every library alike.
+    memory_budget : str
+        Strategies predicted to need more are not tried.
+    timeout : float
+        Seconds for one measurement, all its rounds.
+    controls : {"tuned", "asis"}
+        Whether threads and malloc are set, or left as found.
+
+    Returns
+    -------
+    DataFrame
+        The tidy table, one row a case × strategy × phase; see `load`.
+
+    Raises
+    ------
+    BadInput
+        For an unknown suite, strategy or case, a number out of bounds, or a folder that cannot be made.
+    HarnessFailure
+        If a worker fails for no reason of a strategy's.
+    """
+    request = Request(suite, tuple(strategies), tuple(cases), passes, threads, memory_budget, timeout, controls)
+    folder = start(request, Path(out) if out is not None else None)
+    return finish(folder, lambda _progress: None)
+
+
+def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFrame:
+    """Measure what is left of a run, write its final files, and return its table.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Open; closed on return.
+    report : callable
+        Called with the progress whenever it changes.
+
+    Returns
+    -------
+    DataFrame
+        The tidy table.
+    """
+    try:
+        carry_on(folder, report)
+    finally:
+        folder.close()
+    table = runs.load(folder.path)
+    files.write_csv(table, folder.path / "measurements.csv")
+    files.save(plots.plots(table), folder.path / "plots")
+    return table
+
+
+def load(run: str | Path) -> pd.DataFrame:
+    """Read a run's folder, or its run.json, as the tidy table; see `jacobench.reports.runs.load`."""
+    return runs.load(run)
+
+
+def plot(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
+    """Draw everything that a table has in it; see `jacobench.reports.plots.plots`."""
+    return plots.plots(table, phase)
+
+
+def strategy(spec: str) -> Strategy:
+    """Return a strategy by its name, ``file.py:Class`` or ``package.module:Class``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import jacobench as jb
+    >>> graph, leaves = jb.mlp([4, 3, 2], batch=5)
+    >>> linearized = jb.strategy("vjp").prepare(graph).linearize(leaves)
+    >>> grads = linearized.pullback(np.ones((1, *linearized.output.shape)))
+    >>> grads["W1"].shape
+    (1, 3, 4)
+    """
+    return registry.load(spec)

@@ -1,0 +1,31 @@
+"""The command line: one module a command. Each imports what it needs when it is called, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from jacobench.commands import listing, plot, run, table, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+app = typer.Typer(
+    name="jacobench",
+    help="Should I materialize this Jacobian, or take vector-Jacobian products? Measured on your machine.",
+    epilog="Begin with: jacobench run",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "run": run.run,
+    "list": listing.list_,
+    "verify": verify.verify,
+    "table": table.table,
+    "plot": plot.plot,
+}
+for name, function in COMMANDS.items():
+    app.command(name)(function)

@@ -1,0 +1,143 @@
+"""``jacobench run``: measure a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jacobench.bench.run import Progress, Request
+
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--strategy", metavar="S", help="Instead of the suite's: a name, file.py:Class or package.module:Class."
+    ),
+]
+Cases = Annotated[list[str] | None, typer.Option("--case", metavar="GLOB", help="Only cases whose names match.")]
+Suite = Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="What to measure; see 'jacobench list suites'.")]
+
+
+def run(
+    suite: Suite = "standard",
+    strategy: Strategies = None,
+    case: Cases = None,
+    passes: Annotated[int, typer.Option(metavar="N", help="Fresh processes for each cell.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The run's folder. Default: runs/<when>-<id>.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with a run that was cut short.")] = None,
+    threads: Annotated[int, typer.Option(metavar="N", help="For every library alike.")] = 1,
+    memory_budget: Annotated[
+        str, typer.Option(metavar="SIZE", help="Strategies predicted to need more are not tried.")
+    ] = "2GiB",
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For one measurement, all its rounds.")] = 60.0,
+    controls: Annotated[
+        str, typer.Option(metavar="tuned|asis", help="Set threads and malloc for all, or leave them as found.")
+    ] = "tuned",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells with predicted bytes and seconds; measure nothing.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the table.")] = False,
+) -> None:
+    """Measure a suite: a table on the screen, and a run's folder with run.json, measurements.csv and plots.
+
+    Example: jacobench run --suite smoke --strategy dense --strategy vjp --out runs/first
+    """
+    from jacobench.bench.run import Request
+
+    request = Request(
+        suite, tuple(strategy or ()), tuple(case or ()), passes, threads, memory_budget, timeout, controls
+    )
+    if dry_run:
+        _dry_run(request)
+    else:
+        _measure(request, out, resume, quiet=quiet)
+
+
+def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
+    from jacobench import api
+    from jacobench.bench import folder as folders
+    from jacobench.bench.run import start
+    from jacobench.commands import screen
+    from jacobench.reports.terminal import terminal_table
+
+    folder = folders.resume(resume) if resume else start(request, out)
+    for note in folder.notes:
+        screen.talk().print(note)
+    try:
+        with _progress(quiet=quiet) as report:
+            found = api.finish(folder, report)
+    except KeyboardInterrupt:
+        screen.talk().print(f"\ncut short; what was measured is kept: jacobench run --resume {folder.path}")
+        raise typer.Exit(130) from None
+    screen.out().print(terminal_table(found))
+    if not quiet:
+        screen.talk().print(_summary(folder.path))
+
+
+def _summary(path: Path) -> str:
+    """Say where the run is, and how much of the time was spent in measured calls."""
+    import json
+
+    facts = json.loads((path / "run.json").read_bytes())["jacobench"]
+    share = facts["measured_seconds"] / max(facts["wall_seconds"], 1e-9)
+    took = f"{facts['wall_seconds']:.0f} s, {share:.0%} of it in measured calls"
+    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/ ({took})"
+
+
+def _progress(*, quiet: bool) -> Any:
+    from contextlib import contextmanager
+
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from jacobench.commands import screen
+
+    @contextmanager
+    def shown() -> Iterator[Callable[[Progress], None]]:
+        console = screen.talk()
+        if quiet or not console.is_terminal:
+            yield lambda _progress: None
+            return
+        style = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+        with Bar(*style, TextColumn("{task.description}"), console=console, transient=True) as bar:
+            task = bar.add_task("starting", total=None)
+
+            def report(progress: Progress) -> None:
+                cell = progress.cell
+                doing = (
+                    f"pass {progress.pass_number + 1} · {cell.case} · {cell.strategy} · {cell.phase}" if cell else ""
+                )
+                bar.update(task, completed=progress.done, total=progress.total, description=doing)
+
+            yield report
+
+    return shown()
+
+
+def _dry_run(request: Request) -> None:
+    from jacobench.bench.estimate import estimate, total_seconds
+    from jacobench.bench.run import plan
+    from jacobench.commands import screen
+    from jacobench.reports.units import format_bytes, format_seconds
+
+    found = estimate(plan(request))
+    rows = [
+        (
+            cell["case"],
+            cell["strategy"],
+            cell["phase"],
+            "?" if cell["predicted_bytes"] is None else format_bytes(cell["predicted_bytes"]),
+            "?" if cell["predicted_seconds"] is None else format_seconds(cell["predicted_seconds"]),
+            "over budget" if cell["over_budget"] else "",
+        )
+        for cell in found
+    ]
+    screen.out().print(screen.columns(("case", "strategy", "phase", "peak bytes", "seconds a call", ""), rows))
+    seconds = total_seconds(found, request.passes)
+    screen.talk().print(f"{len(found)} cells, {request.passes} passes: about {seconds:.0f} s; nothing was measured")

@@ -1,0 +1,44 @@
+"""Where output goes: data to standard output, talk to standard error."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+WIDTH_OF_FILES = 120
+"""Columns of a table that is not shown on a terminal."""
+
+
+@cache
+def out() -> Console:
+    """Return standard output; a file or a pipe gets lines of a fixed width."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=WIDTH_OF_FILES)
+
+
+@cache
+def talk() -> Console:
+    """Return standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
+    """Return a plain table: a heading, then one line a row, longer cells folded."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number, heading in enumerate(headings):
+        found.add_column(heading, overflow="fold", no_wrap=number == 0)
+    for row in rows:
+        found.add_row(*("" if cell is None else str(cell) for cell in row))
+    return found

@@ -1,0 +1,44 @@
+"""``jacobench verify``: correctness only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jacobench.commands.run import Suite
+
+
+def verify(
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="S", help="A name, file.py:Class or package.module:Class. Default: all that are installed."
+        ),
+    ] = None,
+    suite: Suite = "smoke",
+) -> None:
+    """Prove strategies right: every op in float64 and float32, and a suite's cases; nothing is timed.
+
+    Each is held against the strategy vjp, and vjp against central differences. Exit code 1 if one is wrong.
+
+    Example: jacobench verify --strategy my_strategy.py:Mine
+    """
+    from jacobench.bench.correctness import check_all
+    from jacobench.bench.suite import load_suite
+    from jacobench.commands import screen
+    from jacobench.strategies.registry import check, registered
+
+    specs = [check(spec) for spec in strategy or registered()]
+    wrong = False
+    rows = []
+    for spec in specs:
+        found = check_all(spec, load_suite(suite).cases)
+        bad = [check for check in found if check.status in {"wrong", "error"}]
+        wrong |= bool(bad)
+        right = sum(check.status == "ok" for check in found)
+        rows.append((spec, f"{right} of {len(found)}", "" if bad else "right"))
+        rows.extend(("", check.graph, f"{check.status}: {check.reason}") for check in found if check.status != "ok")
+    screen.out().print(screen.columns(("strategy", "graphs", ""), rows))
+    if wrong:
+        raise typer.Exit(1)
