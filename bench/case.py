@@ -115,3 +115,35 @@ def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:
         return suite
     chosen = (case for case in suite.cases if any(fnmatchcase(case.name, glob) for glob in globs))
     return replace(suite, cases=tuple(chosen))
+
+
+SIZES = ("depth", "width", "batch", "n_seeds", "weight_density")
+"""The knobs that make a case larger."""
+
+
+def larger(cases: Sequence[Case], name: str) -> list[Case]:
+    """Return the cases that are larger than one: no size smaller, one at least larger, all else equal.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        Where to look.
+    name : str
+        The case to compare with, one of them.
+
+    Returns
+    -------
+    list of Case
+        In the order of `cases`.
+    """
+    small = next(case for case in cases if case.name == name)
+    return [case for case in cases if _is_larger(case.knobs, small.knobs)]
+
+
+def _is_larger(knobs: Mapping[str, Any], small: Mapping[str, Any]) -> bool:
+    sizes = [
+        key for key in SIZES if isinstance(knobs.get(key), int | float) and isinstance(small.get(key), int | float)
+    ]
+    if any(knobs.get(key) != small.get(key) for key in {*knobs, *small} - set(sizes)):
+        return False
+    return all(knobs[key] >= small[key] for key in sizes) and any(knobs[key] > small[key] for key in sizes)

@@ -1,6 +1,10 @@
 """What is set about a worker's process before its interpreter starts, equally for every strategy.
 
-Threads, and glibc's thresholds: with those as found, each large fresh array is mapped and page-faulted anew at each call.
+- Threads, for each library alike.
+- glibc's thresholds: as found, each large fresh array is mapped and page-faulted anew at each call.
+- OpenBLAS's kernel: as found, it may be one for a processor of ten years ago.
+
+docs/measurement.md says what each of them was measured to gain.
 """
 
 from __future__ import annotations
@@ -8,6 +12,8 @@ from __future__ import annotations
 import os
 import platform
 from typing import TYPE_CHECKING
+
+from jacobench.bench import blas
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,41 +23,64 @@ CONTROLS = ("tuned", "asis")
 THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
+    "OMP_NUM_THREADS",  # torch goes by it, too
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
 
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(2**34), "MALLOC_TRIM_THRESHOLD_": str(2**34), "MALLOC_TOP_PAD_": str(2**24)}
-"""16 GiB: never map, never give back; and grow the heap by 16 MiB at a time."""
+"""16 GiB: never map an array apart, never give memory back; and grow the heap by 16 MiB at a time."""
 
 
-def settings(controls: str, threads: int, pass_number: int) -> dict[str, str]:
-    """Return the environment variables that a worker is given.
+def settings(controls: str, threads: int) -> dict[str, str]:
+    """Return the environment variables that a run's workers are given.
 
     Parameters
     ----------
     controls : {"tuned", "asis"}
-        ``asis``: threads and malloc are left as found.
+        ``asis``: nothing is set.
     threads : int
         For every library alike.
+
+    Returns
+    -------
+    dict of str to str
+        To be laid over the environment. What cannot be set on this system is not in it.
+    """
+    if controls == "asis":
+        return {}
+    chosen = dict.fromkeys(THREAD_VARIABLES, str(threads))
+    chosen["XLA_FLAGS"] = _xla_flags(threads)
+    if platform.libc_ver()[0] == "glibc":
+        chosen |= MALLOC
+    kernel = blas.choice().chosen
+    if kernel:
+        chosen[blas.VARIABLE] = kernel
+    return chosen
+
+
+def _xla_flags(threads: int) -> str:
+    """Return XLA's flags, the reader's own first: its CPU client takes no number of threads, only one or all."""
+    found = os.environ.get("XLA_FLAGS", "")
+    return f"{found} --xla_cpu_multi_thread_eigen={'false' if threads == 1 else 'true'}".strip()
+
+
+def environment(chosen: Mapping[str, str], pass_number: int) -> dict[str, str]:
+    """Return a worker's environment.
+
+    Parameters
+    ----------
+    chosen : mapping of str to str
+        The run's settings.
     pass_number : int
         Counted from 0; fixes the order of sets of strings, differently in each pass.
 
     Returns
     -------
     dict of str to str
-        To be laid over the environment.
+        This process's environment with the settings, without what would change the worker's pytest.
     """
-    chosen = {"PYTHONHASHSEED": str(pass_number), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1"}
-    if controls == "tuned":
-        chosen |= dict.fromkeys(THREAD_VARIABLES, str(threads))
-        chosen |= MALLOC if platform.libc_ver()[0] == "glibc" else {}
-    return chosen
-
-
-def environment(chosen: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with the worker's settings, and without what would change its pytest."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
-    return inherited | dict(chosen)
+    fixed = {"PYTHONHASHSEED": str(pass_number), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1"}
+    return inherited | dict(chosen) | fixed

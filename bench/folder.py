@@ -42,6 +42,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Limits of one measurement, of one round, of all rounds.
     min_rounds : int
         The fewest rounds.
+    environment : dict of str to str
+        What the workers' environment is given.
+    machine_record : dict
+        See `machine.record`.
     machine_info, commit_info : dict
         As pytest-benchmark describes them.
     """
@@ -61,6 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     min_seconds: float
     max_seconds: float
     min_rounds: int
+    environment: dict[str, str]
+    machine_record: dict[str, Any]
     machine_info: dict[str, Any]
     commit_info: dict[str, Any]
 
@@ -96,6 +102,7 @@ class RunFolder:
             If it cannot be written; the line is then taken back as far as the system allows.
         """
         line = msgspec.json.encode(measurement) + b"\n"
+        self._check_place()
         end = os.lseek(self._journal, 0, os.SEEK_END)
         try:
             _write_all(self._journal, line)
@@ -104,6 +111,12 @@ class RunFolder:
             os.ftruncate(self._journal, end)
             raise
         self.measurements.append(measurement)
+
+    def _check_place(self) -> None:
+        """Check that the journal is still where it was: a file that was removed takes writes and loses them."""
+        here, open_ = (self.path / JOURNAL).stat(), os.fstat(self._journal)
+        if not os.path.samestat(here, open_):
+            raise FileNotFoundError(2, "another file stands in its place", str(self.path / JOURNAL))
 
     def write_document(self, document: dict[str, Any]) -> Path:
         """Write run.json beside its place and rename it into it."""

@@ -6,33 +6,42 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import psutil
-from pytest_benchmark import plugin, utils
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GIB = 2**30
 
+PACKAGES = ("jacobench", "numpy", "scipy", "pandas", "pytest", "pytest-benchmark", "memray", "torch", "jax", "autograd")
 
-def machine_info() -> dict[str, Any]:
-    """Return pytest-benchmark's own description of the machine; takes about a second."""
-    info: dict[str, Any] = plugin.pytest_benchmark_generate_machine_info()
-    return info
+SEEN_FROM_INSIDE = """
+import json, numpy, scipy.linalg
+from threadpoolctl import threadpool_info
+keys = ("internal_api", "version", "architecture", "num_threads", "threading_layer")
+print(json.dumps([{key: found.get(key) for key in keys} for found in threadpool_info()]))
+"""
 
 
-def commit_info() -> dict[str, Any]:
-    """Return pytest-benchmark's own description of the commit."""
-    info: dict[str, Any] = utils.get_commit_info()
-    return info
+def pytest_benchmark_info() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return pytest-benchmark's own descriptions of the machine and of the commit; takes about a second."""
+    from pytest_benchmark import plugin, utils  # noqa: PLC0415  (only a run that is started needs it)
+
+    return plugin.pytest_benchmark_generate_machine_info(), utils.get_commit_info()
 
 
 def commit() -> str:
     """Return the commit that is checked out here, with ``-dirty`` where files differ from it; empty outside git."""
     try:
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()  # noqa: S603
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
 
@@ -46,19 +55,112 @@ def machine_key() -> str:
         Such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c)"``; the digest is of all of it, and of the
         processor's capabilities.
     """
-    model, flags = _processor()
-    cores = os.cpu_count() or 1
+    return f"{_said()} ({digest()})"
+
+
+def digest() -> str:
+    """Return six hexadecimal digits that tell this machine from others."""
+    return sha256(f"{_said()} {' '.join(processor_flags())}".encode()).hexdigest()[:6]
+
+
+def _said() -> str:
     memory = round(psutil.virtual_memory().total / GIB)
-    said = f"{model}, {cores} cores, {memory} GiB, {platform.system()} {platform.machine()}"
-    return f"{said} ({sha256(f'{said} {flags}'.encode()).hexdigest()[:6]})"
+    return f"{processor()}, {os.cpu_count() or 1} cores, {memory} GiB, {platform.system()} {platform.machine()}"
 
 
-def _processor() -> tuple[str, str]:
-    """Return the processor's name and its capabilities, as far as the system tells."""
+def processor() -> str:
+    """Return the processor's name."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def processor_flags() -> list[str]:
+    """Return the processor's capabilities as Linux names them; empty elsewhere."""
+    return _cpuinfo("flags").split()
+
+
+def _cpuinfo(key: str) -> str:
+    match = re.search(rf"^{key}\s*:\s*(.*)$", read("/proc/cpuinfo"), re.MULTILINE)
+    return match[1].strip() if match else ""
+
+
+def read(path: str | Path) -> str:
+    """Return a file's text, stripped; empty if there is none."""
     try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
-        return platform.processor() or platform.machine(), ""
-    found = [re.search(rf"^{key}\s*:\s*(.*)$", text, re.MULTILINE) for key in ("model name", "flags")]
-    model, flags = (match[1].strip() if match else "" for match in found)
-    return model or platform.processor() or platform.machine(), flags
+        return ""
+
+
+def record(settings: Mapping[str, str]) -> dict[str, Any]:
+    """Describe the machine as a worker with these settings sees it.
+
+    Parameters
+    ----------
+    settings : mapping of str to str
+        The environment variables that workers are given.
+
+    Returns
+    -------
+    dict
+        Processor, caches, cores, memory, kernel, governor and boost where readable, the libraries' versions, each BLAS
+        with its kernel and threads, the load, the settings.
+    """
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "caches": caches(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.release()}",
+        "libc": " ".join(platform.libc_ver()),
+        "governor": governor(),
+        "boost": boost(),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "blas": blas_in_use(settings),
+        "settings": dict(settings),
+        "load": load(),
+    }
+
+
+def caches() -> list[str]:
+    """Return the first core's caches, such as ``"L1 Data 48K"``."""
+    found = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
+    return [f"L{read(cache / 'level')} {read(cache / 'type')} {read(cache / 'size')}" for cache in found]
+
+
+def governor() -> str:
+    """Return the first core's frequency governor; empty where it cannot be read, as in most virtual machines."""
+    return read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+
+
+def boost() -> str:
+    """Return "on" or "off"; empty where it cannot be read."""
+    cpufreq, no_turbo = (
+        read("/sys/devices/system/cpu/cpufreq/boost"),
+        read("/sys/devices/system/cpu/intel_pstate/no_turbo"),
+    )
+    return {"1": "on", "0": "off"}.get(cpufreq) or {"0": "on", "1": "off"}.get(no_turbo, "")
+
+
+def load() -> float | None:
+    """Return how many processes wanted to run, on average over the last minute."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def blas_in_use(settings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return each BLAS and OpenMP library that a fresh process with these settings loads, with kernel and threads."""
+    command = [sys.executable, "-P", "-c", SEEN_FROM_INSIDE]
+    environment = {**os.environ, **settings}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
+        return msgspec.json.decode(done.stdout, type=list[dict[str, Any]])
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
+        return []
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -38,6 +38,8 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
         Stored entries of the graph's parameters.
     traceback : str
         Of what the strategy raised.
+    output : str
+        The end of what it printed.
     """
 
     case: str
@@ -59,6 +61,7 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     max_relative_error: float | None = None
     n_parameters: int | None = None
     traceback: str = ""
+    output: str = ""
 
 
 def from_json(line: bytes | str) -> Measurement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Memory:
     tool: str
 
 
+def leaked_bytes(call: Callable[[], Any]) -> int | None:
+    """Call once, drop the result, and return what is held all the same; None without memray."""
+    if not has_memray():
+        return None
+    return _watched(lambda: (call(), None)[1]).retained_bytes
+
+
 def measure(call: Callable[[], Any]) -> Memory:
     """Call once and measure the heap. The call should have been made before, so that nothing is made for the first time.
 
@@ -47,11 +55,17 @@ def measure(call: Callable[[], Any]) -> Memory:
     Memory
         In bytes.
     """
+    return _watched(call) if has_memray() else _traced(call)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Collect garbage now, and not before this is left."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return _with_memray(call) if has_memray() else _with_tracemalloc(call)
+        yield
     finally:
         if was_enabled:
             gc.enable()
@@ -63,10 +77,10 @@ def has_memray() -> bool:
     return find_spec("memray") is not None
 
 
-def _with_memray(call: Callable[[], Any]) -> Memory:
+def _watched(call: Callable[[], Any]) -> Memory:
     import memray  # noqa: PLC0415  (not everywhere)
 
-    with TemporaryDirectory(prefix="jacobench-memory-") as folder:
+    with _quiet(), TemporaryDirectory(prefix="jacobench-memory-") as folder:
         path = Path(folder) / "allocations.bin"
         with memray.Tracker(
             destination=memray.FileDestination(path, overwrite=True, compress_on_exit=False),
@@ -80,14 +94,15 @@ def _with_memray(call: Callable[[], Any]) -> Memory:
     return Memory(peak, retained, "memray")
 
 
-def _with_tracemalloc(call: Callable[[], Any]) -> Memory:
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        tracemalloc.reset_peak()
-        result = call()
-        after, peak = tracemalloc.get_traced_memory()
-        del result
-    finally:
-        tracemalloc.stop()
+def _traced(call: Callable[[], Any]) -> Memory:
+    with _quiet():
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            result = call()
+            after, peak = tracemalloc.get_traced_memory()
+            del result
+        finally:
+            tracemalloc.stop()
     return Memory(peak - before, after - before, "tracemalloc")

@@ -61,6 +61,12 @@ def _cells(config: pytest.Config) -> list[Cell]:
     return config.stash[CELLS]
 
 
+def _printed(config: pytest.Config) -> Callable[[], str]:
+    """Return what takes from pytest's capture whatever has been printed; with ``-s`` there is nothing to take."""
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    return lambda: "".join(capture.read_global_capture()) if capture.is_globally_capturing() else ""
+
+
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Cell], Measurement]:
     """Measure a cell with pytest-benchmark; the measurement's figures go into its ``extra_info``."""
@@ -73,6 +79,7 @@ def bench(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Cell], Me
             benchmark.pedantic(call, rounds=plan.rounds, iterations=plan.iterations)
             return list(benchmark.stats.stats.data) if benchmark.stats else []
 
+        config.stash[SESSION].printed = _printed(config)
         measurement = config.stash[SESSION].measure(cell, timed)
         if REPORT in config.stash:
             config.stash[REPORT](measurement)

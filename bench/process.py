@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from jacobench.bench.controls import environment
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,11 +35,11 @@ class WorkerProcess:
     ----------
     job : Job
         What it is to do.
-    settings : mapping of str to str
-        Environment variables, set before its interpreter starts.
+    environment : mapping of str to str
+        Its whole environment, there before its interpreter starts.
     """
 
-    def __init__(self, job: Job, settings: Mapping[str, str]) -> None:
+    def __init__(self, job: Job, environment: Mapping[str, str]) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the worker)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False
@@ -50,7 +48,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,
-            env=environment(settings),
+            env=environment,
             start_new_session=True,  # so that a strategy's own children are ended with it
         )
         assert self._process.stdin is not None

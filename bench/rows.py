@@ -62,7 +62,7 @@ def rows_of(
     by_cell: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
     for measurement in measurements:
         by_cell[measurement.case, measurement.spec, measurement.phase].append(measurement)
-    names = {spec: found[0].strategy for (_, spec, _), found in by_cell.items()}
+    names = _names(cells, by_cell.values())
     rows = []
     for cell in cells:
         found = by_cell.get((cell.case, cell.strategy, cell.phase), [])
@@ -80,6 +80,19 @@ def rows_of(
             }
         )
     return rows
+
+
+def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> dict[str, str]:
+    """Return the name of each spec's rows: the strategy's own, or the spec where that name is another's already.
+
+    A worker knows only the strategies that it measured itself, so that two of them may have used one name twice.
+    """
+    owners = {name: name for name in (FORWARD, REFERENCE, *(c.strategy for c in cells if ":" not in c.strategy))}
+    found = {}
+    for measurement in (measurements[0] for measurements in by_cell):
+        name, spec = measurement.strategy, measurement.spec
+        found[spec] = name if owners.setdefault(name, spec) == spec else spec
+    return found
 
 
 def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:

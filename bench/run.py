@@ -14,9 +14,10 @@ import msgspec
 
 from jacobench.bench import folder as folders
 from jacobench.bench import machine
-from jacobench.bench.case import select_cases
+from jacobench.bench.case import larger, select_cases
 from jacobench.bench.cells import BY_STRATEGY, NEEDS, Cell, cells_of, ordered
-from jacobench.bench.controls import CONTROLS, settings
+from jacobench.bench.control import CONTROL
+from jacobench.bench.controls import CONTROLS, environment, settings
 from jacobench.bench.document import document
 from jacobench.bench.folder import RunFolder, Settings
 from jacobench.bench.measurement import Measurement
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 MIN_SECONDS, MAX_SECONDS, MIN_ROUNDS = 1e-3, 0.05, 5
 """A round is long enough for the clock; all rounds of a cell together take about 50 ms, or five rounds."""
+
+
+ENDS_A_SWEEP = ("timeout", "out_of_memory")
+"""Statuses after which a strategy's larger cases are not tried."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +143,11 @@ def start(request: Request, out: Path | None = None) -> RunFolder:
         As for `plan`, or if the folder is there already or cannot be written.
     """
     planned = plan(request)
+    chosen = settings(request.controls, request.threads)
     when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = out or Path("runs") / f"{when}-{uuid4().hex[:6]}"
     folders.check_free(path)
+    machine_info, commit_info = machine.pytest_benchmark_info()
     return folders.create(
         path,
         Settings(
@@ -159,8 +166,10 @@ def start(request: Request, out: Path | None = None) -> RunFolder:
             min_seconds=MIN_SECONDS,
             max_seconds=MAX_SECONDS,
             min_rounds=MIN_ROUNDS,
-            machine_info=machine.machine_info(),
-            commit_info=machine.commit_info(),
+            environment=chosen,
+            machine_record=machine.record(chosen),
+            machine_info=machine_info,
+            commit_info=commit_info,
         ),
     )
 
@@ -206,6 +215,8 @@ def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> Path:
         raise BadInput(f"suite {settings_.suite!r} has changed since {str(folder.path)!r} was started: start a new run")
     began = time.monotonic()
     run = _Run(folder, planned, report)
+    if run.finished() and (folder.path / folders.DOCUMENT).exists():
+        return folder.path / folders.DOCUMENT
     for pass_number in range(settings_.passes):
         run.make_pass(pass_number)
     return _conclude(folder, planned, time.monotonic() - began, run.measured_seconds)
@@ -218,7 +229,9 @@ def _conclude(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
     facts: dict[str, Any] = {
         "wall_seconds": round(wall_seconds, 3),
         "measured_seconds": round(measured_seconds, 3),
-        "environment": settings(settings_.controls, settings_.threads, 0),
+        "machine": settings_.machine_record,
+        "load_after": machine.load(),
+        "control_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],
     }
     return folder.write_document(document(settings_, planned.cells, rows, folder.measurements, facts))
 
@@ -240,6 +253,8 @@ class _Run:
             self._note(measurement)
 
     def _note(self, measurement: Measurement) -> None:
+        if measurement.spec == CONTROL:
+            return
         cell = Cell(measurement.case, measurement.spec, measurement.phase)
         self._done.add((measurement.pass_number, cell))
         if measurement.status == "ok":
@@ -251,6 +266,10 @@ class _Run:
         """List what is still to be measured in a pass; what failed in any is not tried again."""
         cells = ordered(self.plan.cells, pass_number)
         return [cell for cell in cells if (pass_number, cell) not in self._done and cell not in self._failed]
+
+    def finished(self) -> bool:
+        """Return whether nothing is left to measure."""
+        return not any(self._left(pass_number) for pass_number in range(self.folder.settings.passes))
 
     def _progress(self, pass_number: int, cell: Cell | None) -> Progress:
         left = sum(len(self._left(k)) for k in range(pass_number, self.folder.settings.passes))
@@ -276,13 +295,13 @@ class _Run:
                 chosen.max_seconds,
                 chosen.min_rounds,
                 measure_memory=pass_number == 0,
+                limit_data=True,
                 pass_number=pass_number,
                 worker=worker,
             ),
             tuple((*_key(cell), count) for cell, count in self._iterations.items()),
         )
-        environment = settings(chosen.controls, chosen.threads, pass_number)
-        with WorkerProcess(job, environment) as process:
+        with WorkerProcess(job, environment(chosen.environment, pass_number)) as process:
             self._follow(process, pass_number, worker)
 
     def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:
@@ -323,6 +342,29 @@ class _Run:
         self.folder.append(measurement)
         self.measured_seconds += sum(measurement.seconds) * measurement.iterations
         self._note(measurement)
+        self._spare_larger(measurement)
+
+    def _spare_larger(self, measurement: Measurement) -> None:
+        """Give up on the larger cases of a strategy that ran out of time or memory at this one."""
+        if measurement.status not in ENDS_A_SWEEP:
+            return
+        for case in larger(self.plan.suite.cases, measurement.case):
+            cell = Cell(case.name, measurement.spec, measurement.phase)
+            if cell in self._failed or cell not in self.plan.cells:
+                continue
+            status = measurement.status.replace("_", " ")
+            spared = Measurement(
+                cell.case,
+                measurement.strategy,
+                cell.phase,
+                cell.strategy,
+                measurement.pass_number,
+                measurement.worker,
+                status="not_tried",
+                reason=f"{status} at the smaller {measurement.case}",
+            )
+            self.folder.append(spared)
+            self._note(spared)
 
     def _lost(self, cell: Cell, status: str, reason: str, *, timing: bool, pass_number: int, worker: int) -> None:
         """Record that a worker was lost at a cell: for it, and for whatever cannot be had without it."""
@@ -337,6 +379,7 @@ class _Run:
             )
             self.folder.append(measurement)
             self._note(measurement)
+            self._spare_larger(measurement)
 
 
 def _key(cell: Cell) -> tuple[str, str, str]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench import memory
+from jacobench.bench import datalimit, manners, memory
 from jacobench.bench.measurement import Measurement
 from jacobench.bench.trial import Trial, attempt, point_of
+from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from jacobench.bench.case import Suite
     from jacobench.bench.cells import Cell
     from jacobench.bench.trial import Point
-    from jacobench.strategies.contract import Predictions
+    from jacobench.strategies.contract import Predictions, Strategy
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Limits:
         The fewest rounds.
     measure_memory : bool
         Whether the heap is measured, too.
+    limit_data : bool
+        Whether the process's data are limited to the budget and some slack above its footprint; see `datalimit`.
     pass_number, worker : int
         Which pass, and which process of it, this is, counted from 0.
     """
@@ -60,11 +63,18 @@ class Limits:
     max_seconds: float
     min_rounds: int
     measure_memory: bool = True
+    limit_data: bool = False
     pass_number: int = 0
     worker: int = 0
 
 
-def schedule(call: Callable[[], Any], limits: Limits, iterations: int | None = None) -> Schedule:
+LONGEST = 5
+"""A round may be this many times the shortest one, for the sake of a number of iterations shared with other strategies."""
+
+
+def schedule(
+    call: Callable[[], Any], limits: Limits, settled: int | None = None, shared: int | None = None
+) -> Schedule:
     """Decide how often a call is made, from how long it takes.
 
     Parameters
@@ -73,25 +83,36 @@ def schedule(call: Callable[[], Any], limits: Limits, iterations: int | None = N
         Made a few times; it should be warm.
     limits : Limits
         The shortest round, the time for all rounds, the fewest rounds.
-    iterations : int, optional
+    settled : int, optional
         Calls in a round, if an earlier pass has settled them.
+    shared : int, optional
+        Calls in a round of another strategy in the same case and phase: taken over if the speeds allow, that is, if a
+        round then takes one to five times the shortest.
 
     Returns
     -------
     Schedule
-        With rounds of at least ``limits.min_seconds``, unless `iterations` was given.
+        With rounds of at least ``limits.min_seconds``, unless an earlier pass has settled them.
     """
-    trials = iterations or 1
-    while True:
-        start = time.perf_counter()
-        for _ in range(trials):
-            call()
-        elapsed = time.perf_counter() - start
-        if iterations or elapsed >= limits.min_seconds:
-            break
-        trials = min(10 * trials, ceil(1.2 * trials * limits.min_seconds / max(elapsed, 1e-7)))
+    iterations = settled or shared or 1
+    elapsed = _elapsed(call, iterations)
+    if not settled:
+        if elapsed > LONGEST * limits.min_seconds and iterations > 1:
+            iterations = 1
+            elapsed = _elapsed(call, iterations)
+        while elapsed < limits.min_seconds:
+            needed = ceil(1.2 * iterations * limits.min_seconds / max(elapsed, 1e-7))
+            iterations = min(10 * iterations, needed)
+            elapsed = _elapsed(call, iterations)
     rounds = max(limits.min_rounds, int(limits.max_seconds / max(elapsed, 1e-9)))
-    return Schedule(rounds, trials)
+    return Schedule(rounds, iterations)
+
+
+def _elapsed(call: Callable[[], Any], iterations: int) -> float:
+    start = time.perf_counter()
+    for _ in range(iterations):
+        call()
+    return time.perf_counter() - start
 
 
 @dataclass
@@ -108,17 +129,23 @@ class Session:
         Calls in a round that an earlier pass has settled.
     timing_begins : callable
         Called when a cell's strategy has been set up and proved, before anything is measured.
+    printed : callable
+        Returns what has been printed since it was last called.
     """
 
     suite: Suite
     limits: Limits
     iterations: Mapping[Cell, int] = field(default_factory=dict)
     timing_begins: Callable[[], None] = lambda: None
+    printed: Callable[[], str] = lambda: ""
     _case: str = ""
     _point: Point | None = None
     _spec: str = ""
     _trial: Trial | None = None
     _names: dict[str, str] = field(default_factory=dict)
+    _shared: dict[tuple[str, str], int] = field(default_factory=dict)
+    _before: manners.Surroundings = field(default_factory=manners.surroundings)
+    _leaked: int | None = None
 
     def trial(self, cell: Cell) -> Trial:
         """Return the trial that a cell belongs to, making it at the first of its cells."""
@@ -129,8 +156,19 @@ class Session:
             self._point = None
             case = next(case for case in self.suite.cases if case.name == cell.case)
             self._case, self._point = cell.case, point_of(case)
-        self._trial, self._spec = attempt(cell.strategy, self._point, self.limits.budget_bytes), cell.strategy
+        self._before, self._leaked = manners.surroundings(), None
+        budget = self.limits.budget_bytes
+        self._trial, self._spec = attempt(cell.strategy, self._point, budget, self._load), cell.strategy
         return self._trial
+
+    def _load(self, spec: str) -> Strategy:
+        """Load a strategy, its libraries not counted against the limit of data that holds from then on."""
+        if not self.limits.limit_data:
+            return registry.load(spec)
+        datalimit.lift()
+        strategy = registry.load(spec)
+        datalimit.limit_data(self.limits.budget_bytes)
+        return strategy
 
     def measure(self, cell: Cell, timed: Callable[[Callable[[], Any], Schedule], list[float]]) -> Measurement:
         """Measure a cell.
@@ -192,9 +230,21 @@ class Session:
                 "retained_bytes": taken.retained_bytes,
                 "memory_tool": taken.tool,
             }
-        plan = schedule(call, self.limits, self.iterations.get(cell))
+            if cell.phase == "gradient":
+                self._leaked = memory.leaked_bytes(call)
+        plan = schedule(call, self.limits, self.iterations.get(cell), self._shared.get((cell.case, cell.phase)))
+        self._shared.setdefault((cell.case, cell.phase), plan.iterations)
         seconds = timed(call, plan)
-        return self._record(cell, trial, seconds=tuple(seconds), iterations=plan.iterations, **heap)
+        printed = self.printed()
+        return self._record(
+            cell,
+            trial,
+            reason=manners.notes(self._before, manners.surroundings(), printed, self._leaked),
+            output=printed[-manners.OUTPUT_KEPT :],
+            seconds=tuple(seconds),
+            iterations=plan.iterations,
+            **heap,
+        )
 
     def _record(self, cell: Cell, trial: Trial, **found: Any) -> Measurement:
         error = trial.max_relative_error

@@ -121,7 +121,7 @@ class Trial:
             self.failed.setdefault(needing, (status, reason))
 
 
-def attempt(spec: str, point: Point, budget_bytes: int) -> Trial:
+def attempt(spec: str, point: Point, budget_bytes: int, load: Callable[[str], Strategy] = registry.load) -> Trial:
     """Try a strategy on a case.
 
     Parameters
@@ -132,6 +132,8 @@ def attempt(spec: str, point: Point, budget_bytes: int) -> Trial:
         The case.
     budget_bytes : int
         A strategy predicted to need more than this in any phase is not tried.
+    load : callable
+        Loads a strategy.
 
     Returns
     -------
@@ -144,7 +146,7 @@ def attempt(spec: str, point: Point, budget_bytes: int) -> Trial:
         return trial
     step = "prepare"
     try:
-        trial.strategy = registry.load(spec)
+        trial.strategy = load(spec)
         trial.name = str(trial.strategy.name)
         trial.predictions = predict(trial.strategy, point.graph, len(point.seeds))
         over = _over_budget(trial.predictions, budget_bytes)

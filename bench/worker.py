@@ -11,18 +11,15 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import msgspec
 import pytest
 
-from jacobench.bench import plugin
+from jacobench.bench import control, plugin
 from jacobench.bench.cells import Cell
-from jacobench.bench.measurement import to_builtins
+from jacobench.bench.measurement import Measurement, to_builtins
 from jacobench.bench.session import Limits, Session
-
-if TYPE_CHECKING:
-    from jacobench.bench.measurement import Measurement
 
 PR_SET_PDEATHSIG = 1
 
@@ -71,6 +68,18 @@ class Reporter:
         config.stash[plugin.REPORT] = self.measured
         by_cell = {item.callspec.params["cell"]: item for item in items}  # type: ignore[attr-defined]
         items[:] = [by_cell[Cell(*cell)] for cell in self.job.cells]
+
+    def pytest_sessionstart(self) -> None:
+        """Time the control kernel before the first cell."""
+        self._time_control()
+
+    def pytest_sessionfinish(self) -> None:
+        """Time it again after the last."""
+        self._time_control()
+
+    def _time_control(self) -> None:
+        limits, name = self.job.limits, control.CONTROL
+        self.measured(Measurement("", name, name, name, limits.pass_number, limits.worker, seconds=control.seconds()))
 
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
         """Say which cell is about to begin."""
