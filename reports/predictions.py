@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 
@@ -12,7 +11,7 @@ def predicted_bytes(rows: pd.DataFrame) -> pd.Series[float]:
 
 
 def predicted_seconds(rows: pd.DataFrame) -> pd.Series[float]:
-    """Return the time that each row would take if its strategy always worked at one rate.
+    """Return the time that each row would take if its strategy always worked at the best rate that it reached.
 
     Parameters
     ----------
@@ -22,11 +21,10 @@ def predicted_seconds(rows: pd.DataFrame) -> pd.Series[float]:
     Returns
     -------
     Series of float
-        Seconds, with the rows' index: predicted flops times the strategy's own rate, which is the geometric mean of its
-        measured seconds per predicted flop. NaN where nothing of the strategy was timed, or no flops are predicted.
+        Seconds, with the rows' index: predicted flops times the smallest of the strategy's measured seconds per predicted
+        flop. Where a fixed cost rules, at small sizes, the measured time lies above. NaN where nothing of the strategy was timed, or no flops are predicted.
     """
     flops = rows["predicted_flops"].where(rows["predicted_flops"] > 0)
     seconds = rows["seconds_median"].where((rows["status"] == "ok") & (rows["seconds_median"] > 0))
-    logarithms = pd.Series(np.log(seconds / flops), index=rows.index)
-    rate = logarithms.groupby(rows["strategy"]).transform("mean")
-    return pd.Series(flops * np.exp(rate), index=rows.index, dtype="float64")
+    rate = (seconds / flops).groupby(rows["strategy"]).transform("min")
+    return pd.Series(flops * rate, index=rows.index, dtype="float64")
