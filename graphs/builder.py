@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from operator import index
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.errors import BadInput, unknown, whole_number, whole_numbers
 from jacobench.graphs.graph import Graph, Node
 from jacobench.graphs.leaf import LAWS, Leaf
 from jacobench.graphs.op import Site
@@ -33,16 +32,15 @@ class Value:
     shape : tuple of int
         Its shape.
     batched : bool
-        Whether its leading axis is the batch.
+        Whether its leading axis is the batch, and not its last one too, along which ops tie entries together.
     """
 
     shape: Shape
     batched: bool
-    _builder: GraphBuilder
-    _args: tuple[Value, ...] = ()
-    _op: Op | None = None
-    _attrs: Any = None
-    _leaf: str | None = None
+    _builder: GraphBuilder = field(repr=False)
+    _args: tuple[Value, ...] = field(default=(), repr=False)
+    _op: Op | None = field(default=None, repr=False)
+    _attrs: Any = field(default=None, repr=False)
 
 
 class GraphBuilder:
@@ -99,13 +97,13 @@ class GraphBuilder:
         BadInput
             For a name taken, an empty shape, a length below 1, another batch, an unknown law.
         """
-        if not tuple(shape):
+        lengths = whole_numbers(f"leaf {name!r}: its shape", shape)
+        if not lengths:
             raise BadInput(f"input {name!r} has shape (): expected a leading batch axis")
-        value = self._add(name, shape, "input", law, 1)
-        if self._batch is None:
-            self._batch = value.shape[0]
-        if value.shape[0] != self._batch:
-            raise BadInput(f"input {name!r} has a leading axis of {value.shape[0]}: expected the batch, {self._batch}")
+        if self._batch not in {None, lengths[0]}:
+            raise BadInput(f"input {name!r} has a leading axis of {lengths[0]}: expected the batch, {self._batch}")
+        value = self._add(name, lengths, "input", law, 1)
+        self._batch = lengths[0]
         return value
 
     def parameter(self, name: str, shape: Sequence[int], *, fan_in: int | None = None) -> Value:
@@ -129,13 +127,14 @@ class GraphBuilder:
         Raises
         ------
         BadInput
-            For a name taken or a length below 1.
+            For a name taken, a length or a fan-in below 1.
         """
-        lengths = tuple(shape)
-        return self._add(name, lengths, "parameter", "fan_in", fan_in or prod(lengths[1:] or lengths))
+        if fan_in is not None and whole_number("fan_in", fan_in) < 1:
+            raise BadInput(f"parameter {name!r} has fan_in {fan_in}: expected 1 or more")
+        return self._add(name, shape, "parameter", "fan_in", fan_in)
 
     def _add(
-        self, name: str, shape: Iterable[int], role: Literal["input", "parameter"], law: str, fan_in: int
+        self, name: str, shape: Iterable[int], role: Literal["input", "parameter"], law: str, fan_in: int | None
     ) -> Value:
         if name in self._leaves:
             raise BadInput(
@@ -143,11 +142,11 @@ class GraphBuilder:
             )
         if law not in LAWS:
             raise unknown("law", law, LAWS)
-        lengths = tuple(map(index, shape))
+        lengths = whole_numbers(f"leaf {name!r}: its shape", shape)
         if any(length < 1 for length in lengths):
             raise BadInput(f"leaf {name!r} has shape {lengths}: expected lengths of 1 or more")
-        self._leaves[name] = Leaf(lengths, role, law, fan_in)
-        value = Value(lengths, role == "input", self, _leaf=name)
+        self._leaves[name] = Leaf(lengths, role, law, fan_in or prod(lengths[1:] or lengths))
+        value = Value(lengths, role == "input" and len(lengths) > 1, self)
         self._leaf_values[name] = value
         return value
 
@@ -173,7 +172,7 @@ class GraphBuilder:
             shape = op.shape(tuple(arg.shape for arg in args), prepared)
         except BadInput as error:
             raise BadInput(f"{op.name}: {error}") from None
-        batched = any(arg.batched for arg in args) and not op.mixes_samples
+        batched = any(arg.batched and op.by_sample(k) for k, arg in enumerate(args))
         return Value(shape, batched, self, args, op, prepared)
 
     def build(self, output: Value, wrt: Iterable[str] | None = None) -> Graph:
@@ -221,7 +220,7 @@ class GraphBuilder:
                 value.shape,
                 attrs,
                 self._dtype,
-                samples=value.shape[0] if value.batched and arg.batched else 1,
+                samples=value.shape[0] if arg.batched and op.by_sample(k) else 1,
             )
             for k, arg in enumerate(args)
         )

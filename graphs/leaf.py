@@ -90,4 +90,4 @@ def sample(name: str, leaf: Leaf, dtype: np.dtype[np.floating], rng_seed: int) -
         Shape `leaf.shape`, dtype `dtype`.
     """
     rng = np.random.default_rng([rng_seed, crc32(name.encode())])
-    return LAWS[leaf.law](rng, leaf).astype(dtype)
+    return np.asarray(LAWS[leaf.law](rng, leaf), dtype)  # of shape () too, where NumPy's arithmetic makes scalars

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from math import prod
-from operator import index
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jacobench.graphs.builder import GraphBuilder
-from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number, whole_numbers
 from jacobench.graphs.structures import Pattern, index_dtype
 
 if TYPE_CHECKING:
@@ -180,13 +179,13 @@ def random_pattern(shape: tuple[int, int], density: float, rng_seed: int | Seque
 
 
 def _check(widths: Sequence[int], batch: int, density: float, rng_seed: int) -> tuple[int, ...]:
-    lengths = tuple(map(index, widths))
+    lengths = whole_numbers("widths", widths)
     if len(lengths) < 2 or min(lengths) < 1:
         raise BadInput(f"widths are {list(lengths)}: expected at least two numbers, each 1 or more")
-    if index(batch) < 1:
+    if whole_number("batch", batch) < 1:
         raise BadInput(f"batch is {batch}: expected 1 or more")
-    if not 0 < density <= 1:
+    if not 0 < real_number("weight_density", density) <= 1:
         raise BadInput(f"weight_density is {density}: expected a number in (0, 1]")
-    if index(rng_seed) < 0:
+    if whole_number("rng_seed", rng_seed) < 0:
         raise BadInput(f"rng_seed is {rng_seed}: expected 0 or more")
     return lengths

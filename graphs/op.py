@@ -113,12 +113,16 @@ class Argument:
         Which primals the vjp rule reads (`OUTPUT`, or argument numbers): its residuals. The others it is given as None.
     flops : callable
         site → arithmetic operations of the vjp rule for one seed.
+    by_sample : bool
+        Whether sample i of the output depends on sample i of this argument alone, if the argument's leading axis is the
+        batch. A weight is shared by all samples, and a loss averages over them.
     """
 
     vjp: VjpRule
     jacobian: Jacobian
     keeps: tuple[int, ...]
     flops: Count
+    by_sample: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,8 @@ class Op:
         (xp, *xs, **attrs) → y.
     shape : callable
         (shapes, attrs) → the output's shape. Raises BadInput where the shapes do not fit.
-    arguments : tuple of Argument
-        The rules per argument; a variadic op repeats its last.
+    arguments : tuple of (Argument or None)
+        The rules per argument, None for one that cannot be differentiated; a variadic op repeats its last.
     flops : callable
         site of argument 0 → arithmetic operations of the forward rule.
     source : str
@@ -147,21 +151,18 @@ class Op:
         attrs → attrs, checked and brought into the form that the rules want.
     variadic : bool
         Whether it takes any number of arguments, at least one.
-    mixes_samples : bool
-        Whether an output depends on several samples, so that the output has no batch axis.
     """
 
     name: str
     forward: Callable[..., Any]
     shape: Callable[[tuple[Shape, ...], Mapping[str, Any]], Shape]
-    arguments: tuple[Argument, ...]
+    arguments: tuple[Argument | None, ...]
     flops: Count
     source: str
     example: Callable[[GraphBuilder], Value]
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False
-    mixes_samples: bool = False
 
     def argument(self, k: int) -> Argument:
         """Return the rules of argument `k`, counted from 0.
@@ -171,8 +172,17 @@ class Op:
         NotImplementedError
             If there is no rule: names the op and the argument.
         """
+        rule = self._rule(k)
+        if rule is None:
+            raise NotImplementedError(f"op {self.name!r} has no backward rule for argument {k}")
+        return rule
+
+    def by_sample(self, k: int) -> bool:
+        """Say whether argument `k`'s samples do not mix; see `Argument`. Unknown, hence False, where there is no rule."""
+        rule = self._rule(k)
+        return rule is not None and rule.by_sample
+
+    def _rule(self, k: int) -> Argument | None:
         if k < len(self.arguments):
             return self.arguments[k]
-        if self.variadic:
-            return self.arguments[-1]
-        raise NotImplementedError(f"op {self.name!r} has no backward rule for argument {k}")
+        return self.arguments[-1] if self.variadic else None

@@ -6,7 +6,7 @@ It is the other bracketing of g·A·B·C·D: ((A·(B·(C·D))) first and then g,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -58,11 +58,12 @@ class Algebra(Protocol):
 
 @dataclass(frozen=True)
 class Size:
-    """A matrix's shape and how many of its entries are stored."""
+    """A matrix's shape, how many of its entries are stored, and the bytes of it that another matrix shares."""
 
     rows: int
     columns: int
     stored: int
+    shared: int = 0
 
 
 class Dense:
@@ -238,7 +239,10 @@ class _Replay:
                 self.linearize.release(self._value_bytes(i))
             for size in self.totals.pop(i, {}).values():
                 if size is not None:
-                    self.linearize.release(self.algebra.n_bytes(size, self.itemsize))
+                    self.linearize.release(self._own_bytes(size))
+
+    def _own_bytes(self, size: Size) -> int:
+        return self.algebra.n_bytes(size, self.itemsize) - size.shared
 
     def _value_bytes(self, i: int) -> int:
         return self.graph.nodes[i - len(self.graph.leaves)].sites[0].n_out * self.itemsize
@@ -246,19 +250,18 @@ class _Replay:
     def _edge(self, edge: Edge, y_totals: dict[int, Size | None]) -> None:
         algebra, site = self.algebra, edge.site
         J = Size(site.n_out, site.n_in, algebra.n_stored(edge.argument, site))
-        shared = algebra.n_pattern_bytes(J)
-        self.prepare.hold(shared)
+        J = replace(J, shared=algebra.n_pattern_bytes(J))
+        self.prepare.hold(J.shared)
         self.stored += J.stored
         self.flops += edge.argument.jacobian.flops(site)
-        own_bytes = algebra.n_bytes(J, self.itemsize) - shared
-        self.linearize.hold(own_bytes)
+        self.linearize.hold(self._own_bytes(J))
         kept = False
         for leaf, T in self.totals[edge.x].items():
             product = J if T is None else self._product(J, T)
             kept |= T is None
             y_totals[leaf] = self._sum(y_totals.get(leaf), product)
         if not kept:
-            self.linearize.release(own_bytes)
+            self.linearize.release(self._own_bytes(J))
 
     def _product(self, J: Size, T: Size) -> Size:
         multiplied = self.algebra.n_multiplied(J, T)
@@ -271,11 +274,11 @@ class _Replay:
         total = self._held(Size(b.rows, b.columns, min(a.stored + b.stored, b.rows * b.columns)))
         self.flops += total.stored
         for part in (a, b):
-            self.linearize.release(self.algebra.n_bytes(part, self.itemsize))
+            self.linearize.release(self._own_bytes(part))
         return total
 
     def _held(self, size: Size) -> Size:
-        self.linearize.hold(self.algebra.n_bytes(size, self.itemsize))
+        self.linearize.hold(self._own_bytes(size))
         return size
 
     def predictions(self, n_seeds: int) -> Predictions:

@@ -11,7 +11,7 @@ from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.vjp import VjpRule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument, Array, Shape, Site
@@ -55,17 +55,26 @@ def compose(tape: Tape, graph: Graph) -> Tape:
     """
     reached = Counter(x for _, edges in tape for x, _ in edges)
     shapes = _shapes(graph)
-    composed: dict[int, list[tuple[int, Any]]] = {}
+    chains: dict[int, list[tuple[int, list[Any]]]] = {}
     for y, edges in tape:
-        composed[y] = []
+        chains[y] = []
         for x, operator in edges:
-            onward = composed.get(x, [])
+            onward = chains.get(x, [])
             if len(onward) == 1 and reached[x] == 1:
-                ((x_onward, operator_onward),) = composed.pop(x)
-                composed[y].append((x_onward, operator_onward @ operator))
+                ((x_onward, chain),) = chains.pop(x)
+                chain.append(operator)
+                chains[y].append((x_onward, chain))
             else:
-                composed[y].append((x, operator))
-    return [(y, [(x, _pull(operator, shapes[x])) for x, operator in edges]) for y, edges in composed.items()]
+                chains[y].append((x, [operator]))
+    return [(y, [(x, _pull(_product(chain), shapes[x])) for x, chain in edges]) for y, edges in chains.items()]
+
+
+def _product(chain: Sequence[Any]) -> Any:
+    """Multiply operators pairwise: SciPy applies a product recursively, so that one by one 500 are too deep for Python."""
+    if len(chain) == 1:
+        return chain[0]
+    half = len(chain) // 2
+    return _product(chain[:half]) @ _product(chain[half:])
 
 
 def _shapes(graph: Graph) -> list[Shape]:

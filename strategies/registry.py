@@ -54,7 +54,7 @@ def check(spec: str) -> str:
     if not colon:
         if spec not in registered():
             raise unknown("strategy", spec, registered())
-    elif not name.isidentifier():
+    elif not (place and name.isidentifier()):
         raise BadInput(f"strategy {spec!r}: expected a name, path/to/file.py:ClassName or package.module:ClassName")
     elif place.endswith(".py") and not Path(place).is_file():
         raise BadInput(f"strategy {spec!r}: there is no file {place}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -151,15 +152,15 @@ def pull_back(tape: Tape, output: int, seeds: Array) -> dict[int, Array]:
 
 def own(bars: Mapping[int, Array], graph: Graph, seeds: Array) -> dict[str, Array]:
     """Make the leaves' cotangents the caller's own: whole arrays that share memory with nothing; unreached ones are 0."""
-    taken = [_root(seeds)]
+    taken = {id(_root(seeds))}
     owned = {}
     for name, number in zip(graph.wrt, graph.wrt_values, strict=True):
         shape = (len(seeds), *graph.leaves[name].shape)
         bar = bars[number] if number in bars else np.zeros(shape, graph.dtype)
         root = _root(bar)
-        if root.nbytes != bar.nbytes or any(root is other for other in taken):
+        if root.nbytes != bar.nbytes or id(root) in taken:
             bar = root = bar.copy()
-        taken.append(root)
+        taken.add(id(root))
         owned[name] = bar
     return owned
 
@@ -227,10 +228,8 @@ class ReversePrepared:
                 tape.append((step.y, [(edge.x, linearizer(y, xs)) for edge, linearizer in pairs]))
             for i in step.last_uses:
                 values[i] = None
-        output = values[graph.output]
-        if graph.output < len(graph.leaves):
-            output = output.copy()
-        return ReverseLinearized(output, graph, self._finish(tape, graph))
+        # A copy: the caller may write it, and the tape or the leaves may hold the original.
+        return ReverseLinearized(values[graph.output].copy(), graph, self._finish(tape, graph))
 
 
 def _as_is(tape: Tape, _graph: Graph) -> Tape:
@@ -295,7 +294,7 @@ def _replay_linearize(graph: Graph, planned: Sequence[Step], costs: Costs, ledge
     """Enter `ReversePrepared.linearize` in the ledger; return the flops of its forward pass."""
     itemsize = graph.dtype.itemsize
     n_leaves = len(graph.leaves)
-    kept = {graph.output}
+    kept: set[int] = set()
     for step in planned:
         for edge in step.edges:
             numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
@@ -311,6 +310,10 @@ def _replay_linearize(graph: Graph, planned: Sequence[Step], costs: Costs, ledge
         for i in step.last_uses:
             if i >= n_leaves and i not in kept:
                 ledger.release(planned[i - n_leaves].node.sites[0].n_out * itemsize)
+    output_bytes = prod(graph.output_shape) * itemsize
+    ledger.hold(output_bytes)  # the caller's copy
+    if planned and graph.output not in kept:
+        ledger.release(output_bytes)
     return flops
 
 

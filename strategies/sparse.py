@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from jacobench.strategies.reverse import Pull
 
 
-def materialize(jacobian: Jacobian, pattern: Pattern, y: Array, xs: tuple[Array, ...], site: Site) -> csr_array[Any, tuple[int, int]]:
+def materialize(
+    jacobian: Jacobian, pattern: Pattern, y: Array, xs: tuple[Array, ...], site: Site
+) -> csr_array[Any, tuple[int, int]]:
     """Return the local Jacobian, shape (outputs, inputs), as CSR on a pattern that it shares and never writes."""
     values = jacobian.values(y, xs, site)
     if not jacobian.fresh:
@@ -52,8 +54,8 @@ class SparseJacobian:
         """Say what it will take."""
         jacobian, itemsize = argument.jacobian, site.dtype.itemsize
         nnz = jacobian.structure.n_nonzeros(site)
-        # One copy of the seeds, and one of the cotangents, in the order that scipy's product wants.
-        reordered = (site.n_in + site.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
+        # A copy of the seeds in the order that scipy's product wants; it is gone when the cotangents are copied to ours.
+        reordered = max(site.n_in, site.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
         return LocalCost(
             prepare_bytes=index_bytes(site.n_out, site.n_in, nnz),
             prepare_scratch=index_bytes(0, site.n_in, site.n_in) if nnz != site.n_in else 0,

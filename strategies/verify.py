@@ -74,7 +74,9 @@ def verify(
     inputs = {**leaves, "the seeds": seeds}
     before = _fingerprints(inputs)
     linearized = prepared.linearize(leaves)
-    breach = _output_breach(graph, linearized.output, leaves)
+    breach = _changed("linearize wrote its inputs", before, _fingerprints(inputs)) or _output_breach(
+        graph, linearized.output, leaves
+    )
     if breach:
         return Finding(breach)
     first = linearized.pullback(seeds)
@@ -88,7 +90,7 @@ def verify(
         _form_breach(graph, second, len(seeds))
         or _error_breach(graph, first, reference, error)
         or _changed("pullback changed what it had returned before", kept, _fingerprints(first))
-        or _changed("wrote its inputs", before, _fingerprints(inputs))
+        or _changed("pullback wrote its inputs", before, _fingerprints(inputs))
         or _sharing_breach(first, {**inputs, **{f"{name} of a second call": bar for name, bar in second.items()}})
         or _repeat_breach(graph, first, second)
     )
@@ -198,9 +200,9 @@ def _repeat_breach(graph: Graph, first: Mapping[str, Array], second: Mapping[str
 def _sharing_breach(bars: Mapping[str, Array], others: Mapping[str, Array]) -> str:
     names = list(bars)
     for i, name in enumerate(names):
-        beside = {**{other: bars[other] for other in names[:i]}, **others}
+        beside = {**others, **{f"that of {other}": bars[other] for other in names[:i]}}
         for other, array in beside.items():
-            if np.may_share_memory(bars[name], array):
+            if np.shares_memory(bars[name], array):
                 return f"cotangent of {name} shares memory with {other}: expected memory of its own"
     return ""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE, PART
@@ -55,10 +56,10 @@ MULTIPLY = Op(
 
 
 def _finite_factor(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
-    factor = attrs["factor"]
-    if not isinstance(factor, int | float) or not np.isfinite(factor):
-        raise BadInput(f"scale's factor is {factor!r}: expected a finite number")
-    return {"factor": float(factor)}
+    factor = real_number("the factor", attrs["factor"])
+    if not isfinite(factor):
+        raise BadInput(f"the factor is {factor}: expected a finite number")
+    return {"factor": factor}
 
 
 SCALE = Op(

@@ -32,6 +32,7 @@ def _gradient(of: Callable[[tuple[Array, ...], int], Array], flops: int) -> Argu
         ),
         keeps=(0, 1),
         flops=lambda site: (flops + 1) * site.n_in,
+        by_sample=False,
     )
 
 
@@ -69,7 +70,6 @@ OPS = (
         flops=lambda site: 3 * site.n_in,
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
         example=lambda g: g.mse(g.input("t", (3, 4)), g.input("target", (3, 4))),
-        mixes_samples=True,
     ),
     Op(
         name="cross_entropy",
@@ -82,6 +82,5 @@ OPS = (
         flops=lambda site: 7 * site.n_in,
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",
         example=lambda g: g.cross_entropy(g.input("t", (3, 4)), g.input("target", (3, 4), law="one_hot")),
-        mixes_samples=True,
     ),
 )

@@ -1,0 +1,300 @@
+"""Random graphs of all ops: every strategy against vjp, and vjp against central differences.
+
+How close two right strategies can be is limited where terms cancel: rounding is relative to the terms, not to their sum.
+So besides the tolerance relative to the reference, a difference may reach 100 ε times the *magnitude*: what comes back
+when the absolute seeds are pulled back through the absolute values of all terms of the local Jacobians. It is 0 where
+nothing was summed up, and some 1e-14 of the reference in float64 where nothing cancels.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from jacobench.graphs.builder import GraphBuilder
+from jacobench.graphs.namespaces import NUMPY
+from jacobench.graphs.ops import OPS
+from jacobench.strategies.dense import materialize
+from jacobench.strategies.registry import load
+from jacobench.strategies.reverse import Reverse
+from jacobench.strategies.verify import TOLERANCE
+
+BUILT_IN = ("dense", "dense-blocks", "sparse", "vjp", "forward-dense", "forward-sparse", "linear-operator")
+WIDTHS = st.integers(1, 4)
+EXAMPLES = settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+class Pool:
+    """The values there are so far, and how to get one of a wanted shape: an old one (a tie, a skip) or a new leaf."""
+
+    def __init__(self, draw, dtype):
+        self.draw = draw
+        self.g = GraphBuilder(dtype)
+        self.batch = draw(st.integers(1, 4))
+        self.values = []
+        self.n_leaves = 0
+        self.used = set()
+        self.fed = set()
+        lead = draw(st.sampled_from([(self.batch,), (self.batch, 2)]))
+        self.leaf((*lead, draw(WIDTHS)))
+        self.leaf((self.batch, draw(WIDTHS)))
+
+    def leaf(self, shape):
+        may_be_input = shape[:1] == (self.batch,)
+        is_input = may_be_input and self.draw(st.booleans())
+        self.n_leaves += 1
+        name = f"leaf{self.n_leaves}"
+        value = self.g.input(name, shape) if is_input else self.g.parameter(name, shape)
+        self.values.append(value)
+        return value
+
+    def any(self, fits=lambda _shape: True):
+        """Pick a value, most often the newest, or None."""
+        fitting = [value for value in self.values if fits(value.shape)]
+        if not fitting:
+            return None
+        newest = self.draw(st.sampled_from([True, True, True, False]))
+        return fitting[-1] if newest else self.draw(st.sampled_from(fitting))
+
+    def of(self, shape):
+        """Pick a value of a shape, old or new."""
+        old = self.any(lambda other: other == shape) if self.draw(st.booleans()) else None
+        return old or self.leaf(shape)
+
+    def apply(self, name):
+        args, attrs = MAKERS[name](self)
+        self.put(name, *args, **attrs)
+
+    def put(self, name, *args, **attrs):
+        self.used.add(name)
+        self.fed.update(map(id, args))
+        self.values.append(getattr(self.g, name)(*args, **attrs))
+
+    def gather(self):
+        """Add to the newest value what feeds nothing and has its shape, so that few values are drawn in vain."""
+        for value in self.values[:-1]:
+            if id(value) not in self.fed and value.shape == self.values[-1].shape:
+                self.put("add", self.values[-1], value)
+
+
+def one(pool):
+    return (pool.any(),), {}
+
+
+def one_vector(pool):
+    return (pool.any(len),), {}
+
+
+def two_alike(pool):
+    x = pool.any()
+    pair = (x, pool.of(x.shape))
+    return (pair if pool.draw(st.booleans()) else pair[::-1]), {}
+
+
+def two_vectors_alike(pool):
+    x = pool.any(len)
+    return (x, pool.of(x.shape)), {}
+
+
+def scaled(pool):
+    return one(pool)[0], {"factor": pool.draw(st.sampled_from([-2.0, -1.0, 0.0, 0.5, 1.5]))}
+
+
+def joined(pool):
+    x = pool.any(len)
+    others = [
+        pool.any(lambda shape: shape[:-1] == x.shape[:-1] and len(shape) == len(x.shape))
+        for _ in range(pool.draw(st.integers(0, 2)))
+    ]
+    return (x, *others), {}
+
+
+def affine(pool):
+    z = pool.any(len)
+    W = (pool.any(lambda shape: len(shape) == 2 and shape[1] == z.shape[-1]) if pool.draw(st.booleans()) else None) or (
+        pool.leaf((pool.draw(WIDTHS), z.shape[-1]))
+    )
+    return (z, W, pool.of(W.shape[:1])), {}
+
+
+def masked_affine(pool):
+    z = pool.any(len)
+    n, m = pool.draw(WIDTHS), z.shape[-1]
+    mask = np.array(pool.draw(st.lists(st.booleans(), min_size=n * m, max_size=n * m))).reshape(n, m)
+    mask[0, 0] |= not mask.any()
+    return (z, pool.of((int(mask.sum()),)), pool.of((n,))), {"mask": mask}
+
+
+MAKERS = {
+    "affine": affine,
+    "masked_affine": masked_affine,
+    "add": two_alike,
+    "multiply": two_alike,
+    "scale": scaled,
+    "concat": joined,
+    "relu": one,
+    "leaky_relu": one,
+    "tanh": one,
+    "sigmoid": one,
+    "softplus": one,
+    "gelu": one,
+    "silu": one,
+    "sin": one,
+    "softmax": one_vector,
+    "layer_norm": one_vector,
+    "mse": two_vectors_alike,
+    "cross_entropy": two_vectors_alike,
+}
+"""For each op: pool → (arguments, attributes). A new op needs an entry."""
+
+
+@st.composite
+def drawn(draw, dtype):
+    """Draw a graph, the ops that it was drawn with, and the seed of its arrays."""
+    pool = Pool(draw, dtype)
+    n_ops = draw(st.integers(3, 12))
+    for name in draw(st.lists(st.sampled_from(sorted(OPS)), min_size=n_ops, max_size=n_ops)):
+        pool.apply(name)
+    pool.gather()
+    loss = draw(st.sampled_from([None, "mse", "cross_entropy"]))
+    if loss and pool.values[-1].shape:
+        pool.put(loss, pool.values[-1], pool.of(pool.values[-1].shape))
+        pool.gather()
+    graph = pool.g.build(pool.values[-1])
+    left_out = draw(st.sets(st.sampled_from(sorted(graph.leaves)), max_size=3))
+    wrt = tuple(name for name in draw(st.permutations(list(graph.leaves))) if name not in left_out)
+    return replace(graph, wrt=wrt), pool.used, draw(st.integers(0, 2**16))
+
+
+class Magnitude:
+    """Pulls back through the absolute values of a Jacobian's terms; where its entries are sums, of each term."""
+
+    def prepare(self, argument, site):
+        def linearize(y, xs):
+            terms = TERMS.get(id(argument), lambda _y, _xs, J: np.abs(J))(
+                y, xs, materialize(argument.jacobian, y, xs, site)
+            )
+            return lambda y_bar: (y_bar.reshape(-1, site.n_out) @ terms).reshape(-1, *site.x)
+
+        return linearize
+
+
+def softmax_terms(y, _xs, J):
+    """Of diag(y) − y yᵀ: where J's blocks are, at most y_i (δ + 1)."""
+    return y.reshape(-1, 1) * (np.eye(y.size) + (J != 0))
+
+
+def layer_norm_terms(y, xs, J):
+    """Of (I − 1/n − y yᵀ/n) / deviation: at most (I + 1 + 1) / deviation, as y² ≤ n."""
+    n = y.shape[-1]
+    blocks = np.kron(np.eye(y.size // n), np.ones((n, n)))
+    deviation = np.repeat(np.sqrt(np.var(xs[0], axis=-1) + 1e-5).reshape(-1), n)
+    return (np.eye(y.size) + 2 * blocks) / deviation[:, None]
+
+
+TERMS = {id(OPS["softmax"].arguments[0]): softmax_terms, id(OPS["layer_norm"].arguments[0]): layer_norm_terms}
+
+
+def magnitudes(graph, leaves, seeds):
+    """Return for each leaf the bound that rounding is relative to, and all values' largest entry."""
+    return Reverse("magnitude", Magnitude()).prepare(graph).linearize(leaves).pullback(np.abs(seeds))
+
+
+def values_of(graph, leaves):
+    values = [leaves[name] for name in graph.leaves]
+    for node in graph.nodes:
+        values.append(node.op.forward(NUMPY, *(values[i] for i in node.args), **node.attrs))
+    return values
+
+
+def of_moderate_size(graph, leaves):
+    """Say whether no chain of products has run away."""
+    with np.errstate(all="ignore"):
+        return all(np.max(np.abs(value)) < 1e3 for value in values_of(graph, leaves))
+
+
+def random_seeds(graph, n_seeds, rng_seed):
+    return np.random.default_rng(rng_seed).standard_normal((n_seeds, *graph.output_shape)).astype(graph.dtype)
+
+
+def assert_close(bars, reference, magnitude, tolerance, what):
+    assert list(bars) == list(reference)
+    for name, bar in bars.items():
+        allowed = max(
+            tolerance * np.max(np.abs(reference[name])),
+            100 * np.finfo(bar.dtype).eps * np.max(magnitude[name]),
+        )
+        gap = np.max(np.abs(bar - reference[name]))
+        assert gap <= allowed, f"{what}: cotangent of {name} is off by {gap:.1e}, allowed {allowed:.1e}"
+
+
+def test_the_generator_knows_every_op():
+    assert MAKERS.keys() == OPS.keys()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_strategy_agrees_with_vjp(dtype):
+    seen = set()
+
+    @EXAMPLES
+    @given(drawn(dtype))
+    def agree(case):
+        graph, used, rng_seed = case
+        leaves = graph.sample(rng_seed)
+        assume(of_moderate_size(graph, leaves))
+        linearized = {name: load(name).prepare(graph).linearize(leaves) for name in BUILT_IN}
+        for n_seeds in (1, 3):
+            seeds = random_seeds(graph, n_seeds, rng_seed)
+            reference = linearized["vjp"].pullback(seeds)
+            magnitude = magnitudes(graph, leaves, seeds)
+            for name in BUILT_IN:
+                first = linearized[name].pullback(seeds)
+                assert_close(first, reference, magnitude, TOLERANCE[dtype], name)
+                assert {bar.dtype.name for bar in first.values()} <= {dtype}
+                assert all(bar.shape == (n_seeds, *graph.leaves[leaf].shape) for leaf, bar in first.items())
+                second = linearized[name].pullback(seeds)
+                assert all(np.array_equal(first[leaf], second[leaf]) for leaf in first), name
+        seen.update(used)
+
+    agree()
+    assert seen == OPS.keys()
+
+
+STEP = 1e-6
+
+
+def crosses_a_kink(graph, low, high):
+    """Say whether a rectifier's input changes its sign along the way, by more than rounding does."""
+    ends = [(low[node.args[0]], high[node.args[0]]) for node in graph.nodes if node.op.name in {"relu", "leaky_relu"}]
+    return any(np.any((np.sign(a) != np.sign(b)) & (np.abs(a - b) > 1e-12)) for a, b in ends)
+
+
+@EXAMPLES
+@given(drawn("float64"))
+def test_vjp_agrees_with_central_differences(case):
+    """⟨seed, f(x + h d) − f(x − h d)⟩ / 2h = ⟨x̄, d⟩, up to h² and ε/h: both near 1e-10 of the largest term at h = 1e-6."""
+    graph, _, rng_seed = case
+    leaves = graph.sample(rng_seed)
+    assume(of_moderate_size(graph, leaves))
+    seeds = random_seeds(graph, 1, rng_seed)
+    rng = np.random.default_rng(rng_seed)
+    directions = {name: rng.uniform(-1, 1, leaves[name].shape) for name in graph.wrt}
+    low, high = (
+        values_of(graph, {name: leaf + step * directions.get(name, 0) for name, leaf in leaves.items()})
+        for step in (-STEP, STEP)
+    )
+    assume(not crosses_a_kink(graph, low, high))
+    bars = load("vjp").prepare(graph).linearize(leaves).pullback(seeds)
+    magnitude = magnitudes(graph, leaves, seeds)
+    difference = float(np.sum(seeds[0] * (high[graph.output] - low[graph.output]))) / (2 * STEP)
+    predicted = sum(float(np.sum(bars[name][0] * directions[name])) for name in graph.wrt)
+    scale = sum(float(np.sum(magnitude[name][0] * np.abs(directions[name]))) for name in graph.wrt)
+    assert abs(difference - predicted) <= 1e-6 * scale + 1e-7 * np.sum(np.abs(seeds))
