@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.bench.cells import BY_STRATEGY, FORWARD
-from jacobench.bench.run import MAX_SECONDS, MIN_ROUNDS
+from jacobench.bench.plan import MAX_SECONDS, MIN_ROUNDS
 from jacobench.bench.trial import Point, Trial, predict, predict_forward
 from jacobench.graphs.mlp import mlp
 from jacobench.strategies import registry
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jacobench.bench.case import Case
-    from jacobench.bench.run import Plan
+    from jacobench.bench.plan import Plan
     from jacobench.strategies.contract import Prediction
 
 MATRIX, COPY = 256, 2**21
@@ -81,9 +81,9 @@ def estimate(plan: Plan) -> list[dict[str, Any]]:
         key = cell.case, cell.strategy
         if key not in models:
             models[key] = _model(cell.strategy, cases[cell.case])
-        if cell.strategy not in calls:
-            calls[cell.strategy] = seconds_a_node(cell.strategy)
         phases = models[key]
+        if phases and cell.strategy not in calls:
+            calls[cell.strategy] = seconds_a_node(cell.strategy)
         phase = phases.get(cell.phase)
         found.append(
             {
@@ -102,9 +102,14 @@ def estimate(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _model(spec: str, case: Case) -> Mapping[str, Prediction]:
-    """Return what each phase is expected to take; empty if there is no model."""
+    """Return what each phase is expected to take; empty if there is no model, or the strategy cannot be asked."""
     graph, n_seeds = case.make(), int(case.knobs.get("n_seeds") or 1)
-    found = predict_forward(graph) if spec == FORWARD else predict(registry.load(spec), graph, n_seeds)
+    if spec == FORWARD:
+        return predict_forward(graph).phases
+    try:
+        found = predict(registry.load(spec), graph, n_seeds)
+    except Exception:  # noqa: BLE001  (a run will say in its rows what is wrong with a plug-in)
+        return {}
     return found.phases if found else {}
 
 

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jacobench.bench import machine
 from jacobench.bench.case import select_cases
 from jacobench.bench.cells import Cell, cells_of
+from jacobench.bench.document import SCHEMA
 from jacobench.bench.quantity import parse_bytes
+from jacobench.bench.rows import Header, as_scalars, rows_of
 from jacobench.bench.session import Limits, Session
 from jacobench.bench.suite import load_suite
 from jacobench.graphs.errors import BadInput
@@ -23,6 +26,10 @@ DEFAULT_BUDGET = "2GiB"
 
 CELLS = pytest.StashKey[list[Cell]]()
 SESSION = pytest.StashKey[Session]()
+BAD_INPUT = pytest.StashKey[BadInput]()
+MEASURED = pytest.StashKey["list[tuple[str, Cell, Measurement]]"]()
+"""The name of the item, its cell, and how it fared, for each that has ended."""
+
 REPORT = pytest.StashKey["Callable[[Measurement], None]"]()
 """Called with each measurement as it ends."""
 
@@ -40,23 +47,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item of each cell."""
     if "cell" not in metafunc.fixturenames:
         return
-    cells = _cells(metafunc.config)
+    try:
+        cells = _cells(metafunc.config)
+    except BadInput as error:
+        # Raised here it would be an error of the module that is collected, with a traceback.
+        metafunc.config.stash[BAD_INPUT] = error
+        cells = []
     metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
+
+
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """Turn bad input into pytest's usage error: one line, exit code 4."""
+    if BAD_INPUT in config.stash:
+        raise pytest.UsageError(str(config.stash[BAD_INPUT]))
 
 
 def _cells(config: pytest.Config) -> list[Cell]:
     if CELLS not in config.stash:
-        try:
-            suite = select_cases(load_suite(config.getoption("suite")), config.getoption("case"))
-            config.stash[CELLS] = cells_of(suite, config.getoption("strategy"))
-            limits = Limits(
-                parse_bytes(config.getoption("memory_budget")),
-                float(config.getoption("benchmark_min_time")),
-                float(config.getoption("benchmark_max_time")),
-                int(config.getoption("benchmark_min_rounds")),
-            )
-        except BadInput as error:
-            raise pytest.UsageError(str(error)) from None
+        suite = select_cases(load_suite(config.getoption("suite")), config.getoption("case"))
+        limits = Limits(
+            parse_bytes(config.getoption("memory_budget")),
+            float(config.getoption("benchmark_min_time")),
+            float(config.getoption("benchmark_max_time")),
+            int(config.getoption("benchmark_min_rounds")),
+        )
+        config.stash[CELLS] = cells_of(suite, config.getoption("strategy"))
         config.stash[SESSION] = Session(suite, limits)
     return config.stash[CELLS]
 
@@ -69,7 +84,7 @@ def _printed(config: pytest.Config) -> Callable[[], str]:
 
 @pytest.fixture
 def bench(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Cell], Measurement]:
-    """Measure a cell with pytest-benchmark; the measurement's figures go into its ``extra_info``."""
+    """Measure a cell with pytest-benchmark."""
     config = request.config
 
     def measured(cell: Cell) -> Measurement:
@@ -81,8 +96,26 @@ def bench(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Cell], Me
 
         config.stash[SESSION].printed = _printed(config)
         measurement = config.stash[SESSION].measure(cell, timed)
+        if measurement.seconds or measurement.status != "ok":  # not so under --benchmark-disable
+            config.stash.setdefault(MEASURED, []).append((benchmark.fullname, cell, measurement))
         if REPORT in config.stash:
             config.stash[REPORT](measurement)
         return measurement
 
     return measured
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:
+    """Put each cell's row into its ``extra_info``, and the rows without a time beside, as a run.json has them."""
+    del benchmarks  # what pytest-benchmark made them of
+    if MEASURED not in config.stash:
+        return
+    names, cells, measurements = zip(*config.stash[MEASURED], strict=True)
+    suite = config.stash[SESSION].suite
+    header = Header("", machine.commit(), machine.machine_key(), "asis", suite.name)
+    found = rows_of(header, suite.cases, cells, measurements)
+    rows = {name: as_scalars(row) | {"position": k} for k, (name, row) in enumerate(zip(names, found, strict=True))}
+    for entry in output_json["benchmarks"]:
+        entry["extra_info"] = rows.pop(entry["fullname"], entry["extra_info"])
+    output_json["jacobench"] = {"schema": SCHEMA, "untimed": list(rows.values())}

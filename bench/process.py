@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 
     from jacobench.bench.worker import Job
 
-LAST_WORDS = 2000
+GRACE = 1.0
+"""Seconds for what an ended worker said to come through, if a child of its that got away still holds the pipe."""
+
+PYTEST_SAID = re.compile(r"[.FEsxX]+( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
+"""Lines that are pytest's own: its dots, and its counts at the end."""
+
+LAST_WORDS = 20_000
 """Characters of a worker's output that are looked at when it fails."""
 
 
@@ -55,16 +62,27 @@ class WorkerProcess:
         with suppress(BrokenPipeError):  # it ended at once: `failed` and `last_words` tell
             self._process.stdin.write(msgspec.json.encode(job))
             self._process.stdin.close()
-        Thread(target=self._listen, daemon=True).start()
+        listener = Thread(target=self._listen, daemon=True)
+        listener.start()
+        Thread(target=self._await_end, args=(listener,), daemon=True).start()
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            try:
-                event = msgspec.json.decode(line)
-            except msgspec.DecodeError:
-                continue  # a line torn when the worker was ended
-            self._events.put(event)
+        with self._process.stdout as lines:
+            for line in lines:
+                try:
+                    event = msgspec.json.decode(line)
+                except msgspec.DecodeError:
+                    continue  # a line torn when the worker was ended
+                self._events.put(event)
+        self._events.put(None)
+
+    def _await_end(self, listener: Thread) -> None:
+        """End what an ended worker started: a child that inherited the pipe would keep it open, and us listening."""
+        self._process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        listener.join(GRACE)
         self._events.put(None)
 
     def __enter__(self) -> Self:
@@ -91,10 +109,9 @@ class WorkerProcess:
             return None
 
     def end(self) -> None:
-        """End the worker and whatever it started; nothing it does can stop that."""
-        if self._process.poll() is None or self._timed_out:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """End the worker and whatever it started and left in its session; nothing it does can stop that."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def failed(self) -> bool:
@@ -115,8 +132,11 @@ class WorkerProcess:
         return f": {words}" if words else ""
 
     def last_words(self) -> str:
-        """Return the last line that the worker printed."""
+        """Return the last line that the worker printed, or where it was when faulthandler told of its end."""
         self._output.seek(0, os.SEEK_END)
         self._output.seek(max(0, self._output.tell() - LAST_WORDS))
-        lines = self._output.read().decode(errors="replace").strip().splitlines()
+        text = self._output.read().decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip() and not PYTEST_SAID.match(line)]
+        if any("Fatal Python error" in line for line in lines):
+            return next((line.strip() for line in lines if line.strip().startswith("File")), "")
         return lines[-1] if lines else ""

@@ -88,10 +88,12 @@ def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> d
     A worker knows only the strategies that it measured itself, so that two of them may have used one name twice.
     """
     owners = {name: name for name in (FORWARD, REFERENCE, *(c.strategy for c in cells if ":" not in c.strategy))}
-    found = {}
-    for measurement in (measurements[0] for measurements in by_cell):
+    found: dict[str, str] = {}
+    firsts = (measurements[0] for measurements in by_cell)
+    for measurement in sorted(firsts, key=lambda measurement: measurement.status != "ok"):  # else it may be unknown
         name, spec = measurement.strategy, measurement.spec
-        found[spec] = name if owners.setdefault(name, spec) == spec else spec
+        if spec not in found:
+            found[spec] = name if owners.setdefault(name, spec) == spec else spec
     return found
 
 

@@ -127,6 +127,8 @@ class Session:
         What it goes by.
     iterations : mapping of Cell to int
         Calls in a round that an earlier pass has settled.
+    loaded : callable
+        Called with a strategy's spec and name when it has been loaded.
     timing_begins : callable
         Called when a cell's strategy has been set up and proved, before anything is measured.
     printed : callable
@@ -136,6 +138,7 @@ class Session:
     suite: Suite
     limits: Limits
     iterations: Mapping[Cell, int] = field(default_factory=dict)
+    loaded: Callable[[str, str], None] = lambda _spec, _name: None
     timing_begins: Callable[[], None] = lambda: None
     printed: Callable[[], str] = lambda: ""
     _case: str = ""
@@ -163,11 +166,12 @@ class Session:
 
     def _load(self, spec: str) -> Strategy:
         """Load a strategy, its libraries not counted against the limit of data that holds from then on."""
-        if not self.limits.limit_data:
-            return registry.load(spec)
-        datalimit.lift()
+        if self.limits.limit_data:
+            datalimit.lift()
         strategy = registry.load(spec)
-        datalimit.limit_data(self.limits.budget_bytes)
+        self.loaded(spec, self._name(spec, str(strategy.name)))
+        if self.limits.limit_data:
+            datalimit.limit_data(self.limits.budget_bytes)
         return strategy
 
     def measure(self, cell: Cell, timed: Callable[[Callable[[], Any], Schedule], list[float]]) -> Measurement:
@@ -187,7 +191,9 @@ class Session:
         """
         try:
             trial = self.trial(cell)
-        except Exception as error:  # noqa: BLE001  (a graph of the reader's own may raise anything)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  (a graph of the reader's own may raise anything)
             self._point = None
             reason = f"the case cannot be built: {type(error).__name__}: {error}"
             return self._unbuilt(cell, "error", reason, traceback.format_exc())
@@ -195,8 +201,10 @@ class Session:
             try:
                 return self._measured(cell, trial, timed)
             except MemoryError as error:
-                trial.fail(cell.phase, "out_of_memory", f"{cell.phase}: {error or 'MemoryError'}")
-            except (Exception, SystemExit) as error:  # noqa: BLE001  (as in `attempt`)
+                trial.fail(cell.phase, "out_of_memory", f"{cell.phase}: {str(error) or 'MemoryError'}")
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001  (as in `attempt`)
                 trial.fail(cell.phase, "error", f"{cell.phase}: {type(error).__name__}: {error}")
                 trial.traceback = traceback.format_exc()
         status, reason = trial.failed[cell.phase]
@@ -250,7 +258,7 @@ class Session:
         error = trial.max_relative_error
         return Measurement(
             cell.case,
-            self._name(cell, trial),
+            self._name(cell.strategy, trial.name),
             cell.phase,
             cell.strategy,
             self.limits.pass_number,
@@ -261,10 +269,9 @@ class Session:
             **found,
         )
 
-    def _name(self, cell: Cell, trial: Trial) -> str:
-        """Return the strategy's name, or its spec where another one of this session has that name already."""
-        owner = self._names.setdefault(trial.name, cell.strategy)
-        return trial.name if owner == cell.strategy else cell.strategy
+    def _name(self, spec: str, name: str) -> str:
+        """Return a strategy's name, or its spec where another one of this session has that name already."""
+        return name if self._names.setdefault(name, spec) == spec else spec
 
 
 def _predicted(predictions: Predictions | None, phase: str) -> dict[str, Any]:

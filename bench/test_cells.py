@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FAILURES = ("wrong", "error")
 
 
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # as where a strategy is wrong: never timed
 def test_cell(cell: Cell, bench: Callable[[Cell], Measurement]) -> None:
     """Measure one case × strategy × phase; fail where the strategy is wrong, skip where it cannot be measured."""
     measurement = bench(cell)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, field
 from math import nan
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -31,6 +32,9 @@ DIFFERENCE_TOLERANCE = {"float64": 1e-5, "float32": 1e-2}
 """For central differences along a random direction; see `verify.central_difference_error`."""
 
 GIB = 2**30
+
+LONGEST_REASON = 300
+"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,11 @@ class Trial:
         }[phase]
 
     def fail(self, phase: str, status: str, reason: str) -> None:
-        """Give a phase, and every phase that needs it, a status; an earlier failure stands."""
+        """Give a phase, and every phase that needs it, a status; an earlier failure stands.
+
+        The reason becomes one line of bounded length: an exception may carry whole arrays.
+        """
+        reason = shorten(reason, LONGEST_REASON, placeholder=" …")
         for needing in NEEDS[phase]:
             self.failed.setdefault(needing, (status, reason))
 
@@ -157,9 +165,11 @@ def attempt(spec: str, point: Point, budget_bytes: int, load: Callable[[str], St
         step = "linearize"
         _prove(trial, is_reference=spec == registry.REFERENCE)
     except MemoryError as error:
-        trial.fail(step, "out_of_memory", f"{step}: {error or 'MemoryError'}")
+        trial.fail(step, "out_of_memory", f"{step}: {str(error) or 'MemoryError'}")
         trial.traceback = traceback.format_exc()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  (a plug-in may raise anything; it costs its own rows only)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  (a plug-in may raise anything; it costs its own rows only)
         status = "unsupported" if type(error).__name__ == "Unsupported" else "error"
         reason = str(error) if status == "unsupported" else f"{step}: {type(error).__name__}: {error}"
         trial.fail(step, status, reason)

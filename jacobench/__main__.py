@@ -30,7 +30,9 @@ def main() -> int:
         return _say(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as error:
+        if not any(isinstance(e, BrokenPipeError) for e in (error, error.__context__)):  # typer and rich wrap it
+            raise
         # Whoever read our output has gone (as `| head` does): nothing is left to say, nor to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -1,13 +1,12 @@
-"""The public Python API: what the command line does, as functions of and to DataFrames."""
+"""The public Python API: what the command line does, as functions of and to DataFrames.
+
+Each function imports what it needs when it is called: a plug-in that takes one of our strategies loads no plots.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from jacobench.bench.run import Request, carry_on, start
-from jacobench.reports import files, plots, runs
-from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from jacobench.bench.folder import RunFolder
-    from jacobench.bench.run import Progress
+    from jacobench.bench.passes import Progress
     from jacobench.strategies.contract import Strategy
 
 
@@ -67,6 +66,9 @@ def run(
     HarnessFailure
         If a worker fails for no reason of a strategy's.
     """
+    from jacobench.bench.plan import Request
+    from jacobench.bench.run import start
+
     request = Request(suite, tuple(strategies), tuple(cases), passes, threads, memory_budget, timeout, controls)
     folder = start(request, Path(out) if out is not None else None)
     return finish(folder, lambda _progress: None)
@@ -87,6 +89,9 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     DataFrame
         The tidy table.
     """
+    from jacobench.bench.run import carry_on
+    from jacobench.reports import files, plots, runs
+
     try:
         carry_on(folder, report)
     finally:
@@ -99,11 +104,15 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
 
 def load(run: str | Path) -> pd.DataFrame:
     """Read a run's folder, or its run.json, as the tidy table; see `jacobench.reports.runs.load`."""
+    from jacobench.reports import runs
+
     return runs.load(run)
 
 
 def plot(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
     """Draw everything that a table has in it; see `jacobench.reports.plots.plots`."""
+    from jacobench.reports import plots
+
     return plots.plots(table, phase)
 
 
@@ -120,4 +129,6 @@ def strategy(spec: str) -> Strategy:
     >>> grads["W1"].shape
     (1, 3, 4)
     """
+    from jacobench.strategies import registry
+
     return registry.load(spec)

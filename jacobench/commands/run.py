@@ -10,7 +10,8 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jacobench.bench.run import Progress, Request
+    from jacobench.bench.passes import Progress
+    from jacobench.bench.plan import Request
 
 Strategies = Annotated[
     list[str] | None,
@@ -48,7 +49,7 @@ def run(
 
     Example: jacobench run --suite smoke --strategy dense --strategy vjp --out runs/first
     """
-    from jacobench.bench.run import Request
+    from jacobench.bench.plan import Request
 
     request = Request(
         suite, tuple(strategy or ()), tuple(case or ()), passes, threads, memory_budget, timeout, controls
@@ -75,6 +76,11 @@ def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: 
     except KeyboardInterrupt:
         screen.talk().print(f"\ncut short; what was measured is kept: jacobench run --resume {folder.path}")
         raise typer.Exit(130) from None
+    except OSError as error:
+        where, why = error.filename or folder.path, error.strerror or error
+        kept = f"; what was measured is kept: jacobench run --resume {folder.path}" if folder.path.exists() else ""
+        screen.talk().print(f"jacobench: {where}: {why}{kept}")
+        raise typer.Exit(4) from None
     screen.out().print(terminal_table(found))
     if not quiet:
         screen.talk().print(_summary(folder.path))
@@ -122,7 +128,7 @@ def _progress(*, quiet: bool) -> Any:
 
 def _dry_run(request: Request) -> None:
     from jacobench.bench.estimate import estimate, total_seconds
-    from jacobench.bench.run import plan
+    from jacobench.bench.plan import plan
     from jacobench.commands import screen
     from jacobench.reports.units import format_bytes, format_seconds
 

@@ -30,11 +30,12 @@ def verify(
     from jacobench.strategies.registry import check, registered
 
     specs = [check(spec) for spec in strategy or registered()]
+    load_suite(suite)  # a bad one is told before anything is tried
     wrong = False
     rows = []
     for spec in specs:
-        found = check_all(spec, load_suite(suite).cases)
-        bad = [check for check in found if check.status in {"wrong", "error"}]
+        found = check_all(spec, suite)
+        bad = [check for check in found if check.status in {"wrong", "error", "crashed"}]
         wrong |= bool(bad)
         right = sum(check.status == "ok" for check in found)
         rows.append((spec, f"{right} of {len(found)}", "" if bad else "right"))

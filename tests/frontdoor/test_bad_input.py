@@ -1,0 +1,126 @@
+"""Bad input: one line on standard error that names the thing and says what was expected, exit code 2, nothing left."""
+
+from __future__ import annotations
+
+import pytest
+
+SUITE = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n'
+
+
+def told(done):
+    """Return what was said, having checked that it is one line of ours, with exit code 2 and no data."""
+    assert done.returncode == 2, (done.stdout, done.stderr)
+    assert done.stdout == ""
+    assert done.stderr.startswith("jacobench: ")
+    assert done.stderr.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def refused(jacobench, tmp_path):
+    """Return a function that runs the command in an empty folder, where it must leave nothing, and what it says."""
+
+    def run(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        said = told(jacobench(*arguments, cwd=tmp_path))
+        assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".pyc"] == before
+        return said
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("run --suite smok", ["unknown suite 'smok'", "did you mean 'smoke'"]),
+        ("run --suite nowhere.toml", ["nowhere.toml", "cannot be read"]),
+        ("run --suite smoke --strategy vpj", ["unknown strategy 'vpj'", "did you mean 'vjp'"]),
+        ("run --suite smoke --strategy nowhere.py:Mine", ["nowhere.py", "no file"]),
+        ("run --suite smoke --case mlp-w17*", ["'mlp-w17*'", "mlp-w16-d2-b1"]),
+        ("run --suite smoke --passes 0", ["passes is 0", "1 or more"]),
+        ("run --suite smoke --passes two", ["'--passes'", "integer"]),
+        ("run --suite smoke --timeout nan", ["timeout"]),
+        ("run --suite smoke --memory-budget much", ["'much' is no size", "2GiB"]),
+        ("run --suite smoke --controls tunde", ["unknown controls 'tunde'", "did you mean 'tuned'"]),
+        ("run --resume nowhere", ["nowhere"]),
+        ("run --siute smoke", ["--siute", "--suite"]),
+        ("rnu", ["rnu", "run"]),
+        ("list suits", ["unknown list 'suits'", "did you mean 'suites'"]),
+        ("verify --strategy dnse", ["did you mean 'dense'"]),
+        ("table nowhere", ["no run at 'nowhere'", "expected"]),
+        ("table .", ["'.' is not a run's folder", "run.json"]),
+        ("table . --phase pulback", ["unknown phase 'pulback'", "did you mean 'pullback'"]),
+    ],
+)
+def test_what_is_typed(arguments, expected, refused):
+    said = refused(*arguments.split())
+    assert all(words in said for words in expected), said
+
+
+@pytest.mark.parametrize(
+    ("suite", "expected"),
+    [
+        ("[[sweep", ["my.toml", "not TOML"]),
+        (SUITE + 'activation = "tahn"', ["$.sweep[0].activation", "did you mean 'tanh'"]),
+        (SUITE + 'dtype = "float46"', ["$.sweep[0].dtype", "did you mean 'float64'"]),
+        (SUITE.replace("4", "[4, 0]"), ["$.sweep[0].width[1]", "got 0"]),
+        ('[[sweep]]\ngraph = "architecture"\nname = "lenet-300"', ["$.sweep[0].name", "did you mean 'lenet-300-100'"]),
+    ],
+)
+def test_what_is_written_in_a_suite_file(suite, expected, refused, tmp_path):
+    (tmp_path / "my.toml").write_text(suite)
+    said = refused("run", "--suite", "my.toml")
+    assert all(words in said for words in expected), said
+
+
+def test_a_folder_that_is_there_is_left_alone(refused, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "work.txt").write_text("mine")
+    assert "'mine'" in refused("run", "--suite", "smoke", "--out", "mine")
+
+
+@pytest.mark.parametrize("out", ["file", "file/deep/run"])
+def test_a_folder_that_cannot_be_made(out, refused, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert "file" in refused("run", "--suite", "smoke", "--out", out)
+
+
+def test_the_default_folder_that_cannot_be_made(refused, tmp_path):
+    (tmp_path / "runs").write_text("mine")
+    assert "runs" in refused("run", "--suite", "smoke")
+
+
+@pytest.mark.parametrize(
+    ("command", "change", "expected"),
+    [
+        ("table", lambda text: text[: len(text) // 2], "cut short"),
+        ("plot", lambda text: text[:-10], "cut short"),
+        ("table", lambda _text: '{"benchmarks": 3}', "not a run of jacobench's"),
+        ("plot", lambda text: text.replace('"status":"ok"', '"status":"fine"'), "status 'fine'"),
+    ],
+)
+def test_a_run_json_that_is_damaged(command, change, expected, finished, refused, tmp_path):
+    path = tmp_path / "run.json"
+    path.write_text(change((finished[0] / "run.json").read_text()))
+    said = refused(command, "run.json")
+    assert "run.json" in said
+    assert expected in said
+
+
+def test_an_unfinished_run_says_how_to_finish_it(refused, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "journal.jsonl").touch()
+    assert "jacobench run --resume run" in refused("table", "run")
+
+
+def test_pictures_that_cannot_be_written(finished, refused, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert "file" in refused("plot", finished[0], "--out", "file/pictures")
+
+
+def test_settings_that_are_damaged(finished, refused, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "journal.jsonl").touch()
+    (tmp_path / "run" / "settings.json").write_text('{"run_id": 3')
+    assert "damaged" in refused("run", "--resume", "run")
