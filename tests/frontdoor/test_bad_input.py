@@ -37,7 +37,7 @@ def refused(jacobench, tmp_path):
         ("run --suite nowhere.toml", ["nowhere.toml", "cannot be read"]),
         ("run --suite smoke --strategy vpj", ["unknown strategy 'vpj'", "did you mean 'vjp'"]),
         ("run --suite smoke --strategy nowhere.py:Mine", ["nowhere.py", "no file"]),
-        ("run --suite smoke --case mlp-w17*", ["'mlp-w17*'", "mlp-w16-d2-b1"]),
+        ("run --suite smoke --case mlp-w17*", ["'mlp-w17*'", "mlp-w16-d2-b4"]),
         ("run --suite smoke --passes 0", ["passes is 0", "1 or more"]),
         ("run --suite smoke --passes two", ["'--passes'", "integer"]),
         ("run --suite smoke --timeout nan", ["timeout"]),
