@@ -83,7 +83,7 @@ def _lasting(suite: str) -> str:
     return str(Path(suite).absolute()) if suite.endswith(".toml") else suite
 
 
-def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> Path:
+def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> bool:
     """Measure whatever a run has not measured yet, and write its run.json.
 
     Parameters
@@ -95,8 +95,8 @@ def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> Path:
 
     Returns
     -------
-    Path
-        The run.json.
+    bool
+        Whether run.json was written: it is left alone if it is there and nothing was left to measure.
 
     Raises
     ------
@@ -113,13 +113,14 @@ def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> Path:
     began = time.monotonic()
     run = Passes(folder, planned, report)
     if run.finished() and (folder.path / folders.DOCUMENT).exists():
-        return folder.path / folders.DOCUMENT
+        return False
     for pass_number in range(settings_.passes):
         run.make_pass(pass_number)
-    return _conclude(folder, planned, time.monotonic() - began, run.measured_seconds)
+    _conclude(folder, planned, time.monotonic() - began, run.measured_seconds)
+    return True
 
 
-def _conclude(folder: RunFolder, planned: Plan, wall_seconds: float, measured_seconds: float) -> Path:
+def _conclude(folder: RunFolder, planned: Plan, wall_seconds: float, measured_seconds: float) -> None:
     settings_ = folder.settings
     header = Header(settings_.run_id, settings_.commit, settings_.machine, settings_.controls, planned.suite.name)
     rows = rows_of(header, planned.suite.cases, planned.cells, folder.measurements)
@@ -130,4 +131,4 @@ def _conclude(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
         "load_after": machine.load(),
         "control_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],
     }
-    return folder.write_document(document(settings_, planned.cells, rows, folder.measurements, facts))
+    folder.write_document(document(settings_, planned.cells, rows, folder.measurements, facts))

@@ -92,13 +92,15 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     from jacobench.bench.run import carry_on
     from jacobench.reports import files, plots, runs
 
+    csv = folder.path / "measurements.csv"  # written last, so that it says that all is there
     try:
-        carry_on(folder, report)
+        written = carry_on(folder, report)
+        table = runs.load(folder.path)
+        if written or not csv.exists():
+            files.save(plots.plots(table), folder.path / "plots")
+            files.write_csv(table, csv)
     finally:
         folder.close()
-    table = runs.load(folder.path)
-    files.write_csv(table, folder.path / "measurements.csv")
-    files.save(plots.plots(table), folder.path / "plots")
     return table
 
 

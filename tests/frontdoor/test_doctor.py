@@ -1,0 +1,29 @@
+"""``jacobench doctor``: the real command."""
+
+from __future__ import annotations
+
+import json
+
+CHECKS = {"other load", "BLAS kernel", "BLAS threads", "malloc", "swap", "battery", "timer", "memory"}
+
+
+def test_every_check_is_there_with_its_size(jacobench, tmp_path):
+    done = jacobench("doctor", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    findings = json.loads(done.stdout)
+    assert {finding["check"] for finding in findings} >= CHECKS
+    assert any(finding["check"].startswith("noise") for finding in findings)
+    assert all(finding["status"] in {"good", "note", "bad"} and finding["measured"] for finding in findings)
+    assert all(finding["mend"] for finding in findings if finding["status"] == "bad")
+    assert not list(tmp_path.iterdir())
+
+
+def test_noise_tells_spreads_and_gains(jacobench, tmp_path):
+    done = jacobench("doctor", "--noise", "--pairs", 4, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["processes"] == 8
+    for spread in found["spreads"].values():
+        assert set(spread) == {"inside", "between", "neighbours", "paired"}
+        assert all(value >= 0 for value in spread.values())
+    assert set(found["gains"]) == {"malloc", "BLAS kernel", "both (tuned)"}
