@@ -32,6 +32,8 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
         What measured them.
     predicted_bytes, predicted_flops, n_nonzeros : int or None
         From the strategy's model, if it has one.
+    floor_seconds : float or None
+        Below which this machine cannot do the work; see `floor`.
     max_relative_error : float or None
         Against the reference.
     n_parameters : int or None
@@ -58,6 +60,7 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     predicted_bytes: int | None = None
     predicted_flops: int | None = None
     n_nonzeros: int | None = None
+    floor_seconds: float | None = None
     max_relative_error: float | None = None
     n_parameters: int | None = None
     traceback: str = ""

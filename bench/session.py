@@ -9,6 +9,7 @@ from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench import datalimit, manners, memory
+from jacobench.bench.floor import Floors
 from jacobench.bench.measurement import Measurement
 from jacobench.bench.trial import Trial, attempt, point_of
 from jacobench.strategies import registry
@@ -143,6 +144,7 @@ class Session:
     printed: Callable[[], str] = lambda: ""
     _case: str = ""
     _point: Point | None = None
+    _floors: Floors | None = None
     _spec: str = ""
     _trial: Trial | None = None
     _names: dict[str, str] = field(default_factory=dict)
@@ -156,9 +158,10 @@ class Session:
             return self._trial
         self._trial = None  # its arrays are to be gone before the next one's are made
         if self._point is None or self._case != cell.case:
-            self._point = None
+            self._point = self._floors = None
             case = next(case for case in self.suite.cases if case.name == cell.case)
             self._case, self._point = cell.case, point_of(case)
+            self._floors = Floors(self._point)
         self._before, self._leaked = manners.surroundings(), None
         budget = self.limits.budget_bytes
         self._trial, self._spec = attempt(cell.strategy, self._point, budget, self._load), cell.strategy
@@ -251,6 +254,7 @@ class Session:
             output=printed[-manners.OUTPUT_KEPT :],
             seconds=tuple(seconds),
             iterations=plan.iterations,
+            floor_seconds=self._floors.of(trial.strategy, cell.phase) if self._floors else None,
             **heap,
         )
 

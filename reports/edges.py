@@ -74,7 +74,8 @@ def place(rows: pd.DataFrame, quantity: Quantity) -> Placed:
     over = over.where(over > 0)
     reach = REACH * (measured.max() if measured.notna().any() else over.min())
     hollow = over.where(over <= reach)
-    seen = [measured, hollow, *(rows[end].where(measured.notna()) for end in quantity.interval or ())]
+    beside = [*(quantity.interval or ()), *([quantity.floor] if quantity.floor else [])]
+    seen = [measured, hollow, *(rows[column].where(measured.notna()) for column in beside)]
     ends = _positive(seen)
     if not ends.size:  # nothing was measured: what was predicted still makes a picture
         ends = _positive([quantity.predicted(rows)])

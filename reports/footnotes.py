@@ -50,6 +50,8 @@ def _meaning(rows: pd.DataFrame, mark: str) -> str:
         f"{mark} clearly ahead in its case: for time, the 95 % intervals of the ratio to {REFERENCE} do not overlap; "
         "for memory, more than 1 % less."
     )
+    if bool(rows["efficiency"].notna().any()):
+        meaning += " floor (on a wide screen): the share of the time that the work itself takes; see docs/floor.md."
     if not timed.empty and bool(timed["ratio_low"].isna().all()):
         meaning += " There are no intervals (they take more than one pass), so no winner in time is named."
     return meaning

@@ -38,6 +38,8 @@ class Quantity:
         From rows of one phase to the numbers expected.
     prediction : str
         In the legend, how they are expected.
+    floor : str or None
+        The column with what cannot be gone below.
     scale, format
         The units.
     base : float
@@ -50,6 +52,7 @@ class Quantity:
     interval: tuple[str, str] | None
     predicted: Callable[[pd.DataFrame], pd.Series[float]]
     prediction: str
+    floor: str | None
     scale: Scale
     format: Callable[[float], str]
     base: float
@@ -63,6 +66,7 @@ QUANTITIES = {
         interval=("seconds_low", "seconds_high"),
         predicted=predicted_seconds,
         prediction="predicted: flops at the\nbest rate that the strategy\nreached in this run",
+        floor="floor_seconds",
         scale=SECONDS,
         format=format_seconds,
         base=10.0,
@@ -74,6 +78,7 @@ QUANTITIES = {
         interval=None,
         predicted=predicted_bytes,
         prediction="predicted from the\nshapes alone",
+        floor=None,
         scale=BYTES,
         format=format_bytes,
         base=2.0,

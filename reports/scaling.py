@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_PANELS = 9
 
 # A broad pale line under the measured one: where the two agree both are seen, whatever the strategy's own line is.
+FLOOR: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.3, "zorder": 1.8}
 PREDICTED: dict[str, Any] = {"linestyle": "-", "linewidth": 5.5, "alpha": 0.25, "zorder": 1.6, "solid_capstyle": "butt"}
 
 
@@ -133,6 +134,8 @@ def _panel(axes: Axes, sweep: Sweep, picture: _Picture) -> None:
             capsize=2.5,
             elinewidth=1,
         )
+        if picture.quantity.floor is not None:
+            axes.plot(sizes, own[picture.quantity.floor], color=style.color, **FLOOR)
         axes.plot(sizes, placed.hollow[own.index], **hollow(style), zorder=3)
         outside = placed.edge[own.index]
         if outside.any():
@@ -197,5 +200,8 @@ def _handles(picture: _Picture) -> list[Artist]:
     handles: list[Artist] = strategy_handles(in_order(picture.rows["strategy"]))
     if picture.rows["predicted"].notna().any():
         handles.append(Line2D([], [], color="#404040", label=picture.quantity.prediction, **PREDICTED))
+    floor = picture.quantity.floor
+    if floor is not None and picture.rows[floor].notna().any():
+        handles.append(Line2D([], [], color="#404040", label="floor: what the work\nitself takes here", **FLOOR))
     statuses = picture.rows["status"][picture.placed.edge]
     return [*handles, *hollow_handles(statuses, "on top", any_predicted=bool(picture.placed.hollow.notna().any()))]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MARK = "*"
 
 # Characters: the longest a formatted number gets, with its mark.
-TIME, RATIO, MEMORY = 8, 6, 9
+TIME, RATIO, EFFICIENCY, MEMORY = 8, 6, 5, 9
 BETWEEN = 2  # rich's divider and the padding on its right
 SHORTEST_CASE = 20
 
@@ -35,11 +35,22 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Extras:
+    """What is shown beside time and memory: the ratio to the reference; the floor as a share of the time."""
+
+    ratios: bool
+    efficiencies: bool
+
+
+ALL, RATIOS, NONE = Extras(True, True), Extras(True, False), Extras(False, False)
+
+
+@dataclass(frozen=True)
 class TerminalTable:
     """The measurements of one run and one phase, laid out when the width of the screen is known.
 
-    Where the strategies do not fit side by side, the ratios go first; if that is not enough, the table is split into blocks
-    of whole strategies.
+    Where the strategies do not fit side by side, first the efficiencies go, then the ratios; if that is not enough, the
+    table is split into blocks of whole strategies.
     """
 
     cells: dict[tuple[str, str], Row]
@@ -50,42 +61,45 @@ class TerminalTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         yield Text(self.title, style="bold")
-        ratios, blocks = self._layout(options.max_width)
+        extras, blocks = self._layout(options.max_width)
         for block in blocks if self.cases else []:
-            yield self._block(block, ratios, options.max_width)
+            yield self._block(block, extras, options.max_width)
             yield Text()
         for note in self.notes:
             yield Text(note, overflow="fold")
 
-    def _layout(self, width: int) -> tuple[bool, list[list[str]]]:
-        for ratios in (True, False):
-            if self._room(self.strategies, ratios, width) >= min(SHORTEST_CASE, self._longest_case()):
-                return ratios, [self.strategies]
+    def _layout(self, width: int) -> tuple[Extras, list[list[str]]]:
+        efficiencies = any(row["efficiency"] == row["efficiency"] for row in self.cells.values())
+        if efficiencies and self._room(self.strategies, ALL, width) >= self._longest_case():
+            return ALL, [self.strategies]
+        for extras in (RATIOS, NONE):
+            if self._room(self.strategies, extras, width) >= min(SHORTEST_CASE, self._longest_case()):
+                return extras, [self.strategies]
         blocks: list[list[str]] = [[]]
         for name in self.strategies:
-            if blocks[-1] and self._room([*blocks[-1], name], True, width) < SHORTEST_CASE:
+            if blocks[-1] and self._room([*blocks[-1], name], RATIOS, width) < SHORTEST_CASE:
                 blocks.append([])
             blocks[-1].append(name)
-        return True, blocks
+        return RATIOS, blocks
 
     def _longest_case(self) -> int:
         return max(len(case) for case in [*self.cases, "case"])
 
-    def _room(self, strategies: Sequence[str], ratios: bool, width: int) -> int:
-        return width - sum(BETWEEN + _width(name, ratios) for name in strategies)
+    def _room(self, strategies: Sequence[str], extras: Extras, width: int) -> int:
+        return width - sum(BETWEEN + _width(name, extras) for name in strategies)
 
-    def _block(self, strategies: Sequence[str], ratios: bool, width: int) -> Table:
+    def _block(self, strategies: Sequence[str], extras: Extras, width: int) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
-        room = max(self._room(strategies, ratios, width), 8)
+        room = max(self._room(strategies, extras, width), 8)
         table.add_column("case", overflow="fold", width=min(room, self._longest_case()))
         for name in strategies:
-            table.add_column(_heading(name, ratios), justify="right", width=_width(name, ratios))
+            table.add_column(_heading(name, extras), justify="right", width=_width(name, extras))
         for case in self.cases:
             row = {name: self.cells[case, name] for name in self.strategies if (case, name) in self.cells}
             fastest, smallest = time_winner(list(row.values())), memory_winner(list(row.values()))
             table.add_row(
                 Text(case),  # a plain string would be read as markup
-                *(_cell(row.get(name), name == fastest, name == smallest, ratios) for name in strategies),
+                *(_cell(row.get(name), name == fastest, name == smallest, extras) for name in strategies),
             )
         return table
 
@@ -133,29 +147,34 @@ def _records(rows: pd.DataFrame) -> list[Row]:
     return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
-def _width(strategy: str, ratios: bool) -> int:
-    return TIME + 1 + MEMORY + (RATIO + 1 if ratios and strategy != REFERENCE else 0)
+def _width(strategy: str, extras: Extras) -> int:
+    return len(_line(strategy, extras, "", "", "", ""))
 
 
-def _line(strategy: str, ratios: bool, time: str, ratio: str, memory: str) -> str:
-    middle = f"{ratio:>{RATIO}} " if ratios and strategy != REFERENCE else ""
-    return f"{time:>{TIME}} {middle}{memory:>{MEMORY}}"
+def _line(strategy: str, extras: Extras, time: str, ratio: str, efficiency: str, memory: str) -> str:
+    parts = [f"{time:>{TIME}}"]
+    if extras.ratios and strategy != REFERENCE:
+        parts.append(f"{ratio:>{RATIO}}")
+    if extras.efficiencies:
+        parts.append(f"{efficiency:>{EFFICIENCY}}")
+    return " ".join([*parts, f"{memory:>{MEMORY}}"])
 
 
-def _heading(strategy: str, ratios: bool) -> Text:
-    under = _line(strategy, ratios, "time ", "×vjp", "peak ")
+def _heading(strategy: str, extras: Extras) -> Text:
+    under = _line(strategy, extras, "time ", "×vjp", "floor", "peak ")
     return Text.assemble((strategy, "bold"), "\n", (under, "dim"))
 
 
-def _cell(row: Row | None, fastest: bool, smallest: bool, ratios: bool) -> Text:
+def _cell(row: Row | None, fastest: bool, smallest: bool, extras: Extras) -> Text:
     if row is None:
         return Text("")
     if row["status"] != "ok":
-        return Text(_why(row, _width(row["strategy"], ratios)), style="yellow")
+        return Text(_why(row, _width(row["strategy"], extras)), style="yellow")
     time = format_seconds(row["seconds_median"]) + (MARK if fastest else " ")
     memory = format_bytes(row["peak_bytes"]) + (MARK if smallest else " ")
     ratio = MISSING if math.isnan(row["ratio_to_vjp"]) else format_ratio(row["ratio_to_vjp"])
-    text = Text(_line(row["strategy"], ratios, time, ratio, memory))
+    efficiency = MISSING if math.isnan(row["efficiency"]) else f"{row['efficiency']:.0%}"
+    text = Text(_line(row["strategy"], extras, time, ratio, efficiency, memory))
     for marked, part in ((fastest, time), (smallest, memory)):
         if marked:
             text.highlight_words([part], style="bold green")
