@@ -72,6 +72,14 @@ class Site:
         return prod(self.out)
 
 
+def multiply_fresh(slope: Array, y_bar: Array) -> Array:
+    """Multiply a fresh slope, shape (1, *x.shape), by cotangents (S, *x.shape): in place for one seed.
+
+    A second array costs as much as the product. The axes are equal in number because NumPy takes half as long for that.
+    """
+    return np.multiply(slope, y_bar, slope if len(y_bar) == 1 else None)
+
+
 VjpRule = Callable[[Array, Array, tuple[Array, ...], Site], Array]
 JacobianValues = Callable[[Array, tuple[Array, ...], Site], Array]
 Count = Callable[[Site], int]
@@ -113,6 +121,9 @@ class Argument:
         Which primals the vjp rule reads (`OUTPUT`, or argument numbers): its residuals. The others it is given as None.
     flops : callable
         site → arithmetic operations of the vjp rule for one seed.
+    vjp_each : callable or None
+        For an argument that all samples share: the vjp rule of each sample by itself, (y_bar, y, xs, site) → x_bar with
+        y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a fresh array.
     by_sample : bool
         Whether sample i of the output depends on sample i of this argument alone, if the argument's leading axis is the
         batch. A weight is shared by all samples, and a loss averages over them.
@@ -122,6 +133,7 @@ class Argument:
     jacobian: Jacobian
     keeps: tuple[int, ...]
     flops: Count
+    vjp_each: VjpRule | None = None
     by_sample: bool = True
 
 

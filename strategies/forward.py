@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jacobench.graphs.namespaces import NUMPY
 from jacobench.graphs.structures import index_bytes
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.contract import Prediction, Predictions
@@ -163,7 +162,7 @@ class ForwardPrepared:
         totals: dict[int, Totals] = {leaf: {leaf: None} for leaf in graph.wrt_values}
         for step, materializers in zip(self._steps, self._materializers, strict=True):
             xs = tuple([values[i] for i in step.node.args])
-            y = np.asarray(step.node.op.forward(NUMPY, *xs, **step.node.attrs))
+            y = np.asarray(step.forward(*xs))
             values.append(y)
             if materializers:
                 totals[step.y] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,13 +17,18 @@ from jacobench.graphs.errors import BadInput
 from jacobench.graphs.namespaces import NUMPY
 from jacobench.strategies.contract import Prediction, Predictions
 from jacobench.strategies.ledger import Ledger
+from jacobench.strategies.samples import join, part, tape_by_sample
 
 if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph, Node
     from jacobench.graphs.op import Argument, Array, Site
+    from jacobench.strategies.samples import Samples
 
 Pull = Callable[["Array"], "Array"]
 """Output cotangents (S, *y.shape) → input cotangents (S, *x.shape)."""
+
+Linearizer = Callable[["Array", "tuple[Array, ...]"], Any]
+"""(y, xs) → a pull, or what the strategy makes a pull of."""
 
 Tape = Sequence[tuple[int, Sequence[tuple[int, Any]]]]
 """For each node that matters, in the order of the forward pass: its value, and (argument's value, pull) for each edge."""
@@ -60,8 +66,8 @@ class LocalCost:
 class Local(Protocol):
     """How one argument of one node is differentiated."""
 
-    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Any]:
-        """Do once what the shapes tell; return (y, xs) → a pull, or what the strategy makes a pull of."""
+    def prepare(self, argument: Argument, site: Site) -> Linearizer:
+        """Do once what the shapes tell."""
         ...
 
     def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
@@ -88,6 +94,8 @@ class Step:
         The number of its value.
     node : Node
         The node.
+    forward : callable
+        (*xs) → y, in NumPy.
     edges : tuple of Edge
         Its arguments that cotangents must reach.
     last_uses : tuple of int
@@ -96,6 +104,7 @@ class Step:
 
     y: int
     node: Node
+    forward: Callable[..., Any]
     edges: tuple[Edge, ...]
     last_uses: tuple[int, ...]
 
@@ -118,7 +127,8 @@ def steps(graph: Graph) -> tuple[Step, ...]:
         )
         last_uses = set(node.args) - needed_later
         needed_later |= last_uses
-        planned.append(Step(number, node, edges, tuple(last_uses)))
+        forward = partial(node.op.forward, NUMPY, **node.attrs)
+        planned.append(Step(number, node, forward, edges, tuple(last_uses)))
     return tuple(reversed(planned))
 
 
@@ -155,8 +165,9 @@ def own(bars: Mapping[int, Array], graph: Graph, seeds: Array) -> dict[str, Arra
     taken = {id(_root(seeds))}
     owned = {}
     for name, number in zip(graph.wrt, graph.wrt_values, strict=True):
-        shape = (len(seeds), *graph.leaves[name].shape)
-        bar = bars[number] if number in bars else np.zeros(shape, graph.dtype)
+        bar = bars.get(number)
+        if bar is None:
+            bar = np.zeros((len(seeds), *graph.leaves[name].shape), graph.dtype)
         root = _root(bar)
         if root.nbytes != bar.nbytes or id(root) in taken:
             bar = root = bar.copy()
@@ -167,8 +178,8 @@ def own(bars: Mapping[int, Array], graph: Graph, seeds: Array) -> dict[str, Arra
 
 def _root(array: Array) -> Array:
     """Return the array whose memory `array` is a view of."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
+    while isinstance(base := array.base, np.ndarray):
+        array = base
     return array
 
 
@@ -196,12 +207,21 @@ class ReverseLinearized:
 
     output: Array
     _graph: Graph
+    _steps: tuple[Step, ...]
     _tape: Tape
+    _samples: Samples | None
 
     def pullback(self, seeds: Array) -> dict[str, Array]:
         """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
         check_seeds(seeds, self.output)
-        return own(pull_back(self._tape, self._graph.output, seeds), self._graph, seeds)
+        samples = self._samples
+        joined = join(seeds, samples.count) if samples and len(seeds) >= samples.count else None
+        if samples is None or joined is None:
+            bars = pull_back(self._tape, self._graph.output, seeds)
+        else:
+            tape = tape_by_sample(self._tape, self._steps, samples)
+            bars = part(pull_back(tape, self._graph.output, joined), samples)
+        return own(bars, self._graph, seeds)
 
 
 @dataclass(frozen=True)
@@ -210,8 +230,9 @@ class ReversePrepared:
 
     _graph: Graph
     _steps: tuple[Step, ...]
-    _linearizers: tuple[tuple[Callable[[Array, tuple[Array, ...]], Any], ...], ...]
+    _linearizers: tuple[tuple[tuple[int, Linearizer], ...], ...]
     _finish: Callable[[Tape, Graph], Tape]
+    _samples: Samples | None
 
     def linearize(self, leaves: Mapping[str, Array]) -> ReverseLinearized:
         """Run the forward pass, linearize each node as it is reached, and keep no primal longer than needed."""
@@ -221,19 +242,23 @@ class ReversePrepared:
         tape = []
         for step, linearizers in zip(self._steps, self._linearizers, strict=True):
             xs = tuple([values[i] for i in step.node.args])
-            y = np.asarray(step.node.op.forward(NUMPY, *xs, **step.node.attrs))
+            y = np.asarray(step.forward(*xs))
             values.append(y)
             if linearizers:
-                pairs = zip(step.edges, linearizers, strict=True)
-                tape.append((step.y, [(edge.x, linearizer(y, xs)) for edge, linearizer in pairs]))
+                tape.append((step.y, [(x, linearizer(y, xs)) for x, linearizer in linearizers]))
             for i in step.last_uses:
                 values[i] = None
         # A copy: the caller may write it, and the tape or the leaves may hold the original.
-        return ReverseLinearized(values[graph.output].copy(), graph, self._finish(tape, graph))
+        output = values[graph.output].copy()
+        return ReverseLinearized(output, graph, self._steps, self._finish(tape, graph), self._samples)
 
 
 def _as_is(tape: Tape, _graph: Graph) -> Tape:
     return tape
+
+
+def _mixed(_graph: Graph, _planned: Sequence[Step]) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -248,19 +273,23 @@ class Reverse:
         How one argument of one node is differentiated.
     finish : callable
         (tape, graph) → tape, at the end of `linearize`.
+    samples_of : callable
+        (graph, steps) → how seeds of several samples may share a pullback, or None. Its pulls must take a ``rule`` in
+        place of the vjp rule; see `samples.tape_by_sample`.
     """
 
     name: str
     local: Local
     finish: Callable[[Tape, Graph], Tape] = _as_is
+    samples_of: Callable[[Graph, Sequence[Step]], Samples | None] = _mixed
 
     def prepare(self, graph: Graph) -> ReversePrepared:
         """Lay out the sweep and do once what the shapes tell of each Jacobian."""
         planned = steps(graph)
         linearizers = tuple(
-            tuple(self.local.prepare(edge.argument, edge.site) for edge in step.edges) for step in planned
+            tuple((edge.x, self.local.prepare(edge.argument, edge.site)) for edge in step.edges) for step in planned
         )
-        return ReversePrepared(graph, planned, linearizers, self.finish)
+        return ReversePrepared(graph, planned, linearizers, self.finish, self.samples_of(graph, planned))
 
     def predict(self, graph: Graph, n_seeds: int) -> Predictions:
         """Predict bytes and flops of each phase by replaying the sweep over shapes; see `contract.Predictions`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jacobench.graphs.op import OUTPUT
 from jacobench.strategies.reverse import LocalCost, Reverse
+from jacobench.strategies.samples import samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,14 +20,21 @@ class VjpRule:
 
     def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
-        rule, keeps = argument.vjp, frozenset(argument.keeps)
-        n_args = len(site.shapes)
+        rule, keeps_output = argument.vjp, OUTPUT in argument.keeps
+        dropped = [k for k in range(len(site.shapes)) if k not in argument.keeps]
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
             # A rule is given None for what it said it does not read, so that the array can be freed.
-            output: Array = y if OUTPUT in keeps else None  # type: ignore[assignment]
-            kept: tuple[Array, ...] = tuple([xs[k] if k in keeps else None for k in range(n_args)])  # type: ignore[misc]
-            return lambda y_bar: rule(y_bar, output, kept, site)
+            output: Array = y if keeps_output else None  # type: ignore[assignment]
+            kept: list[Any] = [*xs]
+            for k in dropped:
+                kept[k] = None
+            residuals = tuple(kept)
+
+            def pull(y_bar: Array, rule: Callable[..., Array] = rule) -> Array:
+                return rule(y_bar, output, residuals, site)
+
+            return pull
 
         return linearize
 
@@ -37,4 +45,4 @@ class VjpRule:
 
 def vjp() -> Reverse:
     """Make the strategy ``vjp``."""
-    return Reverse("vjp", VjpRule())
+    return Reverse("vjp", VjpRule(), samples_of=samples_of)

@@ -9,9 +9,8 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import erf, expit
 
-from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
+from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, multiply_fresh
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import DIAGONAL
 
@@ -21,22 +20,28 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Array
 
 LEAKY_SLOPE = 0.01
+NEAR_ZERO = 1e-30
 
 
 def _of_input(derivative: Callable[[Array], Array], flops: int) -> Argument:
-    return _diagonal(lambda _y, x: derivative(x), (0,), flops)
+    return _diagonal(lambda _y, xs: derivative(xs[0][None]), (0,), flops)
 
 
 def _of_output(derivative: Callable[[Array], Array], flops: int) -> Argument:
-    return _diagonal(lambda y, _x: derivative(y), (OUTPUT,), flops)
+    return _diagonal(lambda y, _xs: derivative(y[None]), (OUTPUT,), flops)
 
 
-def _diagonal(derivative: Callable[[Array, Array], Array], keeps: tuple[int, ...], flops: int) -> Argument:
+def _of_both(derivative: Callable[[Array, Array], Array], flops: int) -> Argument:
+    return _diagonal(lambda y, xs: derivative(y[None], xs[0][None]), (OUTPUT, 0), flops)
+
+
+def _diagonal(slope: Callable[[Array, tuple[Array, ...]], Array], keeps: tuple[int, ...], flops: int) -> Argument:
+    """Make the rules of an activation from its slope, a fresh array of shape (1, *x.shape)."""
     return Argument(
-        vjp=lambda y_bar, y, xs, _site: y_bar * derivative(y, xs[0]),
+        vjp=lambda y_bar, y, xs, _site: multiply_fresh(slope(y, xs), y_bar),
         jacobian=Jacobian(
             DIAGONAL,
-            lambda y, xs, _site: derivative(y, xs[0]).reshape(-1),
+            lambda y, xs, _site: slope(y, xs).reshape(-1),
             fresh=True,
             flops=lambda site: flops * site.n_out,
         ),
@@ -57,15 +62,59 @@ def _activation(name: str, forward: Callable[[Any, Any], Any], argument: Argumen
     )
 
 
-def _silu_slope(x: Array) -> Array:
-    s = expit(x)
-    slope: Array = s * (1 + x * (1 - s))
-    return slope
+# The slopes are worked out in place: where arrays outgrow the cache, each further array costs as much as an operation.
 
 
-def _gelu_slope(x: Array) -> Array:
-    slope: Array = 0.5 * (1 + erf(x / sqrt(2))) + x * np.exp(-0.5 * x * x) / sqrt(2 * pi)
-    return slope
+def _tanh_slope(y: Array) -> Array:
+    """Return 1 − y²."""
+    slope: Array = y * y
+    return np.subtract(1, slope, slope)
+
+
+def _sigmoid_slope(y: Array) -> Array:
+    """Return y (1 − y)."""
+    slope: Array = 1 - y
+    return np.multiply(slope, y, slope)
+
+
+def _softplus_slope(y: Array) -> Array:
+    """Return 1 − exp(−y), the logistic function of x, written so that nothing cancels where y is tiny."""
+    slope: Array = -y
+    np.expm1(slope, slope)
+    return np.negative(slope, slope)
+
+
+def _leaky_slope(y: Array) -> Array:
+    """Return 1 where y > 0, else 0.01; np.where takes twice as long."""
+    slope = (y > 0).astype(y.dtype)
+    return np.maximum(slope, y.dtype.type(LEAKY_SLOPE), out=slope)
+
+
+def _gate(y: Array, x: Array) -> Array:
+    """Return y / x, which for y = x s(x) is s(x): erf takes 12 ns an entry and the logistic function 4, a division 0.3.
+
+    Near 0, where a quotient of denormal numbers says nothing, it is s(0) = 1/2.
+    """
+    s = np.full_like(x, 0.5)
+    return np.divide(y, x, out=s, where=np.abs(x) > NEAR_ZERO)
+
+
+def _silu_slope(y: Array, x: Array) -> Array:
+    """Return s + y (1 − s) with s the logistic function of x."""
+    s = _gate(y, x)
+    slope: Array = 1 - s
+    slope *= y
+    return np.add(slope, s, slope)
+
+
+def _gelu_slope(y: Array, x: Array) -> Array:
+    """Return Φ(x) + x φ(x)."""
+    slope: Array = x * x
+    slope *= -0.5
+    np.exp(slope, slope)
+    slope *= x
+    slope /= sqrt(2 * pi)
+    return np.add(slope, _gate(y, x), slope)
 
 
 OPS = (
@@ -78,44 +127,43 @@ OPS = (
     ),
     _activation(
         "leaky_relu",
-        lambda xp, x: xp.where(x > 0, x, LEAKY_SLOPE * x),
-        _of_output(lambda y: np.where(y > 0, y.dtype.type(1), y.dtype.type(LEAKY_SLOPE)), flops=1),
+        lambda xp, x: xp.leaky_relu(x, LEAKY_SLOPE),
+        _of_output(_leaky_slope, flops=1),
         flops=2,
         source="x where x > 0, else 0.01 x; Maas et al., Rectifier Nonlinearities (2013), section 2",
     ),
     _activation(
         "tanh",
         lambda xp, x: xp.tanh(x),
-        _of_output(lambda y: 1 - y * y, flops=2),
+        _of_output(_tanh_slope, flops=2),
         flops=1,
         source="tanh x; LeCun et al., Efficient BackProp (1998), section 4.4",
     ),
     _activation(
         "sigmoid",
         lambda xp, x: xp.sigmoid(x),
-        _of_output(lambda y: y * (1 - y), flops=2),
+        _of_output(_sigmoid_slope, flops=2),
         flops=1,
         source="1 / (1 + exp(−x)); Rumelhart et al., Learning representations by back-propagating errors (1986)",
     ),
     _activation(
         "softplus",
         lambda xp, x: xp.softplus(x),
-        # 1 − exp(−y) is the logistic function of x, written so that nothing cancels where y is tiny.
-        _of_output(lambda y: -np.expm1(-y), flops=3),
+        _of_output(_softplus_slope, flops=3),
         flops=3,
         source="log(1 + exp x); Dugas et al., Incorporating Second-Order Functional Knowledge (2001)",
     ),
     _activation(
         "gelu",
         lambda xp, x: 0.5 * x * (1 + xp.erf(x / sqrt(2))),
-        _of_input(_gelu_slope, flops=10),
+        _of_both(_gelu_slope, flops=8),
         flops=5,
         source="x Φ(x) with the exact Φ; Hendrycks & Gimpel, Gaussian Error Linear Units (2016), section 2",
     ),
     _activation(
         "silu",
         lambda xp, x: x * xp.sigmoid(x),
-        _of_input(_silu_slope, flops=5),
+        _of_both(_silu_slope, flops=5),
         flops=2,
         source="x / (1 + exp(−x)); Elfwing et al., Sigmoid-Weighted Linear Units (2018), section 2",
     ),

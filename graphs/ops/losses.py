@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.op import Argument, Jacobian, Op, multiply_fresh
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import DENSE
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Array, Site
 
 
-def _gradient(of: Callable[[tuple[Array, ...], int], Array], flops: int) -> Argument:
-    """Make the rules of a scalar's argument from its gradient, a function of the arguments and the batch size."""
+def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int) -> Argument:
+    """Make the rules of a scalar's argument from its gradient, a fresh array, before it is averaged over the batch."""
 
     def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-        return y_bar.reshape(-1, *(1,) * len(site.x)) * of(xs, site.x[0])
+        share = (y_bar / site.x[0]).reshape(-1, *(1,) * len(site.x))
+        return multiply_fresh(of(xs)[None], share)
 
     return Argument(
         vjp=vjp,
         jacobian=Jacobian(
             DENSE,
-            lambda _y, xs, site: of(xs, site.x[0]).reshape(1, -1),
+            lambda _y, xs, site: np.divide(gradient := of(xs), site.x[0], gradient).reshape(1, -1),
             fresh=True,
             flops=lambda site: flops * site.n_in,
         ),
@@ -38,7 +39,7 @@ def _gradient(of: Callable[[tuple[Array, ...], int], Array], flops: int) -> Argu
 
 def _mse(xp: Any, t: Any, target: Any) -> Any:
     difference = t - target
-    return xp.sum(difference * difference) / (2 * t.shape[0])
+    return xp.sum_of_products(difference, difference) / (2 * t.shape[0])
 
 
 def _log_softmax(xp: Any, t: Any) -> Any:
@@ -46,16 +47,17 @@ def _log_softmax(xp: Any, t: Any) -> Any:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
 
-def _cross_entropy_of_t(xs: tuple[Array, ...], batch: int) -> Array:
+def _cross_entropy_of_t(xs: tuple[Array, ...]) -> Array:
     t, target = xs
-    probability = np.exp(_log_softmax(np, t))
-    gradient: Array = (probability * np.sum(target, axis=-1, keepdims=True) - target) / batch
+    gradient: Array = np.exp(_log_softmax(np, t))
+    gradient *= np.sum(target, axis=-1, keepdims=True)
+    gradient -= target
     return gradient
 
 
-def _cross_entropy_of_target(xs: tuple[Array, ...], batch: int) -> Array:
-    gradient: Array = _log_softmax(np, xs[0]) / -batch
-    return gradient
+def _cross_entropy_of_target(xs: tuple[Array, ...]) -> Array:
+    gradient: Array = _log_softmax(np, xs[0])
+    return np.negative(gradient, gradient)
 
 
 OPS = (
@@ -64,8 +66,8 @@ OPS = (
         forward=_mse,
         shape=shapes.loss,
         arguments=(
-            _gradient(lambda xs, batch: (xs[0] - xs[1]) / batch, flops=2),
-            _gradient(lambda xs, batch: (xs[1] - xs[0]) / batch, flops=2),
+            _gradient(lambda xs: xs[0] - xs[1], flops=2),
+            _gradient(lambda xs: xs[1] - xs[0], flops=2),
         ),
         flops=lambda site: 3 * site.n_in,
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
@@ -73,7 +75,7 @@ OPS = (
     ),
     Op(
         name="cross_entropy",
-        forward=lambda xp, t, target: -xp.sum(target * _log_softmax(xp, t)) / t.shape[0],
+        forward=lambda xp, t, target: -xp.sum_of_products(target, _log_softmax(xp, t)) / t.shape[0],
         shape=shapes.loss,
         arguments=(
             _gradient(_cross_entropy_of_t, flops=9),
