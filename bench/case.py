@@ -33,6 +33,9 @@ class Case:
         Builds the graph; nothing large is allocated.
     rng_seed : int
         The leaves are ``graph.sample(rng_seed)``.
+    seeds : {"random", "identity"}
+        What is pulled back: as many random cotangents as ``knobs["n_seeds"]`` says, or the unit vector of each output,
+        which gives the whole Jacobian.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Case:
     strategies: tuple[str, ...]
     make: Callable[[], Graph]
     rng_seed: int = 0
+    seeds: str = "random"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
@@ -44,6 +45,7 @@ class MlpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     dtype: Knob[str] = "float64"
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
+    seeds: Knob[str] = "random"
     strategies: Strategies = HEART
 
 
@@ -57,6 +59,7 @@ class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     dtype: Knob[str] = "float64"
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
+    seeds: Knob[str] = "random"
     strategies: Strategies = HEART
 
 
@@ -86,13 +89,14 @@ def mlp_case(knobs: Mapping[str, Any]) -> Case:
     depth = len(widths) - 1
     shape = f"w{widths[0]}-d{depth}" if len(set(widths)) == 1 else "x".join(map(str, widths))
     passed = ("batch", "activation", "loss", "dtype", "residual", "normalization", "weight_density", "rng_seed")
-    return Case(
+    case = Case(
         name=f"mlp-{shape}-b{knobs['batch']}{suffix(knobs)}",
         knobs=_columns(knobs, graph="mlp", depth=depth, width=max(widths)),
         strategies=knobs["strategies"],
         make=partial(mlp_graph, widths, **{key: knobs[key] for key in passed}),
         rng_seed=knobs["rng_seed"],
     )
+    return _seeded(case, knobs)
 
 
 def architecture_case(knobs: Mapping[str, Any]) -> Case:
@@ -111,13 +115,23 @@ def architecture_case(knobs: Mapping[str, Any]) -> Case:
         "normalization": entry.normalization,
         "weight_density": 1.0,
     }
-    return Case(
+    case = Case(
         name=f"{entry.name}-b{batch}{suffix({**knobs, 'loss': loss}, loss=entry.loss)}",
         knobs=_columns(knobs, **own),
         strategies=knobs["strategies"],
         make=partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"]),
         rng_seed=knobs["rng_seed"],
     )
+    return _seeded(case, knobs)
+
+
+def _seeded(case: Case, knobs: Mapping[str, Any]) -> Case:
+    """Return the case with the seeds that are asked for; the unit vectors are as many as there are outputs."""
+    if knobs["seeds"] == "random":
+        return case
+    if knobs["n_seeds"] != _USUAL["n_seeds"]:
+        raise BadInput(f'.n_seeds: expected none beside seeds = "identity", got {knobs["n_seeds"]}')
+    return replace(case, seeds="identity", knobs={**case.knobs, "n_seeds": prod(case.make().output_shape)})
 
 
 def suffix(knobs: Mapping[str, Any], **usual: Any) -> str:
@@ -151,6 +165,7 @@ _SUFFIXES = {
     "dtype": "-{}",
     "rng_seed": "-rng{}",
     "n_seeds": "-seeds{}",
+    "seeds": "-{}",
 }
 _USUAL = {field.name: field.default for field in msgspec.structs.fields(MlpKeys)} | {"normalization": None}
 _COLUMNS = ("batch", "n_seeds", "activation", "loss", "residual", "normalization", "weight_density", "dtype")
@@ -173,6 +188,7 @@ def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 _DTYPE = ("dtype", DTYPES)
+_SEEDS = ("kind of seeds", ("random", "identity"))
 
 GENERATORS: Final[Mapping[str, Generator]] = {
     "mlp": Generator(
@@ -182,6 +198,7 @@ GENERATORS: Final[Mapping[str, Generator]] = {
             "loss": ("loss", (*LOSSES, "none")),
             "normalization": ("normalization", (*NORMALIZATIONS, "none")),
             "dtype": _DTYPE,
+            "seeds": _SEEDS,
         },
         case=mlp_case,
     ),
@@ -191,6 +208,7 @@ GENERATORS: Final[Mapping[str, Generator]] = {
             "name": ("architecture", tuple(ARCHITECTURES)),
             "loss": ("loss", (*LOSSES, "none", "default")),
             "dtype": _DTYPE,
+            "seeds": _SEEDS,
         },
         case=architecture_case,
     ),

@@ -6,7 +6,7 @@ It is structural: a plug-in need not import anything from here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,12 @@ class Linearized(Protocol):
 
 
 class Prepared(Protocol):
-    """What was worked out once for a graph."""
+    """What was worked out once for a graph.
+
+    One that works on arrays of another library may have a method ``place(leaves)``, which makes such arrays of the
+    leaves and does nothing else; its `linearize` then takes both. The harness calls it outside the timed calls, as a user
+    of that library has such arrays already.
+    """
 
     def linearize(self, leaves: Mapping[str, Array]) -> Linearized:
         """Evaluate at a point: the forward pass, and any Jacobian. `leaves` are never written."""
@@ -60,6 +65,12 @@ class Strategy(Protocol):
     def prepare(self, graph: Graph) -> Prepared:
         """Do once what depends on the graph alone. May raise `Unsupported`."""
         ...
+
+
+def placed(prepared: Prepared, leaves: Mapping[str, Array]) -> Mapping[str, Any]:
+    """Return the leaves as a strategy's library wants them, or as they are if it has no such wish."""
+    place = getattr(prepared, "place", None)
+    return leaves if place is None else place(leaves)
 
 
 @dataclass(frozen=True)

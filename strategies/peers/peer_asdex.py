@@ -1,0 +1,111 @@
+"""asdex: the output's sparse Jacobian by coloring, on JAX.
+
+The pattern is found and colored in `prepare`, from the graph alone; `linearize` takes as many compiled vector-Jacobian (or
+Jacobian-vector) products as there are colors and gathers the stored values; a pullback is a product with a CSR matrix.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from jacobench.strategies.contract import Unsupported
+from jacobench.strategies.peers.library import import_peer
+from jacobench.strategies.peers.peer_jax import Xla, adopt, evaluator, started_jax
+from jacobench.strategies.reverse import check_seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jacobench.graphs.graph import Graph
+    from jacobench.graphs.op import Array
+
+
+@dataclass(frozen=True)
+class AsdexLinearized:
+    """A graph linearized by asdex; see `contract.Linearized`."""
+
+    output: Array
+    _graph: Graph
+    _jacobian: csr_array[Any]
+
+    def pullback(self, seeds: Array) -> dict[str, Array]:
+        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
+        check_seeds(seeds, self.output)
+        shapes = [self._graph.leaves[name].shape for name in self._graph.wrt]
+        bars = (self._jacobian.T @ seeds.reshape(len(seeds), -1).T).T
+        ends = np.cumsum([0, *map(prod, shapes)])
+        return {
+            name: bars[:, start:end].reshape(len(seeds), *shape, copy=True)
+            for name, shape, (start, end) in zip(self._graph.wrt, shapes, pairwise(ends), strict=True)
+        }
+
+
+@dataclass(frozen=True)
+class AsdexPrepared:
+    """A graph's Jacobian, colored and compiled; see `contract.Prepared`."""
+
+    graph: Graph
+    xla: Xla
+    pattern: Any
+    linearizer: Callable[..., Sequence[Any]]
+
+    def place(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
+        """Convert leaves to JAX arrays."""
+        return self.xla.place(leaves)
+
+    def linearize(self, leaves: Mapping[str, Any]) -> AsdexLinearized:
+        """Compute the output and the Jacobian's values; `leaves` are arrays of NumPy's or those of `place`."""
+        self.graph.check(leaves)
+        with self.xla.precision():
+            output, values = self.linearizer(*(leaves[name] for name in self.graph.leaves))
+            pattern = self.pattern
+            jacobian = csr_array((adopt(values), pattern.indices, pattern.indptr), shape=pattern.shape)
+            return AsdexLinearized(adopt(output), self.graph, jacobian)
+
+
+@dataclass(frozen=True)
+class Asdex:
+    """The strategy ``asdex``."""
+
+    asdex: Any
+    jax: Any
+    name: str = "asdex"
+
+    def prepare(self, graph: Graph) -> AsdexPrepared:
+        """Find the Jacobian's pattern, color it, and compile."""
+        if not graph.wrt:
+            raise Unsupported("asdex wants at least one leaf to differentiate")
+        asdex, jax, xla = self.asdex, self.jax, Xla(self.jax, graph.dtype)
+
+        def function(wrt: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
+            return evaluator(jax, graph, arrays)[0](wrt)
+
+        zeros = {name: np.zeros(leaf.shape, graph.dtype) for name, leaf in graph.leaves.items()}
+        wrt = tuple(zeros[name] for name in graph.wrt)
+        with xla.precision(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", asdex.DenseColoringWarning)  # then it is as many products as jacrev takes
+            coloring = asdex.jacobian_coloring(function, wrt, tuple(zeros.values()), argnums=0)
+        differentiate = asdex.value_and_compressed_jacobian_from_coloring(function, coloring)
+
+        def linearize(*arrays: Any) -> tuple[Any, Any]:
+            output, compressed = differentiate(evaluator(jax, graph, arrays)[1], arrays)
+            return output, asdex.decompress_data(compressed, coloring)
+
+        sparsity = coloring.sparsity
+        ones = np.ones(len(sparsity.rows), bool)
+        pattern = csr_array((ones, (sparsity.rows, sparsity.cols)), shape=sparsity.shape)
+        linearizer = xla.compile(linearize, [xla.argument(leaf.shape) for leaf in graph.leaves.values()])
+        return AsdexPrepared(graph, xla, pattern, linearizer)
+
+
+def asdex() -> Asdex:
+    """Make the strategy ``asdex``."""
+    jax = started_jax()
+    return Asdex(import_peer("asdex"), jax)

@@ -1,0 +1,74 @@
+"""autograd: ``autograd.make_vjp``, which traces anew at each point; there is nothing to compile, and nothing to convert."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.strategies.peers.library import import_peer
+from jacobench.strategies.reverse import check_seeds, own
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jacobench.graphs.graph import Graph
+    from jacobench.graphs.op import Array
+
+
+@dataclass(frozen=True)
+class AutogradLinearized:
+    """A graph linearized by autograd; see `contract.Linearized`."""
+
+    output: Array
+    _graph: Graph
+    _vjp: Callable[[Array], Sequence[Array]] | None
+
+    def pullback(self, seeds: Array) -> dict[str, Array]:
+        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape), seed by seed: autograd has no way to batch them."""
+        check_seeds(seeds, self.output)
+        if self._vjp is None:
+            return own({}, self._graph, seeds)
+        rows = [self._vjp(seed) for seed in seeds]
+        # One seed's are taken as they are; `own` copies what is the seed itself, or is handed out twice.
+        bars = map(np.stack, zip(*rows, strict=True)) if len(rows) > 1 else (np.asarray(bar)[None] for bar in rows[0])
+        return own(dict(zip(self._graph.wrt_values, bars, strict=True)), self._graph, seeds)
+
+
+@dataclass(frozen=True)
+class AutogradPrepared:
+    """A graph as it is; see `contract.Prepared`."""
+
+    _graph: Graph
+    _autograd: Any
+
+    def linearize(self, leaves: Mapping[str, Array]) -> AutogradLinearized:
+        """Trace the forward pass."""
+        graph, xp = self._graph, self._autograd.numpy
+        if graph.output not in graph.active:  # autograd warns of an output that depends on nothing
+            return AutogradLinearized(np.array(graph.evaluate(leaves)), graph, None)
+
+        def function(wrt: tuple[Any, ...]) -> Any:
+            return graph.evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))}, xp=xp)
+
+        vjp, output = self._autograd.make_vjp(function)(tuple(leaves[name] for name in graph.wrt))
+        return AutogradLinearized(np.array(output), graph, vjp)
+
+
+@dataclass(frozen=True)
+class Autograd:
+    """The strategy ``autograd-vjp``."""
+
+    autograd: Any
+    name: str = "autograd-vjp"
+
+    def prepare(self, graph: Graph) -> AutogradPrepared:
+        """Do nothing: autograd traces at each point."""
+        return AutogradPrepared(graph, self.autograd)
+
+
+def autograd_vjp() -> Autograd:
+    """Make the strategy ``autograd-vjp``."""
+    import_peer("autograd.numpy")
+    return Autograd(import_peer("autograd"))

@@ -1,0 +1,285 @@
+"""JAX: ``jax.vjp`` and ``jax.jacrev``, compiled ahead of time for the CPU.
+
+What is done for JAX's sake, so that the figures are JAX's and not the harness's:
+
+- `prepare` traces and compiles; the pullback of one seed with it, that of more seeds when their number is first seen.
+- Residuals that are leaves are handed to the pullback as they are: XLA would copy them (`Split`).
+- Results are not copied (`adopt`), leaves are converted outside the timed call (`JaxPrepared.place`), seeds inside it.
+
+A graph of float64 is traced and called inside ``jax.enable_x64(True)``, which holds in this thread until it is left again:
+the reader's own setting is untouched. Every call waits for its result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.strategies.peers.library import import_peer
+from jacobench.strategies.reverse import check_seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jacobench.graphs.graph import Graph
+    from jacobench.graphs.op import Array, Shape
+
+
+@dataclass(frozen=True)
+class Xla:
+    """JAX on the CPU, in the precision of one graph.
+
+    Attributes
+    ----------
+    jax : module
+        JAX.
+    dtype : numpy.dtype
+        Of every array.
+    """
+
+    jax: Any
+    dtype: np.dtype[np.floating]
+
+    def precision(self) -> Any:
+        """Return the context in which JAX keeps `dtype`; entering and leaving it takes 0.5 µs."""
+        return self.jax.enable_x64(self.dtype == np.float64)
+
+    def place(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
+        """Convert leaves to JAX arrays, without a copy where they lie on a boundary of 64 bytes."""
+        cpu = self.jax.devices("cpu")[0]
+        with self.precision():
+            return {name: self.jax.device_put(leaf, cpu).block_until_ready() for name, leaf in leaves.items()}
+
+    def argument(self, shape: Shape) -> Any:
+        """Return what stands for an array of this shape."""
+        return self.jax.ShapeDtypeStruct(shape, self.dtype)
+
+    def compile(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Callable[..., Any]:
+        """Compile a function of such arguments, for the CPU whatever else there is."""
+        with self.precision(), self.jax.default_device(self.jax.devices("cpu")[0]):
+            compiled: Callable[..., Any] = self.jax.jit(function).lower(*arguments).compile()
+        return compiled
+
+
+class _Lent:
+    """A JAX array under NumPy's array interface, as memory that may be written."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array  # keeps the buffer alive
+        self.__array_interface__ = {
+            "data": (array.unsafe_buffer_pointer(), False),
+            "shape": array.shape,
+            "typestr": array.dtype.str,
+            "version": 3,
+        }
+
+
+def adopt(array: Any) -> Array:
+    """Wait for a fresh result of a compiled function, and take its buffer as an array of the caller's own, uncopied.
+
+    That is safe because nothing else knows the buffer: XLA gives each output of an executable one of its own, shared
+    neither with an input (none is donated) nor with another output, and `array` is dropped by who calls this.
+    ``np.asarray`` would give a read-only view, and a copy of it took 20 % of the time of writing a 72 MB result.
+    """
+    return np.asarray(_Lent(array.block_until_ready()))
+
+
+@dataclass(frozen=True)
+class Split:
+    """A linearization as two functions, both of arrays alone, so that each can be compiled.
+
+    Attributes
+    ----------
+    linearize : callable
+        The leaves' arrays, in the order of ``graph.leaves`` → ``[output, *residuals]``.
+    pull : callable
+        ``(seeds, *residuals)`` → the cotangents in the order of ``graph.wrt``, seeds (S, *output_shape).
+    """
+
+    linearize: Callable[..., Sequence[Any]]
+    pull: Callable[..., Sequence[Any]]
+
+
+def evaluator(jax: Any, graph: Graph, arrays: Sequence[Any]) -> tuple[Callable[[Any], Any], tuple[Any, ...]]:
+    """Return the graph as a function of the leaves in ``graph.wrt``, as a tuple, and where it is to be differentiated."""
+    leaves = dict(zip(graph.leaves, arrays, strict=True))
+
+    def function(wrt: tuple[Any, ...]) -> Any:
+        return graph.evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))}, xp=jax.numpy)
+
+    return function, tuple(leaves[name] for name in graph.wrt)
+
+
+def split_vjp(jax: Any, graph: Graph) -> Split:
+    """Linearize with ``jax.vjp``: the residuals are those that JAX keeps; several seeds go through ``jax.vmap``."""
+    structure: list[Any] = []
+
+    def linearize(*arrays: Any) -> list[Any]:
+        output, pullback = jax.vjp(*evaluator(jax, graph, arrays))
+        residuals, treedef = jax.tree.flatten(pullback)
+        structure[:] = [treedef]
+        return [output, *residuals]
+
+    def pull(seeds: Any, *residuals: Any) -> Sequence[Any]:
+        pullback = jax.tree.unflatten(structure[0], residuals)
+        if len(seeds) == 1:
+            return [bar[None] for bar in pullback(seeds[0])[0]]
+        bars: Sequence[Any] = jax.vmap(pullback)(seeds)[0]
+        return bars
+
+    return Split(linearize, pull)
+
+
+def split_jacrev(jax: Any, graph: Graph) -> Split:
+    """Linearize with ``jax.jacrev``: the residuals are the output's whole Jacobians, which seeds are multiplied with."""
+
+    def linearize(*arrays: Any) -> list[Any]:
+        function, wrt = evaluator(jax, graph, arrays)
+        if not wrt:
+            return [function(wrt)]
+        jacobians, output = jax.jacrev(lambda wrt: (function(wrt),) * 2, has_aux=True)(wrt)
+        return [output, *jacobians]
+
+    def pull(seeds: Any, *jacobians: Any) -> Sequence[Any]:
+        rows, n_out = len(seeds), prod(graph.output_shape)
+        shapes = (graph.leaves[name].shape for name in graph.wrt)
+        return [
+            (seeds.reshape(rows, n_out) @ J.reshape(n_out, prod(shape))).reshape(rows, *shape)
+            for J, shape in zip(jacobians, shapes, strict=True)
+        ]
+
+    return Split(linearize, pull)
+
+
+@dataclass(frozen=True)
+class JaxLinearized:
+    """A graph linearized by JAX; see `contract.Linearized`."""
+
+    output: Array
+    _prepared: JaxPrepared
+    _residuals: Sequence[Any]
+
+    def pullback(self, seeds: Array) -> dict[str, Array]:
+        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
+        prepared = self._prepared
+        check_seeds(seeds, self.output)
+        with prepared.xla.precision():
+            bars = prepared.pull(len(seeds))(seeds, *self._residuals)
+            return {name: adopt(bar) for name, bar in zip(prepared.graph.wrt, bars, strict=True)}
+
+
+@dataclass(frozen=True)
+class JaxPrepared:
+    """A graph compiled by JAX; see `contract.Prepared`.
+
+    Attributes
+    ----------
+    graph : Graph
+        The graph.
+    xla : Xla
+        JAX, in the graph's precision.
+    split : Split
+        What is compiled.
+    sources : tuple of (bool, int)
+        For each residual whether it is a leaf, and which; or else which of the results of `linearizer` it is.
+    residuals : tuple
+        What stands for them, as `Xla.argument` does for arrays of the graph's dtype; they may be masks or indices, too.
+    linearizer : callable
+        The compiled function: the leaves' arrays → the output and the residuals that are no leaves.
+    """
+
+    graph: Graph
+    xla: Xla
+    split: Split
+    sources: tuple[tuple[bool, int], ...]
+    residuals: tuple[Any, ...]
+    linearizer: Callable[..., Sequence[Any]]
+    _pulls: dict[int, Callable[..., Sequence[Any]]] = field(default_factory=dict)
+
+    def place(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
+        """Convert leaves to JAX arrays."""
+        return self.xla.place(leaves)
+
+    def linearize(self, leaves: Mapping[str, Any]) -> JaxLinearized:
+        """Run the compiled forward pass; `leaves` are arrays of NumPy's or those of `place`."""
+        self.graph.check(leaves)
+        arrays = [leaves[name] for name in self.graph.leaves]
+        with self.xla.precision():
+            results = self.linearizer(*arrays)
+            residuals = [(arrays if is_leaf else results)[k] for is_leaf, k in self.sources]
+            self.xla.jax.block_until_ready(results)
+            return JaxLinearized(adopt(results[0]), self, residuals)
+
+    def pull(self, n_seeds: int) -> Callable[..., Sequence[Any]]:
+        """Return the pullback of so many seeds, compiling it when it is first asked for."""
+        if n_seeds not in self._pulls:
+            seeds = self.xla.argument((n_seeds, *self.graph.output_shape))
+            self._pulls[n_seeds] = self.xla.compile(self.split.pull, (seeds, *self.residuals))
+        return self._pulls[n_seeds]
+
+
+def compiled(xla: Xla, graph: Graph, split: Split) -> JaxPrepared:
+    """Compile a linearization, and the pullback of one seed."""
+    arguments = [xla.argument(leaf.shape) for leaf in graph.leaves.values()]
+    with xla.precision():
+        jaxpr = xla.jax.make_jaxpr(split.linearize)(*arguments).jaxpr
+    inputs = {id(variable): k for k, variable in enumerate(jaxpr.invars)}
+    kept, sources = [0], []
+    for k, variable in enumerate(jaxpr.outvars[1:], 1):
+        is_leaf = id(variable) in inputs
+        sources.append((is_leaf, inputs[id(variable)] if is_leaf else len(kept)))
+        if not is_leaf:
+            kept.append(k)
+
+    def linearize(*arrays: Any) -> list[Any]:
+        results = split.linearize(*arrays)
+        return [results[k] for k in kept]
+
+    residuals = [xla.jax.ShapeDtypeStruct(each.aval.shape, each.aval.dtype) for each in jaxpr.outvars[1:]]
+    linearizer = xla.compile(linearize, arguments)
+    prepared = JaxPrepared(graph, xla, split, tuple(sources), tuple(residuals), linearizer)
+    prepared.pull(1)
+    return prepared
+
+
+@dataclass(frozen=True)
+class Jax:
+    """A strategy that is told by how JAX linearizes.
+
+    Attributes
+    ----------
+    name : str
+        The strategy's name.
+    split : callable
+        (JAX, graph) → the linearization.
+    jax : module
+        JAX.
+    """
+
+    name: str
+    split: Callable[[Any, Graph], Split]
+    jax: Any
+
+    def prepare(self, graph: Graph) -> JaxPrepared:
+        """Trace and compile for the graph's shapes."""
+        return compiled(Xla(self.jax, graph.dtype), graph, self.split(self.jax, graph))
+
+
+def started_jax() -> Any:
+    """Import JAX and start its CPU client: its threads and buffers are the library's, not those of a graph."""
+    jax = import_peer("jax")
+    jax.devices("cpu")
+    return jax
+
+
+def jax_vjp() -> Jax:
+    """Make the strategy ``jax-vjp``."""
+    return Jax("jax-vjp", split_vjp, started_jax())
+
+
+def jax_jacrev() -> Jax:
+    """Make the strategy ``jax-jacrev``."""
+    return Jax("jax-jacrev", split_jacrev, started_jax())
