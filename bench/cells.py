@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from jacobench.strategies import registry
+from jacobench.strategies import contract, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FORWARD = "forward"
 """The strategy, and the phase, of the forward pass alone."""
 
-BY_STRATEGY = ("prepare", "linearize", "pullback", "gradient")
+BY_STRATEGY = contract.PHASES
 
 NEEDS = {
     "forward": ("forward",),
@@ -53,7 +53,7 @@ class Cell:
 
 
 def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
-    """List a suite's cells: case by case, the forward pass first, the strategies next to each other.
+    """List a suite's cells: case by case, the forward pass first, then the reference, then the others.
 
     Parameters
     ----------
@@ -75,8 +75,9 @@ def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
     found = []
     for case in suite.cases:
         found.append(Cell(case.name, FORWARD, FORWARD))
-        for strategy in strategies or case.strategies:
-            spec = registry.absolute(registry.check(strategy))
+        specs = [registry.absolute(registry.check(strategy)) for strategy in strategies or case.strategies]
+        # The reference first: if another strategy ends the process, those timed before it have had their partner.
+        for spec in sorted(specs, key=lambda spec: spec != registry.REFERENCE):
             found.extend(Cell(case.name, spec, phase) for phase in BY_STRATEGY)
     return list(dict.fromkeys(found))
 

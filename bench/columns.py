@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from jacobench.strategies import contract
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PHASES = ("forward", "prepare", "linearize", "pullback", "gradient")
+PHASES = ("forward", *contract.PHASES)
 
 STATUSES = (
     "ok",
@@ -50,7 +52,7 @@ class Column:
 # as plain Python equality, under pandas 2 and 3 alike.
 COLUMNS: dict[str, Column] = {
     "run_id": Column("object", "", "Name of the run, as its folder has it."),
-    "commit": Column("object", "", "Commit of the code that was measured."),
+    "commit": Column("object", "", "Commit of the repository that the run was started in."),
     "machine": Column("object", "", "Processor and system that measured."),
     "controls": Column("object", "", "Which settings of the process were fixed: tuned, or asis."),
     "suite": Column("object", "", "Name or path of the suite."),
@@ -66,7 +68,7 @@ COLUMNS: dict[str, Column] = {
     "normalization": Column("object", "", "Normalization between layers; missing where there is none."),
     "weight_density": Column("float64", "1", "Share of the weights that is stored."),
     "dtype": Column("object", "", "Type of every leaf: float64 or float32."),
-    "n_parameters": Column("float64", "numbers", "Stored numbers in the leaves that are differentiated."),
+    "n_parameters": Column("float64", "numbers", "Stored numbers in all parameters."),
     "strategy": Column("object", "", "How the graph was differentiated; forward for the plain forward pass."),
     "phase": Column("object", "", "Which part was measured: " + ", ".join(PHASES) + "."),
     "status": Column("object", "", "How the cell ended: " + ", ".join(STATUSES) + "."),

@@ -9,12 +9,15 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
+from threading import Thread, Timer
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from jacobench.bench.case import Case
-from jacobench.bench.quantity import parse_bytes
+from jacobench.bench.process import signal_name
+from jacobench.bench.quantity import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.suite import load_suite
 from jacobench.bench.trial import attempt, point_of
 from jacobench.graphs.builder import DTYPES, GraphBuilder
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Op
 
-BUDGET = parse_bytes("2GiB")
+GRAPH_SECONDS = 60.0
+"""What one graph may take before its process is ended."""
+
+BUDGET = parse_bytes(DEFAULT_BUDGET)
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -74,16 +80,80 @@ def check_all(spec: str, suite: str) -> list[Check]:
     Returns
     -------
     list of Check
-        One for each graph; where the process was lost, those that it had done and one that says how it ended.
+        One for each graph; where a process was lost, the graph's says how, and a new one goes on with the next.
     """
-    command = [sys.executable, "-P", "-m", "jacobench.bench.correctness", registry.absolute(spec), suite]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-    checks = [msgspec.json.decode(line, type=Check) for line in done.stdout.splitlines()]
-    if done.returncode:
-        code = done.returncode
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-        checks.append(Check("the next graph", "crashed", f"the process {how}"))
+    names = [case.name for case in (*op_cases(), *load_suite(suite).cases)]
+    checks: list[Check] = []
+    while len(checks) < len(names):
+        found, how = _try_from(len(checks), spec, suite)
+        checks += found
+        if len(checks) < len(names):
+            checks.append(Check(names[len(checks)], "crashed", how))
     return checks
+
+
+def _try_from(start: int, spec: str, suite: str) -> tuple[list[Check], str]:
+    """Let a fresh process check the graphs from one on; return what it had done, and how it ended."""
+    command = [sys.executable, "-P", "-m", "jacobench.bench.correctness", registry.absolute(spec), suite, str(start)]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # so that a strategy's own children are ended with it
+    ) as process:
+        assert process.stdout is not None
+        alarm = Alarm(process)
+        Thread(target=_end_what_it_left, args=(process,), daemon=True).start()
+        found = []
+        try:
+            for line in process.stdout:
+                found.append(msgspec.json.decode(line, type=Check))
+                alarm.again()
+        finally:  # Ctrl-C does not reach it in its own session
+            alarm.off()
+            _end(process)
+        code = process.wait()
+    if alarm.rung:
+        return found, f"not done after {GRAPH_SECONDS:g} s"
+    return found, f"the process was ended by {signal_name(-code)}" if code < 0 else f"the process exited with {code}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and whatever it started and left in its session."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_what_it_left(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a process; then end its children, which would keep the pipe open and us listening."""
+    process.wait()
+    _end(process)
+
+
+class Alarm:
+    """End a process that has said nothing for too long."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.rung = False
+        self._process = process
+        self.again()
+
+    def again(self) -> None:
+        """Count from now on."""
+        self.off()
+        self._timer = Timer(GRAPH_SECONDS, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def off(self) -> None:
+        """Count no longer."""
+        if hasattr(self, "_timer"):
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self.rung = True
+        _end(self._process)
 
 
 def _check(spec: str, case: Case) -> Check:
@@ -92,13 +162,14 @@ def _check(spec: str, case: Case) -> Check:
     return Check(case.name, status, reason)
 
 
-def _main(spec: str, suite: str) -> None:
-    """Print each check as a line of JSON; what the strategy prints goes elsewhere."""
+def _main(spec: str, suite: str, start: str) -> None:
+    """Print each check from one on as a line of JSON; what the strategy prints goes elsewhere."""
     lines = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    for case in (*op_cases(), *load_suite(suite).cases):
+    for case in (*op_cases(), *load_suite(suite).cases)[int(start) :]:
         lines.write(msgspec.json.encode(_check(spec, case)) + b"\n")
         lines.flush()
+    os._exit(0)  # not waiting for threads that the strategy has left
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ The journal is append-only: one line, flushed to the disk, as each measurement e
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import dataclass, field
@@ -184,6 +185,8 @@ def create(path: Path, settings: Settings) -> RunFolder:
             rmtree(beside, ignore_errors=True)
             raise
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
         raise BadInput(f"{str(path)!r} cannot be made: {error.strerror}") from None
     return resume(path)
 
@@ -235,5 +238,5 @@ def _read_journal(folder: RunFolder, path: Path) -> None:
     for number, line in enumerate(whole.split(b"\n") if whole else [], 1):
         try:
             folder.measurements.append(from_json(line))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             folder.notes.append(f"{path}: line {number} is damaged and left out: {error}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
-from importlib.util import module_from_spec, spec_from_file_location
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from jacobench.bench.case import Case
 from jacobench.bench.generators import Generator, MlpKeys, suffix
 from jacobench.graphs.errors import BadInput, unknown
+from jacobench.strategies.registry import import_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,9 +81,19 @@ def _case(function: Callable[..., Any], taken: tuple[str, ...], knobs: Mapping[s
         name=f"{Path(file).stem}.{name}{told}{suffix(ours)}",
         knobs={**columns, "graph": knobs["graph"], "n_seeds": knobs["n_seeds"]},
         strategies=knobs["strategies"],
-        make=partial(function, **arguments),
+        make=partial(_make, function, f"{file}:{name}", arguments),
         rng_seed=knobs["rng_seed"],
     )
+
+
+def _make(function: Callable[..., Any], told: str, arguments: Mapping[str, Any]) -> Any:
+    """Call the reader's function; what it raises is bad input."""
+    try:
+        return function(**arguments)
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadInput(f"{told} raised {type(error).__name__}: {error}") from error
 
 
 def _text(value: object) -> str:
@@ -96,15 +105,9 @@ def _load(graph: str, folder: Path) -> Callable[..., Any]:
     path = (folder / file).resolve()
     if path.suffix != ".py" or not path.is_file():
         raise BadInput(f".graph: expected file.py:function, got {graph!r}, and there is no Python file {path}")
-    spec = spec_from_file_location(str(path), path)
-    assert spec is not None  # it is None only for suffixes that Python does not know
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look up the module they are defined in
     try:
-        spec.loader.exec_module(module)
+        module = import_file(path)
     except Exception as error:
-        del sys.modules[spec.name]
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise BadInput(f".graph: {path} fails to import: {why}") from error
     function = getattr(module, name, None)

@@ -143,6 +143,13 @@ def boost() -> str:
     return {"1": "on", "0": "off"}.get(cpufreq) or {"0": "on", "1": "off"}.get(no_turbo, "")
 
 
+def memory_limit() -> int:
+    """Return the bytes of memory that this machine has, or its control group, if that has less."""
+    group = read("/sys/fs/cgroup/memory.max") or read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+    total = psutil.virtual_memory().total
+    return min(total, int(group)) if group.isdigit() else total
+
+
 def load() -> float | None:
     """Return how many processes wanted to run, on average over the last minute."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from jacobench.bench.folder import RunFolder
     from jacobench.bench.plan import Plan
 
+STARTING_SECONDS = 60.0
+"""What a worker may take beside the timeout between two cells, and before its first."""
+
 ENDS_A_SWEEP = ("timeout", "out_of_memory")
 """Statuses after which a strategy's larger cases are not tried."""
 
@@ -142,13 +145,15 @@ class Passes:
         """Take in what a worker reports until it has ended or must be ended."""
         cell: Cell | None = None
         timing = False
-        deadline: float | None = None
+        done_before = len(self._done)
+        timeout = self.folder.settings.timeout_seconds
+        deadline = time.monotonic() + timeout + STARTING_SECONDS
         while True:
             event = process.next_event(deadline)
             match event:
                 case {"event": "start", "cell": [case, strategy, phase]}:
                     cell, timing = Cell(case, strategy, phase), False
-                    deadline = time.monotonic() + self.folder.settings.timeout_seconds
+                    deadline = time.monotonic() + timeout
                     self.report(self._progress(pass_number, cell))
                 case {"event": "loaded", "spec": spec, "name": name}:
                     self._names[spec] = name
@@ -157,14 +162,15 @@ class Passes:
                 case {"event": "measured", "measurement": content}:
                     self._take_in(content)
                     if content["spec"] != CONTROL:  # which is timed at the end, too, when a cell has ended the session
-                        cell = deadline = None
+                        cell, deadline = None, time.monotonic() + timeout + STARTING_SECONDS
                 case None:
                     break
         if cell is not None:
-            status, reason = process.how_it_ended(self.folder.settings.timeout_seconds)
+            status, reason = process.how_it_ended(timeout)
             self._lost(cell, status, reason, timing=timing, pass_number=pass_number, worker=worker)
-        elif process.failed():
-            raise HarnessFailure(f"a worker failed before it measured anything: {process.last_words()}")
+        elif len(self._done) == done_before:
+            # Whatever ended it later, as a strategy's library may at exit, a new worker goes on with what is left.
+            raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")
 
     def _take_in(self, content: dict[str, Any]) -> None:
         measurement = msgspec.convert(content, Measurement)
@@ -179,7 +185,8 @@ class Passes:
             return
         for case in larger(self.plan.suite.cases, measurement.case):
             cell = Cell(case.name, measurement.spec, measurement.phase)
-            if cell in self._failed or cell not in self.plan.cells:
+            measured = any(found == cell for _, found in self._done)
+            if measured or cell not in self.plan.cells:
                 continue
             status = measurement.status.replace("_", " ")
             spared = Measurement(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from math import inf
 from typing import TYPE_CHECKING
 
 from jacobench.bench.case import select_cases
 from jacobench.bench.cells import Cell, cells_of
 from jacobench.bench.controls import CONTROLS
-from jacobench.bench.quantity import parse_bytes
+from jacobench.bench.machine import memory_limit
+from jacobench.bench.quantity import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.suite import load_suite
 from jacobench.graphs.errors import BadInput, unknown
 
@@ -33,7 +35,7 @@ class Request:
     passes, threads : int
         1 or more.
     memory_budget : str
-        Such as ``"2GiB"``.
+        Such as ``"2GiB"``; less if the machine or its control group has less.
     timeout_seconds : float
         Of one measurement, all its rounds.
     controls : {"tuned", "asis"}
@@ -45,14 +47,14 @@ class Request:
     cases: tuple[str, ...] = ()
     passes: int = 3
     threads: int = 1
-    memory_budget: str = "2GiB"
+    memory_budget: str = DEFAULT_BUDGET
     timeout_seconds: float = 60.0
     controls: str = "tuned"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request that was checked: what will be measured."""
+    """A request that was checked: what will be measured, and the budget in bytes, no more than the machine has."""
 
     suite: Suite
     cells: list[Cell]
@@ -71,12 +73,13 @@ def plan(request: Request) -> Plan:
         raise BadInput(f"passes is {request.passes}: expected 1 or more")
     if request.threads < 1:
         raise BadInput(f"threads is {request.threads}: expected 1 or more")
-    if not request.timeout_seconds > 0:
+    if not 0 < request.timeout_seconds < inf:
         raise BadInput(f"timeout is {request.timeout_seconds}: expected seconds above 0")
     if request.controls not in CONTROLS:
         raise unknown("controls", request.controls, CONTROLS)
     suite = select_cases(load_suite(request.suite), request.cases)
-    return Plan(suite, cells_of(suite, request.strategies), parse_bytes(request.memory_budget))
+    budget = min(parse_bytes(request.memory_budget), memory_limit())
+    return Plan(suite, cells_of(suite, request.strategies), budget)
 
 
 def digest(planned: Plan) -> str:

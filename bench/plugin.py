@@ -10,7 +10,7 @@ from jacobench.bench import machine
 from jacobench.bench.case import select_cases
 from jacobench.bench.cells import Cell, cells_of
 from jacobench.bench.document import SCHEMA
-from jacobench.bench.quantity import parse_bytes
+from jacobench.bench.quantity import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.rows import Header, as_scalars, rows_of
 from jacobench.bench.session import Limits, Session
 from jacobench.bench.suite import load_suite
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from jacobench.bench.measurement import Measurement
 
 DEFAULT_SUITE = "standard"
-DEFAULT_BUDGET = "2GiB"
 
 CELLS = pytest.StashKey[list[Cell]]()
 SESSION = pytest.StashKey[Session]()

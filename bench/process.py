@@ -35,6 +35,14 @@ class HarnessFailure(RuntimeError):  # noqa: N818  (a failure of ours, exit code
     """The harness itself failed."""
 
 
+def signal_name(number: int) -> str:
+    """Return a signal's name, or its number for one that has none, as most real-time signals."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class WorkerProcess:
     """A fresh process that does a job.
 
@@ -114,17 +122,13 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def failed(self) -> bool:
-        """Return whether the worker ended otherwise than by finishing its job."""
-        return self._process.wait() != 0
-
     def how_it_ended(self, timeout_seconds: float) -> tuple[str, str]:
         """Return the status and the reason that a cell gets at which the worker ended."""
         if self._timed_out:
             return "timeout", f"not done after {timeout_seconds:g} s"
         code = self._process.wait()
         if code < 0:
-            return "crashed", f"the process was ended by {signal.Signals(-code).name}{self._tail()}"
+            return "crashed", f"the process was ended by {signal_name(-code)}{self._tail()}"
         return "crashed", f"the process exited with status {code}{self._tail()}"
 
     def _tail(self) -> str:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from math import inf
 
 from jacobench.graphs.errors import BadInput
+
+DEFAULT_BUDGET = "2GiB"
+"""The memory budget unless another is asked for: the same on every machine, so that runs compare."""
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     f"{prefix}IB": 2 ** (10 * power) for power, prefix in enumerate("KMGTP", 1)
@@ -35,6 +39,6 @@ def parse_bytes(text: str) -> int:
         amount = float(match[1]) * unit if match and unit else 0
     except ValueError:
         amount = 0
-    if amount < 1:
+    if not 1 <= amount < inf:
         raise BadInput(f"{text!r} is no size: expected a number with a unit, such as 512MiB or 2GiB")
     return int(amount)

@@ -21,6 +21,7 @@ from jacobench.bench.plan import MAX_SECONDS, MIN_ROUNDS, MIN_SECONDS, Plan, Req
 from jacobench.bench.rows import Header, rows_of
 from jacobench.bench.suite import load_suite
 from jacobench.graphs.errors import BadInput
+from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ def start(request: Request, out: Path | None = None) -> RunFolder:
             controls=request.controls,
             suite=_lasting(request.suite),
             suite_digest=digest(planned),
-            strategies=request.strategies,
+            strategies=tuple(registry.absolute(spec) for spec in request.strategies),
             cases=request.cases,
             passes=request.passes,
             threads=request.threads,

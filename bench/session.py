@@ -95,6 +95,8 @@ def schedule(
     Schedule
         With rounds of at least ``limits.min_seconds``, unless an earlier pass has settled them.
     """
+    if shared and not settled and _elapsed(call, 1) > LONGEST * limits.min_seconds:
+        shared = None  # found out with one call: as many as another strategy makes took 20 s where this one compiles
     iterations = settled or shared or 1
     elapsed = _elapsed(call, iterations)
     if not settled:
@@ -145,6 +147,7 @@ class Session:
     _case: str = ""
     _point: Point | None = None
     _floors: Floors | None = None
+    _fingerprint: int = 0
     _spec: str = ""
     _trial: Trial | None = None
     _names: dict[str, str] = field(default_factory=dict)
@@ -157,11 +160,12 @@ class Session:
         if self._trial is not None and (self._case, self._spec) == (cell.case, cell.strategy):
             return self._trial
         self._trial = None  # its arrays are to be gone before the next one's are made
-        if self._point is None or self._case != cell.case:
+        if self._point is None or self._case != cell.case or self._point.fingerprint() != self._fingerprint:
             self._point = self._floors = None
             case = next(case for case in self.suite.cases if case.name == cell.case)
             self._case, self._point = cell.case, point_of(case)
             self._floors = Floors(self._point)
+            self._fingerprint = self._point.fingerprint()  # a strategy that writes it is to spoil no other's
         self._before, self._leaked = manners.surroundings(), None
         budget = self.limits.budget_bytes
         self._trial, self._spec = attempt(cell.strategy, self._point, budget, self._load), cell.strategy

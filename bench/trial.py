@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass, field
-from math import nan
+from math import nan, prod
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -14,7 +14,7 @@ import numpy as np
 from jacobench.bench.case import build
 from jacobench.bench.cells import BY_STRATEGY, FORWARD, NEEDS
 from jacobench.strategies import registry
-from jacobench.strategies.contract import Prediction, Predictions
+from jacobench.strategies.contract import Prediction, Predictions, placed
 from jacobench.strategies.verify import central_difference_error, verify
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Point:
     leaves : mapping of str to NDArray
         The point.
     seeds : NDArray
-        Shape (n_seeds, *output_shape), uniform on [−1, 1).
+        Shape (n_seeds, *output_shape), uniform on [−1, 1), or each the unit vector of one output.
     reference : mapping of str to NDArray
         Leaf name → (n_seeds, *leaf shape), from the strategy ``vjp``.
     """
@@ -58,13 +58,24 @@ class Point:
     seeds: Array
     reference: Mapping[str, Array]
 
+    def fingerprint(self) -> int:
+        """Return a checksum of all arrays."""
+        found = 0
+        for array in (*self.leaves.values(), self.seeds, *self.reference.values()):
+            found = crc32(np.ascontiguousarray(array).data.cast("B"), found)
+        return found
+
 
 def point_of(case: Case) -> Point:
     """Build a case's graph, draw its leaves and seeds, and take the reference's cotangents."""
     graph, leaves = build(case)
     rng = np.random.default_rng([case.rng_seed, crc32(b"the seeds")])
-    n_seeds = int(case.knobs.get("n_seeds") or 1)
-    seeds = (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
+    n_out = prod(graph.output_shape)
+    if case.seeds == "identity":
+        seeds = np.eye(n_out, dtype=graph.dtype).reshape(n_out, *graph.output_shape)
+    else:
+        n_seeds = int(case.knobs.get("n_seeds") or 1)
+        seeds = (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
     reference = registry.load(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
     return Point(graph, leaves, seeds, reference)
 
@@ -110,6 +121,7 @@ class Trial:
         strategy, prepared = self.strategy, self.prepared
         assert strategy is not None
         assert prepared is not None
+        leaves = placed(prepared, leaves)
         if phase == "pullback":
             linearized = prepared.linearize(leaves)
             return lambda: linearized.pullback(seeds)

@@ -144,4 +144,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    sys.stderr.flush()
+    # Not sys.exit: that waits for threads which a strategy has left, and runs what its library has registered for the end.
+    os._exit(status)

@@ -22,7 +22,7 @@ def main() -> int:
     from jacobench.graphs.errors import BadInput
 
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
     except COMMAND_LINE_ERROR as error:
         return _say(error.format_message(), BAD_INPUT)  # type: ignore[attr-defined]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jacobench.bench.quantity import DEFAULT_BUDGET
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -27,7 +29,7 @@ def run(
     cases: Sequence[str] = (),
     passes: int = 3,
     threads: int = 1,
-    memory_budget: str = "2GiB",
+    memory_budget: str = DEFAULT_BUDGET,
     timeout: float = 60.0,
     controls: str = "tuned",
 ) -> pd.DataFrame:

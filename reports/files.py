@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jacobench.graphs.errors import BadInput
 from jacobench.reports.style import styled
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def save(figures: Mapping[str, Figure], folder: str | Path) -> list[Path]:
 
     Raises
     ------
-    BadInput
+    OSError
         If the folder cannot be written.
     """
     written = []
@@ -70,7 +69,7 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> Path:
 
     Raises
     ------
-    BadInput
+    OSError
         If the file cannot be written.
     """
     path = Path(path)
@@ -85,10 +84,6 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(beside)
         beside.replace(path)
-    except OSError as error:
-        raise BadInput(
-            f"cannot write {str(path)!r}: {error.strerror or error}; expected a folder to write in"
-        ) from None
     finally:
         if beside.is_file():
             beside.unlink()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jacobench.bench.columns import STATUSES
 from jacobench.reports.provenance import provenance
 from jacobench.reports.statuses import words
-from jacobench.reports.winners import REFERENCE
+from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
     import pandas as pd

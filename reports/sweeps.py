@@ -82,7 +82,8 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
     Returns
     -------
     list of Sweep
-        The longest first, among equals as the table has them. Rows where the knob is missing are in none.
+        The longest first, among equals as the table has them. Rows where the knob is missing are in none, and so are
+        groups with several cases at a size, which differ in something that is no column: a seed, one's own argument.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
     sweeps = [
         Sweep(knob, {name: rows[name].iloc[0] for name in others}, rows.sort_values(knob, kind="stable"))
         for _, rows in sized.groupby(keys, dropna=False, sort=False)
-        if rows[knob].nunique() >= min_sizes
+        if rows[knob].nunique() >= min_sizes and not rows.duplicated([knob, "strategy", "phase"]).any()
     ]
     return sorted(sweeps, key=lambda sweep: -len(sweep.sizes))
 

@@ -56,27 +56,6 @@ def format_bytes(n_bytes: float) -> str:
     return _scaled(n_bytes, BYTES)
 
 
-def format_count(count: float) -> str:
-    """Return a count.
-
-    Parameters
-    ----------
-    count : float
-        How many; NaN is missing.
-
-    Returns
-    -------
-    str
-        Below 1000 as it is, above with three significant digits and k, M, G, T, P or E.
-
-    Examples
-    --------
-    >>> format_count(10), format_count(266_610)
-    ('10', '267 k')
-    """
-    return _scaled(count, COUNTS).strip()
-
-
 def format_ratio(ratio: float) -> str:
     """Return how many times as much.
 

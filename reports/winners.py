@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from jacobench.strategies.registry import REFERENCE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-REFERENCE = "vjp"
 
 # Peaks of the same code differ by a few allocator pages at most, so one per cent is already no accident.
 CLEARLY_LESS = 0.99

@@ -28,13 +28,16 @@ HEART = ("dense", "sparse", "vjp")
 
 @cache
 def registered() -> Mapping[str, EntryPoint]:
-    """Return the installed strategies by name, this package's own first; nothing of them is imported.
+    """Return the installed strategies by name: our own, other libraries', then plug-ins'; nothing of them is imported.
 
     A name that an installed plug-in shares with one of ours stands for ours.
     """
-    ours_last = sorted(entry_points(group=GROUP), key=lambda point: (point.value.startswith("jacobench."), point.name))
-    found = {point.name: point for point in ours_last}
-    return dict(sorted(found.items(), key=lambda item: (not item[1].value.startswith("jacobench."), item[0])))
+
+    def rank(point: EntryPoint) -> tuple[bool, bool, str]:
+        return not point.value.startswith("jacobench."), ".peers." in point.value, point.name
+
+    found = {point.name: point for point in sorted(entry_points(group=GROUP), key=rank, reverse=True)}
+    return {point.name: point for point in sorted(found.values(), key=rank)}
 
 
 def check(spec: str) -> str:
@@ -92,7 +95,7 @@ def load(spec: str) -> Strategy:
     if not colon:
         factory = registered()[spec].load()
     else:
-        module = _import_file(Path(place)) if place.endswith(".py") else import_module(place)
+        module = import_file(Path(place)) if place.endswith(".py") else import_module(place)
         if not hasattr(module, name):
             callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
             raise unknown(f"strategy in {place}", name, callables or ["none"])
@@ -104,7 +107,7 @@ def load(spec: str) -> Strategy:
     return strategy
 
 
-def _import_file(path: Path) -> Any:
+def import_file(path: Path) -> Any:
     """Import a file as a module of its own, registered as dataclasses and pickle want it."""
     module_name = f"{path.stem}_{crc32(str(path.resolve()).encode()):08x}"
     if module_name in sys.modules:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import inf, isnan, nan
+from statistics import median
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
+
+from jacobench.strategies.contract import placed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,8 +22,14 @@ if TYPE_CHECKING:
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """The largest over leaves of max|Δ| / max|reference| that passes."""
 
-STEP = 1e-5
-"""Of a central difference, relative to each leaf's root mean square."""
+ROUNDING = 100
+"""A leaf may differ by this many units of rounding of the largest cotangent of all leaves, whatever its own are: a cotangent
+that is 0 but for cancellation, as behind a layer norm of width 2, is nothing but rounding."""
+
+STEPS = (1e-5, 1e-6, 1e-6, 1e-7, 1e-7)
+"""Of central differences, relative to each leaf's root mean square, each along a direction of its own: a rectifier's kink
+may lie inside a step, but hardly ever inside three of the five. Of 2,000 right mlps of width 64, depth 3 and batch 16 two
+were called wrong by three steps, none by these."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ def verify(
     """
     inputs = {**leaves, "the seeds": seeds}
     before = _fingerprints(inputs)
-    linearized = prepared.linearize(leaves)
+    linearized = prepared.linearize(placed(prepared, leaves))
     breach = _changed("linearize wrote its inputs", before, _fingerprints(inputs)) or _output_breach(
         graph, linearized.output, leaves
     )
@@ -85,13 +94,18 @@ def verify(
         return Finding(breach)
     error = relative_error(first, reference) if reference is not None else nan
     kept = _fingerprints(first)
+    output, described = linearized.output, _fingerprints({"output": linearized.output})
     second = linearized.pullback(seeds)
+    del linearized  # not held beside the next: two may be more than the budget
+    again = prepared.linearize(placed(prepared, leaves)).output
     breach = (
         _form_breach(graph, second, len(seeds))
         or _error_breach(graph, first, reference, error)
-        or _changed("pullback changed what it had returned before", kept, _fingerprints(first))
+        or _changed("a later call changed the cotangents that pullback had returned", kept, _fingerprints(first))
+        or _changed("a later call changed what linearize had returned", described, _fingerprints({"output": output}))
         or _changed("pullback wrote its inputs", before, _fingerprints(inputs))
         or _sharing_breach(first, {**inputs, **{f"{name} of a second call": bar for name, bar in second.items()}})
+        or ("output shares memory with that of an earlier call" if np.shares_memory(output, again) else "")
         or _repeat_breach(graph, first, second)
     )
     return Finding(breach, error)
@@ -112,7 +126,7 @@ def _relative(bar: Array, reference: Array) -> float:
 def central_difference_error(
     graph: Graph, leaves: Mapping[str, Array], seeds: Array, bars: Mapping[str, Array], rng_seed: int = 0
 ) -> float:
-    """Compare ⟨seed, f'(x) d⟩ = Σ ⟨x̄, d⟩ with a central difference in float64 along a random direction d.
+    """Compare ⟨seed, f'(x) d⟩ = Σ ⟨x̄, d⟩ with central differences in float64 along random directions d.
 
     Parameters
     ----------
@@ -130,20 +144,32 @@ def central_difference_error(
     Returns
     -------
     float
-        |Δ| relative to the root of Σ (x̄ d)² over all entries, a scale that no cancellation shrinks. Some 1e-8 for a right
-        gradient of a smooth graph in float64; limited by the gradient's own rounding in float32.
+        The median over `STEPS` of |Δ| relative to the root of Σ (x̄ d)² over all entries, a scale that no
+        cancellation shrinks. Some 1e-8 for a right gradient of a smooth graph in float64; limited by the gradient's own
+        rounding in float32.
     """
     rng = np.random.default_rng(rng_seed)
+    return median(_difference_error(graph, leaves, seeds, bars, rng, step) for step in STEPS)
+
+
+def _difference_error(
+    graph: Graph,
+    leaves: Mapping[str, Array],
+    seeds: Array,
+    bars: Mapping[str, Array],
+    rng: np.random.Generator,
+    step: float,
+) -> float:
     wide = replace(graph, dtype=np.dtype(np.float64))
     point = {name: leaf.astype(np.float64) for name, leaf in leaves.items()}
     seed = seeds[0].astype(np.float64)
     direction = {name: rng.standard_normal(point[name].shape) * _root_mean_square(point[name]) for name in graph.wrt}
 
-    def along(step: float) -> float:
-        moved = {name: leaf + step * direction[name] if name in direction else leaf for name, leaf in point.items()}
+    def along(distance: float) -> float:
+        moved = {name: leaf + distance * direction[name] if name in direction else leaf for name, leaf in point.items()}
         return float(np.sum(seed * wide.evaluate(moved)))
 
-    difference = (along(STEP) - along(-STEP)) / (2 * STEP)
+    difference = (along(step) - along(-step)) / (2 * step)
     terms = [bars[name][0].astype(np.float64) * direction[name] for name in graph.wrt]
     scale = np.sqrt(sum(float(np.sum(term * term)) for term in terms))
     gap = abs(difference - sum(float(np.sum(term)) for term in terms))
@@ -186,8 +212,14 @@ def _error_breach(graph: Graph, bars: Mapping[str, Array], reference: Mapping[st
     tolerance = TOLERANCE[graph.dtype.name]
     if reference is None or isnan(error) or error <= tolerance:
         return ""
-    worst = max(reference, key=lambda name: _relative(bars[name], reference[name]))
-    return f"cotangent of {worst} is off by {error:.1e} from the reference: expected at most {tolerance:.0e}, relative"
+    rounding = (
+        ROUNDING * float(np.finfo(graph.dtype).eps) * max(float(np.max(np.abs(bar))) for bar in reference.values())
+    )
+    for name in sorted(reference, key=lambda name: -_relative(bars[name], reference[name])):
+        found = _relative(bars[name], reference[name])
+        if found > tolerance and float(np.max(np.abs(bars[name] - reference[name]))) > rounding:
+            return f"cotangent of {name} is off by {found:.1e} from the reference: expected at most {tolerance:.0e}, relative"
+    return ""
 
 
 def _repeat_breach(graph: Graph, first: Mapping[str, Array], second: Mapping[str, Array]) -> str:

@@ -15,7 +15,6 @@ app = typer.Typer(
     name="jacobench",
     help="Should I materialize this Jacobian, or take vector-Jacobian products? Measured on your machine.",
     epilog="Begin with: jacobench run",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

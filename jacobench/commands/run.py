@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from jacobench.bench.quantity import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +27,7 @@ Suite = Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="What to meas
 
 
 def run(
+    context: typer.Context,
     suite: Suite = "standard",
     strategy: Strategies = None,
     case: Cases = None,
@@ -35,7 +39,7 @@ def run(
     threads: Annotated[int, typer.Option(metavar="N", help="For every library alike.")] = 1,
     memory_budget: Annotated[
         str, typer.Option(metavar="SIZE", help="Strategies predicted to need more are not tried.")
-    ] = "2GiB",
+    ] = DEFAULT_BUDGET,
     timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For one measurement, all its rounds.")] = 60.0,
     controls: Annotated[
         str, typer.Option(metavar="tuned|asis", help="Set threads and malloc for all, or leave them as found.")
@@ -54,21 +58,39 @@ def run(
     request = Request(
         suite, tuple(strategy or ()), tuple(case or ()), passes, threads, memory_budget, timeout, controls
     )
+    if resume is not None:
+        _refuse_others(context)
     if dry_run:
         _dry_run(request)
     else:
         _measure(request, out, resume, quiet=quiet)
 
 
+def _refuse_others(context: typer.Context) -> None:
+    """Refuse whatever is asked for beside --resume: a run goes on as it was started."""
+    from jacobench.graphs.errors import BadInput
+
+    given = [
+        name
+        for name in context.params
+        if name not in {"resume", "quiet"} and context.get_parameter_source(name).name == "COMMANDLINE"
+    ]
+    if given:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise BadInput(f"--resume goes on with a run as it was started: expected no other option, got {flags}")
+
+
 def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
     from jacobench import api
     from jacobench.bench import folder as folders
+    from jacobench.bench.process import HarnessFailure
     from jacobench.bench.run import start
     from jacobench.commands import screen
     from jacobench.reports.terminal import terminal_table
 
+    began = time.monotonic()
     folder = folders.resume(resume) if resume else start(request, out)
-    for note in folder.notes:
+    for note in [*folder.notes, *([] if resume else _budget_note(request, folder.settings.budget_bytes))]:
         screen.talk().print(note)
     try:
         with _progress(quiet=quiet) as report:
@@ -76,6 +98,9 @@ def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: 
     except KeyboardInterrupt:
         screen.talk().print(f"\ncut short; what was measured is kept: jacobench run --resume {folder.path}")
         raise typer.Exit(130) from None
+    except HarnessFailure as error:
+        screen.talk().print(f"jacobench: {error}; what was measured is kept: jacobench run --resume {folder.path}")
+        raise typer.Exit(4) from None
     except OSError as error:
         where, why = error.filename or folder.path, error.strerror or error
         kept = f"; what was measured is kept: jacobench run --resume {folder.path}" if folder.path.exists() else ""
@@ -83,17 +108,27 @@ def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: 
         raise typer.Exit(4) from None
     screen.out().print(terminal_table(found))
     if not quiet:
-        screen.talk().print(_summary(folder.path))
+        seconds = time.monotonic() - began
+        screen.talk().print(_summary(folder.path, None if resume else seconds))
 
 
-def _summary(path: Path) -> str:
-    """Say where the run is, and how much of the time was spent in measured calls."""
+def _budget_note(request: Request, budget_bytes: int) -> list[str]:
+    from jacobench.bench.quantity import parse_bytes
+    from jacobench.reports.units import format_bytes
+
+    if budget_bytes >= parse_bytes(request.memory_budget):
+        return []
+    return [f"the memory budget is {format_bytes(budget_bytes)}: the machine or its control group has no more"]
+
+
+def _summary(path: Path, seconds: float | None) -> str:
+    """Say where the run is and, of a run in one go, how much of the time was spent in measured calls."""
     import json
 
     facts = json.loads((path / "run.json").read_bytes())["jacobench"]
-    share = facts["measured_seconds"] / max(facts["wall_seconds"], 1e-9)
-    took = f"{facts['wall_seconds']:.0f} s, {share:.0%} of it in measured calls"
-    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/ ({took})"
+    share = "" if seconds is None else f", {facts['measured_seconds'] / seconds:.0%} of it in measured calls"
+    took = "" if seconds is None else f" ({seconds:.0f} s{share})"
+    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/{took}"
 
 
 def _progress(*, quiet: bool) -> Any:
@@ -111,7 +146,7 @@ def _progress(*, quiet: bool) -> Any:
             yield lambda _progress: None
             return
         style = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-        with Bar(*style, TextColumn("{task.description}"), console=console, transient=True) as bar:
+        with Bar(*style, TextColumn("{task.description}", markup=False), console=console, transient=True) as bar:
             task = bar.add_task("starting", total=None)
 
             def report(progress: Progress) -> None:
@@ -132,7 +167,10 @@ def _dry_run(request: Request) -> None:
     from jacobench.commands import screen
     from jacobench.reports.units import format_bytes, format_seconds
 
-    found = estimate(plan(request))
+    planned = plan(request)
+    for note in _budget_note(request, planned.budget_bytes):
+        screen.talk().print(note)
+    found = estimate(planned)
     rows = [
         (
             cell["case"],

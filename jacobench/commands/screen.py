@@ -19,8 +19,9 @@ def out() -> Console:
     """Return standard output; a file or a pipe gets lines of a fixed width."""
     from rich.console import Console
 
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=WIDTH_OF_FILES)
+    # No markup: names and messages of plug-ins may hold anything in brackets.
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH_OF_FILES)
 
 
 @cache
@@ -28,7 +29,7 @@ def talk() -> Console:
     """Return standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:

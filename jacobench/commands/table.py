@@ -1,4 +1,4 @@
-"""``jacobench table``: a run's table again."""
+"""``jacobench table``: runs' tables again."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 
 
 def table(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, or its run.json.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
     phase: Annotated[str, typer.Option(metavar="PHASE", help="prepare, linearize, pullback or gradient.")] = "gradient",
     csv: Annotated[bool, typer.Option("--csv", help="The whole tidy table, all phases, as CSV.")] = False,
 ) -> None:
-    """Show a run's table, or print all of it as CSV.
+    """Show runs' tables, one after another, or print all of them as one CSV.
 
     Example: jacobench table runs/first --phase pullback
     """
@@ -26,8 +26,8 @@ def table(
 
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
-    found = load(run)
-    if csv:
-        found.to_csv(sys.stdout, index=False)
-    else:
-        screen.out().print(terminal_table(found, phase))
+    for number, found in enumerate([load(run) for run in runs]):
+        if csv:
+            found.to_csv(sys.stdout, index=False, header=not number)
+        else:
+            screen.out().print(terminal_table(found, phase))

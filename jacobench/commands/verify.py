@@ -20,7 +20,8 @@ def verify(
 ) -> None:
     """Prove strategies right: every op in float64 and float32, and a suite's cases; nothing is timed.
 
-    Each is held against the strategy vjp, and vjp against central differences. Exit code 1 if one is wrong.
+    Each is held against the strategy vjp, and vjp against central differences. Exit code 1 if one is wrong. What a
+    strategy does not support, or whose library is not installed, is neither right nor wrong.
 
     Example: jacobench verify --strategy my_strategy.py:Mine
     """
@@ -38,8 +39,11 @@ def verify(
         bad = [check for check in found if check.status in {"wrong", "error", "crashed"}]
         wrong |= bool(bad)
         right = sum(check.status == "ok" for check in found)
-        rows.append((spec, f"{right} of {len(found)}", "" if bad else "right"))
-        rows.extend(("", check.graph, f"{check.status}: {check.reason}") for check in found if check.status != "ok")
+        rows.append((spec, f"{right} of {len(found)}", "" if bad or not right else "right"))
+        said = {(check.status, check.reason): check.graph for check in reversed(found) if check.status != "ok"}
+        for (status, reason), graph in reversed(said.items()):
+            alike = sum((check.status, check.reason) == (status, reason) for check in found)
+            rows.append(("", graph if alike == 1 else f"{graph} … ({alike})", f"{status}: {reason}"))
     screen.out().print(screen.columns(("strategy", "graphs", ""), rows))
     if wrong:
         raise typer.Exit(1)

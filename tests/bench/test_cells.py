@@ -14,9 +14,9 @@ def suite(make_case):
     return Suite("mine", (make_case("a", ("dense", "sparse", "vjp")), make_case("b", ("vjp",))))
 
 
-def test_each_case_has_its_forward_pass_first_then_each_strategy_in_all_phases(suite):
+def test_each_case_has_its_forward_pass_first_then_the_reference_then_the_others(suite):
     expected = [Cell("a", FORWARD, FORWARD)]
-    expected += [Cell("a", strategy, phase) for strategy in ("dense", "sparse", "vjp") for phase in BY_STRATEGY]
+    expected += [Cell("a", strategy, phase) for strategy in ("vjp", "dense", "sparse") for phase in BY_STRATEGY]
     expected += [Cell("b", FORWARD, FORWARD), *(Cell("b", "vjp", phase) for phase in BY_STRATEGY)]
     assert cells_of(suite) == expected
 
@@ -56,7 +56,7 @@ def test_every_other_pass_reverses_the_strategies_of_each_case_and_nothing_else(
     assert sorted(odd, key=repr) == sorted(cells, key=repr)
     assert [case for case, _ in groupby(odd, key=lambda cell: cell.case)] == ["a", "b"]
     strategies = [name for name, _ in groupby(odd, key=lambda cell: cell.strategy)]
-    assert strategies == ["vjp", "sparse", "dense", FORWARD, "vjp", FORWARD]
+    assert strategies == ["sparse", "dense", "vjp", FORWARD, "vjp", FORWARD]
     for strategy in ("dense", "sparse", "vjp"):
         phases = [cell.phase for cell in odd if (cell.case, cell.strategy) == ("a", strategy)]
         assert phases == list(BY_STRATEGY)

@@ -74,13 +74,15 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path, se
 def test_what_fails_half_way_leaves_nothing(tmp_path, settings, monkeypatch):
     from pathlib import Path
 
-    def full(*_args, **_more):
-        raise OSError(28, "No space left on device")
+    for number, text, raised in ((13, "Permission denied", BadInput), (28, "No space left on device", OSError)):
 
-    monkeypatch.setattr(Path, "touch", full)
-    with pytest.raises(BadInput, match="No space left"):
-        create(tmp_path / "run", settings)
-    assert everything(tmp_path) == []
+        def fails(*_args, number=number, text=text, **_more):
+            raise OSError(number, text)
+
+        monkeypatch.setattr(Path, "touch", fails)
+        with pytest.raises(raised, match=text):
+            create(tmp_path / "run", settings)
+        assert everything(tmp_path) == []
 
 
 # ---- one process at a time

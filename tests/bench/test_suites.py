@@ -7,6 +7,7 @@ import pytest
 
 from jacobench.bench.case import Case, build, select_cases
 from jacobench.bench.suite import load_suite, suite_names
+from jacobench.bench.trial import point_of
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput
 
@@ -63,8 +64,8 @@ def names(suite):
 # ---- the suites that come with the package
 
 
-def test_four_suites_come_with_the_package():
-    assert suite_names() == ("architectures", "scaling", "smoke", "standard")
+def test_five_suites_come_with_the_package():
+    assert suite_names() == ("architectures", "peers", "scaling", "smoke", "standard")
 
 
 @pytest.mark.parametrize("name", suite_names())
@@ -76,7 +77,7 @@ def test_cases_of_packaged_suites_build_and_describe_their_graphs(name):
         graph = case.make()
         affine = [node for node in graph.nodes if node.op.name.endswith("affine")]
         assert case.knobs.keys() == COLUMNS
-        assert case.strategies == ("dense", "sparse", "vjp")
+        assert case.strategies == ("dense", "sparse", "vjp") or (name == "peers" and "vjp" in case.strategies)
         assert case.knobs["depth"] == len(affine)
         assert case.knobs["batch"] == graph.leaves["x"].shape[0]
         assert case.knobs["width"] == max(shape[-1] for shape in (graph.leaves["x"].shape, *(n.shape for n in affine)))
@@ -130,6 +131,23 @@ def test_widths_are_one_network_or_a_list_of_networks(suite_of, widths):
     assert case.name == "mlp-6x4x3-b1"
     assert (case.knobs["width"], case.knobs["depth"]) == (6, 2)
     assert [case.make().leaves[name].shape for name in ("W1", "W2")] == [(4, 6), (3, 4)]
+
+
+def test_identity_seeds_are_as_many_as_there_are_outputs(suite_of):
+    suite = suite_of(
+        '[[sweep]]\ngraph="mlp"\nwidth=4\ndepth=2\nbatch=[1, 3]\nloss="none"\nseeds="identity"\n'
+        '[[sweep]]\ngraph="architecture"\nname="pinn"\nbatch=2\nloss="none"\nseeds=["random", "identity"]'
+    )
+    assert [(case.name, case.seeds, case.knobs["n_seeds"]) for case in suite.cases] == [
+        ("mlp-w4-d2-b1-noloss-identity", "identity", 4),
+        ("mlp-w4-d2-b3-noloss-identity", "identity", 12),
+        ("pinn-b2-noloss", "random", 1),
+        ("pinn-b2-noloss-identity", "identity", 2),
+    ]
+    point = point_of(suite.cases[1])
+    np.testing.assert_array_equal(point.seeds.reshape(12, 12), np.eye(12))
+    assert point.seeds.shape == (12, 3, 4)
+    assert point.reference["W1"].shape == (12, 4, 4)
 
 
 def test_every_knob_of_a_perceptron_reaches_graph_name_and_row(suite_of):
@@ -253,6 +271,8 @@ SMALL = MLP + "width=4\ndepth=1\n"
         (MLP + "widths=[[4]]", ["$.sweep[0].widths[0]: expected `array` of length >= 2, got [4]"]),
         (MLP + "widths=[[4, 0]]", ["$.sweep[0].widths[0][1]: expected `int` >= 1, got 0"]),
         (SMALL + "batch=0", ["$.sweep[0].batch: expected `int` >= 1, got 0"]),
+        (SMALL + 'seeds="eye"', ["$.sweep[0].seeds: unknown kind of seeds 'eye'", "identity, random"]),
+        (SMALL + 'seeds="identity"\nn_seeds=3', ['$.sweep[0].n_seeds: expected none beside seeds = "identity", got 3']),
         (SMALL + "n_seeds=[1, 0]", ["$.sweep[0].n_seeds[1]: expected `int` >= 1, got 0"]),
         (SMALL + "rng_seed=-1", ["$.sweep[0].rng_seed: expected `int` >= 0, got -1"]),
         (SMALL + "weight_density=0", ["$.sweep[0].weight_density: expected `float` > 0.0, got 0"]),

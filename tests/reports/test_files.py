@@ -5,7 +5,6 @@ import pytest
 from matplotlib.figure import Figure
 
 from jacobench.bench.columns import COLUMNS, tidy
-from jacobench.graphs.errors import BadInput
 from jacobench.reports.files import save, write_csv
 from jacobench.reports.scaling import scaling
 
@@ -55,16 +54,15 @@ def test_the_same_table_gives_the_same_bytes(standard, tmp_path):
     assert b"<dc:date>" not in (tmp_path / "a" / "p.svg").read_bytes()
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(standard, tmp_path):
+def test_a_folder_that_cannot_be_written_leaves_nothing_behind(standard, tmp_path):
     (tmp_path / "file").write_text("x")
     for write in (
         lambda: save({"p": Figure()}, tmp_path / "file"),
         lambda: write_csv(standard, tmp_path / "file" / "m.csv"),
         lambda: write_csv(standard, tmp_path),
     ):
-        with pytest.raises(BadInput, match="cannot write") as caught:
+        with pytest.raises(OSError, match=r"\[Errno"):
             write()
-        assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -153,7 +153,7 @@ BREACHES = {
     "writes a leaf in linearize": (writes_a_leaf_in_linearize, "linearize wrote its inputs: W1"),
     "writes a leaf in pullback": (writes_a_leaf_in_pullback, "pullback wrote its inputs: b1"),
     "writes the seeds": (writes_the_seeds, "pullback wrote its inputs: the seeds"),
-    "reuses its memory": (reuses_its_memory, "pullback changed what it had returned before: W1"),
+    "reuses its memory": (reuses_its_memory, "a later call changed the cotangents that pullback had returned: W1"),
     "returns the same arrays": (returns_the_same_arrays, "cotangent of W1 shares memory with W1 of a second call"),
     "answers otherwise": (answers_otherwise_the_second_time, "pullback answered differently the second time, by"),
     "NaN the second time": (has_nan_the_second_time, "cotangent of W2 has 1 entries that are NaN"),
@@ -224,7 +224,7 @@ def test_shared_memory_is_found_and_nothing_else(hand_out, message):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("strategy", list(registered()))
+@pytest.mark.parametrize("strategy", [name for name, point in registered().items() if ".peers." not in point.value])
 def test_a_right_strategy_passes(strategy, dtype):
     graph, leaves, seeds, reference = case(dtype)
     finding = verify(graph, load(strategy).prepare(graph), leaves, seeds, reference)
