@@ -11,9 +11,10 @@ from math import pi, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import erf, expit
+from scipy.special import erf
 
-from jacobench.graphs.ops.elementwise import LEAKY_SLOPE
+from jacobench.graphs.namespaces import LARGEST_EXPONENT
+from jacobench.graphs.ops.elementwise import LEAKY_SLOPE, NEAR_ZERO
 from jacobench.graphs.ops.normalization import EPSILON
 
 if TYPE_CHECKING:
@@ -106,7 +107,15 @@ def _softplus_slope(y: Array, _x: Array, slope: Array) -> list[Pass]:
 
 
 def _softplus(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Pass]:
-    return [_call(np.logaddexp, xs[0], y.dtype.type(0), y)]
+    x, positive = xs[0], np.empty_like(y)
+    return [
+        _call(np.abs, x, y),
+        _call(np.negative, y, y),
+        _call(np.exp, y, y),
+        _call(np.log1p, y, y),
+        _call(_maximum, x, y.dtype.type(0), positive),
+        _call(np.add, y, positive, y),
+    ]
 
 
 def _gelu(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Pass]:
@@ -120,7 +129,19 @@ def _gelu(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Pa
     ]
 
 
-def _gelu_slope(_y: Array, x: Array, slope: Array) -> list[Pass]:
+def _gate(y: Array, x: Array, s: Array) -> list[Pass]:
+    """Leave y / x, which for y = x s(x) is s(x), and 1/2 near 0: see `ops.elementwise`."""
+    return [_call(_divide_where, y, x, s, np.empty_like(x), np.empty(x.shape, bool))]
+
+
+def _divide_where(y: Array, x: Array, s: Array, size: Array, far: Any) -> None:
+    np.abs(x, size)
+    np.greater(size, NEAR_ZERO, far)
+    s.fill(0.5)
+    np.divide(y, x, out=s, where=far)
+
+
+def _gelu_slope(y: Array, x: Array, slope: Array) -> list[Pass]:
     of, density = x.dtype.type, np.empty_like(x)
     return [
         _call(np.multiply, x, x, density),
@@ -128,26 +149,37 @@ def _gelu_slope(_y: Array, x: Array, slope: Array) -> list[Pass]:
         _call(np.exp, density, density),
         _call(np.multiply, density, x, density),
         _call(np.multiply, density, of(1 / sqrt(2 * pi)), density),
-        _call(np.multiply, x, of(1 / sqrt(2)), slope),
-        _call(erf, slope, slope),
-        _call(np.multiply, slope, of(0.5), slope),
-        _call(np.add, slope, of(0.5), slope),
+        *_gate(y, x, slope),
         _call(np.add, slope, density, slope),
     ]
 
 
+def _sigmoid(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Pass]:
+    of = y.dtype.type
+    return [
+        _call(np.negative, xs[0], y),
+        _call(_minimum, y, of(LARGEST_EXPONENT[y.itemsize]), y),
+        _call(np.exp, y, y),
+        _call(np.add, y, of(1), y),
+        _call(np.divide, of(1), y, y),
+    ]
+
+
+def _minimum(x: Array, y: Any, out: Array) -> None:
+    np.minimum(x, y, out=out)
+
+
 def _silu(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Pass]:
-    return [_call(expit, xs[0], y), _call(np.multiply, xs[0], y, y)]
+    return [*_sigmoid(xs, y, {}), _call(np.multiply, xs[0], y, y)]
 
 
-def _silu_slope(_y: Array, x: Array, slope: Array) -> list[Pass]:
+def _silu_slope(y: Array, x: Array, slope: Array) -> list[Pass]:
     one, s = x.dtype.type(1), np.empty_like(x)
     return [
-        _call(expit, x, s),
+        *_gate(y, x, s),
         _call(np.subtract, one, s, slope),
-        _call(np.multiply, slope, x, slope),
-        _call(np.add, slope, one, slope),
-        _call(np.multiply, slope, s, slope),
+        _call(np.multiply, slope, y, slope),
+        _call(np.add, slope, s, slope),
     ]
 
 
@@ -291,7 +323,7 @@ FORWARD: Mapping[str, Forward] = {
     "relu": _relu,
     "leaky_relu": _leaky_relu,
     "tanh": _elementwise(np.tanh),
-    "sigmoid": _elementwise(expit),
+    "sigmoid": _sigmoid,
     "softplus": _softplus,
     "gelu": _gelu,
     "silu": _silu,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jacobench.graphs.op import Site
 
-    Place = Callable[[NDArray[np.floating], NDArray[np.floating], Site], None]
+    View = Callable[[NDArray[np.floating], Site], NDArray[np.floating]]
 
 INT32_MAX = 2**31 - 1
 
@@ -67,9 +67,12 @@ class Structure:
         site → the shape of the array of values, whose C order is the CSR order; its product is the number of non-zeros.
     columns : callable
         (site, dtype) → the column of each entry, broadcastable to `extent`.
-    place : callable
-        (J, values, site) → None: writes values of shape `extent` to their places in the zeroed dense J, whose shape is
-        (samples, outputs per sample, inputs per sample).
+    view : callable
+        (J, site) → the entries' places in the dense J, whose shape is (samples, outputs per sample, inputs per sample), as
+        a strided view of it: nothing is scattered.
+    index : callable
+        site → arrays that index the view's last axes, where no view alone can hold the places; indexed, it has the C order
+        of `extent`.
     per_row : callable or None
         site → the number of entries in each row, shape (outputs,); None where all rows have as many.
     """
@@ -77,7 +80,8 @@ class Structure:
     name: str
     extent: Callable[[Site], tuple[int, ...]]
     columns: Callable[[Site, type[np.signedinteger]], NDArray[np.signedinteger]]
-    place: Place
+    view: View
+    index: Callable[[Site], tuple[NDArray[np.signedinteger], ...]] = lambda _site: ()
     per_row: Callable[[Site], NDArray[np.signedinteger]] | None = None
 
     def n_nonzeros(self, site: Site) -> int:
@@ -103,16 +107,6 @@ def _rows(site: Site) -> int:
     return prod(site.out[:-1])
 
 
-def _strided(view: Callable[[NDArray[np.floating], Site], NDArray[np.floating]]) -> Place:
-    """Make a `place` of a function that returns the places as a writable strided view of J: nothing is scattered."""
-
-    def place(J: NDArray[np.floating], values: NDArray[np.floating], site: Site) -> None:
-        places = view(J, site)
-        places[...] = values.reshape(places.shape)
-
-    return place
-
-
 def _split(J: NDArray[np.floating], site: Site) -> NDArray[np.floating]:
     """View J's diagonal blocks, one for each vector along the last axis: shape (samples, vectors a sample, O, I)."""
     vectors = _rows(site) // site.samples
@@ -126,23 +120,23 @@ DIAGONAL = Structure(
     "diagonal",
     extent=lambda site: (site.n_out,),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
-    place=_strided(lambda J, _site: np.einsum("bii->bi", J)),
+    view=lambda J, _site: np.einsum("bii->bi", J),
 )
 
-IDENTITY_MULTIPLE = Structure("identity multiple", DIAGONAL.extent, DIAGONAL.columns, DIAGONAL.place)
+IDENTITY_MULTIPLE = Structure("identity multiple", DIAGONAL.extent, DIAGONAL.columns, DIAGONAL.view)
 
 BLOCK_DIAGONAL = Structure(
     "block diagonal",
     extent=lambda site: (_rows(site), site.out[-1], site.x[-1]),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, 1, site.x[-1]),
-    place=_strided(_split),
+    view=_split,
 )
 
 DENSE = Structure(
     "dense",
     extent=lambda site: (site.n_out, site.n_in),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
-    place=_strided(lambda J, _site: J),
+    view=lambda J, _site: J,
 )
 
 # t = z Wᵀ + b against W: row (r, o) holds z[r] in the columns of W[o]. For one row this is I ⊗ zᵀ.
@@ -150,7 +144,7 @@ KRONECKER = Structure(
     "Kronecker with identity",
     extent=lambda site: (_rows(site), *site.x),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(site.x),
-    place=_strided(lambda J, site: np.einsum("rooi->roi", J.reshape(_rows(site), site.x[0], *site.x))),
+    view=lambda J, site: np.einsum("rooi->roi", J.reshape(_rows(site), site.x[0], *site.x)),
 )
 
 # … and against b: one identity under the other.
@@ -158,7 +152,7 @@ STACKED_IDENTITY = Structure(
     "stacked identity",
     extent=lambda site: (_rows(site), site.n_in),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
-    place=_strided(lambda J, site: np.einsum("roo->ro", J.reshape(_rows(site), site.n_in, site.n_in))),
+    view=lambda J, site: np.einsum("roo->ro", J.reshape(_rows(site), site.n_in, site.n_in)),
 )
 
 
@@ -185,7 +179,7 @@ PART = Structure(
     "identity between empty rows",
     extent=lambda site: (site.n_in,),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
-    place=_strided(_part_view),
+    view=_part_view,
     per_row=_rows_of_part,
 )
 
@@ -199,22 +193,13 @@ def _rows_of_mask(site: Site) -> NDArray[np.signedinteger]:
     return np.tile(np.diff(_mask(site).indptr), _rows(site))
 
 
-def _place_masked_blocks(J: NDArray[np.floating], values: NDArray[np.floating], site: Site) -> None:
-    blocks = _split(J, site)
-    mask = _mask(site)
-    blocks[:, :, mask.rows, mask.indices] = values.reshape(*blocks.shape[:2], -1)
-
-
-def _place_masked_kronecker(J: NDArray[np.floating], values: NDArray[np.floating], site: Site) -> None:
-    J.reshape(_rows(site), -1, site.n_in)[:, _mask(site).rows, np.arange(site.n_in)] = values
-
-
 # t = z Wᵀ + b with W on a fixed pattern, against z: the pattern once for every row …
 MASKED_BLOCKS = Structure(
     "block diagonal, sparse blocks",
     extent=lambda site: (_rows(site), _mask(site).indices.size),
     columns=lambda site, dtype: np.arange(0, site.n_in, site.x[-1], dtype=dtype)[:, None] + _mask(site).indices,
-    place=_place_masked_blocks,
+    view=_split,
+    index=lambda site: (_mask(site).rows, _mask(site).indices),
     per_row=_rows_of_mask,
 )
 
@@ -223,6 +208,7 @@ MASKED_KRONECKER = Structure(
     "Kronecker with identity, masked",
     extent=lambda site: (_rows(site), site.n_in),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
-    place=_place_masked_kronecker,
+    view=lambda J, site: J.reshape(_rows(site), -1, site.n_in),
+    index=lambda site: (_mask(site).rows, np.arange(site.n_in)),
     per_row=_rows_of_mask,
 )
