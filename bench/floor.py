@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from jacobench.strategies.reverse import Step
 
 LARGEST = 2**26
-"""Bytes that are written and read to learn the bandwidths, 64 MiB: more than caches hold. Larger arrays in proportion."""
+"""The most bytes that are written and read to learn the bandwidths, 64 MiB: more than caches hold."""
 
 PRODUCT_SIDE = 384
 """Side of the matrix product that tells the rate of arithmetic."""
 
-MIN_SECONDS, ROUNDS = 1e-3, 7
+MIN_SECONDS, ROUNDS = 5e-4, 7
 """The shortest round; how many there are, of which the fastest counts."""
 
 MODELS = ("vjp", "dense", "dense-blocks", "sparse")
@@ -105,7 +105,7 @@ def run(passes: Sequence[Pass]) -> None:
 
 
 def fastest(call: Callable[[], Any]) -> float:
-    """Return the seconds of a call: the fastest of several rounds of at least a millisecond each."""
+    """Return the seconds of a call: the fastest of several rounds of at least half a millisecond each."""
     call()
     start = time.perf_counter()
     call()
@@ -119,26 +119,38 @@ def fastest(call: Callable[[], Any]) -> float:
     return min(found)
 
 
-@cache
 def write_seconds(n_bytes: int) -> float:
-    """Return how long it takes to write so many bytes; measured once a size.
+    """Return how long it takes to write so many bytes.
 
     Not half of a copy: that reads each line of its target before it writes it, which filling does not, and dense Jacobians
     were then found to be made in less than their floor.
     """
-    target = np.empty(min(n_bytes, LARGEST), np.uint8)
-    return fastest(lambda: target.fill(0)) * _proportion(n_bytes)
+    return _in_proportion(_write, n_bytes)
+
+
+def read_seconds(n_bytes: int) -> float:
+    """Return how long it takes to read so many bytes, in the quickest product there is."""
+    return _in_proportion(_read, n_bytes)
+
+
+def _in_proportion(seconds: Callable[[int], float], n_bytes: int) -> float:
+    """Measure at the power of two below, once in a process, so that the many sizes of a suite cost little."""
+    if not n_bytes:
+        return 0.0
+    size = min(LARGEST, 2 ** (n_bytes.bit_length() - 1))
+    return seconds(size) * n_bytes / size
 
 
 @cache
-def read_seconds(n_bytes: int) -> float:
-    """Return how long it takes to read so many bytes, in the quickest product there is; measured once a size."""
-    source = np.ones(max(1, min(n_bytes, LARGEST) // 8))
-    return fastest(lambda: np.dot(source, source)) * _proportion(n_bytes)
+def _write(size: int) -> float:
+    target = np.empty(size, np.uint8)
+    return fastest(lambda: target.fill(0))
 
 
-def _proportion(n_bytes: int) -> float:
-    return max(1.0, n_bytes / LARGEST)
+@cache
+def _read(size: int) -> float:
+    source = np.ones(max(1, size // 8))
+    return fastest(lambda: np.dot(source, source))
 
 
 @cache

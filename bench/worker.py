@@ -112,6 +112,7 @@ def arguments(job: Job) -> list[str]:
     here = Path(__file__).parent
     options = {
         "--suite": job.suite,
+        "--benchmark-storage": f"file://{here}",  # nothing is stored; its own choice is made in the reader's folder
         "--benchmark-min-time": str(job.limits.min_seconds),
         "--benchmark-max-time": str(job.limits.max_seconds),
         "--benchmark-min-rounds": str(job.limits.min_rounds),

@@ -88,13 +88,13 @@ def verify(
     )
     if breach:
         return Finding(breach)
+    output, described = linearized.output, _fingerprints({"output": linearized.output})
     first = linearized.pullback(seeds)
     breach = _form_breach(graph, first, len(seeds))
     if breach:
         return Finding(breach)
     error = relative_error(first, reference) if reference is not None else nan
     kept = _fingerprints(first)
-    output, described = linearized.output, _fingerprints({"output": linearized.output})
     second = linearized.pullback(seeds)
     del linearized  # not held beside the next: two may be more than the budget
     again = prepared.linearize(placed(prepared, leaves)).output

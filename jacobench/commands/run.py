@@ -70,11 +70,8 @@ def _refuse_others(context: typer.Context) -> None:
     """Refuse whatever is asked for beside --resume: a run goes on as it was started."""
     from jacobench.graphs.errors import BadInput
 
-    given = [
-        name
-        for name in context.params
-        if name not in {"resume", "quiet"} and context.get_parameter_source(name).name == "COMMANDLINE"
-    ]
+    sources = {name: context.get_parameter_source(name) for name in context.params if name not in {"resume", "quiet"}}
+    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
     if given:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise BadInput(f"--resume goes on with a run as it was started: expected no other option, got {flags}")

@@ -96,10 +96,12 @@ def test_an_op_without_kernels_has_no_floor():
     assert Floors(at).of(jb.strategy("vjp"), "gradient") is None
 
 
-def test_larger_arrays_take_in_proportion(monkeypatch):
-    monkeypatch.setattr(floor, "fastest", lambda _call: 1.0)
-    for seconds in (floor.write_seconds.__wrapped__, floor.read_seconds.__wrapped__):
-        assert [seconds(n_bytes) for n_bytes in (100, floor.LARGEST, 4 * floor.LARGEST)] == [1.0, 1.0, 4.0]
+def test_sizes_are_measured_at_the_power_of_two_below_and_take_in_proportion(monkeypatch):
+    for name, seconds in (("_write", floor.write_seconds), ("_read", floor.read_seconds)):
+        asked = []
+        monkeypatch.setattr(floor, name, lambda size, asked=asked: (asked.append(size), 1.0)[1])
+        assert [seconds(n_bytes) for n_bytes in (0, 64, 96, 4 * floor.LARGEST)] == [0.0, 1.0, 1.5, 4.0]
+        assert asked == [64, 64, floor.LARGEST]
 
 
 def test_the_fastest_round_counts():

@@ -165,7 +165,16 @@ def test_a_journal_that_is_one_torn_line_is_empty(made):
 
 
 @pytest.mark.parametrize(
-    "damage", [b"\x00\x00\x00", b'{"case": "small"}', b"[]", b"", b"\xff\xfe", b'{"case": 1, "strategy": "a"}']
+    "damage",
+    [
+        b"\x00\x00\x00",
+        b'{"case": "small"}',
+        b"[]",
+        b"",
+        b"\xff\xfe",
+        b'{"case": 1, "strategy": "a"}',
+        b'{"case": "a\xff", "strategy": "b", "phase": "c", "spec": "d"}',
+    ],
 )
 def test_a_damaged_line_is_told_by_its_number_and_the_rest_is_used(made, damage):
     journal = made / "journal.jsonl"

@@ -9,6 +9,7 @@ from jacobench.bench import session as session_module
 from jacobench.bench.case import Case, Suite
 from jacobench.bench.cells import BY_STRATEGY, FORWARD, Cell, cells_of
 from jacobench.bench.session import Limits, Schedule, schedule
+from jacobench.bench.trial import point_of
 
 PLAN = Limits(budget_bytes=2**31, min_seconds=1e-3, max_seconds=0.05, min_rounds=5)
 
@@ -179,6 +180,56 @@ def test_what_fails_only_while_it_is_measured_costs_the_phases_that_need_it(make
     assert found["gradient"].reason == found["pullback"].reason
     if status == "error":
         assert "tired" in found["pullback"].traceback
+
+
+WRITERS = {
+    "in linearize": """
+        class Mine(Right):
+            class Prepared(Right.Prepared):
+                def linearize(self, leaves):
+                    leaves["W1"][...] += 1
+                    return super().linearize(leaves)
+    """,
+    "in pullback, only once it was proved": """
+        class Mine(Right):
+            calls = 0
+            class Prepared(Right.Prepared):
+                def linearize(self, leaves):
+                    self.strategy.leaves = leaves
+                    return super().linearize(leaves)
+            class Linearized(Right.Linearized):
+                def pullback(self, seeds):
+                    Mine.calls += 1
+                    if Mine.calls > 2:
+                        self.strategy.leaves["W1"][...] += 1
+                        seeds[...] = 0
+                    return super().pullback(seeds)
+    """,
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_strategy_that_writes_its_inputs_spoils_no_other(make_session, plugin_file, writer):
+    file = plugin_file(WRITERS[writer])
+    session = make_session()
+    before = session.measure(Cell("small", "dense", "gradient"), counted)
+    point = session._point
+    for phase in BY_STRATEGY:
+        session.measure(Cell("small", f"{file}:Mine", phase), counted)
+    for strategy in ("dense", "sparse", "vjp"):
+        found = session.measure(Cell("small", strategy, "gradient"), counted)
+        assert (found.status, found.reason) == ("ok", "")
+    assert before.status == "ok"
+    assert session._point is not point, "the point was spoilt, and is to be drawn anew"
+    assert session._point.fingerprint() == session._fingerprint == point_of(session.suite.cases[0]).fingerprint()
+
+
+def test_a_point_that_nobody_has_written_is_kept(make_session):
+    session = make_session()
+    session.measure(Cell("small", "dense", "gradient"), counted)
+    point = session._point
+    session.measure(Cell("small", "sparse", "gradient"), counted)
+    assert session._point is point
 
 
 def test_a_graph_that_cannot_be_built_is_an_error_in_each_of_its_cells_and_no_other(make_session, make_case):

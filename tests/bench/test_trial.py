@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jacobench.bench.case import Case
 from jacobench.bench.cells import BY_STRATEGY, FORWARD
 from jacobench.bench.trial import attempt, point_of, predict, predict_forward
+from jacobench.graphs.mlp import mlp_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
 from jacobench.strategies.contract import Prediction, Predictions
@@ -265,8 +267,6 @@ def test_a_package_that_is_not_there_costs_its_own_rows(point):
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_central_differences_catch_a_wrong_reference(make_case, monkeypatch, dtype):
-    from jacobench.graphs.mlp import mlp_graph
-
     case = replace(make_case(dtype=dtype), make=lambda: mlp_graph([3, 4, 2], batch=2, dtype=dtype))
     assert not attempt(registry.REFERENCE, point_of(case), BUDGET).failed
     (rule,) = OPS["tanh"].arguments
@@ -275,3 +275,30 @@ def test_central_differences_catch_a_wrong_reference(make_case, monkeypatch, dty
     trial = attempt(registry.REFERENCE, point_of(case), BUDGET)
     assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
     assert "central differences" in reason(trial)
+
+
+RECTIFIERS = [(activation, rng_seed) for activation in ("relu", "leaky_relu") for rng_seed in range(100)] + [
+    ("relu", 55), ("leaky_relu", 203),  # both called wrong by three central differences
+]  # fmt: skip
+
+
+def rectifier_case(activation, rng_seed):
+    def make():
+        return mlp_graph([64] * 4, batch=16, activation=activation)
+
+    return Case(f"{activation}-{rng_seed}", {"n_seeds": 1}, (), make, rng_seed)
+
+
+def test_a_kink_does_not_make_the_reference_wrong():
+    trials = {case: attempt(registry.REFERENCE, point_of(rectifier_case(*case)), BUDGET) for case in RECTIFIERS}
+    assert {case: reason(trial) for case, trial in trials.items() if trial.failed} == {}
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_kinks_do_not_hide_a_rule_that_is_one_per_cent_off(activation, monkeypatch):
+    (rule,) = OPS[activation].arguments
+    wrong = replace(rule, vjp=lambda *a: 1.01 * rule.vjp(*a))
+    monkeypatch.setitem(vars(OPS[activation]), "arguments", (wrong,))
+    for rng_seed in range(50):
+        trial = attempt(registry.REFERENCE, point_of(rectifier_case(activation, rng_seed)), BUDGET)
+        assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong"), rng_seed

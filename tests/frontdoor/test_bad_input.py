@@ -40,10 +40,25 @@ def refused(jacobench, tmp_path):
         ("run --suite smoke --case mlp-w17*", ["'mlp-w17*'", "mlp-w16-d2-b4"]),
         ("run --suite smoke --passes 0", ["passes is 0", "1 or more"]),
         ("run --suite smoke --passes two", ["'--passes'", "integer"]),
-        ("run --suite smoke --timeout nan", ["timeout"]),
+        ("run --suite smoke --timeout nan", ["timeout is nan", "expected seconds above 0"]),
+        ("run --suite smoke --timeout inf", ["timeout is inf", "expected seconds above 0"]),
+        ("run --suite smoke --timeout 0", ["timeout is 0.0", "expected seconds above 0"]),
+        ("run --suite smoke --timeout -1", ["timeout is -1.0", "expected seconds above 0"]),
+        ("run --suite smoke --memory-budget 1e400", ["'1e400' is no size", "2GiB"]),
         ("run --suite smoke --memory-budget much", ["'much' is no size", "2GiB"]),
         ("run --suite smoke --controls tunde", ["unknown controls 'tunde'", "did you mean 'tuned'"]),
         ("run --resume nowhere", ["nowhere"]),
+        (
+            "run --resume nowhere --passes 3 --strategy vjp --suite smoke",
+            [
+                "--resume goes on with a run as it was started",
+                "expected no other option",
+                "--passes",
+                "--strategy",
+                "--suite",
+            ],
+        ),
+        ("run --resume nowhere --timeout 60 --quiet", ["got --timeout"]),
         ("run --siute smoke", ["--siute", "--suite"]),
         ("rnu", ["rnu", "run"]),
         ("list suits", ["unknown list 'suits'", "did you mean 'suites'"]),
@@ -72,6 +87,16 @@ def test_what_is_written_in_a_suite_file(suite, expected, refused, tmp_path):
     (tmp_path / "my.toml").write_text(suite)
     said = refused("run", "--suite", "my.toml")
     assert all(words in said for words in expected), said
+
+
+@pytest.mark.parametrize("arguments", ["list cases --suite my.toml", "run --suite my.toml --dry-run"])
+@pytest.mark.parametrize("raised", ["KeyError('no such [/dev/x]')", "ValueError('two\\nlines')"])
+def test_ones_own_graph_that_raises(arguments, raised, refused, tmp_path):
+    (tmp_path / "graph.py").write_text(f"def make_graph(width):\n    raise {raised}\n")
+    (tmp_path / "my.toml").write_text('[[sweep]]\ngraph = "graph.py:make_graph"\nwidth = [2, 3]\n')
+    said = refused(*arguments.split())
+    assert "graph.py:make_graph raised" in said
+    assert "no such [/dev/x]" in said or "two lines" in said
 
 
 def test_a_folder_that_is_there_is_left_alone(refused, tmp_path):

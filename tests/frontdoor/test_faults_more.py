@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import select
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import psutil
 import pytest
@@ -252,10 +252,14 @@ def test_brackets_in_names_and_messages_are_shown_as_they_are(spoilt):
 
 def test_brackets_in_names_are_no_trouble_to_the_progress_on_a_terminal(tmp_path, popen, plugin_file):
     """A closing tag that was never opened once ended the whole run, exit code 4, as soon as its cell began."""
-    (tmp_path / "x[/b]").mkdir()
+    import pty  # POSIX only, as termios
+    import termios
+
+    (tmp_path / "x[/b]").mkdir(parents=True)  # two folders, the first of them "x["
     plugin_file("class Mine(Right):\n    name = 'mine'\n", "x[/b]/mine.py")
     (tmp_path / "one.toml").write_text('[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n')
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 500))
     arguments = ("run", "--suite", "one.toml", "--strategy", "vjp", "--strategy", "x[/b]/mine.py:Mine", "--passes", 1)
     process = popen(*arguments, "--out", "run", cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=theirs)
     os.close(theirs)
@@ -295,40 +299,59 @@ class Stays(Right):
         return super().prepare(graph)
 
 class Between(Right):
-    """Has its worker killed after one of its cells was reported and before the next begins, in each pass."""
+    """Has its worker killed after one of its cells was reported and before the next begins."""
     name = "between"
     def prepare(self, graph):
         reporter = sys.modules["__main__"].Reporter
-        mark = "killed-in-pass-" + os.environ["PYTHONHASHSEED"]
         emit = reporter.emit
         def last(self, event, **content):
             emit(self, event, **content)
             told = content.get("measurement", {})
-            if (told.get("strategy"), told.get("phase")) == ("between", "linearize") and not os.path.exists(mark):
-                open(mark, "w").close()
+            if (told.get("strategy"), told.get("phase")) == ("between", "linearize") and not os.path.exists("killed"):
+                open("killed", "w").close()
                 os.kill(os.getpid(), signal.SIGKILL)
         reporter.emit = last
         Between.prepare = Right.prepare
         return super().prepare(graph)
+
+class Slow(Right):
+    """Takes its time in the second pass, at the smaller size."""
+    name = "slow"
+    def after_pullback(self, bars):
+        time.sleep(1000 if os.environ["PYTHONHASHSEED"] == "1" and bars["W1"].size == 16 else 0)
+        return bars
 '''
 
 ONE = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\nstrategies = {}\n'
 
 
-def test_a_worker_that_dies_between_cells_or_at_its_end_costs_nothing(tmp_path, plugin_file, jacobench):
-    plugin_file(ENDS, "ends.py")
-    names = ["dense", *(f"ends.py:{name}" for name in ("AtExit", "Stays", "Between")), "vjp"]
-    (tmp_path / "ends.toml").write_text(ONE.format(json.dumps(names)))
-    done = jacobench("run", "--suite", "ends.toml", "--passes", 2, "--out", "run", cwd=tmp_path)
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory, jacobench, right):
+    """Return the table of a run of two sizes whose workers end in odd ways, and its folder."""
+    folder = tmp_path_factory.mktemp("ends")
+    (folder / "ends.py").write_text(right + ENDS)
+    names = ["dense", *(f"ends.py:{name}" for name in ("AtExit", "Stays", "Between", "Slow")), "vjp"]
+    (folder / "ends.toml").write_text(ONE.format(json.dumps(names)).replace("4", "[4, 8]", 1))
+    done = jacobench("run", "--suite", "ends.toml", "--passes", 2, "--timeout", 2, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
-    table = jb.load(tmp_path / "run")
-    assert (len(table), set(table["status"]), set(table["passes"])) == (1 + 5 * 4, {"ok"}, {2})
-    assert len(list(tmp_path.glob("killed-in-pass-*"))) == 2
-    counts: dict[tuple[str, str, int], int] = {}
-    for entry in lines(tmp_path / "run"):
-        key = entry["strategy"], entry["phase"], entry.get("pass", 0)
-        counts[key] = counts.get(key, 0) + 1
-    assert {strategy for (strategy, _, _), count in counts.items() if count > 1} <= {"vjp"}, "measured twice"
+    return jb.load(folder / "run"), folder
+
+
+def test_a_worker_that_dies_between_cells_or_at_its_end_costs_nothing(ended):
+    table, folder = ended
+    others = table[table["strategy"] != "slow"]
+    assert (len(others), set(others["status"]), set(others["passes"])) == (2 * (1 + 5 * 4), {"ok"}, {2})
+    assert (folder / "killed").exists()
+    found = Counter((e["case"], e["strategy"], e["phase"], e.get("pass", 0)) for e in lines(folder / "run"))
+    assert {strategy for (_, strategy, _, _), count in found.items() if count > 1} <= {"vjp"}, "measured twice"
+
+
+def test_a_timeout_in_a_later_pass_leaves_what_was_measured_at_larger_sizes(ended):
+    table, _ = ended
+    slow = table[table["strategy"] == "slow"].set_index(["case", "phase"])
+    assert slow["status"]["mlp-w4-d1-b1", "gradient"] == "timeout"
+    assert set(slow["status"]["mlp-w8-d1-b1"]) == {"ok"}
+    assert set(slow["passes"]["mlp-w8-d1-b1"]) == {2}
 
 
 def test_a_worker_that_cannot_start_ends_the_run_in_one_line(tmp_path, jacobench, monkeypatch):
@@ -349,31 +372,6 @@ def test_a_worker_that_cannot_start_ends_the_run_in_one_line(tmp_path, jacobench
     resumed = jacobench("run", "--resume", "run", cwd=tmp_path)
     assert resumed.returncode == 0, resumed.stderr
     assert set(jb.load(tmp_path / "run")["status"]) == {"ok"}
-
-
-SLOW = """
-import os, time
-
-class Slow(Right):
-    '''Takes its time in the second pass, at the smallest size.'''
-    name = "slow"
-    def after_pullback(self, bars):
-        time.sleep(1000 if os.environ["PYTHONHASHSEED"] == "1" and bars["W1"].size == 16 else 0)
-        return bars
-"""
-
-
-def test_a_timeout_in_a_later_pass_leaves_what_was_measured_at_larger_sizes(tmp_path, plugin_file, jacobench):
-    plugin_file(SLOW, "slow.py")
-    (tmp_path / "sweep.toml").write_text(ONE.format('["slow.py:Slow", "vjp"]').replace("4", "[4, 8]", 1))
-    done = jacobench("run", "--suite", "sweep.toml", "--passes", 2, "--timeout", 2, "--out", "run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    table = jb.load(tmp_path / "run").set_index(["case", "strategy", "phase"])
-    assert table["status"]["mlp-w4-d1-b1", "slow", "gradient"] == "timeout"
-    large = table.loc["mlp-w8-d1-b1"]
-    assert set(large["status"]) == {"ok"}
-    assert set(large["passes"]) == {2}
-    assert set(table.xs("vjp", level="strategy")["status"]) == {"ok"}
 
 
 # ---- verify

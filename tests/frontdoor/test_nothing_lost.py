@@ -112,6 +112,60 @@ def test_a_full_disk_is_told_in_one_line_and_what_was_there_stays_whole(small_di
     assert set(jb.load(small_disk / "run")["status"]) == {"ok"}
 
 
+TWO = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\nbatch = [1, 2]\nstrategies = ["vjp"]\n'
+
+
+def test_a_disk_that_fills_while_pictures_are_drawn_is_told_and_resuming_completes_them(
+    small_disk, tmp_path, jacobench
+):
+    """The journal and run.json take some 60 KiB of it, the pictures another 330."""
+    subprocess.run(["mount", "-o", "remount,size=160k", str(small_disk)], check=True)
+    (tmp_path / "two.toml").write_text(TWO)
+    folder = small_disk / "run"
+    done = jacobench("run", "--suite", "two.toml", "--passes", 1, "--out", folder, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (4, "", 1), done.stderr
+    assert "No space left" in done.stderr
+    assert f"jacobench run --resume {folder}" in done.stderr
+    assert (folder / "run.json").exists()
+    assert not (folder / "measurements.csv").exists()
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".")], "half a file was left"
+    before = [(folder / name).read_bytes() for name in ("run.json", "journal.jsonl")]
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    resumed = jacobench("run", "--resume", folder, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert [(folder / name).read_bytes() for name in ("run.json", "journal.jsonl")] == before, (
+        "nothing was left to measure"
+    )
+    assert (folder / "measurements.csv").read_text().count("\n") == 1 + 2 * 5
+    drawn = {path.name for path in (folder / "plots").iterdir()}
+    assert drawn == {f"{n}.{e}" for n in ("cases", "time-vs-batch", "memory-vs-batch") for e in ("png", "svg")}
+
+
+def test_a_run_is_resumed_from_another_folder_its_journal_damaged_in_the_middle(tmp_path, plugin_file, jacobench):
+    """Suite and strategy were given relatively to where the run was started; the budget was the run's own."""
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    plugin_file("class Mine(Right):\n    name = 'mine'\n", "here/mine.py")
+    (here / "two.toml").write_text(TWO)
+    chosen = ("--strategy", "mine.py:Mine", "--strategy", "vjp", "--memory-budget", "1GiB", "--passes", 1)
+    done = jacobench("run", "--suite", "two.toml", *chosen, "--out", "run", "--quiet", cwd=here)
+    assert done.returncode == 0, done.stderr
+    folder = here / "run"
+    lines = (folder / "journal.jsonl").read_bytes().splitlines()
+    lines[7] = lines[7].replace(b'"case":"mlp', b'"case":"\xff\xfelp')
+    (folder / "journal.jsonl").write_bytes(b"\n".join(lines[:12]) + b"\n")
+    (folder / "run.json").unlink()
+    resumed = jacobench("run", "--resume", "../here/run", cwd=elsewhere)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "journal.jsonl: line 8 is damaged and left out" in resumed.stderr
+    assert "budget" not in resumed.stderr
+    table = jb.load(folder)
+    assert (len(table), set(table["status"]), set(table["strategy"])) == (18, {"ok"}, {"forward", "vjp", "mine"})
+    assert (folder / "journal.jsonl").read_bytes().splitlines()[:12] == lines[:12]
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_folder_that_is_taken_away_is_told_in_one_line(tmp_path, popen):
     (tmp_path / "long.toml").write_text(LONG)
     process = popen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 import subprocess
 
 import pandas as pd
@@ -142,6 +143,30 @@ def test_plot_draws_into_a_folder_and_prints_the_paths(finished, jacobench, stra
     assert done.returncode == 0, done.stderr
     assert {str(path) for path in (tmp_path / "pictures").iterdir()} == set(done.stdout.split("\n")[:-1])
     assert len(list((tmp_path / "pictures").iterdir())) >= 2
+
+
+def test_several_runs_are_shown_and_drawn_one_after_another(finished, jacobench, strange, tmp_path):
+    first = finished[0]
+    second = tmp_path / "second"
+    shutil.copytree(first, second, ignore=shutil.ignore_patterns("plots"))
+    one, both = (jacobench("table", *runs, cwd=strange) for runs in ([first], [first, second / "run.json"]))
+    assert (both.returncode, both.stderr) == (0, "")
+    assert both.stdout == 2 * one.stdout
+    lines = jacobench("table", first, second, "--csv", cwd=strange).stdout.splitlines()
+    assert (len(lines), lines.count(lines[0])) == (1 + 2 * 18, 1), "one CSV has one header"
+    pictures = tmp_path / "pictures"
+    drawn = jacobench("plot", first, second, "--out", pictures, cwd=strange)
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert {path.name for path in pictures.iterdir()} == {"first", "second"}
+    names = [{path.name for path in (pictures / run).iterdir()} for run in ("first", "second")]
+    assert names[0] == names[1] == {path.name for path in (first / "plots").iterdir()}
+    assert len(drawn.stdout.splitlines()) == 2 * len(names[0])
+
+
+def test_the_bare_command_shows_its_help(jacobench, strange):
+    done = jacobench(cwd=strange)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == jacobench("--help", cwd=strange).stdout
 
 
 @pytest.mark.parametrize(

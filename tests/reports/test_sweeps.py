@@ -6,6 +6,7 @@ import pytest
 
 from jacobench.bench.columns import tidy
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.plots import plots
 from jacobench.reports.sweeps import KNOBS, drawable_sweeps, find_sweeps, local_slope
 
 
@@ -48,6 +49,16 @@ def test_pairs_are_not_drawn_beside_a_longer_sweep(standard, make_case, make_cel
 def test_nets_of_other_shapes_are_not_one_batch_sweep(make_case, make_cell):
     cells = [make_cell(make_case(batch=b, n_parameters=n), "vjp") for b in (1, 2, 4) for n in (1000, 2000)]
     assert [len(sweep.rows) for sweep in find_sweeps(tidy(cells), "batch")] == [3, 3]
+
+
+def test_several_cases_at_a_size_are_no_sweep(make_case, make_cell):
+    """They differ in what is no column, as rng_seed: a line through them would go up and down at each size."""
+    named = [make_case(width=w, case=f"w{w}-rng{k}") for w in (8, 16, 32) for k in (0, 1)]
+    table = tidy([make_cell(case, strategy) for case in named for strategy in ("dense", "vjp")])
+    assert find_sweeps(table, "width") == []
+    assert list(plots(table)) == ["cases"]
+    once = table[table["case"].str.endswith("rng0")]
+    assert [sweep.sizes for sweep in find_sweeps(once, "width")] == [[8, 16, 32]]
 
 
 def test_rows_without_the_knob_are_in_no_sweep(standard):

@@ -108,3 +108,13 @@ def test_unknown_phase_and_two_runs(standard):
         terminal_table(standard, "gradeint")
     with pytest.raises(ValueError, match="one run: got 2"):
         terminal_table(pd.concat([standard, standard.assign(run_id="another")]))
+
+
+@pytest.mark.parametrize("phase", ["prepare", "linearize", "gradient"])
+def test_what_is_over_budget_shows_the_figure_that_exceeds_it_in_every_phase(make_case, make_cell, phase):
+    """The prediction for preparing is small; the budget is exceeded by the gradient, which is why nothing was tried."""
+    cell = make_cell(make_case(width=1024), "dense")
+    assert cell["status"] == "over_budget"
+    small = {"prepare": 1024.0, "linearize": 2.0**20, "gradient": cell["predicted_bytes"]}
+    table = tidy([cell | {"phase": name, "predicted_bytes": n_bytes} for name, n_bytes in small.items()])
+    assert "over budget: 24.0 GiB" in " ".join(text(table, phase=phase).split())

@@ -173,6 +173,71 @@ def test_every_breach_is_found_and_named(breach):
     assert "\n" not in finding.breach
 
 
+class LaterCalls:
+    """A preparation by `vjp` that keeps hold of what it has handed out: `spoil` is told of each call that comes later.
+
+    It takes the event and the linearization that it happens in, and all that was made before.
+    """
+
+    def __init__(self, graph, spoil):
+        self.graph, self.spoil, self.made = graph, spoil, []
+
+    def linearize(self, leaves):
+        right = load("vjp").prepare(self.graph).linearize(leaves)
+        made = LaterLinearized(self, right)
+        self.spoil("linearize", made, self.made)
+        self.made.append(made)
+        return made
+
+
+class LaterLinearized:
+    def __init__(self, prepared, right):
+        self.prepared, self.right, self.output, self.results = prepared, right, right.output.copy(), []
+
+    def pullback(self, seeds):
+        bars = self.right.pullback(seeds)
+        self.prepared.spoil("pullback", self, [*self.prepared.made])
+        self.results.append(bars)
+        return bars
+
+
+def linearize_overwrites_the_cotangents(event, _made, before):
+    for earlier in before if event == "linearize" else ():
+        for bars in earlier.results:
+            bars["W1"][...] = 0
+
+
+def linearize_overwrites_the_output(event, _made, before):
+    for earlier in before if event == "linearize" else ():
+        earlier.output[...] = 0
+
+
+def pullback_overwrites_the_output(event, made, _before):
+    if event == "pullback":
+        made.output[...] = 0
+
+
+def the_output_is_shared(event, made, before):
+    if event == "linearize" and before:
+        made.output = before[0].output
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (linearize_overwrites_the_cotangents, "a later call changed the cotangents that pullback had returned: W1"),
+        (linearize_overwrites_the_output, "a later call changed what linearize had returned: output"),
+        (pullback_overwrites_the_output, "a later call changed what linearize had returned: output"),
+        (the_output_is_shared, "output shares memory with that of an earlier call"),
+        (lambda *_: None, ""),
+    ],
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_a_later_call_changes_is_found(spoil, message, dtype):
+    graph, leaves, seeds, reference = case(dtype)
+    assert verify(graph, LaterCalls(graph, spoil), leaves, seeds, reference).breach == message
+
+
 @dataclass
 class Sum:
     """The strategy of x + p: both cotangents are the seeds. `hand_out` says in whose memory."""
@@ -230,6 +295,19 @@ def test_a_right_strategy_passes(strategy, dtype):
     finding = verify(graph, load(strategy).prepare(graph), leaves, seeds, reference)
     assert finding.breach == ""
     assert finding.max_relative_error <= (1e-14 if dtype == "float64" else 1e-5)
+
+
+@pytest.mark.parametrize("strategy", ["dense", "dense-blocks", "sparse", "forward-dense", "forward-sparse"])
+@pytest.mark.parametrize("rng_seed", range(25))
+def test_cotangents_that_are_nothing_but_rounding_may_differ(strategy, rng_seed):
+    """A layer norm of width 2 gives ±1 whatever it is given: what reaches the weights before it is 0 but for rounding."""
+    graph, leaves = mlp([3, 2, 2], batch=3, normalization="layer_norm", dtype="float32", rng_seed=rng_seed, loss=None)
+    seeds = np.random.default_rng(rng_seed).standard_normal((2, *graph.output_shape)).astype("float32")
+    reference = load("vjp").prepare(graph).linearize(leaves).pullback(seeds)
+    assert verify(graph, load(strategy).prepare(graph), leaves, seeds, reference).breach == ""
+    for name in ("W2", "b2"):
+        wrong = Rogue(graph, changed(name, first_entry_off_by(1e-2)))
+        assert f"cotangent of {name} is off by" in verify(graph, wrong, leaves, seeds, reference).breach
 
 
 def test_without_a_reference_only_the_form_is_checked():
