@@ -137,7 +137,7 @@ def _in_proportion(seconds: Callable[[int], float], n_bytes: int) -> float:
     """Measure at the power of two below, once in a process, so that the many sizes of a suite cost little."""
     if not n_bytes:
         return 0.0
-    size = min(LARGEST, 2 ** (n_bytes.bit_length() - 1))
+    size = min(LARGEST, 1 << (n_bytes.bit_length() - 1))
     return seconds(size) * n_bytes / size
 
 

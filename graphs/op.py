@@ -99,12 +99,15 @@ class Jacobian:
         Whether `values` allocates the whole extent anew; else it may be a view of a primal.
     flops : callable
         site → arithmetic operations that `values` takes. An elementary function counts as one.
+    scratch : callable
+        site → bytes that `values` allocates and frees beside its result, where they are not few beside it.
     """
 
     structure: Structure
     values: JacobianValues
     fresh: bool
     flops: Count = lambda _site: 0
+    scratch: Count = lambda _site: 0
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,8 @@ class Argument:
     by_sample : bool
         Whether sample i of the output depends on sample i of this argument alone, if the argument's leading axis is the
         batch. A weight is shared by all samples, and a loss averages over them.
+    scratch : callable
+        site → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
     """
 
     vjp: VjpRule
@@ -135,6 +140,7 @@ class Argument:
     flops: Count
     vjp_each: VjpRule | None = None
     by_sample: bool = True
+    scratch: Count = lambda _site: 0
 
 
 @dataclass(frozen=True)

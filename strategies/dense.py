@@ -96,7 +96,7 @@ def cost(jacobian: Jacobian, site: Site, n_seeds: int, n_entries: int) -> LocalC
     n_values = jacobian.structure.n_nonzeros(site) if jacobian.fresh else 0
     return LocalCost(
         linearize_bytes=n_entries * site.dtype.itemsize,
-        linearize_scratch=n_values * site.dtype.itemsize,
+        linearize_scratch=n_values * site.dtype.itemsize + jacobian.scratch(site),
         linearize_flops=jacobian.flops(site),
         pull_flops=2 * n_seeds * n_entries,
         n_nonzeros=n_entries,

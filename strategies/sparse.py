@@ -73,6 +73,7 @@ class SparseJacobian:
             prepare_bytes=index_bytes(site.n_out, site.n_in, nnz),
             prepare_scratch=index_bytes(0, site.n_in, site.n_in) if nnz != site.n_in else 0,
             linearize_bytes=nnz * itemsize,
+            linearize_scratch=jacobian.scratch(site),
             linearize_flops=jacobian.flops(site),
             pull_scratch=reordered,
             pull_flops=2 * n_seeds * nnz,

@@ -40,7 +40,11 @@ class VjpRule:
 
     def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
         """Say what it will take: the kept primals, and the rule's flops for each seed."""
-        return LocalCost(pull_flops=n_seeds * argument.flops(site), keeps=argument.keeps)
+        return LocalCost(
+            pull_flops=n_seeds * argument.flops(site),
+            pull_scratch=n_seeds * argument.scratch(site),
+            keeps=argument.keeps,
+        )
 
 
 def vjp() -> Reverse:

@@ -190,6 +190,13 @@ def _masked_v_each(y_bar: Array, y: Array, xs: tuple[Array, ...], site: Site) ->
     return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), site) for i in range(y_bar.shape[1])])
 
 
+def _product_bytes(site: Site) -> int:
+    """Return the bytes of gᵀ z where `_masked_v` takes all of it."""
+    mask: Pattern = site.attrs["mask"]
+    whole = _rows(site) > 1 and mask.indices.size >= DENSE_FROM * prod(mask.shape)
+    return prod(mask.shape) * site.dtype.itemsize if whole else 0
+
+
 def _gathered_z(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
     gathered: Array = np.take(xs[0].reshape(-1, site.shapes[0][-1]), site.attrs["mask"].indices, axis=1)
     return gathered
@@ -227,11 +234,15 @@ MASKED_AFFINE = Op(
                 MASKED_KRONECKER,
                 _gathered_z,
                 fresh=True,
+                scratch=lambda site: (
+                    np.dtype(np.intp).itemsize * site.n_in
+                ),  # NumPy gathers by integers of its own size
             ),
             keeps=(0,),
             flops=lambda site: 2 * _rows(site) * site.n_in,
             vjp_each=_masked_v_each,
             by_sample=False,
+            scratch=_product_bytes,
         ),
         _BIAS,
     ),
