@@ -15,6 +15,7 @@ import numpy as np
 from jacobench.bench.kernels import BACKWARD, FORWARD, Pass
 from jacobench.graphs.namespaces import NUMPY
 from jacobench.strategies.reverse import Reverse, steps
+from jacobench.strategies.samples import join, samples_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
 LARGEST = 2**26
 """The most bytes that are written and read to learn the bandwidths, 64 MiB: more than caches hold."""
 
+READ_COLUMNS = 1024
+"""Length of the rows of the matrix that is read. Its products read 64 MiB at 43 GB/s where the dot product of one long vector
+reads 30: several rows are read at once."""
+
 PRODUCT_SIDE = 384
 """Side of the matrix product that tells the rate of arithmetic."""
 
 MIN_SECONDS, ROUNDS = 5e-4, 7
 """The shortest round; how many there are, of which the fastest counts."""
+
+PHASES = ("linearize", "pullback", "gradient")
+"""The phases that have a floor."""
 
 MODELS = ("vjp", "dense", "dense-blocks", "sparse")
 """The strategies whose unavoidable work is known. The others have no floor."""
@@ -62,10 +70,14 @@ def loop(point: Point) -> Loop | None:
     Returns
     -------
     Loop or None
-        Its passes leave right values, so that what they time is the work itself.
+        Its passes leave right values, so that what they time is the work itself. None also where seeds touch one sample
+        each: the strategies then share pullbacks, which these passes do not.
     """
     graph = point.graph
     planned = steps(graph)
+    samples = samples_of(graph, planned)
+    if samples and len(point.seeds) >= samples.count and join(point.seeds, samples.count) is not None:
+        return None
     if any(node.op.name not in FORWARD for node in graph.nodes):
         return None
     values: list[Any] = [point.leaves[name] for name in graph.leaves]
@@ -129,7 +141,7 @@ def write_seconds(n_bytes: int) -> float:
 
 
 def read_seconds(n_bytes: int) -> float:
-    """Return how long it takes to read so many bytes, in the quickest product there is."""
+    """Return how long it takes to read so many bytes, in the quickest products there are."""
     return _in_proportion(_read, n_bytes)
 
 
@@ -149,8 +161,9 @@ def _write(size: int) -> float:
 
 @cache
 def _read(size: int) -> float:
-    source = np.ones(max(1, size // 8))
-    return fastest(lambda: np.dot(source, source))
+    source = np.ones((max(1, size // (8 * READ_COLUMNS)), min(READ_COLUMNS, max(1, size // 8))))
+    left, right = np.ones(len(source)), np.ones(source.shape[1])
+    return min(fastest(lambda: np.dot(left, source)), fastest(lambda: np.dot(source, right)))
 
 
 @cache
@@ -185,7 +198,7 @@ class Floors:
         strategy : Strategy
             One that was loaded.
         phase : str
-            ``linearize``, ``pullback`` or ``gradient``, their sum; ``prepare`` has no floor.
+            ``linearize``, ``pullback`` or ``gradient``, both in turn; ``prepare`` has no floor.
 
         Returns
         -------
@@ -194,28 +207,29 @@ class Floors:
         """
         if self._loop is None or not isinstance(strategy, Reverse) or strategy.name not in MODELS:
             return None
-        if phase == "gradient":
-            return self._part(strategy, "linearize") + self._part(strategy, "pullback")
-        return self._part(strategy, phase) if phase in PARTS else None
+        if phase not in PHASES:
+            return None
+        if strategy.name == "vjp":
+            return self._passes(phase)
+        return sum(PARTS[part](self, strategy) for part in PARTS if phase in (part, "gradient"))
 
-    def _part(self, strategy: Reverse, phase: str) -> float:
+    def _passes(self, phase: str) -> float:
+        """Time the loop; the whole one for `gradient`, since what one half leaves in the caches the other may not find."""
         assert self._loop is not None
         if phase not in self._seconds:
-            passes = self._loop.forward if phase == "linearize" else self._loop.backward
+            halves = {"linearize": self._loop.forward, "pullback": self._loop.backward}
+            passes = halves.get(phase, (*self._loop.forward, *self._loop.backward))
             self._seconds[phase] = fastest(lambda: run(passes))
-        if strategy.name == "vjp":
-            return self._seconds[phase]
-        return PARTS[phase](self, strategy)
+        return self._seconds[phase]
 
     def _materialize(self, strategy: Reverse) -> float:
-        """Run the forward sweep, and write each local Jacobian once."""
-        written = sum(write_seconds(size) for size, _, _ in self._jacobians(strategy))
-        return self._seconds["linearize"] + written
+        """Run the forward sweep, and write the local Jacobians once."""
+        return self._passes("linearize") + write_seconds(sum(size for size, _, _ in self._jacobians(strategy)))
 
     def _apply(self, strategy: Reverse) -> float:
-        """Read each local Jacobian once, its indices too, and multiply."""
-        flop = seconds_a_flop(self.point.graph.dtype.name)
-        return sum(read_seconds(size + indices) + flops * flop for size, indices, flops in self._jacobians(strategy))
+        """Read the local Jacobians once, their indices too, and multiply meanwhile."""
+        sizes, indices, flops = map(sum, zip(*self._jacobians(strategy), strict=True))
+        return max(read_seconds(sizes + indices), flops * seconds_a_flop(self.point.graph.dtype.name))
 
     def _jacobians(self, strategy: Reverse) -> list[tuple[int, int, int]]:
         """Return bytes of values, bytes of indices, and flops of the product, of each local Jacobian."""

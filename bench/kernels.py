@@ -15,6 +15,7 @@ from scipy.special import erf
 
 from jacobench.graphs.namespaces import LARGEST_EXPONENT
 from jacobench.graphs.ops.elementwise import LEAKY_SLOPE, NEAR_ZERO
+from jacobench.graphs.ops.linear import outer_product
 from jacobench.graphs.ops.normalization import EPSILON
 
 if TYPE_CHECKING:
@@ -53,12 +54,8 @@ def _affine_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _sit
     g, z = y_bar.reshape(len(y_bar), -1, y_bar.shape[-1]), _rows(xs[0])
     if len(z) == 1:
         # Each number of the outer product is one multiplication and one write; NumPy's quickest way to both.
-        return [_call(_outer, g, z, x_bar)]
+        return [_call(outer_product, y_bar.reshape(-1, 1), z, _rows(x_bar))]
     return [_call(np.matmul, gradient.T, z, bar) for gradient, bar in zip(g, x_bar, strict=True)]
-
-
-def _outer(g: Array, z: Array, out: Array) -> None:
-    np.einsum("sro,ri->soi", g, z, out=out)
 
 
 def _bias(y_bar: Array, _y: Array, _xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
@@ -76,11 +73,12 @@ def _elementwise(*functions: Callable[..., Any]) -> Forward:
 
 
 def _slope(make: Callable[[Array, Array, Array], list[Pass]]) -> Backward:
-    """Leave the slope in a scratch array, then multiply the cotangents by it; `make` is given y, x and the scratch."""
+    """Leave the slope where the last seed's cotangent is to be, then multiply; `make` is given y, x and that place."""
 
     def passes(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
-        slope = np.empty_like(y)
-        return [*make(y, xs[0], slope), _call(np.multiply, y_bar, slope, x_bar)]
+        slope, others = x_bar[-1], len(x_bar) - 1
+        multiply_others = [_call(np.multiply, y_bar[:-1], slope, x_bar[:-1])] if others else []
+        return [*make(y, xs[0], slope), *multiply_others, _call(np.multiply, y_bar[-1], slope, slope)]
 
     return passes
 

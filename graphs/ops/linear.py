@@ -42,11 +42,11 @@ SMALL = 2**13
 but it fills its result with zeros first: at batch 4 and width 512 it takes 80 µs, np.matmul 64."""
 
 PART_BYTES, ALIGNED_PART_BYTES, ALIGNMENT = 2**18, 2**15, 2**10
-"""Of `_outer`'s parts: what fits into the second-level cache. Rows a multiple of 1 KiB long fall on few sets of the first one
+"""Of `outer_product`'s parts: what fits into the second-level cache. Rows a multiple of 1 KiB long fall on few sets of the first one
 (a way holds 4 KiB): there 32 KiB, or 8 rows where that is more, was measured quickest, by up to three times."""
 
 
-def _outer(g: Array, z: Array, out: Array) -> Array:
+def outer_product(g: Array, z: Array, out: Array) -> Array:
     """Write the outer product g zᵀ, part by part while it is in the cache.
 
     In microseconds (one CPU of a cloud's EPYC), for g of n and z of n numbers, and for n such g at once:
@@ -81,7 +81,7 @@ def _affine_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Arr
         return W_bar[None]
     if len(z) == 1:
         outer = np.empty((n_seeds * n_out, n_in), site.dtype)
-        return _outer(y_bar.reshape(-1, 1), z, outer).reshape(n_seeds, n_out, n_in)
+        return outer_product(y_bar.reshape(-1, 1), z, outer).reshape(n_seeds, n_out, n_in)
     product: Array = np.matmul(y_bar.reshape(n_seeds, -1, n_out).transpose(0, 2, 1), z)
     return product
 
@@ -95,7 +95,7 @@ def _affine_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -
     if z.shape[1] == 1:
         outer = np.empty((samples, n_seeds * n_out, n_in), site.dtype)
         for columns, row, out in zip(g.reshape(samples, -1, 1), z, outer, strict=True):
-            _outer(columns, row, out)
+            outer_product(columns, row, out)
         return outer.reshape(samples, n_seeds, n_out, n_in)
     product: Array = np.matmul(g, z[:, None])
     return product

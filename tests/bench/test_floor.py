@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -66,10 +68,13 @@ def clock(monkeypatch):
     monkeypatch.setattr(floor, "seconds_a_flop", lambda _dtype: 0.0)
 
 
-def test_the_floor_of_vjp_is_the_loop(clock):
-    floors = Floors(point())
-    vjp = jb.strategy("vjp")
-    assert [floors.of(vjp, phase) for phase in ("linearize", "pullback", "gradient")] == [1.0, 1.0, 2.0]
+def test_the_floor_of_vjp_is_the_loop_and_that_of_its_gradient_the_whole_loop(monkeypatch):
+    monkeypatch.setattr(floor, "fastest", lambda call: call())
+    monkeypatch.setattr(floor, "run", lambda passes: float(len(passes)))
+    at = point()
+    floors, by_hand, vjp = Floors(at), loop(at), jb.strategy("vjp")
+    forward, backward = len(by_hand.forward), len(by_hand.backward)
+    assert [floors.of(vjp, phase) for phase in floor.PHASES] == [forward, backward, forward + backward]
     assert floors.of(vjp, "prepare") is None
 
 
@@ -88,6 +93,22 @@ def test_materializing_adds_each_jacobian_written_once_and_read_once(name, clock
 @pytest.mark.parametrize("name", ["forward-dense", "linear-operator"])
 def test_no_model_no_floor(name):
     assert Floors(point()).of(jb.strategy(name), "gradient") is None
+
+
+def test_seeds_that_share_pullbacks_have_no_floor():
+    at = point_of(Case("case", {"n_seeds": 6}, (), lambda: mlp_graph([5, 4, 3], batch=2, loss=None)))
+    assert loop(at) is not None
+    identity = np.eye(6).reshape(6, 2, 3)
+    assert loop(replace(at, seeds=identity)) is None
+
+
+def test_reading_and_multiplying_go_on_at_the_same_time(clock, monkeypatch):
+    at, dense = point(batch=2), jb.strategy("dense")
+    reading = Floors(at).of(dense, "pullback")
+    monkeypatch.setattr(floor, "seconds_a_flop", lambda _dtype: 1.0)
+    flops = dense.predict(at.graph, 1).phases["pullback"].flops
+    assert Floors(at).of(dense, "pullback") == pytest.approx(flops)
+    assert flops > reading
 
 
 def test_an_op_without_kernels_has_no_floor():
