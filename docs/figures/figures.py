@@ -1,0 +1,191 @@
+"""Print the figures of docs/performance.md from runs: python docs/figures/figures.py RUN [RUN …].
+
+With --load first: how long it takes to load and to tabulate 10,000 rows, made by repeating those of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+
+import jacobench as jb
+from jacobench.reports.terminal import terminal_table
+
+HEART = ("vjp", "dense", "sparse")
+GRADIENTS = ("jax-vjp", "torch-vjp", "autograd-vjp")
+WHOLE = ("jax-jacrev", "torch-jacrev", "asdex")
+"""They have the whole Jacobian at the end of linearize."""
+
+ROWS = 10_000
+
+LONG_SECONDS = 1e-3
+"""The cases that are asked to stand close to their floors take at least so long."""
+
+
+def geometric_mean(values: pd.Series) -> float:
+    """Return exp of the mean of logarithms; NaN of nothing."""
+    return float(np.exp(np.log(values.astype(float)).mean()))
+
+
+def wide(table: pd.DataFrame, column: str, phase: str) -> pd.DataFrame:
+    """Return one row a case, one column a strategy."""
+    chosen = table[table["phase"].eq(phase) & table["status"].eq("ok")]
+    return chosen.pivot_table(index="case", columns="strategy", values=column).astype(float)
+
+
+def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
+    """Return, for each of the three, how its gradients of at least 1 ms stand to their floors."""
+    rows = []
+    for strategy in HEART:
+        of = table[table["strategy"].eq(strategy) & table["phase"].eq("gradient")].dropna(subset="efficiency")
+        of = of[of["seconds_median"] >= LONG_SECONDS].sort_values("efficiency")
+        if len(of):
+            mean, lowest, highest = geometric_mean(of["efficiency"]), of.iloc[0], of.iloc[-1]
+            rows.append(
+                {
+                    "strategy": strategy,
+                    "cases": len(of),
+                    "efficiency": f"{mean:.2f}",
+                    "over its floor": f"{1 / mean:.2f}",
+                    "worst": f"{1 / lowest['efficiency']:.2f} ({lowest['case']})",
+                    "highest efficiency": f"{highest['efficiency']:.2f} ({highest['case']})",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def above(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows whose floor is more than 5 % above the time."""
+    chosen = table[table["efficiency"] > 1.05]
+    return chosen[["case", "strategy", "phase", "seconds_median", "floor_seconds", "efficiency"]]
+
+
+def gradients(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `vjp` beside the fastest peer, one row a case of one seed."""
+    seconds = wide(table[table["n_seeds"].eq(1)], "seconds_median", "gradient")
+    peers = seconds[[name for name in GRADIENTS if name in seconds]].dropna(how="all")
+    return _beside(seconds.loc[peers.index, "vjp"], peers, "vjp").sort_index()
+
+
+def whole_jacobians(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the fastest and the smallest of ours beside those of the peers, one row a case of many seeds."""
+    of = table[table["n_seeds"] > 1]
+    parts = {}
+    for column in ("seconds_median", "peak_bytes"):
+        gradient, linearize = wide(of, column, "gradient"), wide(of, column, "linearize")
+        parts[column] = (
+            gradient[[name for name in HEART if name in gradient]].min(axis=1),
+            linearize[[name for name in WHOLE if name in linearize]].dropna(how="all"),
+        )
+    ours, peers = parts["seconds_median"]
+    found = _beside(ours.loc[peers.index], peers, "ours")
+    our_bytes, peer_bytes = parts["peak_bytes"]
+    found["peak MiB, ours"] = our_bytes / 2**20
+    found["least peer"] = peer_bytes.min(axis=1) / 2**20
+    known = of.drop_duplicates("case").set_index("case").loc[found.index]
+    entries = known["n_parameters"] * known["n_seeds"]
+    found["writing, µs"] = [1e6 * write_seconds(8 * int(count)) for count in entries]
+    found["ours / writing"] = found["ours, µs"] / found["writing, µs"]
+    found["batch"], found["width"] = known["batch"], known["width"].astype(int)
+    return found.sort_values(["batch", "width"])
+
+
+def _beside(ours: pd.Series, peers: pd.DataFrame, name: str) -> pd.DataFrame:
+    fastest = peers.min(axis=1)
+    return pd.DataFrame(
+        {
+            f"{name}, µs": 1e6 * ours,
+            "fastest peer, µs": 1e6 * fastest,
+            "which": peers.idxmin(axis=1),
+            f"peer / {name}": fastest / ours,
+        }
+    )
+
+
+def write_seconds(n_bytes: int) -> float:
+    """Return the least time of filling an array of so many bytes, whose pages are there already."""
+    target, found = np.empty(n_bytes, np.uint8), []
+    for _ in range(20):
+        start = time.perf_counter()
+        target.fill(1)
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def by_hand(table: pd.DataFrame) -> pd.DataFrame:
+    """Return ours beside what docs/figures/by_hand.py does."""
+    seconds = wide(table, "seconds_min", "gradient")
+    rows = [
+        {
+            "case": case,
+            "ours": name,
+            "µs": 1e6 * row[name],
+            "by hand, µs": 1e6 * row[hand],
+            "ratio": row[name] / row[hand],
+        }
+        for name, hand in (("vjp", "loop-by-hand"), ("sparse", "csr-by-hand"))
+        for case, row in (seconds.dropna(subset=hand).iterrows() if hand in seconds else ())
+    ]
+    return pd.DataFrame(rows)
+
+
+def load_seconds(folder: str) -> tuple[float, float]:
+    """Return the least time of three of loading, and of tabulating, 10,000 rows: the run's, again and again."""
+    document = json.loads((Path(folder) / "run.json").read_text())
+    timed = document["benchmarks"]
+    document["benchmarks"] = [
+        {**timed[k % len(timed)], "extra_info": {**row, "case": f"{row['case']}-{k // len(timed)}"}}
+        for k in range(ROWS - len(document["jacobench"]["untimed"]))
+        for row in (timed[k % len(timed)]["extra_info"],)
+    ]
+    with TemporaryDirectory() as temporary:
+        path = Path(temporary) / "run.json"
+        path.write_text(json.dumps(document))
+        found = []
+        for _ in range(3):
+            start = time.perf_counter()
+            table = jb.load(path)
+            loaded = time.perf_counter()
+            terminal_table(table, "gradient")
+            found.append((loaded - start, time.perf_counter() - loaded))
+        print(f"{len(table)} rows, {path.stat().st_size / 2**20:.0f} MiB")
+    return min(load for load, _ in found), min(tabulate for _, tabulate in found)
+
+
+def show(title: str, table: pd.DataFrame) -> None:
+    """Print a table as text, if it holds anything."""
+    if len(table):
+        print(f"\n{title}\n{table.to_string(float_format='{:.4g}'.format)}")
+
+
+def main(folders: list[str]) -> None:
+    """Print all figures that the runs hold."""
+    if folders[:1] == ["--load"]:
+        print("load {:.2f} s, tabulate {:.2f} s".format(*load_seconds(folders[1])))
+        return
+    for folder in folders:
+        table = jb.load(folder)
+        print(f"\n== {folder}: {len(table)} rows, {table['passes'].max()} passes, controls {table['controls'].iloc[0]}")
+        show("Gradients of at least 1 ms against their floors", efficiencies(table))
+        show("Floors above the time", above(table))
+        show("Beside what one writes by hand (minima)", by_hand(table))
+        if table["strategy"].isin(GRADIENTS).any():
+            found = gradients(table)
+            show("A gradient beside the fastest peer", found)
+            published = found.index.isin(table[table["graph"].eq("architecture")]["case"])
+            print(f"geometric mean over the architectures: {geometric_mean(found.loc[published, 'peer / vjp']):.2f}")
+        if table["strategy"].isin(WHOLE).any():
+            found = whole_jacobians(table)
+            show("Whole Jacobians beside the fastest peer", found)
+            for batch, rows in found[found["width"] <= 100].groupby("batch"):
+                print(f"geometric mean at batch {batch}: {geometric_mean(rows['peer / ours']):.2f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
