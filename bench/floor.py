@@ -228,8 +228,9 @@ class Floors:
 
     def _apply(self, strategy: Reverse) -> float:
         """Read the local Jacobians once, their indices too, and multiply meanwhile."""
-        sizes, indices, flops = map(sum, zip(*self._jacobians(strategy), strict=True))
-        return max(read_seconds(sizes + indices), flops * seconds_a_flop(self.point.graph.dtype.name))
+        jacobians = self._jacobians(strategy)
+        reading = read_seconds(sum(size + indices for size, indices, _ in jacobians))
+        return max(reading, sum(flops for _, _, flops in jacobians) * seconds_a_flop(self.point.graph.dtype.name))
 
     def _jacobians(self, strategy: Reverse) -> list[tuple[int, int, int]]:
         """Return bytes of values, bytes of indices, and flops of the product, of each local Jacobian."""

@@ -42,8 +42,8 @@ SMALL = 2**13
 but it fills its result with zeros first: at batch 4 and width 512 it takes 80 µs, np.matmul 64."""
 
 PART_BYTES, ALIGNED_PART_BYTES, ALIGNMENT = 2**18, 2**15, 2**10
-"""Of `outer_product`'s parts: what fits into the second-level cache. Rows a multiple of 1 KiB long fall on few sets of the first one
-(a way holds 4 KiB): there 32 KiB, or 8 rows where that is more, was measured quickest, by up to three times."""
+"""Of `outer_product`'s parts: what fits into the second-level cache. Rows a multiple of 1 KiB long fall on few sets of the
+first one (a way holds 4 KiB): there 32 KiB, or 8 rows where that is more, was measured quickest, by up to three times."""
 
 
 def outer_product(g: Array, z: Array, out: Array) -> Array:
