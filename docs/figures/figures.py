@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 import jacobench as jb
+from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.reports.terminal import terminal_table
 
 HEART = ("vjp", "dense", "sparse")
@@ -178,7 +179,7 @@ def main(folders: list[str]) -> None:
         if table["strategy"].isin(GRADIENTS).any():
             found = gradients(table)
             show("A gradient beside the fastest peer", found)
-            published = found.index.isin(table[table["graph"].eq("architecture")]["case"])
+            published = found.index.isin(table[table["graph"].isin(ARCHITECTURES)]["case"])
             print(f"geometric mean over the architectures: {geometric_mean(found.loc[published, 'peer / vjp']):.2f}")
         if table["strategy"].isin(WHOLE).any():
             found = whole_jacobians(table)
