@@ -81,6 +81,7 @@ def _entry(settings: Settings, cell: Cell, scalars: Mapping[str, Any], found: Se
         "params": {"case": cell.case, "strategy": scalars["strategy"], "phase": cell.phase},
         "param": cell.id,
         "extra_info": dict(scalars),
+        "pass_seconds": _pass_seconds(found),
         "options": {
             "disable_gc": True,
             "timer": "perf_counter",
@@ -91,3 +92,9 @@ def _entry(settings: Settings, cell: Cell, scalars: Mapping[str, Any], found: Se
         },
         "stats": {**stats.as_dict(), "data": stats.data, "iterations": found[0].iterations},
     }
+
+
+def _pass_seconds(found: Sequence[Measurement]) -> list[list[float]]:
+    """Return pass, worker and seconds per call (the minimum over the rounds) of each pass's first measurement."""
+    first = {measurement.pass_number: measurement for measurement in reversed(found)}
+    return [[number, first[number].worker, min(first[number].seconds)] for number in sorted(first)]

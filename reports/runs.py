@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
+import pandas as pd
 
 from jacobench.bench.columns import COLUMNS, PHASES, STATUSES, tidy
 from jacobench.graphs.errors import BadInput
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 SCHEMA = 1
+
+PASS_COLUMNS = ("case", "strategy", "phase", "pass", "worker", "seconds")
 
 # What a row cannot do without, and the values that are allowed where they are known.
 REQUIRED: dict[str, tuple[str, ...] | None] = {"case": None, "strategy": None, "phase": PHASES, "status": STATUSES}
@@ -52,6 +52,45 @@ def load(run: str | Path) -> pd.DataFrame:
     if threads is not None:
         table.attrs["threads"] = threads
     return table
+
+
+def load_passes(run: str | Path) -> pd.DataFrame:
+    """Read what each pass of a run measured.
+
+    Parameters
+    ----------
+    run : str or Path
+        A run's folder, or a ``run.json``.
+
+    Returns
+    -------
+    DataFrame
+        One line a pass of each cell that was timed: ``case``, ``strategy``, ``phase``; ``pass`` and ``worker``, which
+        together name the process; ``seconds`` per call, the minimum over the pass's rounds. No line for a run that an
+        earlier version wrote, which did not record them.
+
+    Raises
+    ------
+    BadInput
+        As `load`.
+    """
+    path = _run_json(Path(run))
+    document = _parse(path)
+    _rows(path, document)
+    lines = []
+    for number, entry in enumerate(document["benchmarks"]):
+        row = entry["extra_info"]
+        for measured in entry.get("pass_seconds", ()):
+            try:
+                number_of_pass, worker, seconds = measured
+                own = (int(number_of_pass), int(worker), float(seconds))
+            except (TypeError, ValueError):
+                raise BadInput(
+                    f"{str(path)!r} is damaged: benchmark {number} has {measured!r} among its pass_seconds, "
+                    "expected pass, worker and seconds"
+                ) from None
+            lines.append((row["case"], row["strategy"], row["phase"], *own))
+    return pd.DataFrame(lines, columns=list(PASS_COLUMNS))
 
 
 def _run_json(path: Path) -> Path:

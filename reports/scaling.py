@@ -20,8 +20,6 @@ from jacobench.reports.style import in_order, look, styled
 from jacobench.reports.sweeps import KNOBS, Sweep, drawable_sweeps, local_slope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
@@ -166,34 +164,7 @@ def _panel_title(sweep: Sweep, picture: _Picture, width: int) -> str:
         if not math.isnan(slope):
             slopes.append(f"{strategy}\u00a0{slope:z.1f}")
     ends = f"slope over the last two octaves: {', '.join(slopes)}" if slopes else ""
-    return "\n".join(fill(line, width, break_on_hyphens=False) for line in (held_fixed(sweep.fixed), ends) if line)
-
-
-def held_fixed(fixed: Mapping[str, Any]) -> str:
-    """Say in a few words which knobs a sweep holds fixed, leaving out those that are off or missing."""
-    phrases = []
-    for knob, phrase, off in FIXED:
-        value = fixed.get(knob, math.nan)
-        if value != value or value in off:  # noqa: PLR0124  (NaN of any type)
-            continue
-        phrases.append(phrase.format(value))
-    return ", ".join(phrases)
-
-
-# knob, its phrase, and the values that go without saying
-FIXED: tuple[tuple[str, str, tuple[object, ...]], ...] = (
-    ("graph", "{}", ()),
-    ("width", "width {:g}", ()),
-    ("depth", "depth {:g}", ()),
-    ("batch", "batch {:g}", ()),
-    ("n_seeds", "{:g} seeds", (1.0,)),
-    ("activation", "{}", ()),
-    ("loss", "{}", ()),
-    ("residual", "residual", (False,)),
-    ("normalization", "{}", ()),
-    ("weight_density", "weight density {:g}", (1.0,)),
-    ("dtype", "{}", ()),
-)
+    return "\n".join(fill(line, width, break_on_hyphens=False) for line in (sweep.held, ends) if line)
 
 
 def _handles(picture: _Picture) -> list[Artist]:

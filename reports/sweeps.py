@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,21 @@ GRAPH_KNOBS = (
     "dtype",
 )
 
+# knob, its phrase, and the values that go without saying
+FIXED: tuple[tuple[str, str, tuple[object, ...]], ...] = (
+    ("graph", "{}", ()),
+    ("width", "width {:g}", ()),
+    ("depth", "depth {:g}", ()),
+    ("batch", "batch {:g}", ()),
+    ("n_seeds", "{:g} seeds", (1.0,)),
+    ("activation", "{}", ()),
+    ("loss", "{}", ()),
+    ("residual", "residual", (False,)),
+    ("normalization", "{}", ()),
+    ("weight_density", "weight density {:g}", (1.0,)),
+    ("dtype", "{}", ()),
+)
+
 # These leave the parameters alone, so nets that share every knob but are shaped differently (300-100-10, 300-50-10) can be
 # kept apart by counting them.
 SAME_PARAMETERS = ("batch", "n_seeds")
@@ -65,6 +81,16 @@ class Sweep:
     def sizes(self) -> list[float]:
         """The distinct values of the knob, ascending."""
         return sorted(self.rows[self.knob].unique().tolist())
+
+    @property
+    def held(self) -> str:
+        """The other knobs in a few words, without those that are off or missing."""
+        known = [(phrase, self.fixed.get(knob, math.nan), off) for knob, phrase, off in FIXED]
+        return ", ".join(
+            phrase.format(value)
+            for phrase, value, off in known
+            if value == value and value not in off  # noqa: PLR0124
+        )
 
 
 def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:

@@ -16,7 +16,7 @@ from jacobench.bench.columns import COLUMNS, tidy
 from jacobench.bench.folder import resume
 from jacobench.bench.rows import Header, rows_of
 from jacobench.bench.suite import load_suite
-from jacobench.reports.runs import load
+from jacobench.reports.runs import load, load_passes
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,15 @@ def test_extra_info_holds_our_columns_as_scalars_and_nothing_missing(document):
         assert all(isinstance(value, str | int | float | bool) for value in info.values())
         assert info["status"] == "ok"
         assert info["passes"] == 2
+
+
+def test_what_each_pass_measured_can_be_read_again(finished, journal):
+    passes = load_passes(finished)
+    found = {(m.case, m.strategy, m.phase, m.pass_number, m.worker): min(m.seconds) for m in journal if m.seconds}
+    assert len(passes) == 36
+    assert passes.columns.tolist() == ["case", "strategy", "phase", "pass", "worker", "seconds"]
+    for *cell, seconds in passes.itertuples(index=False, name=None):
+        assert found[tuple(cell)] == seconds
 
 
 def test_entries_are_told_apart(document):

@@ -1,0 +1,192 @@
+"""Crossovers: the size at which one strategy overtakes another, and the number of uses from which materializing pays."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from jacobench.bench.stats import CONFIDENCE
+from jacobench.reports.style import in_order
+from jacobench.reports.sweeps import KNOBS, Sweep, find_sweeps
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+# Two sizes a doubling apart whose ratios draw together by less than this do not head for a crossing: over the twenty
+# doublings that take a width of 16 to sixteen million it would not make up two per cent.
+LEAST_TREND = 0.001
+FURTHEST = 1024.0
+"""An extrapolation to more than this many times the largest size is none."""
+
+COLUMNS = ("knob", "held", "phase", "first", "second", "outcome", "size", "low", "high", "ahead", "factor", "n_passes")
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where two strategies cost the same.
+
+    Attributes
+    ----------
+    outcome : str
+        ``"crosses"``: within the sizes measured, and its interval lies within them too; ``"undecided"``: the means change
+        order, but which is ahead cannot be told at one end of the range; ``"crosses again"``: the means change order
+        more than once; ``"never in the range"``: no crossing, but the ratio heads for one; ``"never at all"``: no
+        crossing, and the ratio does not head for one.
+    size, low, high : float
+        The crossing and its 95 % interval; for ``"never in the range"`` extrapolated; NaN where there is none.
+    factor : float
+        How many times as much the first costs as the second at the largest size.
+    """
+
+    outcome: str
+    size: float
+    low: float
+    high: float
+    factor: float
+
+
+def cross(sizes: ArrayLike, ratios: ArrayLike) -> Crossing:
+    """Find where a ratio passes through one.
+
+    Parameters
+    ----------
+    sizes : array_like of float, shape (n,)
+        At least two, positive, ascending.
+    ratios : array_like of float, shape (passes, n)
+        Cost of the first over cost of the second, each pair from one process; positive.
+
+    Returns
+    -------
+    Crossing
+        By straight lines between the sizes, in logarithms. Each pass has a crossing of its own: the fitted one, moved by
+        how far the pass's ratio lies from one there over the slope (first order); the interval is Student's over the
+        passes, in logarithms, and NaN for one pass.
+    """
+    x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(np.atleast_2d(np.asarray(ratios, dtype=np.float64)))
+    mean = y.mean(axis=0)
+    factor = math.exp(mean[-1])
+    changes = np.flatnonzero(np.diff(mean >= 0))
+    if changes.size > 1:
+        return Crossing("crosses again", math.nan, math.nan, math.nan, factor)
+    if changes.size == 0:
+        return _outside(x, y, factor)
+    k = int(changes[0])
+    size, low, high = _at(x[k : k + 2], y[:, k : k + 2])
+    inside = math.isnan(low) or (x[0] <= math.log(low) and math.log(high) <= x[-1])
+    return Crossing("crosses" if inside and _ends_decided(y) else "undecided", size, low, high, factor)
+
+
+def _outside(x: Any, y: Any, factor: float) -> Crossing:
+    """Tell a ratio that heads for one from one that does not, by its last two sizes."""
+    trend = -np.sign(y.mean(axis=0)[-1]) * np.diff(y[:, -2:])[:, 0] / (x[-1] - x[-2])
+    least = LEAST_TREND if len(trend) < 2 else max(LEAST_TREND, _reach(trend))
+    if float(trend.mean()) <= least:
+        return Crossing("never at all", math.nan, math.nan, math.nan, factor)
+    reached = x[-1] + abs(float(y.mean(axis=0)[-1])) / float(trend.mean())
+    if reached - x[-1] > math.log(FURTHEST):
+        return Crossing("never at all", math.nan, math.nan, math.nan, factor)
+    size, low, high = _at(x[-2:], y[:, -2:])
+    return Crossing("never in the range", size, low, high, factor)
+
+
+def _at(x: Any, y: Any) -> tuple[float, float, float]:
+    """Return where the line through two sizes is zero, and the interval of that over the passes."""
+    mean = y.mean(axis=0)
+    slope = (mean[1] - mean[0]) / (x[1] - x[0])
+    share = -mean[0] / (mean[1] - mean[0])
+    own = x[0] + share * (x[1] - x[0]) - (y[:, 0] + share * (y[:, 1] - y[:, 0])) / slope
+    centre = float(own.mean())
+    reach = _reach(own)
+    return math.exp(centre), _exp(centre - reach), _exp(centre + reach)
+
+
+def _exp(value: float) -> float:
+    return math.nan if math.isnan(value) else math.exp(min(value, 700.0))
+
+
+def _ends_decided(y: Any) -> bool:
+    """Say whether at both ends of the range the ratio's interval leaves out one; of one pass nothing is known."""
+    if len(y) < 2:
+        return True
+    return all(abs(float(end.mean())) > _reach(end) for end in (y[:, 0], y[:, -1]))
+
+
+def _reach(values: Any) -> float:
+    n = len(values)
+    if n < 2:
+        return math.nan
+    return float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * float(np.std(values, ddof=1)) / math.sqrt(n)
+
+
+def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
+    """Find where one strategy overtakes another in time.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The tidy table of one run.
+    passes : DataFrame
+        What each pass measured, as `runs.load_passes` returns it.
+
+    Returns
+    -------
+    DataFrame
+        One line a sweep, phase and pair of strategies with two common sizes or more: ``knob``, ``held`` (what the sweep
+        holds fixed), ``phase``, ``first``, ``second``, then the fields of `Crossing`; ``ahead`` is the strategy that is
+        the faster at the largest common size, ``factor`` by how many times.
+    """
+    lines = []
+    for knob in KNOBS:
+        for sweep in find_sweeps(table, knob):
+            ok = sweep.rows[sweep.rows["status"] == "ok"]
+            for phase, rows in ok.groupby("phase", sort=False):
+                own = passes[(passes["phase"] == phase) & passes["case"].isin(rows["case"])]
+                for pair in combinations(in_order(rows["strategy"]), 2):
+                    lines += _line(sweep, rows, own, str(phase), pair)
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _line(
+    sweep: Sweep, rows: pd.DataFrame, passes: pd.DataFrame, phase: str, pair: tuple[str, str]
+) -> list[dict[str, Any]]:
+    found = _paired(rows, passes, pair, sweep.knob)
+    if found is None:
+        return []
+    sizes, ratios = found
+    crossing = cross(sizes, ratios)
+    ahead = pair[1] if crossing.factor > 1 else pair[0]
+    return [
+        {
+            "knob": sweep.knob,
+            "held": sweep.held,
+            "phase": phase,
+            "first": pair[0],
+            "second": pair[1],
+            **vars(crossing),
+            "ahead": ahead,
+            "factor": max(crossing.factor, 1 / crossing.factor),
+            "n_passes": len(ratios),
+        }
+    ]
+
+
+def _paired(rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[str, str], knob: str) -> tuple[Any, Any] | None:
+    """Return the sizes at which both were timed, and the ratios of each pass, each from one process."""
+    one, other = (passes[passes["strategy"] == name].set_index(["case", "pass", "worker"])["seconds"] for name in pair)
+    ratios = (one / other).dropna().reset_index()
+    sizes = rows.drop_duplicates("case").set_index("case")[knob]
+    lines = (
+        ratios.assign(size=ratios["case"].map(sizes))
+        .dropna()
+        .pivot_table(index="pass", columns="size", values="seconds")
+    )
+    complete = lines.dropna()
+    if complete.empty or complete.shape[1] < 2:
+        return None
+    return complete.columns.to_numpy(), complete.to_numpy()

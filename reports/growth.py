@@ -1,0 +1,123 @@
+"""How cost grows: the fitted law of each strategy over each sweep, beside the exponent that the model predicts."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from jacobench.reports.laws import Law, fit
+from jacobench.reports.sweeps import KNOBS, Sweep, find_sweeps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# The measured column, and the prediction that it is held against.
+GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_bytes", "predicted_bytes")}
+
+# Theory counts operations and bytes: caches, and the allocator's steps, bend what is measured by about this much.
+TOLERANCE = 0.1
+
+COLUMNS = (
+    "knob",
+    "held",
+    "strategy",
+    "phase",
+    "quantity",
+    "exponent",
+    "exponent_low",
+    "exponent_high",
+    "exponent_predicted",
+    "verdict",
+    "fixed",
+    "scale",
+    "rules_from",
+    "r_squared",
+    "residual",
+    "smallest",
+    "largest",
+    "n_sizes",
+    "n_passes",
+)
+
+
+def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Fit how time and memory grow with each knob that the table sweeps.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The tidy table of one run.
+    passes : DataFrame, optional
+        What each pass measured, as `runs.load_passes` returns it. Without it the exponents of time have no interval.
+
+    Returns
+    -------
+    DataFrame
+        One line a sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three sizes or more that are ok:
+
+        - ``knob``, and ``held``: what the sweep holds fixed, in words;
+        - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN where only one
+          number was measured a size, as for memory);
+        - ``exponent_predicted``: of the same form of law fitted to the predicted flops or bytes at the same sizes, and
+          ``verdict``: ``"agrees"`` if it lies within 0.1 of the interval, else ``"disagrees"``; missing without a prediction;
+        - ``fixed`` and ``scale`` of the law ``fixed + scale * size ** exponent``, in seconds or bytes, and
+          ``rules_from``, the size from which its second term is the larger;
+        - ``r_squared``, ``residual`` (largest factor between a value and the law), ``smallest``, ``largest``,
+          ``n_sizes`` and ``n_passes``.
+    """
+    lines = []
+    for knob in KNOBS:
+        for sweep in find_sweeps(table, knob, min_sizes=3):
+            ok = sweep.rows[sweep.rows["status"] == "ok"]
+            for (strategy, phase), rows in ok.groupby(["strategy", "phase"], sort=False):
+                for quantity in GROWING:
+                    line = _line(sweep, rows, quantity, passes)
+                    if line:
+                        lines.append(line | {"strategy": strategy, "phase": phase})
+    return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, passes: pd.DataFrame | None) -> dict[str, Any] | None:
+    measured, predicted = GROWING[quantity]
+    rows = rows[rows[measured] > 0]
+    sizes = rows[sweep.knob].to_numpy()
+    law = fit(sizes, _values(rows, measured, passes))
+    if law is None:
+        return None
+    theory = fit(sizes, rows[predicted].to_numpy(), with_fixed=law.fixed > 0)
+    return {
+        "knob": sweep.knob,
+        "held": sweep.held,
+        "quantity": quantity,
+        "exponent": law.exponent,
+        "exponent_low": law.low,
+        "exponent_high": law.high,
+        "exponent_predicted": theory.exponent if theory else math.nan,
+        "verdict": _verdict(law, theory),
+        **{name: getattr(law, name) for name in ("fixed", "scale", "rules_from", "r_squared", "residual")},
+        "smallest": sizes.min(),
+        "largest": sizes.max(),
+        "n_sizes": law.n_sizes,
+        "n_passes": law.n_passes,
+    }
+
+
+def _values(rows: pd.DataFrame, measured: str, passes: pd.DataFrame | None) -> NDArray[np.float64]:
+    """Return what there is to fit, a line a pass: times of the passes that have every size, else the merged number."""
+    if passes is not None and measured == "seconds_median":
+        first = rows.iloc[0]
+        own = passes[(passes["strategy"] == first["strategy"]) & (passes["phase"] == first["phase"])]
+        times = own.pivot_table(index="pass", columns="case", values="seconds").reindex(columns=rows["case"]).dropna()
+        if len(times):
+            return np.asarray(times, dtype=np.float64)
+    return np.asarray(rows[[measured]], dtype=np.float64).T
+
+
+def _verdict(law: Law, theory: Law | None) -> str | float:
+    if theory is None:
+        return math.nan
+    low, high = (law.exponent if math.isnan(end) else end for end in (law.low, law.high))
+    return "agrees" if low - TOLERANCE <= theory.exponent <= high + TOLERANCE else "disagrees"

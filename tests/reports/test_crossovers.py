@@ -1,0 +1,95 @@
+"""Crossovers, on synthetic data with known crossings and noise."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jacobench.bench.columns import tidy
+from jacobench.reports.crossovers import cross, crossovers
+
+SIZES = np.array([8.0, 16, 32, 64, 128, 256])
+
+
+def ratios(exponent, at):
+    return (SIZES / at) ** exponent
+
+
+def noisy(values, n_passes, scale, seed=1):
+    return values * np.exp(scale * np.random.default_rng(seed).standard_normal((n_passes, SIZES.size)))
+
+
+@pytest.mark.parametrize("exponent", [1.0, -1.0, 0.3])
+@pytest.mark.parametrize("at", [10.0, 64.0, 200.0])
+def test_a_crossing_is_found_where_it_is(exponent, at):
+    found = cross(SIZES, [ratios(exponent, at)])
+    assert found.outcome == "crosses"
+    assert found.size == pytest.approx(at)
+    assert math.isnan(found.low)
+
+
+@pytest.mark.parametrize("n_passes", [3, 5, 10])
+def test_its_interval_covers_the_truth_as_often_as_it_says(n_passes):
+    rng = np.random.default_rng(3)
+    noise = np.exp(0.05 * rng.standard_normal((1000, n_passes, SIZES.size)))
+    found = [cross(SIZES, ratios(1.0, 45.0) * passes) for passes in noise]
+    assert {crossing.outcome for crossing in found} == {"crosses"}
+    assert 930 <= sum(crossing.low <= 45.0 <= crossing.high for crossing in found) <= 970
+
+
+def test_never_in_the_range_and_never_at_all_are_told_apart():
+    heading = cross(SIZES, noisy(ratios(0.5, 1024.0), 5, 0.01))
+    assert heading.outcome == "never in the range"
+    assert heading.low < heading.size < heading.high
+    assert heading.size == pytest.approx(1024, rel=0.2)
+    for ratio in (np.full(SIZES.size, 2.0), ratios(1.0, 4.0), ratios(-1.0, 4.0)):
+        found = cross(SIZES, noisy(ratio, 5, 0.01))
+        assert found.outcome == "never at all"
+        assert math.isnan(found.size)
+
+
+def test_noise_is_no_trend():
+    outcomes = [cross(SIZES, noisy(np.full(SIZES.size, 2.0), 5, 0.02, seed)).outcome for seed in range(200)]
+    assert outcomes.count("never at all") >= 180
+
+
+def test_an_order_that_the_noise_hides_is_undecided():
+    assert cross(SIZES, noisy(ratios(0.001, 45.0), 5, 0.1)).outcome in {"undecided", "crosses again"}
+
+
+def test_more_than_one_change_of_order():
+    assert cross(SIZES, [[2, 2, 0.5, 0.5, 2, 2]]).outcome == "crosses again"
+
+
+def passes_of(table):
+    timed = table[table["status"] == "ok"]
+    parts = [timed.assign(**{"pass": k, "worker": 0, "seconds": timed["seconds_median"]}) for k in range(3)]
+    return pd.concat(parts)[["case", "strategy", "phase", "pass", "worker", "seconds"]]
+
+
+def test_every_pair_of_every_sweep_has_a_line(standard):
+    found = crossovers(standard, passes_of(standard))
+    width = found[found["knob"] == "width"]
+    assert list(zip(width["first"], width["second"], strict=True)) == [
+        ("dense", "sparse"),
+        ("dense", "vjp"),
+        ("sparse", "vjp"),
+    ]
+    line = width.iloc[0]  # 2 w³ · 4e-10 against 4 w² · 3e-9: equal at 15, just below the range
+    assert line["outcome"] == "never at all"
+    assert line["ahead"] == "sparse"
+    assert line["factor"] == pytest.approx(2 * 4e-10 * 256 / (4 * 3e-9))
+    assert line["held"] == "mlp, depth 3, batch 1, tanh, mse, float64"
+
+
+def test_a_pair_that_shares_no_process_is_none(standard):
+    passes = passes_of(standard)
+    passes.loc[passes["strategy"] == "vjp", "worker"] = 1
+    assert set(crossovers(standard, passes)["second"]) == {"sparse"}
+
+
+def test_no_row_no_line():
+    empty = crossovers(tidy([]), passes_of(tidy([])))
+    assert empty.empty
+    assert "outcome" in empty.columns
