@@ -15,6 +15,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],
         "graphs.mlp": ["mlp"],
+        "reports.crossovers": ["crossovers"],
+        "reports.growth": ["growth"],
+        "reports.runs": ["load_passes"],
         "strategies.contract": ["Unsupported"],
     },
 )

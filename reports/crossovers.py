@@ -35,7 +35,7 @@ class Crossing:
     ----------
     outcome : str
         ``"crosses"``: within the sizes measured, and its interval lies within them too; ``"undecided"``: the means change
-        order, but which is ahead cannot be told at one end of the range; ``"crosses again"``: the means change order
+        order, but on one side of it no size tells which is ahead, or the interval leaves the range; ``"crosses again"``: the means change order
         more than once; ``"never in the range"``: no crossing, but the ratio heads for one; ``"never at all"``: no
         crossing, and the ratio does not head for one.
     size, low, high : float
@@ -79,7 +79,7 @@ def cross(sizes: ArrayLike, ratios: ArrayLike) -> Crossing:
     k = int(changes[0])
     size, low, high = _at(x[k : k + 2], y[:, k : k + 2])
     inside = math.isnan(low) or (x[0] <= math.log(low) and math.log(high) <= x[-1])
-    return Crossing("crosses" if inside and _ends_decided(y) else "undecided", size, low, high, factor)
+    return Crossing("crosses" if inside and _decided(y, k) else "undecided", size, low, high, factor)
 
 
 def _outside(x: Any, y: Any, factor: float) -> Crossing:
@@ -110,11 +110,12 @@ def _exp(value: float) -> float:
     return math.nan if math.isnan(value) else math.exp(min(value, 700.0))
 
 
-def _ends_decided(y: Any) -> bool:
-    """Say whether at both ends of the range the ratio's interval leaves out one; of one pass nothing is known."""
+def _decided(y: Any, k: int) -> bool:
+    """Say whether some size on each side of the crossing leaves no doubt who is ahead; of one pass nothing is known."""
     if len(y) < 2:
         return True
-    return all(abs(float(end.mean())) > _reach(end) for end in (y[:, 0], y[:, -1]))
+    clear = [abs(float(own.mean())) > _reach(own) for own in y.T]
+    return any(clear[: k + 1]) and any(clear[k + 1 :])
 
 
 def _reach(values: Any) -> float:

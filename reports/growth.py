@@ -20,6 +20,10 @@ GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_byt
 # Theory counts operations and bytes: caches, and the allocator's steps, bend what is measured by about this much.
 TOLERANCE = 0.1
 
+# NumPy keeps blocks of less than 1 KiB in a cache of its own, which no profiler of the heap sees: what is measured of a
+# call that needs little more than such blocks is too low (120 B where 3 KB are used).
+LEAST_BYTES = 8192
+
 COLUMNS = (
     "knob",
     "held",
@@ -56,7 +60,8 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
     Returns
     -------
     DataFrame
-        One line a sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three sizes or more that are ok:
+        One line a sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three sizes or more that are ok,
+        for bytes three that took 8 KiB or more:
 
         - ``knob``, and ``held``: what the sweep holds fixed, in words;
         - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN where only one
@@ -82,7 +87,7 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
 
 def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, passes: pd.DataFrame | None) -> dict[str, Any] | None:
     measured, predicted = GROWING[quantity]
-    rows = rows[rows[measured] > 0]
+    rows = rows[rows[measured] >= (LEAST_BYTES if quantity == "bytes" else 0)]
     sizes = rows[sweep.knob].to_numpy()
     law = fit(sizes, _values(rows, measured, passes))
     if law is None:

@@ -71,6 +71,14 @@ def test_run_returns_the_table_that_load_reads(made):
     assert set(table["case"]) == {"mlp-w3-d1-b2"}
     pd.testing.assert_frame_equal(table, jb.load(folder))
     pd.testing.assert_frame_equal(table, jb.load(str(folder / "run.json")))
+
+
+def test_growth_and_crossovers_are_had_from_a_run(made):
+    table, folder = made
+    passes = jb.load_passes(folder)
+    assert len(passes) == (table["status"] == "ok").sum()
+    assert jb.growth(table, passes)["knob"].tolist() == []  # no knob has three sizes here
+    assert set(jb.crossovers(table, passes)["first"]) <= {"vjp"}
     assert {"run.json", "measurements.csv", "journal.jsonl", "plots"} <= {path.name for path in folder.iterdir()}
 
 

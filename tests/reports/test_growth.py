@@ -47,6 +47,14 @@ def test_only_what_succeeded_is_fitted(found):
     assert (own["smallest"], own["largest"], own["n_sizes"]) == (1, 16, 5)  # 32 and 64 were over budget
 
 
+def test_memory_that_numpy_may_have_cached_is_left_out(standard):
+    small = (standard["width"] == 16) & (standard["strategy"] == "vjp")
+    standard.loc[small, "peak_bytes"] = 120.0
+    own = line(growth(standard), "width", "vjp", "bytes")
+    assert own["smallest"] == 32
+    assert own["exponent"] == pytest.approx(2)
+
+
 def test_what_does_not_grow_as_predicted_disagrees(standard):
     standard["peak_bytes"] *= standard["width"] ** 0.5
     assert line(growth(standard), "width", "vjp", "bytes")["verdict"] == "disagrees"
