@@ -43,5 +43,16 @@ def crossings(run: str) -> str:
     return "\n".join(lines)
 
 
+def uses(run: str) -> str:
+    """Return from how many pullbacks on a strategy of a run is cheaper than vjp, where it ever is, as a Markdown table."""
+    found = jb.reuse(jb.load_passes(run))
+    lines = ["| case | strategy | cheaper than `vjp` |", "|---" * 3 + "|"]
+    for line in found[found["outcome"] != "never"].to_dict("records"):
+        low, high = line["low"], line["high"]
+        after = "" if low != low else f" {line['uses']:.3g} [{low:.3g}, {high:.3g}] uses"  # noqa: PLR0124  (NaN)
+        lines.append(f"| {line['case']} | {line['strategy']} | {line['outcome']}{after} |")
+    return "\n".join(lines)
+
+
 if __name__ == "__main__":
-    print(laws(sys.argv[1]), crossings(sys.argv[1]), sep="\n\n")
+    print(laws(sys.argv[1]), crossings(sys.argv[1]), uses(sys.argv[1]), sep="\n\n")

@@ -1,0 +1,77 @@
+"""Worth it after K products, on synthetic data with known answers."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jacobench.reports.reuse import break_even, reuse
+
+
+def passes_of(times, n_passes=3):
+    """Return passes in which (strategy, phase) took so many seconds."""
+    return pd.DataFrame(
+        [
+            ("case", strategy, phase, number, 0, seconds)
+            for number in range(n_passes)
+            for (strategy, phase), seconds in times.items()
+        ],
+        columns=["case", "strategy", "phase", "pass", "worker", "seconds"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "reference", "outcome", "uses"),
+    [
+        ((21.0, 1.0), (1.0, 3.0), "after", 10.0),  # 21 + K = 1 + 3 K
+        ((2.0, 1.0), (1.0, 3.0), "from the first", math.nan),
+        ((1.0, 1.0), (1.0, 3.0), "from the first", math.nan),
+        ((2.0, 3.0), (1.0, 3.0), "never", math.nan),
+        ((2.0, 4.0), (1.0, 3.0), "never", math.nan),
+        ((1.0, 4.0), (11.0, 2.0), "until", 5.0),  # 1 + 4 K = 11 + 2 K
+    ],
+)
+def test_the_break_even_is_where_both_cost_the_same(own, reference, outcome, uses):
+    once, each = zip(own, reference, strict=True)
+    found = break_even([once] * 3, [each] * 3)
+    assert found.outcome == outcome
+    assert found.uses == pytest.approx(uses, nan_ok=True)
+    assert (found.low, found.high) == pytest.approx((uses, uses), nan_ok=True)
+
+
+def test_passes_that_disagree_decide_nothing():
+    assert break_even([[2, 1], [2, 1]], [[3.0, 3.1], [3.1, 3.0]]).outcome == "undecided"
+
+
+def test_one_pass_has_no_interval():
+    found = break_even([[21.0, 1.0]], [[1.0, 3.0]])
+    assert found.uses == pytest.approx(10)
+    assert math.isnan(found.low)
+
+
+@pytest.mark.parametrize("n_passes", [3, 5, 10])
+def test_the_interval_covers_the_truth_as_often_as_it_says(n_passes):
+    rng = np.random.default_rng(5)
+    noise = np.exp(0.01 * rng.standard_normal((1000, 2, n_passes, 2)))
+    found = [break_even([21.0, 1.0] * once, [1.0, 3.0] * each) for once, each in noise]
+    assert {one.outcome for one in found} == {"after"}
+    assert 930 <= sum(one.low <= 10 <= one.high for one in found) <= 970
+
+
+def test_each_strategy_is_held_against_vjp_in_its_own_processes():
+    times = {
+        ("vjp", "linearize"): 1.0,
+        ("vjp", "pullback"): 3.0,
+        ("dense", "linearize"): 21.0,
+        ("dense", "pullback"): 1.0,
+        ("sparse", "linearize"): 2.0,
+        ("forward", "forward"): 1.0,
+    }
+    (line,) = reuse(passes_of(times)).to_dict("records")  # sparse has no pullback
+    assert (line["case"], line["strategy"], line["outcome"], line["n_passes"]) == ("case", "dense", "after", 3)
+    assert line["uses"] == pytest.approx(10)
+    apart = passes_of(times)
+    apart.loc[apart["strategy"] == "vjp", "worker"] = 1
+    assert reuse(apart).empty
+    assert reuse(apart.head(0)).columns.tolist() == ["case", "strategy", "outcome", "uses", "low", "high", "n_passes"]
