@@ -141,7 +141,10 @@ def test_error_bars_only_where_there_is_an_interval(standard):
 
 
 def test_an_interval_beside_the_median_is_no_error(standard):
-    panels(scaling(standard.assign(seconds_low=standard["seconds_median"] * 1.1), "width", "seconds"))
+    (axes,) = panels(scaling(standard.assign(seconds_low=standard["seconds_median"] * 1.1), "width", "seconds"))
+    drawn = {point for strategy in ("dense", "sparse", "vjp") for point in series(axes, strategy)}
+    lower_ends = {tuple(s[0]) for c in axes.containers for s in c.lines[2][0].get_segments()}
+    assert lower_ends <= drawn  # a bar of no length downwards
 
 
 def test_the_best_rate_of_each_strategy():
