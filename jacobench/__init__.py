@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "graphs.mlp": ["mlp"],
         "reports.crossovers": ["crossovers"],
         "reports.growth": ["growth"],
+        "reports.limits": ["what_fits"],
         "reports.recommendation": ["recommend"],
         "reports.reuse": ["reuse"],
         "reports.runs": ["load_passes"],

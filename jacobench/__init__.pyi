@@ -8,6 +8,7 @@ from jacobench.graphs.graph import Graph as Graph
 from jacobench.graphs.mlp import mlp as mlp
 from jacobench.reports.crossovers import crossovers as crossovers
 from jacobench.reports.growth import growth as growth
+from jacobench.reports.limits import what_fits as what_fits
 from jacobench.reports.recommendation import recommend as recommend
 from jacobench.reports.reuse import reuse as reuse
 from jacobench.reports.runs import load_passes as load_passes
