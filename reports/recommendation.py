@@ -42,7 +42,8 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
         - ``strategy``: the fastest;
         - ``sure``: ``"clear"`` if its time is below that of every other one with 95 % confidence each, over pairs from one
           process; ``"undecided"`` if not, and then it is no winner; ``"one pass"`` where there is nothing to tell it from;
-          ``"alone"`` if no other succeeded beside it; ``"nothing"`` if none did;
+          ``"alone"`` if no other succeeded beside it; ``"nothing"`` if none did; ``"no passes"`` for a run of an
+          earlier version, which did not record them;
         - ``factor`` with ``low`` and ``high``: how many times as long the ``runner_up`` takes, the strategy that comes closest,
           and the 95 % interval;
         - ``n_passes``: the processes in which both were timed.
@@ -53,13 +54,12 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
     for case, own in rows.groupby("case", sort=False):
         ok = own.loc[own["status"] == "ok", "strategy"]
         timed = times[(times["case"] == case) & times["strategy"].isin(ok)]
-        lines.append({"case": case, **_line(timed)})
+        missing = "nothing" if ok.empty else "no passes"
+        lines.append({"case": case, **(_line(timed) if len(timed) else {**NOTHING, "sure": missing, "n_passes": 0})})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
 def _line(timed: pd.DataFrame) -> Mapping[str, Any]:
-    if timed.empty:
-        return {**NOTHING, "sure": "nothing", "n_passes": 0}
     seconds = timed.pivot_table(index=["pass", "worker"], columns="strategy", values="seconds")
     best = str(timed.groupby("strategy")["seconds"].apply(lambda own: geometric_mean(own.tolist())).idxmin())
     rivals = [_rival(seconds, best, str(name)) for name in seconds.columns if name != best]

@@ -67,6 +67,12 @@ def test_identical_strategies_are_rarely_told_apart():
     assert clear / 300 <= 0.08  # each side of a 95 % interval
 
 
+def test_a_run_that_did_not_record_its_passes_is_no_failure():
+    table, passes = run_of({"vjp": [1.0], "dense": [2.0]})
+    (line,) = recommend(table, passes.head(0)).to_dict("records")
+    assert (line["sure"], line["n_passes"]) == ("no passes", 0)
+
+
 def test_an_empty_table_gives_no_line():
     table, passes = run_of({})
     assert recommend(table, passes).empty
