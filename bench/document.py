@@ -82,6 +82,9 @@ def _entry(settings: Settings, cell: Cell, scalars: Mapping[str, Any], found: Se
         "param": cell.id,
         "extra_info": dict(scalars),
         "pass_seconds": _pass_seconds(found),
+        "pass_rounds": [
+            [measurement.pass_number, measurement.worker, len(measurement.seconds)] for measurement in found
+        ],
         "options": {
             "disable_gc": True,
             "timer": "perf_counter",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -130,6 +132,23 @@ def _conclude(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
         "measured_seconds": round(measured_seconds, 3),
         "machine": settings_.machine_record,
         "load_after": machine.load(),
+        "command": command(settings_),
         "control_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],
     }
     folder.write_document(document(settings_, planned.cells, rows, folder.measurements, facts))
+
+
+def command(settings_: Settings) -> str:
+    """Return the command line that measures the same again, as a POSIX shell takes it."""
+    words = ["jacobench", "run", "--suite", settings_.suite]
+    for flag, values in (("--strategy", settings_.strategies), ("--case", settings_.cases)):
+        for value in values:
+            words += [flag, value]
+    limits = {
+        "--passes": str(settings_.passes),
+        "--threads": str(settings_.threads),
+        "--memory-budget": f"{settings_.budget_bytes}B",
+        "--timeout": f"{settings_.timeout_seconds:g}",
+        "--controls": settings_.controls,
+    }
+    return shlex.join([*words, *chain.from_iterable(limits.items())])

@@ -1,5 +1,6 @@
 from jacobench.api import load as load
 from jacobench.api import plot as plot
+from jacobench.api import read as read
 from jacobench.api import run as run
 from jacobench.api import strategy as strategy
 from jacobench.graphs.builder import GraphBuilder as GraphBuilder

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.folder import RunFolder
     from jacobench.bench.passes import Progress
+    from jacobench.reports.runs import Run
     from jacobench.strategies.contract import Strategy
 
 
@@ -92,18 +93,19 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
         The tidy table.
     """
     from jacobench.bench.run import carry_on
-    from jacobench.reports import files, plots, runs
+    from jacobench.reports import files, runs
+    from jacobench.reports.plots import album
 
     csv = folder.path / "measurements.csv"  # written last, so that it says that all is there
     try:
         written = carry_on(folder, report)
-        table = runs.load(folder.path)
+        found = runs.read(folder.path)
         if written or not csv.exists():
-            files.save(plots.plots(table), folder.path / "plots")
-            files.write_csv(table, csv)
+            files.save(album(found).pictures, folder.path / "plots")
+            files.write_csv(found.table, csv)
     finally:
         folder.close()
-    return table
+    return found.table
 
 
 def load(run: str | Path) -> pd.DataFrame:
@@ -113,11 +115,18 @@ def load(run: str | Path) -> pd.DataFrame:
     return runs.load(run)
 
 
-def plot(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw everything that a table has in it; see `jacobench.reports.plots.plots`."""
+def read(run: str | Path) -> Run:
+    """Read all that a run's folder, or its run.json, holds; see `jacobench.reports.runs.read`."""
+    from jacobench.reports import runs
+
+    return runs.read(run)
+
+
+def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
+    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.plots.plots`."""
     from jacobench.reports import plots
 
-    return plots.plots(table, phase)
+    return plots.plots(run, phase)
 
 
 def strategy(spec: str) -> Strategy:

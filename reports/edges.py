@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.reports.statuses import LETTERS
+from jacobench.reports.style import PAPER, SHADE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,14 +79,16 @@ def place(rows: pd.DataFrame, quantity: Quantity) -> Placed:
     seen = [measured, hollow, *(rows[column].where(measured.notna()) for column in beside)]
     ends = _positive(seen)
     if not ends.size:  # nothing was measured: what was predicted still makes a picture
-        ends = _positive([quantity.predicted(rows)])
+        ends = _positive([rows[quantity.predicted]] if quantity.predicted else [])
     low, high = (float(ends.min()), float(ends.max())) if ends.size else (1.0, 1.0)
     room = max(1.25, (high / low) ** 0.04, np.sqrt(8 * low / high))  # never less than three octaves
     return Placed(measured, hollow, measured.isna() & hollow.isna(), low / room, high * room, bool(ends.size))
 
 
 def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:
-    joined: NDArray[np.float64] = np.concatenate([series.to_numpy(dtype=np.float64) for series in numbers])
+    joined: NDArray[np.float64] = np.concatenate(
+        [np.empty(0), *(series.to_numpy(dtype=np.float64) for series in numbers)]
+    )
     return joined[np.isfinite(joined) & (joined > 0)]
 
 
@@ -122,7 +125,7 @@ def draw_band(axes: Axes, begins: float, *, vertical: bool) -> None:
     """Shade the band, across the top or (vertical) down the right."""
     if begins < 1:
         span = axes.axvspan if vertical else axes.axhspan
-        shade = span(begins, 1, color="#F4F4F4", zorder=0.4)
+        shade = span(begins, 1, color=SHADE, zorder=0.4)
         shade.set_transform(axes.transAxes)
 
 
@@ -164,4 +167,4 @@ def draw_at_edge(
 
 def hollow(style: Look) -> dict[str, Any]:
     """Return how a cell without a measured number is drawn."""
-    return {"linestyle": "none", "marker": style.marker, "mfc": "white", "mec": style.color, "markersize": 6}
+    return {"linestyle": "none", "marker": style.marker, "mfc": PAPER, "mec": style.color, "markersize": 6}

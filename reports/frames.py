@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from jacobench.reports.provenance import provenance
 from jacobench.reports.statuses import LETTERS
-from jacobench.reports.style import look
+from jacobench.reports.style import FAINT, INK, PAPER, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def frame(figure: Figure, title: str, handles: list[Artist], table: pd.DataFrame
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     figure.legend(handles=handles, loc="outside right upper")
     source = fill(" · ".join(provenance(table)), int(figure.get_figwidth() * CHARACTERS_PER_INCH))
-    figure.supxlabel(source, fontsize=7.5, color="#606060")
+    figure.supxlabel(source, fontsize=7.5, color=FAINT)
 
 
 def strategy_handles(strategies: list[str], *, lines: bool = True) -> list[Artist]:
@@ -54,11 +54,11 @@ def hollow_handles(statuses: Iterable[str], side: str, *, any_predicted: bool) -
     handles: list[Artist] = []
     if any_predicted:
         label = "hollow: over budget, drawn\nat its predicted size"
-        handles.append(Line2D([], [], linestyle="none", marker="o", mfc="white", mec="#404040", label=label))
+        handles.append(Line2D([], [], linestyle="none", marker="o", mfc=PAPER, mec=INK, label=label))
     if found:
         handles.append(Line2D([], [], linestyle="none", label=f"hollow, in the band {side}:"))
     return handles + [
-        Line2D([], [], linestyle="none", marker=f"$\\mathrm{{{letter}}}$", color="#404040", markersize=6, label=label)
+        Line2D([], [], linestyle="none", marker=f"$\\mathrm{{{letter}}}$", color=INK, markersize=6, label=label)
         for status, (letter, label) in LETTERS.items()
         if status in found
     ]

@@ -10,8 +10,11 @@ import pandas as pd
 
 from jacobench.reports.laws import Law, fit
 from jacobench.reports.sweeps import KNOBS, Sweep, find_sweeps
+from jacobench.reports.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import NDArray
 
 # The measured column, and the prediction that it is held against.
@@ -73,26 +76,48 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
         - ``r_squared``, ``residual`` (largest factor between a value and the law), ``smallest``, ``largest``,
           ``n_sizes`` and ``n_passes``.
     """
-    lines = []
-    for knob in KNOBS:
-        for sweep in find_sweeps(table, knob, min_sizes=3):
-            ok = sweep.rows[sweep.rows["status"] == "ok"]
-            for (strategy, phase), rows in ok.groupby(["strategy", "phase"], sort=False):
-                for quantity in GROWING:
-                    line = _line(sweep, rows, quantity, passes)
-                    if line:
-                        lines.append(line | {"strategy": strategy, "phase": phase})
+    lines = [
+        line
+        for knob in KNOBS
+        for sweep in find_sweeps(table, knob, min_sizes=3)
+        for quantity in GROWING
+        for _, line in laws_of(sweep, quantity, passes)
+    ]
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, passes: pd.DataFrame | None) -> dict[str, Any] | None:
-    measured, predicted = GROWING[quantity]
-    rows = rows[rows[measured] >= (LEAST_BYTES if quantity == "bytes" else 0)]
+def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterator[tuple[Law, dict[str, Any]]]:
+    """Fit how each strategy's cost grows in one sweep.
+
+    Parameters
+    ----------
+    sweep : Sweep
+        Its rows may be of several phases.
+    quantity : {"seconds", "bytes"}
+        What grows.
+    passes : DataFrame, optional
+        As for `growth`.
+
+    Yields
+    ------
+    Law, dict
+        The law, and its line of `growth`, for each phase and strategy with three sizes or more that can be fitted.
+    """
+    for (phase, strategy), own in sweep.rows.groupby(["phase", "strategy"], sort=False):
+        rows = _fitted(own, quantity)
+        law = None if rows.empty else fit(rows[sweep.knob], _values(rows, GROWING[quantity][0], passes))
+        if law is not None:
+            yield law, _line(sweep, rows, quantity, law) | {"strategy": strategy, "phase": phase}
+
+
+def _fitted(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    least = LEAST_BYTES if quantity == "bytes" else 0
+    return rows[(rows["status"] == "ok") & (rows[GROWING[quantity][0]] >= least)]
+
+
+def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: Law) -> dict[str, Any]:
     sizes = rows[sweep.knob].to_numpy()
-    law = fit(sizes, _values(rows, measured, passes))
-    if law is None:
-        return None
-    theory = fit(sizes, rows[predicted].to_numpy(), with_fixed=law.fixed > 0)
+    theory = fit(sizes, rows[GROWING[quantity][1]].to_numpy(), with_fixed=law.fixed > 0)
     return {
         "knob": sweep.knob,
         "held": sweep.held,
@@ -126,3 +151,19 @@ def _verdict(law: Law, theory: Law | None) -> str | float:
         return math.nan
     low, high = (law.exponent if math.isnan(end) else end for end in (law.low, law.high))
     return "agrees" if low - TOLERANCE <= theory.exponent <= high + TOLERANCE else "disagrees"
+
+
+def in_words(line: Mapping[str, Any]) -> str:
+    """Return a line of `growth` as a sentence: the law, its exponent beside the predicted one, where it rules, the misfit."""
+    of = KNOBS[line["knob"]]
+    show = format_seconds if line["quantity"] == "seconds" else format_bytes
+    fixed = f"{show(line['fixed'])} + " if line["fixed"] > 0 else ""
+    interval = ""
+    if not math.isnan(line["exponent_low"]):
+        interval = f" [{line['exponent_low']:.2f}, {line['exponent_high']:.2f}]"
+    told = f"{fixed}{show(line['scale'])} × {of}^{line['exponent']:.2f}{interval}"
+    theory = ""
+    if not math.isnan(line["exponent_predicted"]):
+        theory = f", predicted exponent {line['exponent_predicted']:.2f}: {line['verdict']}"
+    rules = f"; the growing term rules from {of} {line['rules_from']:.3g}" if line["fixed"] > 0 else ""
+    return f"{line['strategy']}: {told}{theory}{rules}; off by at most {line['residual'] - 1:.0%}"

@@ -44,6 +44,11 @@ class Law:
         The largest factor by which a value lies above or below the law; 1 is a perfect fit.
     n_passes, n_sizes : int
         What it was fitted to.
+    largest : float
+        The largest size.
+    covariance : tuple of tuple of float
+        Of the logarithm of the law's leading term at the largest size, the exponent and, where there is one, the logarithm of the
+        fixed cost, over the passes, as means of them; empty for fewer than two passes.
     """
 
     fixed: float
@@ -56,10 +61,30 @@ class Law:
     residual: float
     n_passes: int
     n_sizes: int
+    largest: float
+    covariance: tuple[tuple[float, ...], ...]
 
     def __call__(self, sizes: ArrayLike) -> NDArray[np.float64]:
         """Return the values at sizes; an array of their shape, in the unit of what was fitted."""
         return np.asarray(self.fixed + self.scale * np.asarray(sizes, dtype=np.float64) ** self.exponent)
+
+    def band(self, sizes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the ends of the law's 95 % t-interval over the passes at each size; NaN for fewer than two passes.
+
+        It is that of the curves of the passes, each moved from the fitted one by its own Gauss-Newton step.
+        """
+        values = self(sizes)
+        if not self.covariance:
+            return np.full_like(values, np.nan), np.full_like(values, np.nan)
+        u = np.log(np.asarray(sizes, dtype=np.float64) / self.largest)
+        covariance = np.asarray(self.covariance)
+        if len(covariance) == 3:
+            leading = math.log(self.scale) + self.exponent * math.log(self.largest)
+            slopes = _slopes(np.array([leading, self.exponent, math.log(self.fixed)]), u)
+        else:
+            slopes = np.column_stack([np.ones_like(u), u])
+        reach = _quantile(self.n_passes) * np.sqrt(np.einsum("ni,ij,nj->n", slopes, covariance, slopes).clip(min=0))
+        return values * np.exp(-reach), values * np.exp(reach)
 
 
 def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) -> Law | None:
@@ -150,7 +175,8 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
     exponent = float(parameters[1])
     scale = math.exp(parameters[0] - exponent * math.log(x.max()))
     fixed = math.exp(parameters[2]) if parameters.size == 3 else 0.0
-    low, high = _t_interval(exponent + (logs - fitted) @ np.linalg.pinv(jacobian)[1])
+    steps = (logs - fitted) @ np.linalg.pinv(jacobian).T  # of each pass, from the fit
+    low, high = _t_interval(exponent + steps[:, 1])
     mean = logs.mean(axis=0)
     variance = float(((mean - mean.mean()) ** 2).sum())
     # Where the values hardly vary there is nothing to explain, and the quotient would be rounding over rounding.
@@ -167,11 +193,23 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
         residual=math.exp(float(np.abs(mean - fitted).max())),
         n_passes=logs.shape[0],
         n_sizes=x.size,
+        largest=float(x.max()),
+        covariance=_covariance(steps),
     )
+
+
+def _covariance(steps: Array) -> tuple[tuple[float, ...], ...]:
+    if len(steps) < 2:
+        return ()
+    return tuple(tuple(row) for row in (np.cov(steps, rowvar=False) / len(steps)).tolist())
+
+
+def _quantile(n_passes: int) -> float:
+    return float(stdtrit(n_passes - 1, 0.5 + CONFIDENCE / 2))
 
 
 def _t_interval(values: Array) -> tuple[float, float]:
     if values.size < 2:
         return math.nan, math.nan
-    reach = float(stdtrit(values.size - 1, 0.5 + CONFIDENCE / 2)) * float(values.std(ddof=1)) / math.sqrt(values.size)
+    reach = _quantile(values.size) * float(values.std(ddof=1)) / math.sqrt(values.size)
     return float(values.mean()) - reach, float(values.mean()) + reach

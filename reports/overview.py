@@ -10,6 +10,7 @@ from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.edges import Placed, band, draw_at_edge, draw_band, hollow, place
 from jacobench.reports.frames import frame, hollow_handles, strategy_handles
+from jacobench.reports.pictures import NothingToDraw, Picture
 from jacobench.reports.quantities import QUANTITIES, Quantity, label_values
 from jacobench.reports.style import in_order, look, styled
 
@@ -17,8 +18,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from jacobench.reports.runs import Run
 
-def overview(table: pd.DataFrame, phase: str = "gradient") -> Figure:
+
+def overviews(run: Run, phase: str) -> dict[str, Picture]:
+    """Draw every case of a run: ``cases``."""
+    if not (run.table["phase"] == phase).any():
+        raise NothingToDraw(f"no cell has the phase {phase}")
+    return {"cases": overview(run.table, phase)}
+
+
+def overview(table: pd.DataFrame, phase: str = "gradient") -> Picture:
     """Draw time and peak memory of every case.
 
     Parameters
@@ -30,7 +40,7 @@ def overview(table: pd.DataFrame, phase: str = "gradient") -> Figure:
 
     Returns
     -------
-    Figure
+    Picture
         Two panels, cases down. Filled markers are measured; hollow ones have no number and stand in the band on the right,
         or at their predicted size if they were over budget and it is within reach.
 
@@ -45,7 +55,13 @@ def overview(table: pd.DataFrame, phase: str = "gradient") -> Figure:
     if rows.empty:
         raise BadInput(f"no cell has the phase {phase}: expected a table with at least one")
     with styled():
-        return _figure(table, rows, phase)
+        figure = _figure(table, rows, phase)
+    columns = ["case", "strategy", "status", "seconds_median", "peak_bytes", "predicted_bytes"]
+    caption = (
+        f"Time per call and peak heap memory of the phase {phase}, every case, on logarithmic axes: further left is less. "
+        "Hollow markers have no number; a letter says why."
+    )
+    return Picture(figure, rows[columns], caption)
 
 
 def _figure(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Figure:

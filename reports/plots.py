@@ -1,41 +1,79 @@
-"""All pictures that a table has in it, by name."""
+"""All pictures that a run has in it, by name: one entry a kind."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jacobench.reports.overview import overview
-from jacobench.reports.quantities import QUANTITIES
-from jacobench.reports.scaling import scaling
-from jacobench.reports.sweeps import KNOBS, drawable_sweeps
+from jacobench.bench.columns import PHASES
+from jacobench.graphs.errors import unknown
+from jacobench.reports.overview import overviews
+from jacobench.reports.pictures import Album, NothingToDraw
+from jacobench.reports.runs import Run
+from jacobench.reports.scaling import scalings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from jacobench.reports.pictures import Picture
 
-def plots(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw everything that a table has in it.
+# From what the pictures show to the function that draws them: from a run and a phase to pictures by name. It raises
+# NothingToDraw where the run has nothing to show.
+KINDS: Mapping[str, Callable[[Run, str], dict[str, Picture]]] = {
+    "time and memory of every case": overviews,
+    "growth with a knob": scalings,
+}
+
+
+def album(run: Run, phase: str = "gradient") -> Album:
+    """Draw everything that a run has in it.
 
     Parameters
     ----------
-    table : DataFrame
-        The tidy table of one run.
+    run : Run
+        What was measured.
+    phase : str
+        One of ``PHASES``, for the pictures that show one.
+
+    Returns
+    -------
+    Album
+        The pictures, and of which kinds there is none, with the reason.
+
+    Raises
+    ------
+    BadInput
+        If the phase is unknown.
+    """
+    if phase not in PHASES:
+        raise unknown("phase", phase, PHASES)
+    pictures: dict[str, Picture] = {}
+    missing = {}
+    for kind, draw in KINDS.items():
+        try:
+            pictures |= draw(run, phase)
+        except NothingToDraw as why:
+            missing[kind] = str(why)
+    return Album(pictures, missing)
+
+
+def plots(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
+    """Draw everything that a run, or its table alone, has in it.
+
+    Parameters
+    ----------
+    run : Run or DataFrame
+        What was measured. The tidy table alone has no single passes and samples: fits have no interval then, and the
+        pictures of the samples are left out.
     phase : str
         One of ``PHASES``.
 
     Returns
     -------
     dict of str to Figure
-        ``"cases"`` with every case, then ``"time-vs-width"``, ``"memory-vs-width"`` … for each knob that is swept. Empty if
-        no row has the phase.
+        By name; empty if there is nothing to draw.
     """
-    rows = table[table["phase"] == phase]
-    if rows.empty:
-        return {}
-    swept = [knob for knob in KNOBS if drawable_sweeps(rows, knob)]
-    return {"cases": overview(table, phase)} | {
-        f"{quantity.word}-vs-{KNOBS[knob].replace(' ', '-')}": scaling(table, knob, key, phase)
-        for knob in swept
-        for key, quantity in QUANTITIES.items()
-    }
+    found = album(run if isinstance(run, Run) else Run(run), phase)
+    return {name: picture.figure for name, picture in found.pictures.items()}

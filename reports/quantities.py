@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from jacobench.reports.predictions import predicted_bytes, predicted_seconds
 from jacobench.reports.units import BYTES, SECONDS, Scale, format_bytes, format_seconds, format_tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pandas as pd
     from matplotlib.axis import Axis
 
     from jacobench.reports.edges import Placed
@@ -34,10 +32,8 @@ class Quantity:
         The column with the number.
     interval : tuple of str, or None
         The columns with the ends of its 95 % interval.
-    predicted : callable
-        From rows of one phase to the numbers expected.
-    prediction : str
-        In the legend, how they are expected.
+    predicted : str or None
+        The column with the number expected, in the same unit.
     floor : str or None
         The column with what cannot be gone below.
     scale, format
@@ -50,8 +46,7 @@ class Quantity:
     axis: str
     measured: str
     interval: tuple[str, str] | None
-    predicted: Callable[[pd.DataFrame], pd.Series[float]]
-    prediction: str
+    predicted: str | None
     floor: str | None
     scale: Scale
     format: Callable[[float], str]
@@ -64,8 +59,7 @@ QUANTITIES = {
         axis="time per call",
         measured="seconds_median",
         interval=("seconds_low", "seconds_high"),
-        predicted=predicted_seconds,
-        prediction="predicted: flops at the\nbest rate that the strategy\nreached in this run",
+        predicted=None,
         floor="floor_seconds",
         scale=SECONDS,
         format=format_seconds,
@@ -76,8 +70,7 @@ QUANTITIES = {
         axis="peak heap memory",
         measured="peak_bytes",
         interval=None,
-        predicted=predicted_bytes,
-        prediction="predicted from the\nshapes alone",
+        predicted="predicted_bytes",
         floor=None,
         scale=BYTES,
         format=format_bytes,

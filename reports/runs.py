@@ -1,27 +1,56 @@
-"""Runs on disk: a run's folder, or its run.json, read into the tidy table. Nothing in the file is executed."""
+"""A run that was read: its tidy table, what each pass and each round measured, and what else it says of itself."""
 
 from __future__ import annotations
 
-import json
-from difflib import get_close_matches
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pandas as pd
 
-from jacobench.bench.columns import COLUMNS, PHASES, STATUSES, tidy
+from jacobench.bench.columns import COLUMNS, tidy
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.documents import Document, read_document
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 PASS_COLUMNS = ("case", "strategy", "phase", "pass", "worker", "seconds")
 
-# What a row cannot do without, and the values that are allowed where they are known.
-REQUIRED: dict[str, tuple[str, ...] | None] = {"case": None, "strategy": None, "phase": PHASES, "status": STATUSES}
+
+def _no_lines() -> pd.DataFrame:
+    return _frame(())
 
 
-def load(run: str | Path) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Run:
+    """All that a run has to say. A notebook shows it as its table and its pictures.
+
+    Attributes
+    ----------
+    table : DataFrame
+        The tidy table; see `load`.
+    passes : DataFrame
+        What each pass measured; see `load_passes`.
+    samples : DataFrame
+        Every timed round, with the columns of ``passes``: seconds per call. Empty, as ``passes``, for a run of an earlier
+        version.
+    name : str
+        The run's own, or that of its folder.
+    facts : mapping
+        What run.json holds beside the rows, where it does: ``machine`` (a record of processor, caches, packages and
+        settings), ``control_seconds`` (of a fixed kernel, one a process), ``load_after``, ``wall_seconds``, ``command``
+        (what measures it again).
+    """
+
+    table: pd.DataFrame
+    passes: pd.DataFrame = field(default_factory=_no_lines)
+    samples: pd.DataFrame = field(default_factory=_no_lines)
+    name: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read(run: str | Path) -> Run:
     """Read a run.
 
     Parameters
@@ -31,27 +60,41 @@ def load(run: str | Path) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        The tidy table: one line a case × strategy × phase in the order of the run, the columns of ``COLUMNS``, missing is
-        NaN. ``attrs["threads"]`` is the number of threads where the run recorded it.
+    Run
+        All of it.
 
     Raises
     ------
     BadInput
         If it is not there, cannot be read, is not a run's, or is not finished.
     """
-    path = _run_json(Path(run))
-    document = _parse(path)
-    rows = _rows(path, document)
-    rows.sort(key=lambda row: row.get("position", float("inf")))
-    try:
-        table = tidy([{name: row.get(name) for name in COLUMNS} for row in rows])
-    except ValueError as error:
-        raise BadInput(f"{str(path)!r} is damaged: {error}") from None
-    threads = document.get("jacobench", {}).get("threads")
-    if threads is not None:
-        table.attrs["threads"] = threads
-    return table
+    document = read_document(run)
+    table = _table(document)
+    names = table["run_id"].dropna().unique()
+    name = str(names[0]) if len(names) else document.path.parent.name
+    return Run(table, _frame(_passes(document)), _frame(_samples(document)), name, document.facts)
+
+
+def load(run: str | Path) -> pd.DataFrame:
+    """Read a run's tidy table.
+
+    Parameters
+    ----------
+    run : str or Path
+        A run's folder, or a ``run.json``.
+
+    Returns
+    -------
+    DataFrame
+        One line a case × strategy × phase in the order of the run, the columns of ``COLUMNS``, missing is NaN.
+        ``attrs["threads"]`` is the number of threads where the run recorded it.
+
+    Raises
+    ------
+    BadInput
+        As `read`.
+    """
+    return _table(read_document(run))
 
 
 def load_passes(run: str | Path) -> pd.DataFrame:
@@ -72,134 +115,54 @@ def load_passes(run: str | Path) -> pd.DataFrame:
     Raises
     ------
     BadInput
-        As `load`.
+        As `read`.
     """
-    path = _run_json(Path(run))
-    document = _parse(path)
-    _rows(path, document)
-    lines = []
-    for number, entry in enumerate(document["benchmarks"]):
-        row = entry["extra_info"]
-        for measured in entry.get("pass_seconds", ()):
-            try:
-                number_of_pass, worker, seconds = measured
-                own = (int(number_of_pass), int(worker), float(seconds))
-            except (TypeError, ValueError):
-                raise BadInput(
-                    f"{str(path)!r} is damaged: benchmark {number} has {measured!r} among its pass_seconds, "
-                    "expected pass, worker and seconds"
-                ) from None
-            lines.append((row["case"], row["strategy"], row["phase"], *own))
+    return _frame(_passes(read_document(run)))
+
+
+def _table(document: Document) -> pd.DataFrame:
+    try:
+        table = tidy([{name: row.get(name) for name in COLUMNS} for row in document.rows])
+    except ValueError as error:
+        raise BadInput(f"{str(document.path)!r} is damaged: {error}") from None
+    threads = document.facts.get("threads")
+    if threads is not None:
+        table.attrs["threads"] = threads
+    return table
+
+
+def _frame(lines: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(PASS_COLUMNS))
 
 
-def _run_json(path: Path) -> Path:
-    try:
-        if path.is_dir():
-            return _in_folder(path)
-        if path.exists():
-            return path
-    except OSError as error:
-        raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from None
-    raise BadInput(f"no run at {str(path)!r}: expected a run's folder or its run.json{_nearest(path)}")
+def _passes(document: Document) -> Iterator[tuple[Any, ...]]:
+    for entry in document.entries:
+        for own in _triples(document, entry, "pass_seconds", float):
+            yield (*_cell(entry), *own)
 
 
-def _in_folder(folder: Path) -> Path:
-    if (folder / "run.json").is_file():
-        return folder / "run.json"
-    if (folder / "journal.jsonl").is_file():
-        raise BadInput(f"the run in {str(folder)!r} is unfinished: 'jacobench run --resume {folder}' finishes it")
-    runs = sorted(path.parent for path in folder.glob("*/run.json"))
-    hint = (
-        f"; did you mean {str(runs[-1])!r}?" if runs else ""
-    )  # a run's name begins with its date: the last is the newest
-    raise BadInput(f"{str(folder)!r} is not a run's folder: expected a run.json in it{hint}")
+def _samples(document: Document) -> Iterator[tuple[Any, ...]]:
+    for entry in document.entries:
+        data = entry.get("stats", {}).get("data", ())
+        begin = 0
+        for number_of_pass, worker, n_rounds in _triples(document, entry, "pass_rounds", int):
+            for seconds in data[begin : begin + n_rounds]:
+                yield (*_cell(entry), number_of_pass, worker, seconds)
+            begin += n_rounds
 
 
-def _nearest(path: Path) -> str:
-    try:
-        siblings = [sibling.name for sibling in path.parent.iterdir()]
-    except OSError:
-        return ""
-    near = get_close_matches(path.name, siblings, n=1)
-    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""
+def _cell(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    row = entry["extra_info"]
+    return row["case"], row["strategy"], row["phase"]
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        document = _decode(path.read_text(encoding="utf-8").strip())
-    except OSError as error:
-        raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise BadInput(f"{str(path)!r} {_what_is_wrong(path, error)}; expected a run.json of jacobench's") from None
-    if not isinstance(document, dict):
-        raise _not_ours(path)
-    return document
-
-
-def _decode(text: str) -> Any:
-    """Return what a text of JSON says.
-
-    By msgspec, which took 0.2 s less of 0.6 for 10,000 rows; json takes NaN, and says where a text is wrong.
-    """
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return json.loads(text)
-
-
-def _what_is_wrong(path: Path, error: Exception) -> str:
-    if not isinstance(error, json.JSONDecodeError):
-        return "is not JSON"
-    if not error.doc:
-        return "is empty"
-    at = f"line {error.lineno}, column {error.colno}"
-    if error.doc.startswith("{") and (error.pos >= len(error.doc) or not error.doc.endswith("}")):
-        return f"is cut short at {at} ({path.stat().st_size} bytes)"
-    return f"is not JSON: {error.msg} at {at}"
-
-
-def _rows(path: Path, document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of both places, timed and untimed, each checked."""
-    timed = document.get("benchmarks")
-    ours = document.get("jacobench", {})
-    if not isinstance(timed, list) or not isinstance(ours, dict):
-        raise _not_ours(path)
-    found = [entry.get("extra_info") if isinstance(entry, dict) else None for entry in timed]
-    if "jacobench" not in document and not any(isinstance(row, dict) and "strategy" in row for row in found):
-        raise BadInput(
-            f"{str(path)!r} is pytest-benchmark's JSON but not a run of jacobench's: "
-            "its benchmarks have no case, strategy and phase in their extra_info"
-        )
-    if (schema := ours.get("schema", SCHEMA)) != SCHEMA:
-        raise BadInput(f"{str(path)!r} has schema {schema!r}: expected {SCHEMA}; another version of jacobench wrote it")
-    untimed = ours.get("untimed", [])
-    rows = [*found, *(untimed if isinstance(untimed, list) else [untimed])]
-    seen: set[tuple[str, ...]] = set()
-    for number, row in enumerate(rows):
-        _check(path, number, row)
-        cell = (row["case"], row["strategy"], row["phase"])
-        if cell in seen:
+def _triples(document: Document, entry: Mapping[str, Any], key: str, kind: type[Any]) -> Iterator[tuple[int, int, Any]]:
+    for triple in entry.get(key, ()):
+        try:
+            number_of_pass, worker, value = triple
+            yield int(number_of_pass), int(worker), kind(value)
+        except (TypeError, ValueError):
             raise BadInput(
-                f"{str(path)!r} is damaged: the cell {' · '.join(cell)} is there twice; expected one row a cell"
-            )
-        seen.add(cell)
-    return rows
-
-
-def _check(path: Path, number: int, row: object) -> None:
-    if not isinstance(row, dict):
-        raise BadInput(
-            f"{str(path)!r} is damaged: row {number} is {row!r}, expected an object with case, strategy and phase"
-        )
-    for name, allowed in REQUIRED.items():
-        value = row.get(name)
-        if not isinstance(value, str) or (allowed is not None and value not in allowed):
-            expected = "a name" if allowed is None else f"one of {', '.join(allowed)}"
-            raise BadInput(f"{str(path)!r} is damaged: row {number} has {name} {value!r}, expected {expected}")
-    if not isinstance(row.get("position", 0), int | float):
-        raise BadInput(f"{str(path)!r} is damaged: row {number} has position {row['position']!r}, expected a number")
-
-
-def _not_ours(path: Path) -> BadInput:
-    return BadInput(f"{str(path)!r} is JSON but not a run of jacobench's: expected an object with a list 'benchmarks'")
+                f"{str(document.path)!r} is damaged: {' · '.join(_cell(entry))} has {triple!r} among its {key}: "
+                "expected pass, worker and a number"
+            ) from None

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
 
 import matplotlib as mpl
+from matplotlib.colors import to_hex, to_rgb, to_rgba_array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from matplotlib.figure import Figure
 
 LineStyle = Literal["-", "--", "-.", ":"] | tuple[int, tuple[float, ...]]
 
@@ -54,9 +57,37 @@ PLUGIN_MARKERS = ("P", "X", "*", "p", "h")
 PLUGIN_COLORS = ("#332288", "#882255", "#999933")
 PLUGIN_LINES: tuple[LineStyle, ...] = ((0, (3, 1)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 
+# What every picture draws with beside the strategies' colours: text and axes, small print, grid, shading, paper.
+INK, FAINT, GRID, SHADE, PAPER = "#1A1A1A", "#606060", "#E3E3E3", "#F4F4F4", "#FFFFFF"
+
+# The counterparts on dark paper: light where the others are dark, and brighter where a colour would sink into it.
+DARK: dict[str, str] = {
+    INK: "#E8E8E8",
+    FAINT: "#A8A8A8",
+    GRID: "#3A3D42",
+    SHADE: "#26292E",
+    PAPER: "#17191C",
+    BLACK: "#FFFFFF",
+    GREY: "#9A9A9A",
+    BLUE: "#4AA8E8",
+    VERMILLION: "#F07B34",
+    GREEN: "#1FC296",
+    "#332288": "#A59AF0",
+    "#882255": "#E07BB0",
+    "#999933": "#C9C95A",
+}
+
 RC: dict[Any, Any] = {  # Any: matplotlib types its keys as a literal of all their names
     "figure.dpi": 100,
-    "savefig.facecolor": "white",
+    "figure.facecolor": PAPER,
+    "axes.facecolor": PAPER,
+    "savefig.facecolor": "auto",
+    "text.color": INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "svg.hashsalt": "jacobench",  # otherwise the ids in an SVG are random
     "font.size": 9.5,
     "axes.titlesize": 9.5,
@@ -65,7 +96,7 @@ RC: dict[Any, Any] = {  # Any: matplotlib types its keys as a literal of all the
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#E3E3E3",
+    "grid.color": GRID,
     "grid.linewidth": 0.7,
     "lines.linewidth": 1.7,
     "lines.markersize": 6,
@@ -99,6 +130,30 @@ def in_order(strategies: Iterable[str]) -> list[str]:
     """Return the distinct names, built-in strategies first in their own order, then the others as they came."""
     distinct = list(dict.fromkeys(strategies))
     return [name for name in LOOKS if name in distinct] + [name for name in distinct if name not in LOOKS]
+
+
+def dark(color: str) -> str:
+    """Return the counterpart of a colour (#RRGGBB) on dark paper: itself where it is bright enough for both."""
+    return DARK.get(color.upper(), color)
+
+
+def darken(figure: Figure) -> None:
+    """Recolour a figure for dark paper, in place."""
+    for artist in figure.findobj():
+        for what in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
+            read, write = getattr(artist, f"get_{what}", None), getattr(artist, f"set_{what}", None)
+            if read and write:
+                _recolour(read, write)
+
+
+def _recolour(read: Callable[[], Any], write: Callable[[Any], None]) -> None:
+    try:
+        found = to_rgba_array(read())
+    except (TypeError, ValueError):  # "auto", or a colour that follows another
+        return
+    if len(found):
+        changed = [(*to_rgb(dark(to_hex(color))), color[3]) for color in found]
+        write(changed[0] if len(changed) == 1 else changed)
 
 
 @contextmanager

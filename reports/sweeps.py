@@ -6,15 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from jacobench.graphs.errors import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pandas as pd
-    from numpy.typing import ArrayLike
 
 # Knobs that have a size, with the word that titles and file names use.
 KNOBS = {
@@ -132,36 +129,3 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
 def drawable_sweeps(table: pd.DataFrame, knob: str) -> list[Sweep]:
     """Find the sweeps worth a picture: those of three sizes and more, or of two where there are none longer."""
     return find_sweeps(table, knob, min_sizes=3) or find_sweeps(table, knob)
-
-
-def local_slope(sizes: ArrayLike, values: ArrayLike, *, octaves: float = 2.0) -> float:
-    """Return the slope of values against sizes on logarithmic axes, at the large end.
-
-    Parameters
-    ----------
-    sizes, values : array_like of float, shape (n,)
-        Points; those that are not positive and finite are left out.
-    octaves : float
-        How many doublings of the size below the largest are used.
-
-    Returns
-    -------
-    float
-        The least-squares slope (values grow as size to this power); NaN with fewer than two distinct sizes there.
-
-    Examples
-    --------
-    >>> round(local_slope([16, 32, 64], [2 * 16**3, 2 * 32**3, 2 * 64**3]), 6)
-    3.0
-    """
-    x, y = np.asarray(sizes, dtype=float), np.asarray(values, dtype=float)
-    drawn = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
-    if not drawn.any():
-        return float("nan")
-    x, y = np.log2(x[drawn]), np.log2(y[drawn])
-    last = x >= x.max() - octaves - 1e-9
-    x, y = x[last], y[last]
-    spread = x - x.mean()
-    if np.unique(x).size < 2:
-        return float("nan")
-    return float(spread @ y / (spread @ spread))

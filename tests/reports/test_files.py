@@ -1,11 +1,13 @@
 import csv
+import re
 
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
 from jacobench.bench.columns import COLUMNS, tidy
-from jacobench.reports.files import save, write_csv
+from jacobench.reports.files import inline_svg, save, write_csv
+from jacobench.reports.pictures import Picture
 from jacobench.reports.scaling import scaling
 
 
@@ -40,10 +42,28 @@ def test_png_and_svg_are_written_and_nothing_else(standard, tmp_path):
         "memory-vs-width": scaling(standard, "width", "bytes"),
     }
     written = save(figures, tmp_path / "plots")
-    assert [path.name for path in written] == [f"{name}.{ending}" for name in figures for ending in ("png", "svg")]
+    assert [path.name for path in written] == [
+        f"{name}.{ending}" for name in figures for ending in ("png", "svg", "csv")
+    ]
     assert sorted(written) == sorted((tmp_path / "plots").iterdir())
     assert written[0].read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in written[1].read_bytes()
+    drawn = pd.read_csv(written[2])
+    assert drawn.loc[drawn["strategy"] == "vjp", "width"].tolist() == [16, 32, 64, 128, 256]
+
+
+def test_a_page_can_hold_two_pictures(standard):
+    one, two = (inline_svg(scaling(standard, "width", "bytes").figure, prefix) for prefix in ("a", "b"))
+    for svg in (one, two):
+        assert svg.startswith("<svg")
+        assert svg.rstrip().endswith("</svg>")
+        assert "<style" not in svg
+        assert ">memory" not in svg
+        assert "peak heap memory" in svg  # text is text
+        assert "var(--c-1a1a1a, #1a1a1a)" in svg.lower()
+    ids = [re.findall(r'\bid="([^"]+)"', svg) for svg in (one, two)]
+    assert len(set(ids[0] + ids[1])) == len(ids[0]) + len(ids[1])
+    assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', one)) <= set(ids[0])
 
 
 def test_the_same_table_gives_the_same_bytes(standard, tmp_path):
@@ -57,7 +77,7 @@ def test_the_same_table_gives_the_same_bytes(standard, tmp_path):
 def test_a_folder_that_cannot_be_written_leaves_nothing_behind(standard, tmp_path):
     (tmp_path / "file").write_text("x")
     for write in (
-        lambda: save({"p": Figure()}, tmp_path / "file"),
+        lambda: save({"p": Picture(Figure(), tidy([]), "")}, tmp_path / "file"),
         lambda: write_csv(standard, tmp_path / "file" / "m.csv"),
         lambda: write_csv(standard, tmp_path),
     ):

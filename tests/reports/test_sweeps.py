@@ -7,7 +7,7 @@ import pytest
 from jacobench.bench.columns import tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.plots import plots
-from jacobench.reports.sweeps import KNOBS, drawable_sweeps, find_sweeps, local_slope
+from jacobench.reports.sweeps import KNOBS, drawable_sweeps, find_sweeps
 
 
 def test_the_sweeps_of_the_standard_table(standard):
@@ -69,21 +69,3 @@ def test_rows_without_the_knob_are_in_no_sweep(standard):
 def test_an_unknown_knob_offers_the_nearest(standard):
     with pytest.raises(BadInput, match="did you mean 'width'"):
         find_sweeps(standard, "widht")
-
-
-@pytest.mark.parametrize("power", [0.0, 1.0, 2.0, 3.0])
-def test_slope_of_a_power_law(power):
-    sizes = 2.0 ** np.arange(4, 12)
-    assert local_slope(sizes, 7.0 * sizes**power) == pytest.approx(power, abs=1e-12)
-
-
-def test_slope_is_that_of_the_large_end():
-    sizes = 2.0 ** np.arange(10)
-    assert local_slope(sizes, np.maximum(sizes**3, 64.0**3)) == pytest.approx(3.0)
-    assert local_slope(sizes, 1e9 + sizes) == pytest.approx(0.0, abs=1e-6)
-
-
-def test_slope_of_too_few_points_is_missing():
-    for sizes, values in (([], []), ([4], [4]), ([4, 4], [1, 2]), ([4, 8], [np.nan, 3]), ([4, 8], [0, 3])):
-        assert math.isnan(local_slope(sizes, values))
-    assert local_slope([4, 8, 16], [4, np.nan, 16]) == pytest.approx(1.0)
