@@ -7,11 +7,11 @@ from jacobench.graphs.builder import GraphBuilder as GraphBuilder
 from jacobench.graphs.errors import BadInput as BadInput
 from jacobench.graphs.graph import Graph as Graph
 from jacobench.graphs.mlp import mlp as mlp
-from jacobench.reports.crossovers import crossovers as crossovers
-from jacobench.reports.growth import growth as growth
-from jacobench.reports.limits import what_fits as what_fits
-from jacobench.reports.recommendation import recommend as recommend
-from jacobench.reports.reuse import reuse as reuse
+from jacobench.reports.analysis.crossovers import crossovers as crossovers
+from jacobench.reports.analysis.growth import growth as growth
+from jacobench.reports.analysis.limits import what_fits as what_fits
+from jacobench.reports.analysis.recommendation import recommend as recommend
+from jacobench.reports.analysis.reuse import reuse as reuse
 from jacobench.reports.runs import load_passes as load_passes
 from jacobench.strategies.contract import Unsupported as Unsupported
 

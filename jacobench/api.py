@@ -94,7 +94,7 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     """
     from jacobench.bench.run import carry_on
     from jacobench.reports import files, runs
-    from jacobench.reports.plots import album
+    from jacobench.reports.pictures.album import album
 
     csv = folder.path / "measurements.csv"  # written last, so that it says that all is there
     try:
@@ -123,10 +123,10 @@ def read(run: str | Path) -> Run:
 
 
 def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.plots.plots`."""
-    from jacobench.reports import plots
+    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.pictures.album.plots`."""
+    from jacobench.reports.pictures.album import plots
 
-    return plots.plots(run, phase)
+    return plots(run, phase)
 
 
 def strategy(spec: str) -> Strategy:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 
-from jacobench.reports.style import dark, styled
+from jacobench.reports.pictures.style import dark, styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from jacobench.reports.pictures import Picture
+    from jacobench.reports.pictures.picture import Picture
 
 # One entry a format: how a picture is written. Without a date the same figure gives the same bytes.
 FORMATS: Mapping[str, Callable[[Picture, Path], object]] = {

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import unknown
+from jacobench.reports.analysis.winners import memory_winner, time_winner
 from jacobench.reports.footnotes import footnotes
+from jacobench.reports.pictures.style import in_order
 from jacobench.reports.statuses import words
-from jacobench.reports.style import in_order
 from jacobench.reports.units import MISSING, format_bytes, format_ratio, format_seconds
-from jacobench.reports.winners import memory_winner, time_winner
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 import jacobench as jb
-from jacobench.reports.quantities import QUANTITIES
-from jacobench.reports.sweeps import KNOBS
+from jacobench.reports.analysis.sweeps import KNOBS
+from jacobench.reports.pictures.quantities import QUANTITIES
 
 
 def laws(run: str) -> str:

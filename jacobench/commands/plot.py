@@ -21,9 +21,9 @@ def plot(
     from jacobench.commands import screen
     from jacobench.graphs.errors import BadInput
     from jacobench.reports import files
-    from jacobench.reports.plots import album
+    from jacobench.reports.pictures.album import album
+    from jacobench.reports.pictures.style import darken
     from jacobench.reports.runs import read
-    from jacobench.reports.style import darken
 
     for path, found in [(path, album(read(path), phase)) for path in runs]:
         for kind, why in found.missing.items():

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from jacobench.bench.columns import COLUMNS, tidy
 from jacobench.reports.files import inline_svg, save, write_csv
-from jacobench.reports.pictures import Picture
-from jacobench.reports.scaling import scaling
+from jacobench.reports.pictures.picture import Picture
+from jacobench.reports.pictures.scaling import scaling
 
 
 def read_csv(path):

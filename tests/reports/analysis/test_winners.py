@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from jacobench.reports.winners import memory_winner, time_winner
+from jacobench.reports.analysis.winners import memory_winner, time_winner
 
 NAN = math.nan
 

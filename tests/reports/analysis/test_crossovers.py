@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.columns import tidy
-from jacobench.reports.crossovers import cross, crossovers
+from jacobench.reports.analysis.crossovers import cross, crossovers
 
 SIZES = np.array([8.0, 16, 32, 64, 128, 256])
 

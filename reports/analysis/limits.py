@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from jacobench.graphs.errors import BadInput, unknown
-from jacobench.reports.growth import GROWING
-from jacobench.reports.laws import Law, fit
-from jacobench.reports.sweeps import Sweep, find_sweeps
+from jacobench.reports.analysis.growth import GROWING
+from jacobench.reports.analysis.laws import Law, fit
+from jacobench.reports.analysis.sweeps import Sweep, find_sweeps
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

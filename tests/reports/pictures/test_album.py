@@ -8,12 +8,12 @@ from matplotlib.colors import to_hex
 
 from jacobench.bench.columns import tidy
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.edges import REACH, place
-from jacobench.reports.overview import overview
-from jacobench.reports.plots import plots
-from jacobench.reports.quantities import QUANTITIES
-from jacobench.reports.scaling import scaling
-from jacobench.reports.style import PAPER, look
+from jacobench.reports.pictures.album import plots
+from jacobench.reports.pictures.edges import REACH, place
+from jacobench.reports.pictures.overview import overview
+from jacobench.reports.pictures.quantities import QUANTITIES
+from jacobench.reports.pictures.scaling import scaling
+from jacobench.reports.pictures.style import PAPER, look
 
 
 def panels(picture):
@@ -263,7 +263,7 @@ def test_unknown_names_offer_the_nearest(standard):
 def test_drawing_needs_no_pyplot_and_changes_no_setting():
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"
-        "import jacobench.reports.plots, jacobench.reports.files\n"
+        "import jacobench.reports.pictures.album, jacobench.reports.files\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "assert matplotlib.rcParams.copy() == before"
     )

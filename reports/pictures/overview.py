@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 
 from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import BadInput, unknown
-from jacobench.reports.edges import Placed, band, draw_at_edge, draw_band, hollow, place
-from jacobench.reports.frames import frame, hollow_handles, strategy_handles
-from jacobench.reports.pictures import NothingToDraw, Picture
-from jacobench.reports.quantities import QUANTITIES, Quantity, label_values
-from jacobench.reports.style import in_order, look, styled
+from jacobench.reports.pictures.edges import Placed, band, draw_at_edge, draw_band, hollow, place
+from jacobench.reports.pictures.frames import frame, hollow_handles, strategy_handles
+from jacobench.reports.pictures.picture import NothingToDraw, Picture
+from jacobench.reports.pictures.quantities import QUANTITIES, Quantity, label_values
+from jacobench.reports.pictures.style import in_order, look, styled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import unknown
-from jacobench.reports.overview import overviews
-from jacobench.reports.pictures import Album, NothingToDraw
+from jacobench.reports.pictures.efficiencies import efficiencies
+from jacobench.reports.pictures.overview import overviews
+from jacobench.reports.pictures.pareto import fronts
+from jacobench.reports.pictures.picture import Album, NothingToDraw
+from jacobench.reports.pictures.scaling import scalings
+from jacobench.reports.pictures.stacks import stacks
 from jacobench.reports.runs import Run
-from jacobench.reports.scaling import scalings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -17,13 +20,16 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from jacobench.reports.pictures import Picture
+    from jacobench.reports.pictures.picture import Picture
 
 # From what the pictures show to the function that draws them: from a run and a phase to pictures by name. It raises
 # NothingToDraw where the run has nothing to show.
 KINDS: Mapping[str, Callable[[Run, str], dict[str, Picture]]] = {
     "time and memory of every case": overviews,
     "growth with a knob": scalings,
+    "phases": stacks,
+    "time against memory": fronts,
+    "efficiency": efficiencies,
 }
 
 

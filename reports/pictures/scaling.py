@@ -15,13 +15,13 @@ from matplotlib.patches import Patch, Rectangle
 
 from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import BadInput, unknown
-from jacobench.reports.edges import Band, Placed, band, draw_at_edge, draw_band, hollow, place
-from jacobench.reports.frames import frame, hollow_handles, strategy_handles
-from jacobench.reports.growth import in_words, laws_of
-from jacobench.reports.pictures import NothingToDraw, Picture
-from jacobench.reports.quantities import QUANTITIES, Quantity, label_sizes, label_values
-from jacobench.reports.style import INK, in_order, look, styled
-from jacobench.reports.sweeps import KNOBS, Sweep, drawable_sweeps
+from jacobench.reports.analysis.growth import in_words, laws_of
+from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
+from jacobench.reports.pictures.edges import Band, Placed, band, draw_at_edge, draw_band, hollow, place
+from jacobench.reports.pictures.frames import frame, hollow_handles, strategy_handles
+from jacobench.reports.pictures.picture import NothingToDraw, Picture
+from jacobench.reports.pictures.quantities import QUANTITIES, Quantity, label_sizes, label_values
+from jacobench.reports.pictures.style import INK, in_order, look, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from jacobench.reports.laws import Law
+    from jacobench.reports.analysis.laws import Law
+    from jacobench.reports.pictures.style import Look
     from jacobench.reports.runs import Run
-    from jacobench.reports.style import Look
 
 MOST_PANELS = 9
 POINTS_OF_A_LAW = 60

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.columns import tidy
-from jacobench.reports.recommendation import recommend
+from jacobench.reports.analysis.recommendation import recommend
 
 
 def run_of(times, status=None):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from jacobench.reports.laws import fit
+from jacobench.reports.analysis.laws import fit
 
 SIZES = np.array([8.0, 16, 32, 64, 128, 256, 512, 1024])
 FLAT = {"power": 0.0, "flat at first": 2e-5}

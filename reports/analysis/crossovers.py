@@ -12,8 +12,8 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from jacobench.bench.stats import CONFIDENCE
-from jacobench.reports.style import in_order
-from jacobench.reports.sweeps import KNOBS, Sweep, find_sweeps
+from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
+from jacobench.reports.pictures.style import in_order
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.columns import tidy
-from jacobench.reports.growth import growth
+from jacobench.reports.analysis.growth import growth
 
 EXACT = {
     ("width", "dense", "bytes"): 3,

@@ -1,7 +1,7 @@
 import matplotlib as mpl
 import pytest
 
-from jacobench.reports.style import LOOKS, in_order, look, styled
+from jacobench.reports.pictures.style import LOOKS, in_order, look, styled
 
 
 def test_built_in_strategies_are_told_apart_by_colour_and_by_marker():

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib.lines import Line2D
 
+from jacobench.reports.pictures.style import FAINT, INK, PAPER, look
 from jacobench.reports.provenance import provenance
 from jacobench.reports.statuses import LETTERS
-from jacobench.reports.style import FAINT, INK, PAPER, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.reports.reuse import break_even, reuse
+from jacobench.reports.analysis.reuse import break_even, reuse
 
 
 def passes_of(times, n_passes=3):

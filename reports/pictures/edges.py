@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.reports.pictures.style import PAPER, SHADE
 from jacobench.reports.statuses import LETTERS
-from jacobench.reports.style import PAPER, SHADE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from jacobench.reports.quantities import Quantity
-    from jacobench.reports.style import Look
+    from jacobench.reports.pictures.quantities import Quantity
+    from jacobench.reports.pictures.style import Look
 
 # How far above the largest measured number a predicted one is still drawn at its place. Beyond two decades what was measured
 # would be squeezed into a corner.

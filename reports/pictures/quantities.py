@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axis import Axis
 
-    from jacobench.reports.edges import Placed
+    from jacobench.reports.pictures.edges import Placed
 
 
 @dataclass(frozen=True)

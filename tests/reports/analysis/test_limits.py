@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.limits import largest, what_fits
+from jacobench.reports.analysis.limits import largest, what_fits
 
 SIZES = np.array([16.0, 32, 64, 128, 256])
 CUBE = 8 * SIZES**3

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.stats import geometric_mean, log_t_interval
-from jacobench.reports.style import in_order
+from jacobench.reports.pictures.style import in_order
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:

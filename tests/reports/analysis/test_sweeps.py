@@ -6,8 +6,8 @@ import pytest
 
 from jacobench.bench.columns import tidy
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.plots import plots
-from jacobench.reports.sweeps import KNOBS, drawable_sweeps, find_sweeps
+from jacobench.reports.analysis.sweeps import KNOBS, drawable_sweeps, find_sweeps
+from jacobench.reports.pictures.album import plots
 
 
 def test_the_sweeps_of_the_standard_table(standard):

@@ -1,0 +1,1 @@
+"""What follows from the numbers: laws of growth, crossovers, limits, recommendations. DataFrame in, DataFrame out."""

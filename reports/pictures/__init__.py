@@ -1,0 +1,1 @@
+"""What is drawn: a DataFrame in, a picture out. `album` names every kind."""
