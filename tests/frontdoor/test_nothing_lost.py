@@ -138,7 +138,7 @@ def test_a_disk_that_fills_while_pictures_are_drawn_is_told_and_resuming_complet
     )
     assert (folder / "measurements.csv").read_text().count("\n") == 1 + 2 * 5
     drawn = {path.name for path in (folder / "plots").iterdir()}
-    assert drawn == {f"{n}.{e}" for n in ("cases", "time-vs-batch", "memory-vs-batch") for e in ("png", "svg")}
+    assert drawn == {f"{name}.{ending}" for name in jb.plot(jb.read(folder)) for ending in ("png", "svg", "csv")}
 
 
 def test_a_run_is_resumed_from_another_folder_its_journal_damaged_in_the_middle(tmp_path, plugin_file, jacobench):

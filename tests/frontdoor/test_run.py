@@ -13,6 +13,7 @@ import pytest
 
 import jacobench as jb
 from jacobench.bench.columns import COLUMNS
+from jacobench.reports.pictures.album import album
 
 FILES = {"run.json", "measurements.csv", "journal.jsonl", "plots"}
 
@@ -37,11 +38,12 @@ def test_a_run_leaves_its_files_its_table_and_a_word_where_it_is(finished):
     assert "Traceback" not in done.stderr
 
 
-def test_every_plot_is_there_as_png_and_svg(finished):
-    plots = list((finished[0] / "plots").iterdir())
-    assert {path.suffix for path in plots} == {".png", ".svg"}
-    assert all(path.stat().st_size > 1000 for path in plots)
-    assert {path.stem for path in plots if path.suffix == ".png"} == {p.stem for p in plots if p.suffix == ".svg"}
+def test_every_plot_is_there_as_png_svg_and_csv(finished):
+    plots = sorted((finished[0] / "plots").iterdir())
+    drawn = album(jb.read(finished[0])).pictures
+    assert {"cases", "time-vs-batch", "memory-vs-batch"} <= set(drawn)
+    assert {path.name for path in plots} == {f"{name}.{ending}" for name in drawn for ending in ("png", "svg", "csv")}
+    assert all(path.stat().st_size > 1000 for path in plots if path.suffix != ".csv")
 
 
 def test_every_cell_of_the_suite_is_a_row(finished):

@@ -56,7 +56,7 @@ def test_several_cases_at_a_size_are_no_sweep(make_case, make_cell):
     named = [make_case(width=w, case=f"w{w}-rng{k}") for w in (8, 16, 32) for k in (0, 1)]
     table = tidy([make_cell(case, strategy) for case in named for strategy in ("dense", "vjp")])
     assert find_sweeps(table, "width") == []
-    assert list(plots(table)) == ["cases"]
+    assert not [name for name in plots(table) if "-vs-" in name]
     once = table[table["case"].str.endswith("rng0")]
     assert [sweep.sizes for sweep in find_sweeps(once, "width")] == [[8, 16, 32]]
 

@@ -42,7 +42,7 @@ def letters(axes):
 
 
 def test_every_knob_that_is_swept_has_its_pictures(standard):
-    assert list(plots(standard)) == ["cases"] + [
+    assert [name for name in plots(standard) if "-vs-" in name] == [
         f"{quantity}-vs-{knob}"
         for knob in ("width", "depth", "batch", "weight-density")
         for quantity in ("time", "memory")
@@ -178,8 +178,9 @@ def test_more_sweeps_than_panels_are_said(make_case, make_cell):
 
 def test_a_table_without_a_sweep_still_has_a_picture(standard):
     one = standard[standard["case"] == "mlp-w64-d3-b1"]
-    assert list(plots(one)) == ["cases"]
-    assert list(plots(one.head(1))) == ["cases"]
+    for table in (one, one.head(1)):
+        assert "cases" in plots(table)
+        assert not [name for name in plots(table) if "-vs-" in name]
     with pytest.raises(BadInput, match="no sweep over width"):
         scaling(one, "width", "seconds")
     assert plots(standard, "pullback") == {}
@@ -235,7 +236,7 @@ def test_no_ok_row_at_all(standard):
     assert len(series(time, "vjp", hollow=True)) == 5
     assert time.get_yticklabels() == []  # no number, no scale
     assert memory.get_ylim()[0] < 24 * 16**2 < 24 * 256**3 < memory.get_ylim()[1]  # the predicted lines are still there
-    assert set(plots(failed)) == set(plots(standard))
+    assert {name for name in plots(failed) if "-vs-" in name} == {name for name in plots(standard) if "-vs-" in name}
 
 
 def test_order_of_rows_and_index_do_not_matter(standard):
