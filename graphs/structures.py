@@ -67,9 +67,9 @@ class Structure:
         site → the shape of the array of values, whose C order is the CSR order; its product is the number of non-zeros.
     columns : callable
         (site, dtype) → the column of each entry, broadcastable to `extent`.
-    view : callable
+    view : callable or None
         (J, site) → the entries' places in the dense J, whose shape is (samples, outputs per sample, inputs per sample), as
-        a strided view of it: nothing is scattered.
+        a strided view of it: nothing is scattered. None where no view holds them: `Jacobian.fill` then writes them.
     index : callable
         site → arrays that index the view's last axes, where no view alone can hold the places; indexed, it has the C order
         of `extent`.
@@ -80,7 +80,7 @@ class Structure:
     name: str
     extent: Callable[[Site], tuple[int, ...]]
     columns: Callable[[Site, type[np.signedinteger]], NDArray[np.signedinteger]]
-    view: View
+    view: View | None
     index: Callable[[Site], tuple[NDArray[np.signedinteger], ...]] = lambda _site: ()
     per_row: Callable[[Site], NDArray[np.signedinteger]] | None = None
 

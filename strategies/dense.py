@@ -11,7 +11,7 @@ import numpy as np
 from jacobench.strategies.reverse import LocalCost, Reverse
 
 if TYPE_CHECKING:
-    from jacobench.graphs.op import Argument, Array, Jacobian, Shape, Site
+    from jacobench.graphs.op import Argument, Array, Fill, Jacobian, Shape, Site
     from jacobench.strategies.reverse import Pull
 
 
@@ -62,6 +62,9 @@ def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Calla
         J → its blocks, (samples, outputs per sample, inputs per sample), as a view.
     """
     structure = jacobian.structure
+    if jacobian.fill is not None:
+        return _directly(jacobian.fill, site, shape, blocks_of)
+    assert structure.view is not None, f"{structure.name}: neither a view nor a dense rule"
     extent = structure.extent(site)
     nnz = prod(extent)
     allocate = np.empty if nnz == prod(shape) else np.zeros
@@ -85,6 +88,17 @@ def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Calla
     return fill
 
 
+def _directly(rule: Fill, site: Site, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
+    """Let the op write its entries into zeros."""
+
+    def fill(y: Array, xs: tuple[Array, ...]) -> Array:
+        J = np.zeros(shape, site.dtype)
+        rule(blocks_of(J), y, xs, site)
+        return J
+
+    return fill
+
+
 def _nowhere(shape: Shape, dtype: np.dtype[np.floating]) -> Array:
     """Return an array that has strides but no memory, to take views of and never to read or write."""
     strides = [prod(shape[k + 1 :]) * dtype.itemsize for k in range(len(shape))]
@@ -94,9 +108,10 @@ def _nowhere(shape: Shape, dtype: np.dtype[np.floating]) -> Array:
 def cost(jacobian: Jacobian, site: Site, n_seeds: int, n_entries: int) -> LocalCost:
     """Say what a dense Jacobian of `n_entries` takes: written once, read once for all seeds."""
     n_values = jacobian.structure.n_nonzeros(site) if jacobian.fresh else 0
+    scattered = n_values * site.dtype.itemsize + jacobian.scratch(site)
     return LocalCost(
         linearize_bytes=n_entries * site.dtype.itemsize,
-        linearize_scratch=n_values * site.dtype.itemsize + jacobian.scratch(site),
+        linearize_scratch=jacobian.fill_scratch(site) if jacobian.fill else scattered,
         linearize_flops=jacobian.flops(site),
         pull_flops=2 * n_seeds * n_entries,
         n_nonzeros=n_entries,

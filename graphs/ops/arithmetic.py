@@ -22,6 +22,7 @@ _IDENTITY = Argument(
     jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
     keeps=(),
     flops=lambda _site: 0,
+    hands_on=lambda _site: True,
 )
 
 ADD = Op(
@@ -99,6 +100,7 @@ CONCAT = Op(
             jacobian=Jacobian(PART, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
             keeps=(),
             flops=lambda _site: 0,
+            hands_on=lambda _site: True,
         ),
     ),
     flops=lambda _site: 0,
