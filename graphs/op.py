@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,24 @@ def always(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
 def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
     """Say no, whatever the shapes and attributes."""
     return False
+
+
+class Example(Protocol):
+    """How a value is made by one op from arguments of a batch and a size; as it stands a small one."""
+
+    def __call__(self, g: GraphBuilder, batch: int = ..., size: int = ...) -> Value:
+        """Add the op and its arguments to a builder.
+
+        Parameters
+        ----------
+        g : GraphBuilder
+            The builder.
+        batch : int
+            Samples.
+        size : int
+            The length of a sample's last axis, or what stands for it; the other lengths follow from it.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -184,7 +202,7 @@ class Op:
     source : str
         Where the definition is from.
     example : callable
-        (builder) → a small value made by this op, for tests, `verify` and the docs.
+        (builder, batch, size) → a value made by this op; small as it stands, for tests, `verify` and the docs.
     attrs : mapping
         Names of the attributes and their defaults.
     prepare : callable
@@ -203,7 +221,7 @@ class Op:
     arguments: tuple[Argument | None, ...]
     flops: Count
     source: str
-    example: Callable[[GraphBuilder], Value]
+    example: Example
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False
