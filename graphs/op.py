@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +83,24 @@ def multiply_fresh(slope: Array, y_bar: Array) -> Array:
 VjpRule = Callable[[Array, Array, tuple[Array, ...], Site], Array]
 JacobianValues = Callable[[Array, tuple[Array, ...], Site], Array]
 Count = Callable[[Site], int]
+
+
+class Example(Protocol):
+    """How a value is made by one op from arguments of a batch and a size; as it stands a small one."""
+
+    def __call__(self, g: GraphBuilder, batch: int = ..., size: int = ...) -> Value:
+        """Add the op and its arguments to a builder.
+
+        Parameters
+        ----------
+        g : GraphBuilder
+            The builder.
+        batch : int
+            Samples.
+        size : int
+            The length of a sample's last axis, or what stands for it; the other lengths follow from it.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -162,7 +180,7 @@ class Op:
     source : str
         Where the definition is from.
     example : callable
-        (builder) → a small value made by this op, for tests, `verify` and the docs.
+        (builder, batch, size) → a value made by this op; small as it stands, for tests, `verify` and the docs.
     attrs : mapping
         Names of the attributes and their defaults.
     prepare : callable
@@ -177,7 +195,7 @@ class Op:
     arguments: tuple[Argument | None, ...]
     flops: Count
     source: str
-    example: Callable[[GraphBuilder], Value]
+    example: Example
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False

@@ -51,8 +51,8 @@ def index_dtype(*largest: int) -> type[np.signedinteger]:
 
 
 def index_bytes(n_rows: int, n_columns: int, nnz: int) -> int:
-    """Return the bytes that a CSR pattern's two index arrays take."""
-    return np.dtype(index_dtype(n_columns, nnz)).itemsize * (nnz + n_rows + 1)
+    """Return the bytes that a CSR pattern's two index arrays take; scipy widens both where either side is long."""
+    return np.dtype(index_dtype(n_rows, n_columns, nnz)).itemsize * (nnz + n_rows + 1)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Structure:
     def pattern(self, site: Site) -> Pattern:
         """Return the pattern as CSR index arrays."""
         nnz = self.n_nonzeros(site)
-        dtype = index_dtype(nnz, site.n_in)
+        dtype = index_dtype(nnz, site.n_in, site.n_out)
         columns = self.columns(site, dtype)
         indices = columns if columns.size == nnz else np.broadcast_to(columns, self.extent(site)).flatten()
         if self.per_row is None:
