@@ -15,6 +15,8 @@ from jacobench.graphs.architectures import ARCHITECTURES, architecture, architec
 from jacobench.graphs.builder import DTYPES
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.mlp import ACTIVATIONS, LOSSES, NORMALIZATIONS, mlp_graph
+from jacobench.graphs.one_op import op_graph
+from jacobench.graphs.ops import OPS
 from jacobench.strategies.registry import HEART
 
 if TYPE_CHECKING:
@@ -56,6 +58,20 @@ class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     name: Knob[str] = msgspec.field(default_factory=lambda: list(ARCHITECTURES))
     batch: Knob[Size] | UnsetType = UNSET
     loss: Knob[str] = "default"
+    dtype: Knob[str] = "float64"
+    rng_seed: Knob[RngSeed] = 0
+    n_seeds: Knob[Size] = 1
+    seeds: Knob[str] = "random"
+    strategies: Strategies = HEART
+
+
+class OpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What a sweep over single ops may say: all of the table, unless named."""
+
+    graph: str
+    name: Knob[str] = msgspec.field(default_factory=lambda: list(OPS))
+    size: Knob[Size] = 64
+    batch: Knob[Size] = 1
     dtype: Knob[str] = "float64"
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
@@ -120,6 +136,19 @@ def architecture_case(knobs: Mapping[str, Any]) -> Case:
         knobs=_columns(knobs, **own),
         strategies=knobs["strategies"],
         make=partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"]),
+        rng_seed=knobs["rng_seed"],
+    )
+    return _seeded(case, knobs)
+
+
+def op_case(knobs: Mapping[str, Any]) -> Case:
+    """Make the case of one op, to be differentiated by every argument; it is named by the op, its size and batch."""
+    name, size, batch = knobs["name"], knobs["size"], knobs["batch"]
+    case = Case(
+        name=f"{name}-w{size}-b{batch}{suffix(knobs)}",
+        knobs=_columns(knobs, graph=name, width=size),
+        strategies=knobs["strategies"],
+        make=partial(op_graph, name, knobs["dtype"], size=size, batch=batch),
         rng_seed=knobs["rng_seed"],
     )
     return _seeded(case, knobs)
@@ -211,5 +240,10 @@ GENERATORS: Final[Mapping[str, Generator]] = {
             "seeds": _SEEDS,
         },
         case=architecture_case,
+    ),
+    "op": Generator(
+        keys=OpKeys,
+        choices={"name": ("op", tuple(OPS)), "dtype": _DTYPE, "seeds": _SEEDS},
+        case=op_case,
     ),
 }

@@ -133,7 +133,7 @@ class Jacobian:
         site → bytes that `values` allocates and frees beside its result, where they are not few beside it.
     fill : callable or None
         The direct dense rule, (J, y, xs, site) → None: writes the entries into zeros of shape (samples, outputs per
-        sample, inputs per sample). For a structure that has no view.
+        sample, inputs per sample). For a structure with an index, through which to scatter would waste time.
     fill_scratch : callable
         The same as `scratch`, of `fill`.
     """

@@ -39,13 +39,22 @@ def selection(name: str, sources: Sources) -> Jacobian:
         (site, dtype) → for each output the flat place of the entry that it is, shape (outputs,).
     """
 
+    def index(site: Site) -> tuple[Indices, Indices]:
+        """Return the places in one sample's block; the others' are alike."""
+        n_out = site.n_out // site.samples
+        return np.arange(n_out), sources(site, np.intp)[:n_out]
+
     def fill(J: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> None:
-        """Set one sample's places in all samples' blocks, which are alike."""
-        n_out = J.shape[1]
-        J[:, np.arange(n_out), sources(site, np.intp)[:n_out]] = 1
+        J[:, *index(site)] = 1
 
     return Jacobian(
-        Structure(name, extent=lambda site: (site.n_out,), columns=sources, view=None),
+        Structure(
+            name,
+            extent=lambda site: (site.n_out,),
+            columns=sources,
+            view=lambda J, _site: J,
+            index=index,
+        ),
         lambda y, _xs, _site: np.ones(1, y.dtype),
         fresh=False,
         fill=fill,

@@ -51,8 +51,8 @@ def index_dtype(*largest: int) -> type[np.signedinteger]:
 
 
 def index_bytes(n_rows: int, n_columns: int, nnz: int) -> int:
-    """Return the bytes that a CSR pattern's two index arrays take."""
-    return np.dtype(index_dtype(n_columns, nnz)).itemsize * (nnz + n_rows + 1)
+    """Return the bytes that a CSR pattern's two index arrays take; scipy widens both where either side is long."""
+    return np.dtype(index_dtype(n_rows, n_columns, nnz)).itemsize * (nnz + n_rows + 1)
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Structure:
         site → the shape of the array of values, whose C order is the CSR order; its product is the number of non-zeros.
     columns : callable
         (site, dtype) → the column of each entry, broadcastable to `extent`.
-    view : callable or None
+    view : callable
         (J, site) → the entries' places in the dense J, whose shape is (samples, outputs per sample, inputs per sample), as
-        a strided view of it: nothing is scattered. None where no view holds them: `Jacobian.fill` then writes them.
+        a strided view of it: nothing is scattered.
     index : callable
         site → arrays that index the view's last axes, where no view alone can hold the places; indexed, it has the C order
         of `extent`.
@@ -80,7 +80,7 @@ class Structure:
     name: str
     extent: Callable[[Site], tuple[int, ...]]
     columns: Callable[[Site, type[np.signedinteger]], NDArray[np.signedinteger]]
-    view: View | None
+    view: View
     index: Callable[[Site], tuple[NDArray[np.signedinteger], ...]] = lambda _site: ()
     per_row: Callable[[Site], NDArray[np.signedinteger]] | None = None
 
@@ -91,7 +91,7 @@ class Structure:
     def pattern(self, site: Site) -> Pattern:
         """Return the pattern as CSR index arrays."""
         nnz = self.n_nonzeros(site)
-        dtype = index_dtype(nnz, site.n_in)
+        dtype = index_dtype(nnz, site.n_in, site.n_out)
         columns = self.columns(site, dtype)
         indices = columns if columns.size == nnz else np.broadcast_to(columns, self.extent(site)).flatten()
         if self.per_row is None:

@@ -33,7 +33,7 @@ ADD = Op(
     arguments=(_IDENTITY, _IDENTITY),
     flops=lambda site: site.n_out,
     source="x + y; a residual connection: He et al., Deep Residual Learning (2016), section 3.2",
-    example=lambda g: g.add(g.input("x", (3, 4)), g.input("y", (3, 4))),
+    example=lambda g, batch=3, size=4: g.add(g.input("x", (batch, size)), g.input("y", (batch, size))),
 )
 
 
@@ -53,7 +53,7 @@ MULTIPLY = Op(
     arguments=(_factor(1), _factor(0)),
     flops=lambda site: site.n_out,
     source="x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
-    example=lambda g: g.multiply(g.input("x", (3, 4)), g.input("y", (3, 4))),
+    example=lambda g, batch=3, size=4: g.multiply(g.input("x", (batch, size)), g.input("y", (batch, size))),
 )
 
 
@@ -80,7 +80,7 @@ SCALE = Op(
     ),
     flops=lambda site: site.n_out,
     source="factor · x for a fixed number",
-    example=lambda g: g.scale(g.input("x", (3, 4)), factor=-1.5),
+    example=lambda g, batch=3, size=4: g.scale(g.input("x", (batch, size)), factor=-1.5),
     attrs={"factor": 1.0},
     prepare=_finite_factor,
 )
@@ -129,7 +129,9 @@ CONCAT = Op(
     ),
     flops=lambda _site: 0,
     source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
-    example=lambda g: g.concat(g.input("x", (3, 4)), g.input("y", (3, 2)), g.input("z", (3, 1))),
+    example=lambda g, batch=3, size=4: g.concat(
+        g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))
+    ),
     variadic=True,
 )
 

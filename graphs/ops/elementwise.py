@@ -58,7 +58,7 @@ def _activation(name: str, forward: Callable[[Any, Any], Any], argument: Argumen
         arguments=(argument,),
         flops=lambda site: flops * site.n_out,
         source=source,
-        example=lambda g: getattr(g, name)(g.input("x", (3, 4))),
+        example=lambda g, batch=3, size=4: getattr(g, name)(g.input("x", (batch, size))),
     )
 
 

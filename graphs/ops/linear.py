@@ -24,6 +24,7 @@ from jacobench.graphs.structures import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jacobench.graphs.builder import GraphBuilder, Value
     from jacobench.graphs.op import Array, Site
 
 
@@ -145,7 +146,9 @@ AFFINE = Op(
     ),
     flops=lambda site: 2 * site.n_out * site.x[-1] + site.n_out,
     source="t = z Wᵀ + b; Giles, An extended collection of matrix derivative results (2008), section 2.2",
-    example=lambda g: g.affine(g.input("z", (3, 4)), g.parameter("W", (5, 4)), g.parameter("b", (5,))),
+    example=lambda g, batch=3, size=4: g.affine(
+        g.input("z", (batch, size)), g.parameter("W", (size + 1, size)), g.parameter("b", (size + 1,))
+    ),
 )
 
 
@@ -218,6 +221,15 @@ def _as_pattern(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**attrs, "mask": pattern}
 
 
+def _masked_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    """Give every other row of W two places, which are next to each other, and the rows between them none."""
+    rows = np.arange(0, size + 1, 2)
+    places = np.concatenate((rows, rows)), np.concatenate((rows, rows + 1)) % size
+    mask = sparse.csr_array((np.ones(2 * rows.size), places), shape=(size + 1, size))
+    z, v, b = g.input("z", (batch, size)), g.parameter("v", (mask.nnz,)), g.parameter("b", (size + 1,))
+    return g.masked_affine(z, v, b, mask=mask)
+
+
 MASKED_AFFINE = Op(
     name="masked_affine",
     forward=lambda xp, z, v, b, mask: xp.add_to(xp.masked_matmul(mask, z, v), b),
@@ -249,12 +261,7 @@ MASKED_AFFINE = Op(
     ),
     flops=lambda site: 2 * _rows(site) * site.shapes[1][0] + site.n_out,
     source="t = z Wᵀ + b with W's stored values v in CSR order on a fixed pattern",
-    example=lambda g: g.masked_affine(
-        g.input("z", (3, 4)),
-        g.parameter("v", (7,)),
-        g.parameter("b", (5,)),
-        mask=np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 0, 0], [0, 1, 0, 1]], bool),
-    ),
+    example=_masked_example,
     attrs={"mask": None},
     prepare=_as_pattern,
 )

@@ -71,7 +71,7 @@ OPS = (
         ),
         flops=lambda site: 3 * site.n_in,
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
-        example=lambda g: g.mse(g.input("t", (3, 4)), g.input("target", (3, 4))),
+        example=lambda g, batch=3, size=4: g.mse(g.input("t", (batch, size)), g.input("target", (batch, size))),
     ),
     Op(
         name="cross_entropy",
@@ -83,6 +83,8 @@ OPS = (
         ),
         flops=lambda site: 7 * site.n_in,
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",
-        example=lambda g: g.cross_entropy(g.input("t", (3, 4)), g.input("target", (3, 4), law="one_hot")),
+        example=lambda g, batch=3, size=4: g.cross_entropy(
+            g.input("t", (batch, size)), g.input("target", (batch, size), law="one_hot")
+        ),
     ),
 )

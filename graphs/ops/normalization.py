@@ -85,7 +85,7 @@ OPS = (
         ),
         flops=lambda site: 5 * site.n_out,
         source="exp x / Σ exp x over the last axis; Bridle, Probabilistic Interpretation (1990)",
-        example=lambda g: g.softmax(g.input("x", (3, 4))),
+        example=lambda g, batch=3, size=4: g.softmax(g.input("x", (batch, size))),
     ),
     Op(
         name="layer_norm",
@@ -106,6 +106,6 @@ OPS = (
         ),
         flops=lambda site: 6 * site.n_out,
         source="(x − mean) / √(variance + 1e-5) over the last axis, no gain or bias; Ba et al., Layer Normalization (2016)",
-        example=lambda g: g.layer_norm(g.input("x", (3, 4))),
+        example=lambda g, batch=3, size=4: g.layer_norm(g.input("x", (batch, size))),
     ),
 )

@@ -10,6 +10,7 @@ from jacobench.bench.suite import load_suite, suite_names
 from jacobench.bench.trial import point_of
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.ops import OPS
 
 COLUMNS = {
     "graph",
@@ -366,3 +367,12 @@ def test_a_case_is_frozen():
     assert isinstance(case, Case)
     with pytest.raises(AttributeError):
         case.name = "other"
+
+
+def test_an_op_alone_at_every_size(suite_of):
+    suite = suite_of('[[sweep]]\ngraph = "op"\nname = ["tanh", "affine"]\nsize = [8, 16]\nbatch = 2')
+    assert names(suite) == ["tanh-w8-b2", "tanh-w16-b2", "affine-w8-b2", "affine-w16-b2"]
+    graph = suite.cases[3].make()
+    assert (graph.wrt, graph.output_shape) == (("z", "W", "b"), (2, 17))
+    assert suite.cases[3].knobs["graph"] == "affine"
+    assert len(suite_of('[[sweep]]\ngraph = "op"').cases) == len(OPS)

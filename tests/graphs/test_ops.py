@@ -250,6 +250,7 @@ def test_indices_are_wide_only_where_they_must_be():
     assert index_dtype(3, INT32_MAX + 1) is np.int64
     assert index_bytes(2, 3, 4) == 4 * (4 + 3)
     assert index_bytes(2, 2**31, 4) == 8 * (4 + 3)
+    assert index_bytes(2**31, 3, 4) == 8 * (4 + 2**31 + 1)  # as scipy, which goes by the longer side
 
 
 def test_values_are_those_of_the_definitions():
