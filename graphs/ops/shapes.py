@@ -154,8 +154,8 @@ def convolution(shapes: tuple[Shape, ...], n_axes: int) -> tuple[Shape, Shape]:
     """Match x (B, C, *lengths) with W (O, C, *kernel)."""
     x, W = shapes
     if len(x) != n_axes + 2 or len(W) != n_axes + 2 or x[1] != W[1]:
-        axes = ", ".join("LMN"[:n_axes]), ", ".join(f"{axis}'" for axis in "LMN"[:n_axes])
-        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, {axes[0]}), W (O, C, {axes[1]})")
+        lengths, kernel = ("L", "K") if n_axes == 1 else ("H, W", "K, K")
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, {lengths}), W (O, C, {kernel})")
     return x, W
 
 
