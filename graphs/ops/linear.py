@@ -194,11 +194,14 @@ def _masked_v_each(y_bar: Array, y: Array, xs: tuple[Array, ...], site: Site) ->
     return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), site) for i in range(y_bar.shape[1])])
 
 
-def _product_bytes(site: Site) -> int:
-    """Return the bytes of gᵀ z where `_masked_v` takes all of it."""
+def _masked_v_bytes(site: Site) -> int:
+    """Return the bytes of gᵀ z where `_masked_v` takes all of it, else those of g and z turned and of what it gathers."""
     mask: Pattern = site.attrs["mask"]
-    whole = _rows(site) > 1 and mask.indices.size >= DENSE_FROM * prod(mask.shape)
-    return prod(mask.shape) * site.dtype.itemsize if whole else 0
+    rows, nnz = _rows(site), mask.indices.size
+    if rows > 1 and nnz >= DENSE_FROM * prod(mask.shape):
+        return prod(mask.shape) * site.dtype.itemsize
+    turned = rows * sum(mask.shape) if rows > 1 else 0
+    return (turned + 2 * min(CHUNK, nnz * rows)) * site.dtype.itemsize
 
 
 def _gathered_z(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
@@ -255,7 +258,7 @@ MASKED_AFFINE = Op(
             flops=lambda site: 2 * _rows(site) * site.n_in,
             vjp_each=_masked_v_each,
             by_sample=never,
-            scratch=_product_bytes,
+            scratch=_masked_v_bytes,
         ),
         BIAS,
     ),

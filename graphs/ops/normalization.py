@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 EPSILON = 1e-5
 
 
+def _array(site: Site) -> int:
+    """Return the bytes of an array as large as the output."""
+    return site.n_out * site.dtype.itemsize
+
+
 def _softmax(xp: Any, x: Any) -> Any:
     e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
     return e / xp.sum(e, axis=-1, keepdims=True)
@@ -81,6 +86,7 @@ OPS = (
                 ),
                 keeps=(OUTPUT,),
                 flops=lambda site: 4 * site.n_out,
+                scratch=_array,
             ),
         ),
         flops=lambda site: 5 * site.n_out,
@@ -102,6 +108,7 @@ OPS = (
                 ),
                 keeps=(OUTPUT, 0),
                 flops=lambda site: 11 * site.n_out,
+                scratch=lambda site: 2 * _array(site),
             ),
         ),
         flops=lambda site: 6 * site.n_out,
