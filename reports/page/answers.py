@@ -139,12 +139,12 @@ def _on_reuse(run: Run) -> str:
     if len(first):
         parts.append(f"from the first product on in {_of(len(first), n_cells, 'cell')}")
     if len(after):
-        low, high = (math.ceil(uses) for uses in (after["uses"].min(), after["uses"].max()))
+        low, high = (math.ceil(uses - 1e-9) for uses in (after["uses"].min(), after["uses"].max()))
         uses = f"{low}" if low == high else f"{low} to {high}"
         parts.append(f"after {uses} products with one Jacobian in {_of(len(after), n_cells, 'cell')}")
     if not parts:
         return f"Materializing ({names}) pays in none of the {n_cells} cells, however often a Jacobian is used again."
-    return f"Materializing ({names}) pays {_listed(parts)}, and in no other however often a Jacobian is used again."
+    return f"Materializing ({names}) pays {_listed(parts)}, and in no other, however often a Jacobian is used again."
 
 
 def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # The columns that are shown before a reader asks for more.
-SHOWN = ("case", "strategy", "phase", "status", "seconds_median", "seconds_low", "seconds_high", "ratio_to_vjp", "peak_bytes", "reason")  # fmt: skip
+SHOWN = ("case", "strategy", "phase", "status", "seconds_median", "ratio_to_vjp", "peak_bytes", "reason")  # fmt: skip
 
 # How a number is shown: by its column's name, else by its unit.
 FORMATS: dict[str, Callable[[float], str]] = {
