@@ -36,7 +36,7 @@ def passes_of(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=list(PASS_COLUMNS))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_of():
     """Return a function from rows, or a table, to a run."""
 
@@ -52,9 +52,9 @@ def standard_run(standard, run_of) -> Run:
     return run_of(standard)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def every_status(make_case, make_cell, run_of) -> Run:
-    """A case for each status, in which ``dense`` ended so; its reason and a plug-in's name are hostile."""
+    """Return a run with a case for each status, in which ``dense`` ended so; a reason and a name in it are hostile."""
     rows = []
     for number, status in enumerate(STATUSES):
         case = make_case(width=8 * 2**number)
