@@ -125,7 +125,7 @@ def _summary(path: Path, seconds: float | None) -> str:
     facts = json.loads((path / "run.json").read_bytes())["jacobench"]
     share = "" if seconds is None else f", {facts['measured_seconds'] / seconds:.0%} of it in measured calls"
     took = "" if seconds is None else f" ({seconds:.0f} s{share})"
-    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/{took}"
+    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/{took}; a page of it: jacobench report {path}"
 
 
 def _progress(*, quiet: bool) -> Any:

@@ -98,7 +98,7 @@ def _on_memory(rows: pd.DataFrame, phase: str) -> str:
     parts = [f"{name} needs least in {_of(count, n_cases)}" for name, count in counted]
     if undecided := winners.count(""):
         parts.append(f"none needs clearly least in {_of(undecided, n_cases)}" if parts else "none needs clearly least")
-    ok = rows[rows["status"] == "ok"]
+    ok = rows[(rows["status"] == "ok") & (rows["peak_bytes"] > 0)]  # 0: in NumPy's own cache, see growth.LEAST_BYTES
     reference = ok[ok["strategy"] == REFERENCE].set_index("case")["peak_bytes"]
     ratios = rows.assign(ratio=ok["peak_bytes"] / ok["case"].map(reference))
     over = _over_budget(rows)

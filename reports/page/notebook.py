@@ -5,18 +5,33 @@ from __future__ import annotations
 import base64
 from html import escape
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from jacobench.reports.page.answers import answers
 from jacobench.reports.pictures.album import album
 from jacobench.reports.pictures.style import styled
+from jacobench.reports.statuses import words
+from jacobench.reports.units import format_bytes, format_ratio, format_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from matplotlib.figure import Figure
 
     from jacobench.reports.runs import Run
 
-COLUMNS = ("case", "strategy", "status", "seconds_median", "ratio_to_vjp", "peak_bytes")
+# What the table shows, each column as people read it.
+COLUMNS: dict[str, Callable[[Any], str]] = {
+    "case": str,
+    "strategy": str,
+    "status": words,
+    "seconds_median": format_seconds,
+    "ratio_to_vjp": format_ratio,
+    "peak_bytes": format_bytes,
+}
+MOST_ROWS = 20
 
 
 def notebook(run: Run, phase: str = "gradient") -> str:
@@ -37,7 +52,8 @@ def notebook(run: Run, phase: str = "gradient") -> str:
     rows = run.table[run.table["phase"] == phase]
     parts = [f"<p><strong>{escape(run.name or 'run')}</strong></p>"]
     parts += [f"<p>{escape(sentence)}</p>" for sentence in answers(run, phase)]
-    parts.append(rows[list(COLUMNS)].to_html(index=False, max_rows=20, na_rep="", border=0))
+    shown = pd.DataFrame({name: rows[name].map(show) for name, show in COLUMNS.items()})
+    parts.append(shown.to_html(index=False, max_rows=MOST_ROWS, border=0))
     for name, picture in album(run, phase).pictures.items():
         parts.append(
             f'<p><img alt="{escape(picture.caption)}" title="{escape(name)}" src="{_png(picture.figure)}"></p>'
