@@ -12,12 +12,14 @@ from jacobench.reports.files import inline_svg
 from jacobench.reports.page.advice import Advice, advice
 from jacobench.reports.page.answers import QUESTION, answers
 from jacobench.reports.page.failures import Failure, counts, failures
+from jacobench.reports.page.reach import Crossing, Fitting, crossings, fitting
 from jacobench.reports.page.records import Records, records
 from jacobench.reports.page.reproduction import commands
 from jacobench.reports.page.trust import Trust, trust
 from jacobench.reports.pictures.album import album
 from jacobench.reports.pictures.style import DARK
 from jacobench.reports.provenance import provenance
+from jacobench.reports.units import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +64,9 @@ class Section:
     details: list[tuple[str, str]]
     trust: Trust
     advice: list[Advice]
+    memory: str
+    fitting: list[Fitting]
+    crossings: list[Crossing]
     pictures: list[Shown]
     missing: dict[str, str]
     counts: str
@@ -113,6 +118,9 @@ def _section(run: Run, key: str, phase: str) -> Section:
         details=_details(run),
         trust=trust(run),
         advice=advice(run, phase),
+        memory=format_bytes(float((run.facts.get("machine") or {}).get("memory_bytes") or "nan")),
+        fitting=fitting(run, phase),
+        crossings=crossings(run, phase),
         pictures=[_shown(f"{key}-{name}", name, picture) for name, picture in drawn.pictures.items()],
         missing=drawn.missing,
         counts=counts(run.table),
@@ -165,5 +173,7 @@ def _resource(name: str) -> str:
 def _template() -> Template:
     from jinja2 import Environment, StrictUndefined  # noqa: PLC0415  (only a page needs it)
 
-    made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    made = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     return made.from_string(_resource("page.html.j2"))

@@ -14,7 +14,7 @@ HOSTILE = '<script>document.title="led astray"</script>|`*_&'
 
 FACTS = {
     "machine": {
-        "processor": "AMD EPYC", "cores": 2, "caches": ["L1 Data 48K"], "load": 0.3, "python": "CPython 3.11",
+        "processor": "AMD EPYC", "cores": 2, "caches": ["L1 Data 48K"], "load": 0.3, "memory_bytes": 24 * 2**30, "python": "CPython 3.11",
         "packages": {"jacobench": "0.1.0", "numpy": "2.4.6", "scipy": "1.17.1"},
         "blas": [{"internal_api": "openblas", "version": "0.3.31", "architecture": "SkylakeX"}],
         "settings": {"OMP_NUM_THREADS": "1"},
