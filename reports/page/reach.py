@@ -68,8 +68,9 @@ def fitting(run: Run, phase: str = "gradient") -> list[Fitting]:
 
 
 def crossings(run: Run, phase: str = "gradient") -> list[Crossing]:
-    """Say where the strategies of each sweep cross, in time and in memory."""
+    """Say where the strategies of each sweep cross, in time and in memory; those that never do come last."""
     found = crossovers(run.table, run.passes)
+    found = found.sort_values("outcome", key=lambda outcome: outcome == "never at all", kind="stable")
     return [
         Crossing(
             _sweep(line),

@@ -14,7 +14,7 @@ def cells(make_case, make_cell, seconds, *, widths=(16, 32), peaks=None, nonzero
         | {
             "seconds_median": value,
             "ratio_to_vjp": value / seconds.get("vjp", value),
-            "peak_bytes": (peaks or {}).get(name, 1000.0),
+            "peak_bytes": (peaks or {}).get(name, 1e6),
             "n_nonzeros": (nonzeros or {"dense": 64.0, "sparse": 8.0}).get(name, 0.0),
         }
         for width in widths
@@ -27,7 +27,7 @@ def told(run_of, rows):
 
 
 def test_vjp_is_the_fastest_everywhere(make_case, make_cell, run_of):
-    rows = cells(make_case, make_cell, {"dense": 8.0, "vjp": 2.0}, peaks={"dense": 3000.0, "vjp": 1000.0})
+    rows = cells(make_case, make_cell, {"dense": 8.0, "vjp": 2.0}, peaks={"dense": 3e6, "vjp": 1e6})
     time, memory, _ = told(run_of, rows)
     assert time == (
         "Through products: in the time of the phase gradient vjp is clearly the fastest in all 2 cases; "
