@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_FILLED = 0.5
-"""Two sweeps that meet in one case fill less of the product of their sizes than this, and are no grid."""
+"""A size with cases at less than this share of the other knob's sizes belongs to a sweep of its own, not to the grid."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def find_grids(table: pd.DataFrame) -> list[Grid]:
     Returns
     -------
     list of Grid
-        In the order of ``KNOBS``, of each pair the largest first: those with two sizes or more of either knob, and cases at
-        half of their product or more. Groups with several cases at a place, which differ in something that is no column, are in none.
+        In the order of ``KNOBS``, of each pair the largest first: those with two sizes or more of either knob, each with cases at
+        half of the other's sizes or more. Groups with several cases at a place, which differ in something that is no column, are in none.
     """
     return [grid for x, y in combinations(KNOBS, 2) for grid in _grids(table, x, y)]
 
@@ -68,13 +68,24 @@ def _grids(table: pd.DataFrame, x: str, y: str) -> list[Grid]:
     keys = [*others, "n_parameters"] if {x, y} <= set(SAME_PARAMETERS) else others
     sized = table[table[x].notna() & table[y].notna()]
     found = [
-        Grid(x, y, {name: rows[name].iloc[0] for name in others}, rows)
+        Grid(x, y, {name: rows[name].iloc[0] for name in others}, _filled(rows, x, y))
         for _, rows in sized.groupby(keys, dropna=False, sort=False)
         if not rows.duplicated([x, y, "strategy", "phase"]).any()
     ]
-    return sorted((grid for grid in found if _is_grid(grid)), key=lambda grid: -grid.rows["case"].nunique())
+    whole = [grid for grid in found if min(len(grid.sizes(x)), len(grid.sizes(y))) >= 2]
+    return sorted(whole, key=lambda grid: -grid.rows["case"].nunique())
 
 
-def _is_grid(grid: Grid) -> bool:
-    n_x, n_y = len(grid.sizes(grid.x)), len(grid.sizes(grid.y))
-    return min(n_x, n_y) >= 2 and grid.rows["case"].nunique() >= LEAST_FILLED * n_x * n_y
+def _filled(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Leave out the thinnest size of either knob until all that are left are filled; of two crossing sweeps nothing is left."""
+    while True:
+        places = rows[[x, y]].drop_duplicates()
+        filled = {
+            (knob, size): share
+            for knob, other in ((x, y), (y, x))
+            for size, share in (places[knob].value_counts() / places[other].nunique()).items()
+        }
+        thinnest = min(filled, key=lambda place: filled[place], default=None)
+        if thinnest is None or filled[thinnest] >= LEAST_FILLED:
+            return rows
+        rows = rows[rows[thinnest[0]] != thinnest[1]]

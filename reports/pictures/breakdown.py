@@ -115,7 +115,7 @@ def _figure(data: pd.DataFrame, cases: list[str], strategies: list[str]) -> Figu
         row[0].set_yticks(range(len(lines[case])), lines[case])
         row[0].set_ylabel(elided(case, 28), fontsize=8.5)
     for axes in grid[-1]:
-        axes.set_xlabel("share of the strategy's total flops, bytes")
+        axes.set_xlabel("share of the strategy's total")
     return figure
 
 

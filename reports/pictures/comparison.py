@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullForm
 from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.analysis.changes import changes, differences
+from jacobench.reports.analysis.winners import CLEARLY_LESS
 from jacobench.reports.pictures.edges import Placed, band, draw_at_edge, draw_band
 from jacobench.reports.pictures.frames import frame, hollow_handles, strategy_handles
 from jacobench.reports.pictures.panels import SPREAD, label_cases, line_height
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from jacobench.reports.runs import Run
 
 UNDECIDED = 0.45
-"""Opacity of a change whose interval holds one."""
+"""Opacity of a change that is none for certain: its interval holds one, or it is a peak that moved by less than 1 %."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Picture:
                 marker="o",
                 linestyle="none",
                 alpha=UNDECIDED,
-                label="pale: its 95 % interval\nholds 1",
+                label="pale: no clear change",
             ),
             *hollow_handles(failed, "in the band on the right", any_predicted=False),
         ]
@@ -140,7 +141,8 @@ def _panel(axes: Axes, data: pd.DataFrame, change: _Change) -> None:
 
 def _marks(axes: Axes, own: pd.DataFrame, height: pd.Series[float], change: _Change) -> None:
     style = look(own["strategy"].iloc[0])
-    decided = pd.Series(True, index=own.index)
+    ratio = own[change.ratio]
+    decided = (ratio < CLEARLY_LESS) | (ratio > 1 / CLEARLY_LESS)
     if change.interval is not None:
         low, high = (own[end] for end in change.interval)
         decided = ~((low <= 1) & (high >= 1)) & low.notna()
@@ -154,7 +156,7 @@ def _marks(axes: Axes, own: pd.DataFrame, height: pd.Series[float], change: _Cha
             "markersize": 5,
             "alpha": alpha,
         }
-        axes.plot(own.loc[which, change.ratio], height[which], **points)
+        axes.plot(ratio[which], height[which], **points)
 
 
 def _label_ratios(axes: Axes, low: float, high: float) -> None:

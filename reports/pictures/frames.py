@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHARACTERS_PER_INCH = 15  # of the small print
+TITLE_PER_INCH = 8.5  # characters of the title
+LEGEND = 2.6  # inches beside it
 
 
 def frame(figure: Figure, title: str, handles: list[Artist], table: pd.DataFrame) -> None:
     """Put the title above the panels, the legend on their right, where it covers none, and the source below."""
+    title = fill(title, max(20, int((figure.get_figwidth() - LEGEND) * TITLE_PER_INCH)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     figure.legend(handles=handles, loc="outside right upper")
     source = fill(" · ".join(provenance(table)), int(figure.get_figwidth() * CHARACTERS_PER_INCH))

@@ -40,6 +40,9 @@ DOUBT = "//"
 PLACE = (1.15, 0.95)
 """Inches of a place, along and up."""
 
+WIDEST = 12.0
+"""Inches of all panels side by side."""
+
 
 def maps(run: Run, phase: str) -> dict[str, Picture]:
     """Draw who is ahead over each two knobs that a run sweeps together: ``map-width-batch``, and so on."""
@@ -72,10 +75,8 @@ def _picture(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, 
     data = pd.concat([_places(grid, winners) for grid in shown], ignore_index=True)
     of = " and ".join(KNOBS[knob] for knob in (shown[0].x, shown[0].y))
     with styled():
-        most = [max(len(grid.sizes(knob)) for grid in shown) for knob in (shown[0].x, shown[0].y)]
-        size = (3.6 + (PLACE[0] * most[0] + 0.8) * len(shown), 1.6 + PLACE[1] * most[1])
-        figure = Figure(figsize=size, layout="constrained")
-        for axes, grid in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        figure, panels = _panels(shown)
+        for axes, grid in zip(panels, shown, strict=True):
             _panel(axes, grid, data[data["held"] == grid.held])
         title = f"{phase}: who is ahead in time, over {of}" + share(len(shown), len(grids), "grids")
         frame(figure, title, _handles(data, _failed(pd.concat([grid.rows for grid in shown]))), table)
@@ -84,6 +85,19 @@ def _picture(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, 
         "the runner-up takes. Hatched: no winner, as the intervals do not keep the two apart. Hollow markers have no number; a letter says why."
     )
     return Picture(figure, data, caption, _notes(data))
+
+
+def _panels(grids: Sequence[Grid]) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel a grid, side by side as far as the paper is wide."""
+    wide, high = (max(len(grid.sizes(knob)) for grid in grids) for knob in (grids[0].x, grids[0].y))
+    width, height = PLACE[0] * wide + 0.8, PLACE[1] * high + 0.7
+    n_columns = max(1, min(len(grids), int(WIDEST / width)))
+    n_rows = math.ceil(len(grids) / n_columns)
+    figure = Figure(figsize=(2.8 + width * n_columns, 0.9 + height * n_rows), layout="constrained")
+    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
+    for spare in axes[len(grids) :]:
+        spare.remove()
+    return figure, axes[: len(grids)]
 
 
 def _places(grid: Grid, winners: pd.DataFrame) -> pd.DataFrame:

@@ -99,5 +99,5 @@ def _panel(axes: Axes, rows: pd.DataFrame, placed: Placed, quantity: Quantity) -
     axes.set_xlim(placed.low, edge.end)
     label_cases(axes, cases)
     axes.set_xlabel(quantity.axis)
-    label_values(axes.xaxis, quantity, placed, most=6)
+    label_values(axes.xaxis, quantity, placed, most=5)
     draw_band(axes, edge.begins, vertical=True)

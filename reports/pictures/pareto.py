@@ -27,6 +27,9 @@ DOMINATED = 0.4
 
 MOST_LABELS = 4
 
+LONGEST_NAME = 16
+"""Characters of a strategy's name within a panel."""
+
 
 def fronts(run: Run, phase: str) -> dict[str, Picture]:
     """Draw time against memory for the cases of a run: ``time-against-memory``."""
@@ -103,7 +106,7 @@ def _panel(axes: Axes, data: pd.DataFrame, without: pd.DataFrame) -> None:
         (axes.yaxis, "peak_bytes", BYTES, 2.0),
     ):
         _range(axis, data[column], scale, base)
-    missing = [f"{row['strategy']}: {words(row['status'])}" for row in without.to_dict("records")]
+    missing = [f"{elided(row['strategy'], LONGEST_NAME)}: {words(row['status'])}" for row in without.to_dict("records")]
     axes.text(0.98, 0.03, "\n".join(missing), transform=axes.transAxes, ha="right", fontsize=7, color=FAINT)
 
 
