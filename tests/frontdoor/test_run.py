@@ -174,7 +174,7 @@ def test_the_bare_command_shows_its_help(jacobench, strange):
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("suites", ["smoke", "standard", "scaling", "architectures"]),
+        ("suites", ["smoke", "standard", "scaling", "crossover", "architectures"]),
         ("strategies", ["dense", "dense-blocks", "sparse", "vjp", "linear-operator"]),
         ("ops", ["affine", "masked_affine", "gelu", "cross_entropy"]),
         ("architectures", ["lenet-300-100", "266,610"]),
