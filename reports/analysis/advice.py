@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from jacobench.reports.runs import Run
 
 STRATEGY_COLUMNS = ("strategy", "status", "seconds", "seconds_off", "bytes", "bytes_off", "needs_bytes")
+UNTRIED = ("over_budget", "not_tried")
+"""Statuses of a cell that say nothing of a run with another budget."""
+
 FOUNDED = ("measured", "near", "model", "")
 """What time may rest on, the best first."""
 
@@ -111,8 +114,9 @@ def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gr
     Returns
     -------
     Advice
-        Time goes by the case itself if it was measured, else by the nearest case, else by the model. Memory goes by the case itself if it was measured and takes 8 KiB or more, else by
-        the model: it knows the very shapes, which a case that is only near does not share.
+        Time goes by the case itself if it was measured, else by the nearest case, else by the model. Memory goes by the case
+        itself if it was measured and takes 8 KiB or more, else by the model: it knows the very shapes, which a case that is only
+        near does not share.
     """
     needs = target.groupby("strategy", sort=False)["predicted_bytes"].max()
     over = set(needs[needs > budget_bytes].index)
@@ -127,8 +131,12 @@ def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gr
     else:
         time = by_model(_without(seconds, over))
         time |= {"away": distance(rows, own, time["strategy"])} if time["by"] == "model" else {}
-    memory = measured_bytes(place.case, _without(peaks, over)) if place and peaks else by_model(_without(n_bytes, over))
     there = run.table[(run.table["case"] == (place and place.case)) & (run.table["phase"] == phase)]
+    if place and peaks:
+        memory = measured_bytes(place.case, _without(peaks, over))
+    else:
+        in_vain = set(there.loc[~there["status"].isin(["ok", *UNTRIED]), "strategy"])
+        memory = by_model(_without(n_bytes, over | in_vain))
     return Advice(
         case=str(own["case"].iloc[0]),
         source=run.name,

@@ -51,7 +51,12 @@ class Estimate:
     @property
     def off(self) -> float:
         """The factor that `reach` finds in the errors."""
-        return math.exp(reach(self.errors))
+        return factor_of(reach(self.errors))
+
+
+def factor_of(logarithm: float) -> float:
+    """Return the exponential, at most what a float holds: errors of estimates from very far away grow beyond it."""
+    return math.exp(min(logarithm, 700.0)) if logarithm == logarithm else math.nan  # noqa: PLR0124  (NaN)
 
 
 def reach(errors: pd.Series[float]) -> float:
@@ -66,8 +71,9 @@ def reach(errors: pd.Series[float]) -> float:
     -------
     float
         The ceil(0.95 (n + 1))-th smallest of their n absolute values, the largest where n is below 19; NaN for fewer than five. A new
-        error that is like them stays within it with 95 % probability, or n / (n + 1) if that is less (Barber, Candès,
-        Ramdas and Tibshirani 2021, "Predictive inference with the jackknife+", section 1: the jackknife).
+        error that is exchangeable with them stays within it with 95 % probability, or n / (n + 1) if that is less: the rank of
+        one of n + 1 is uniform (Vovk, Gammerman and Shafer 2005, "Algorithmic Learning in a Random World", chapter 2). Errors
+        left out one by one are so only nearly.
     """
     ordered = np.sort(np.abs(errors.to_numpy(dtype=np.float64)))
     if ordered.size < FEWEST_ERRORS:

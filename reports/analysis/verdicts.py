@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jacobench.reports.analysis.model import FEWEST_ERRORS, Estimate, reach
+from jacobench.reports.analysis.model import FEWEST_ERRORS, Estimate, factor_of, reach
 from jacobench.reports.analysis.recommendation import NOTHING, closest, recommend
 from jacobench.reports.analysis.winners import CLEARLY_LESS
 
@@ -109,5 +109,5 @@ def by_model(estimates: Mapping[str, Estimate]) -> Line:
 def _rival(best: Estimate, other: Estimate, name: str) -> Line:
     """Hold an estimate against the best: errors that both share in a case do not count."""
     factor, both = other.value / best.value, (other.errors - best.errors).dropna()
-    off = math.exp(reach(both) if len(both) >= FEWEST_ERRORS else reach(other.errors) + reach(best.errors))
+    off = factor_of(reach(both) if len(both) >= FEWEST_ERRORS else reach(other.errors) + reach(best.errors))
     return {"factor": factor, "low": factor / off, "high": factor * off, "runner_up": name, "n": len(both)}

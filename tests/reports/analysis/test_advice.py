@@ -124,6 +124,21 @@ def test_a_peak_that_numpy_may_have_cached_is_predicted_instead(standard, target
     assert (memory["by"], memory["strategy"], memory["factor"]) == ("model", "vjp", pytest.approx(3))
 
 
+def test_what_failed_at_the_case_is_not_recommended_for_memory(standard, target_of):
+    standard.loc[(standard["strategy"] == "vjp") & (standard["width"] == 128), "status"] = "wrong"
+    for width in (128, 120):
+        advice = advise(target_of(width=width), run_of(standard), GIB)
+        assert [line["strategy"] for line in verdicts(advice).values()] == ["sparse", "sparse"]
+        assert strategies(advice)["vjp"]["status"] == "wrong"
+
+
+def test_estimates_from_very_far_away_do_not_overflow(standard, target_of):
+    standard["seconds_median"] *= np.exp(3 * np.random.default_rng(5).standard_normal(len(standard)))
+    advice = advise(target_of(width=2**31 - 1, batch=2**31 - 1, depth=2**20), run_of(standard), 1e300)
+    assert advice.by == "model"
+    json.dumps(advice.as_dict(), allow_nan=False)
+
+
 def test_one_pass_decides_nothing(standard, target_of):
     time = verdicts(advise(target_of(width=128), run_of(standard, n_passes=1), GIB))["seconds"]
     assert (time["sure"], time["n"]) == ("one pass", 1)
