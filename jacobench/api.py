@@ -195,7 +195,7 @@ def recommend_for(
     case = one_case(knobs)
     budget = min(parse_bytes(memory_budget), memory_limit()) if memory_budget else memory_limit()
     advice = _from_runs(case, runs or _newest(say), budget)
-    if advice is None or not advice.by:
+    if advice is None or not (advice.by or advice.all_over_budget):
         where = (
             f"{', '.join(map(str, runs)) or advice.source} tells no rates for this case" if advice else "no run here"
         )

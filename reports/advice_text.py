@@ -82,11 +82,14 @@ def grounds(advice: Advice) -> list[str]:
     """Return what the verdicts rest on, a paragraph each."""
     time, memory = advice.verdicts.to_dict("records")
     source = advice.source or "small perceptrons measured just now"
-    lines = [_time_grounds(time, source), _memory_grounds(memory, source), *_pays(advice)]
+    if advice.all_over_budget:
+        lines = ["Each strategy is predicted to need more memory than may be used."]
+    else:
+        lines = [_time_grounds(time, source), _memory_grounds(memory, source), *_pays(advice)]
     lines.append(f"Largest batch: predicted to fit in {format_bytes(advice.budget_bytes)}.")
     if advice.measured_on:
         lines.append("Measured on: " + " · ".join(advice.measured_on))
-    return [line for line in lines if line]
+    return lines
 
 
 def _time_grounds(verdict: Mapping[Any, Any], source: str) -> str:

@@ -78,6 +78,11 @@ class Advice:
         by = self.verdicts["by"].iloc[0]
         return by if isinstance(by, str) else ""
 
+    @property
+    def all_over_budget(self) -> bool:
+        """Whether there are strategies, and each needs more than may be used."""
+        return bool(len(self.strategies) and (self.strategies["status"] == "over_budget").all())
+
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as JSON can hold it: lists of objects, what is missing is None."""
         tables = {"verdicts": self.verdicts, "strategies": self.strategies, "pays": self.pays}

@@ -93,6 +93,15 @@ def test_what_memory_rests_on_and_what_measured_is_said():
     assert told[-1] == "Measured on: AMD EPYC · controls tuned"
 
 
+def test_where_nothing_fits_that_is_said():
+    dense = {"strategy": "dense", "status": "over_budget", "needs_bytes": 3 * 2**30, "largest_batch": 0}
+    told = advice_text.grounds(advice({"sure": "nothing", "by": NAN}, strategies=[dense]))
+    assert told[:2] == [
+        "Each strategy is predicted to need more memory than may be used.",
+        "Largest batch: predicted to fit in 1.00 GiB.",
+    ]
+
+
 def test_when_a_jacobian_pays():
     line = {"case": "c", "strategy": "dense", "outcome": "after", "uses": 6.5, "low": 6.0, "high": 7.0, "n_passes": 3}
     never = {**line, "strategy": "sparse", "outcome": "never", "uses": NAN}
