@@ -34,10 +34,10 @@ def plot(
         _compare(runs, out, phase, dark=dark)
         return
     for path, found in [(path, album(read(path), phase)) for path in runs]:
-        for kind, why in found.missing.items():
-            screen.talk().print(f"not drawn: {kind}: {why}")
         own = out / _beside(path).resolve().name if out and len(runs) > 1 else out
         _save(found.pictures, own or _beside(path) / "plots", dark=dark)
+        for kind, why in found.missing.items():
+            screen.talk().print(f"not drawn: {kind}: {why}")
 
 
 def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:

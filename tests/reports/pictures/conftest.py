@@ -67,6 +67,12 @@ def everything(make_case: Any, make_cell: Any) -> pd.DataFrame:
     return _all_phases(table.assign(floor_seconds=floor, efficiency=0.3 + 0 * floor))
 
 
+@pytest.fixture
+def one_case(everything: pd.DataFrame) -> pd.DataFrame:
+    """Return the case of which a graph can be built again."""
+    return everything[everything["case"] == "mlp-w64-d2-b1"].reset_index(drop=True)
+
+
 def _failed(table: pd.DataFrame, which: Sequence[bool] | pd.Series[bool], status: str) -> pd.DataFrame:
     numbers = ["seconds_median", "seconds_low", "seconds_high", "ratio_to_vjp", "peak_bytes", "efficiency"]
     found = table.copy()
