@@ -11,7 +11,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"strategies"},  # the room, which may be called: see its docstring
     submod_attrs={
         "api": ["load", "plot", "predict", "read", "recommend_for", "run", "strategy"],
+        "graphs.attention": ["attention"],
         "graphs.builder": ["GraphBuilder"],
+        "graphs.chain": ["chain"],
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],
         "graphs.mlp": ["mlp"],
