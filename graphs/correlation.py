@@ -1,4 +1,4 @@
-"""Cross-correlation in NumPy: windows are laid out for some rows at a time, so that no array of all of them is needed."""
+"""Cross-correlation and pooling in NumPy: windows are laid out for some rows at a time, so that no array of all of them is needed."""
 
 from __future__ import annotations
 
@@ -107,3 +107,22 @@ def gather_each(g: Array, x: Array, windows: Windows) -> Array:
     for part, room in parts(rows, channels, windows, g.dtype):
         np.matmul(flat[part], unfold(x[part], windows, room).transpose(0, 2, 1)[:, None], out=W_bar[part])
     return W_bar
+
+
+def largest(x: Array, windows: Windows) -> Array:
+    """Return the largest of each window of x (rows, *lengths), tap by tap: nothing is laid out."""
+    (_, _, first), *others = windows.taps()
+    y: Array = x[last(first)].copy()
+    for _, _, places in others:
+        np.maximum(y, x[last(places)], out=y)
+    return y
+
+
+def average(x: Array, windows: Windows) -> Array:
+    """Return the mean of each window of x (rows, *lengths), tap by tap."""
+    (_, _, first), *others = windows.taps()
+    y: Array = x[last(first)].copy()
+    for _, _, places in others:
+        y += x[last(places)]
+    y /= windows.n_taps
+    return y
