@@ -160,7 +160,14 @@ def slope_in_torch(graph, x):
 
 
 def slope_in_vjp(graph, x):
-    return load("vjp").prepare(graph).linearize({"x": x}).pullback(np.ones((1, *x.shape)))["x"][0]
+    return load("vjp").prepare(graph).linearize({"x": x}).pullback(np.ones((1, *graph.output_shape)))["x"][0]
+
+
+@pytest.mark.parametrize("slope", [slope_in_vjp, slope_in_jax, slope_in_autograd, slope_in_torch])
+def test_every_library_gives_a_maximum_of_equals_the_slope_of_the_first(slope):
+    g = GraphBuilder()
+    graph = g.build(g.max_pool(g.input("x", (1, 5)), window=3, stride=1), wrt=["x"])
+    np.testing.assert_array_equal(slope(graph, np.array([[2.0, 2.0, 1.0, 2.0, 0.0]])), [[1, 1, 0, 1, 0]])
 
 
 @pytest.mark.parametrize("slope", [slope_in_vjp, slope_in_jax, slope_in_autograd, slope_in_torch])

@@ -145,7 +145,6 @@ def test_results_are_the_callers_own(peer, name):
 
 @each_peer
 def test_a_peer_takes_convolutions_or_says_why_not(peer):
-    """A maximum of equals, here of zeros, has the same slope everywhere: that of the first."""
     pytest.importorskip(LIBRARY[peer])
     graph = convolution()
     if peer == "asdex":
