@@ -94,11 +94,13 @@ def format_ratio(ratio: float) -> str:
 
     Examples
     --------
-    >>> format_ratio(0.85), format_ratio(12.34), format_ratio(56_789)
-    ('0.850×', '12.3×', '56.8k×')
+    >>> format_ratio(0.85), format_ratio(12.34), format_ratio(56_789), format_ratio(0.0)
+    ('0.850×', '12.3×', '56.8k×', '0×')
     """
     if math.isnan(ratio):
         return MISSING
+    if ratio == 0:
+        return "0×"
     if abs(ratio) >= 999.5:
         return _scaled(ratio, COUNTS).replace(" ", "") + "×"
     return _three_digits(ratio) + "×"
