@@ -1,4 +1,4 @@
-"""Cross-correlation in NumPy: the windows are laid out a few rows at a time, and multiplied while they are in the cache."""
+"""Cross-correlation and pooling in NumPy: windows are laid out for some rows at a time, so that no array of all of them is needed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Array
     from jacobench.graphs.windows import Windows
 
-PART_BYTES = 2**18
-"""Of laid-out windows at once, or one row's where that is more: what fits into the second-level cache."""
+PART_BYTES = 2**20
+"""Of laid-out windows at once, or one row's where that is more. LeNet-5's first layer at batch 32 took 3.3 ms with 256 KiB, most
+of it Python's, 0.9 with 1 MiB and 0.5 with 4 MiB, its kernel's cotangents 3.6, 1.2 and 0.7; layers of 32 channels do not care."""
 
 
 def rows_at_once(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
@@ -106,3 +107,22 @@ def gather_each(g: Array, x: Array, windows: Windows) -> Array:
     for part, room in parts(rows, channels, windows, g.dtype):
         np.matmul(flat[part], unfold(x[part], windows, room).transpose(0, 2, 1)[:, None], out=W_bar[part])
     return W_bar
+
+
+def largest(x: Array, windows: Windows) -> Array:
+    """Return the largest of each window of x (rows, *lengths), tap by tap: nothing is laid out."""
+    (_, _, first), *others = windows.taps()
+    y: Array = x[last(first)].copy()
+    for _, _, places in others:
+        np.maximum(y, x[last(places)], out=y)
+    return y
+
+
+def average(x: Array, windows: Windows) -> Array:
+    """Return the mean of each window of x (rows, *lengths), tap by tap."""
+    (_, _, first), *others = windows.taps()
+    y: Array = x[last(first)].copy()
+    for _, _, places in others:
+        y += x[last(places)]
+    y /= windows.n_taps
+    return y

@@ -14,14 +14,14 @@ import numpy as np
 from scipy import special
 from scipy.sparse import csr_array
 
-from jacobench.graphs import correlation
-from jacobench.graphs.windows import Windows, last
+from jacobench.graphs import correlation, gathering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
     from jacobench.graphs.structures import Pattern
+    from jacobench.graphs.windows import Windows
 
 
 def _affine(z: Any, W: Any, b: Any) -> Any:
@@ -65,46 +65,6 @@ def _masked_matmul(mask: Pattern, z: Any, v: Any) -> Any:
     return np.ascontiguousarray(t.T).reshape(*z.shape[:-1], mask.shape[0])
 
 
-def _crossed_by_rotation(x: Any, y: Any) -> Any:
-    """Return x × y with rotated axes, which every library can differentiate through."""
-    one, two = np.array([1, 2, 0]), np.array([2, 0, 1])
-    return x[..., one] * y[..., two] - x[..., two] * y[..., one]
-
-
-def _gathered(xp: Any, x: Any, windows: Windows) -> Any:
-    """Return the windows of x (…, *lengths), shape (…, windows, taps), 0 where there is no place."""
-    leading = tuple(x.shape[: x.ndim - len(windows.lengths)])
-    wide = xp.pad(x, [(0, 0)] * len(leading) + [(n, n) for n in windows.padding], "constant")
-    lengths = tuple(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
-    within = Windows(lengths, windows.kernel, windows.stride, (0,) * len(lengths))
-    return wide.reshape((*leading, -1))[..., within.places()]
-
-
-def _correlate_by_gathering(xp: Any, x: Any, W: Any, windows: Windows) -> Any:
-    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
-    y = xp.einsum("rcpk,ock->rop", _gathered(xp, x, windows), W.reshape((*W.shape[:2], -1)))
-    return y.reshape((len(x), len(W), *windows.out))
-
-
-def _largest_by_gathering(xp: Any, x: Any, windows: Windows) -> Any:
-    """Return the largest of each window, the first of equals: autograd would share a slope among them."""
-    seen = _gathered(xp, x, windows)
-    first = xp.argmax(seen, axis=-1)[..., None] == np.arange(windows.n_taps)
-    return xp.sum(seen * first, axis=-1).reshape((len(x), *windows.out))
-
-
-def _average_by_gathering(xp: Any, x: Any, windows: Windows) -> Any:
-    return xp.mean(_gathered(xp, x, windows), axis=-1).reshape((len(x), *windows.out))
-
-
-def _gathered_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
-    """Do the same with a dense weight gathered from v: every library can differentiate through it."""
-    place = np.full(mask.shape, mask.indices.size)
-    place[mask.rows, mask.indices] = np.arange(mask.indices.size)
-    W = xp.concatenate([v, v[:1] * 0])[place]
-    return xp.matmul(z, W.T)
-
-
 def _pad_last(x: Any, before: int, after: int) -> Any:
     """Lay x between zeros: np.pad takes 18 µs for 64 numbers, this 0.7."""
     y = np.zeros((*x.shape[:-1], before + x.shape[-1] + after), x.dtype)
@@ -120,24 +80,6 @@ def _crossed(x: Any, y: Any) -> Any:
         np.multiply(x[..., j], y[..., k], out=z[..., i])
         z[..., i] -= x[..., k] * y[..., j]
     return z
-
-
-def _largest(x: Any, windows: Windows) -> Any:
-    """Return the largest of each window of x (rows, *lengths), tap by tap: nothing is laid out."""
-    (_, _, first), *others = windows.taps()
-    y = x[last(first)].copy()
-    for _, _, places in others:
-        np.maximum(y, x[last(places)], out=y)
-    return y
-
-
-def _average(x: Any, windows: Windows) -> Any:
-    """Return the mean of each window of x (rows, *lengths), tap by tap."""
-    (_, _, first), *others = windows.taps()
-    y = x[last(first)].copy()
-    for _, _, places in others:
-        y += x[last(places)]
-    return np.divide(y, windows.n_taps, out=y)
 
 
 def _keep(x: Any, mask: Any, scale: float) -> Any:
@@ -169,8 +111,8 @@ def _numpy() -> dict[str, Any]:
         "inner": np.vecdot,
         "keep": _keep,
         "correlate": correlation.correlate,
-        "largest": _largest,
-        "average": _average,
+        "largest": correlation.largest,
+        "average": correlation.average,
     }
 
 
@@ -253,16 +195,16 @@ class Namespace:
             "affine": lambda z, W, b: self.matmul(z, W.T) + b,
             "add_to": lambda y, x: y + x,
             "sum_of_products": lambda x, y: self.sum(x * y),
-            "masked_matmul": partial(_gathered_matmul, self),
+            "masked_matmul": partial(gathering.masked_matmul, self),
             "take_last": lambda x, order: x[..., order],
             "take_rows": lambda table, indices: table[indices],
             "flip_last": lambda x: x[..., ::-1],
-            "crossed": _crossed_by_rotation,
+            "crossed": gathering.crossed,
             "inner": lambda x, y: self.sum(x * y, axis=-1),
             "keep": lambda x, mask, scale: x * (mask * np.asarray(scale, x.dtype)),
-            "correlate": partial(_correlate_by_gathering, self),
-            "largest": partial(_largest_by_gathering, self),
-            "average": partial(_average_by_gathering, self),
+            "correlate": partial(gathering.correlate, self),
+            "largest": partial(gathering.largest, self),
+            "average": partial(gathering.average, self),
             "transposed": self.transpose,
             "pad_last": lambda x, before, after: self.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)], "constant"),
         }

@@ -59,7 +59,7 @@ class Windows:
     @cached_property
     def n_pairs(self) -> int:
         """The number of pairs of a window and a tap that is over a place in it."""
-        return prod(sum(len(range(*span.indices(span.stop))) for span, _ in spans) for spans in self._spans)
+        return prod(sum(windows.stop - windows.start for windows, _ in spans) for spans in self._spans)
 
     @property
     def padded(self) -> bool:

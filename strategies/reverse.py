@@ -243,6 +243,7 @@ class ReversePrepared:
         graph.check(leaves)
         values: list[Any] = [leaves[name] for name in graph.leaves]
         tape = []
+        xs: tuple[Any, ...] = ()
         for step, linearizers in zip(self._steps, self._linearizers, strict=True):
             xs = tuple([values[i] for i in step.node.args])
             y = np.asarray(step.forward(*xs))
@@ -251,6 +252,7 @@ class ReversePrepared:
                 tape.append((step.y, [(x, linearizer(y, xs)) for x, linearizer in linearizers]))
             for i in step.last_uses:
                 values[i] = None
+        xs = ()  # the last node's arguments would count in the peak
         # A copy: the caller may write it, and the tape or the leaves may hold the original.
         output = values[graph.output].copy()
         return ReverseLinearized(output, graph, self._steps, self._finish(tape, graph), self._samples)
