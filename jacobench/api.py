@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.folder import RunFolder
     from jacobench.bench.passes import Progress
+    from jacobench.graphs.graph import Graph
     from jacobench.reports.runs import Run
     from jacobench.strategies.contract import Strategy
 
@@ -106,6 +107,34 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     finally:
         folder.close()
     return found.table
+
+
+def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
+    """Weigh every local Jacobian of a graph, dense and sparse, beside its VJP; see `jacobench.reports.explain.weighing`.
+
+    Parameters
+    ----------
+    graph : Graph
+        Any graph.
+    n_seeds : int
+        Cotangents that are pulled back at once, 1 or more.
+
+    Returns
+    -------
+    DataFrame
+        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.weighing.COLUMNS`
+        says what each column means.
+
+    Examples
+    --------
+    >>> import jacobench as jb
+    >>> graph, _ = jb.mlp([784, 256, 10])
+    >>> jb.explain(graph).loc[0, ["jacobian", "n_entries", "n_nonzeros"]].tolist()
+    ['∂affine1/∂W1', 51380224, 200704]
+    """
+    from jacobench.reports.explain.weighing import weigh
+
+    return weigh(graph, n_seeds).rows
 
 
 def load(run: str | Path) -> pd.DataFrame:

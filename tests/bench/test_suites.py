@@ -253,7 +253,7 @@ SMALL = MLP + "width=4\ndepth=1\n"
         ('[sweep]\ngraph="mlp"', ["$.sweep: expected at least one", "double brackets"]),
         ("[[sweeps]]", ["$.sweeps: unknown key 'sweeps'", "did you mean 'sweep'"]),
         ("[[sweep]]\nwidth=3,\ndepth=1", ["not TOML: ", "line 2"]),
-        ("[[sweep]]\nwidth=3", ["$.sweep[0]: expected `graph`, one of mlp, architecture, file.py:make_graph"]),
+        ("[[sweep]]\nwidth=3", ["$.sweep[0]: expected `graph`, one of mlp, architecture, op, file.py:make_graph"]),
         ('[[sweep]]\ngraph="mlpp"', ["$.sweep[0].graph: unknown generator 'mlpp'", "did you mean 'mlp'"]),
         ("[[sweep]]\ngraph=3", ["$.sweep[0].graph: unknown generator 3"]),
         (SMALL + MLP + "width=0\ndepth=1", ["$.sweep[1].width: expected `int` >= 1, got 0"]),
