@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Site
     from jacobench.graphs.structures import Structure
 
-POINTS = 240
-"""Along each side, at most."""
+    Numbers = NDArray[np.int64]
 
-ENTRIES_A_ROW = 2 * POINTS
-"""That are looked at, at most: the first, the last, and evenly many between."""
+PROBED = 3
+"""Rows of each line of the picture that are looked at first: the first, the middle and the last that share it."""
 
-ENTRIES_A_LINE = 3 * ENTRIES_A_ROW
-"""Of a line of the picture, about: three of its rows where they are long, more where they are short, up to `POINTS`."""
+ENTRIES_A_LINE = 600
+"""That are looked at, about: of as many rows as that allows, three at least."""
 
 
-def raster(structure: Structure, site: Site) -> NDArray[np.bool_]:
-    """Draw a pattern to scale.
+def raster(structure: Structure, site: Site, n_lines: int, n_points: int) -> NDArray[np.bool_]:
+    """Draw a pattern.
 
     Parameters
     ----------
@@ -33,53 +32,47 @@ def raster(structure: Structure, site: Site) -> NDArray[np.bool_]:
         The pattern's family.
     site : Site
         Where the Jacobian is.
+    n_lines, n_points : int
+        The picture's height and width, at most as many as there are outputs and inputs.
 
     Returns
     -------
     NDArray of bool
-        Shape (outputs, inputs), each at most `POINTS`. A point is true where an entry that was looked at lies in it: up to
-        `POINTS` rows and columns that is every entry.
+        Shape (n_lines, n_points). A point is true where one of the entries that were looked at lies in it. Where lines and
+        points are as many as outputs and inputs, that is every entry.
     """
-    n_lines, n_points = min(site.n_out, POINTS), min(site.n_in, POINTS)
-    looked_at = min(ENTRIES_A_ROW, -(-structure.n_nonzeros(site) // site.n_out))
-    rows = _rows(site.n_out, n_lines, min(POINTS, ENTRIES_A_LINE // looked_at))
-    first, counts = _entries_of(structure, site, rows)
-    numbers, of = _numbers(first, counts)
+    probes = _rows(site.n_out, n_lines, PROBED)
+    each = _sampled(structure, site, probes, n_points)[1].size / probes.size
+    n_each = max(PROBED, int(ENTRIES_A_LINE / max(each, 1.0)))
+    rows, columns = _sampled(structure, site, _rows(site.n_out, n_lines, n_each), n_points)
     filled = np.zeros((n_lines, n_points), bool)
-    columns = columns_of_entries(structure, site, numbers)
-    filled[_point(rows[of], n_lines, site.n_out), _point(columns, n_points, site.n_in)] = True
+    filled[rows * n_lines // site.n_out, columns * n_points // site.n_in] = True
     return filled
 
 
-def _rows(n_out: int, n_lines: int, n_each: int) -> NDArray[np.int64]:
-    """Return the rows that are looked at, up to `n_each` of each line, its first and last among them; in order."""
-    ends = np.array(
-        [line * n_out // n_lines for line in range(n_lines + 1)]
-    )  # exact: Python's integers do not overflow
+def _rows(n_out: int, n_lines: int, n_each: int) -> Numbers:
+    """Return the rows to look at, up to `n_each` of each line, its first and last among them; in order."""
+    ends = np.array([-(-line * n_out // n_lines) for line in range(n_lines + 1)])
     first, last = ends[:-1], ends[1:] - 1
     return np.unique([first + (last - first) * part // (n_each - 1) for part in range(n_each)])
 
 
-def _entries_of(
-    structure: Structure, site: Site, rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _sampled(structure: Structure, site: Site, rows: Numbers, n_points: int) -> tuple[Numbers, Numbers]:
+    """Return row and column of some entries of each row: as many as it takes to mark each point that it reaches over."""
+    begin, count = _entries_of(structure, site, rows)
+    rows, begin, count = (part[count > 0] for part in (rows, begin, count))
+    left, right = (columns_of_entries(structure, site, at) * n_points // site.n_in for at in (begin, begin + count - 1))
+    taken = np.minimum(count, 2 * (np.abs(right - left) + 1))
+    of = np.repeat(np.arange(rows.size), taken)
+    nth = np.arange(of.size) - np.repeat(np.cumsum(taken) - taken, taken)
+    numbers = begin[of] + nth * (count[of] - 1) // np.maximum(taken[of] - 1, 1)
+    return rows[of], columns_of_entries(structure, site, numbers)
+
+
+def _entries_of(structure: Structure, site: Site, rows: Numbers) -> tuple[Numbers, Numbers]:
     """Return the number of the first entry of each row, in CSR order, and how many it has."""
     if structure.per_row is None:
         each = structure.n_nonzeros(site) // site.n_out
         return rows * each, np.full(rows.shape, each)
-    counts = structure.per_row(site)
-    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))[rows], counts[rows].astype(np.int64)
-
-
-def _numbers(first: NDArray[np.int64], counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the numbers of the entries that are looked at, and for each of them its row's place among `first`."""
-    taken = np.minimum(counts, ENTRIES_A_ROW)
-    of = np.repeat(np.arange(first.size), taken)
-    nth = np.arange(of.size) - np.repeat(np.cumsum(taken) - taken, taken)
-    steps = np.maximum(taken - 1, 1)[of]
-    return first[of] + nth * (counts[of] - 1) // steps, of
-
-
-def _point(at: NDArray[np.int64], n_points: int, length: int) -> NDArray[np.int64]:
-    """Return which of a side's points a row or column lies in."""
-    return at * n_points // length
+    counts = structure.per_row(site).astype(np.int64)
+    return (np.cumsum(counts) - counts)[rows], counts[rows]

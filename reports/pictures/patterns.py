@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 
-from jacobench.reports.explain.raster import POINTS, raster
+from jacobench.reports.explain.raster import raster
 from jacobench.reports.pictures.frames import surround
 from jacobench.reports.pictures.panels import MOST_PANELS, grid, share
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 SOURCE = "From the shapes alone; nothing was measured."
 
-STEEPEST = 5.0
+POINTS = 320
+"""Along the longer side, at most: as many as the paper has dots for."""
+
+STEEPEST = 2.0
 """How many times as long as the other a side may be drawn; a matrix beyond that is not to scale, and says so."""
 
 ALIKE = ["op", "argument", "structure", "n_rows", "n_columns"]
@@ -59,7 +62,7 @@ def patterns(found: Explanation, name: str) -> Picture:
     rasters = {}
     for at in largest.index:
         edge = found.edges[at]
-        rasters[at] = raster(edge.argument.jacobian.structure, edge.site)
+        rasters[at] = raster(edge.argument.jacobian.structure, edge.site, *_points(edge.site.n_out, edge.site.n_in))
     with styled():
         figure, panels = grid(len(largest), width=3.0, height=2.7, legend=0.4)
         for axes, at in zip(panels, largest.index, strict=True):
@@ -68,16 +71,26 @@ def patterns(found: Explanation, name: str) -> Picture:
         surround(figure, title + share(len(largest), len(alike), "Jacobians"), [], SOURCE)
     runs = [_runs(row["jacobian"], row["n_rows"], row["n_columns"], rasters[at]) for at, row in largest.iterrows()]
     caption = (
-        f"Each local Jacobian to scale, outputs down, inputs along: dark where an entry can be non-zero. A side of more than "
+        f"Each local Jacobian to scale, outputs down, inputs along: dark where an entry can be non-zero. A side longer than some "
         f"{POINTS} rows or columns is thinned; a dark point then says that there is an entry in it, not that it is full."
     )
     return Picture(figure, pd.concat(runs, ignore_index=True), caption)
 
 
+def _drawn(n_rows: int, n_columns: int) -> float:
+    """Return height over width as drawn."""
+    return min(max(n_rows / n_columns, 1 / STEEPEST), STEEPEST)
+
+
+def _points(n_rows: int, n_columns: int) -> tuple[int, int]:
+    """Return how many points high and wide the picture is."""
+    drawn = _drawn(n_rows, n_columns)
+    return min(n_rows, round(POINTS * min(drawn, 1.0))), min(n_columns, round(POINTS / max(drawn, 1.0)))
+
+
 def _panel(axes: Axes, row: Mapping[str, Any], filled: NDArray[np.bool_]) -> None:
     n_rows, n_columns = row["n_rows"], row["n_columns"]
-    slope = n_rows / n_columns
-    drawn = min(max(slope, 1 / STEEPEST), STEEPEST)
+    slope, drawn = n_rows / n_columns, _drawn(n_rows, n_columns)
     axes.imshow(
         filled,
         ListedColormap([SHADE, INK]),
@@ -88,6 +101,7 @@ def _panel(axes: Axes, row: Mapping[str, Any], filled: NDArray[np.bool_]) -> Non
         aspect="auto",
     )
     axes.set_box_aspect(drawn)
+    axes.set_anchor("NW")
     axes.set_xticks([0, 1], ["0", f"{n_columns:,}"])
     axes.set_yticks([0, 1], ["0", f"{n_rows:,}"])
     axes.grid(visible=False)

@@ -14,7 +14,7 @@ from jacobench.reports.pictures.frames import surround
 from jacobench.reports.pictures.panels import share
 from jacobench.reports.pictures.patterns import ALIKE, SOURCE
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
-from jacobench.reports.pictures.style import FAINT, INK, look, styled
+from jacobench.reports.pictures.style import FAINT, INK, PAPER, look, styled
 from jacobench.reports.units import BYTES, format_bytes, format_tick
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jacobench.reports.explain.weighing import Explanation
 
 MOST_BARS = 20
+BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
 
 PEAK = "all of a gradient,\nat its peak"
 LABELS = {
@@ -95,7 +96,7 @@ def _bars(axes: Axes, data: pd.DataFrame, memory_bytes: int) -> None:
         for line, n_bytes in enumerate(data[column].tolist()):
             at = line + (number - 1) * 0.27
             axes.barh(at, max(float(n_bytes), low) - low, 0.24, low, color=look(strategy).color)
-            axes.text(max(float(n_bytes), low) * 1.3, at, format_bytes(n_bytes), va="center", fontsize=6.5)
+            axes.text(max(float(n_bytes), low) * 1.3, at, format_bytes(n_bytes), va="center", fontsize=6.5, bbox=BEHIND)
     axes.axvline(memory_bytes, color=INK, linestyle=":", linewidth=1.2)
     axes.axhline(len(data) - 1.5, color=FAINT, linewidth=0.8)
     axes.set_yticks(range(len(data)), data["jacobian"].tolist())
