@@ -70,6 +70,13 @@ def _gathered_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
     return xp.matmul(z, W.T)
 
 
+def _pad_last(x: Any, before: int, after: int) -> Any:
+    """Lay x between zeros: np.pad takes 20 µs to find out what is wanted."""
+    y = np.zeros((*x.shape[:-1], before + x.shape[-1] + after), x.dtype)
+    y[..., before : before + x.shape[-1]] = x
+    return y
+
+
 def _numpy() -> dict[str, Any]:
     return {
         "erf": special.erf,
@@ -82,6 +89,13 @@ def _numpy() -> dict[str, Any]:
         "add_to": lambda y, x: np.add(y, x, out=y),
         "sum_of_products": np.vdot,  # without an array of products, in 0.4 µs instead of 1.8
         "masked_matmul": _masked_matmul,
+        # The method takes 0.2 µs for 64 entries, 51 for 100,000; np.take 0.8 and 54, indexing 0.8 and 96.
+        "take_last": lambda x, order: x.take(order, axis=-1),
+        "take_rows": lambda table, indices: table.take(indices, axis=0),
+        # Copies in C order, which the next rule would make otherwise.
+        "flip_last": lambda x: x[..., ::-1].copy(),
+        "transposed": lambda x, axes: x.transpose(axes).copy(),
+        "pad_last": _pad_last,
     }
 
 
@@ -96,6 +110,9 @@ def _torch() -> dict[str, Any]:
         "max": torch.amax,
         "relu": torch.relu,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+        "flip_last": lambda x: torch.flip(x, (-1,)),
+        "transposed": torch.permute,
+        "pad_last": lambda x, before, after: torch.nn.functional.pad(x, (before, after)),
     }
 
 
@@ -132,6 +149,11 @@ class Namespace:
             "add_to": lambda y, x: y + x,
             "sum_of_products": lambda x, y: self.sum(x * y),
             "masked_matmul": partial(_gathered_matmul, self),
+            "take_last": lambda x, order: x[..., order],
+            "take_rows": lambda table, indices: table[indices],
+            "flip_last": lambda x: x[..., ::-1],
+            "transposed": self.transpose,
+            "pad_last": lambda x, before, after: self.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)], "constant"),
         }
         table = TABLES.get(library.__name__, dict)()
         self.__dict__.update(everywhere | table)

@@ -82,7 +82,19 @@ def multiply_fresh(slope: Array, y_bar: Array) -> Array:
 
 VjpRule = Callable[[Array, Array, tuple[Array, ...], Site], Array]
 JacobianValues = Callable[[Array, tuple[Array, ...], Site], Array]
+Fill = Callable[[Array, Array, tuple[Array, ...], Site], None]
 Count = Callable[[Site], int]
+Told = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
+
+
+def always(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
+    """Say yes, whatever the shapes and attributes."""
+    return True
+
+
+def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
+    """Say no, whatever the shapes and attributes."""
+    return False
 
 
 class Example(Protocol):
@@ -119,6 +131,11 @@ class Jacobian:
         site → arithmetic operations that `values` takes. An elementary function counts as one.
     scratch : callable
         site → bytes that `values` allocates and frees beside its result, where they are not few beside it.
+    fill : callable or None
+        The direct dense rule, (J, y, xs, site) → None: writes the entries into zeros of shape (samples, outputs per
+        sample, inputs per sample). For a structure with an index, through which to scatter would waste time.
+    fill_scratch : callable
+        The same as `scratch`, of `fill`.
     """
 
     structure: Structure
@@ -126,6 +143,8 @@ class Jacobian:
     fresh: bool
     flops: Count = lambda _site: 0
     scratch: Count = lambda _site: 0
+    fill: Fill | None = None
+    fill_scratch: Count = lambda _site: 0
 
 
 @dataclass(frozen=True)
@@ -145,11 +164,13 @@ class Argument:
     vjp_each : callable or None
         For an argument that all samples share: the vjp rule of each sample by itself, (y_bar, y, xs, site) → x_bar with
         y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a fresh array.
-    by_sample : bool
-        Whether sample i of the output depends on sample i of this argument alone, if the argument's leading axis is the
-        batch. A weight is shared by all samples, and a loss averages over them.
+    by_sample : callable
+        (shapes, attrs) → whether sample i of the output depends on sample i of this argument alone, if the argument's
+        leading axis is the batch. A weight is shared by all samples, and a loss averages over them.
     scratch : callable
         site → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
+    hands_on : callable
+        site → whether the vjp rule returns y_bar, or a view of it, and allocates nothing.
     """
 
     vjp: VjpRule
@@ -157,8 +178,9 @@ class Argument:
     keeps: tuple[int, ...]
     flops: Count
     vjp_each: VjpRule | None = None
-    by_sample: bool = True
+    by_sample: Told = always
     scratch: Count = lambda _site: 0
+    hands_on: Callable[[Site], bool] = lambda _site: False
 
 
 @dataclass(frozen=True)
@@ -187,6 +209,10 @@ class Op:
         attrs → attrs, checked and brought into the form that the rules want.
     variadic : bool
         Whether it takes any number of arguments, at least one.
+    scratch : callable
+        site of argument 0 → bytes that the forward rule allocates and frees beside its result, where they are not few.
+    is_view : bool
+        Whether the forward rule returns a view of its one argument, and allocates nothing.
     """
 
     name: str
@@ -199,6 +225,8 @@ class Op:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False
+    scratch: Count = lambda _site: 0
+    is_view: bool = False
 
     def argument(self, k: int) -> Argument:
         """Return the rules of argument `k`, counted from 0.
@@ -213,10 +241,10 @@ class Op:
             raise NotImplementedError(f"op {self.name!r} has no backward rule for argument {k}")
         return rule
 
-    def by_sample(self, k: int) -> bool:
+    def by_sample(self, k: int, shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
         """Say whether argument `k`'s samples do not mix; see `Argument`. Unknown, hence False, where there is no rule."""
         rule = self._rule(k)
-        return rule is not None and rule.by_sample
+        return rule is not None and rule.by_sample(shapes, attrs)
 
     def _rule(self, k: int) -> Argument | None:
         if k < len(self.arguments):

@@ -156,34 +156,6 @@ STACKED_IDENTITY = Structure(
 )
 
 
-def _part(site: Site) -> slice:
-    """Return the argument's part of a concatenation's last axis."""
-    start = sum(shape[-1] for shape in site.shapes[: site.k])
-    return slice(start, start + site.x[-1])
-
-
-def _rows_of_part(site: Site) -> NDArray[np.signedinteger]:
-    filled = np.zeros((_rows(site), site.out[-1]), np.int32)
-    filled[:, _part(site)] = 1
-    return filled.reshape(-1)
-
-
-def _part_view(J: NDArray[np.floating], site: Site) -> NDArray[np.floating]:
-    vectors = _rows(site) // site.samples
-    split = J.reshape(site.samples, vectors, site.out[-1], vectors, site.x[-1])
-    view: NDArray[np.floating] = np.einsum("bpipi->bpi", split[:, :, _part(site)])
-    return view
-
-
-PART = Structure(
-    "identity between empty rows",
-    extent=lambda site: (site.n_in,),
-    columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
-    view=_part_view,
-    per_row=_rows_of_part,
-)
-
-
 def _mask(site: Site) -> Pattern:
     mask: Pattern = site.attrs["mask"]
     return mask

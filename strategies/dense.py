@@ -13,7 +13,7 @@ from jacobench.strategies.places import block_shape, blocks_of_matrix, places_of
 from jacobench.strategies.reverse import LocalCost, Reverse
 
 if TYPE_CHECKING:
-    from jacobench.graphs.op import Argument, Array, Jacobian, Shape, Site
+    from jacobench.graphs.op import Argument, Array, Fill, Jacobian, Shape, Site
     from jacobench.strategies.reverse import Pull
 
 
@@ -54,6 +54,8 @@ def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Calla
         J → its blocks, (samples, outputs per sample, inputs per sample), as a view.
     """
     structure = jacobian.structure
+    if jacobian.fill is not None:
+        return _directly(jacobian.fill, site, shape, blocks_of)
     extent = structure.extent(site)
     nnz = prod(extent)
     allocate = np.empty if nnz == prod(shape) else np.zeros
@@ -73,12 +75,24 @@ def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Calla
     return fill
 
 
+def _directly(rule: Fill, site: Site, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
+    """Let the op write its entries into zeros."""
+
+    def fill(y: Array, xs: tuple[Array, ...]) -> Array:
+        J = np.zeros(shape, site.dtype)
+        rule(blocks_of(J), y, xs, site)
+        return J
+
+    return fill
+
+
 def cost(jacobian: Jacobian, site: Site, n_seeds: int, n_entries: int) -> LocalCost:
     """Say what a dense Jacobian of `n_entries` takes: written once, read once for all seeds."""
     n_values = jacobian.structure.n_nonzeros(site) if jacobian.fresh else 0
+    scattered = n_values * site.dtype.itemsize + jacobian.scratch(site)
     return LocalCost(
         linearize_bytes=n_entries * site.dtype.itemsize,
-        linearize_scratch=n_values * site.dtype.itemsize + jacobian.scratch(site),
+        linearize_scratch=jacobian.fill_scratch(site) if jacobian.fill else scattered,
         linearize_flops=jacobian.flops(site),
         pull_flops=2 * n_seeds * n_entries,
         n_nonzeros=n_entries,

@@ -44,6 +44,7 @@ class VjpRule:
             pull_flops=n_seeds * argument.flops(site),
             pull_scratch=n_seeds * argument.scratch(site),
             keeps=argument.keeps,
+            hands_on=argument.hands_on(site),
         )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE, PART
+from jacobench.graphs.selections import identity_between_empty_rows
+from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ _IDENTITY = Argument(
     jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
     keeps=(),
     flops=lambda _site: 0,
+    hands_on=lambda _site: True,
 )
 
 ADD = Op(
@@ -84,9 +86,32 @@ SCALE = Op(
 )
 
 
-def _concat_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+NEG = Op(
+    name="neg",
+    forward=lambda _xp, x: -x,
+    shape=shapes.same,
+    arguments=(
+        Argument(
+            vjp=lambda y_bar, _y, _xs, _site: -y_bar,
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.full(1, -1, y.dtype), fresh=False),
+            keeps=(),
+            flops=lambda site: site.n_out,
+        ),
+    ),
+    flops=lambda site: site.n_out,
+    source="−x",
+    example=lambda g, batch=3, size=4: g.neg(g.input("x", (batch, size))),
+)
+
+
+def _part(site: Site) -> slice:
+    """Return the argument's part of the concatenation's last axis."""
     start = sum(shape[-1] for shape in site.shapes[: site.k])
-    return y_bar[..., start : start + site.x[-1]]
+    return slice(start, start + site.x[-1])
+
+
+def _take_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    return y_bar[..., _part(site)]
 
 
 CONCAT = Op(
@@ -95,10 +120,11 @@ CONCAT = Op(
     shape=shapes.concat,
     arguments=(
         Argument(
-            vjp=_concat_part,
-            jacobian=Jacobian(PART, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
+            vjp=_take_part,
+            jacobian=identity_between_empty_rows(_part),
             keeps=(),
             flops=lambda _site: 0,
+            hands_on=lambda _site: True,
         ),
     ),
     flops=lambda _site: 0,
@@ -109,4 +135,4 @@ CONCAT = Op(
     variadic=True,
 )
 
-OPS = (ADD, MULTIPLY, SCALE, CONCAT)
+OPS = (ADD, MULTIPLY, NEG, SCALE, CONCAT)

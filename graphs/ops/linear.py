@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import (
     BLOCK_DIAGONAL,
@@ -119,7 +119,8 @@ _BIAS = Argument(
     keeps=(),
     flops=lambda site: site.n_out,
     vjp_each=_affine_b_each,
-    by_sample=False,
+    by_sample=never,
+    hands_on=lambda site: _rows(site) == 1,
 )
 
 AFFINE = Op(
@@ -139,7 +140,7 @@ AFFINE = Op(
             keeps=(0,),
             flops=lambda site: 2 * _rows(site) * site.n_in,
             vjp_each=_affine_W_each,
-            by_sample=False,
+            by_sample=never,
         ),
         _BIAS,
     ),
@@ -253,7 +254,7 @@ MASKED_AFFINE = Op(
             keeps=(0,),
             flops=lambda site: 2 * _rows(site) * site.n_in,
             vjp_each=_masked_v_each,
-            by_sample=False,
+            by_sample=never,
             scratch=_product_bytes,
         ),
         _BIAS,

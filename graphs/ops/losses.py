@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Jacobian, Op, multiply_fresh
+from jacobench.graphs.op import Argument, Jacobian, Op, multiply_fresh, never
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import DENSE
 
@@ -33,7 +33,7 @@ def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int) -> Argument:
         ),
         keeps=(0, 1),
         flops=lambda site: (flops + 1) * site.n_in,
-        by_sample=False,
+        by_sample=never,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from jacobench.graphs.errors import BadInput
@@ -52,6 +53,51 @@ def concat(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     if not all(shapes) or len({shape[:-1] for shape in shapes}) != 1:
         raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in the last axis only")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+def permute(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Match the last axis with the order's length."""
+    (x,) = shapes
+    n = attrs["order"].places.size
+    if not x or x[-1] != n:
+        raise BadInput(f"the argument has shape {x} and the order {n} places: expected a last axis of {n}")
+    return x
+
+
+def reshape(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Give as many entries another shape, of which one length may be −1."""
+    (x,), wanted = shapes, attrs["shape"]
+    known = prod(length for length in wanted if length != -1)
+    n = prod(x)
+    if -1 in wanted and known > 0 and n % known == 0 and wanted.count(-1) == 1:
+        wanted = tuple(n // known if length == -1 else length for length in wanted)
+    if prod(wanted) != n or min(wanted, default=1) < 1:
+        raise BadInput(f"the argument has shape {x}, {n} entries: expected a shape of as many, got {attrs['shape']}")
+    return tuple(wanted)
+
+
+def transpose(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Reorder the axes."""
+    (x,), axes = shapes, attrs["axes"]
+    if len(axes) != len(x):
+        raise BadInput(f"the argument has shape {x}: expected as many axes, got {axes}")
+    return tuple(x[axis] for axis in axes)
+
+
+def pad(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Lengthen the last axis."""
+    x = vectors(shapes, attrs)
+    return (*x[:-1], attrs["before"] + x[-1] + attrs["after"])
+
+
+def embedding(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Put a row of the table (V, D) in each index's place."""
+    (table,), indices = shapes, attrs["indices"]
+    if len(table) != 2 or indices.max() >= table[0]:
+        raise BadInput(
+            f"the table has shape {table}, the largest index is {indices.max()}: expected (V, D) with V above it"
+        )
+    return (*indices.shape, table[1])
 
 
 def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
