@@ -71,8 +71,8 @@ def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[
 
     given = {option: value for option, value in sources.items() if value is not None}
     if len(given) != 1:
-        told = " and ".join(f"--{option}" for option in given) or "neither"
-        raise BadInput(f"{told} is given: expected exactly one of {', '.join(f'--{option}' for option in sources)}")
+        told = " and ".join(f"--{option}" for option in given) or "none of them"
+        raise BadInput(f"expected exactly one of {', '.join(f'--{option}' for option in sources)}, got {told}")
     ((option, value),) = given.items()
     generator, key = NAMED.get(option, (value, ""))
     sweep: dict[str, Any] = {"graph": generator}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.graphs.errors import BadInput, whole_number
 from jacobench.strategies.dense import dense
 from jacobench.strategies.reverse import steps
 from jacobench.strategies.sparse import sparse
@@ -97,16 +98,21 @@ def weigh(graph: Graph, n_seeds: int = 1) -> Explanation:
 
     Raises
     ------
+    BadInput
+        For fewer than one cotangent.
     NotImplementedError
         If an op lacks a backward rule that is needed; names the op and the argument.
     """
+    if whole_number("n_seeds", n_seeds) < 1:
+        raise BadInput(f"n_seeds is {n_seeds}: expected 1 or more")
     names, sizes = value_names(graph), value_bytes(graph)
-    rows, edges, kept = [], [], set()
+    rows, edges = [], []
+    kept: set[int] = set()
     for step in steps(graph):
         for edge in step.edges:
             costs = {strategy.name: strategy.local.cost(edge.argument, edge.site, n_seeds) for strategy in STRATEGIES}
             reads = _reads(step, costs["vjp"].keeps)
-            not_leaves = [x for x in reads if x >= len(graph.leaves)]
+            not_leaves = {owner for x in reads if (owner := _owner(graph, x)) >= len(graph.leaves)}
             said = _said(step, edge, names) | _costs(**costs)
             said["vjp_reads"] = ", ".join(names[x] for x in reads)
             said["vjp_kept_bytes"] = sum(sizes[x] for x in not_leaves)
@@ -144,6 +150,13 @@ def _reads(step: Step, keeps: Iterable[int]) -> list[int]:
     """Return the numbers of the values that a vjp rule keeps."""
     numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
     return list(dict.fromkeys(numbers[k] for k in keeps))
+
+
+def _owner(graph: Graph, value: int) -> int:
+    """Return the value whose memory a value is a view of, itself if of none."""
+    while value >= len(graph.leaves) and (node := graph.nodes[value - len(graph.leaves)]).op.is_view:
+        value = node.args[0]
+    return value
 
 
 def _said(step: Step, edge: Edge, names: Sequence[str]) -> dict[str, Any]:
