@@ -62,6 +62,12 @@ def _masked_matmul(mask: Pattern, z: Any, v: Any) -> Any:
     return np.ascontiguousarray(t.T).reshape(*z.shape[:-1], mask.shape[0])
 
 
+def _crossed_by_rotation(x: Any, y: Any) -> Any:
+    """Return x × y with rotated axes, which every library can differentiate through."""
+    one, two = np.array([1, 2, 0]), np.array([2, 0, 1])
+    return x[..., one] * y[..., two] - x[..., two] * y[..., one]
+
+
 def _gathered_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
     """Do the same with a dense weight gathered from v: every library can differentiate through it."""
     place = np.full(mask.shape, mask.indices.size)
@@ -71,10 +77,26 @@ def _gathered_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
 
 
 def _pad_last(x: Any, before: int, after: int) -> Any:
-    """Lay x between zeros: np.pad takes 20 µs to find out what is wanted."""
+    """Lay x between zeros: np.pad takes 18 µs for 64 numbers, this 0.7."""
     y = np.zeros((*x.shape[:-1], before + x.shape[-1] + after), x.dtype)
     y[..., before : before + x.shape[-1]] = x
     return y
+
+
+def _crossed(x: Any, y: Any) -> Any:
+    """Return x × y over the last axis, of arrays that broadcast; np.cross takes 23 µs for 8 vectors, this 10."""
+    z = np.empty(np.broadcast_shapes(x.shape, y.shape), x.dtype)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        np.multiply(x[..., j], y[..., k], out=z[..., i])
+        z[..., i] -= x[..., k] * y[..., j]
+    return z
+
+
+def _keep(x: Any, mask: Any, scale: float) -> Any:
+    """Scale what a mask keeps: two passes and one array."""
+    y = np.asarray(x * x.dtype.type(scale))
+    return np.multiply(y, mask, out=y)
 
 
 def _numpy() -> dict[str, Any]:
@@ -96,6 +118,9 @@ def _numpy() -> dict[str, Any]:
         "flip_last": lambda x: x[..., ::-1].copy(),
         "transposed": lambda x, axes: x.transpose(axes).copy(),
         "pad_last": _pad_last,
+        "crossed": _crossed,
+        "inner": np.vecdot,
+        "keep": _keep,
     }
 
 
@@ -113,6 +138,8 @@ def _torch() -> dict[str, Any]:
         "flip_last": lambda x: torch.flip(x, (-1,)),
         "transposed": torch.permute,
         "pad_last": lambda x, before, after: torch.nn.functional.pad(x, (before, after)),
+        "crossed": lambda x, y: torch.linalg.cross(x, y, dim=-1),
+        "keep": lambda x, mask, scale: x * torch.asarray(mask * scale, dtype=x.dtype),
     }
 
 
@@ -152,6 +179,9 @@ class Namespace:
             "take_last": lambda x, order: x[..., order],
             "take_rows": lambda table, indices: table[indices],
             "flip_last": lambda x: x[..., ::-1],
+            "crossed": _crossed_by_rotation,
+            "inner": lambda x, y: self.sum(x * y, axis=-1),
+            "keep": lambda x, mask, scale: x * (mask * np.asarray(scale, x.dtype)),
             "transposed": self.transpose,
             "pad_last": lambda x, before, after: self.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)], "constant"),
         }

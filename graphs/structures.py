@@ -107,7 +107,7 @@ def _rows(site: Site) -> int:
     return prod(site.out[:-1])
 
 
-def _split(J: NDArray[np.floating], site: Site) -> NDArray[np.floating]:
+def split(J: NDArray[np.floating], site: Site) -> NDArray[np.floating]:
     """View J's diagonal blocks, one for each vector along the last axis: shape (samples, vectors a sample, O, I)."""
     vectors = _rows(site) // site.samples
     view: NDArray[np.floating] = np.einsum(
@@ -129,7 +129,7 @@ BLOCK_DIAGONAL = Structure(
     "block diagonal",
     extent=lambda site: (_rows(site), site.out[-1], site.x[-1]),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, 1, site.x[-1]),
-    view=_split,
+    view=split,
 )
 
 DENSE = Structure(
@@ -170,7 +170,7 @@ MASKED_BLOCKS = Structure(
     "block diagonal, sparse blocks",
     extent=lambda site: (_rows(site), _mask(site).indices.size),
     columns=lambda site, dtype: np.arange(0, site.n_in, site.x[-1], dtype=dtype)[:, None] + _mask(site).indices,
-    view=_split,
+    view=split,
     index=lambda site: (_mask(site).rows, _mask(site).indices),
     per_row=_rows_of_mask,
 )

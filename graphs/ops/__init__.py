@@ -1,14 +1,29 @@
 """The op table: every op that a graph can be made of, by name."""
 
 from jacobench.graphs.op import Op
-from jacobench.graphs.ops import arithmetic, elementwise, linear, losses, moves, normalization
+from jacobench.graphs.ops import (
+    arithmetic,
+    dropout,
+    elementwise,
+    linear,
+    losses,
+    low_rank,
+    moves,
+    normalization,
+    products,
+    sums,
+)
 
 OPS: dict[str, Op] = {
     op.name: op
     for op in (
         *linear.OPS,
+        *low_rank.OPS,
         *arithmetic.OPS,
+        *products.OPS,
+        *sums.OPS,
         *elementwise.OPS,
+        *dropout.OPS,
         *moves.OPS,
         *normalization.OPS,
         *losses.OPS,

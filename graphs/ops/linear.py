@@ -113,7 +113,7 @@ def _affine_b_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) 
     return np.ascontiguousarray(np.add.reduce(g, axis=2).transpose(1, 0, 2))
 
 
-_BIAS = Argument(
+BIAS = Argument(
     vjp=_affine_b,
     jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _site: np.ones((1, 1), y.dtype), fresh=False),
     keeps=(),
@@ -142,7 +142,7 @@ AFFINE = Op(
             vjp_each=_affine_W_each,
             by_sample=never,
         ),
-        _BIAS,
+        BIAS,
     ),
     flops=lambda site: 2 * site.n_out * site.x[-1] + site.n_out,
     source="t = z Wᵀ + b; Giles, An extended collection of matrix derivative results (2008), section 2.2",
@@ -257,7 +257,7 @@ MASKED_AFFINE = Op(
             by_sample=never,
             scratch=_product_bytes,
         ),
-        _BIAS,
+        BIAS,
     ),
     flops=lambda site: 2 * _rows(site) * site.shapes[1][0] + site.n_out,
     source="t = z Wᵀ + b with W's stored values v in CSR order on a fixed pattern",

@@ -100,6 +100,56 @@ def embedding(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return (*indices.shape, table[1])
 
 
+def cross(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Two arguments of one shape, the last axis three long."""
+    x = same(shapes, attrs)
+    if x[-1:] != (3,):
+        raise BadInput(f"the arguments have shape {x}: expected a last axis of 3")
+    return x
+
+
+def dot(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Two arguments of one shape; the last axis is summed over."""
+    return vectors(shapes, attrs)[:-1]
+
+
+def outer(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match x (…, n), y (…, m): the output is (…, n, m)."""
+    x, y = shapes
+    if not x or not y or x[:-1] != y[:-1]:
+        raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in the last axis only")
+    return (*x, y[-1])
+
+
+def matmul(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match x (…, n, k), y (…, k, m): the output is (…, n, m)."""
+    x, y = shapes
+    if len(x) < 2 or len(x) != len(y) or x[:-2] != y[:-2] or x[-1] != y[-2]:
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (…, n, k), y (…, k, m)")
+    return (*x[:-1], y[-1])
+
+
+def reduced(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Leave out the last axis."""
+    return vectors(shapes, attrs)[:-1]
+
+
+def dropout(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Match the last axes with the mask."""
+    (x,), mask = shapes, attrs["mask"].shape
+    if mask != x[len(x) - len(mask) :] or len(mask) > len(x):
+        raise BadInput(f"the argument has shape {x}, the mask {mask}: expected a mask over the last axes")
+    return x
+
+
+def low_rank_affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match z (…, m), U (n, r), V (r, m), b (n,): the output is (…, n)."""
+    z, U, V, b = shapes
+    if len(U) != 2 or len(V) != 2 or not z or (z[-1], U[1]) != (V[1], V[0]) or b != U[:1]:
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected z (…, m), U (n, r), V (r, m), b (n,)")
+    return (*z[:-1], U[0])
+
+
 def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     """Two arguments of one shape, the leading axis the batch, give a scalar."""
     vectors(shapes, attrs)
