@@ -122,7 +122,7 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.weighing.COLUMNS`
+        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.weighing.Weight`
         says what each column means.
 
     Examples
@@ -132,9 +132,10 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     >>> jb.explain(graph).loc[0, ["jacobian", "n_entries", "n_nonzeros"]].tolist()
     ['∂affine1/∂W1', 51380224, 200704]
     """
+    from jacobench.reports.explain.frame import frame
     from jacobench.reports.explain.weighing import weigh
 
-    return weigh(graph, n_seeds).rows
+    return frame(weigh(graph, n_seeds))
 
 
 def load(run: str | Path) -> pd.DataFrame:

@@ -51,7 +51,9 @@ def explain(
     case = _case({"widths": widths, "architecture": architecture, "op": op, "graph": graph}, knobs, setting or [])
     found = weigh(graph_of(case), case.knobs["n_seeds"])
     if csv:
-        typer.echo(found.rows.to_csv(index=False), nl=False)
+        from jacobench.reports.explain.frame import frame
+
+        typer.echo(frame(found).to_csv(index=False), nl=False)
     elif as_json:
         typer.echo(_as_json(found, case.name, memory_limit()))
     else:
@@ -121,6 +123,7 @@ def _as_option(message: str, option: str, key: str) -> str:
 
 def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
     import json
+    from dataclasses import asdict
 
     from jacobench.reports.explain.sentences import follows
 
@@ -130,8 +133,8 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
         "n_parameters": found.graph.n_parameters,
         "n_seeds": found.n_seeds,
         "memory_bytes": memory_bytes,
-        "jacobians": found.rows.to_dict("records"),
-        "totals": found.totals.to_dict("records"),
+        "jacobians": [asdict(weight) for weight in found.weights],
+        "totals": [asdict(total) for total in found.totals],
         "follows": follows(found, memory_bytes),
     }
     return json.dumps(content, indent=1, ensure_ascii=False)

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 from jacobench.reports.units import format_bytes, format_count, format_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    import pandas as pd
+    from collections.abc import Callable, Mapping, Sequence
 
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Site
-    from jacobench.reports.explain.weighing import Explanation
+    from jacobench.reports.explain.weighing import Explanation, Total, Weight
     from jacobench.strategies.reverse import Edge
 
 
@@ -41,7 +39,10 @@ def _of_dense(site: Site) -> str:
     return "its VJP is a product with a matrix that is full whichever way it is stored"
 
 
-FORMS = ("dense", "sparse")
+FORMS: Mapping[str, Callable[[Weight], int]] = {
+    "dense": lambda weight: weight.dense_bytes,
+    "sparse": lambda weight: weight.sparse_bytes,
+}
 MOST_NAMED = 5
 
 VJP_BY_OP: Mapping[tuple[str, int], Callable[[Site], str]] = {("affine", 0): _of_affine_input}
@@ -78,22 +79,24 @@ def follows(explanation: Explanation, memory_bytes: int) -> list[str]:
         One sentence for each structure, about the Jacobian of it that is the largest when dense, the largest first; then
         what would not fit in memory, and what the strategies need for a gradient.
     """
-    rows = explanation.rows
-    largest = rows.sort_values("n_entries", ascending=False, kind="stable").drop_duplicates("structure").index
-    sentences = [sentence(rows.loc[at], explanation.edges[at]) for at in largest]
+    largest: dict[str, tuple[Weight, Edge]] = {}
+    placed = zip(explanation.weights, explanation.edges, strict=True)
+    for weight, edge in sorted(placed, key=lambda pair: -pair[0].n_entries):
+        largest.setdefault(weight.structure, (weight, edge))
+    sentences = [sentence(weight, edge.site) for weight, edge in largest.values()]
     if sentences:
         sentences[0] = f"{_at(explanation.graph)}{sentences[0]}"
-    return [*sentences, fit(rows, memory_bytes), *_compared(explanation.totals)]
+    return [*sentences, _fit(explanation.weights, memory_bytes), *_compared(explanation.totals)]
 
 
-def sentence(row: pd.Series, edge: Edge) -> str:
+def sentence(weight: Weight, site: Site) -> str:
     """Say of one Jacobian how many entries it has, how many of them are not zero, and what its VJP is."""
-    filled = "all" if row["n_nonzeros"] == row["n_entries"] else f"{row['n_nonzeros']:,}"
-    said = VJP_BY_OP.get((row["op"], row["argument"])) or VJP_BY_STRUCTURE.get(row["structure"])
-    vjp = said(edge.site) if said else f"its VJP takes {format_count(row['vjp_flops'])} flops and no matrix"
-    entries = "1 entry" if row["n_entries"] == 1 else f"{row['n_entries']:,} entries"
+    filled = "all" if weight.n_nonzeros == weight.n_entries else f"{weight.n_nonzeros:,}"
+    said = VJP_BY_OP.get((weight.op, weight.argument)) or VJP_BY_STRUCTURE.get(weight.structure)
+    vjp = said(site) if said else f"its VJP takes {format_count(weight.vjp_flops)} flops and no matrix"
+    entries = "1 entry" if weight.n_entries == 1 else f"{weight.n_entries:,} entries"
     return (
-        f"{row['jacobian']} has {entries} ({format_bytes(row['dense_bytes'])}), "
+        f"{weight.jacobian} has {entries} ({format_bytes(weight.dense_bytes)}), "
         f"of which {filled} {'is' if filled == '1' else 'are'} not zero; {vjp}."
     )
 
@@ -103,23 +106,22 @@ def _at(graph: Graph) -> str:
     return "" if batch is None else f"At batch {batch:,}, "
 
 
-def fit(rows: pd.DataFrame, memory_bytes: int) -> str:
+def _fit(weights: Sequence[Weight], memory_bytes: int) -> str:
     """Say which Jacobians would not fit in the machine's memory, dense and sparse."""
     has = f"this machine's {format_bytes(memory_bytes)} of memory"
-    held = {form: dict(zip(rows["jacobian"], rows[f"{form}_bytes"].tolist(), strict=True)) for form in FORMS}
-    beyond = {(form, name): n for form in FORMS for name, n in held[form].items() if n > memory_bytes}
+    held = [(form, weight.jacobian, n_bytes(weight)) for form, n_bytes in FORMS.items() for weight in weights]
+    beyond = sorted((each for each in held if each[2] > memory_bytes), key=lambda each: -each[2])
     if beyond:
-        worst = sorted(beyond, key=lambda what: -beyond[what])
-        told = [f"{form} {name} ({format_bytes(beyond[form, name])})" for form, name in worst[:MOST_NAMED]]
-        more = f" and {len(worst) - MOST_NAMED} more" if len(worst) > MOST_NAMED else ""
+        told = [f"{form} {jacobian} ({format_bytes(n)})" for form, jacobian, n in beyond[:MOST_NAMED]]
+        more = f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""
         return f"Would not fit in {has}: {', '.join(told)}{more}."
-    together = {form: sum(held[form].values()) for form in FORMS}
+    together = {form: sum(n_bytes(weight) for weight in weights) for form, n_bytes in FORMS.items()}
     over = [f"the {form} ones together ({format_bytes(n)})" for form, n in together.items() if n > memory_bytes]
     return f"Each Jacobian by itself fits in {has}{', but not ' + ' nor '.join(over) if over else ''}."
 
 
-def _compared(totals: pd.DataFrame) -> list[str]:
-    peak = dict(zip(totals["strategy"], totals["peak_bytes"], strict=True))
+def _compared(totals: Sequence[Total]) -> list[str]:
+    peak = {total.strategy: total.peak_bytes for total in totals}
     if not peak["vjp"]:
         return []
     dense, sparse = (f"{format_bytes(peak[form])} ({format_ratio(peak[form] / peak['vjp'])})" for form in FORMS)

@@ -16,10 +16,9 @@ from jacobench.reports.units import format_bytes, format_count
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
 
-    from jacobench.reports.explain.weighing import Explanation
+    from jacobench.reports.explain.weighing import Explanation, Total, Weight
 
 WIDE = 110
 """Columns of a screen on which the structure has a column of its own; else it stands under the Jacobian's name."""
@@ -37,12 +36,12 @@ class ExplanationTable:
     memory_bytes: int
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        rows = self.explanation.rows
+        weights = self.explanation.weights
         yield Text(self._title(), style="bold")
-        yield _bytes(rows, wide=options.max_width >= WIDE)
+        yield _bytes(weights, wide=options.max_width >= WIDE)
         yield Text(EXTRA, style="dim")
         yield Text()
-        yield _flops(rows)
+        yield _flops(weights)
         yield Text()
         yield _totals(self.explanation.totals)
         yield Text()
@@ -56,34 +55,35 @@ class ExplanationTable:
         return " · ".join([*parts, "from the shapes alone, nothing measured"])
 
 
-def _bytes(rows: pd.DataFrame, *, wide: bool) -> Table:
+def _bytes(weights: Sequence[Weight], *, wide: bool) -> Table:
     numbers = ("dense", "not zero", "sparse", "VJP extra")
     found = _table(("Jacobian", "structure", "shape") if wide else ("Jacobian, shape, structure",), numbers)
-    for row in rows.to_dict("records"):
-        name, structure, shape = row["jacobian"], row["structure"], f"{row['n_rows']:,} × {row['n_columns']:,}"
+    for weight in weights:
+        shape = f"{weight.n_rows:,} × {weight.n_columns:,}"
+        under = Text(f"{weight.jacobian}  {shape}\n  {weight.structure}")
         found.add_row(
-            *((Text(name), structure, shape) if wide else (Text(f"{name}  {shape}\n  {structure}"),)),
-            format_bytes(row["dense_bytes"]),
-            format_count(row["n_nonzeros"]),
-            format_bytes(row["sparse_bytes"]),
-            format_bytes(row["vjp_kept_bytes"] + row["vjp_scratch_bytes"]),
+            *((Text(weight.jacobian), weight.structure, shape) if wide else (under,)),
+            format_bytes(weight.dense_bytes),
+            format_count(weight.n_nonzeros),
+            format_bytes(weight.sparse_bytes),
+            format_bytes(weight.vjp_kept_bytes + weight.vjp_scratch_bytes),
         )
     return found
 
 
-def _flops(rows: pd.DataFrame) -> Table:
+def _flops(weights: Sequence[Weight]) -> Table:
     found = _table(("flops",), ("to build it", "apply dense", "apply sparse", "VJP"))
-    columns = ("build_flops", "dense_apply_flops", "sparse_apply_flops", "vjp_flops")
-    for row in rows.to_dict("records"):
-        found.add_row(Text(row["jacobian"]), *(format_count(row[column]) for column in columns))
+    for weight in weights:
+        counts = (weight.build_flops, weight.dense_apply_flops, weight.sparse_apply_flops, weight.vjp_flops)
+        found.add_row(Text(weight.jacobian), *map(format_count, counts))
     return found
 
 
-def _totals(totals: pd.DataFrame) -> Table:
+def _totals(totals: Sequence[Total]) -> Table:
     found = _table(("a gradient",), ("Jacobians", "primals kept", "peak", "flops"))
-    for row in totals.to_dict("records"):
-        sizes = (format_bytes(row[column]) for column in ("jacobian_bytes", "kept_bytes", "peak_bytes"))
-        found.add_row(row["strategy"], *sizes, format_count(row["flops"]))
+    for total in totals:
+        sizes = (total.jacobian_bytes, total.kept_bytes, total.peak_bytes)
+        found.add_row(total.strategy, *map(format_bytes, sizes), format_count(total.flops))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,12 +17,10 @@ from jacobench.reports.pictures.style import INK, SHADE, styled
 from jacobench.reports.units import format_bytes, format_count, format_ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from jacobench.reports.explain.weighing import Explanation
+    from jacobench.reports.explain.weighing import Explanation, Weight
 
 SOURCE = "From the shapes alone; nothing was measured."
 
@@ -31,8 +30,20 @@ POINTS = 320
 STEEPEST = 2.0
 """How many times as long as the other a side may be drawn; a matrix beyond that is not to scale, and says so."""
 
-ALIKE = ["op", "argument", "structure", "n_rows", "n_columns"]
-"""Jacobians that agree in these are drawn once."""
+
+def distinct(found: Explanation) -> dict[int, int]:
+    """Return the first of each kind of Jacobian, told by op, argument and shape, and how many there are of it."""
+    first: dict[tuple[Any, ...], int] = {}
+    count = Counter[int]()
+    for at, weight in enumerate(found.weights):
+        kind = (weight.op, weight.argument, weight.structure, weight.n_rows, weight.n_columns)
+        count[first.setdefault(kind, at)] += 1
+    return dict(count)
+
+
+def named(weight: Weight, n_alike: int) -> str:
+    """Return a Jacobian's name, and how many more are like it."""
+    return weight.jacobian + (f" and {n_alike - 1} more" if n_alike > 1 else "")
 
 
 def patterns(found: Explanation, name: str) -> Picture:
@@ -55,21 +66,21 @@ def patterns(found: Explanation, name: str) -> Picture:
     NothingToDraw
         If the graph has no Jacobian.
     """
-    if found.rows.empty:
+    alike = distinct(found)
+    if not alike:
         raise NothingToDraw("the graph has nothing to differentiate, and so no Jacobian")
-    alike = found.rows.assign(n_alike=found.rows.groupby(ALIKE)["op"].transform("size")).drop_duplicates(ALIKE)
-    largest = alike.sort_values("n_entries", ascending=False, kind="stable").head(MOST_PANELS).sort_index()
+    largest = sorted(sorted(alike, key=lambda at: -found.weights[at].n_entries)[:MOST_PANELS])
     rasters = {}
-    for at in largest.index:
+    for at in largest:
         edge = found.edges[at]
         rasters[at] = raster(edge.argument.jacobian.structure, edge.site, *_points(edge.site.n_out, edge.site.n_in))
     with styled():
         figure, panels = grid(len(largest), width=3.0, height=2.7, legend=0.4)
-        for axes, at in zip(panels, largest.index, strict=True):
-            _panel(axes, largest.loc[at].to_dict(), rasters[at])
+        for axes, at in zip(panels, largest, strict=True):
+            _panel(axes, found.weights[at], alike[at], rasters[at])
         title = f"{name}: where its Jacobians can be non-zero"
         surround(figure, title + share(len(largest), len(alike), "Jacobians"), [], SOURCE)
-    runs = [_runs(row["jacobian"], row["n_rows"], row["n_columns"], rasters[at]) for at, row in largest.iterrows()]
+    runs = [_runs(found.weights[at], rasters[at]) for at in largest]
     caption = (
         f"Each local Jacobian to scale, outputs down, inputs along: dark where an entry can be non-zero. A side longer than some "
         f"{POINTS} rows or columns is thinned; a dark point then says that there is an entry in it, not that it is full."
@@ -88,9 +99,8 @@ def _points(n_rows: int, n_columns: int) -> tuple[int, int]:
     return min(n_rows, round(POINTS * min(drawn, 1.0))), min(n_columns, round(POINTS / max(drawn, 1.0)))
 
 
-def _panel(axes: Axes, row: Mapping[str, Any], filled: NDArray[np.bool_]) -> None:
-    n_rows, n_columns = row["n_rows"], row["n_columns"]
-    slope, drawn = n_rows / n_columns, _drawn(n_rows, n_columns)
+def _panel(axes: Axes, weight: Weight, n_alike: int, filled: NDArray[np.bool_]) -> None:
+    slope, drawn = weight.n_rows / weight.n_columns, _drawn(weight.n_rows, weight.n_columns)
     axes.imshow(
         filled,
         ListedColormap([SHADE, INK]),
@@ -102,23 +112,23 @@ def _panel(axes: Axes, row: Mapping[str, Any], filled: NDArray[np.bool_]) -> Non
     )
     axes.set_box_aspect(drawn)
     axes.set_anchor("NW")
-    axes.set_xticks([0, 1], ["0", f"{n_columns:,}"])
-    axes.set_yticks([0, 1], ["0", f"{n_rows:,}"])
+    axes.set_xticks([0, 1], ["0", f"{weight.n_columns:,}"])
+    axes.set_yticks([0, 1], ["0", f"{weight.n_rows:,}"])
     axes.grid(visible=False)
     axes.spines[["top", "right"]].set_visible(True)
-    alike = f" and {row['n_alike'] - 1} more" if row["n_alike"] > 1 else ""
-    axes.set_title(f"{row['jacobian']}{alike}", loc="left", fontweight="bold")
-    full = f"{format_count(row['n_nonzeros'])} of {format_count(row['n_entries'])} entries"
-    weights = f"{format_bytes(row['dense_bytes'])} dense, {format_bytes(row['sparse_bytes'])} sparse"
-    lines = [row["structure"], full, weights]
+    axes.set_title(named(weight, n_alike), loc="left", fontweight="bold")
+    lines = [
+        weight.structure,
+        f"{format_count(weight.n_nonzeros)} of {format_count(weight.n_entries)} entries",
+        f"{format_bytes(weight.dense_bytes)} dense, {format_bytes(weight.sparse_bytes)} sparse",
+    ]
     if drawn != slope:
-        lines.append(
-            f"not to scale: {'rows' if drawn < slope else 'columns'} drawn {format_ratio(max(slope / drawn, drawn / slope))} closer"
-        )
+        side, times = ("rows", slope / drawn) if slope > drawn else ("columns", drawn / slope)
+        lines.append(f"not to scale: {side} drawn {format_ratio(times)} closer")
     axes.set_xlabel("\n".join(lines), fontsize=7.5, loc="left")
 
 
-def _runs(jacobian: str, n_rows: int, n_columns: int, filled: NDArray[np.bool_]) -> pd.DataFrame:
+def _runs(weight: Weight, filled: NDArray[np.bool_]) -> pd.DataFrame:
     """Return the dark points, one line a run of them: rows and columns from (included) and to (excluded)."""
     edges = np.diff(np.pad(filled.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     line, begins = np.nonzero(edges == 1)
@@ -126,10 +136,10 @@ def _runs(jacobian: str, n_rows: int, n_columns: int, filled: NDArray[np.bool_])
     height, width = filled.shape
     return pd.DataFrame(
         {
-            "jacobian": jacobian,
-            "row_from": line * n_rows // height,
-            "row_to": (line + 1) * n_rows // height,
-            "column_from": begins * n_columns // width,
-            "column_to": ends * n_columns // width,
+            "jacobian": weight.jacobian,
+            "row_from": line * weight.n_rows // height,
+            "row_to": (line + 1) * weight.n_rows // height,
+            "column_from": begins * weight.n_columns // width,
+            "column_to": ends * weight.n_columns // width,
         }
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from jacobench.reports.pictures.frames import surround
 from jacobench.reports.pictures.panels import share
-from jacobench.reports.pictures.patterns import ALIKE, SOURCE
+from jacobench.reports.pictures.patterns import SOURCE, distinct, named
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
 from jacobench.reports.pictures.style import FAINT, INK, PAPER, look, styled
 from jacobench.reports.units import BYTES, format_bytes, format_tick
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from jacobench.reports.explain.weighing import Explanation
+    from jacobench.reports.explain.weighing import Explanation, Weight
 
 MOST_BARS = 20
 BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
@@ -56,34 +56,33 @@ def weights(found: Explanation, name: str, memory_bytes: int) -> Picture:
     NothingToDraw
         If the graph has no Jacobian.
     """
-    if found.rows.empty:
+    alike = distinct(found)
+    if not alike:
         raise NothingToDraw("the graph has nothing to differentiate, and so no Jacobian")
-    rows = found.rows.assign(n_alike=found.rows.groupby(ALIKE)["op"].transform("size")).drop_duplicates(ALIKE)
-    largest = rows.sort_values("n_entries", ascending=False, kind="stable").head(MOST_BARS).sort_index()
-    peaks = dict(zip(found.totals["strategy"], found.totals["peak_bytes"], strict=True))
-    data = pd.DataFrame(
-        [
-            {
-                "jacobian": row["jacobian"] + (f" and {row['n_alike'] - 1} more" if row["n_alike"] > 1 else ""),
-                "dense_bytes": row["dense_bytes"],
-                "sparse_bytes": row["sparse_bytes"],
-                "vjp_bytes": row["vjp_kept_bytes"] + row["vjp_scratch_bytes"],
-            }
-            for row in largest.to_dict("records")
-        ]
-        + [{"jacobian": PEAK} | {f"{strategy}_bytes": n_bytes for strategy, n_bytes in peaks.items()}]
-    )
+    largest = sorted(sorted(alike, key=lambda at: -found.weights[at].n_entries)[:MOST_BARS])
+    rows = [_row(found.weights[at], alike[at]) for at in largest]
+    peaks = {f"{total.strategy}_bytes": total.peak_bytes for total in found.totals}
+    data = pd.DataFrame([*rows, {"jacobian": PEAK} | peaks])
     with styled():
         figure = Figure(figsize=(9.5, 1.8 + 0.42 * len(data)), layout="constrained")
         axes = figure.subplots()
         _bars(axes, data, memory_bytes)
-        title = f"{name}: what its Jacobians would weigh" + share(len(largest), len(rows), "Jacobians")
+        title = f"{name}: what its Jacobians would weigh" + share(len(largest), len(alike), "Jacobians")
         surround(figure, title, _handles(memory_bytes), SOURCE)
     caption = (
         "Bytes of each local Jacobian as an array and as a sparse matrix, each by itself, and what its VJP keeps and allocates "
         "beside its result, on a logarithmic scale; at the bottom the most that a whole gradient holds. Predicted from the shapes."
     )
     return Picture(figure, data, caption)
+
+
+def _row(weight: Weight, n_alike: int) -> dict[str, Any]:
+    return {
+        "jacobian": named(weight, n_alike),
+        "dense_bytes": weight.dense_bytes,
+        "sparse_bytes": weight.sparse_bytes,
+        "vjp_bytes": weight.vjp_kept_bytes + weight.vjp_scratch_bytes,
+    }
 
 
 def _bars(axes: Axes, data: pd.DataFrame, memory_bytes: int) -> None:

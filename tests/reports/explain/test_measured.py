@@ -28,32 +28,31 @@ from jacobench.graphs.ops import OPS
 from jacobench.reports.explain.weighing import weigh
 from jacobench.strategies.registry import load
 
-LEAST = 2**21
+LEAST = 2**20
 
 
 def large(name, leaf, column):
     size = 8
     while True:
         graph = replace(op_graph(name, batch=size, size=size), wrt=(leaf,))
-        row = weigh(graph).rows.iloc[0]
-        if row[column] >= LEAST or (column == "vjp_kept_bytes" and not row[column]):
-            return graph, int(row[column])
-        size += size // 3
+        told = getattr(weigh(graph).weights[0], column)
+        if told >= LEAST or (column == "vjp_kept_bytes" and not told):
+            return graph, told
+        size += size // 2
 
 
-def stored(strategy, graph):
-    leaves, strategy = graph.sample(0), load(strategy)
+def stored(name, graph):
+    leaves, strategy = graph.sample(0), load(name)
     output_bytes = prod(graph.output_shape) * graph.dtype.itemsize
-    strategy.prepare(graph).linearize(leaves)  # whatever is made once for all is made here
-    patterns = memory.measure(lambda: strategy.prepare(graph)).retained_bytes
-    prepared = strategy.prepare(graph)
-    return patterns + memory.measure(lambda: prepared.linearize(leaves)).retained_bytes - output_bytes
+    return memory.measure(lambda: strategy.prepare(graph).linearize(leaves)).retained_bytes - output_bytes
 
 
 found = {}
 for name in OPS:
-    for leaf in op_graph(name).wrt:
-        for strategy, column in (("dense", "dense_bytes"), ("sparse", "sparse_bytes"), ("vjp", "vjp_kept_bytes")):
+    small = op_graph(name)
+    for strategy, column in (("dense", "dense_bytes"), ("sparse", "sparse_bytes"), ("vjp", "vjp_kept_bytes")):
+        load(strategy).prepare(small).linearize(small.sample(0))  # what is made once for all is made here
+        for leaf in small.wrt:
             graph, told = large(name, leaf, column)
             if told:
                 found[f"{name} {leaf} {strategy}"] = (told, stored(strategy, graph))

@@ -48,8 +48,8 @@ def test_what_does_not_fit_is_named_the_heaviest_first():
 
 def test_what_fits_one_by_one_need_not_fit_together():
     graph = jb.mlp([100, 100, 100, 100])[0]
-    heaviest, together = (getattr(weigh(graph).rows["dense_bytes"], which)() for which in ("max", "sum"))
-    *_, fits, _ = said(graph, memory_bytes=int((heaviest + together) / 2))
+    weights = [weight.dense_bytes for weight in weigh(graph).weights]
+    *_, fits, _ = said(graph, memory_bytes=(max(weights) + sum(weights)) // 2)
     assert "Each Jacobian by itself fits" in fits
     assert "but not the dense ones together" in fits
     assert "but not" not in said(graph)[-2]

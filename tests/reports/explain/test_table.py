@@ -22,11 +22,10 @@ def test_nothing_is_cut_off(width):
     text = shown(graph, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    rows = weigh(graph).rows
-    for row in rows.to_dict("records"):
-        assert row["jacobian"] in text
-        assert row["structure"] in text
-        assert f"{row['n_rows']:,} × {row['n_columns']:,}" in text
+    for weight in weigh(graph).weights:
+        assert weight.jacobian in text
+        assert weight.structure in text
+        assert f"{weight.n_rows:,} × {weight.n_columns:,}" in text
     for heading in ("dense", "not zero", "sparse", "VJP extra", "to build it", "apply dense", "apply sparse", "peak"):
         assert heading in text
 

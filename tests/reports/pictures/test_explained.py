@@ -26,7 +26,7 @@ def panels(picture):
 
 def test_each_jacobian_has_its_panel_drawn_to_scale(found):
     drawn = panels(patterns(found, "mine"))
-    assert list(drawn) == found.rows["jacobian"].tolist()
+    assert list(drawn) == [weight.jacobian for weight in found.weights]
     square = drawn["∂tanh/∂affine1"]
     assert square.get_box_aspect() == 1
     np.testing.assert_array_equal(square.images[0].get_array(), np.eye(10))
@@ -44,7 +44,7 @@ def test_the_data_are_the_dark_points(found):
     data = patterns(found, "mine").data
     for name, runs in data.groupby("jacobian"):
         area = ((runs["row_to"] - runs["row_from"]) * (runs["column_to"] - runs["column_from"])).sum()
-        assert area == found.rows.set_index("jacobian").loc[name, "n_nonzeros"]
+        assert area == next(weight.n_nonzeros for weight in found.weights if weight.jacobian == name)
 
 
 def test_those_alike_are_drawn_once():
@@ -70,12 +70,11 @@ def test_bars_are_as_long_as_the_bytes(found):
         ]
         for strategy in ("dense", "sparse")
     }
-    assert ends["dense"][:-1] == found.rows["dense_bytes"].tolist()
-    assert ends["sparse"][:-1] == found.rows["sparse_bytes"].tolist()
-    assert ends["dense"][-1] == found.totals["peak_bytes"][0]
+    assert ends["dense"] == [*(weight.dense_bytes for weight in found.weights), found.totals[0].peak_bytes]
+    assert ends["sparse"] == [*(weight.sparse_bytes for weight in found.weights), found.totals[1].peak_bytes]
     assert 24 * GIB in {line.get_xdata()[0] for line in axes.lines}
     assert "0 B" in {text.get_text() for text in axes.texts}
-    assert len(picture.data) == len(found.rows) + 1
+    assert len(picture.data) == len(found.weights) + 1
 
 
 def test_a_leaf_alone_has_nothing_to_draw():
