@@ -14,6 +14,9 @@ import numpy as np
 from scipy import special
 from scipy.sparse import csr_array
 
+from jacobench.graphs import correlation
+from jacobench.graphs.windows import Windows, last
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
@@ -68,6 +71,32 @@ def _crossed_by_rotation(x: Any, y: Any) -> Any:
     return x[..., one] * y[..., two] - x[..., two] * y[..., one]
 
 
+def _gathered(xp: Any, x: Any, windows: Windows) -> Any:
+    """Return the windows of x (…, *lengths), shape (…, windows, taps), 0 where there is no place."""
+    leading = tuple(x.shape[: x.ndim - len(windows.lengths)])
+    wide = xp.pad(x, [(0, 0)] * len(leading) + [(n, n) for n in windows.padding], "constant")
+    lengths = tuple(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
+    within = Windows(lengths, windows.kernel, windows.stride, (0,) * len(lengths))
+    return wide.reshape((*leading, -1))[..., within.places()]
+
+
+def _correlate_by_gathering(xp: Any, x: Any, W: Any, windows: Windows) -> Any:
+    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
+    y = xp.einsum("rcpk,ock->rop", _gathered(xp, x, windows), W.reshape((*W.shape[:2], -1)))
+    return y.reshape((len(x), len(W), *windows.out))
+
+
+def _largest_by_gathering(xp: Any, x: Any, windows: Windows) -> Any:
+    """Return the largest of each window, the first of equals: autograd would share a slope among them."""
+    seen = _gathered(xp, x, windows)
+    first = xp.argmax(seen, axis=-1)[..., None] == np.arange(windows.n_taps)
+    return xp.sum(seen * first, axis=-1).reshape((len(x), *windows.out))
+
+
+def _average_by_gathering(xp: Any, x: Any, windows: Windows) -> Any:
+    return xp.mean(_gathered(xp, x, windows), axis=-1).reshape((len(x), *windows.out))
+
+
 def _gathered_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
     """Do the same with a dense weight gathered from v: every library can differentiate through it."""
     place = np.full(mask.shape, mask.indices.size)
@@ -91,6 +120,24 @@ def _crossed(x: Any, y: Any) -> Any:
         np.multiply(x[..., j], y[..., k], out=z[..., i])
         z[..., i] -= x[..., k] * y[..., j]
     return z
+
+
+def _largest(x: Any, windows: Windows) -> Any:
+    """Return the largest of each window of x (rows, *lengths), tap by tap: nothing is laid out."""
+    (_, _, first), *others = windows.taps()
+    y = x[last(first)].copy()
+    for _, _, places in others:
+        np.maximum(y, x[last(places)], out=y)
+    return y
+
+
+def _average(x: Any, windows: Windows) -> Any:
+    """Return the mean of each window of x (rows, *lengths), tap by tap."""
+    (_, _, first), *others = windows.taps()
+    y = x[last(first)].copy()
+    for _, _, places in others:
+        y += x[last(places)]
+    return np.divide(y, windows.n_taps, out=y)
 
 
 def _keep(x: Any, mask: Any, scale: float) -> Any:
@@ -121,17 +168,48 @@ def _numpy() -> dict[str, Any]:
         "crossed": _crossed,
         "inner": np.vecdot,
         "keep": _keep,
+        "correlate": correlation.correlate,
+        "largest": _largest,
+        "average": _average,
     }
 
 
 def _jax() -> dict[str, Any]:
     jax = import_module("jax")
-    return {"erf": jax.scipy.special.erf, "sigmoid": jax.nn.sigmoid}
+    lax, infinity = jax.lax, float("inf")
+
+    def correlate(x: Any, W: Any, windows: Windows) -> Any:
+        return lax.conv_general_dilated(x, W, windows.stride, [(n, n) for n in windows.padding])
+
+    def reduce(x: Any, windows: Windows, start: float, join: Any) -> Any:
+        return lax.reduce_window(x, x.dtype.type(start), join, (1, *windows.kernel), (1, *windows.stride), "VALID")
+
+    return {
+        "erf": jax.scipy.special.erf,
+        "sigmoid": jax.nn.sigmoid,
+        "correlate": correlate,
+        "largest": lambda x, windows: reduce(x, windows, -infinity, lax.max),
+        "average": lambda x, windows: reduce(x, windows, 0, lax.add) / windows.n_taps,
+    }
 
 
 def _torch() -> dict[str, Any]:
     torch = import_module("torch")
+
+    def over_axes(name: str, windows: Windows) -> Any:
+        return getattr(torch.nn.functional, f"{name}{len(windows.kernel)}d")
+
+    def correlate(x: Any, W: Any, windows: Windows) -> Any:
+        return over_axes("conv", windows)(x, W, stride=windows.stride, padding=windows.padding)
+
+    def pool(name: str, x: Any, windows: Windows) -> Any:
+        """Take a row for a sample of one channel."""
+        return over_axes(name, windows)(x[:, None], windows.kernel, windows.stride)[:, 0]
+
     return {
+        "correlate": correlate,
+        "largest": partial(pool, "max_pool"),
+        "average": partial(pool, "avg_pool"),
         "max": torch.amax,
         "relu": torch.relu,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
@@ -182,6 +260,9 @@ class Namespace:
             "crossed": _crossed_by_rotation,
             "inner": lambda x, y: self.sum(x * y, axis=-1),
             "keep": lambda x, mask, scale: x * (mask * np.asarray(scale, x.dtype)),
+            "correlate": partial(_correlate_by_gathering, self),
+            "largest": partial(_largest_by_gathering, self),
+            "average": partial(_average_by_gathering, self),
             "transposed": self.transpose,
             "pad_last": lambda x, before, after: self.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)], "constant"),
         }

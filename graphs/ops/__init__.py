@@ -3,6 +3,7 @@
 from jacobench.graphs.op import Op
 from jacobench.graphs.ops import (
     arithmetic,
+    convolution,
     dropout,
     elementwise,
     linear,
@@ -10,6 +11,7 @@ from jacobench.graphs.ops import (
     low_rank,
     moves,
     normalization,
+    pooling,
     products,
     sums,
 )
@@ -19,6 +21,8 @@ OPS: dict[str, Op] = {
     for op in (
         *linear.OPS,
         *low_rank.OPS,
+        *convolution.OPS,
+        *pooling.OPS,
         *arithmetic.OPS,
         *products.OPS,
         *sums.OPS,

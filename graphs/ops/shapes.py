@@ -150,6 +150,15 @@ def low_rank_affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Sha
     return (*z[:-1], U[0])
 
 
+def convolution(shapes: tuple[Shape, ...], n_axes: int) -> tuple[Shape, Shape]:
+    """Match x (B, C, *lengths) with W (O, C, *kernel)."""
+    x, W = shapes
+    if len(x) != n_axes + 2 or len(W) != n_axes + 2 or x[1] != W[1]:
+        lengths, kernel = ("L", "K") if n_axes == 1 else ("H, W", "K, K")
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, {lengths}), W (O, C, {kernel})")
+    return x, W
+
+
 def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     """Two arguments of one shape, the leading axis the batch, give a scalar."""
     vectors(shapes, attrs)

@@ -57,6 +57,45 @@ EXAMPLES = {
     "softmax-one": lambda g: g.softmax(g.input("x", (2, 1))),
     "layer_norm-vector": lambda g: g.layer_norm(g.parameter("x", (5,))),
     "layer_norm-3d": lambda g: g.layer_norm(g.input("x", (2, 3, 4))),
+    "reshape-mixes": lambda g: g.reshape(g.input("x", (2, 3, 4)), shape=(-1, 6)),
+    "reshape-drops-an-axis": lambda g: g.reshape(g.input("x", (3, 1)), shape=(3,)),
+    "transpose-mixes": lambda g: g.transpose(g.input("x", (2, 3, 4)), axes=(1, 2, 0)),
+    "transpose-nothing": lambda g: g.transpose(g.input("x", (2, 3)), axes=(0, 1)),
+    "permute-3d": lambda g: g.permute(g.input("x", (2, 3, 4)), order=[2, 0, 3, 1]),
+    "flip-vector": lambda g: g.flip(g.parameter("x", (4,))),
+    "pad-vector": lambda g: g.pad(g.parameter("x", (4,)), after=2),
+    "pad-nothing": lambda g: g.pad(g.input("x", (2, 2, 2))),
+    "embedding-repeats": lambda g: g.embedding(g.parameter("t", (3, 2)), indices=[2, 2, 0, 2]),
+    "embedding-one": lambda g: g.embedding(g.parameter("t", (3, 2)), indices=1),
+    "cross-vector": lambda g: g.cross(g.parameter("x", (3,)), g.parameter("y", (3,))),
+    "cross-constant": lambda g: g.cross(g.input("x", (4, 3)), g.parameter("y", (4, 3))),
+    "dot-vectors": lambda g: g.dot(g.parameter("x", (4,)), g.parameter("y", (4,))),
+    "dot-3d": lambda g: g.dot(g.input("x", (2, 3, 4)), g.input("y", (2, 3, 4))),
+    "outer-vectors": lambda g: g.outer(g.parameter("x", (3,)), g.parameter("y", (2,))),
+    "outer-3d": lambda g: g.outer(g.input("x", (2, 3, 4)), g.parameter("y", (2, 3, 2))),
+    "matmul-2d": lambda g: g.matmul(g.input("x", (3, 4)), g.parameter("y", (4, 2))),
+    "matmul-4d": lambda g: g.matmul(g.input("x", (2, 3, 2, 4)), g.parameter("y", (2, 3, 4, 1))),
+    "sum-vector": lambda g: g.sum(g.parameter("x", (3,))),
+    "sum-3d": lambda g: g.sum(g.input("x", (2, 3, 4))),
+    "cumsum-3d": lambda g: g.cumsum(g.input("x", (2, 3, 4))),
+    "cumsum-one": lambda g: g.cumsum(g.parameter("x", (1,))),
+    "dropout-shared": lambda g: g.dropout(g.input("x", (2, 3, 4)), mask=np.arange(4) != 2, rate=0.1),
+    "dropout-keeps-all": lambda g: g.dropout(g.parameter("x", (2, 2)), mask=[[True, True]] * 2, rate=0),
+    "low_rank-3d": lambda g: g.low_rank_affine(g.input("z", (2, 3, 4)), g.parameter("U", (5, 2)), g.parameter("V", (2, 4)), g.parameter("b", (5,))),
+    "low_rank-vector": lambda g: g.low_rank_affine(g.input("z", (4,)), g.parameter("U", (5, 1)), g.parameter("V", (1, 4)), g.parameter("b", (5,))),
+    "conv1d-stride": lambda g: g.conv1d(g.input("x", (2, 2, 7)), g.parameter("W", (3, 2, 2)), stride=3),
+    "conv1d-stride-padding": lambda g: g.conv1d(g.input("x", (2, 2, 6)), g.parameter("W", (3, 2, 3)), stride=2, padding=2),
+    "conv1d-wide-padding": lambda g: g.conv1d(g.parameter("x", (1, 1, 2)), g.input("W", (1, 1, 2)), padding=3),
+    "conv1d-kernel-beyond": lambda g: g.conv1d(g.input("x", (2, 1, 2)), g.parameter("W", (2, 1, 4)), padding=1),
+    "conv1d-one": lambda g: g.conv1d(g.input("x", (1, 1, 1)), g.parameter("W", (1, 1, 1))),
+    "conv2d-channels": lambda g: g.conv2d(g.input("x", (2, 3, 4, 5)), g.parameter("W", (2, 3, 2, 3))),
+    "conv2d-stride-padding": lambda g: g.conv2d(g.parameter("x", (2, 2, 4, 3)), g.parameter("W", (3, 2, 3, 2)), stride=(2, 1), padding=(1, 0)),
+    "max_pool-overlap": lambda g: g.max_pool(g.input("x", (2, 7)), window=3, stride=2),
+    "max_pool-gaps": lambda g: g.max_pool(g.parameter("x", (7,)), window=2, stride=3),
+    "max_pool-2d": lambda g: g.max_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(2, 1)),
+    "max_pool-all-axes": lambda g: g.max_pool(g.input("x", (4, 4)), window=(2, 2)),
+    "avg_pool-overlap": lambda g: g.avg_pool(g.input("x", (2, 7)), window=3, stride=2),
+    "avg_pool-2d": lambda g: g.avg_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(1, 2)),
     "mse-vector": lambda g: g.mse(g.input("t", (3,)), g.input("target", (3,))),
     "cross_entropy-3d": lambda g: g.cross_entropy(g.input("t", (2, 3, 4)), g.input("target", (2, 3, 4), law="one_hot")),
 }  # fmt: skip
@@ -279,6 +318,46 @@ def test_values_are_those_of_the_definitions():
     )
 
 
+X = np.array([[1.0, 2.0, 4.0, 3.0]])
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "attrs", "expected"),
+    [
+        ("neg", [X], {}, [[-1, -2, -4, -3]]),
+        ("permute", [X], {"order": [2, 0, 3, 1]}, [[4, 1, 3, 2]]),
+        ("flip", [X], {}, [[3, 4, 2, 1]]),
+        ("reshape", [X], {"shape": (2, -1)}, [[1, 2], [4, 3]]),
+        ("transpose", [X], {"axes": (1, 0)}, [[1], [2], [4], [3]]),
+        ("pad", [X], {"before": 1, "after": 2}, [[0, 1, 2, 4, 3, 0, 0]]),
+        ("embedding", [X.T], {"indices": [[2, 2], [0, 1]]}, [[[4], [4]], [[1], [2]]]),
+        ("cross", [np.array([[1.0, 0, 0]]), np.array([[0, 1.0, 0]])], {}, [[0, 0, 1]]),
+        ("dot", [X, X], {}, [30]),
+        ("outer", [X[:, :2], X[:, 2:]], {}, [[[4, 3], [8, 6]]]),
+        ("matmul", [X, X.T], {}, [[30]]),
+        ("sum", [X], {}, [10]),
+        ("mean", [X], {}, [2.5]),
+        ("cumsum", [X], {}, [[1, 3, 7, 10]]),
+        ("dropout", [X], {"mask": [True, False, True, False], "rate": 0.5}, [[2, 0, 8, 0]]),
+        ("low_rank_affine", [X, np.ones((1, 1)), np.ones((1, 4)), np.ones(1)], {}, [[11]]),
+        # No mirrored kernel: a correlation, not what mathematics calls a convolution.
+        ("conv1d", [X[None], np.array([[[1.0, 10.0]]])], {}, [[[21, 42, 34]]]),
+        ("conv1d", [X[None], np.array([[[1.0, 10.0]]])], {"stride": 2, "padding": 1}, [[[10, 42, 3]]]),
+        ("conv2d", [X.reshape(1, 1, 2, 2), np.array([[[[1.0, 10.0]]]])], {}, [[[[21], [34]]]]),
+        ("max_pool", [X], {"window": 2}, [[2, 4]]),
+        ("max_pool", [X], {"window": 2, "stride": 1}, [[2, 4, 4]]),
+        ("avg_pool", [X.reshape(1, 2, 2)], {"window": (2, 2)}, [[[2.5]]]),
+    ],
+)
+def test_new_values_are_those_of_the_definitions(op, args, attrs, expected):
+    g = GraphBuilder()
+    leaves = {f"p{k}": arg for k, arg in enumerate(args)}
+    value = getattr(g, op)(*(g.parameter(name, arg.shape) for name, arg in leaves.items()), **attrs)
+    output = g.build(value).evaluate(leaves)
+    assert output.shape == value.shape == np.shape(expected)
+    np.testing.assert_allclose(output, expected, rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     "name", [name for name, op in OPS.items() if op.shape is OPS["tanh"].shape and len(op.arguments) == 1]
 )
@@ -319,6 +398,67 @@ def shapes_given(g, *shapes):
         ("tanh", [(2,)], {"factor": 2}, "unknown attribute of tanh 'factor'"),
         ("masked_affine", [(3, 4), (2,), (5,)], {}, r"masked_affine: the mask has shape \(\): expected a boolean"),
         ("masked_affine", [(3, 4), (2,), (5,)], {"mask": np.zeros((5, 4), bool)}, "the mask has no place"),
+        (
+            "permute",
+            [(2, 3)],
+            {"order": [0, 2, 2]},
+            r"permute: the order is \[0, 2, 2\]: expected each of 0 … n − 1 once",
+        ),
+        ("permute", [(2, 3)], {}, "the order is None: expected each of"),
+        ("permute", [(2, 3)], {"order": [1, 0]}, r"shape \(2, 3\) and the order 2 places: expected a last axis of 2"),
+        (
+            "reshape",
+            [(2, 3)],
+            {"shape": (4, 2)},
+            r"shape \(2, 3\), 6 entries: expected a shape of as many, got \(4, 2\)",
+        ),
+        ("reshape", [(2, 3)], {"shape": (-1, -1)}, "expected a shape of as many"),
+        ("reshape", [(2, 3)], {"shape": (-2, -3)}, "expected a shape of as many"),
+        ("transpose", [(2, 3)], {"axes": (0, 0)}, "the axes are .* expected each of 0 … 1 once"),
+        ("transpose", [(2, 3)], {"axes": (0, 1, 2)}, r"shape \(2, 3\): expected as many axes, got \(0, 1, 2\)"),
+        ("pad", [(2, 3)], {"before": -1}, "pad: before is -1: expected 0 or more"),
+        ("embedding", [(2, 3)], {"indices": [0, 2]}, r"the table has shape \(2, 3\), the largest index is 2"),
+        ("embedding", [(2, 3)], {"indices": [0.5]}, "the indices are .* expected whole numbers, each 0 or more"),
+        ("cross", [(2, 4), (2, 4)], {}, r"cross: the arguments have shape \(2, 4\): expected a last axis of 3"),
+        ("dot", [(), ()], {}, "the argument is a scalar"),
+        ("outer", [(2, 3), (3, 3)], {}, "expected shapes that differ in the last axis only"),
+        ("matmul", [(2, 3), (2, 3)], {}, r"do not fit: expected x \(…, n, k\), y \(…, k, m\)"),
+        (
+            "dropout",
+            [(2, 3)],
+            {"mask": [True, False]},
+            r"shape \(2, 3\), the mask \(2,\): expected a mask over the last axes",
+        ),
+        ("dropout", [(2, 3)], {"mask": [1, 0, 1]}, "expected booleans, at least one of them true"),
+        ("dropout", [(2, 3)], {"mask": [True] * 3, "rate": 1}, r"the rate is 1.0: expected a number in \[0, 1\)"),
+        (
+            "low_rank_affine",
+            [(2, 3), (4, 2), (3, 3), (4,)],
+            {},
+            r"expected z \(…, m\), U \(n, r\), V \(r, m\), b \(n,\)",
+        ),
+        ("conv1d", [(2, 3, 5), (4, 2, 3)], {}, r"conv1d: shapes .* do not fit: expected x \(B, C, L\), W \(O, C, K\)"),
+        (
+            "conv1d",
+            [(2, 3, 5), (4, 3, 8)],
+            {"padding": 1},
+            r"a kernel \(8,\) does not fit into \(5,\) with a padding of \(1,\)",
+        ),
+        (
+            "conv2d",
+            [(2, 3, 5, 5), (4, 3, 2, 2)],
+            {"stride": (1, 0)},
+            "the stride is .* a number for each of 2 axes, each 1 or more",
+        ),
+        (
+            "conv2d",
+            [(2, 3, 5, 5), (4, 3, 2, 2)],
+            {"padding": (1, 1, 1)},
+            "the padding is .* for each of 2 axes, each 0 or more",
+        ),
+        ("max_pool", [(2, 3)], {"window": 4}, r"a window \(4,\) does not fit into an argument of shape \(2, 3\)"),
+        ("max_pool", [(3,)], {"window": (2, 2)}, "expected an axis for each of its lengths"),
+        ("avg_pool", [(2, 3)], {}, r"the window is \(\): expected one length, or two"),
         (
             "masked_affine",
             [(3, 4), (2,), (5,)],

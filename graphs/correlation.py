@@ -1,0 +1,96 @@
+"""Cross-correlation in NumPy: the windows are laid out a few rows at a time, and multiplied while they are in the cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jacobench.graphs.windows import last
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jacobench.graphs.op import Array
+    from jacobench.graphs.windows import Windows
+
+PART_BYTES = 2**18
+"""Of laid-out windows at once, or one row's where that is more: what fits into the second-level cache."""
+
+
+def rows_at_once(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
+    """Return how many rows' windows are laid out at once."""
+    return max(1, min(n_rows, PART_BYTES // (channels * windows.n_taps * windows.n_windows * itemsize)))
+
+
+def part_bytes(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
+    """Return the bytes of windows laid out at once."""
+    rows = rows_at_once(n_rows, channels, windows, itemsize)
+    return rows * channels * windows.n_taps * windows.n_windows * itemsize
+
+
+def parts(n_rows: int, channels: int, windows: Windows, dtype: np.dtype[np.floating]) -> Iterator[tuple[slice, Array]]:
+    """Yield some rows at a time, and room for their windows: (rows, channels, *kernel, *out), the same each time."""
+    step = rows_at_once(n_rows, channels, windows, dtype.itemsize)
+    allocate = np.zeros if windows.padded else np.empty
+    room = allocate((step, channels, *windows.kernel, *windows.out), dtype)
+    for start in range(0, n_rows, step):
+        rows = slice(start, min(n_rows, start + step))
+        yield rows, room[: rows.stop - start]
+
+
+def unfold(x: Array, windows: Windows, room: Array) -> Array:
+    """Lay out the windows of x (rows, channels, *lengths) in `room`, 0 where there is no place; return a view of it.
+
+    Returns
+    -------
+    NDArray
+        Shape (rows, channels · taps, windows).
+    """
+    for tap, inside, places in windows.taps():
+        room[last((*tap, *inside))] = x[last(places)]
+    return room.reshape(len(room), -1, windows.n_windows)
+
+
+def correlate(x: Array, W: Array, windows: Windows) -> Array:
+    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
+    rows, channels = x.shape[:2]
+    y = np.empty((rows, len(W), windows.n_windows), x.dtype)
+    for part, room in parts(rows, channels, windows, x.dtype):
+        np.matmul(W.reshape(len(W), -1), unfold(x[part], windows, room), out=y[part])
+    return y.reshape(rows, len(W), *windows.out)
+
+
+def spread(g: Array, W: Array, windows: Windows) -> Array:
+    """Return the transpose: what g (rows, outputs, *out) adds to each place, shape (rows, channels, *lengths)."""
+    rows, channels = len(g), W.shape[1]
+    flat = g.reshape(rows, len(W), -1)
+    x_bar = np.zeros((rows, channels, *windows.lengths), g.dtype)
+    for part, room in parts(rows, channels, windows, g.dtype):
+        np.matmul(W.reshape(len(W), -1).T, flat[part], out=room.reshape(len(room), -1, windows.n_windows))
+        bars = x_bar[part]
+        for tap, inside, places in windows.taps():
+            bars[last(places)] += room[last((*tap, *inside))]
+    return x_bar
+
+
+def gather(g: Array, x: Array, windows: Windows) -> Array:
+    """Return the kernel's cotangents: g (S, rows, outputs, *out) and x (rows, channels, *lengths) → (S, outputs, ch. · taps)."""
+    rows, channels = x.shape[:2]
+    flat = g.reshape(*g.shape[:3], -1)
+    W_bar = np.zeros((len(g), g.shape[2], channels * windows.n_taps), g.dtype)
+    for part, room in parts(rows, channels, windows, g.dtype):
+        seen = unfold(x[part], windows, room).transpose(0, 2, 1)
+        for gradient, row in zip(flat[:, part].transpose(1, 0, 2, 3), seen, strict=True):
+            W_bar += np.matmul(gradient, row)
+    return W_bar
+
+
+def gather_each(g: Array, x: Array, windows: Windows) -> Array:
+    """Do the same for each row by itself: shape (rows, S, outputs, channels · taps)."""
+    rows, channels = x.shape[:2]
+    flat = g.reshape(*g.shape[:3], -1).transpose(1, 0, 2, 3)
+    W_bar = np.empty((rows, len(g), g.shape[2], channels * windows.n_taps), g.dtype)
+    for part, room in parts(rows, channels, windows, g.dtype):
+        np.matmul(flat[part], unfold(x[part], windows, room).transpose(0, 2, 1)[:, None], out=W_bar[part])
+    return W_bar
