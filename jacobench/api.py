@@ -129,8 +129,8 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     --------
     >>> import jacobench as jb
     >>> graph, _ = jb.mlp([784, 256, 10])
-    >>> jb.explain(graph).loc[0, ["jacobian", "n_entries", "n_nonzeros"]].tolist()
-    ['∂affine1/∂W1', 51380224, 200704]
+    >>> jb.explain(graph)[["jacobian", "n_entries", "n_nonzeros"]].to_dict("records")[0]
+    {'jacobian': '∂affine1/∂W1', 'n_entries': 51380224, 'n_nonzeros': 200704}
     """
     from jacobench.reports.explain.frame import frame
     from jacobench.reports.explain.weighing import weigh
