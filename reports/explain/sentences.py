@@ -28,15 +28,11 @@ def _of_affine_weight(site: Site) -> str:
 
 
 def _of_bias(site: Site) -> str:
-    if site.n_out == site.n_in:
-        return "its VJP is the cotangent itself"
-    return "its VJP is the cotangent summed over its rows"
+    return "its VJP is the cotangent " + ("itself" if site.n_out == site.n_in else "summed over its rows")
 
 
 def _of_dense(site: Site) -> str:
-    if site.n_out == 1:
-        return "it is a single row, and its VJP is that row times a number"
-    return "its VJP is a product with a matrix that is full whichever way it is stored"
+    return "it is a single row, and its VJP is that row times a number" if site.n_out == 1 else ""
 
 
 FORMS: Mapping[str, Callable[[Weight], int]] = {
@@ -45,22 +41,39 @@ FORMS: Mapping[str, Callable[[Weight], int]] = {
 }
 MOST_NAMED = 5
 
-VJP_BY_OP: Mapping[tuple[str, int], Callable[[Site], str]] = {("affine", 0): _of_affine_input}
+VJP_BY_OP: Mapping[tuple[str, int], Callable[[Site], str]] = {
+    ("affine", 0): _of_affine_input,
+    ("affine", 1): _of_affine_weight,
+    ("low_rank_affine", 0): lambda _site: "its VJP is the cotangent times U, then times V, which you already have",
+    ("low_rank_affine", 2): lambda _site: "its VJP is two small products with matrices you already have",
+}
 """What the VJP is, where more can be said than the structure tells: by op and argument."""
 
 VJP_BY_STRUCTURE: Mapping[str, Callable[[Site], str]] = {
-    "Kronecker with identity": _of_affine_weight,
-    "stacked identity": _of_bias,
     "diagonal": lambda _site: "its VJP is a product entry by entry with what stands on the diagonal",
+    "diagonal, masked": lambda _site: "its VJP is a product entry by entry with the mask",
     "identity multiple": lambda _site: "its VJP is the cotangent itself, times a number where there is one",
-    "block diagonal": lambda _site: "its VJP is taken vector by vector, and no block is written down",
-    "block diagonal, sparse blocks": lambda _site: "its VJP is a product with the sparse W you already have",
+    "identity between empty rows": lambda _site: "its VJP is a part of the cotangent",
+    "stacked identity": _of_bias,
+    "permutation": lambda _site: "its VJP is the cotangent in the inverse order, without one multiplication",
+    "exchange permutation": lambda _site: "its VJP is the cotangent turned round, without one multiplication",
+    "row selection": lambda _site: "its VJP adds each row of the cotangent to the row it was taken from",
+    "Kronecker with identity": lambda _site: (
+        "its VJP is the cotangent times the other argument, which you already have"
+    ),
     "Kronecker with identity, masked": lambda _site: (
         "its VJP is the same product as without a mask, on the mask's places"
     ),
-    "identity between empty rows": lambda _site: "its VJP is a part of the cotangent",
+    "block diagonal": lambda _site: "its VJP is taken vector by vector, and no block is written down",
+    "block diagonal, sparse blocks": lambda _site: "its VJP is a product with the sparse W you already have",
+    "block diagonal, one row a block": lambda _site: "its VJP is for each vector its row times one number",
+    "block diagonal, lower triangular blocks": lambda _site: "its VJP is a running sum from the other end",
+    "block diagonal, Toeplitz blocks": lambda _site: "its VJP slides the same few numbers over the cotangent",
+    "block diagonal, banded blocks": lambda _site: "its VJP puts each cotangent where its entry came from",
+    "skew-symmetric 3×3 blocks": lambda _site: "its VJP is one more cross product",
     "dense": _of_dense,
 }
+"""What the VJP is, true of every op whose Jacobian has the structure; empty where nothing is."""
 
 
 def follows(explanation: Explanation, memory_bytes: int) -> list[str]:
@@ -93,7 +106,7 @@ def sentence(weight: Weight, site: Site) -> str:
     """Say of one Jacobian how many entries it has, how many of them are not zero, and what its VJP is."""
     filled = "all" if weight.n_nonzeros == weight.n_entries else f"{weight.n_nonzeros:,}"
     said = VJP_BY_OP.get((weight.op, weight.argument)) or VJP_BY_STRUCTURE.get(weight.structure)
-    vjp = said(site) if said else f"its VJP takes {format_count(weight.vjp_flops)} flops and no matrix"
+    vjp = (said(site) if said else "") or f"its VJP takes {format_count(weight.vjp_flops)} flops and no matrix"
     entries = "1 entry" if weight.n_entries == 1 else f"{weight.n_entries:,} entries"
     return (
         f"{weight.jacobian} has {entries} ({format_bytes(weight.dense_bytes)}), "

@@ -24,7 +24,10 @@ WIDE = 110
 """Columns of a screen on which the structure has a column of its own; else it stands under the Jacobian's name."""
 
 
-EXTRA = "VJP extra: primals that its rule keeps alive (leaves not counted), and what it allocates beside its result."
+LEGEND = (
+    "not zero: entries that can be. VJP extra: primals that its rule keeps alive (leaves not counted), and what it allocates "
+    "beside its result."
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class ExplanationTable:
         weights = self.explanation.weights
         yield Text(self._title(), style="bold")
         yield _bytes(weights, wide=options.max_width >= WIDE)
-        yield Text(EXTRA, style="dim")
+        yield Text(LEGEND, style="dim")
         yield Text()
         yield _flops(weights)
         yield Text()

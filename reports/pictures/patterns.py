@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 
 from jacobench.reports.explain.raster import raster
 from jacobench.reports.pictures.frames import surround
-from jacobench.reports.pictures.panels import MOST_PANELS, grid, share
+from jacobench.reports.pictures.panels import MOST_COLUMNS, MOST_PANELS, share
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
 from jacobench.reports.pictures.style import INK, SHADE, styled
 from jacobench.reports.units import format_bytes, format_count, format_ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -26,6 +30,13 @@ SOURCE = "From the shapes alone; nothing was measured."
 
 POINTS = 320
 """Along the longer side, at most: as many as the paper has dots for."""
+
+LONGER_SIDE, LEFT, ABOVE, BELOW, TITLE = 2.4, 0.8, 0.45, 1.05, 0.5
+"""In inches: of a matrix, and around it for what is written there. Matplotlib's own layouts take the room for labels below a
+matrix from where it would stand if it filled its panel."""
+
+INCHES_A_CHARACTER = 0.115
+"""Of the title."""
 
 STEEPEST = 2.0
 """How many times as long as the other a side may be drawn; a matrix beyond that is not to scale, and says so."""
@@ -72,14 +83,16 @@ def patterns(found: Explanation, name: str) -> Picture:
     largest = sorted(sorted(alike, key=lambda at: -found.weights[at].n_entries)[:MOST_PANELS])
     rasters = {}
     for at in largest:
-        edge = found.edges[at]
-        rasters[at] = raster(edge.argument.jacobian.structure, edge.site, *_points(edge.site.n_out, edge.site.n_in))
+        edge, (width, height) = found.edges[at], _size(found.weights[at])
+        n_lines, n_points = (round(POINTS * side / LONGER_SIDE) for side in (height, width))
+        structure, site = edge.argument.jacobian.structure, edge.site
+        rasters[at] = raster(structure, site, min(n_lines, site.n_out), min(n_points, site.n_in))
     with styled():
-        figure, panels = grid(len(largest), width=3.0, height=2.7, legend=0.4)
+        title = f"{name}: where its Jacobians can be non-zero" + share(len(largest), len(alike), "Jacobians")
+        figure, panels = _grid([_size(found.weights[at]) for at in largest], INCHES_A_CHARACTER * len(title))
         for axes, at in zip(panels, largest, strict=True):
             _panel(axes, found.weights[at], alike[at], rasters[at])
-        title = f"{name}: where its Jacobians can be non-zero"
-        surround(figure, title + share(len(largest), len(alike), "Jacobians"), [], SOURCE)
+        surround(figure, title, [], SOURCE)
     runs = [_runs(found.weights[at], rasters[at]) for at in largest]
     caption = (
         f"Each local Jacobian to scale, outputs down, inputs along: dark where an entry can be non-zero. A side longer than some "
@@ -88,19 +101,35 @@ def patterns(found: Explanation, name: str) -> Picture:
     return Picture(figure, pd.concat(runs, ignore_index=True), caption)
 
 
-def _drawn(n_rows: int, n_columns: int) -> float:
-    """Return height over width as drawn."""
-    return min(max(n_rows / n_columns, 1 / STEEPEST), STEEPEST)
+def _size(weight: Weight) -> tuple[float, float]:
+    """Return width and height as drawn, in inches."""
+    slope = min(max(weight.n_rows / weight.n_columns, 1 / STEEPEST), STEEPEST)
+    return LONGER_SIDE * min(1 / slope, 1.0), LONGER_SIDE * min(slope, 1.0)
 
 
-def _points(n_rows: int, n_columns: int) -> tuple[int, int]:
-    """Return how many points high and wide the picture is."""
-    drawn = _drawn(n_rows, n_columns)
-    return min(n_rows, round(POINTS * min(drawn, 1.0))), min(n_columns, round(POINTS / max(drawn, 1.0)))
+def _grid(sizes: Sequence[tuple[float, float]], least_width: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure, and axes of these widths and heights in it, row by row."""
+    n_columns = min(len(sizes), math.ceil(math.sqrt(len(sizes))), MOST_COLUMNS)
+    lines = [sizes[at : at + n_columns] for at in range(0, len(sizes), n_columns)]
+    heights = [max(height for _, height in line) + ABOVE + BELOW for line in lines]
+    pitch = LEFT + LONGER_SIDE + LEFT / 2
+    whole_width, whole_height = max(pitch * n_columns, least_width), TITLE + sum(heights)
+    figure = Figure(figsize=(whole_width, whole_height))
+    axes = []
+    for row, line in enumerate(lines):
+        top = whole_height - TITLE - sum(heights[:row]) - ABOVE
+        for column, (width, height) in enumerate(line):
+            inches = (LEFT + pitch * column, top - height, width, height)
+            left, bottom, right, up = (
+                length / whole for length, whole in zip(inches, (whole_width, whole_height) * 2, strict=True)
+            )
+            axes.append(figure.add_axes((left, bottom, right, up)))
+    return figure, axes
 
 
 def _panel(axes: Axes, weight: Weight, n_alike: int, filled: NDArray[np.bool_]) -> None:
-    slope, drawn = weight.n_rows / weight.n_columns, _drawn(weight.n_rows, weight.n_columns)
+    width, height = _size(weight)
+    slope, drawn = weight.n_rows / weight.n_columns, height / width
     axes.imshow(
         filled,
         ListedColormap([SHADE, INK]),
@@ -110,8 +139,6 @@ def _panel(axes: Axes, weight: Weight, n_alike: int, filled: NDArray[np.bool_]) 
         extent=(0, 1, 1, 0),
         aspect="auto",
     )
-    axes.set_box_aspect(drawn)
-    axes.set_anchor("NW")
     axes.set_xticks([0, 1], ["0", f"{weight.n_columns:,}"])
     axes.set_yticks([0, 1], ["0", f"{weight.n_rows:,}"])
     axes.grid(visible=False)
@@ -122,7 +149,7 @@ def _panel(axes: Axes, weight: Weight, n_alike: int, filled: NDArray[np.bool_]) 
         f"{format_count(weight.n_nonzeros)} of {format_count(weight.n_entries)} entries",
         f"{format_bytes(weight.dense_bytes)} dense, {format_bytes(weight.sparse_bytes)} sparse",
     ]
-    if drawn != slope:
+    if not math.isclose(drawn, slope, rel_tol=0.01):
         side, times = ("rows", slope / drawn) if slope > drawn else ("columns", drawn / slope)
         lines.append(f"not to scale: {side} drawn {format_ratio(times)} closer")
     axes.set_xlabel("\n".join(lines), fontsize=7.5, loc="left")
