@@ -45,6 +45,7 @@ SKEW = Structure(
     columns=lambda site, dtype: np.add.outer(np.arange(0, site.n_in, 3, dtype=dtype), OFF_DIAGONAL[1].astype(dtype)),
     view=split,
     index=lambda _site: (OFF_DIAGONAL[0], OFF_DIAGONAL[1]),
+    scratch=lambda _site: 0,
 )
 
 
@@ -67,6 +68,7 @@ TRIANGULAR = Structure(
     view=split,
     index=lambda site: np.tril_indices(site.x[-1]),
     per_row=lambda site: np.tile(np.arange(1, site.x[-1] + 1), _vectors(site)),
+    scratch=lambda site: site.x[-1] * (site.x[-1] + 1) // 2,
 )
 
 
@@ -150,4 +152,5 @@ KEPT_DIAGONAL = Structure(
     view=lambda J, _site: np.einsum("bii->bi", J),
     index=_kept_places,
     per_row=lambda site: kept(site).reshape(-1).astype(np.int32),
+    scratch=lambda site: site.n_in,
 )

@@ -39,6 +39,18 @@ def parts(n_rows: int, channels: int, windows: Windows, dtype: np.dtype[np.float
         yield rows, room[: rows.stop - start]
 
 
+def windows_of(x: Array, windows: Windows) -> Array:
+    """View x (rows, channels, *lengths), laid between zeros where it is padded, as (rows, *out, channels, *kernel)."""
+    n = len(windows.out)
+    if windows.padded:
+        margins = [(0, 0), (0, 0), *((width, width) for width in windows.padding)]
+        x = np.pad(x, margins)
+    seen = np.lib.stride_tricks.sliding_window_view(x, windows.kernel, axis=tuple(range(2, 2 + n)))
+    steps = tuple(slice(None, None, step) for step in windows.stride)
+    view: Array = np.moveaxis(seen[(slice(None), slice(None), *steps)], 1, 1 + n)
+    return view
+
+
 def unfold(x: Array, windows: Windows, room: Array) -> Array:
     """Lay out the windows of x (rows, channels, *lengths) in `room`, 0 where there is no place; return a view of it.
 

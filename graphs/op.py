@@ -169,8 +169,6 @@ class Argument:
         leading axis is the batch. A weight is shared by all samples, and a loss averages over them.
     scratch : callable
         site → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
-    fixed_scratch : callable
-        The same, of what it allocates for all seeds together.
     hands_on : callable
         site → whether the vjp rule returns y_bar, or a view of it, and allocates nothing.
     """
@@ -182,7 +180,6 @@ class Argument:
     vjp_each: VjpRule | None = None
     by_sample: Told = always
     scratch: Count = lambda _site: 0
-    fixed_scratch: Count = lambda _site: 0
     hands_on: Callable[[Site], bool] = lambda _site: False
 
 

@@ -54,6 +54,7 @@ def selection(name: str, sources: Sources) -> Jacobian:
             columns=sources,
             view=lambda J, _site: J,
             index=index,
+            scratch=lambda _site: 0,
         ),
         lambda y, _xs, _site: np.ones(1, y.dtype),
         fresh=False,
@@ -88,5 +89,6 @@ def identity_between_empty_rows(part: Callable[[Site], slice]) -> Jacobian:
         columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
         view=view,
         per_row=rows,
+        scratch=lambda site: site.n_out,
     )
     return Jacobian(structure, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False)

@@ -75,6 +75,9 @@ class Structure:
         of `extent`.
     per_row : callable or None
         site → the number of entries in each row, shape (outputs,); None where all rows have as many.
+    scratch : callable
+        site → how many numbers of columns, or of entries in rows, `pattern` holds at most beside what it returns. By
+        default one for each input, where the columns are repeated, before there is one for each output.
     """
 
     name: str
@@ -83,23 +86,34 @@ class Structure:
     view: View
     index: Callable[[Site], tuple[NDArray[np.signedinteger], ...]] = lambda _site: ()
     per_row: Callable[[Site], NDArray[np.signedinteger]] | None = None
+    scratch: Callable[[Site], int] | None = None
 
     def n_nonzeros(self, site: Site) -> int:
         """Return how many entries the pattern has, from the shapes alone."""
         return prod(self.extent(site))
 
+    def scratch_bytes(self, site: Site) -> int:
+        """Return the bytes that `pattern` allocates and frees beside what it returns."""
+        nnz = self.n_nonzeros(site)
+        repeated = site.n_in - site.n_out if nnz != site.n_in else 0
+        count = repeated if self.scratch is None else self.scratch(site)
+        return np.dtype(index_dtype(nnz, site.n_in, site.n_out)).itemsize * max(0, count)
+
     def pattern(self, site: Site) -> Pattern:
         """Return the pattern as CSR index arrays."""
         nnz = self.n_nonzeros(site)
         dtype = index_dtype(nnz, site.n_in, site.n_out)
-        columns = self.columns(site, dtype)
-        indices = columns if columns.size == nnz else np.broadcast_to(columns, self.extent(site)).flatten()
+        indices = self._indices(site, dtype)
         if self.per_row is None:
             indptr = np.arange(0, nnz + 1, nnz // site.n_out, dtype=dtype)
         else:
             indptr = np.zeros(site.n_out + 1, dtype)
             np.cumsum(self.per_row(site), out=indptr[1:])
-        return Pattern(indptr, indices.reshape(-1), (site.n_out, site.n_in))
+        return Pattern(indptr, indices, (site.n_out, site.n_in))
+
+    def _indices(self, site: Site, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
+        columns, extent = self.columns(site, dtype), self.extent(site)
+        return columns.reshape(-1) if columns.size == prod(extent) else np.broadcast_to(columns, extent).flatten()
 
 
 def _rows(site: Site) -> int:
@@ -173,6 +187,7 @@ MASKED_BLOCKS = Structure(
     view=split,
     index=lambda site: (_mask(site).rows, _mask(site).indices),
     per_row=_rows_of_mask,
+    scratch=lambda site: site.n_out,
 )
 
 # … and against W's stored values: entry k of W, in row o of the pattern, stands in row (r, o), column k.
@@ -183,4 +198,5 @@ MASKED_KRONECKER = Structure(
     view=lambda J, site: J.reshape(_rows(site), -1, site.n_in),
     index=lambda site: (_mask(site).rows, np.arange(site.n_in)),
     per_row=_rows_of_mask,
+    scratch=lambda site: site.n_out,
 )

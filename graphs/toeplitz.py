@@ -55,13 +55,13 @@ class Layout:
         window, channel, tap = np.nonzero(np.broadcast_to(valid[:, None], full))
         return window, channel, tap, places[window, tap]
 
-    def flat(self, *, by_kernel: bool, dtype: type[np.signedinteger] = np.intp) -> Indices:
+    def flat(self, *, by_kernel: bool, dtype: type[np.signedinteger]) -> Indices:
         """Return of each of those entries, in order, where in (channels, taps) it is weighed, or in (channels, places)."""
         windows = self.windows
-        within = np.arange(windows.n_taps)[None] if by_kernel else windows.places()
+        within = np.arange(windows.n_taps, dtype=dtype)[None] if by_kernel else windows.places(dtype)
         length = windows.n_taps if by_kernel else windows.n_places
         flat = np.empty((windows.n_windows, self.channels, windows.n_taps), dtype)
-        np.add(within[:, None], np.arange(self.channels)[:, None] * length, out=flat, casting="same_kind")
+        np.add(within[:, None], np.arange(self.channels, dtype=dtype)[:, None] * dtype(length), out=flat)
         if not windows.padded:
             return flat.reshape(-1)
         selected: Indices = flat[np.broadcast_to(windows.valid()[:, None], flat.shape)]
@@ -69,12 +69,22 @@ class Layout:
 
 
 def _per_row(layout: Layout) -> Indices:
-    counts = np.count_nonzero(layout.windows.valid(), axis=1) * layout.channels
+    counts = np.count_nonzero(layout.windows.valid(), axis=1).astype(np.int32) * np.int32(layout.channels)
     return np.tile(counts, layout.rows * layout.outputs)
 
 
-def toeplitz(name: str, layout_of: LayoutOf) -> Structure:
-    """Make the structure of the Jacobian by the argument that the kernel slides over."""
+def _scratch(layout: Layout, copies: int) -> int:
+    """Count the column numbers that are made and freed, where `copies` of one row's and output's are told apart."""
+    windows = layout.windows
+    of_windows = windows.n_windows * windows.n_taps * (1 + layout.channels)
+    n_entries, n_out = layout.n_entries, layout.rows * layout.outputs * windows.n_windows
+    made = of_windows + (n_entries if windows.padded else 0) - layout.rows * layout.outputs * n_entries
+    told_apart = copies * n_entries if copies < layout.rows * layout.outputs else n_entries if copies > 1 else 0
+    return max(made, told_apart) - n_out
+
+
+def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
+    """Make the structure of the Jacobian by the argument that the kernel slides over, which may be `padded`."""
 
     def columns(site: Site, dtype: type[np.signedinteger]) -> Indices:
         layout = layout_of(site)
@@ -93,7 +103,15 @@ def toeplitz(name: str, layout_of: LayoutOf) -> Structure:
         window, channel, _, place = layout_of(site).reached()
         return window, channel, place
 
-    return Structure(name, _extent(layout_of), columns, view, index, lambda site: _per_row(layout_of(site)))
+    return Structure(
+        name,
+        _extent(layout_of),
+        columns,
+        view,
+        index,
+        per_row=(lambda site: _per_row(layout_of(site))) if padded else None,
+        scratch=lambda site: max(_scratch(layout_of(site), layout_of(site).rows), site.n_out * padded),
+    )
 
 
 def kernels(layout_of: LayoutOf) -> Structure:
@@ -120,7 +138,8 @@ def kernels(layout_of: LayoutOf) -> Structure:
         columns,
         view,
         index,
-        lambda site: _per_row(layout_of(site)),
+        per_row=lambda site: _per_row(layout_of(site)),
+        scratch=lambda site: max(_scratch(layout_of(site), layout_of(site).outputs), site.n_out),
     )
 
 

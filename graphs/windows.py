@@ -78,26 +78,30 @@ class Windows:
             spans = [spans[k] for k, spans in zip(tap, self._spans, strict=True)]
             yield tap, tuple(windows for windows, _ in spans), tuple(places for _, places in spans)
 
-    def places(self) -> NDArray[np.intp]:
+    def places(self, dtype: type[np.signedinteger] = np.intp) -> NDArray[np.signedinteger]:
         """Return the flat place of each window and tap, shape (windows, taps); nonsense where there is none."""
-        along = (self._along(axis) * prod(self.lengths[axis + 1 :]) for axis in range(len(self.lengths)))
-        return np.asarray(sum(along)).reshape(self.n_windows, self.n_taps)
+        found: Any = 0
+        for axis, length in enumerate(self.lengths):
+            first = np.arange(self.out[axis], dtype=dtype)[:, None] * dtype(self.stride[axis])
+            place = first + np.arange(-self.padding[axis], self.kernel[axis] - self.padding[axis], dtype=dtype)
+            found = found * dtype(length) + self._along(axis, place)
+        return np.asarray(found).reshape(self.n_windows, self.n_taps)
 
     def valid(self) -> NDArray[np.bool_]:
         """Return whether there is a place, shape (windows, taps)."""
-        inside = np.ones((1,) * (2 * len(self.lengths)), bool)
-        for axis, length in enumerate(self.lengths):
-            place = self._along(axis)
-            inside = inside & (place >= 0) & (place < length)
-        return inside.reshape(self.n_windows, self.n_taps)
+        found: Any = True
+        for axis, spans in enumerate(self._spans):
+            inside = np.zeros((self.out[axis], self.kernel[axis]), bool)
+            for tap, (windows, _) in enumerate(spans):
+                inside[windows, tap] = True
+            found = found & self._along(axis, inside)
+        return np.asarray(found).reshape(self.n_windows, self.n_taps)
 
-    def _along(self, axis: int) -> NDArray[np.intp]:
-        """Return the place along an axis, shape (1, …, windows, …, 1, 1, …, taps, …, 1)."""
-        first = np.arange(self.out[axis])[:, None] * self.stride[axis] - self.padding[axis]
-        place = first + np.arange(self.kernel[axis])
+    def _along(self, axis: int, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values (windows, taps) of one axis in the shape (1, …, windows, …, 1, 1, …, taps, …, 1)."""
         shape = [1] * (2 * len(self.lengths))
-        shape[axis], shape[len(self.lengths) + axis] = place.shape
-        return place.reshape(shape)
+        shape[axis], shape[len(self.lengths) + axis] = values.shape
+        return values.reshape(shape)
 
 
 def last(places: Iterable[int | slice]) -> Any:

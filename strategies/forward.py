@@ -44,6 +44,10 @@ class Algebra(Protocol):
         """Count the stored entries of a local Jacobian."""
         ...
 
+    def scratch(self, argument: Argument, site: Site) -> int:
+        """Return the bytes that making a local Jacobian takes beside it."""
+        ...
+
     def n_multiplied(self, left: Size, right: Size) -> int:
         """Count the multiplications of a product."""
         ...
@@ -82,6 +86,10 @@ class Dense:
         """Every entry is stored."""
         return site.n_out * site.n_in
 
+    def scratch(self, argument: Argument, site: Site) -> int:
+        """Return what the rule's values take."""
+        return dense.cost(argument.jacobian, site, 1, site.n_out * site.n_in).linearize_scratch
+
     def n_multiplied(self, left: Size, right: Size) -> int:
         """Every row meets every column."""
         return left.stored * right.columns
@@ -110,6 +118,10 @@ class Sparse:
     def n_stored(self, argument: Argument, site: Site) -> int:
         """Count what the pattern holds."""
         return argument.jacobian.structure.n_nonzeros(site)
+
+    def scratch(self, argument: Argument, site: Site) -> int:
+        """Return what the rule says."""
+        return argument.jacobian.scratch(site)
 
     def n_multiplied(self, left: Size, right: Size) -> int:
         """Each entry meets a row of the right matrix, taken to be as full as its rows are on average."""
@@ -260,7 +272,7 @@ class _Replay:
         self.prepare.hold(J.shared)
         self.stored += J.stored
         self.flops += edge.argument.jacobian.flops(site)
-        self.linearize.hold(self._own_bytes(J))
+        self.linearize.hold(self._own_bytes(J), algebra.scratch(edge.argument, site))
         kept = False
         for leaf, T in self.totals[edge.x].items():
             product = J if T is None else self._product(J, T)

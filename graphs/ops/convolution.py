@@ -84,13 +84,16 @@ def _vjp_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> A
 def _values_x(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
     """Repeat the kernel for each window and row."""
     layout = _layout(site)
+    windows = layout.windows
     values = np.empty((layout.rows, layout.outputs, layout.n_entries), site.dtype)
-    W = xs[1].reshape(layout.outputs, -1)
-    if layout.windows.padded:
-        np.take(W, layout.flat(by_kernel=True), axis=1, out=values[0], mode="clip")
+    ones = (1,) * len(windows.out)
+    W = xs[1].reshape(layout.outputs, *ones, *xs[1].shape[1:])
+    if windows.padded:
+        for weights, stored in zip(W, values[0], strict=True):
+            stored[...] = _where_there_is_a_place(weights, layout)
         values[1:] = values[0]
     else:
-        values.reshape(layout.rows, layout.outputs, -1, W.shape[1])[...] = W[:, None]
+        values.reshape(layout.rows, layout.outputs, *windows.out, *xs[1].shape[1:])[...] = W
     return values
 
 
@@ -98,19 +101,33 @@ def _values_W(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
     """Lay out each row's windows, once for each output."""
     layout = _layout(site)
     values = np.empty((layout.rows, layout.outputs, layout.n_entries), site.dtype)
-    x = xs[0].reshape(layout.rows, -1)
-    for row, of_outputs in zip(x, values, strict=True):
-        np.take(row, layout.flat(by_kernel=False), out=of_outputs[0], mode="clip")
-        of_outputs[1:] = of_outputs[0]
+    seen = correlation.windows_of(xs[0], layout.windows)
+    if layout.windows.padded:
+        for row, stored in zip(seen, values, strict=True):
+            stored[...] = _where_there_is_a_place(row, layout)
+    else:
+        values.reshape(layout.rows, layout.outputs, *seen.shape[1:])[...] = seen[:, None]
     return values
 
 
-def _flat_bytes(site: Site) -> int:
-    """Return the bytes of the indices that `_values_W` gathers by, and `_values_x` where there is padding."""
+def _where_there_is_a_place(values: Array, layout: Layout) -> Array:
+    """Select from values that broadcast to (*windows, channels, *taps); in C order, which is that of the pattern."""
+    windows = layout.windows
+    valid = windows.valid().reshape(*windows.out, 1, *windows.kernel)
+    full = (*windows.out, layout.channels, *windows.kernel)
+    selected: Array = np.broadcast_to(values, full)[np.broadcast_to(valid, full)]
+    return selected
+
+
+def _selected_bytes(site: Site) -> int:
+    """Return the bytes of what is selected for one row, and of the padded argument."""
     layout = _layout(site)
-    if site.k == 0 and not layout.windows.padded:
+    windows = layout.windows
+    if not windows.padded:
         return 0
-    return np.dtype(np.intp).itemsize * layout.n_entries
+    wide = prod(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
+    padded = layout.rows * layout.channels * wide if site.k else 0
+    return (layout.n_entries + padded) * site.dtype.itemsize + windows.n_windows * windows.n_taps
 
 
 def _fill_x(J: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> None:
@@ -127,10 +144,10 @@ ARGUMENTS = (
     Argument(
         vjp=_vjp_x,
         jacobian=Jacobian(
-            toeplitz("block diagonal, Toeplitz blocks", _layout),
+            toeplitz("block diagonal, Toeplitz blocks", _layout, padded=True),
             _values_x,
             fresh=True,
-            scratch=_flat_bytes,
+            scratch=_selected_bytes,
             fill=_fill_x,
         ),
         keeps=(1,),
@@ -139,7 +156,7 @@ ARGUMENTS = (
     ),
     Argument(
         vjp=_vjp_W,
-        jacobian=Jacobian(kernels(_layout), _values_W, fresh=True, scratch=_flat_bytes, fill=_fill_W),
+        jacobian=Jacobian(kernels(_layout), _values_W, fresh=True, scratch=_selected_bytes, fill=_fill_W),
         keeps=(0,),
         flops=_flops,
         vjp_each=_vjp_W_each,

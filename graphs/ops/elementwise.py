@@ -17,25 +17,26 @@ from jacobench.graphs.structures import DIAGONAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.op import Array, Count
+    from jacobench.graphs.op import Array, Count, Site
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
 
 
-def _beside(arrays: int = 0, masks: int = 0) -> Count:
-    """Count the bytes of whole arrays, and of boolean ones, that a rule allocates and frees beside its result."""
-    return lambda site: site.n_out * (arrays * site.dtype.itemsize + masks)
+def _nothing(_site: Site) -> int:
+    return 0
 
 
-NOTHING = _beside()
+def _arrays(count: int, masks: int = 0) -> Count:
+    """Count the bytes of arrays and masks as large as the output."""
+    return lambda site: site.n_out * (count * site.dtype.itemsize + masks)
 
 
 def _of_input(derivative: Callable[[Array], Array], flops: int) -> Argument:
-    return _diagonal(lambda _y, xs: derivative(xs[0][None]), (0,), flops, NOTHING)
+    return _diagonal(lambda _y, xs: derivative(xs[0][None]), (0,), flops)
 
 
-def _of_output(derivative: Callable[[Array], Array], flops: int, scratch: Count = NOTHING) -> Argument:
+def _of_output(derivative: Callable[[Array], Array], flops: int, scratch: Count = _nothing) -> Argument:
     return _diagonal(lambda y, _xs: derivative(y[None]), (OUTPUT,), flops, scratch)
 
 
@@ -44,7 +45,7 @@ def _of_both(derivative: Callable[[Array, Array], Array], flops: int, scratch: C
 
 
 def _diagonal(
-    slope: Callable[[Array, tuple[Array, ...]], Array], keeps: tuple[int, ...], flops: int, scratch: Count
+    slope: Callable[[Array, tuple[Array, ...]], Array], keeps: tuple[int, ...], flops: int, scratch: Count = _nothing
 ) -> Argument:
     """Make the rules of an activation from its slope, a fresh array of shape (1, *x.shape)."""
     return Argument(
@@ -58,7 +59,7 @@ def _diagonal(
         ),
         keeps=keeps,
         flops=lambda site: (flops + 1) * site.n_out,
-        fixed_scratch=scratch,
+        scratch=scratch,
     )
 
 
@@ -68,7 +69,7 @@ def _activation(
     argument: Argument,
     flops: int,
     source: str,
-    scratch: Count = NOTHING,
+    scratch: Count = _nothing,
 ) -> Op:
     return Op(
         name=name,
@@ -141,14 +142,14 @@ OPS = (
     _activation(
         "relu",
         lambda xp, x: xp.relu(x),
-        _of_output(lambda y: (y > 0).astype(y.dtype), flops=1, scratch=_beside(masks=1)),
+        _of_output(lambda y: (y > 0).astype(y.dtype), flops=1, scratch=_arrays(0, masks=1)),
         flops=1,
         source="max(x, 0); Nair & Hinton, Rectified Linear Units (2010); slope 0 at 0",
     ),
     _activation(
         "leaky_relu",
         lambda xp, x: xp.leaky_relu(x, LEAKY_SLOPE),
-        _of_output(_leaky_slope, flops=1, scratch=_beside(masks=1)),
+        _of_output(_leaky_slope, flops=1, scratch=_arrays(0, masks=1)),
         flops=2,
         source="x where x > 0, else 0.01 x; Maas et al., Rectifier Nonlinearities (2013), section 2",
     ),
@@ -176,18 +177,17 @@ OPS = (
     _activation(
         "gelu",
         lambda xp, x: 0.5 * x * (1 + xp.erf(x / sqrt(2))),
-        _of_both(_gelu_slope, flops=8, scratch=_beside(arrays=2, masks=1)),
+        _of_both(_gelu_slope, flops=8, scratch=_arrays(2, masks=1)),
         flops=5,
+        scratch=_arrays(2),
         source="x Φ(x) with the exact Φ; Hendrycks & Gimpel, Gaussian Error Linear Units (2016), section 2",
-        scratch=_beside(arrays=2),
     ),
     _activation(
         "silu",
         lambda xp, x: x * xp.sigmoid(x),
-        _of_both(_silu_slope, flops=5, scratch=_beside(arrays=1, masks=1)),
+        _of_both(_silu_slope, flops=5, scratch=_arrays(1, masks=1)),
         flops=2,
         source="x / (1 + exp(−x)); Elfwing et al., Sigmoid-Weighted Linear Units (2018), section 2",
-        scratch=_beside(arrays=1),
     ),
     _activation(
         "sin",

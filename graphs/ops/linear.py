@@ -194,25 +194,14 @@ def _masked_v_each(y_bar: Array, y: Array, xs: tuple[Array, ...], site: Site) ->
     return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), site) for i in range(y_bar.shape[1])])
 
 
-def _masked_z_bytes(site: Site) -> int:
-    """Return the bytes of g or z̄ once more: scipy wants the one, and gives the other, in another order."""
-    return max(site.n_in, site.n_out) * site.dtype.itemsize if _rows(site) > 1 else 0
-
-
-def _takes_whole(site: Site) -> bool:
+def _masked_v_bytes(site: Site) -> int:
+    """Return the bytes of gᵀ z where `_masked_v` takes all of it, else those of g and z turned and of what it gathers."""
     mask: Pattern = site.attrs["mask"]
-    return _rows(site) > 1 and mask.indices.size >= DENSE_FROM * prod(mask.shape)
-
-
-def _product_bytes(site: Site) -> int:
-    """Return the bytes of gᵀ z where `_masked_v` takes all of it, else those of g in the order that it gathers from."""
-    n_entries = prod(site.attrs["mask"].shape) if _takes_whole(site) else site.n_out
-    return n_entries * site.dtype.itemsize if _rows(site) > 1 else 0
-
-
-def _turned_bytes(site: Site) -> int:
-    """Return the bytes of z in the order that `_masked_v` gathers from, where it does."""
-    return 0 if _takes_whole(site) or _rows(site) == 1 else prod(site.shapes[0]) * site.dtype.itemsize
+    rows, nnz = _rows(site), mask.indices.size
+    if rows > 1 and nnz >= DENSE_FROM * prod(mask.shape):
+        return prod(mask.shape) * site.dtype.itemsize
+    turned = rows * sum(mask.shape) if rows > 1 else 0
+    return (turned + 2 * min(CHUNK, nnz * rows)) * site.dtype.itemsize
 
 
 def _gathered_z(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
@@ -254,7 +243,6 @@ MASKED_AFFINE = Op(
             jacobian=Jacobian(MASKED_BLOCKS, lambda _y, xs, _site: xs[1], fresh=False),
             keeps=(1,),
             flops=lambda site: 2 * _rows(site) * site.shapes[1][0],
-            scratch=_masked_z_bytes,
         ),
         Argument(
             vjp=_masked_v,
@@ -270,8 +258,7 @@ MASKED_AFFINE = Op(
             flops=lambda site: 2 * _rows(site) * site.n_in,
             vjp_each=_masked_v_each,
             by_sample=never,
-            scratch=_product_bytes,
-            fixed_scratch=_turned_bytes,
+            scratch=_masked_v_bytes,
         ),
         BIAS,
     ),

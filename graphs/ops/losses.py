@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Array, Count, Site
 
 
-def _arrays(n_arrays: int) -> Count:
-    """Count the bytes of arrays like the argument, which a rule allocates and frees beside its result."""
-    return lambda site: n_arrays * site.n_in * site.dtype.itemsize
+def _arrays(count: int) -> Count:
+    """Count the bytes of arrays as large as the argument."""
+    return lambda site: count * site.n_in * site.dtype.itemsize
 
 
-def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, n_scratch: int = 0) -> Argument:
+def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Count) -> Argument:
     """Make the rules of a scalar's argument from its gradient, a fresh array, before it is averaged over the batch."""
 
     def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
@@ -35,12 +35,12 @@ def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, n_scratch: i
             lambda _y, xs, site: np.divide(gradient := of(xs), site.x[0], gradient).reshape(1, -1),
             fresh=True,
             flops=lambda site: flops * site.n_in,
-            scratch=_arrays(n_scratch),
+            scratch=scratch,
         ),
         keeps=(0, 1),
         flops=lambda site: (flops + 1) * site.n_in,
-        fixed_scratch=_arrays(n_scratch),
         by_sample=never,
+        scratch=scratch,
     )
 
 
@@ -73,27 +73,27 @@ OPS = (
         forward=_mse,
         shape=shapes.loss,
         arguments=(
-            _gradient(lambda xs: xs[0] - xs[1], flops=2),
-            _gradient(lambda xs: xs[1] - xs[0], flops=2),
+            _gradient(lambda xs: xs[0] - xs[1], flops=2, scratch=_arrays(0)),
+            _gradient(lambda xs: xs[1] - xs[0], flops=2, scratch=_arrays(0)),
         ),
         flops=lambda site: 3 * site.n_in,
-        scratch=_arrays(1),
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
         example=lambda g, batch=3, size=4: g.mse(g.input("t", (batch, size)), g.input("target", (batch, size))),
+        scratch=_arrays(1),
     ),
     Op(
         name="cross_entropy",
         forward=lambda xp, t, target: -xp.sum_of_products(target, _log_softmax(xp, t)) / t.shape[0],
         shape=shapes.loss,
         arguments=(
-            _gradient(_cross_entropy_of_t, flops=9, n_scratch=1),
-            _gradient(_cross_entropy_of_target, flops=6, n_scratch=1),
+            _gradient(_cross_entropy_of_t, flops=9, scratch=_arrays(1)),
+            _gradient(_cross_entropy_of_target, flops=6, scratch=_arrays(1)),
         ),
         flops=lambda site: 7 * site.n_in,
-        scratch=_arrays(2),
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",
         example=lambda g, batch=3, size=4: g.cross_entropy(
             g.input("t", (batch, size)), g.input("target", (batch, size), law="one_hot")
         ),
+        scratch=_arrays(2),
     ),
 )

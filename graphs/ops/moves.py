@@ -88,7 +88,7 @@ FLIP = Op(
             vjp=lambda y_bar, _y, _xs, _site: y_bar[..., ::-1].copy(),
             jacobian=selection(
                 "exchange permutation",
-                lambda site, dtype: along_last_axis(np.arange(site.x[-1])[::-1], site, dtype),
+                lambda site, dtype: along_last_axis(np.arange(site.x[-1] - 1, -1, -1, dtype=dtype), site, dtype),
             ),
             keeps=(),
             flops=_nothing,

@@ -11,14 +11,14 @@ from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import BLOCK_DIAGONAL
 
 if TYPE_CHECKING:
-    from jacobench.graphs.op import Array, Count, Site
+    from jacobench.graphs.op import Array, Site
 
 EPSILON = 1e-5
 
 
-def _arrays(n_arrays: int) -> Count:
-    """Count the bytes of arrays like the argument, which a rule allocates and frees beside its result."""
-    return lambda site: n_arrays * site.n_out * site.dtype.itemsize
+def _array(site: Site) -> int:
+    """Return the bytes of an array as large as the output."""
+    return site.n_out * site.dtype.itemsize
 
 
 def _softmax(xp: Any, x: Any) -> Any:
@@ -86,13 +86,12 @@ OPS = (
                 ),
                 keeps=(OUTPUT,),
                 flops=lambda site: 4 * site.n_out,
-                scratch=_arrays(1),
+                scratch=_array,
             ),
         ),
         flops=lambda site: 5 * site.n_out,
         source="exp x / Σ exp x over the last axis; Bridle, Probabilistic Interpretation (1990)",
         example=lambda g, batch=3, size=4: g.softmax(g.input("x", (batch, size))),
-        scratch=_arrays(1),
     ),
     Op(
         name="layer_norm",
@@ -109,12 +108,11 @@ OPS = (
                 ),
                 keeps=(OUTPUT, 0),
                 flops=lambda site: 11 * site.n_out,
-                scratch=_arrays(2),
+                scratch=lambda site: 2 * _array(site),
             ),
         ),
         flops=lambda site: 6 * site.n_out,
         source="(x − mean) / √(variance + 1e-5) over the last axis, no gain or bias; Ba et al., Layer Normalization (2016)",
         example=lambda g, batch=3, size=4: g.layer_norm(g.input("x", (batch, size))),
-        scratch=_arrays(1),
     ),
 )

@@ -62,16 +62,16 @@ def _pool(way: str, xp: Any, x: Any, window: Shape, stride: Shape) -> Any:
 
 
 def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
-    """Yield for each tap its places and the windows of which it is the first to be the largest.
+    """Yield for each tap its places, and the windows of which it is the first to be the largest: one array, overwritten.
 
     Parameters
     ----------
     x, y : NDArray
         Shapes (rows, *lengths) and (rows, *out).
     """
-    free = np.ones(y.shape, bool)
+    free, hit = np.ones(y.shape, bool), np.empty(y.shape, bool)
     for _, _, places in windows.taps():
-        hit = x[last(places)] == y
+        np.equal(x[last(places)], y, out=hit)
         hit &= free
         free ^= hit
         yield places, hit
@@ -146,7 +146,7 @@ OPS = (
             Argument(
                 vjp=_max_back,
                 jacobian=Jacobian(
-                    toeplitz("block diagonal, banded blocks", _layout),
+                    toeplitz("block diagonal, banded blocks", _layout, padded=False),
                     _max_values,
                     fresh=True,
                     flops=_flops,
@@ -175,7 +175,7 @@ OPS = (
             Argument(
                 vjp=_mean_back,
                 jacobian=Jacobian(
-                    toeplitz("block diagonal, Toeplitz blocks", _layout),
+                    toeplitz("block diagonal, Toeplitz blocks", _layout, padded=False),
                     lambda y, _xs, site: np.full(1, _share(site), y.dtype),
                     fresh=False,
                     fill=_mean_fill,

@@ -40,7 +40,7 @@ def _cross_factor(other: int, *, left: bool) -> Argument:
         jacobian=Jacobian(SKEW, _cross_values(other), fresh=True, flops=lambda site: 2 * site.n_out),
         keeps=(other,),
         flops=lambda site: 3 * site.n_out,
-        scratch=lambda site: site.n_out // 3 * 2 * site.dtype.itemsize,
+        scratch=lambda site: site.n_out // 3 * site.dtype.itemsize,
     )
 
 
