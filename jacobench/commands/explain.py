@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jacobench.bench.case import Case
     from jacobench.reports.explain.weighing import Explanation
+    from jacobench.reports.pictures.picture import Picture
 
 
 def explain(
@@ -49,7 +52,10 @@ def explain(
         "weight_density": weight_density, "normalization": normalization, "n_seeds": n_seeds,
     }  # fmt: skip
     case = _case({"widths": widths, "architecture": architecture, "op": op, "graph": graph}, knobs, setting or [])
-    found = weigh(graph_of(case), case.knobs["n_seeds"])
+    try:
+        found = weigh(graph_of(case), case.knobs["n_seeds"])
+    except NotImplementedError as error:
+        raise BadInput(f"{case.name}: {error}") from None
     if csv:
         from jacobench.reports.explain.frame import frame
 
@@ -82,10 +88,12 @@ def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[
         sweep[key] = _widths(value) if option == "widths" else value
     sweep |= {key: knob for key, knob in knobs.items() if knob is not None} | dict(map(_setting, settings))
     try:
-        (case,) = expand(sweep, Path())
+        cases = expand(sweep, Path())
     except BadInput as error:
         raise BadInput(_as_option(str(error), option, key)) from error.__cause__
-    return case
+    if len(cases) > 1:
+        raise BadInput(f"--set gives lists, and so {len(cases)} graphs: expected values for one")
+    return cases[0]
 
 
 def _widths(text: str) -> list[int]:
@@ -148,12 +156,18 @@ def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> Non
     from jacobench.reports.pictures.picture import NothingToDraw
     from jacobench.reports.pictures.weights import weights
 
+    kinds: dict[str, Callable[[], Picture]] = {
+        "patterns": lambda: patterns(found, name),
+        "bytes": lambda: weights(found, name, memory_bytes),
+    }
+    pictures = {}
+    for kind, draw in kinds.items():
+        try:
+            pictures[kind] = draw()
+        except NothingToDraw as why:
+            screen.talk().print(f"not drawn: {kind}: {why}")
     try:
-        pictures = {"patterns": patterns(found, name), "bytes": weights(found, name, memory_bytes)}
         written = files.save(pictures, folder)
-    except NothingToDraw as why:
-        screen.talk().print(f"not drawn: {why}")
-        return
     except OSError as error:
         raise BadInput(f"cannot write {str(error.filename or folder)!r}: {error.strerror}") from None
     for file in written:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 SOURCE = "From the shapes alone; nothing was measured."
 
+BEYOND_COUNTING = 2**63
+"""Bytes: of what is larger no entry can be told its place."""
+
 POINTS = 320
 """Along the longer side, at most: as many as the paper has dots for."""
 
@@ -75,12 +78,15 @@ def patterns(found: Explanation, name: str) -> Picture:
     Raises
     ------
     NothingToDraw
-        If the graph has no Jacobian.
+        If the graph has no Jacobian, or none of less than 8 EiB.
     """
     alike = distinct(found)
     if not alike:
         raise NothingToDraw("the graph has nothing to differentiate, and so no Jacobian")
-    largest = sorted(sorted(alike, key=lambda at: -found.weights[at].n_entries)[:MOST_PANELS])
+    countable = [at for at in alike if found.weights[at].dense_bytes < BEYOND_COUNTING]
+    if not countable:
+        raise NothingToDraw("each Jacobian has more bytes than 64 bits count, and so no entry of it a place")
+    largest = sorted(sorted(countable, key=lambda at: -found.weights[at].n_entries)[:MOST_PANELS])
     rasters = {}
     for at in largest:
         edge, (width, height) = found.edges[at], _size(found.weights[at])

@@ -108,6 +108,7 @@ def test_csv_and_pictures_at_once(jacobench, tmp_path):
         ("--graph nowhere.py:f", ["--graph", "nowhere.py"]),
         ("--graph my_graph.py:gated", ["width"]),
         ("--graph my_graph.py:gated --set width", ["--set is 'width'", "KEY=VALUE"]),
+        ("--graph my_graph.py:gated --set width=[2,3]", ["2 graphs", "values for one"]),
         ("--widths 3,2 --csv --json", ["--csv and --json", "one of them"]),
     ],
 )

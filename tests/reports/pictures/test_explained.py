@@ -5,6 +5,7 @@ import pytest
 
 import jacobench as jb
 from jacobench.graphs.architectures import architecture_graph
+from jacobench.graphs.one_op import op_graph
 from jacobench.reports.explain.weighing import weigh
 from jacobench.reports.pictures.patterns import patterns
 from jacobench.reports.pictures.picture import NothingToDraw
@@ -72,6 +73,14 @@ def test_those_alike_are_drawn_once():
 def test_a_petabyte_is_drawn_without_it():
     picture = patterns(weigh(architecture_graph("transformer-ffn-large", batch=2**13)), "large")
     assert len(panels(picture)) >= 8
+
+
+def test_what_no_integer_can_place_is_not_drawn():
+    with pytest.raises(NothingToDraw, match="64 bits"):
+        patterns(weigh(op_graph("tanh", batch=2**31 - 1, size=2**31 - 1)), "beyond")
+    some = patterns(weigh(op_graph("affine", batch=2**12, size=2**17)), "some")
+    assert "∂affine/∂b" in panels(some)
+    assert "(2 of 3 Jacobians)" in some.figure.get_suptitle()
 
 
 def test_bars_are_as_long_as_the_bytes(found):
