@@ -92,7 +92,7 @@ def _outer_right(J: Array, site: Site) -> Array:
 
 # x yᵀ against x: I ⊗ y for each pair …
 OUTER_LEFT = Structure(
-    "Kronecker with identity",
+    "Kronecker, identity ⊗ column",
     extent=lambda site: (prod(site.out[:-2]), *site.out[-2:]),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, site.x[-1], 1),
     view=_outer_left,
@@ -100,7 +100,7 @@ OUTER_LEFT = Structure(
 
 # … and against y: x ⊗ I.
 OUTER_RIGHT = Structure(
-    "Kronecker with identity",
+    "Kronecker, column ⊗ identity",
     OUTER_LEFT.extent,
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, 1, site.x[-1]),
     view=_outer_right,
@@ -121,7 +121,7 @@ def _product_right(J: Array, site: Site) -> Array:
 
 # X Y against X: I ⊗ Yᵀ for each pair …
 PRODUCT_LEFT = Structure(
-    "Kronecker with identity",
+    "Kronecker, identity ⊗ matrix",
     extent=lambda site: (prod(site.out[:-2]), *site.out[-2:], site.x[-1]),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, site.x[-2], 1, site.x[-1]),
     view=_product_left,
@@ -129,7 +129,7 @@ PRODUCT_LEFT = Structure(
 
 # … and against Y: X ⊗ I.
 PRODUCT_RIGHT = Structure(
-    "Kronecker with identity",
+    "Kronecker, matrix ⊗ identity",
     extent=lambda site: (prod(site.out[:-2]), *site.out[-2:], site.x[-2]),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, *site.x[-2:]).transpose(0, 2, 1)[:, None],
     view=_product_right,

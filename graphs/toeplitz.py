@@ -133,7 +133,7 @@ def kernels(layout_of: LayoutOf) -> Structure:
         return window, channel, tap
 
     return Structure(
-        "Kronecker with identity",
+        "Kronecker, identity ⊗ windows",
         _extent(layout_of),
         columns,
         view,

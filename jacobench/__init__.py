@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "api": ["explain", "load", "plot", "read", "run", "strategy"],
         "graphs.builder": ["GraphBuilder"],
+        "graphs.chain": ["chain"],
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],
         "graphs.mlp": ["mlp"],

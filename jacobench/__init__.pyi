@@ -5,6 +5,7 @@ from jacobench.api import read as read
 from jacobench.api import run as run
 from jacobench.api import strategy as strategy
 from jacobench.graphs.builder import GraphBuilder as GraphBuilder
+from jacobench.graphs.chain import chain as chain
 from jacobench.graphs.errors import BadInput as BadInput
 from jacobench.graphs.graph import Graph as Graph
 from jacobench.graphs.mlp import mlp as mlp

@@ -200,7 +200,7 @@ def _example_2d(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
 OPS = (
     _conv(
         1,
-        "y[b, o, p] = Σ W[o, c, k] x[b, c, p · stride + k − padding]; Waibel et al., Time-Delay Neural Networks (1989)",
+        "y[b, o, p] = Σ W[o, c, k] x[b, c, p · stride + k − padding]; Waibel et al., Phoneme Recognition (1989)",
         _example_1d,
     ),
     _conv(

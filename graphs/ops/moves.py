@@ -73,7 +73,7 @@ PERMUTE = Op(
         ),
     ),
     flops=_nothing,
-    source="y[…, i] = x[…, order[i]]; Golub & Van Loan, Matrix Computations (2013), section 1.2.8",
+    source="y[…, i] = x[…, order[i]]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
     example=_permute_example,
     attrs={"order": None},
     prepare=_as_order,
@@ -95,7 +95,7 @@ FLIP = Op(
         ),
     ),
     flops=_nothing,
-    source="y[…, i] = x[…, n − 1 − i]; Golub & Van Loan, Matrix Computations (2013), section 1.2.11",
+    source="y[…, i] = x[…, n − 1 − i]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
     example=lambda g, batch=3, size=4: g.flip(g.input("x", (batch, size))),
 )
 

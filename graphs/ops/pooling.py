@@ -161,8 +161,8 @@ OPS = (
             ),
         ),
         flops=_flops,
-        source="the largest of each window over the last axis or two, the first of equals; LeCun et al., Handwritten Digit "
-        "Recognition (1990); Ranzato et al., Unsupervised Learning of Invariant Feature Hierarchies (2007)",
+        source="the largest of each window over the last axis or two, the first of equals; Ranzato et al., "
+        "Unsupervised Learning of Invariant Feature Hierarchies (2007)",
         example=lambda g, batch=3, size=4: g.max_pool(g.input("x", (batch, 2, size)), window=2),
         attrs={"window": (), "stride": None},
         prepare=_as_window,

@@ -50,7 +50,7 @@ CROSS = Op(
     shape=shapes.cross,
     arguments=(_cross_factor(1, left=True), _cross_factor(0, left=False)),
     flops=lambda site: 3 * site.n_out,
-    source="x × y over a last axis of 3; Murray et al., A Mathematical Introduction to Robotic Manipulation (1994), section 2.1",
+    source="x × y over a last axis of 3; Murray et al., A Mathematical Introduction to Robotic Manipulation (1994), chapter 2",
     example=lambda g, batch=3, size=4: g.cross(g.input("x", (batch, size, 3)), g.input("y", (batch, size, 3))),
     scratch=lambda site: site.n_out // 3 * site.dtype.itemsize,
 )
@@ -168,7 +168,7 @@ MATMUL = Op(
         ),
     ),
     flops=_matmul_flops,
-    source="X Y over the last two axes; Giles, An extended collection of matrix derivative results (2008), section 2.2.1",
+    source="X Y over the last two axes; Giles, An extended collection of matrix derivative results (2008), section 2.2",
     example=lambda g, batch=3, size=4: g.matmul(g.input("x", (batch, 2, size)), g.input("y", (batch, size, 3))),
 )
 
