@@ -25,8 +25,8 @@ WIDE = 110
 
 
 LEGEND = (
-    "not zero: entries that can be. VJP extra: primals that its rule keeps alive (leaves not counted), and what it allocates "
-    "beside its result."
+    "From the shapes alone, nothing measured. not zero: entries that can be. VJP extra: primals that its rule keeps alive "
+    "(leaves not counted), and what it allocates beside its result."
 )
 
 
@@ -55,7 +55,7 @@ class ExplanationTable:
         graph, n_seeds = self.explanation.graph, self.explanation.n_seeds
         seeds = "1 cotangent" if n_seeds == 1 else f"{n_seeds:,} cotangents"
         parts = (self.name, graph.dtype.name, f"{graph.n_parameters:,} parameters", f"{seeds} at once")
-        return " · ".join([*parts, "from the shapes alone, nothing measured"])
+        return " · ".join(parts)
 
 
 def _bytes(weights: Sequence[Weight], *, wide: bool) -> Table:
