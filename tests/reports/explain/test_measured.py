@@ -22,7 +22,6 @@ import json
 from dataclasses import replace
 from math import prod
 import numpy as np
-import scipy.sparse
 from jacobench.bench import memory
 from jacobench.graphs.one_op import op_graph
 from jacobench.graphs.ops import OPS
