@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"strategies"},  # the room, which may be called: see its docstring
     submod_attrs={
         "api": ["explain", "load", "plot", "read", "run", "strategy"],
+        "graphs.attention": ["attention"],
         "graphs.builder": ["GraphBuilder"],
         "graphs.chain": ["chain"],
         "graphs.errors": ["BadInput"],

@@ -4,6 +4,7 @@ from jacobench.api import plot as plot
 from jacobench.api import read as read
 from jacobench.api import run as run
 from jacobench.api import strategy as strategy
+from jacobench.graphs.attention import attention as attention
 from jacobench.graphs.builder import GraphBuilder as GraphBuilder
 from jacobench.graphs.chain import chain as chain
 from jacobench.graphs.errors import BadInput as BadInput

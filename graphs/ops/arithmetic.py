@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.selections import identity_between_empty_rows
+from jacobench.graphs.selections import identity_between_empty_rows, selection
 from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from jacobench.graphs.op import Array, Site
 
@@ -54,6 +56,43 @@ MULTIPLY = Op(
     flops=lambda site: site.n_out,
     source="x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
     example=lambda g, batch=3, size=4: g.multiply(g.input("x", (batch, size)), g.input("y", (batch, size))),
+)
+
+
+def _channels(site: Site, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
+    """Return each output's channel."""
+    each = prod(site.out[2:])
+    return np.tile(np.repeat(np.arange(site.n_in, dtype=dtype), each), site.out[0])
+
+
+def _sum_channels(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    total: Array = np.add.reduce(y_bar.reshape(len(y_bar), site.out[0], site.n_in, -1), axis=(1, 3))
+    return total
+
+
+def _sum_channels_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    sums = np.add.reduce(y_bar.reshape(len(y_bar), site.out[0], site.n_in, -1), axis=3)
+    return np.ascontiguousarray(sums.transpose(1, 0, 2))
+
+
+CHANNEL_BIAS = Op(
+    name="channel_bias",
+    forward=lambda _xp, x, b: x + b.reshape((-1, *(1,) * (x.ndim - 2))),
+    shape=shapes.channel_bias,
+    arguments=(
+        _IDENTITY,
+        Argument(
+            vjp=_sum_channels,
+            jacobian=selection("stacked identity, repeated", _channels),
+            keeps=(),
+            flops=lambda site: site.n_out,
+            vjp_each=_sum_channels_each,
+            by_sample=never,
+        ),
+    ),
+    flops=lambda site: site.n_out,
+    source="x[b, c, …] + b[c]; the bias of a convolution: LeCun et al., Gradient-Based Learning (1998), section II",
+    example=lambda g, batch=3, size=4: g.channel_bias(g.input("x", (batch, 2, size)), g.parameter("b", (2,))),
 )
 
 
@@ -135,4 +174,4 @@ CONCAT = Op(
     variadic=True,
 )
 
-OPS = (ADD, MULTIPLY, NEG, SCALE, CONCAT)
+OPS = (ADD, MULTIPLY, NEG, SCALE, CHANNEL_BIAS, CONCAT)

@@ -48,6 +48,14 @@ def masked_affine(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return (*z[:-1], n)
 
 
+def channel_bias(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match x (B, C, …), b (C,)."""
+    x, b = shapes
+    if len(x) < 2 or b != x[1:2]:
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, …), b (C,)")
+    return x
+
+
 def concat(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     """All arguments agree but for the last axis, along which they are joined."""
     if not all(shapes) or len({shape[:-1] for shape in shapes}) != 1:

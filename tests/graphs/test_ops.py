@@ -96,6 +96,8 @@ EXAMPLES = {
     "max_pool-all-axes": lambda g: g.max_pool(g.input("x", (4, 4)), window=(2, 2)),
     "avg_pool-overlap": lambda g: g.avg_pool(g.input("x", (2, 7)), window=3, stride=2),
     "avg_pool-2d": lambda g: g.avg_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(1, 2)),
+    "channel_bias-2d": lambda g: g.channel_bias(g.input("x", (2, 3, 2, 2)), g.parameter("b", (3,))),
+    "channel_bias-no-places": lambda g: g.channel_bias(g.parameter("x", (2, 3)), g.input("b", (3,))),
     "mse-vector": lambda g: g.mse(g.input("t", (3,)), g.input("target", (3,))),
     "cross_entropy-3d": lambda g: g.cross_entropy(g.input("t", (2, 3, 4)), g.input("target", (2, 3, 4), law="one_hot")),
 }  # fmt: skip
@@ -325,6 +327,7 @@ X = np.array([[1.0, 2.0, 4.0, 3.0]])
     ("op", "args", "attrs", "expected"),
     [
         ("neg", [X], {}, [[-1, -2, -4, -3]]),
+        ("channel_bias", [X.reshape(1, 2, 2), np.array([10.0, 20.0])], {}, [[[11, 12], [24, 23]]]),
         ("permute", [X], {"order": [2, 0, 3, 1]}, [[4, 1, 3, 2]]),
         ("flip", [X], {}, [[3, 4, 2, 1]]),
         ("reshape", [X], {"shape": (2, -1)}, [[1, 2], [4, 3]]),
@@ -420,6 +423,7 @@ def shapes_given(g, *shapes):
         ("embedding", [(2, 3)], {"indices": [0, 2]}, r"the table has shape \(2, 3\), the largest index is 2"),
         ("embedding", [(2, 3)], {"indices": [0.5]}, "the indices are .* expected whole numbers, each 0 or more"),
         ("cross", [(2, 4), (2, 4)], {}, r"cross: the arguments have shape \(2, 4\): expected a last axis of 3"),
+        ("channel_bias", [(2, 3, 2), (2,)], {}, r"do not fit: expected x \(B, C, …\), b \(C,\)"),
         ("dot", [(), ()], {}, "the argument is a scalar"),
         ("outer", [(2, 3), (3, 3)], {}, "expected shapes that differ in the last axis only"),
         ("matmul", [(2, 3), (2, 3)], {}, r"do not fit: expected x \(…, n, k\), y \(…, k, m\)"),

@@ -222,6 +222,11 @@ def convolution(pool, lengths):
     return (x, W), {"stride": pool.draw(st.integers(1, 2)), "padding": pool.draw(st.integers(0, 1))}
 
 
+def biased(pool):
+    x = pool.any(lambda shape: len(shape) > 1) or pool.leaf((pool.batch, 2))
+    return (x, pool.of(x.shape[1:2])), {}
+
+
 def pooled(pool):
     x = pool.any(len)
     window = pool.draw(st.integers(1, x.shape[-1]))
@@ -235,6 +240,7 @@ MAKERS = {
     "low_rank_affine": low_rank,
     "conv1d": partial(convolution, lengths=(-1,)),
     "conv2d": partial(convolution, lengths=(-1, 1)),
+    "channel_bias": biased,
     "max_pool": pooled,
     "avg_pool": pooled,
     "neg": one,
