@@ -58,6 +58,12 @@ VJP_BY_STRUCTURE: Mapping[str, Callable[[Site], str]] = {
     "permutation": lambda _site: "its VJP is the cotangent in the inverse order, without one multiplication",
     "exchange permutation": lambda _site: "its VJP is the cotangent turned round, without one multiplication",
     "row selection": lambda _site: "its VJP adds each row of the cotangent to the row it was taken from",
+    "stacked identity, repeated": lambda _site: "its VJP is the cotangent summed wherever the argument was repeated",
+    "Kronecker, identity ⊗ windows": lambda _site: "its VJP slides the cotangent over the other argument",
+    "Kronecker, identity ⊗ column": lambda _site: "its VJP is a product with the other vector, which you already have",
+    "Kronecker, column ⊗ identity": lambda _site: "its VJP is a product with the other vector, which you already have",
+    "Kronecker, identity ⊗ matrix": lambda _site: "its VJP is a product with the other matrix, which you already have",
+    "Kronecker, matrix ⊗ identity": lambda _site: "its VJP is a product with the other matrix, which you already have",
     "Kronecker with identity": lambda _site: (
         "its VJP is the cotangent times the other argument, which you already have"
     ),

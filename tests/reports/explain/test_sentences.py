@@ -67,6 +67,12 @@ def test_words_are_of_things_that_are_there():
         OPS[name].argument(k)
 
 
+def test_without_words_the_arithmetic_is_told(monkeypatch):
+    monkeypatch.delitem(VJP_BY_STRUCTURE, "diagonal")
+    graph = op_graph("tanh", batch=1, size=1000)
+    assert said(graph)[0].endswith("of which 1,000 are not zero; its VJP takes 3.00k flops and no matrix.")
+
+
 def test_every_op_has_its_sentences():
     for name in OPS:
         for sentence in said(op_graph(name, batch=2, size=8)):
