@@ -62,7 +62,7 @@ def _bytes(weights: Sequence[Weight], *, wide: bool) -> Table:
     numbers = ("dense", "not zero", "sparse", "VJP extra")
     found = _table(("Jacobian", "structure", "shape") if wide else ("Jacobian, shape, structure",), numbers)
     for weight in weights:
-        shape = f"{weight.n_rows:,} × {weight.n_columns:,}"
+        shape = f"{weight.n_rows:,}\u00a0×\u00a0{weight.n_columns:,}"  # not to be torn apart
         under = Text(f"{weight.jacobian}  {shape}\n  {weight.structure}")
         found.add_row(
             *((Text(weight.jacobian), weight.structure, shape) if wide else (under,)),

@@ -25,7 +25,7 @@ def test_nothing_is_cut_off(width):
     for weight in weigh(graph).weights:
         assert weight.jacobian in text
         assert weight.structure in text
-        assert f"{weight.n_rows:,} × {weight.n_columns:,}" in text
+        assert f"{weight.n_rows:,}\u00a0×\u00a0{weight.n_columns:,}" in text
     for heading in ("dense", "not zero", "sparse", "VJP extra", "to build it", "apply dense", "apply sparse", "peak"):
         assert heading in text
 
