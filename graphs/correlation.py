@@ -1,4 +1,4 @@
-"""Cross-correlation in NumPy: the windows are laid out a few rows at a time, and multiplied while they are in the cache."""
+"""Cross-correlation in NumPy: windows are laid out for some rows at a time, so that no array of all of them is needed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Array
     from jacobench.graphs.windows import Windows
 
-PART_BYTES = 2**18
-"""Of laid-out windows at once, or one row's where that is more: what fits into the second-level cache."""
+PART_BYTES = 2**20
+"""Of laid-out windows at once, or one row's where that is more. LeNet-5's first layer at batch 32 took 3.3 ms with 256 KiB, most
+of it Python's, 0.9 with 1 MiB and 0.5 with 4 MiB, its kernel's cotangents 3.6, 1.2 and 0.7; layers of 32 channels do not care."""
 
 
 def rows_at_once(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:

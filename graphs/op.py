@@ -169,6 +169,8 @@ class Argument:
         leading axis is the batch. A weight is shared by all samples, and a loss averages over them.
     scratch : callable
         site → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
+    scratch_once : callable
+        site → the same, of what it allocates but once, however many seeds there are.
     hands_on : callable
         site → whether the vjp rule returns y_bar, or a view of it, and allocates nothing.
     """
@@ -180,6 +182,7 @@ class Argument:
     vjp_each: VjpRule | None = None
     by_sample: Told = always
     scratch: Count = lambda _site: 0
+    scratch_once: Count = lambda _site: 0
     hands_on: Callable[[Site], bool] = lambda _site: False
 
 

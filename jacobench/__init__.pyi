@@ -1,7 +1,9 @@
 from jacobench.api import explain as explain
 from jacobench.api import load as load
 from jacobench.api import plot as plot
+from jacobench.api import predict as predict
 from jacobench.api import read as read
+from jacobench.api import recommend_for as recommend_for
 from jacobench.api import run as run
 from jacobench.api import strategy as strategy
 from jacobench.graphs.attention import attention as attention

@@ -59,6 +59,12 @@ def read_document(run: str | Path) -> Document:
     return Document(path, rows, content["benchmarks"], facts)
 
 
+def newest_run(folder: str | Path) -> Path | None:
+    """Return the finished run in a folder of runs that was written last, or None."""
+    documents = sorted(Path(folder).glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    return documents[-1].parent if documents else None
+
+
 def _find(path: Path) -> Path:
     try:
         if path.is_dir():

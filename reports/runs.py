@@ -49,6 +49,12 @@ class Run:
     name: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the answer, the table of gradients, and the pictures."""
+        from jacobench.reports.page.notebook import notebook  # noqa: PLC0415  (a run that is only read draws nothing)
+
+        return notebook(self)
+
 
 def read(run: str | Path) -> Run:
     """Read a run.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -139,7 +140,9 @@ class DenseBlocks:
     def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
         """Say what it will take."""
         samples, n_out, n_in = block_shape(site)
-        return cost(argument.jacobian, site, n_seeds, samples * n_out * n_in)
+        found = cost(argument.jacobian, site, n_seeds, samples * n_out * n_in)
+        turned = n_seeds * site.n_in * site.dtype.itemsize if min(samples, n_seeds) > 1 else 0
+        return replace(found, pull_scratch=turned)
 
 
 def dense() -> Reverse:

@@ -152,7 +152,7 @@ ARGUMENTS = (
         ),
         keeps=(1,),
         flops=_flops,
-        scratch=_part_bytes,
+        scratch_once=_part_bytes,
     ),
     Argument(
         vjp=_vjp_W,
@@ -161,7 +161,7 @@ ARGUMENTS = (
         flops=_flops,
         vjp_each=_vjp_W_each,
         by_sample=never,
-        scratch=_part_bytes,
+        scratch_once=_part_bytes,
     ),
 )
 

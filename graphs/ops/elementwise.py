@@ -59,7 +59,7 @@ def _diagonal(
         ),
         keeps=keeps,
         flops=lambda site: (flops + 1) * site.n_out,
-        scratch=scratch,
+        scratch_once=scratch,
     )
 
 

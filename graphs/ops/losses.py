@@ -40,7 +40,7 @@ def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Cou
         keeps=(0, 1),
         flops=lambda site: (flops + 1) * site.n_in,
         by_sample=never,
-        scratch=scratch,
+        scratch_once=scratch,
     )
 
 

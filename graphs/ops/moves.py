@@ -221,8 +221,14 @@ def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Ar
     indices = site.attrs["indices"].reshape(-1)
     shape = (indices.size, site.x[0])
     rows = sparse.csr_array((np.ones(indices.size, site.dtype), indices, np.arange(indices.size + 1)), shape=shape)
-    bars = [rows.T @ g for g in y_bar.reshape(len(y_bar), -1, site.x[1])]
-    return bars[0][None] if len(bars) == 1 else np.stack(bars)
+    g = y_bar.reshape(len(y_bar), -1, site.x[1])
+    if len(g) == 1:
+        only: Array = (rows.T @ g[0])[None]
+        return only
+    bars = np.empty((len(g), *site.x), site.dtype)
+    for gradient, bar in zip(g, bars, strict=True):
+        bar[...] = rows.T @ gradient
+    return bars
 
 
 def _embedding_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
@@ -241,7 +247,7 @@ EMBEDDING = Op(
             keeps=(),
             flops=lambda site: site.n_out,
             by_sample=never,
-            scratch=lambda site: prod(site.attrs["indices"].shape) * (site.dtype.itemsize + 8),
+            scratch_once=lambda site: prod(site.attrs["indices"].shape) * (site.dtype.itemsize + 8),
         ),
     ),
     flops=_nothing,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import doctor, explain, listing, plot, run, table, verify
+from jacobench.commands import doctor, explain, listing, plot, recommend, report, run, table, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "explain": explain.explain,
     "table": table.table,
     "plot": plot.plot,
+    "report": report.report,
+    "recommend": recommend.recommend,
     "doctor": doctor.doctor,
 }
 for name, function in COMMANDS.items():
