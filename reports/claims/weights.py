@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from jacobench.reports.analysis.growth import LEAST_BYTES, TOLERANCE, growth
+from jacobench.reports.analysis.laws import fit
 from jacobench.reports.analysis.limits import what_fits
 from jacobench.reports.claims.claim import BOUNDED, HOLDS, WRONG, Finding, not_shown
-from jacobench.reports.claims.selection import BY_INPUT, BY_WEIGHTS, in_words, ratio, rows_of, value
+from jacobench.reports.claims.selection import BY_INPUT, BY_WEIGHTS, UNEQUAL, in_words, ratio, rows_of, value
 from jacobench.reports.units import format_bytes, format_ratio
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def weights_jacobian_is_expensive(run: Run) -> Finding:
     time = ratio(run, last["case"], ("dense", "vjp"))
     said = (
         f"with n = m the bytes grow as n^{exponent:.2f} (theory: 3), {format_bytes(last['peak_bytes'])} at n = {last['width']:g}, where vjp takes "
-        f"{format_bytes(vjp)}; a gradient takes {in_words(*time)} as long{_time_exponents(laws)}{_no_longer_fits(run, rows)}"
+        f"{format_bytes(vjp)}; a gradient takes {in_words(*time)} as long{_time_exponents(laws)}{_against_n(run)}{_no_longer_fits(run, rows)}"
     )
     if abs(exponent - 3) > TOLERANCE:
         return not_shown(f"{said}; the exponent found is not that of theory", evidence)
@@ -113,6 +115,29 @@ def _time_exponents(laws: pd.DataFrame) -> str:
     times = laws[laws["quantity"] == "seconds"]
     parts = [f"{line['strategy']} n^{_exponent(line)}" for line in times.to_dict("records")]
     return f" (time grows as {', '.join(parts)})" if parts else ""
+
+
+def _against_n(run: Run) -> str:
+    """Say how the bytes grow with n where n·m is held."""
+    rows = rows_of(run, UNEQUAL)
+    rows = rows.assign(n=[_shape(case)[0] for case in rows["case"]])
+    laws = {
+        name: fit(own["n"], [own["peak_bytes"]])
+        for name, own in rows[rows["status"] == "ok"].sort_values("n").groupby("strategy")
+        if own["n"].is_unique
+    }
+    dense, vjp = laws.get("dense"), laws.get("vjp")
+    if dense is None or vjp is None:
+        return ""
+    return f"; where n·m is held the bytes grow as n^{dense.exponent:.2f}, those of vjp as n^{vjp.exponent:.2f}"
+
+
+def _shape(case: str) -> tuple[int, int]:
+    """Return n and m of a case of one layer: its outputs and its inputs."""
+    if found := re.match(r"mlp-(\d+)x(\d+)-", case):
+        return int(found[2]), int(found[1])
+    width = int(re.findall(r"mlp-w(\d+)-", case)[0])
+    return width, width
 
 
 def _exponent(law: Mapping[Any, Any] | pd.Series[Any]) -> str:
@@ -133,9 +158,10 @@ def _no_longer_fits(run: Run, rows: pd.DataFrame) -> str:
 
 def _sizes(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
-    for case, own in rows.sort_values("width").groupby("case", sort=False):
-        width = float(own["width"].iloc[0])
-        line: dict[str, object] = {"n = m": int(width), "entries of dt/dW": f"{width**3:,.0f}"}
+    both = pd.concat([rows.sort_values("width"), rows_of(run, UNEQUAL)])
+    for case, own in both.groupby("case", sort=False):
+        n, m = _shape(str(case))
+        line: dict[str, object] = {"n": n, "m": m, "entries of dt/dW": f"{n * n * m:,}"}
         for name in ("dense", "sparse", "vjp"):
             peak = value(own, str(case), name, "peak_bytes")
             status = own.loc[own["strategy"] == name, "status"]
@@ -176,7 +202,7 @@ def outer_product_takes_n_operations(run: Run) -> Finding:
     saved = (
         "" if math.isnan(factor) else f"; through dt/dW it is {format_ratio(factor)} as many at n = {last['width']:g}"
     )
-    said = f"counted, the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication and an addition are two) for each of the n·m entries of W and grows as n^{counted:.2f} with n = m{time}{saved}"
+    said = f"counted, the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication, and an addition over the batch) for each of the n·m entries of W and grows as n^{counted:.2f} with n = m{time}{saved}"
     if counted <= 1 + TOLERANCE:
         return Finding(HOLDS, said, evidence)
     conclusion = ": off by a factor of m, the conclusion stands" if factor > 2 else ": off by a factor of m"

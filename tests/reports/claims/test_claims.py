@@ -81,6 +81,9 @@ def test_2_the_jacobian_by_z_is_w():
 
 def by_weights(power, dense_seconds=lambda n: 1e-9 * n**3, widths=(64, 128, 256, 512), noise=NOISE, products=2.0):
     rows = []
+    for n, m in ((32, 128), (64, 64), (128, 32)):
+        rows.append(cell(f"mlp-{m}x{n}-b1-noloss", "dense", 1.0, 8.0 * n * n * m))
+        rows.append(cell(f"mlp-{m}x{n}-b1-noloss", "vjp", 1.0, 8.0 * n * m))
     for n in widths:
         case, knobs = f"mlp-w{n}-d1-b1-noloss", {"width": n, "loss": np.nan}
         costs = {
@@ -101,6 +104,7 @@ def test_3_the_jacobian_by_w_is_expensive():
     assert "grow as n^3.00" in found.sentence
     assert "beyond n = 1,024 it no longer fits in this machine's 8.00 GiB" in found.sentence
     assert "51.2×" in found.sentence  # 0.1 · 512
+    assert "where n·m is held the bytes grow as n^1.00, those of vjp as n^0.00" in found.sentence
     assert (
         weights_jacobian_is_expensive(by_weights(3, lambda n: 1e-9 * n**2)).verdict == WRONG
     )  # vjp takes ten times that
@@ -130,7 +134,7 @@ def test_4_what_sparse_costs():
 def test_5_the_outer_product_takes_n_m_multiplications():
     found = outer_product_takes_n_operations(by_weights(3))
     assert found.verdict == WRONG
-    assert "takes 1.00 operations (a multiplication and an addition are two) for each" in found.sentence
+    assert "takes 1.00 operations (a multiplication, and an addition over the batch) for each" in found.sentence
     assert "grows as n^2.00" in found.sentence
     assert found.sentence.endswith("off by a factor of m, the conclusion stands")
     assert outer_product_takes_n_operations(by_weights(3, products=1.0)).verdict == HOLDS
