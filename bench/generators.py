@@ -16,7 +16,7 @@ from jacobench.graphs.builder import DTYPES
 from jacobench.graphs.chain import chain_graph
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.mlp import ACTIVATIONS, LOSSES, NORMALIZATIONS, mlp_graph
-from jacobench.graphs.one_op import op_graph
+from jacobench.graphs.one_op import EVERY, op_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies.registry import HEART
 
@@ -68,7 +68,7 @@ class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
 
 
 class OpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What a sweep over single ops may say: all of the table, unless named."""
+    """What a sweep over single ops may say: all of the table, unless named; ``"every-op"`` is all in one graph."""
 
     graph: str
     name: Knob[str] = msgspec.field(default_factory=lambda: list(OPS))
@@ -290,7 +290,7 @@ GENERATORS: Final[Mapping[str, Generator]] = {
     ),
     "op": Generator(
         keys=OpKeys,
-        choices={"name": ("op", tuple(OPS)), "dtype": _DTYPE, "seeds": _SEEDS},
+        choices={"name": ("op", (*OPS, EVERY)), "dtype": _DTYPE, "seeds": _SEEDS},
         case=op_case,
     ),
     "chain": Generator(

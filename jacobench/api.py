@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jacobench.bench.case import Case
     from jacobench.bench.folder import RunFolder
     from jacobench.bench.passes import Progress
+    from jacobench.graphs.graph import Graph
     from jacobench.reports.analysis.advice import Advice
     from jacobench.reports.runs import Run
     from jacobench.strategies.contract import Strategy
@@ -109,6 +110,35 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     finally:
         folder.close()
     return found.table
+
+
+def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
+    """Weigh every local Jacobian of a graph, dense and sparse, beside its VJP; see `jacobench.reports.explain.weighing`.
+
+    Parameters
+    ----------
+    graph : Graph
+        Any graph.
+    n_seeds : int
+        Cotangents that are pulled back at once, 1 or more.
+
+    Returns
+    -------
+    DataFrame
+        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.weighing.Weight`
+        says what each column means.
+
+    Examples
+    --------
+    >>> import jacobench as jb
+    >>> graph, _ = jb.mlp([784, 256, 10])
+    >>> jb.explain(graph)[["jacobian", "n_entries", "n_nonzeros"]].to_dict("records")[0]
+    {'jacobian': '∂affine1/∂W1', 'n_entries': 51380224, 'n_nonzeros': 200704}
+    """
+    from jacobench.reports.explain.frame import frame
+    from jacobench.reports.explain.weighing import weigh
+
+    return frame(weigh(graph, n_seeds))
 
 
 def load(run: str | Path) -> pd.DataFrame:

@@ -58,6 +58,17 @@ def format_bytes(n_bytes: float) -> str:
     return _scaled(n_bytes, BYTES)
 
 
+def format_count(count: float) -> str:
+    """Return a number of things: three significant digits and k, M, G … from a thousand on.
+
+    Examples
+    --------
+    >>> format_count(640), format_count(200_704), format_count(51_380_224)
+    ('640', '201k', '51.4M')
+    """
+    return _scaled(count, COUNTS).replace(" ", "")
+
+
 def format_flops(n_flops: float) -> str:
     """Return a number of arithmetic operations with its unit.
 

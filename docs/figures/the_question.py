@@ -29,7 +29,7 @@ MOST_ROWS = 24
 # Claim → the pictures under it: which cases, against which knob, of what.
 PICTURES: dict[int, tuple[tuple[str, str, str], ...]] = {
     3: ((BY_WEIGHTS, "width", "bytes"), (BY_WEIGHTS, "width", "seconds")),
-    6: tuple((f"chain-{link}-*", "width", "seconds") for link in LINKS),
+    6: tuple((f"chain-{link}-w*", "width", "seconds") for link in LINKS),
     7: ((ORDER, "width", "seconds"), (ORDER, "n_seeds", "seconds")),
 }
 

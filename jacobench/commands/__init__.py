@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import doctor, listing, plot, recommend, report, run, table, verify
+from jacobench.commands import doctor, explain, listing, plot, recommend, report, run, table, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "run": run.run,
     "list": listing.list_,
     "verify": verify.verify,
+    "explain": explain.explain,
     "table": table.table,
     "plot": plot.plot,
     "report": report.report,

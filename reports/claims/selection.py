@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from jacobench.reports.runs import Run
 
 # t = W z: differentiated by W, and by z.
-BY_WEIGHTS, BY_INPUT = "mlp-w*-d1-b1-noloss", "chain-affine-*"
+BY_WEIGHTS, BY_INPUT = "mlp-w*-d1-b1-noloss", "chain-affine-w*"
+
+# The same with n and m apart, n·m equal.
+UNEQUAL = "mlp-*x*-b1-noloss"
 
 # g = A B C D e, four links of one kind; a net of layers, for the order of multiplication.
 LINKS = ("neg", "permute", "cross", "conv1d")
-ORDER = "chain-affine-tanh-*"
+ORDER = "chain-affine-tanh-w*"
 
 
 def rows_of(run: Run, cases: str, phase: str = "gradient") -> pd.DataFrame:

@@ -108,7 +108,7 @@ def _factors(line: dict[str, Any]) -> str:
 
 
 def _chain(run: Run, link: str) -> list[dict[str, Any]]:
-    rows = rows_of(run, f"chain-{link}-*")
+    rows = rows_of(run, f"chain-{link}-w*")
     lines = []
     for case, own in rows.sort_values("width").groupby("case", sort=False):
         mean, low, high = ratio(run, str(case), ("dense", "vjp"))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from jacobench.reports.analysis.growth import LEAST_BYTES, TOLERANCE, growth
+from jacobench.reports.analysis.laws import fit
 from jacobench.reports.analysis.limits import what_fits
 from jacobench.reports.claims.claim import BOUNDED, HOLDS, WRONG, Finding, not_shown
-from jacobench.reports.claims.selection import BY_INPUT, BY_WEIGHTS, in_words, ratio, rows_of, value
+from jacobench.reports.claims.selection import BY_INPUT, BY_WEIGHTS, UNEQUAL, in_words, ratio, rows_of, value
 from jacobench.reports.units import format_bytes, format_ratio
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jacobench.reports.runs import Run
 
 ITEM = 8
@@ -53,24 +57,28 @@ def weight_matrix_is_the_jacobian(run: Run) -> Finding:
             for width, batch, weight, extra, time in lines
         ]
     )
-    singles = [(extra <= NOTHING * weight + LEAST_BYTES, time) for _, batch, weight, extra, time in lines if batch == 1]
+    singles = [(extra, weight, time) for _, batch, weight, extra, time in lines if batch == 1]
     batches = [(extra / weight, batch) for _, batch, weight, extra, _ in lines if batch > 1]
     if not singles:
         return not_shown("no case of batch 1 was measured", evidence)
-    free = all(it for it, _ in singles)
-    slowest = max((time for _, time in singles), key=lambda time: time[0])
-    said = (
-        f"at batch 1 the Jacobian by z adds {'nothing' if free else 'more than rounding'} to the memory, at any width, and a gradient through it takes at "
-        f"most {in_words(*slowest)} as long as vjp"
+    free = all(extra <= NOTHING * weight + LEAST_BYTES for extra, weight, _ in singles)
+    once = all(extra <= (1 + NOTHING) * weight + LEAST_BYTES for extra, weight, _ in singles)
+    adds = (
+        "nothing"
+        if free
+        else "as much memory as W once more, as it is stored as a copy"
+        if once
+        else "more than a copy of W"
     )
-    if not free:
-        return Finding(WRONG, said, evidence)
+    slowest = max((time for *_, time in singles), key=lambda time: time[0])
+    said = f"at batch 1 the Jacobian by z adds {adds}, and a gradient through it takes at most {in_words(*slowest)} as long as vjp"
     if batches:
         most, batch = max(batches)
-        if most > NOTHING:
-            said += f"; for {batch:g} samples at once, as one matrix, it adds {most:.3g} times the bytes of W, as it repeats W for each sample"
-            return Finding(BOUNDED, said, evidence)
-    return Finding(HOLDS if not slowest[1] > SLOWER else BOUNDED, said, evidence)
+        said += f"; for {batch:g} samples at once, as one matrix, it adds {most:.3g} times the bytes of W"
+    if not once:
+        return Finding(WRONG, said, evidence)
+    harmless = free and all(most <= NOTHING for most, _ in batches) and not slowest[1] > SLOWER
+    return Finding(HOLDS if harmless else BOUNDED, said, evidence)
 
 
 def weights_jacobian_is_expensive(run: Run) -> Finding:
@@ -91,7 +99,7 @@ def weights_jacobian_is_expensive(run: Run) -> Finding:
     time = ratio(run, last["case"], ("dense", "vjp"))
     said = (
         f"with n = m the bytes grow as n^{exponent:.2f} (theory: 3), {format_bytes(last['peak_bytes'])} at n = {last['width']:g}, where vjp takes "
-        f"{format_bytes(vjp)}; a gradient takes {in_words(*time)} as long{_time_exponents(laws)}{_no_longer_fits(run, rows)}"
+        f"{format_bytes(vjp)}; a gradient takes {in_words(*time)} as long{_time_exponents(laws)}{_against_n(run)}{_no_longer_fits(run, rows)}"
     )
     if abs(exponent - 3) > TOLERANCE:
         return not_shown(f"{said}; the exponent found is not that of theory", evidence)
@@ -105,11 +113,36 @@ def weights_jacobian_is_expensive(run: Run) -> Finding:
 
 def _time_exponents(laws: pd.DataFrame) -> str:
     times = laws[laws["quantity"] == "seconds"]
-    parts = [
-        f"{line['strategy']} n^{line['exponent']:.2f} [{line['exponent_low']:.2f}, {line['exponent_high']:.2f}]"
-        for line in times.to_dict("records")
-    ]
+    parts = [f"{line['strategy']} n^{_exponent(line)}" for line in times.to_dict("records")]
     return f" (time grows as {', '.join(parts)})" if parts else ""
+
+
+def _against_n(run: Run) -> str:
+    """Say how the bytes grow with n where n·m is held."""
+    rows = rows_of(run, UNEQUAL)
+    rows = rows.assign(n=[_shape(case)[0] for case in rows["case"]])
+    laws = {
+        name: fit(own["n"], [own["peak_bytes"]])
+        for name, own in rows[rows["status"] == "ok"].sort_values("n").groupby("strategy")
+        if own["n"].is_unique
+    }
+    dense, vjp = laws.get("dense"), laws.get("vjp")
+    if dense is None or vjp is None:
+        return ""
+    return f"; where n·m is held the bytes grow as n^{dense.exponent:.2f}, those of vjp as n^{vjp.exponent:.2f}"
+
+
+def _shape(case: str) -> tuple[int, int]:
+    """Return n and m of a case of one layer: its outputs and its inputs."""
+    if found := re.match(r"mlp-(\d+)x(\d+)-", case):
+        return int(found[2]), int(found[1])
+    width = int(re.findall(r"mlp-w(\d+)-", case)[0])
+    return width, width
+
+
+def _exponent(law: Mapping[Any, Any] | pd.Series[Any]) -> str:
+    interval = "" if math.isnan(law["exponent_low"]) else f" [{law['exponent_low']:.2f}, {law['exponent_high']:.2f}]"
+    return f"{law['exponent']:.2f}{interval}"
 
 
 def _no_longer_fits(run: Run, rows: pd.DataFrame) -> str:
@@ -125,9 +158,10 @@ def _no_longer_fits(run: Run, rows: pd.DataFrame) -> str:
 
 def _sizes(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
     lines = []
-    for case, own in rows.sort_values("width").groupby("case", sort=False):
-        width = float(own["width"].iloc[0])
-        line: dict[str, object] = {"n = m": int(width), "entries of dt/dW": f"{width**3:,.0f}"}
+    both = pd.concat([rows.sort_values("width"), rows_of(run, UNEQUAL)])
+    for case, own in both.groupby("case", sort=False):
+        n, m = _shape(str(case))
+        line: dict[str, object] = {"n": n, "m": m, "entries of dt/dW": f"{n * n * m:,}"}
         for name in ("dense", "sparse", "vjp"):
             peak = value(own, str(case), name, "peak_bytes")
             status = own.loc[own["strategy"] == name, "status"]
@@ -162,13 +196,13 @@ def outer_product_takes_n_operations(run: Run) -> Finding:
     time = ""
     if len(vjp):
         law = vjp.iloc[0]
-        time = f", its time as n^{law['exponent']:.2f} [{law['exponent_low']:.2f}, {law['exponent_high']:.2f}]"
+        time = f", its time as n^{_exponent(law)}"
     last = own.iloc[-1]
     factor = float(dense.get(last["case"], math.nan)) / float(last["predicted_flops"])
     saved = (
         "" if math.isnan(factor) else f"; through dt/dW it is {format_ratio(factor)} as many at n = {last['width']:g}"
     )
-    said = f"counted, the product takes {per_entry.iloc[-1]:.2f} operations for each of the n·m entries of W and grows as n^{counted:.2f} with n = m{time}{saved}"
+    said = f"counted, the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication, and an addition over the batch) for each of the n·m entries of W and grows as n^{counted:.2f} with n = m{time}{saved}"
     if counted <= 1 + TOLERANCE:
         return Finding(HOLDS, said, evidence)
     conclusion = ": off by a factor of m, the conclusion stands" if factor > 2 else ": off by a factor of m"

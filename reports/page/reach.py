@@ -23,6 +23,7 @@ KNOWN_BY = {
     "interpolation": "between measured sizes",
     "model": "by the predicted bytes",
     "extrapolation": "extrapolated by the fitted law",
+    "bound": "the knob goes no further",
     "none": "not even the smallest",
     "unknown": "all measured sizes fit; too few to say more",
 }

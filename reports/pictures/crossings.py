@@ -53,6 +53,7 @@ def ratios(run: Run, phase: str) -> dict[str, Picture]:
             "the suite scaling has such cases"
         )
     crossings = crossovers(rows, run.passes)
+    crossings = crossings[crossings["quantity"] == "seconds"]
     return {
         f"ratio-vs-{KNOBS[knob].replace(' ', '-')}": _picture(
             run.table, knob, sweeps, crossings[crossings["knob"] == knob], phase
@@ -143,7 +144,7 @@ def _mark(
     axes: Axes, line: Mapping[Any, Any], curves: Mapping[Any, pd.Series[float]], largest: float, *, labelled: bool
 ) -> None:
     """Draw a ring where two curves cross, and a bar as long as its interval."""
-    size, color = line["size"], FAINT if line["outcome"] == "never in the range" else INK
+    size, color = line["size"], FAINT if line["extrapolated"] else INK
     height = _height(curves[line["first"]], size)
     axes.plot(size, height, marker="o", mfc="none", mec=color, markersize=11, linestyle="none", zorder=3)
     if not math.isnan(line["low"]):
@@ -171,10 +172,13 @@ def _told(line: Mapping[Any, Any]) -> str:
     """Return a crossing as a sentence; empty where two strategies do not even head for one."""
     first, second, of = line["first"], line["second"], KNOBS[line["knob"]]
     interval = "" if math.isnan(line["low"]) else f" [{line['low']:.3g}, {line['high']:.3g}]"
-    ahead = f"at the largest {line['ahead']} is ahead by {format_ratio(line['factor'])}"
+    known = isinstance(line["ahead"], str)
+    ahead = f"{line['ahead']} is ahead by {format_ratio(line['factor'])}" if known else "which is ahead cannot be told"
+    ahead = f"at the largest {ahead}"
+    near = "" if math.isnan(line["size"]) else f" near {of} {line['size']:.3g}"
     return {
         "crosses": f"{first} and {second} cross at {of} {line['size']:.3g}{interval}; {ahead}.",
-        "undecided": f"{first} and {second} seem to cross near {of} {line['size']:.3g}, but the intervals leave it open.",
+        "undecided": f"Whether {first} and {second} cross{near} is left open by the intervals.",
         "crosses again": f"{first} and {second} cross more than once.",
         "never in the range": f"{first} and {second} do not cross within the sizes measured; extrapolated, they would at {of} "
         f"{line['size']:.3g}{interval}; {ahead}.",
@@ -188,6 +192,6 @@ def _handles(strategies: list[str], crossings: pd.DataFrame) -> list[Artist]:
     if crossings["size"].notna().any():
         ring: dict[str, Any] = {"marker": "o", "mfc": "none", "linestyle": "none", "markersize": 11}
         handles.append(Line2D([], [], mec=INK, label="crossing, and as a bar\nits 95 % interval", **ring))
-    if (crossings["outcome"] == "never in the range").any():
+    if crossings["extrapolated"].any():
         handles.append(Line2D([], [], color=INK, label="≈ extrapolated", **BEYOND))
     return handles

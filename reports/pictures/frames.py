@@ -27,11 +27,17 @@ LEGEND = 2.6  # inches beside it
 
 
 def frame(figure: Figure, title: str, handles: list[Artist], table: pd.DataFrame) -> None:
+    """Put title and legend around the panels, and below them what measured the table."""
+    surround(figure, title, handles, " · ".join(provenance(table)))
+
+
+def surround(figure: Figure, title: str, handles: list[Artist], source: str) -> None:
     """Put the title above the panels, the legend on their right, where it covers none, and the source below."""
     title = fill(title, max(20, int((figure.get_figwidth() - LEGEND) * TITLE_PER_INCH)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-    figure.legend(handles=handles, loc="outside right upper")
-    source = fill(" · ".join(provenance(table)), int(figure.get_figwidth() * CHARACTERS_PER_INCH))
+    if handles:
+        figure.legend(handles=handles, loc="outside right upper")
+    source = fill(source, int(figure.get_figwidth() * CHARACTERS_PER_INCH))
     figure.supxlabel(source, fontsize=7.5, color=FAINT)
 
 

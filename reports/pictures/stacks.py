@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jacobench.reports.runs import Run
 
 # One after another, a gradient is made of these: their opacity and hatching, as phases share their strategy's colour.
-STACKED = {"prepare": (0.25, "...."), "linearize": (0.45, ""), "pullback": (1.0, "")}
+STACKED = {"prepare": (0.25, "////"), "linearize": (0.45, ""), "pullback": (1.0, "")}
 MOST_STRATEGIES = 6
 
 

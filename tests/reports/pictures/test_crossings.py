@@ -49,6 +49,23 @@ def test_one_far_beyond_the_sizes_is_in_the_notes_alone(make_case, make_cell, ma
     assert any("extrapolated" in note for note in picture.notes)
 
 
+def test_a_crossing_in_memory_is_not_one_in_time(make_case, make_cell, make_run):
+    table = sweep(make_case, make_cell, lambda _width: 3.0)
+    dense = table["strategy"] == "dense"
+    table.loc[dense, "peak_bytes"] = 1e5 * (table["width"] / 40) ** 4  # that of sparse at width 37
+    picture = ratios(make_run(table), "gradient")["ratio-vs-width"]
+    assert picture.notes == ()
+    assert [line for line in picture.figure.axes[0].lines if line.get_markersize() == 11] == []
+
+
+def test_one_that_the_intervals_leave_open_is_no_crossing(make_case, make_cell, make_run):
+    run = make_run(sweep(make_case, make_cell, lambda width: 2.0 if width < 64 else 1.995))
+    (note,) = [
+        note for note in ratios(run, "gradient")["ratio-vs-width"].notes if note.startswith("Whether dense and sparse")
+    ]
+    assert "nan" not in note
+
+
 def test_without_the_reference_there_is_nothing_to_hold_the_others_against(make_case, make_cell, make_run):
     table = sweep(make_case, make_cell, lambda _width: 3.0)
     alone = table[table["strategy"] != "vjp"].assign(ratio_to_vjp=math.nan).reset_index(drop=True)
