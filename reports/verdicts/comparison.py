@@ -63,7 +63,10 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     drift = None if across_machines else control_drift(base, head)
     timed = over_references(samples, base, head) if across_machines else samples.assign(quantity="seconds")
     found = judge_unpaired(timed, limits, drift or 0.0)
-    lines = [*_row_lines(samples, timed, found), *([] if across_machines else _growth_lines(samples, limits))]
+    lines = [
+        *_row_lines(samples, timed, found, across_machines=across_machines),
+        *([] if across_machines else _growth_lines(samples, limits)),
+    ]
     if across_machines:
         lines = [_of_the_machine(line) for line in lines]
     moved = drift is not None and abs(drift) > math.log1p(floor)
@@ -122,7 +125,9 @@ def control_drift(base: Run, head: Run) -> float | None:
     return math.log(after / before)
 
 
-def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) -> Iterator[Line]:
+def _row_lines(
+    samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame, *, across_machines: bool
+) -> Iterator[Line]:
     ends = fates(samples)
     medians = timed.groupby([*KEYS, "side"])["seconds"].median().to_dict()
     for line in found.reset_index().to_dict("records"):
@@ -132,6 +137,8 @@ def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) 
             yield {str(key): value for key, value in line.items()} | values | _final(line)
     for row, (verdict, reason) in ends.items():
         yield dict(zip(ROW, row, strict=True)) | {"quantity": "seconds", "verdict": verdict, "reason": reason}
+    if across_machines:
+        return
     known = {*ends, *(key[:3] for key in found.index)}
     for row in samples[list(ROW)].drop_duplicates().itertuples(index=False, name=None):
         if row not in known:
@@ -145,11 +152,15 @@ def _final(line: dict[Any, Any]) -> Line:
     if line["verdict"] != OPEN:
         return {"verdict": line["verdict"], "reason": ""}
     if line["n_pairs"] < FEWEST_PASSES:
-        return {"verdict": "inconclusive", "reason": f"{line['n_pairs']:.0f} passes: it takes {FEWEST_PASSES} a side"}
+        return {"verdict": "inconclusive", "reason": _too_few(line["n_pairs"])}
     return {
         "verdict": "inconclusive",
         "reason": "the interval neither excludes nor proves a change beyond the threshold",
     }
+
+
+def _too_few(passes: float) -> str:
+    return f"{passes:.0f} passes: it takes {FEWEST_PASSES} a side"
 
 
 def _growth_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[Line]:
@@ -157,7 +168,7 @@ def _growth_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[Line]:
         line = growth.line
         verdict = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"])
         if line["n_pairs"] < FEWEST_PASSES:
-            verdict = "inconclusive"
+            verdict, line = "inconclusive", line | {"reason": _too_few(line["n_pairs"])}
         elif verdict == "regressed" and line["low"] < 2 ** line["threshold"]:
             verdict = "inconclusive"  # runs do not pair: the whole interval must lie beyond the threshold
         yield line | {"verdict": verdict}
