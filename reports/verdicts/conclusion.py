@@ -127,9 +127,11 @@ def _too_noisy(found: Line) -> str:
 def _nearly(found: Line) -> str:
     """Say of a row that is unchanged if it is not quite."""
     low, high = found["low"], found["high"]
-    if found["verdict"] == "unchanged" and not low <= 1 <= high:
-        return f"{found['ratio'] - 1:+.1%}, within the threshold of {found['threshold']:.1%}"
-    return ""
+    if found["verdict"] != "unchanged" or low <= 1 <= high:
+        return ""
+    if found["ratio"] * (1 + found["threshold"]) <= 1:
+        return f"{found['ratio'] - 1:+.1%}: not slower, but not surely faster by the threshold either"
+    return f"{found['ratio'] - 1:+.1%}, within the threshold of {found['threshold']:.1%}"
 
 
 def verdicts_of(lines: Iterable[Line]) -> dict[tuple[str, str, str], str]:
@@ -138,13 +140,10 @@ def verdicts_of(lines: Iterable[Line]) -> dict[tuple[str, str, str], str]:
 
 
 def _growth_lines(samples: pd.DataFrame, limits: Limits, rows: Mapping[tuple[str, str, str], str]) -> Iterator[Line]:
-    by_stage = [
-        [bounded_by_rows(growth, rows) for growth in growths(samples[samples["stage"] == stage], limits)]
-        for stage in (1, 2)
-    ]
+    by_stage = [growths(samples[samples["stage"] == stage], limits) for stage in (1, 2)]
     again = {tuple(growth.line[name] for name in (*ROW, "quantity")): growth.line for growth in by_stage[1]}
     for growth in by_stage[0]:
-        first = growth.line
+        first = bounded_by_rows(growth, rows).line
         second = again.get(tuple(first[name] for name in (*ROW, "quantity"))) if growth.suspect else None
         line = second or first
         verdict = line["verdict"]
