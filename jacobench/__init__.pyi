@@ -1,3 +1,4 @@
+from jacobench.api import compare as compare
 from jacobench.api import explain as explain
 from jacobench.api import load as load
 from jacobench.api import plot as plot

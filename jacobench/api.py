@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.reports.analysis.advice import Advice
     from jacobench.reports.runs import Run
+    from jacobench.reports.verdicts.outcome import Outcome
     from jacobench.strategies.contract import Strategy
 
 
@@ -153,6 +154,17 @@ def read(run: str | Path) -> Run:
     from jacobench.reports import runs
 
     return runs.read(run)
+
+
+def compare(
+    base: Run | str | Path, head: Run | str | Path, *, floor: float = 0.05, across_machines: bool = False
+) -> Outcome:
+    """Compare two runs, read or by their paths; see `jacobench.reports.verdicts.comparison.compare`."""
+    from jacobench.reports.plain import read_any
+    from jacobench.reports.verdicts import comparison
+
+    runs = [read_any(run) if isinstance(run, str | Path) else run for run in (base, head)]
+    return comparison.compare(*runs, floor=floor, across_machines=across_machines)
 
 
 def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import doctor, explain, listing, plot, recommend, report, run, table, verify
+from jacobench.commands import compare, doctor, explain, listing, plot, recommend, report, run, table, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "plot": plot.plot,
     "report": report.report,
     "recommend": recommend.recommend,
+    "compare": compare.compare,
     "doctor": doctor.doctor,
 }
 for name, function in COMMANDS.items():
