@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench import control, controls, datalimit, lifeline, memory
+from jacobench.bench import controls
 from jacobench.bench.cells import NEEDS
 from jacobench.bench.control import CONTROL
-from jacobench.bench.gate import probe
 from jacobench.bench.gate.environments import python_path
-from jacobench.bench.gate.probe import PHASES, Job, Task
+from jacobench.bench.gate.job import Job, Task
+from jacobench.bench.gate.probe import PHASES
+from jacobench.bench.gate.probing import HARNESS, Dose, Weight, listen
 from jacobench.bench.gate.schedule import Schedule, row_seconds, schedule
-from jacobench.bench.process import HarnessFailure, WorkerProcess
 from jacobench.graphs.errors import BadInput
-from jacobench.strategies import verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,60 +22,19 @@ if TYPE_CHECKING:
 
     from jacobench.bench.case import Case
     from jacobench.bench.gate.environments import Side
+    from jacobench.bench.gate.probing import Heard, Weights
     from jacobench.bench.gate.revisions import Project
-
-HARNESS = {
-    module.__name__.rpartition(".")[2]: str(module.__file__)
-    for module in (control, datalimit, lifeline, memory, verify)
-}
-"""What a probe loads from our files instead of the side's. They import nothing of ours but the contract."""
-
-STARTING_SECONDS = 60.0
-"""What a process may take beside the timeout before its first word."""
 
 PATIENCE = 0.5
 """Seconds after which a visit's rounds of one phase are broken off."""
+
+GIVEN_UP = 3
+"""A cell that failed in so many processes of its side is not tried again."""
 
 COUNTED = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 
 Pair = tuple[str, str]
 """A case, and a strategy as it was asked for."""
-
-
-@dataclass(frozen=True)
-class Weight:
-    """What is known of one phase of a pair on one side before it is timed.
-
-    Attributes
-    ----------
-    status, reason : str
-        ``ok``, or what went wrong, and why.
-    seconds : float or None
-        About how long a call takes.
-    counts : mapping of str to int
-        Of `COUNTED`, what was found.
-    """
-
-    status: str
-    reason: str = ""
-    seconds: float | None = None
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Dose:
-    """What is added to the head's calls, to see what a gate finds; relative to what they take.
-
-    Attributes
-    ----------
-    slower : float
-        Work.
-    larger : float
-        Memory held.
-    """
-
-    slower: float = 0.0
-    larger: float = 0.0
 
 
 @dataclass
@@ -101,8 +59,10 @@ class Gauge:
         For a phase of a cell to be heard of again.
     settings : mapping of str to str
         Environment variables of every process.
-    doses : mapping of pair to Dose
-        Nothing but in a self-test.
+    doses : mapping of (str, str) to Dose
+        Case and strategy → what is added to the head; nothing but in a self-test.
+    weights : dict of str to Weights
+        Side → what `weigh` has found.
     """
 
     project: Project
@@ -114,12 +74,14 @@ class Gauge:
     timeout_seconds: float
     settings: Mapping[str, str]
     doses: Mapping[Pair, Dose] = field(default_factory=dict)
-    weights: dict[str, dict[tuple[str, str, str], Weight]] = field(default_factory=dict)
+    weights: dict[str, Weights] = field(default_factory=dict)
     _names: dict[str, dict[str, str]] = field(default_factory=dict)
-    _counted: bool = False
+    _lost: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
     def weigh(self) -> None:
-        """Prove and weigh every pair on both sides, each in a process of its own, or several where it is lost.
+        """Prove and weigh every pair on both sides, each in a process of its own, or in several where one is lost.
+
+        What fails on one side only is tried once more there: a process may be killed for no fault of its own.
 
         Raises
         ------
@@ -129,19 +91,29 @@ class Gauge:
             If a side's jacobench cannot be used at all.
         """
         why: dict[Pair, str] = {}
+        every = [(case.name, strategy) for case in self.cases for strategy in self.strategies]
         for side in self.sides:
             self.weights[side.name], self._names[side.name] = {}, {}
-            left = [(case.name, strategy) for case in self.cases for strategy in self.strategies]
-            while left:
-                done, lacking = self._weigh_from(side, left)
-                why |= lacking
-                left = left[done:]
+            why |= self._weigh(side, every)
         for strategy in self.strategies:
             if not any(strategy == key for found in self.weights.values() for _, key, _ in found):
-                raise BadInput(
-                    f"neither side has strategy {strategy!r}: {next(iter(why.values()), 'nothing was said')}"
-                )
-        self._counted = False
+                reasons = [reason for (_, key), reason in why.items() if key == strategy]
+                raise BadInput(f"neither side has strategy {strategy!r}: {reasons[0]}")
+        for side, other in (self.sides, self.sides[::-1]):
+            self._weigh(side, [pair for pair in every if self._is_worse(side, other, pair)])
+
+    def _is_worse(self, side: Side, other: Side, pair: Pair) -> bool:
+        here, there = ([self.weights[each.name].get((*pair, phase)) for phase in PHASES] for each in (side, other))
+        return any(a and b and a.status != "ok" == b.status for a, b in zip(here, there, strict=True))
+
+    def _weigh(self, side: Side, pairs: Sequence[Pair]) -> dict[Pair, str]:
+        """Weigh pairs on one side; return why it lacks some of them."""
+        why: dict[Pair, str] = {}
+        while pairs:
+            done, lacking = self._weigh_from(side, pairs)
+            why |= lacking
+            pairs = pairs[done:]
+        return why
 
     def _weigh_from(self, side: Side, left: Sequence[Pair]) -> tuple[int, dict[Pair, str]]:
         """Let a process weigh what is left; return how many pairs it is through with, and why it lacks some of them."""
@@ -179,29 +151,10 @@ class Gauge:
             seconds={phase: self._seconds(pair, phase) for phase in phases},
         )
 
-    def _run(
-        self, side: Side, doing: str, tasks: tuple[Task, ...], number: int
-    ) -> tuple[list[dict[str, Any]], tuple[tuple[str, str, str], Weight] | None]:
-        """Let a fresh process do a job; return what it reported, and the cell at which it was lost, if it was."""
+    def _run(self, side: Side, doing: str, tasks: tuple[Task, ...], number: int) -> Heard:
         job = Job(doing, tasks, self.budget_bytes, PATIENCE, HARNESS)
         environment = controls.environment(self.settings, number) | {"PYTHONPATH": python_path(self.project)}
-        command = [str(side.python), "-P", str(probe.__file__)]
-        events: list[dict[str, Any]] = []
-        at: tuple[str, str, str] | None = None
-        with WorkerProcess(asdict(job), environment, command, side.tree.folder) as process:
-            deadline = time.monotonic() + STARTING_SECONDS + self.timeout_seconds
-            while (event := process.next_event(deadline)) is not None:
-                deadline = time.monotonic() + self.timeout_seconds
-                if event["event"] == "done":
-                    return events, None
-                if event["event"] == "start":
-                    case, key, phase = event["cell"]
-                    at = case, key, phase
-                events.append(event)
-            if at is None:
-                said = process.last_words()
-                raise HarnessFailure(f"{side.name} ({side.tree.revision}) cannot be measured: {said}")
-            return events, (at, Weight(*process.how_it_ended(self.timeout_seconds)))
+        return listen(side, job, environment, self.timeout_seconds)
 
     def _seconds(self, pair: Pair, phase: str) -> float:
         """Return about how long a call takes, on the first side that tells."""
@@ -247,25 +200,25 @@ class Gauge:
 
     def _timed(self, side: Side, chosen: Sequence[Pair], pair: int) -> list[dict[str, Any]]:
         """Time cells on one side in a fresh process; where it is lost at a cell, again in another without that cell."""
-        known = self.weights[side.name]
+        known = dict(self.weights[side.name])
         while True:
-            tasks = self._tasks(side, chosen, pair)
-            events, lost = self._run(side, "time", tasks, pair)
+            events, lost = self._run(side, "time", self._tasks(side, known, chosen, pair), pair)
             failed = {
                 (event["case"], event["key"], event["phase"]): Weight(event["status"], event["reason"])
                 for event in events
                 if event["event"] == "failed"
             } | (dict([lost]) if lost else {})
             for (case, key, phase), why in failed.items():
-                for needing in NEEDS[phase]:
-                    if (case, key, needing) in known:
-                        known[case, key, needing] = why
+                for cell in [(case, key, needing) for needing in NEEDS[phase] if (case, key, needing) in known]:
+                    known[cell] = why
+                    self._lost[side.name, *cell] += 1
+                    if self._lost[side.name, *cell] == GIVEN_UP:
+                        self.weights[side.name][cell] = why
             if lost is None:
-                return self._rows(side, chosen, events)
+                return self._rows(known, chosen, events)
 
-    def _tasks(self, side: Side, chosen: Sequence[Pair], pair: int) -> tuple[Task, ...]:
-        """Lay out a process: the strategies of every other pair in the reverse order."""
-        known = self.weights[side.name]
+    def _tasks(self, side: Side, known: Weights, chosen: Sequence[Pair], pair: int) -> tuple[Task, ...]:
+        """Lay out a process: in two of four pairs all in the reverse order."""
         each = row_seconds(len(PHASES) * len(chosen))
         tasks = []
         for cell in chosen if pair % 4 < 2 else chosen[::-1]:
@@ -275,7 +228,9 @@ class Gauge:
                 tasks.append(self._task(side, cell, schedule(seconds, each), phases))
         return tuple(tasks)
 
-    def _rows(self, side: Side, chosen: Sequence[Pair], events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def _rows(
+        self, known: Weights, chosen: Sequence[Pair], events: Iterable[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
         best: dict[tuple[str, str, str], float] = {}
         for event in events:
             match event:
@@ -290,7 +245,7 @@ class Gauge:
         rows = [_row((CONTROL, CONTROL, CONTROL), Weight("ok"), best.get((CONTROL, CONTROL, CONTROL)))]
         for pair in chosen:
             for phase in PHASES:
-                weight = self.weights[side.name].get((*pair, phase))
+                weight = known.get((*pair, phase))
                 if weight is not None:
                     cell = pair[0], self.label(pair[1]), phase
                     rows.append(dict(knobs[pair[0]]) | _row(cell, weight, best.get((*pair, phase))))

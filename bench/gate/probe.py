@@ -17,10 +17,9 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import module_from_spec, spec_from_file_location
-from itertools import repeat
 from math import prod
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -33,6 +32,8 @@ from jacobench.strategies import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from jacobench.bench.gate.job import Job, Task
+
 PHASES = ("prepare", "linearize", "pullback", "gradient")
 
 DIFFERENCE_TOLERANCE = {"float64": 1e-5, "float32": 1e-2}
@@ -43,69 +44,6 @@ LONGEST_REASON = 300
 
 ONCE_ROUNDS = 3
 """How often a call is made to find out about how long it takes."""
-
-SPINS = 20_000
-"""Turns of the loop that is timed to know how long a turn takes."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One case under one strategy.
-
-    Attributes
-    ----------
-    case : str
-        The case's name.
-    suite : str
-        A suite file with that case alone.
-    strategy : str
-        What this side loads.
-    key : str
-        What the parent calls it.
-    visits : int
-        How often it is come back to in the course of the process.
-    schedule : mapping of str to (int, int)
-        Phase → calls in a round, rounds in a visit. Only these phases are timed.
-    slower, larger : float
-        Work and memory to be added, relative, to see what a gate finds; 0 but in a self-test.
-    seconds : mapping of str to float
-        Phase → about how long a call takes, by which the added work is measured out.
-    """
-
-    case: str
-    suite: str
-    strategy: str
-    key: str
-    visits: int = 0
-    schedule: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    slower: float = 0.0
-    larger: float = 0.0
-    seconds: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a probe is to do.
-
-    Attributes
-    ----------
-    doing : {"weigh", "time"}
-        Prove each task and weigh each of its phases, or time them.
-    tasks : tuple of Task
-        In the order to take them in.
-    budget_bytes : int
-        A strategy predicted to need more is not tried, and the process's data are limited accordingly.
-    patience : float
-        Seconds after which a visit's rounds of one phase are broken off.
-    harness : mapping of str to str
-        Module → its file, of those that are loaded from the same file on both sides.
-    """
-
-    doing: str
-    tasks: tuple[Task, ...]
-    budget_bytes: int
-    patience: float
-    harness: Mapping[str, str]
 
 
 class Failed(Exception):  # noqa: N818  (it is an outcome, not an error of ours)
@@ -284,7 +222,7 @@ class Probe:
     def _weighed(self, task: Task, call: Callable[[], Any]) -> dict[str, Any]:
         """Return about how long a call takes, and what it takes from the heap."""
         call()
-        seconds = min(_round(partial(_calls, call, 1)) for _ in range(ONCE_ROUNDS))
+        seconds = min(self.harness["stopwatch"].elapsed(call) for _ in range(ONCE_ROUNDS))
         memory = self.harness["memory"].measure(call)
         if task.larger:
             extra = int(task.larger * memory.peak_bytes)
@@ -294,7 +232,7 @@ class Probe:
 
     def time_all(self) -> None:
         """Time each task, coming back to it again and again: what disturbs the machine for a while hits a visit of many."""
-        turn = min(_round(partial(_spin, SPINS)) for _ in range(5)) / SPINS
+        turn = self.harness["stopwatch"].turn_seconds()
         most = max((task.visits for task in self.job.tasks), default=0)
         for visit in range(most):
             self.tell("control", seconds=min(self.harness["control"].seconds()))
@@ -322,39 +260,16 @@ class Probe:
 
     def _timed(self, call: Callable[[], Any], calls: int, rounds: int, spins: int) -> float:
         """Return the seconds of a call, the least over the rounds; the first call is not timed."""
-        batch = partial(_calls, call, calls)
-        if spins:
-            batch = partial(_slowed, call, calls, spins)
+        watch = self.harness["stopwatch"]
+        batch = partial(watch.slowed, call, calls, spins) if spins else partial(watch.calls, call, calls)
         call()
         ends = time.perf_counter() + self.job.patience
-        best = _round(batch)
+        best: float = watch.elapsed(batch)
         for _ in range(rounds - 1):
-            best = min(best, _round(batch))
+            best = min(best, watch.elapsed(batch))
             if time.perf_counter() > ends:
                 break
         return best / calls
-
-
-def _round(batch: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    batch()
-    return time.perf_counter() - start
-
-
-def _calls(call: Callable[[], Any], calls: int) -> None:
-    for _ in repeat(None, calls):
-        call()
-
-
-def _slowed(call: Callable[[], Any], calls: int, spins: int) -> None:
-    """Call, and do some work that is nobody's, as long as a self-test wants it."""
-    _calls(call, calls)
-    _spin(spins)
-
-
-def _spin(turns: int) -> None:
-    for _ in repeat(None, turns):
-        pass
 
 
 def _module(name: str, path: str) -> Any:
@@ -373,7 +288,8 @@ def main() -> None:
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     given = json.load(sys.stdin)
-    job = Job(**{**given, "tasks": tuple(Task(**task) for task in given["tasks"])})
+    told = _module("job", given["harness"]["job"])
+    job = told.Job(**{**given, "tasks": tuple(told.Task(**task) for task in given["tasks"])})
 
     def tell(event: str, **content: Any) -> None:
         events.write(json.dumps({"event": event, **content}) + "\n")
