@@ -1,0 +1,171 @@
+"""Scaling gates: an exponent that grew is a regression, though each small case passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import stdtr, stdtrit
+
+from jacobench.reports.analysis.growth import LEAST_BYTES
+from jacobench.reports.analysis.laws import fit
+from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
+from jacobench.reports.verdicts import outcome
+from jacobench.reports.verdicts.outcome import BASE, HEAD, ROW
+from jacobench.reports.verdicts.paired import CONFIDENCE, IMPROVED, OPEN, SLOWER, UNCHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from jacobench.reports.analysis.laws import Law
+    from jacobench.reports.verdicts.limits import Limits
+
+MIN_SIZES = 3
+
+EXCLUDED = 0.5
+"""An exponent is unchanged only where the interval excludes that it grew by half a power: from n² to n³ is a whole one."""
+
+LEAST = {"seconds": 0.0, "peak_bytes": float(LEAST_BYTES)}
+"""What grows, and the values below which it is not taken."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the growth of one strategy's cost over one sweep changed.
+
+    Attributes
+    ----------
+    cells : tuple of (str, str)
+        Case and strategy, smallest size first.
+    line : dict
+        Of the verdict table, where ``verdict`` is slower, improved, unchanged or open; ``case`` names the first and the last case; ``base`` and ``head`` are exponents;
+        ``ratio``, ``low`` and ``high`` the factor by which a doubling of the knob costs more than it did.
+    """
+
+    cells: tuple[tuple[str, str], ...]
+    line: dict[str, Any]
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it must be measured again: time that looks to grow faster. Memory has nothing to do with chance."""
+        return bool(self.line["verdict"] == SLOWER and self.line["quantity"].startswith("seconds"))
+
+
+def growths(samples: pd.DataFrame, limits: Limits) -> list[Growth]:
+    """Compare the exponents of base and head.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        ``SAMPLE_COLUMNS``; knobs may be missing, and then there is no sweep.
+    limits : Limits
+        The thresholds.
+
+    Returns
+    -------
+    list of Growth
+        One for each sweep of three sizes or more, strategy, phase and quantity (time; peak memory from 8 KiB on).
+
+    Notes
+    -----
+    Both sides are fitted with the form of law that base asks for, by `laws.fit`, each pair of processes being a pass. The
+    interval is Student's, of the difference of two means over the pairs, as if the sides were independent; as what
+    disturbs a pair disturbs both, it is rather too wide. Memory is measured once and has none.
+    """
+    ok = samples[samples["status"] == "ok"].reindex(
+        columns=[*ROW, "pair", "side", *LEAST, *outcome.KNOBS],
+    )
+    cells = ok.drop_duplicates(list(ROW))
+    return [
+        growth
+        for knob in KNOBS
+        for sweep in find_sweeps(cells, knob, min_sizes=MIN_SIZES)
+        for (_, strategy), rows in sweep.rows.groupby(["phase", "strategy"], sort=False)
+        for quantity in LEAST
+        for growth in _growth(rows, ok, knob, quantity, limits)
+    ]
+
+
+def _growth(rows: pd.DataFrame, ok: pd.DataFrame, knob: str, quantity: str, limits: Limits) -> Iterator[Growth]:
+    strategy, phase = rows["strategy"].iloc[0], rows["phase"].iloc[0]
+    own = ok[(ok["strategy"] == strategy) & (ok["phase"] == phase) & (ok[quantity] >= LEAST[quantity])]
+    sides = [_values(own[own["side"] == side], rows["case"], quantity) for side in (BASE, HEAD)]
+    cases = [case for case in rows["case"] if all(case in side.columns for side in sides)]
+    if len(cases) < MIN_SIZES:
+        return
+    base_values, head_values = (side[cases].dropna() for side in sides)
+    both = base_values.index.intersection(head_values.index) if quantity == "seconds" else base_values.index
+    sizes = rows.set_index("case").loc[cases, knob]
+    base = fit(sizes, base_values.loc[both])
+    head = base and fit(
+        sizes, head_values if quantity != "seconds" else head_values.loc[both], with_fixed=base.fixed > 0
+    )
+    if base and head:
+        threshold = limits.of(cases[-1], strategy).exponent
+        name = {
+            "case": f"{cases[0]} … {cases[-1]}",
+            "strategy": strategy,
+            "phase": phase,
+            "quantity": f"{quantity}~{knob}",
+        }
+        yield Growth(tuple((case, strategy) for case in cases), name | compare_exponents(base, head, threshold))
+
+
+def _values(own: pd.DataFrame, cases: pd.Series[Any], quantity: str) -> pd.DataFrame:
+    """Return a line a pair (for bytes one line, the medians) and a column a case, in the order of size."""
+    found = own.pivot_table(
+        index="pair", columns="case", values=quantity, aggfunc="min" if quantity == "seconds" else "median"
+    )
+    found = found if quantity == "seconds" else found.median().to_frame().T
+    return found[[case for case in cases if case in found.columns]]
+
+
+def compare_exponents(base: Law, head: Law, threshold: float) -> dict[str, Any]:
+    """Judge two fitted laws.
+
+    Parameters
+    ----------
+    base, head : Law
+        Of one form.
+    threshold : float
+        What the exponent may grow by.
+
+    Returns
+    -------
+    dict
+        What a line of the verdict table says of them; see `Growth`.
+    """
+    difference = head.exponent - base.exponent
+    error = _standard_error(base, head)
+    freedom = min(base.n_passes, head.n_passes) - 1
+    reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error if error else 0.0
+    low, high = difference - reach, difference + reach
+    verdict = UNCHANGED if high < EXCLUDED else OPEN
+    if difference >= threshold and low > 0:
+        verdict = SLOWER
+    elif difference <= -threshold and high < 0:
+        verdict = IMPROVED
+    interval = f" [{low:.2f}, {high:.2f}]" if error else ""
+    return {
+        "base": base.exponent,
+        "head": head.exponent,
+        "ratio": 2**difference,
+        "low": 2**low if error else math.nan,
+        "high": 2**high if error else math.nan,
+        "p_value": float(stdtr(freedom, -difference / error)) if error else math.nan,
+        "threshold": threshold,
+        "detectable": max(threshold, reach),
+        "n_pairs": min(base.n_passes, head.n_passes) if error else math.nan,
+        "verdict": verdict,
+        "reason": f"exponent {base.exponent:.2f} → {head.exponent:.2f}, a difference of {difference:.2f}{interval}",
+    }
+
+
+def _standard_error(base: Law, head: Law) -> float:
+    """Return that of the difference of the exponents; 0 where nothing was repeated."""
+    variances = [law.covariance[1][1] for law in (base, head) if law.covariance]
+    return float(np.sqrt(sum(variances)))
