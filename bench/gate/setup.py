@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from jacobench.bench import machine
 from jacobench.bench.case import select_cases
 from jacobench.bench.controls import settings
 from jacobench.bench.gate.cases import write_cases
-from jacobench.bench.gate.environments import INSTALL, Side, check_backend, check_template, install
+from jacobench.bench.gate.environments import Side, check_backend, check_template, install
 from jacobench.bench.gate.gauge import Gauge
 from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
 from jacobench.bench.quantity import DEFAULT_BUDGET, parse_bytes
@@ -24,32 +23,7 @@ from jacobench.strategies.registry import HEART
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-DEFAULT_SUITE = "gate"
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a gate is to measure.
-
-    Attributes
-    ----------
-    suite : str
-        Name or path; that of the working tree, for both sides.
-    strategies : tuple of str
-        Names, ``file.py:Class`` or ``package.module:Class``; empty: those that the project itself registers.
-    cases : tuple of str
-        Globs; empty: all.
-    install : str
-        How a side is installed; see `environments.INSTALL`.
-    timeout_seconds : float
-        For a phase of a cell to be heard of again.
-    """
-
-    suite: str = DEFAULT_SUITE
-    strategies: tuple[str, ...] = ()
-    cases: tuple[str, ...] = ()
-    install: str = INSTALL
-    timeout_seconds: float = 60.0
+    from jacobench.bench.gate.question import Question
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import doctor, listing, plot, run, table, verify
+from jacobench.commands import doctor, gate, listing, plot, run, table, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "table": table.table,
     "plot": plot.plot,
     "doctor": doctor.doctor,
+    "gate": gate.gate,
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)
