@@ -72,7 +72,7 @@ def conclude(samples: pd.DataFrame, stages: Stages, limits: Limits) -> Outcome:
     counted = list(count_lines(own, limits))
     if machine and machine.moved:
         timed = [_without_verdict(line, machine) for line in timed]
-    table = verdict_table(_in_order([*timed, *counted]))
+    table = verdict_table(_in_order([*timed, *counted], own))
     state = _state(table, machine)
     notes = tuple(_notes(state, table, machine, stages))
     return Outcome(state, table, samples, stages.n_pairs, stages.seconds, stages.looks, notes)
@@ -149,10 +149,11 @@ def _without_verdict(line: Line, machine: Control) -> Line:
     return line | {"verdict": "inconclusive", "reason": f"the machine moved: control kernel {machine.ratio - 1:+.1%}"}
 
 
-def _in_order(lines: list[Line]) -> list[Line]:
-    """Put the lines of a row beside each other, rows in the order in which they came."""
+def _in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
+    """Put the lines of a row beside each other, rows in the order of the samples, sweeps last."""
     keys = [tuple(line[name] for name in ROW) for line in lines]
-    order = {row: number for number, row in enumerate(dict.fromkeys(keys))}
+    rows = samples[list(ROW)].drop_duplicates().itertuples(index=False, name=None)
+    order = {row: number for number, row in enumerate(dict.fromkeys([*rows, *keys]))}
     return [line for _, line in sorted(zip(keys, lines, strict=True), key=lambda keyed: order[keyed[0]])]
 
 

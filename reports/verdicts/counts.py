@@ -39,9 +39,9 @@ def count_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[dict[str, Any
     for row in both.to_dict("records"):
         limit = limits.of(row["case"], row["strategy"])
         for quantity in known:
-            values = [row[f"{quantity} {side}"] for side in (BASE, HEAD)]
-            if not any(map(math.isnan, values)):
-                yield {name: row[name] for name in ROW} | count_line(quantity, *values, limit)
+            before, after = row[f"{quantity} {BASE}"], row[f"{quantity} {HEAD}"]
+            if not (math.isnan(before) or math.isnan(after)):
+                yield {name: row[name] for name in ROW} | count_line(quantity, before, after, limit)
 
 
 def count_line(quantity: str, base: float, head: float, limit: Thresholds) -> dict[str, Any]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jacobench.reports.verdicts.annotations import annotate
+from jacobench.reports.verdicts.junit import junit
+from jacobench.reports.verdicts.markdown import markdown, summary
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jacobench.reports.verdicts.outcome import Outcome
 
-    Format = Callable[[Outcome, str], str]
-
-FORMATS: Mapping[str, Format] = {}
-"""``markdown`` (a comment on a pull request), ``summary`` (GitHub's step summary, at most 1 MiB as UTF-8), ``annotations`` (workflow commands,
-a line each, for standard output), ``junit`` (XML). ``FORMATS[name](outcome, title)``; the title says what was compared in what, such as
-``"1a2b3c → 4d5e6f · standard"``."""
+FORMATS: Mapping[str, Callable[[Outcome, str], str]] = {
+    "markdown": markdown,
+    "summary": summary,
+    "annotations": annotate,
+    "junit": junit,
+}
+"""``FORMATS[name](outcome, title)``; the title says what was compared in what, such as ``"1a2b3c → 4d5e6f · standard"``."""
