@@ -44,7 +44,7 @@ class Gate:
 
 
 def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Dose]:
-    """Return what is added in a gate: nothing in every other one, else to each cell one of `SLOWER`, in turns.
+    """Return what is added in a gate: nothing in two of three, else to each cell one of `SLOWER`, in turns.
 
     Parameters
     ----------
@@ -53,9 +53,9 @@ def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str]
     number : int
         Of the gate, counted from 0.
     """
-    if number % 2 == 0:
+    if number % 3 < 2:
         return {}
-    return {cell: Dose(SLOWER[(number // 2 + k) % len(SLOWER)], LARGER) for k, cell in enumerate(cells)}
+    return {cell: Dose(SLOWER[(number // 3 + k) % len(SLOWER)], LARGER) for k, cell in enumerate(cells)}
 
 
 def tally(gates: Sequence[Gate]) -> pd.DataFrame:
@@ -74,12 +74,13 @@ def tally(gates: Sequence[Gate]) -> pd.DataFrame:
         ``found`` (regressed) and how many ``inconclusive``, the ``share`` found with its 95 % interval ``low``, ``high``
         (Clopper and Pearson 1934), and the median ``ratio`` head / base, by which it is seen that the work was done.
     """
-    parts = [_lines(number, gate) for number, gate in enumerate(gates)]
-    lines = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    lines = pd.concat([_lines(number, gate) for number, gate in enumerate(gates)], ignore_index=True)
     counted = [
-        _counted(added, quantity, own) for (quantity, added), own in lines.groupby(["quantity", "added"], sort=True)
+        _counted(added, quantity, lines[(lines["quantity"] == quantity) & (lines["added"] == added)])
+        for quantity, amounts in (("seconds", (0.0, *SLOWER)), ("peak_bytes", (0.0, LARGER)))
+        for added in amounts
     ]
-    return pd.DataFrame(sorted(counted, key=lambda line: line["quantity"] != "seconds"), columns=list(COLUMNS))
+    return pd.DataFrame([line for line in counted if line["rows"]], columns=list(COLUMNS))
 
 
 def _lines(number: int, gate: Gate) -> pd.DataFrame:
@@ -99,7 +100,7 @@ def _lines(number: int, gate: Gate) -> pd.DataFrame:
 
 def _counted(added: float, quantity: str, own: pd.DataFrame) -> dict[str, object]:
     found, rows = int((own["verdict"] == "regressed").sum()), len(own)
-    low, high = binomial_interval(found, rows)
+    low, high = binomial_interval(found, rows) if rows else (0.0, 1.0)
     return {
         "added": added,
         "quantity": quantity,
@@ -107,7 +108,7 @@ def _counted(added: float, quantity: str, own: pd.DataFrame) -> dict[str, object
         "rows": rows,
         "found": found,
         "inconclusive": int((own["verdict"] == "inconclusive").sum()),
-        "share": found / rows,
+        "share": found / max(rows, 1),
         "low": low,
         "high": high,
         "ratio": float(own["ratio"].median()),

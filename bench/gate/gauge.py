@@ -148,7 +148,6 @@ class Gauge:
             visits=planned.visits,
             schedule={phase: planned.phases[phase] for phase in phases},
             slower=dose.slower,
-            seconds={phase: self._seconds(pair, phase) for phase in phases},
         )
 
     def _run(self, side: Side, doing: str, tasks: tuple[Task, ...], number: int) -> Heard:

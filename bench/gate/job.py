@@ -29,8 +29,6 @@ class Task:
         Phase → calls in a round, rounds in a visit. Only these phases are timed.
     slower, larger : float
         Work and memory to be added, relative, to see what a gate finds; 0 but in a self-test.
-    seconds : mapping of str to float
-        Phase → about how long a call takes, by which the added work is measured out.
     """
 
     case: str
@@ -41,7 +39,6 @@ class Task:
     schedule: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     slower: float = 0.0
     larger: float = 0.0
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ class Probe:
     def __init__(self, job: Job, tell: Callable[..., None]) -> None:
         self.job, self.tell = job, tell
         self.harness = {name: _module(name, path) for name, path in job.harness.items()}
+        self._plain: dict[tuple[str, str, str], float] = {}  # seconds of a round without the work that a self-test adds
 
     def run(self) -> None:
         """Do the job."""
@@ -232,17 +233,16 @@ class Probe:
 
     def time_all(self) -> None:
         """Time each task, coming back to it again and again: what disturbs the machine for a while hits a visit of many."""
-        turn = self.harness["stopwatch"].turn_seconds()
         most = max((task.visits for task in self.job.tasks), default=0)
         for visit in range(most):
             self.tell("control", seconds=min(self.harness["control"].seconds()))
             for task in self.job.tasks:
                 if (visit + 1) * task.visits // most > visit * task.visits // most:
-                    self._visit(task, turn)
+                    self._visit(task)
                     gc.collect()
         self.tell("control", seconds=min(self.harness["control"].seconds()))
 
-    def _visit(self, task: Task, turn: float) -> None:
+    def _visit(self, task: Task) -> None:
         at = PHASES[0]
         self.tell("start", cell=[task.case, task.key, at])
         try:
@@ -251,25 +251,35 @@ class Probe:
                 prepared = strategy.prepare(point.graph)
             for at, (calls, rounds) in task.schedule.items():
                 self.tell("start", cell=[task.case, task.key, at])
-                spins = round(task.slower * task.seconds[at] * calls / turn) if task.slower else 0
                 with failing(at):
-                    seconds = self._timed(call_of(strategy, prepared, point, at), calls, rounds, spins)
-                self.tell("timed", case=task.case, key=task.key, phase=at, seconds=seconds)
+                    call = call_of(strategy, prepared, point, at)
+                    call()  # not timed: it finds the caches as others have left them
+                    seconds = self._best(partial(self.harness["stopwatch"].calls, call, calls), rounds)
+                    if task.slower:
+                        seconds = self._slowed(task, at, seconds, call)
+                self.tell("timed", case=task.case, key=task.key, phase=at, seconds=seconds / calls)
         except Failed as failed:
             self.tell("failed", case=task.case, key=task.key, phase=at, status=failed.status, reason=failed.reason)
 
-    def _timed(self, call: Callable[[], Any], calls: int, rounds: int, spins: int) -> float:
-        """Return the seconds of a call, the least over the rounds; the first call is not timed."""
-        watch = self.harness["stopwatch"]
-        batch = partial(watch.slowed, call, calls, spins) if spins else partial(watch.calls, call, calls)
-        call()
+    def _best(self, batch: Callable[[], None], rounds: int) -> float:
+        """Return the seconds of a round, the least of so many."""
+        elapsed = self.harness["stopwatch"].elapsed
         ends = time.perf_counter() + self.job.patience
-        best: float = watch.elapsed(batch)
+        best: float = elapsed(batch)
         for _ in range(rounds - 1):
-            best = min(best, watch.elapsed(batch))
+            best = min(best, elapsed(batch))
             if time.perf_counter() > ends:
                 break
-        return best / calls
+        return best
+
+    def _slowed(self, task: Task, phase: str, plain: float, call: Callable[[], Any]) -> float:
+        """Time rounds to which work is added, as much as the shortest round so far asks for."""
+        watch = self.harness["stopwatch"]
+        key = task.case, task.key, phase
+        self._plain[key] = min(plain, self._plain.get(key, plain))
+        calls, rounds = task.schedule[phase]
+        turns = round(task.slower * self._plain[key] / watch.turn_seconds())
+        return self._best(partial(watch.slowed, call, calls, turns), rounds)
 
 
 def _module(name: str, path: str) -> Any:
