@@ -102,12 +102,15 @@ loaded = cache(registry.load)
 
 
 def missing(task: Task) -> str:
-    """Say why this side has no such case or strategy; empty if it has both."""
+    """Say why this side has no such case or strategy; empty if it has both, however broken they are."""
     try:
         load_suite(task.suite)
         registry.check(task.strategy)
-    except ValueError as error:  # BadInput, wherever this side's jacobench has it
-        return str(error)
+        if ":" in task.strategy:
+            loaded(task.strategy)
+    except Exception as error:  # noqa: BLE001  (what a strategy raises when it is loaded is told when it is weighed)
+        if type(error).__name__ == "BadInput":
+            return str(error)
     return ""
 
 
@@ -162,8 +165,8 @@ class Probe:
             why = missing(task)
             if why:
                 self.tell("missing", case=task.case, key=task.key, reason=why)
-                continue
-            self._weigh(task)
+            else:
+                self._weigh(task)
             gc.collect()
 
     def _weigh(self, task: Task) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 PROCESS_SECONDS = 2.0
 """What all timed calls of one process together are to take."""
 
-MOST_SECONDS = 0.05
+MOST_SECONDS = 0.03
 """What one row is given at most in a process: where there are few rows, processes are short."""
 
 ROUND_SECONDS = 1e-4

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from jacobench.reports.verdicts.limits import Limits
     from jacobench.reports.verdicts.outcome import Outcome
 
+WIDE = 400
+"""Columns of a log, which is searched by line: no row is folded."""
+
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
@@ -115,7 +118,7 @@ def _tell(outcome: Outcome, title: str, markdown: str | None, junit: Path | None
         typer.echo(FORMATS["markdown"](outcome, title))
     else:
         screen.out().print(title)
-        screen.out().print(_table(outcome.verdicts))
+        screen.out(WIDE).print(_table(outcome.verdicts))
     if markdown not in {None, "-"}:
         _write(FORMATS["markdown"](outcome, title), Path(str(markdown)))
     if junit is not None:
