@@ -10,7 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules={"strategies"},  # the room, which may be called: see its docstring
     submod_attrs={
-        "api": ["gate", "load", "plot", "read", "run", "strategy"],
+        "api": ["compare", "gate", "load", "plot", "read", "run", "strategy"],
         "graphs.builder": ["GraphBuilder"],
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],

@@ -1,3 +1,4 @@
+from jacobench.api import compare as compare
 from jacobench.api import gate as gate
 from jacobench.api import load as load
 from jacobench.api import plot as plot

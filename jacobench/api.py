@@ -157,6 +157,17 @@ def read(run: str | Path) -> Run:
     return runs.read(run)
 
 
+def compare(
+    base: Run | str | Path, head: Run | str | Path, *, floor: float = 0.05, across_machines: bool = False
+) -> Outcome:
+    """Compare two runs, read or by their paths; see `jacobench.reports.verdicts.comparison.compare`."""
+    from jacobench.reports.plain import read_any
+    from jacobench.reports.verdicts import comparison
+
+    runs = [read_any(run) if isinstance(run, str | Path) else run for run in (base, head)]
+    return comparison.compare(*runs, floor=floor, across_machines=across_machines)
+
+
 def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
     """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.pictures.album.plots`."""
     from jacobench.reports.pictures.album import plots

@@ -53,7 +53,7 @@ def read_document(run: str | Path) -> Document:
         If it is not there, cannot be read, is not a run's, or is not finished.
     """
     path = _find(Path(run))
-    content = _parse(path)
+    content = parse(path)
     rows = sorted(_rows(path, content), key=lambda row: row.get("position", float("inf")))
     facts = {name: value for name, value in content.get("jacobench", {}).items() if name != "untimed"}
     return Document(path, rows, content["benchmarks"], facts)
@@ -91,7 +91,14 @@ def _nearest(path: Path) -> str:
     return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""
 
 
-def _parse(path: Path) -> dict[str, Any]:
+def parse(path: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be read, or holds none.
+    """
     try:
         document = _decode(path.read_text(encoding="utf-8").strip())
     except OSError as error:

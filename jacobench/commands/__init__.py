@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import doctor, gate, listing, plot, run, table, verify
+from jacobench.commands import compare, doctor, gate, listing, plot, run, table, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "verify": verify.verify,
     "table": table.table,
     "plot": plot.plot,
+    "compare": compare.compare,
     "doctor": doctor.doctor,
     "gate": gate.gate,
 }

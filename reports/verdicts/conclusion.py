@@ -71,9 +71,10 @@ def conclude(samples: pd.DataFrame, stages: Stages, limits: Limits) -> Outcome:
     timed = [*_row_lines(own, stages), *_growth_lines(own, limits)]
     counted = list(count_lines(own, limits))
     if machine and machine.moved:
-        timed = [_without_verdict(line, machine) for line in timed]
-    table = verdict_table(_in_order([*timed, *counted], own))
-    state = _state(table, machine)
+        timed = [without_verdict(line, machine.ratio) for line in timed]
+    table = verdict_table(in_order([*timed, *counted], own))
+    moved = machine is not None and machine.moved
+    state = state_of(table, moved=moved, unsure=machine is not None and not machine.still)
     notes = tuple(_notes(state, table, machine, stages))
     return Outcome(state, table, samples, stages.n_pairs, stages.seconds, stages.looks, notes)
 
@@ -143,13 +144,14 @@ def _growth_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[Line]:
         yield line | {"verdict": "inconclusive" if verdict == OPEN else verdict}
 
 
-def _without_verdict(line: Line, machine: Control) -> Line:
+def without_verdict(line: Line, ratio: float) -> Line:
+    """Return a line of time as it stands when the control kernel has moved by a ratio."""
     if line["verdict"] in UNTIMED:
         return line
-    return line | {"verdict": "inconclusive", "reason": f"the machine moved: control kernel {machine.ratio - 1:+.1%}"}
+    return line | {"verdict": "inconclusive", "reason": f"the machine moved: control kernel {ratio - 1:+.1%}"}
 
 
-def _in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
+def in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
     """Put the lines of a row beside each other, rows in the order of the samples, sweeps last."""
     keys = [tuple(line[name] for name in ROW) for line in lines]
     rows = samples[list(ROW)].drop_duplicates().itertuples(index=False, name=None)
@@ -157,15 +159,26 @@ def _in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
     return [line for _, line in sorted(zip(keys, lines, strict=True), key=lambda keyed: order[keyed[0]])]
 
 
-def _state(table: pd.DataFrame, machine: Control | None) -> str:
+def state_of(table: pd.DataFrame, *, moved: bool, unsure: bool) -> str:
+    """Return what a verdict table comes to.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The verdicts.
+    moved : bool
+        Whether the control kernel did, so that times have no verdict.
+    unsure : bool
+        Whether it is not known to have stood still.
+    """
     verdicts = set(table["verdict"])
     if not (table["ratio"].notna().any() or "broken" in verdicts):
         return "nothing"
     if verdicts & {"regressed", "broken"}:
         return "regressed"
-    if machine and machine.moved:
+    if moved:
         return "contaminated"
-    return "inconclusive" if "inconclusive" in verdicts or (machine and not machine.still) else "clear"
+    return "inconclusive" if unsure or "inconclusive" in verdicts else "clear"
 
 
 def _notes(state: str, table: pd.DataFrame, machine: Control | None, stages: Stages) -> Iterator[str]:

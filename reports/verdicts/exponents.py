@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import stdtr, stdtrit
 
 from jacobench.reports.analysis.growth import LEAST_BYTES
@@ -17,9 +18,7 @@ from jacobench.reports.verdicts.outcome import BASE, HEAD, ROW
 from jacobench.reports.verdicts.paired import CONFIDENCE, IMPROVED, OPEN, SLOWER, UNCHANGED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
+    from collections.abc import Iterator, Mapping
 
     from jacobench.reports.analysis.laws import Law
     from jacobench.reports.verdicts.limits import Limits
@@ -76,34 +75,46 @@ def growths(samples: pd.DataFrame, limits: Limits) -> list[Growth]:
     interval is Student's, of the difference of two means over the pairs, as if the sides were independent; as what
     disturbs a pair disturbs both, it is rather too wide. Memory is measured once and has none.
     """
-    ok = samples[samples["status"] == "ok"].reindex(
-        columns=[*ROW, "pair", "side", *LEAST, *outcome.KNOBS],
-    )
+    ok = samples[samples["status"] == "ok"].reindex(columns=[*ROW, "pair", "side", *LEAST, *outcome.KNOBS])
     cells = ok.drop_duplicates(list(ROW))
+    sweeps = [sweep for knob in KNOBS for sweep in find_sweeps(cells, knob, min_sizes=MIN_SIZES)]
+    wide = {quantity: _wide(ok, quantity) for quantity in LEAST} if sweeps else {}
     return [
         growth
-        for knob in KNOBS
-        for sweep in find_sweeps(cells, knob, min_sizes=MIN_SIZES)
+        for sweep in sweeps
         for (_, strategy), rows in sweep.rows.groupby(["phase", "strategy"], sort=False)
         for quantity in LEAST
-        for growth in _growth(rows, ok, knob, quantity, limits)
+        for growth in _growth(rows, wide[quantity], sweep.knob, quantity, limits)
     ]
 
 
-def _growth(rows: pd.DataFrame, ok: pd.DataFrame, knob: str, quantity: str, limits: Limits) -> Iterator[Growth]:
+def _wide(ok: pd.DataFrame, quantity: str) -> dict[tuple[str, ...], pd.DataFrame]:
+    """Return for each strategy, phase and side a table with a line a pair (for bytes one line) and a column a case."""
+    own = ok[ok[quantity] >= LEAST[quantity]]
+    if quantity != "seconds":
+        own = own.assign(pair=0)  # it is all but deterministic: the medians stand for all pairs
+    wide = own.pivot_table(
+        index=["strategy", "phase", "side", "pair"], columns="case", values=quantity, aggfunc="median"
+    )
+    return {
+        (str(strategy), str(phase), str(side)): part.droplevel(["strategy", "phase", "side"])
+        for (strategy, phase, side), part in wide.groupby(["strategy", "phase", "side"])
+    }
+
+
+def _growth(
+    rows: pd.DataFrame, wide: Mapping[tuple[str, ...], pd.DataFrame], knob: str, quantity: str, limits: Limits
+) -> Iterator[Growth]:
     strategy, phase = rows["strategy"].iloc[0], rows["phase"].iloc[0]
-    own = ok[(ok["strategy"] == strategy) & (ok["phase"] == phase) & (ok[quantity] >= LEAST[quantity])]
-    sides = [_values(own[own["side"] == side], rows["case"], quantity) for side in (BASE, HEAD)]
-    cases = [case for case in rows["case"] if all(case in side.columns for side in sides)]
+    sides = [wide.get((strategy, phase, side), pd.DataFrame()) for side in (BASE, HEAD)]
+    cases = [case for case in rows["case"] if all(case in side and side[case].notna().any() for side in sides)]
     if len(cases) < MIN_SIZES:
         return
     base_values, head_values = (side[cases].dropna() for side in sides)
-    both = base_values.index.intersection(head_values.index) if quantity == "seconds" else base_values.index
+    both = base_values.index.intersection(head_values.index)
     sizes = rows.set_index("case").loc[cases, knob]
     base = fit(sizes, base_values.loc[both])
-    head = base and fit(
-        sizes, head_values if quantity != "seconds" else head_values.loc[both], with_fixed=base.fixed > 0
-    )
+    head = base and fit(sizes, head_values.loc[both], with_fixed=base.fixed > 0)
     if base and head:
         threshold = limits.of(cases[-1], strategy).exponent
         name = {
@@ -113,15 +124,6 @@ def _growth(rows: pd.DataFrame, ok: pd.DataFrame, knob: str, quantity: str, limi
             "quantity": f"{quantity}~{knob}",
         }
         yield Growth(tuple((case, strategy) for case in cases), name | compare_exponents(base, head, threshold))
-
-
-def _values(own: pd.DataFrame, cases: pd.Series[Any], quantity: str) -> pd.DataFrame:
-    """Return a line a pair (for bytes one line, the medians) and a column a case, in the order of size."""
-    found = own.pivot_table(
-        index="pair", columns="case", values=quantity, aggfunc="min" if quantity == "seconds" else "median"
-    )
-    found = found if quantity == "seconds" else found.median().to_frame().T
-    return found[[case for case in cases if case in found.columns]]
 
 
 def compare_exponents(base: Law, head: Law, threshold: float) -> dict[str, Any]:

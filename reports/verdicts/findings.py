@@ -45,7 +45,7 @@ def findings(samples: pd.DataFrame, limits: Limits, stage: Stage, number: int, *
         return NO_FINDINGS
     rows = pd.MultiIndex.from_frame(samples[list(ROW)].drop_duplicates())
     found = look(differences(samples), limits, stage, number, last=last).reindex(rows)
-    found["verdict"] = found["verdict"].fillna(OPEN)
+    found["verdict"] = found["verdict"].astype(object).fillna(OPEN)
     found["reason"] = ""
     for row, (verdict, reason) in fates(samples).items():
         found.loc[row, ["verdict", "reason"]] = [verdict, reason]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jacobench.reports.units import COUNTS, MISSING, format_bytes, format_seconds, format_tick
+from jacobench.reports.units import COUNTS, MISSING, format_bytes, format_ratio, format_seconds, format_tick
 from jacobench.reports.verdicts.outcome import VERDICTS
 
 if TYPE_CHECKING:
@@ -138,6 +138,9 @@ def counted(outcome: Outcome) -> str:
 
 
 def _shown(quantity: str) -> tuple[str, Callable[[float], str]]:
+    over, _, reference = quantity.partition("/")
+    if reference:
+        return f"{QUANTITIES[over][0]} over {reference}", format_ratio
     of, _, rest = quantity.partition("~")
     word, show = QUANTITIES.get(of, (of, lambda value: f"{value:.3g}"))
     if rest:
