@@ -24,19 +24,20 @@ SELF_TEST_MINUTES = 3.0
 """What one gate of a self-test may take."""
 
 
-def asked(given: Mapping[str, Any]) -> tuple[Project, Question, Limits]:
+def asked(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Project, Question, Limits]:
     """Return the project in this folder, and what is asked of its gate: first what is given, then its pyproject.toml.
 
     Raises
     ------
     BadInput
-        Outside a git repository, or for a pyproject.toml that cannot be used.
+        Outside a git repository, if there must be one, or for a pyproject.toml that cannot be used.
     """
     from jacobench.bench.gate.question import question_of, read_table
-    from jacobench.bench.gate.revisions import project_of
+    from jacobench.bench.gate.revisions import Project, project_of
     from jacobench.reports.verdicts.limits import limits_of
 
-    project = project_of(Path.cwd())
+    here = Path.cwd()
+    project = project_of(here) if in_git else Project(here, here)
     question, rest = question_of(read_table(project), project.folder)
     said = {name: value for name, value in given.items() if value not in ((), None)}
     return project, replace(question, **said), limits_of(rest)

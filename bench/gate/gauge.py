@@ -200,8 +200,8 @@ class Gauge:
     def _timed(self, side: Side, chosen: Sequence[Pair], pair: int) -> list[dict[str, Any]]:
         """Time cells on one side in a fresh process; where it is lost at a cell, again in another without that cell."""
         known = dict(self.weights[side.name])
-        while True:
-            events, lost = self._run(side, "time", self._tasks(side, known, chosen, pair), pair)
+        while tasks := self._tasks(side, known, chosen, pair):
+            events, lost = self._run(side, "time", tasks, pair)
             failed = {
                 (event["case"], event["key"], event["phase"]): Weight(event["status"], event["reason"])
                 for event in events
@@ -215,13 +215,18 @@ class Gauge:
                         self.weights[side.name][cell] = why
             if lost is None:
                 return self._rows(known, chosen, events)
+        return self._rows(known, chosen, [])
 
     def _tasks(self, side: Side, known: Weights, chosen: Sequence[Pair], pair: int) -> tuple[Task, ...]:
-        """Lay out a process: in two of four pairs all in the reverse order."""
+        """Lay out a process: what both sides can be timed at, in two of four pairs all in the reverse order."""
+        (other,) = (each.name for each in self.sides if each is not side)
         each = row_seconds(len(PHASES) * len(chosen))
         tasks = []
         for cell in chosen if pair % 4 < 2 else chosen[::-1]:
-            phases = [phase for phase in PHASES if (found := known.get((*cell, phase))) and found.status == "ok"]
+            rows = [(known.get((*cell, phase)), self.weights[other].get((*cell, phase))) for phase in PHASES]
+            phases = [
+                phase for phase, (a, b) in zip(PHASES, rows, strict=True) if a and b and a.status == b.status == "ok"
+            ]
             seconds = {phase: self._seconds(cell, phase) for phase in phases}
             if phases:
                 tasks.append(self._task(side, cell, schedule(seconds, each), phases))
@@ -241,7 +246,8 @@ class Gauge:
                     continue
             best[cell] = min(seconds, best.get(cell, seconds))
         knobs = {case.name: case.knobs for case in self.cases}
-        rows = [_row((CONTROL, CONTROL, CONTROL), Weight("ok"), best.get((CONTROL, CONTROL, CONTROL)))]
+        control = CONTROL, CONTROL, CONTROL
+        rows = [_row(control, Weight("ok"), best[control])] if control in best else []
         for pair in chosen:
             for phase in PHASES:
                 weight = known.get((*pair, phase))

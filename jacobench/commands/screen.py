@@ -15,13 +15,13 @@ WIDTH_OF_FILES = 120
 
 
 @cache
-def out(width: int = WIDTH_OF_FILES) -> Console:
-    """Return standard output; a file or a pipe gets lines of that width."""
+def out() -> Console:
+    """Return standard output; a file or a pipe gets lines of a fixed width."""
     from rich.console import Console
 
     # No markup: names and messages of plug-ins may hold anything in brackets.
     console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=width)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH_OF_FILES)
 
 
 @cache

@@ -37,6 +37,7 @@ include = ["my_plugin.py"]
 
 [tool.jacobench.gate]
 suite = "tiny.toml"
+pairs = 8
 """
 
 SUITE = """
@@ -164,7 +165,7 @@ def gate(tmp_path, jacobench, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
 
     def run(*arguments, against="HEAD~1"):
-        done = jacobench("gate", "--against", against, *arguments, cwd=tmp_path / "repository")
+        done = jacobench("gate", "--against", against, *arguments, cwd=tmp_path / "repository", timeout=500)
         assert left_behind(tmp_path) == ([], 1)
         assert "Traceback" not in done.stdout + done.stderr
         return done
@@ -199,8 +200,7 @@ def test_what_is_slower_larger_or_broken_fails_the_gate_and_is_named_with_its_fi
     assert not re.search(r"regressed.*`(prepare|linearize)`", written), "what was not changed is not named"
     assert summary.read_text().strip() == written.strip()
 
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert any(re.match(r"mlp-w48-d2-b4 mine pullback time .* \[\S+, \S+\] .*regressed", line) for line in lines)
+    assert re.search(r"regressed +mlp-w48-d2-b4 +mine +pullback +time ", done.stdout)
     assert "jacobench gate --against 'HEAD~1' --case mlp-w48-d2-b4" in done.stderr
     assert "::error title=Regression" in done.stdout
     failures = [
@@ -212,8 +212,8 @@ def test_what_is_slower_larger_or_broken_fails_the_gate_and_is_named_with_its_fi
 
     assert re.search(r"\| .*broken \| `mlp-w48-d2-b4` \| `raises` ", written)
     assert re.search(r"\| .*broken \| `mlp-w48-d2-b4` \| `wrong` ", written)
-    assert "ZeroDivisionError: not today" in done.stderr
-    assert "from the reference" in done.stderr
+    assert "ZeroDivisionError: not today" in done.stdout
+    assert "from the reference" in done.stdout
     assert re.search(r"\| new \| `mlp-w48-d2-b4` \| `new` ", written)
 
 
