@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from jacobench.reports.verdicts.wording import HEADLINES, counted, words, worst_first
+from jacobench.reports.verdicts.wording import HEADLINES, counted, on_one_line, words, worst_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -117,7 +117,7 @@ def code(name: str) -> str:
     >>> code("my|case")
     '`my\\|case`'
     """
-    text = " ".join(name.split()).replace("|", "\\|")
+    text = on_one_line(name).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}" if text else ""
@@ -125,4 +125,4 @@ def code(name: str) -> str:
 
 def escape(text: str) -> str:
     """Return a text on one line in which nothing is markup."""
-    return re.sub(r"([\\`*_{}\[\]<>#!|~&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>#!|~&])", r"\\\1", on_one_line(text))

@@ -45,11 +45,13 @@ def judge_unpaired(samples: pd.DataFrame, limits: Limits, drift: float) -> pd.Da
     Notes
     -----
     Welch's t-test on the logarithms of the passes' times. Passes of one run were made in one stretch of time, and are more alike
-    than those of two: no test on them sees that, and the threshold stands in for it.
+    than those of two: no test on them sees that, and the threshold stands in for it. What disturbs a pass only makes it longer; so a
+    row is slower only if its fastest pass is, too, by the threshold. On recorded noise that takes the false alarms of this test from
+    1.8 % at the most to none in 4,000, and leaves its power at +10 % as it was (docs/gate.md).
     """
     ok = samples[(samples["status"] == "ok") & samples["seconds"].notna()]
     logs = ok.assign(log=np.log(ok["seconds"].astype(np.float64)))
-    moments = logs.groupby([*KEYS, "side"], sort=False)["log"].agg(["mean", "var", "count"]).reset_index()
+    moments = logs.groupby([*KEYS, "side"], sort=False)["log"].agg(["mean", "var", "count", "min"]).reset_index()
     base, head = (moments[moments["side"] == side] for side in (BASE, HEAD))
     both = base.merge(head, on=list(KEYS), suffixes=("_base", "_head"))
     found = _judge(both, limits, drift)
@@ -60,6 +62,7 @@ def judge_unpaired(samples: pd.DataFrame, limits: Limits, drift: float) -> pd.Da
 def _judge(both: pd.DataFrame, limits: Limits, drift: float) -> pd.DataFrame:
     floors = np.array([limits.of(*cell).time for cell in zip(both["case"], both["strategy"], strict=True)], dtype=float)
     shift = (both["mean_head"] - both["mean_base"]).to_numpy()
+    fastest = (both["min_head"] - both["min_base"]).to_numpy()
     error, freedom = _welch(both)
     up, down = max(drift, 0.0), max(-drift, 0.0)
     p_slower = holm(stdtr(freedom, (up - shift) / error))
@@ -67,8 +70,8 @@ def _judge(both: pd.DataFrame, limits: Limits, drift: float) -> pd.DataFrame:
     floor = np.log1p(floors)
     reach = stdtrit(freedom, 0.5 + CONFIDENCE / 2) * error
     few = both[["count_base", "count_head"]].min(axis=1).to_numpy() < FEWEST_PASSES
-    slower = ~few & (p_slower <= LEVEL) & (shift >= floor + up)
-    faster = ~few & (p_faster <= LEVEL) & (shift <= -floor - down)
+    slower = ~few & (p_slower <= LEVEL) & (np.minimum(shift, fastest) >= floor + up)
+    faster = ~few & (p_faster <= LEVEL) & (np.maximum(shift, fastest) <= -floor - down)
     unchanged = ~few & (np.abs(shift) + reach < floor)
     return pd.DataFrame(
         {

@@ -92,8 +92,8 @@ def words(line: Mapping[Any, Any]) -> Words:
     reason = line["reason"]
     return Words(
         verdict=str(line["verdict"]),
-        case=str(line["case"]),
-        strategy=str(line["strategy"]),
+        case=on_one_line(str(line["case"])),
+        strategy=on_one_line(str(line["strategy"])),
         phase=str(line["phase"]),
         quantity=word,
         base=_value(line["base"], show),
@@ -101,8 +101,19 @@ def words(line: Mapping[Any, Any]) -> Words:
         change=change,
         interval=interval,
         visible=f"{visible:.2f}" if is_exponent else _visible(visible),
-        reason=reason if isinstance(reason, str) else "",
+        reason=on_one_line(reason) if isinstance(reason, str) else "",
     )
+
+
+def on_one_line(text: str) -> str:
+    r"""Return a text without line breaks and characters that do not print: names and messages of plug-ins may hold anything.
+
+    Examples
+    --------
+    >>> on_one_line("a\n\x1b[31m b")
+    'a [31m b'
+    """
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 def relative(ratio: float) -> str:
