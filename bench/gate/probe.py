@@ -178,17 +178,15 @@ class Probe:
                 self.tell("loaded", key=task.key, name=str(strategy.name))
                 predicted = self._predict(strategy, point)
                 prepared = strategy.prepare(point.graph)
-            at = PHASES[1]
-            self.tell("start", cell=[task.case, task.key, at])
-            with failing(at):
-                self._prove(task, prepared, point)
             for at in PHASES:
                 self.tell("start", cell=[task.case, task.key, at])
                 with failing(at):
+                    if at == PHASES[1]:  # to be weighed, prepare need not be right
+                        self._prove(task, prepared, point)
                     found = self._weighed(task, call_of(strategy, prepared, point, at))
                 self.tell("weighed", case=task.case, key=task.key, phase=at, **predicted[at], **found)
         except Failed as failed:
-            first = PHASES[0] if failed.status in {"wrong", "unsupported", "over_budget"} else at
+            first = PHASES[0] if failed.status == "wrong" else at  # what is wrong is not timed at all
             for phase in PHASES[PHASES.index(first) :]:
                 told = {"status": failed.status, "reason": failed.reason}
                 self.tell("weighed", case=task.case, key=task.key, phase=phase, **told)

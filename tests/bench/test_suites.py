@@ -64,8 +64,8 @@ def names(suite):
 # ---- the suites that come with the package
 
 
-def test_five_suites_come_with_the_package():
-    assert suite_names() == ("architectures", "peers", "scaling", "smoke", "standard")
+def test_six_suites_come_with_the_package():
+    assert suite_names() == ("architectures", "gate", "peers", "scaling", "smoke", "standard")
 
 
 @pytest.mark.parametrize("name", suite_names())
