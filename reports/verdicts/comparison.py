@@ -210,5 +210,5 @@ def _commands(base: Run, head: Run) -> Iterator[str]:
     command = head.facts.get("command")
     if isinstance(command, str):
         yield "both again with: " + re.sub(r"--passes \d+", f"--passes {max(FEWEST_PASSES, 10)}", command)
-    elif not commits:
+    elif not suites:
         yield f"{FEWEST_PASSES} runs a side, in turns, each with --benchmark-json=FILE into a folder a side, and compare the folders"

@@ -67,7 +67,7 @@ def conclude(samples: pd.DataFrame, stages: Stages, limits: Limits) -> Outcome:
         Where the control kernel moved, no row has a verdict by its time; what was counted, and what is broken, still has.
     """
     own = without_control(samples)
-    machine = control(samples, limits.default.time)
+    machine = control(samples, limits.tightest)
     timed = [*_row_lines(own, stages), *_growth_lines(own, limits)]
     counted = list(count_lines(own, limits))
     if machine and machine.moved:

@@ -76,6 +76,11 @@ class Limits:
     rules: tuple[Rule, ...] = ()
     pairs: int = MOST_PAIRS
 
+    @property
+    def tightest(self) -> float:
+        """The smallest threshold of time that is in force anywhere."""
+        return min([self.default.time, *(float(rule.values["time"]) for rule in self.rules if "time" in rule.values)])
+
     def of(self, case: str, strategy: str) -> Thresholds:
         """Return the thresholds of the rows of a case and a strategy."""
         found = self.default

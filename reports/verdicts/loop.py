@@ -116,7 +116,7 @@ class _Gate:
 
     def _is_over(self, settled: pd.DataFrame, left: pd.DataFrame) -> bool:
         """Say whether the machine has moved, or nothing is open and the machine is known to be still."""
-        found = control(self.samples, self.limits.default.time)
+        found = control(self.samples, self.limits.tightest)
         self.moved = found is not None and found.moved
         timed = bool(settled["n_pairs"].notna().any())
         return self.moved or (left.empty and (found is None or found.still or not timed))

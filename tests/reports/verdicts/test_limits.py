@@ -36,6 +36,7 @@ def test_nothing_said_means_the_defaults():
 def test_all_keys():
     limits = limits_of(tomllib.loads(WHOLE))
     assert limits.pairs == 20
+    assert limits.tightest == 0.03
     assert limits.of("lenet", "vjp") == Thresholds(0.03, 0.05, 2**20, 0.02, 0.2)
 
 
