@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+import jacobench as jb
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -255,10 +257,13 @@ def test_bad_input_is_one_line_and_leaves_nothing(name, repository, gate):
     assert said in told[0]
 
 
-def test_outside_a_repository_is_bad_input(tmp_path, jacobench):
+def test_outside_a_repository_is_bad_input(tmp_path, jacobench, monkeypatch):
     done = jacobench("gate", "--against", "HEAD", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "git" in done.stderr
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(jb.BadInput, match="git"):
+        jb.gate("HEAD")
 
 
 @pytest.mark.parametrize("signalled", [signal.SIGINT, signal.SIGTERM])
