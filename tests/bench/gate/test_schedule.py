@@ -24,9 +24,9 @@ times = st.floats(1e-7, 10)
 )
 def test_rounds_are_long_enough_and_visits_as_many_as_there_is_time_for(seconds, each):
     found = schedule(seconds, each)
-    assert LEAST_VISITS <= found.visits <= VISITS
+    assert 2 <= found.visits <= VISITS
     for phase, (calls, rounds) in found.phases.items():
-        assert rounds >= LEAST_ROUNDS
+        assert rounds >= 2, "a minimum over one round is none"
         assert calls >= 1
         if calls > 1:
             assert calls * seconds[phase] == pytest.approx(ROUND_SECONDS, rel=0.5)
