@@ -22,6 +22,9 @@ SLOWER = (0.01, 0.02, 0.03, 0.05, 0.10)
 LARGER = 0.02
 """Memory that is held beside a call's, as a share of its peak."""
 
+AMONG = 3
+"""One of so many cells is added to, as a change seldom touches all."""
+
 CONFIDENCE = 0.95
 
 COLUMNS = ("added", "quantity", "gates", "rows", "found", "inconclusive", "share", "low", "high", "ratio")
@@ -44,7 +47,7 @@ class Gate:
 
 
 def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Dose]:
-    """Return what is added in a gate: nothing in two of three, else to each cell one of `SLOWER`, in turns.
+    """Return what is added in a gate: nothing in every other one, else to a third of the cells one of `SLOWER` each, in turns.
 
     Parameters
     ----------
@@ -53,9 +56,11 @@ def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str]
     number : int
         Of the gate, counted from 0.
     """
-    if number % 3 < 2:
+    if number % 2 == 0:
         return {}
-    return {cell: Dose(SLOWER[(number // 3 + k) % len(SLOWER)], LARGER) for k, cell in enumerate(cells)}
+    turn = number // 2
+    chosen = cells[turn % AMONG :: AMONG]
+    return {cell: Dose(SLOWER[(turn + k) % len(SLOWER)], LARGER) for k, cell in enumerate(chosen)}
 
 
 def tally(gates: Sequence[Gate]) -> pd.DataFrame:
@@ -93,8 +98,8 @@ def _lines(number: int, gate: Gate) -> pd.DataFrame:
     ]
     timed = table["quantity"] == "seconds"
     table["added"] = [dose.slower if is_time else dose.larger for dose, is_time in zip(added, timed, strict=True)]
-    # Of a small row, 2 % are fewer bytes than a gate minds.
-    seen = timed | (table["added"] == 0) | (table["added"] > table["detectable"])
+    # Of a small row, 2 % are fewer bytes than a gate minds; of one that takes nothing, none.
+    seen = timed | (table["added"] == 0) | ((table["added"] > table["detectable"]) & (table["base"] > 0))
     return table[seen].assign(gate=number)
 
 
