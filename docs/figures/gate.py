@@ -254,6 +254,45 @@ def _regressed(outcome: Outcome) -> tuple[int, int]:
     return int((outcome.verdicts["verdict"] == "regressed").sum()), len(outcome.verdicts)
 
 
+def whole_table(gates: int) -> Iterator[list[str]]:
+    """Yield how whole gates end: two rows that share their processes, and the third workload as the control kernel."""
+    yield [
+        "head",
+        "clear",
+        "regressed",
+        "inconclusive",
+        "contaminated",
+        "pairs, median and worst",
+        "intervals that cover",
+    ]
+    logs = np.log(recording(1).min(axis=2))
+    changes = {"same code": (0.0, 0.0), "+5% in one row": (0.05, 0.0), "+5% in the whole process": (0.05, 0.05)}
+    for name, (slowdown, of_control) in changes.items():
+        rng = np.random.default_rng(0)
+        found = [_whole(logs, rng, slowdown, of_control) for _ in range(gates)]
+        states = [
+            sum(outcome.state == state for outcome in found)
+            for state in ("clear", "regressed", "inconclusive", "contaminated")
+        ]
+        pairs = [outcome.n_pairs for outcome in found]
+        truth = np.array([1 + slowdown, 1 + of_control])
+        covered = sum(int(((o.verdicts["low"] <= truth) & (truth <= o.verdicts["high"])).sum()) for o in found)
+        yield [
+            name,
+            *(share(n, gates) for n in states),
+            f"{np.median(pairs):.0f}, {max(pairs)}",
+            share(covered, 2 * gates),
+        ]
+
+
+def _whole(logs: Any, rng: np.random.Generator, slowdown: float, of_control: float) -> Outcome:
+    begin = 2 * rng.integers(0, len(logs) // 2 - PAIRS + 1)
+    control, dense, sparse = (logs[begin : begin + 2 * PAIRS, k].reshape(PAIRS, 2) for k in range(3))
+    head = np.arange(PAIRS)[:, None] % 2 != np.array([[0, 1]])  # even pairs run base first
+    replay = Replay(np.stack([dense, sparse]), np.array([slowdown, of_control]), control + np.log1p(of_control) * head)
+    return run_gate(replay, Limits(), max_seconds=1e9, clock=replay.clock)
+
+
 def unpaired_table(rows: int, passes: int = 10) -> Iterator[list[str]]:
     """Yield what is said of two consecutive blocks of processes, row by row and workload by workload."""
     yield ["workload", "differ at p < 0.01 (Mann-Whitney)", "`compare`: same code", "+5%", "+10%", "+20%"]
@@ -287,6 +326,7 @@ def share(hits: int, n: int) -> str:
 TABLES: Mapping[str, Callable[[int], Iterator[list[str]]]] = {
     "Rules on the same samples": rules_table,
     "The gate, noise by noise": noise_table,
+    "Whole gates": whole_table,
     "Two runs, unpaired": unpaired_table,
 }
 
@@ -294,7 +334,7 @@ TABLES: Mapping[str, Callable[[int], Iterator[list[str]]]] = {
 def main(rows: int) -> None:
     """Print all tables as Markdown, each rule and noise on so many rows."""
     for title, table in TABLES.items():
-        lines = list(table(rows if table is not unpaired_table else rows // 10))
+        lines = list(table(rows // 10 if table in {whole_table, unpaired_table} else rows))
         print(f"\n### {title}\n")
         print("\n".join(f"| {' | '.join(line)} |" for line in (lines[0], ["---"] * len(lines[0]), *lines[1:])))
 
