@@ -186,6 +186,7 @@ class Probe:
                     found = self._weighed(task, call_of(strategy, prepared, point, at))
                 self.tell("weighed", case=task.case, key=task.key, phase=at, **predicted[at], **found)
         except Failed as failed:
+            point_of.cache_clear()  # it may have written its inputs, which is to spoil no other's
             first = PHASES[0] if failed.status == "wrong" else at  # what is wrong is not timed at all
             for phase in PHASES[PHASES.index(first) :]:
                 told = {"status": failed.status, "reason": failed.reason}
