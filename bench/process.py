@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-WORKER = (sys.executable, "-P", "-m", "jacobench.bench.worker")
-"""The command that starts a worker of a run."""
-
 GRACE = 1.0
 """Seconds for what an ended worker said to come through, if a child of its that got away still holds the pipe."""
 
@@ -54,8 +51,8 @@ class WorkerProcess:
         What it is to do; it reads it from standard input, as JSON.
     environment : mapping of str to str
         Its whole environment, there before its interpreter starts.
-    command : sequence of str
-        What starts it.
+    command : sequence of str, optional
+        What starts it; default: a worker of a run.
     folder : Path, optional
         Where it is started; default: here.
     """
@@ -64,14 +61,14 @@ class WorkerProcess:
         self,
         job: object,
         environment: Mapping[str, str],
-        command: Sequence[str] = WORKER,
+        command: Sequence[str] = (),
         folder: Path | None = None,
     ) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the worker)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False
         self._process = subprocess.Popen(
-            command,
+            command or [sys.executable, "-P", "-m", "jacobench.bench.worker"],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
