@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jacobench.bench.worker import Job
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 GRACE = 1.0
 """Seconds for what an ended worker said to come through, if a child of its that got away still holds the pipe."""
@@ -48,18 +47,29 @@ class WorkerProcess:
 
     Parameters
     ----------
-    job : Job
-        What it is to do.
+    job : object
+        What it is to do; it reads it from standard input, as JSON.
     environment : mapping of str to str
         Its whole environment, there before its interpreter starts.
+    command : sequence of str, optional
+        What starts it; default: a worker of a run.
+    folder : Path, optional
+        Where it is started; default: here.
     """
 
-    def __init__(self, job: Job, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        job: object,
+        environment: Mapping[str, str],
+        command: Sequence[str] = (),
+        folder: Path | None = None,
+    ) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the worker)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jacobench.bench.worker"],
+            command or [sys.executable, "-P", "-m", "jacobench.bench.worker"],
+            cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._output,

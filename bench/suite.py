@@ -43,12 +43,17 @@ def load_suite(name_or_path: str) -> Suite:
         When there is no such suite, or something in the file cannot be used: one line that tells the file, the place
         in it, and what was expected.
     """
+    return _read(suite_file(name_or_path))
+
+
+def suite_file(name_or_path: str) -> Path | Traversable:
+    """Return the file of a suite; see `load_suite`."""
     text = str(name_or_path)
     if _is_toml(text) or Path(text).name != text:
-        return _read(Path(text))
+        return Path(text)
     if text not in suite_names():
         raise unknown("suite", text, (*suite_names(), "FILE.toml"))
-    return _read(_folder() / f"{text}.toml")
+    return _folder() / f"{text}.toml"
 
 
 def _folder() -> Traversable:

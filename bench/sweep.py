@@ -61,6 +61,31 @@ def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
     return [generator.case(fixed | dict(zip(swept, point, strict=True))) for point in product(*swept.values())]
 
 
+def apart(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Return sweeps of one case each that together make the cases of one sweep, without its strategies.
+
+    Parameters
+    ----------
+    sweep : mapping of str to value
+        As for `expand`.
+    folder : Path
+        As for `expand`.
+
+    Returns
+    -------
+    list of dict
+        In the order of the cases. They say no more than is needed, so that a version which does not know every key of
+        today can make them; a file in them is absolute.
+    """
+    values = _values(sweep, _generator(sweep, folder))
+    file, colon, name = str(values.pop("graph")).rpartition(":")
+    graph = f"{(folder / file).resolve()}:{name}" if colon else name
+    swept = {key: _as_list(key, value) for key, value in values.items() if key != "strategies"}
+    said = {key: items for key, items in swept.items() if key in sweep or len(items) > 1}
+    points = product(*said.values())
+    return [{"graph": graph, **{key: [item] for key, item in zip(said, point, strict=True)}} for point in points]
+
+
 def _generator(sweep: Mapping[str, Any], folder: Path) -> Generator:
     graph = sweep.get("graph")
     if isinstance(graph, str) and graph in GENERATORS:

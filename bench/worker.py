@@ -6,10 +6,8 @@ each cell, a note when its timing begins, its measurement. What anything in it p
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import IO, Any
@@ -19,10 +17,9 @@ import pytest
 
 from jacobench.bench import control, plugin
 from jacobench.bench.cells import Cell
+from jacobench.bench.lifeline import die_with_parent
 from jacobench.bench.measurement import Measurement, to_builtins
 from jacobench.bench.session import Limits, Session
-
-PR_SET_PDEATHSIG = 1
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -125,12 +122,6 @@ def arguments(job: Job) -> list[str]:
         *("-p", "pytest_benchmark.plugin", "-p", "jacobench.bench.plugin", "-p", "no:cacheprovider"),
         *("--benchmark-disable-gc", "--benchmark-quiet", "-q", "--no-header", "--no-summary", "--tb=short"),
     ]
-
-
-def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends; elsewhere the closed pipe does so at the next report."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 from jacobench.api import compare as compare
 from jacobench.api import explain as explain
+from jacobench.api import gate as gate
 from jacobench.api import load as load
 from jacobench.api import plot as plot
 from jacobench.api import predict as predict

@@ -142,6 +142,40 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     return frame(weigh(graph, n_seeds))
 
 
+def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] = (), **more: str | float) -> Outcome:
+    """Measure the project in this folder as it stands against a revision of it, in turns, and judge what differs.
+
+    Parameters
+    ----------
+    against : str
+        A branch, tag or commit of the git repository that this folder belongs to.
+    strategies : sequence of str
+        Names, ``file.py:Class`` or ``package.module:Class``. Default: those that the project registers.
+    cases : sequence of str
+        Globs of case names. Default: all.
+    **more
+        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``: see `jacobench.bench.gate.question.Question`. What is not
+        given is as ``[tool.jacobench.gate]`` of the project's pyproject.toml has it, as are the thresholds.
+
+    Returns
+    -------
+    Outcome
+        Its ``state``, ``verdicts`` (a DataFrame), ``notes`` and ``exit_code``; see `jacobench.reports.verdicts.outcome.Outcome`.
+
+    Raises
+    ------
+    BadInput
+        For an unknown revision, suite, strategy or case, or a side that cannot be installed.
+    HarnessFailure
+        If a side cannot be measured at all.
+    """
+    from jacobench.gating import asked, gated
+
+    project, question, limits = asked({"strategies": tuple(strategies), "cases": tuple(cases), **more})
+    outcome, _ = gated(project, against, question, limits, lambda _text: None)
+    return outcome
+
+
 def load(run: str | Path) -> pd.DataFrame:
     """Read a run's folder, or its run.json, as the tidy table; see `jacobench.reports.runs.load`."""
     from jacobench.reports import runs

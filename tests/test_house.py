@@ -18,7 +18,7 @@ import jacobench
 
 TOP = Path(__file__).parents[1]
 ROOMS = ("graphs", "strategies", "bench", "reports")  # each may import itself and those to its left
-FRONT_DOOR = ("api", "commands", "__main__")
+FRONT_DOOR = ("api", "gating", "commands", "__main__")
 PEERS = ("torch", "jax", "autograd", "asdex")
 
 FILES = {room: sorted((TOP / room).rglob("*.py")) for room in ROOMS}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import compare, doctor, explain, listing, plot, recommend, report, run, table, verify
+from jacobench.commands import compare, doctor, explain, gate, listing, plot, recommend, report, run, table, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "recommend": recommend.recommend,
     "compare": compare.compare,
     "doctor": doctor.doctor,
+    "gate": gate.gate,
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)

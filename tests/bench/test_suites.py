@@ -66,7 +66,7 @@ def names(suite):
 
 
 def test_these_suites_come_with_the_package():
-    assert suite_names() == ("architectures", "claims", "crossover", "peers", "scaling", "smoke", "standard")
+    assert suite_names() == ("architectures", "claims", "crossover", "gate", "peers", "scaling", "smoke", "standard")
 
 
 @pytest.mark.parametrize("name", suite_names())

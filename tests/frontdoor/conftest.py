@@ -70,10 +70,10 @@ def environment() -> dict[str, str]:
 def jacobench():
     """Return a function that runs the command and returns the finished process."""
 
-    def run(*arguments: object, cwd: Path, **more: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, cwd: Path, timeout: float = 120, **more: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [COMMAND, *map(str, arguments)],
-            cwd=cwd, env=environment(), capture_output=True, text=True, check=False, timeout=120, **more,
+            cwd=cwd, env=environment(), capture_output=True, text=True, check=False, timeout=timeout, **more,
         )  # fmt: skip
 
     return run

@@ -1,0 +1,161 @@
+"""The two sides as files: the base in a worktree of git's, and the working tree as it stands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = ("pyproject.toml", "setup.py", "setup.cfg")
+"""The files by which a project's folder is known."""
+
+ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+"""What git sets for its hooks, and would make it look elsewhere than in the folder that it is given."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """What is under test.
+
+    Attributes
+    ----------
+    top : Path
+        The git repository's folder.
+    folder : Path
+        The project's: `top`, or a folder in it that has a ``pyproject.toml`` of its own.
+    """
+
+    top: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Tree:
+    """One side's files.
+
+    Attributes
+    ----------
+    revision : str
+        The commit's name, with ``-dirty`` where files differ from it.
+    top, folder : Path
+        As `Project` has them.
+    """
+
+    revision: str
+    top: Path
+    folder: Path
+
+
+def project_of(folder: Path) -> Project:
+    """Return the project that a folder belongs to.
+
+    Raises
+    ------
+    BadInput
+        Outside a git repository, or without git.
+    """
+    top = Path(_git(folder, "rev-parse", "--show-toplevel").strip()).resolve()
+    inside = [each for each in (folder.resolve(), *folder.resolve().parents) if each.is_relative_to(top)]
+    named = (each for each in inside if any((each / name).is_file() for name in HERE))
+    return Project(top, next(named, top))
+
+
+def commit_of(project: Project, revision: str) -> str:
+    """Return the commit that a revision names.
+
+    Raises
+    ------
+    BadInput
+        If there is none.
+    """
+    try:
+        return _git(
+            project.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+        ).strip()
+    except BadInput:
+        mend = (
+            "; this clone is shallow: fetch more of it, as with 'git fetch --unshallow'" if _is_shallow(project) else ""
+        )
+        raise BadInput(
+            f"unknown revision {revision!r}: expected a branch, tag or commit of {project.top}{mend}"
+        ) from None
+
+
+def _is_shallow(project: Project) -> bool:
+    return _git(project.top, "rev-parse", "--is-shallow-repository").strip() == "true"
+
+
+@contextmanager
+def checked_out(project: Project, commit: str, into: Path) -> Iterator[tuple[Tree, Tree]]:
+    """Check out a commit, and beside it HEAD with every change of the working tree laid over it, ignored files left out.
+
+    Parameters
+    ----------
+    project : Project
+        Nothing in it is touched but git's list of worktrees, which is as before on leaving.
+    commit : str
+        The base.
+    into : Path
+        A folder of ours.
+
+    Yields
+    ------
+    base, head : Tree
+        Their files are gone on leaving.
+    """
+    head = commit_of(project, "HEAD")
+    sides = {"base": commit, "head": head}
+    try:
+        for side, wanted in sides.items():
+            _git(project.top, "worktree", "add", "--quiet", "--detach", str(into / side), wanted)
+        changed = _lay_over(project.top, into / "head")
+        names = {"base": commit[:12], "head": head[:12] + ("-dirty" if changed else "")}
+        inside = project.folder.relative_to(project.top)
+        base, tip = (Tree(names[side], into / side, into / side / inside) for side in sides)
+        yield base, tip
+    finally:
+        for side in sides:
+            with suppress(BadInput):  # it was not made, or half
+                _git(project.top, "worktree", "remove", "--force", "--force", str(into / side))
+            shutil.rmtree(into / side, ignore_errors=True)
+
+
+def _lay_over(top: Path, copy: Path) -> bool:
+    """Give a copy of HEAD what the working tree has changed, added and removed; return whether there was anything."""
+    listed = _git(top, "diff", "--name-only", "-z", "--no-renames", "HEAD") + _git(
+        top, "ls-files", "-z", "--others", "--exclude-standard"
+    )
+    names = [name for name in listed.split("\0") if name]
+    for name in names:
+        source, target = top / name, copy / name
+        if target.is_symlink() or target.is_file():
+            target.unlink()
+        if source.is_symlink() or source.is_file():
+            if target.is_dir():
+                shutil.rmtree(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    return bool(names)
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Return what git prints; what it has to say against it is bad input. Nobody's hooks are run."""
+    command = ["git", "-c", f"core.hooksPath={os.devnull}", "-C", str(folder), *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in ANOTHER_REPOSITORY}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    except OSError as error:
+        raise BadInput(f"git cannot be run: {error.strerror}") from None
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip().splitlines() or [f"exit status {error.returncode}"]
+        raise BadInput(f"git {arguments[0]} failed in {folder}: {said[-1]}") from None
+    return done.stdout
