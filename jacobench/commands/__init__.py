@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import doctor, listing, plot, run, table, verify
+from jacobench.commands import doctor, history, listing, plot, run, table, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,3 +29,4 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)
+app.add_typer(history.app)
