@@ -93,7 +93,7 @@ class Series:
 
 def cell_name(key: Mapping[str, Any]) -> str:
     """Return case, strategy and phase of a key, as far as there are any."""
-    return " · ".join(str(key[name]) for name in CELL if key[name])
+    return "the control kernel" if key["case"] == CONTROL else " · ".join(str(key[name]) for name in CELL if key[name])
 
 
 def setting_words(setting: tuple[Any, ...]) -> str:
