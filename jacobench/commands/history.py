@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from jacobench.reports.history.records import Record
     from jacobench.reports.history.store import History
@@ -90,7 +90,9 @@ def show(
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
     for heading, rows in series_rows(history, quantity):
         screen.out().print(heading)
-        screen.out().print(screen.columns(("case", "strategy", "phase", "runs", "median", "latest", "", "oldest to newest"), rows))
+        screen.out().print(
+            screen.columns(("case", "strategy", "phase", "runs", "median", "latest", "", "oldest to newest"), rows)
+        )
         screen.out().print()
 
 
@@ -122,7 +124,7 @@ def check(
     if csv:
         found.changes.to_csv(sys.stdout, index=False)
     elif len(found.changes):
-        headings = ("series", "change", "verdict", "by (95 %)", "level", "between", "p")
+        headings = ("series", "change", "verdict", "by (95 %)", "level", "between")
         screen.out().print(screen.columns(headings, change_rows(history, found.changes)))
     screen.talk().print(summary(found))
     if code := EXIT_CODES[found.state]:
@@ -219,7 +221,7 @@ def _writing(out: Path) -> Any:
     from jacobench.graphs.errors import BadInput
 
     @contextmanager
-    def told() -> Iterable[None]:
+    def told() -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -65,7 +65,8 @@ class _Searched:
     def residuals(self) -> NDArray[np.float64]:
         lengths = np.diff(self.edges)
         sums = np.add.reduceat(self.values, self.edges[:-1])
-        return self.values - np.repeat(sums / lengths, lengths)
+        levels: NDArray[np.float64] = np.repeat(sums / lengths, lengths)
+        return self.values - levels
 
     @property
     def freedom(self) -> int:
@@ -132,12 +133,13 @@ def _with_moods(searched: list[_Searched]) -> list[_Searched]:
 
 def _highest(searched: Iterable[_Searched]) -> NDArray[np.float64]:
     """Return the clearest step of all series in each order."""
-    return np.max([own.nulls for own in searched], axis=0)
+    highest: NDArray[np.float64] = np.max([own.nulls for own in searched], axis=0)
+    return highest
 
 
 def _search(own: _Searched, critical: float) -> _Searched:
     """Search again, with the noise around the levels that were found before."""
-    least = penalty(critical, own.residuals, own.resolution) * inflation(own.rho)**2
+    least = penalty(critical, own.residuals, own.resolution) * inflation(own.rho) ** 2
     search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
     edges = [0, *(int(edge) for edge in search.predict(pen=least))]
     if edges == own.edges:

@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from jacobench.reports.history.changes import MIN_RUNS, Found, find_changes
-from jacobench.reports.history.series import CELL, CONTROL, QUANTITIES, SETTING, Series, control_series, series
+from jacobench.reports.history.series import (
+    CELL,
+    CONTROL,
+    QUANTITIES,
+    SETTING,
+    Series,
+    cells_of,
+    control_series,
+    series,
+)
+from jacobench.reports.history.shapes import MIN_SEGMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,6 +29,11 @@ if TYPE_CHECKING:
 
 RECENT = 20
 """Runs for which a standing regression counts; then it is known."""
+
+MACHINE_SHARE = 0.5
+"""Of a change, what the control kernel must show of it for the machine to have done it."""
+
+VERDICTS = ("broken", "regressed", "machine", "known", "undone", "improved")
 
 COLUMNS = (
     *SETTING,
@@ -93,20 +108,26 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
     controls = control_series(history)
     measured = [own for quantity in quantities for own in series(history, quantity)]
     family = [*measured, *(controls if "seconds" in quantities else [])]
-    found = find_changes([np.maximum(own.values, 1.0 if own.quantity != "seconds" else 1e-12) for own in family],
-                         [QUANTITIES[own.quantity].resolution for own in family])
+    found = find_changes(
+        [np.maximum(own.measured, 1.0 if own.quantity != "seconds" else 1e-12) for own in family],
+        [QUANTITIES[own.quantity].resolution for own in family],
+    )
     lines = [
         line
         for own, changes in zip(family, found, strict=True)
         for line in _lines(history, own, [one for one in changes if _matters(own, one)], controls, recent)
     ]
     lines += _broken(history)
-    table = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values("at", ascending=False, kind="stable", ignore_index=True)
-    long = [own for own in measured if own.values.size >= MIN_RUNS]
+    table = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values(
+        "at", ascending=False, kind="stable", ignore_index=True
+    )
+    long = [own for own in measured if own.measured.size >= MIN_RUNS]
     return Checked(_state(table, measured, long, recent, history), table, len(long), len(measured) - len(long))
 
 
-def _state(table: pd.DataFrame, measured: Sequence[Series], long: Sequence[Series], recent: int, history: History) -> State:
+def _state(
+    table: pd.DataFrame, measured: Sequence[Series], long: Sequence[Series], recent: int, history: History
+) -> State:
     if not measured and table.empty:
         return "nothing"
     if table["verdict"].isin(["regressed", "broken"]).any():
@@ -125,8 +146,8 @@ def _matters(own: Series, found: Found) -> bool:
 def _levels(own: Series, found: Found) -> tuple[float, float]:
     change = found.change
     return (
-        float(np.median(own.values[change.low : change.start + 1])),
-        float(np.median(own.values[change.end : change.high])),
+        float(np.median(own.measured[change.low : change.start + 1])),
+        float(np.median(own.measured[change.end : change.high])),
     )
 
 
@@ -138,7 +159,7 @@ def _lines(
         change, size = one.change, one.size
         control_ratio = _control_ratio(own, one, controls)
         net = exp(sum(log(later.size.ratio) for later in found[number:]))
-        is_recent = one.after >= own.values.size - recent
+        is_recent = one.after >= own.measured.size - recent
         old, new = _levels(own, one)
         lines.append(
             {
@@ -168,7 +189,7 @@ def _between(history: History, before: int, after: int) -> dict[str, Any]:
 def _verdict(own: Series, ratio: float, control_ratio: float, net: float, *, is_recent: bool) -> str:
     if own.key["case"] == CONTROL:
         return "machine"
-    if own.quantity == "seconds" and control_ratio == control_ratio and log(control_ratio) / log(ratio) >= 0.5:  # noqa: PLR0124  (NaN)
+    if own.quantity == "seconds" and log(control_ratio) / log(ratio) >= MACHINE_SHARE:
         return "machine"
     if ratio < 1:
         return "improved"
@@ -183,7 +204,7 @@ def _control_ratio(own: Series, found: Found, controls: Sequence[Series]) -> flo
     for control in controls:
         if control.setting[:3] == own.setting[:3]:
             before, after = own.runs[change.low : change.start + 1], own.runs[change.end : change.high]
-            sides = [control.values[np.isin(control.runs, side)] for side in (before, after)]
+            sides = [control.measured[np.isin(control.runs, side)] for side in (before, after)]
             if all(side.size for side in sides):
                 return float(np.median(sides[1]) / np.median(sides[0]))
     return nan
@@ -192,22 +213,14 @@ def _control_ratio(own: Series, found: Found, controls: Sequence[Series]) -> flo
 def _broken(history: History) -> list[dict[str, Any]]:
     """Return a line for each cell that went well and does not any more."""
     lines = []
-    cells, runs = history.cells, history.runs
-    settings = runs.groupby(list(SETTING), sort=False).ngroup().to_numpy()
-    grouped = cells.groupby([settings[cells["run"]], *(cells[name] for name in CELL)], sort=False, observed=True)
-    statuses, numbers = cells["status"].to_numpy(), cells["run"].to_numpy()
-    failing = cells["status"].ne("ok").to_numpy()
-    for (_, *cell), own in grouped.indices.items():
-        if not failing[own[-1]] or failing[own].all():
+    runs, statuses = history.cells["run"].to_numpy(), history.cells["status"].to_numpy()
+    for key, own in cells_of(history, history.cells):
+        ok = np.flatnonzero(statuses[own] == "ok")
+        since = own[ok[-1] + 1 :] if ok.size else own[:0]
+        if not since.size or (since.size < MIN_SEGMENT and statuses[own[-1]] != "wrong"):
             continue
-        last_ok = int(np.flatnonzero(~failing[own])[-1])
-        since = own[last_ok + 1 :]
-        if len(since) < 3 and statuses[own[-1]] != "wrong":
-            continue
-        key = runs.loc[numbers[own[-1]], list(SETTING)].to_dict() | dict(zip(CELL, cell, strict=True))
-        before, after = int(numbers[own[last_ok]]), int(numbers[since[0]])
-        lines.append(
-            dict.fromkeys(COLUMNS, nan) | key | _between(history, before, after)
-            | {"quantity": "status", "kind": str(statuses[own[-1]]), "verdict": "broken", "at": after}
-        )  # fmt: skip
+        after = int(runs[since[0]])
+        place = _between(history, int(runs[own[ok[-1]]]), after)
+        line = {"quantity": "status", "kind": str(statuses[own[-1]]), "verdict": "broken", "at": after}
+        lines.append(dict.fromkeys(COLUMNS, nan) | key | place | line)
     return lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.reports.history.series import CELL, cell_name, table_of
+from jacobench.reports.history.series import CELL, cell_name, lines_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ def csv(history: History) -> str:
 
 def as_json(history: History) -> str:
     """Return every cell of every run as a JSON array of objects, missing as null."""
-    return _dump([{name: _value(value) for name, value in line.items()} for line in table_of(history).to_dict("records")])
+    return _dump([{name: _value(value) for name, value in line.items()} for line in lines_of(table_of(history))])
 
 
 def github(history: History) -> str:
@@ -49,7 +49,10 @@ def bencher(history: History) -> str:
     for line in _newest(history):
         latency = {"value": line["seconds_median"] * NANOSECONDS}
         if line["seconds_low"] is not None:
-            latency |= {f"{side}_value": line[f"seconds_{end}"] * NANOSECONDS for side, end in (("lower", "low"), ("upper", "high"))}
+            latency |= {
+                f"{side}_value": line[f"seconds_{end}"] * NANOSECONDS
+                for side, end in (("lower", "low"), ("upper", "high"))
+            }
         found[line["name"]] = {"latency": latency}
         if line["peak_bytes"] is not None:
             found[line["name"]]["peak-bytes"] = {"value": line["peak_bytes"]}
@@ -75,7 +78,7 @@ def _newest(history: History) -> list[dict[str, Any]]:
     """Return the timed cells of the newest run with their names, missing as None."""
     cells = history.cells
     own = cells[(cells["run"] == newest(history)) & (cells["status"] == "ok") & cells["seconds_median"].notna()]
-    lines = [{name: _value(value) for name, value in line.items()} for line in own.to_dict("records")]
+    lines = [{name: _value(value) for name, value in line.items()} for line in lines_of(own)]
     return [line | {"name": cell_name({key: line[key] for key in CELL})} for line in lines]
 
 

@@ -13,7 +13,16 @@ import numpy as np
 from markupsafe import Markup
 
 from jacobench.reports.history.lines import line_svg
-from jacobench.reports.history.series import QUANTITIES, SETTING, Series, cell_name, control_series, series, setting_words
+from jacobench.reports.history.series import (
+    QUANTITIES,
+    SETTING,
+    Series,
+    cell_name,
+    control_series,
+    lines_of,
+    series,
+    setting_words,
+)
 from jacobench.reports.history.tables import commits_words, size_words, summary
 from jacobench.reports.pictures.style import BLUE, FAINT, GREEN, GRID, INK, PAPER, SHADE, VERMILLION, dark
 from jacobench.reports.statuses import words
@@ -35,7 +44,7 @@ COLORS = {
     "better": GREEN,
 }
 
-WHAT = {"seconds": "time", "bytes": "peak memory", "nonzeros": "stored entries", "status": "status"}
+WHAT = {name: quantity.words for name, quantity in QUANTITIES.items()} | {"status": "status"}
 
 # The one sentence at the top, by state.
 STATES = {
@@ -90,7 +99,9 @@ def page(history: History, checked: Checked) -> str:
     str
         HTML. Works without scripts, but for filtering and sorting.
     """
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     changes = _changes(history, checked)
     settings = _settings(history, changes)
     ids = {(setting, cell.name): cell.id for setting, cells in settings.items() for cell in cells}
@@ -120,7 +131,7 @@ def _resource(name: str) -> str:
 def _changes(history: History, checked: Checked) -> list[dict[str, Any]]:
     """Return the changes with their words."""
     found = []
-    for line in checked.changes.to_dict("records"):
+    for line in lines_of(checked.changes):
         size, level = size_words(line)
         found.append(
             {
@@ -148,27 +159,29 @@ def _settings(history: History, changes: Sequence[dict[str, Any]]) -> dict[str, 
         grouped[setting_words(own.setting), own.name].append(own)
     found: dict[str, list[Cell]] = defaultdict(list)
     for number, ((setting, name), group) in enumerate(grouped.items()):
-        found[setting].append(_cell(history, f"s{number}", name, group, by_cell[setting, name]))
+        found[setting].append(_cell(f"s{number}", name, group, by_cell[setting, name]))
     return found
 
 
-def _cell(history: History, identifier: str, name: str, group: Sequence[Series], changes: list[dict[str, Any]]) -> Cell:
-    moving = [own for own in group if own.quantity == "seconds" or np.ptp(own.values) > 0]
-    still = [own for own in group if own.quantity != "seconds" and np.ptp(own.values) == 0]
+def _cell(identifier: str, name: str, group: Sequence[Series], changes: list[dict[str, Any]]) -> Cell:
+    moving = [own for own in group if own.quantity == "seconds" or np.ptp(own.measured) > 0]
+    still = [own for own in group if own.quantity != "seconds" and np.ptp(own.measured) == 0]
     return Cell(
         id=identifier,
         name=name,
-        lines=[_line(history, name, own, [one for one in changes if one["quantity"] == own.quantity]) for own in moving],
-        constant=[f"{WHAT[own.quantity]} always {QUANTITIES[own.quantity].format(float(own.values[0]))}" for own in still],
+        lines=[_line(name, own, [one for one in changes if one["quantity"] == own.quantity]) for own in moving],
+        constant=[
+            f"{WHAT[own.quantity]} always {QUANTITIES[own.quantity].format(float(own.measured[0]))}" for own in still
+        ],
         changes=changes,
         newest=max((one["at"] for one in changes), default=-1),
         largest=max((abs(log(one["ratio"])) for one in changes if not isnan(one["ratio"])), default=0.0),
     )
 
 
-def _line(history: History, name: str, own: Series, changes: Sequence[Mapping[str, Any]]) -> tuple[str, Markup]:
+def _line(name: str, own: Series, changes: Sequence[Mapping[str, Any]]) -> tuple[str, Markup]:
     show = QUANTITIES[own.quantity].format
-    values = own.values
+    values = own.measured
     n_runs = f"{values.size:,} run{'' if values.size == 1 else 's'}"
     caption = (
         f"{WHAT[own.quantity]}: latest {show(float(values[-1]))}; "
@@ -177,6 +190,13 @@ def _line(history: History, name: str, own: Series, changes: Sequence[Mapping[st
     marks = []
     for one in changes:
         begin, end = (int(np.searchsorted(own.runs, one[side])) for side in ("run_before", "at"))
-        marks.append((begin if one["is_drift"] else end - 1, end, one["verdict"], f"{one['what']}, {one['size']}, {one['between']}"))
+        marks.append(
+            (
+                begin if one["is_drift"] else end - 1,
+                end,
+                one["verdict"],
+                f"{one['what']}, {one['size']}, {one['between']}",
+            )
+        )
     said = "; ".join(f"{one['what']} {one['size']}" for one in changes) or "no change"
     return caption, line_svg(values, marks, f"{name}, {caption}; {said}")

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import pandas as pd
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.history.series import CELL, QUANTITIES, Series, series, setting_words
+from jacobench.reports.history.series import CELL, QUANTITIES, SETTING, Series, lines_of, series, setting_words
 from jacobench.reports.pictures.frames import CHARACTERS_PER_INCH, strategy_handles
 from jacobench.reports.pictures.panels import MOST_PANELS, grid, share
 from jacobench.reports.pictures.picture import Picture
-from jacobench.reports.pictures.style import FAINT, INK, in_order, look, styled
+from jacobench.reports.pictures.style import FAINT, in_order, look, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Pi
         found.setdefault((*own.setting, own.key["phase"]), []).append(own)
     if not found:
         raise BadInput(f"no run has {quantity} to draw: expected one of which a cell was measured")
-    several = len({setting for *setting, _ in map(list, found) for setting in [tuple(setting)]}) > 1
+    several = len({key[:-1] for key in found}) > 1
     pictures = {}
     for (*setting, phase), group in found.items():
         parts = ["history", phase, quantity, f"{crc32(repr(setting).encode()):08x}"[:6] if several else ""]
@@ -59,9 +60,9 @@ def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Pi
 
 
 def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, quantity: str) -> Picture:
-    key = dict(group[0].key)
-    marks = changes[(changes["quantity"] == quantity) & (changes["phase"] == key["phase"])]
-    for name in ("machine", "controls", "threads", "suite"):
+    key = group[0].key
+    marks = changes[changes["quantity"] == quantity]
+    for name in (*SETTING, "phase"):
         marks = marks[marks[name] == key[name]]
     changed = marks["case"].drop_duplicates().tolist()
     cases = list(dict.fromkeys([*changed, *(own.key["case"] for own in group)]))
@@ -73,38 +74,41 @@ def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, q
             own_marks = marks[marks["case"] == case]
             _panel(panel, [own for own in group if own.key["case"] == case], own_marks, quantity)
             panel.set_title(case)
-        what = {"seconds": "time per call", "bytes": "peak heap memory", "nonzeros": "stored entries"}[quantity]
+        what = QUANTITIES[quantity].words
         title = f"{key['phase'] + ': ' if key['phase'] else ''}{what} over runs{share(len(shown), len(cases))}"
         figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
         if any(strategies):
             figure.legend(handles=strategy_handles(strategies), loc="outside right upper")
         source = setting_words(group[0].setting)
         figure.supxlabel(source[: int(figure.get_figwidth() * CHARACTERS_PER_INCH)], fontsize=7.5, color=FAINT)
-    caption = f"One run after another, the oldest on the left ({source}). Lines stand where the series changed for good."
-    return Picture(figure, _data(history, [own for own in group if own.key["case"] in shown], marks), caption, _notes(marks))
+    caption = f"One run after another, the oldest on the left ({source}). Dotted lines stand where a series changed."
+    return Picture(
+        figure, _data(history, [own for own in group if own.key["case"] in shown], marks), caption, _notes(marks)
+    )
 
 
 def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: str) -> None:
     for own in group:
         style = look(own.key["strategy"])
-        axes.plot(own.runs, own.values, color=style.color, linestyle=style.line, linewidth=1.1,
+        axes.plot(own.runs, own.measured, color=style.color, linestyle=style.line, linewidth=1.1,
                   marker=style.marker if own.runs.size <= 40 else "", markersize=3)  # fmt: skip
-    for at in marks["at"]:
-        axes.axvline(at - 0.5, color=INK, linewidth=0.9, linestyle=":")
-    highest = max(float(own.values.max()) for own in group)
-    lowest = min(float(own.values.min()) for own in group)
+    for at, strategy in zip(marks["at"], marks["strategy"], strict=True):
+        axes.axvline(at - 0.5, color=look(strategy).color, linewidth=0.9, linestyle=":")
+    highest = max(float(own.measured.max()) for own in group)
+    lowest = min(float(own.measured.min()) for own in group)
     if lowest > 0 and highest > 3 * lowest:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
     else:
         axes.set_ylim(0 if highest == lowest else None, None if highest else 1)
     axes.yaxis.set_major_formatter(lambda value, _: QUANTITIES[quantity].format(value))
     axes.yaxis.set_minor_formatter(lambda _value, _: "")
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("run")
 
 
 def _data(history: History, group: Sequence[Series], marks: pd.DataFrame) -> pd.DataFrame:
-    changed = {(*(line[name] for name in CELL), line["at"]): line["kind"] for line in marks.to_dict("records")}
+    changed = {(*(line[name] for name in CELL), line["at"]): line["kind"] for line in lines_of(marks)}
     runs = history.runs
     lines = [
         {
@@ -116,7 +120,7 @@ def _data(history: History, group: Sequence[Series], marks: pd.DataFrame) -> pd.
             "change": changed.get((*(own.key[name] for name in CELL), run), ""),
         }
         for own in group
-        for run, value in zip(own.runs.tolist(), own.values.tolist(), strict=True)
+        for run, value in zip(own.runs.tolist(), own.measured.tolist(), strict=True)
     ]
     return pd.DataFrame(lines)
 
@@ -125,6 +129,5 @@ def _notes(marks: pd.DataFrame) -> tuple[str, ...]:
     return tuple(
         f"{line['case']} · {line['strategy']}: {line['kind']}, {line['ratio'] - 1:+.1%}, "
         f"after {line['commit_before'] or 'run ' + str(line['run_before'])}"
-        for line in marks.to_dict("records")
-        if line["ratio"] == line["ratio"]  # noqa: PLR0124  (NaN)
+        for line in lines_of(marks)
     )

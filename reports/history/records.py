@@ -65,7 +65,15 @@ class Record:
     @property
     def digest(self) -> str:
         """What tells this run from others: of all that was measured, so that a copy of its folder is the same run."""
-        own = (self.run_id, self.machine, self.controls, self.suite, self.commit, self.threads, sorted(self.cells, key=str))
+        own = (
+            self.run_id,
+            self.machine,
+            self.controls,
+            self.suite,
+            self.commit,
+            self.threads,
+            sorted(self.cells, key=str),
+        )
         return sha256(msgspec.json.encode(own)).hexdigest()
 
 
@@ -79,7 +87,8 @@ def from_run(run: Run) -> Record:
     """
     if run.table.empty:
         raise BadInput(f"the run {run.name!r} has no rows: expected at least one measured cell")
-    rows = run.table.astype(object).where(run.table.notna(), None).to_dict("records")
+    known = run.table.astype(object).where(run.table.notna(), None)
+    rows = [{str(name): value for name, value in row.items()} for row in known.to_dict("records")]
     first, controls = rows[0], run.facts.get("control_seconds") or []
     return Record(
         run_id=run.name,
@@ -160,10 +169,19 @@ def _kept(name: str, number: float | None) -> float | int | None:
 def _plain_cell(entry: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
     own = entry.get("extra_info") or {}
     plain = entry["name"] if names.count(entry["name"]) == 1 else entry["fullname"]
-    keys = {"case": str(own.get("case", plain)), "strategy": str(own.get("strategy", "")), "phase": str(own.get("phase", ""))}
+    keys = {
+        "case": str(own.get("case", plain)),
+        "strategy": str(own.get("strategy", "")),
+        "phase": str(own.get("phase", "")),
+    }
     seconds = float(entry["stats"]["min"])
     status = own.get("status", "ok")
-    measured = {"status": status if status in STATUSES else "ok", "passes": 1, "seconds_min": seconds, "seconds_median": seconds}
+    measured = {
+        "status": status if status in STATUSES else "ok",
+        "passes": 1,
+        "seconds_min": seconds,
+        "seconds_median": seconds,
+    }
     known = {name: own[name] for name in NUMBERS if isinstance(own.get(name), int | float)}
     return _cell({**measured, **known, **keys})
 

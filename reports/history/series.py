@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 
-from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.errors import unknown
 from jacobench.reports.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from jacobench.reports.history.store import History
 
 SETTING = ("machine", "controls", "threads", "suite")
 CELL = ("case", "strategy", "phase")
+MOST_NAMED = 20
+"""Names that an error lists."""
+
 CONTROL = "control"
 """Case, strategy and phase of the fixed kernel that rides in every process."""
 
@@ -41,6 +44,8 @@ class Quantity:
         Nor is one below, in its own unit.
     format : callable
         To a number with its unit.
+    words : str
+        What it is.
     """
 
     column: str
@@ -48,14 +53,15 @@ class Quantity:
     floor: float
     least: float
     format: Callable[[float], str]
+    words: str
 
 
 # Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly differ at all: the limits are those of
 # the gate.
 QUANTITIES: Mapping[str, Quantity] = {
-    "seconds": Quantity("seconds_median", 0.002, 0.02, 0.0, format_seconds),
-    "bytes": Quantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes),
-    "nonzeros": Quantity("n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}"),
+    "seconds": Quantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, "time"),
+    "bytes": Quantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, "peak memory"),
+    "nonzeros": Quantity("n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}", "stored entries"),
 }
 
 
@@ -71,14 +77,14 @@ class Series:
         A key of ``QUANTITIES``.
     runs : array of int, shape (n_runs,)
         Lines of the history's runs, ascending.
-    values : array, shape (n_runs,)
-        What each measured.
+    measured : array, shape (n_runs,)
+        The number of each.
     """
 
     key: Mapping[str, Any]
     quantity: str
     runs: NDArray[np.int64]
-    values: NDArray[np.float64]
+    measured: NDArray[np.float64]
 
     @property
     def name(self) -> str:
@@ -121,18 +127,28 @@ def select(history: History, globs: Mapping[str, str]) -> History:
     """
     cells = history.cells
     for column, glob in globs.items():
-        names = history.runs["machine"] if column == "machine" else cells[column]
-        matching = {str(name) for name in names.unique() if fnmatchcase(str(name), glob)}
-        if not matching:
-            known = sorted({str(name) for name in names.unique()})
-            raise unknown(column, glob, known) if len(known) < 20 else BadInput(f"no {column} matches {glob!r}: expected such as {known[0]!r}")
-        own = cells["run"].map(names) if column == "machine" else cells[column]
-        cells = cells[own.astype(str).isin(matching)]
+        names = cells["run"].map(history.runs[column]) if column == "machine" else cells[column].astype(str)
+        known = sorted(names.unique())
+        matching = [name for name in known if fnmatchcase(name, glob)]
+        if known and not matching:
+            raise unknown(column, glob, known[:MOST_NAMED])
+        cells = cells[names.isin(matching)]
     return type(history)(history.runs, cells)
 
 
+def cells_of(history: History, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], NDArray[np.intp]]]:
+    """Yield the key of every cell in its setting, and its lines among the cells given, in the order of the runs."""
+    settings = history.runs.groupby(list(SETTING), sort=False).ngroup().to_numpy()
+    runs = cells["run"].to_numpy()
+    grouped = cells.groupby([settings[runs], *(cells[name] for name in CELL)], sort=False, observed=True)
+    for group, lines in grouped.indices.items():
+        _, *names = cast("tuple[Any, ...]", group)
+        first = history.runs.loc[runs[lines[0]], list(SETTING)]
+        yield first.to_dict() | dict(zip(CELL, names, strict=True)), np.asarray(lines)
+
+
 def series(history: History, quantity: str) -> list[Series]:
-    """Return every series of a quantity, ordered by its first run and then as the runs have them.
+    """Return every series of a quantity.
 
     Parameters
     ----------
@@ -145,20 +161,18 @@ def series(history: History, quantity: str) -> list[Series]:
     -------
     list of Series
         Only runs in which the cell went well and the quantity was measured; a series has at least one.
+
+    Raises
+    ------
+    BadInput
+        If the quantity is unknown.
     """
     if quantity not in QUANTITIES:
         raise unknown("quantity", quantity, QUANTITIES)
     column = QUANTITIES[quantity].column
     cells = history.cells[(history.cells["status"] == "ok") & (history.cells[column] >= 0)]
-    settings = history.runs.groupby(list(SETTING), sort=False).ngroup().to_numpy()
-    keys = [settings[cells["run"]], *(cells[name] for name in CELL)]
-    grouped = cells.groupby(keys, sort=False, observed=True)
-    runs, values = cells["run"].to_numpy(), cells[column].to_numpy()
-    found = []
-    for (_, *cell), lines in grouped.indices.items():
-        first = history.runs.loc[runs[lines[0]], list(SETTING)].to_dict()
-        found.append(Series(first | dict(zip(CELL, cell, strict=True)), quantity, runs[lines], values[lines]))
-    return found
+    runs, measured = cells["run"].to_numpy(), cells[column].to_numpy(dtype=float)
+    return [Series(key, quantity, runs[lines], measured[lines]) for key, lines in cells_of(history, cells)]
 
 
 def control_series(history: History) -> list[Series]:
@@ -172,4 +186,13 @@ def control_series(history: History) -> list[Series]:
 
 def table_of(history: History) -> pd.DataFrame:
     """Return a history as one flat table, a line a cell: the fields of its run, then its own."""
-    return history.runs.loc[history.cells["run"]].reset_index(drop=True).join(history.cells.drop(columns="run").reset_index(drop=True))
+    return (
+        history.runs.loc[history.cells["run"]]
+        .reset_index(drop=True)
+        .join(history.cells.drop(columns="run").reset_index(drop=True))
+    )
+
+
+def lines_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's lines, each from column to value."""
+    return [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]

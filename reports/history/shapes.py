@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
@@ -154,7 +154,7 @@ def _drift_instead(values: NDArray[np.float64], steps: list[Change], sigma: floa
     """
     low, high = steps[0].low, steps[-1].high
     edges = [low, *(step.end for step in steps), high]
-    parts = [values[begin:end] for begin, end in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [values[begin:end] for begin, end in pairwise(edges)]
     rest = sum(float(np.sum((part - part.mean()) ** 2)) for part in parts)
     drift, rest_drift = _best_drift(values[low:high], low)
     gained = (rest - rest_drift) / sigma**2 + (2 * len(steps) - 3) * log(high - low)

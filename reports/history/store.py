@@ -7,16 +7,18 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.history.records import NUMBERS, Record
+from jacobench.reports.history.records import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from jacobench.reports.history.records import Record
 
 VERSION = 1
 OURS = 0x4A414342
@@ -27,7 +29,7 @@ PATIENCE = 60.0
 
 RUN = ("run_id", "machine", "controls", "suite", "commit", "threads", "measured_at", "committed_at", "control_seconds")
 
-SCHEMA = f"""
+SCHEMA = """
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
     run_id TEXT NOT NULL, machine TEXT NOT NULL, controls TEXT NOT NULL, suite TEXT NOT NULL, "commit" TEXT NOT NULL,
@@ -43,11 +45,16 @@ CREATE TABLE cells (
     peak_bytes INTEGER, n_nonzeros INTEGER,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
-CREATE VIEW history AS
-    SELECT runs.*, "case", strategy, phase, status, {", ".join(NUMBERS)} FROM cells JOIN runs USING (run) JOIN names USING (name);
-PRAGMA application_id = {OURS};
-PRAGMA user_version = {VERSION};
+CREATE VIEW history AS SELECT * FROM cells JOIN runs USING (run) JOIN names USING (name)
 """
+
+# The columns in the order of the tables above: a run after its own number, a cell after its run's and its name's.
+ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_NAME = "INSERT OR IGNORE INTO names VALUES (NULL, ?, ?, ?)"
+ADD_CELL = """
+INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
+"""
+READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
 
 
 @dataclass(frozen=True)
@@ -109,18 +116,14 @@ def load(path: Path) -> History:
         if _is_empty(file):
             raise BadInput(f"{str(path)!r} is empty: 'jacobench history add RUN --file {path}' begins a history")
         _check(file, path)
-        order = "coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
-        runs = pd.read_sql(f'SELECT run, {", ".join(map(_quoted, RUN))} FROM runs ORDER BY {order}', file)
-        names = pd.read_sql('SELECT name, "case", strategy, phase FROM names', file, index_col="name").astype("category")
-        cells = pd.read_sql(f"SELECT run, name, status, {', '.join(NUMBERS)} FROM cells", file)
+        file.execute("BEGIN")  # what others add meanwhile is in none of the three, or in all
+        runs = pd.read_sql(READ_RUNS, file)
+        names = pd.read_sql("SELECT * FROM names", file, index_col="name").astype("category")
+        cells = pd.read_sql("SELECT * FROM cells", file)
     cells["run"] = cells["run"].map(pd.Series(runs.index, index=runs["run"]))
     cells = cells.sort_values("run", kind="stable", ignore_index=True)
     cells = cells.join(names, on="name").astype(dict.fromkeys(NUMBERS, "float64"))
-    return History(runs.drop(columns="run"), cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
-
-
-def _quoted(column: str) -> str:
-    return f'"{column}"'
+    return History(runs[list(RUN)], cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
@@ -140,8 +143,10 @@ def _prepare(file: sqlite3.Connection, path: Path) -> None:
     _write_ahead(file)
     file.execute("BEGIN IMMEDIATE")
     if _is_empty(file):
-        for statement in filter(str.strip, SCHEMA.split(";")):
+        for statement in SCHEMA.split(";"):
             file.execute(statement)
+        file.execute(f"PRAGMA application_id = {OURS}")
+        file.execute(f"PRAGMA user_version = {VERSION}")
     file.execute("COMMIT")
     _check(file, path)
 
@@ -167,7 +172,9 @@ def _is_empty(file: sqlite3.Connection) -> bool:
 def _check(file: sqlite3.Connection, path: Path) -> None:
     (owner,), (version,) = (file.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version"))
     if owner != OURS:
-        raise BadInput(f"{str(path)!r} is an SQLite file but no history of jacobench's: expected one that 'history add' made")
+        raise BadInput(
+            f"{str(path)!r} is an SQLite file but no history of jacobench's: expected one that 'history add' made"
+        )
     if version != VERSION:
         age = "newer" if version > VERSION else "older"
         raise BadInput(
@@ -179,19 +186,11 @@ def _check(file: sqlite3.Connection, path: Path) -> None:
 
 
 def _insert(file: sqlite3.Connection, record: Record) -> bool:
-    columns = ", ".join(map(_quoted, RUN))
-    values = [record.digest, *(getattr(record, name) for name in RUN)]
-    marks = ", ".join("?" * len(values))
-    added = file.execute(f"INSERT OR IGNORE INTO runs (digest, {columns}) VALUES ({marks})", values)  # noqa: S608  (our own names)
+    added = file.execute(ADD_RUN, [record.digest, *(getattr(record, name) for name in RUN)])
     if not added.rowcount:
         return False
-    run = added.lastrowid
-    file.executemany('INSERT OR IGNORE INTO names ("case", strategy, phase) VALUES (?, ?, ?)', [c[:3] for c in record.cells])
-    marks = ", ".join("?" * (1 + len(NUMBERS)))
-    file.executemany(
-        f'INSERT INTO cells SELECT ?, name, {marks} FROM names WHERE "case" = ? AND strategy = ? AND phase = ?',  # noqa: S608
-        [(run, *cell[3:], *cell[:3]) for cell in record.cells],
-    )
+    file.executemany(ADD_NAME, [cell[:3] for cell in record.cells])
+    file.executemany(ADD_CELL, [(added.lastrowid, *cell[3:], *cell[:3]) for cell in record.cells])
     return True
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.reports.history.changes import MIN_RUNS
-from jacobench.reports.history.series import QUANTITIES, cell_name, series, setting_words
+from jacobench.reports.history.check import VERDICTS
+from jacobench.reports.history.series import QUANTITIES, cell_name, lines_of, series, setting_words
 from jacobench.reports.history.sparklines import sparkline
 from jacobench.reports.statuses import words
 
@@ -37,15 +38,15 @@ def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row
     for setting, group in groupby(found, key=lambda own: own.setting):
         rows = []
         for own in group:
-            middle, latest = float(np.median(own.values)), float(own.values[-1])
+            middle, latest = float(np.median(own.measured)), float(own.measured[-1])
             change = f"{latest / middle - 1:+.1%}" if middle else ""
             names = (own.key["case"], own.key["strategy"], own.key["phase"])
-            rows.append((*names, own.values.size, show(middle), show(latest), change, sparkline(own.values)))
+            rows.append((*names, own.measured.size, show(middle), show(latest), change, sparkline(own.measured)))
         yield setting_words(setting), rows
 
 
 def change_rows(history: History, changes: pd.DataFrame) -> list[Row]:
-    """Return a row a change: series, kind, verdict, size with its interval, old and new level, commits, p-value."""
+    """Return a row a change: series, kind, verdict, size with its interval, old and new level, commits."""
     several = changes.groupby(["machine", "controls", "threads", "suite"]).ngroups > 1
     return [
         (
@@ -54,9 +55,8 @@ def change_rows(history: History, changes: pd.DataFrame) -> list[Row]:
             line["verdict"],
             *size_words(line),
             commits_words(history, line),
-            "" if isnan(line["p_value"]) else f"{line['p_value']:.3f}",
         )
-        for line in changes.to_dict("records")
+        for line in lines_of(changes)
     ]
 
 
@@ -101,7 +101,7 @@ def summary(found: Checked) -> str:
     if found.state == "nothing":
         return "nothing to check: no cell has a number"
     counts = found.changes["verdict"].value_counts()
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items()) or "no change"
+    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts) or "no change"
     short = f"; {found.n_short} more have fewer than {MIN_RUNS} runs" if found.n_short else ""
     return f"{found.state}: {said} in {found.n_series} series{short}"
 
