@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import isnan, sqrt
+from math import isnan, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -122,9 +122,13 @@ def _begin(logs: NDArray[np.float64], resolution: float) -> _Searched:
 
 
 def _with_moods(searched: list[_Searched]) -> list[_Searched]:
-    """Take how much runs resemble their neighbours from all series, as a machine has one mood, or from one if beyond chance."""
-    noisy = [own.rho for own in searched if not isnan(own.rho)]
-    shared = max(float(np.median(noisy)), 0.0) if noisy else 0.0
+    """Take how much runs resemble their neighbours from all series, as a machine has one mood, or from one where it is more.
+
+    Of either only what is beyond its standard error, by half as much again and by twice.
+    """
+    noisy = [own for own in searched if not isnan(own.rho)]
+    n_runs = sum(own.values.size for own in noisy)
+    shared = max(float(np.median([own.rho for own in noisy])) - 1.5 / sqrt(n_runs), 0.0) if noisy else 0.0
     return [
         replace(own, rho=0.0 if isnan(own.rho) else max(shared, own.rho - 2 / sqrt(own.values.size)))
         for own in searched
@@ -140,6 +144,7 @@ def _highest(searched: Iterable[_Searched]) -> NDArray[np.float64]:
 def _search(own: _Searched, critical: float) -> _Searched:
     """Search again, with the noise around the levels that were found before."""
     least = penalty(critical, own.residuals, own.resolution) * inflation(own.rho) ** 2
+    least = max(least, 3 * log(own.values.size) * own.resolution**2)  # chance makes nothing of a series without noise
     search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
     edges = [0, *(int(edge) for edge in search.predict(pen=least))]
     if edges == own.edges:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.graphs.errors import BadInput
 from jacobench.reports.history.series import CELL, cell_name, lines_of, table_of
 
 if TYPE_CHECKING:
@@ -70,7 +71,15 @@ OF_ONE_RUN = ("github", "bencher")
 
 
 def newest(history: History) -> int:
-    """Return the newest run that has a cell in a history, a line of ``history.runs``."""
+    """Return the newest run that has a cell in a history, a line of ``history.runs``.
+
+    Raises
+    ------
+    BadInput
+        If no run has one.
+    """
+    if history.cells.empty:
+        raise BadInput("no run in the history has a cell: 'jacobench history add RUN' adds one")
     return int(history.cells["run"].max())
 
 

@@ -1,9 +1,9 @@
-"""A series made ready for the search: how noisy one run is, how much it resembles its neighbour, outliers pulled in."""
+"""A series made ready for the search: how noisy one run is, how much it resembles its neighbour, outliers tamed."""
 
 from __future__ import annotations
 
 from math import nan, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -15,7 +15,7 @@ NORMAL = 1.4826
 """From a median absolute deviation to a normal distribution's standard deviation."""
 
 OUTLIER = 4.0
-"""Standard deviations from the median of its neighbours at which a run is pulled in."""
+"""Standard deviations from the median around it beyond which a run is not believed."""
 
 
 def noise(values: NDArray[np.float64], resolution: float) -> float:
@@ -33,18 +33,32 @@ def noise(values: NDArray[np.float64], resolution: float) -> float:
 
 
 def tame(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Pull in runs that stand out from their two neighbours on either side (a Hampel filter); a level of three runs stays.
+    """Put the mean of its neighbours in place of a run that stands out from their median (after Hampel).
 
     Parameters
     ----------
     values : array, shape (n_runs,)
-        Logarithms.
+        Logarithms; fewer than five are returned as they are.
     sigma : float
         The noise of one run.
+
+    Returns
+    -------
+    array, shape (n_runs,)
+        Neighbours are the nearest five, itself among them, so that a level of three runs stays, also at the end. The mean is over
+        those that do not stand out themselves: their median would lean to the side of two outliers.
     """
-    padded = np.pad(values, 2, constant_values=np.nan)
-    middle = np.nanmedian(sliding_window_view(padded, 5), axis=-1)
-    return np.clip(values, middle - OUTLIER * sigma, middle + OUTLIER * sigma)
+    if values.size < 5:
+        return values
+    stands_out = np.abs(values - _around(np.median(sliding_window_view(values, 5), axis=-1))) > OUTLIER * sigma
+    kept = _around(sliding_window_view(~stands_out, 5).sum(axis=-1))
+    sums = _around(sliding_window_view(np.where(stands_out, 0.0, values), 5).sum(axis=-1))
+    return np.where(stands_out & (kept > 0), sums / np.maximum(kept, 1), values)
+
+
+def _around(of_windows: NDArray[Any]) -> NDArray[Any]:
+    """Return a run's own window; at the ends the nearest."""
+    return np.pad(of_windows, 2, mode="edge")
 
 
 def likeness(values: NDArray[np.float64]) -> float:
