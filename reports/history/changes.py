@@ -143,14 +143,24 @@ def _highest(searched: Iterable[_Searched]) -> NDArray[np.float64]:
 
 def _search(own: _Searched, critical: float) -> _Searched:
     """Search again, with the noise around the levels that were found before."""
-    least = penalty(critical, own.residuals, own.resolution) * inflation(own.rho) ** 2
-    least = max(least, 3 * log(own.values.size) * own.resolution**2)  # chance makes nothing of a series without noise
-    search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
-    edges = [0, *(int(edge) for edge in search.predict(pen=least))]
+    edges = _edges(own, critical)
     if edges == own.edges:
         return own
     renewed = replace(own, edges=edges)
     return replace(renewed, nulls=null_scores(renewed.residuals, own.resolution))
+
+
+def _edges(own: _Searched, critical: float) -> list[int]:
+    """Return where levels begin and end: by one clear change at least, or by two that are clear together."""
+    n = own.values.size
+    search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
+    for n_changes in (1, 2):
+        least = penalty(critical, own.residuals, own.resolution, inflation(own.rho), n_changes)
+        least = max(least, 3 * log(n) * own.resolution**2)  # chance makes nothing of a series without noise
+        edges = [0, *(int(edge) for edge in search.predict(pen=least))]
+        if len(edges) - 2 >= n_changes:
+            return edges
+    return [0, n]
 
 
 def _found(own: _Searched, highest: NDArray[np.float64]) -> list[Found]:

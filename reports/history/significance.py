@@ -50,11 +50,28 @@ def score(t: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
     return np.minimum(-ndtri(stdtr(freedom, -np.abs(t))), LARGEST)
 
 
-def penalty(critical: float, residuals: NDArray[np.float64], resolution: float) -> float:
-    """Return the sum of squares that a step must explain to be as clear as a critical score; `null_scores` the other way."""
+def penalty(
+    critical: float, residuals: NDArray[np.float64], resolution: float, inflation: float, n_changes: int
+) -> float:
+    """Return the sum of squares that each of several changes must explain for them to be as clear as a critical score.
+
+    Parameters
+    ----------
+    critical : float
+        As `null_scores` has them.
+    residuals : array, shape (n_runs,)
+        What the levels found so far leave.
+    resolution : float
+        The noise that is there at least.
+    inflation : float
+        What an error is multiplied by; see `tame.inflation`.
+    n_changes : int
+        How many there are together: what they leave is the noise that they are held against, so two together may be clear of
+        which neither is alone, as up and down again.
+    """
     n = residuals.size
-    t = float(-stdtrit(n - 2, ndtr(-critical)))
-    return _total(residuals, resolution) * t**2 / (n - 2 + t**2)
+    t = inflation * float(-stdtrit(n - 2, ndtr(-critical)))
+    return _total(residuals, resolution) * t**2 / (n - 2 + n_changes * t**2)
 
 
 def _total(residuals: NDArray[np.float64], resolution: float) -> float:

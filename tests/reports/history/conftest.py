@@ -36,9 +36,9 @@ def make(number: int = 0, seconds: float = 1e-3, **more: Any) -> Record:
     return Record(**fields | more)
 
 
-def noisy(seed: int, n: int, sigma: float = 0.02) -> np.ndarray:
+def noisy(seed: int, n: int, sigma: float = 0.02) -> list[float]:
     """Return the factors by which runs differ from their level."""
-    return np.exp(sigma * np.random.default_rng(seed).normal(size=n))
+    return np.exp(sigma * np.random.default_rng(seed).normal(size=n)).tolist()
 
 
 @pytest.fixture
@@ -66,11 +66,15 @@ def stepped() -> list[Record]:
     runs = []
     for number in range(40):
         late = number >= 30
-        seconds = [1e-3 * factors[0][number] * (1.2 if late else 1), 2e-3 * factors[1][number], 3e-3 * factors[2][number]]
+        seconds = [
+            1e-3 * factors[0][number] * (1.2 if late else 1),
+            2e-3 * factors[1][number],
+            3e-3 * factors[2][number],
+        ]
         n_bytes = [2**20 * (2 if late else 1), 2**20, 2**20]
         cells = tuple(
             ("mlp", strategy, "gradient", "ok", 5, own, own, own, own, 1.0, size, 7)
             for strategy, own, size in zip(("vjp", "dense", "sparse"), seconds, n_bytes, strict=True)
         )
-        runs.append(make(number, cells=cells, control_seconds=6e-5 * float(noisy(number, 1, 0.002)[0])))
+        runs.append(make(number, cells=cells, control_seconds=6e-5 * noisy(number, 1, 0.002)[0]))
     return runs

@@ -143,7 +143,7 @@ def test_a_damaged_file_is_told_and_left_alone(damage, path, record):
 
 
 def test_no_file_says_how_to_begin(path):
-    with pytest.raises(BadInput, match="no history at .*history add RUN"):
+    with pytest.raises(BadInput, match=r"no history at .*history add RUN"):
         store.load(path)
     path.parent.mkdir()
     path.touch()
