@@ -7,7 +7,6 @@ from math import isnan, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-import ruptures
 
 from jacobench.reports.history.shapes import MIN_SEGMENT, Change, Size, join, measure, place
 from jacobench.reports.history.significance import PERMUTATIONS, null_scores, penalty, score
@@ -23,6 +22,9 @@ ALPHA = 0.01
 
 MIN_RUNS = 10
 """Shorter series have too few orders for a permutation test to call anything rare."""
+
+PRUDENCE = {1: 1.0, 2: 1.25}
+"""What a critical score is multiplied by for so many changes at once: two places are chosen from many more than one is."""
 
 ROUNDS = 4
 """How often the noise is measured anew around the levels found."""
@@ -91,11 +93,18 @@ def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[fl
     Returns
     -------
     list of list of Found
-        Of each series, in order. Levels are found by PELT (Killick, Fearnhead and Eckley, 2012) on logarithms whose outliers
-        are tamed. Its penalty is the most that a step explains when all series are put into random orders together, in
-        99 % of 999 orders (Westfall and Young's maxT, Resampling-based multiple testing, 1993), more where runs resemble
-        their neighbours. As a change hides smaller ones beside it, the search is repeated with the noise around the levels
-        found.
+        Of each series, in order.
+
+    Notes
+    -----
+    Levels are found by PELT (Killick, Fearnhead and Eckley, 2012) on logarithms whose outliers are tamed. Its penalty is the
+    most that a step explains when all series are put into random orders together, in 99 % of 999 orders (Westfall and Young's
+    maxT, Resampling-based multiple testing, 1993), more where runs resemble their neighbours. As a change hides smaller ones
+    beside it, the search is repeated with the noise around the levels found. The interval of a size takes the place as known.
+
+    Of a hundred families of ten series without a change, this many had an alarm (simulated, 20 and 60 runs, noise 2 %): 0.3 of
+    normal noise, 2 with heavy tails (t with 3 degrees of freedom), 2 where neighbours are correlated by 0.3 or 0.6, 4 where a tenth
+    of the runs stand out by four standard deviations to one side.
     """
     searched = {
         number: _begin(np.log(values), resolution)
@@ -124,13 +133,14 @@ def _begin(logs: NDArray[np.float64], resolution: float) -> _Searched:
 def _with_moods(searched: list[_Searched]) -> list[_Searched]:
     """Take how much runs resemble their neighbours from all series, as a machine has one mood, or from one where it is more.
 
-    Of either only what is beyond its standard error, by half as much again and by twice.
+    Of all only if it is beyond one and a half standard errors; of one, what is beyond two.
     """
     noisy = [own for own in searched if not isnan(own.rho)]
-    n_runs = sum(own.values.size for own in noisy)
-    shared = max(float(np.median([own.rho for own in noisy])) - 1.5 / sqrt(n_runs), 0.0) if noisy else 0.0
+    shared = float(np.median([own.rho for own in noisy])) if noisy else 0.0
+    if shared**2 * sum(own.values.size for own in noisy) < 1.5**2:
+        shared = 0.0
     return [
-        replace(own, rho=0.0 if isnan(own.rho) else max(shared, own.rho - 2 / sqrt(own.values.size)))
+        replace(own, rho=0.0 if isnan(own.rho) else max(shared, own.rho - 2 / sqrt(own.values.size), 0.0))
         for own in searched
     ]
 
@@ -152,10 +162,12 @@ def _search(own: _Searched, critical: float) -> _Searched:
 
 def _edges(own: _Searched, critical: float) -> list[int]:
     """Return where levels begin and end: by one clear change at least, or by two that are clear together."""
+    import ruptures  # noqa: PLC0415  (it loads scipy.stats: a second that only a search needs)
+
     n = own.values.size
     search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
-    for n_changes in (1, 2):
-        least = penalty(critical, own.residuals, own.resolution, inflation(own.rho), n_changes)
+    for n_changes, prudence in PRUDENCE.items():
+        least = penalty(critical, own.residuals, own.resolution, prudence * inflation(own.rho), n_changes)
         least = max(least, 3 * log(n) * own.resolution**2)  # chance makes nothing of a series without noise
         edges = [0, *(int(edge) for edge in search.predict(pen=least))]
         if len(edges) - 2 >= n_changes:
