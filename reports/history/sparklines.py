@@ -31,7 +31,7 @@ def sparkline(values: Sequence[float] | NDArray[np.float64], length: int = LENGT
     Examples
     --------
     >>> sparkline([1.0, 1.0, 1.0, 1.3, 1.3]), sparkline([1.0, 1.001])
-    ('▁▁▁██', '▄▄')
+    ('▁▁▁██', '▄▅')
     """
     parts = np.array_split(np.asarray(values, float), min(length, len(values)))
     heights = np.log(np.maximum([float(np.median(part)) for part in parts], 1e-12))
