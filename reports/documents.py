@@ -35,7 +35,7 @@ class Document:
     entries : list of dict
         pytest-benchmark's, one a timed cell.
     facts : mapping
-        What else stands under ``jacobench``.
+        What else stands under ``jacobench``, and pytest-benchmark's ``datetime`` and ``commit_info``.
     """
 
     path: Path
@@ -56,6 +56,7 @@ def read_document(run: str | Path) -> Document:
     content = parse(path)
     rows = sorted(_rows(path, content), key=lambda row: row.get("position", float("inf")))
     facts = {name: value for name, value in content.get("jacobench", {}).items() if name != "untimed"}
+    facts |= {"datetime": content.get("datetime"), "commit_info": content.get("commit_info")}
     return Document(path, rows, content["benchmarks"], facts)
 
 

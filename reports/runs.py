@@ -40,7 +40,7 @@ class Run:
     facts : mapping
         What run.json holds beside the rows, where it does: ``machine`` (a record of processor, caches, packages and
         settings), ``control_seconds`` (of a fixed kernel, one a process), ``load_after``, ``wall_seconds``, ``command``
-        (what measures it again).
+        (what measures it again); ``datetime`` and ``commit_info`` are pytest-benchmark's.
     """
 
     table: pd.DataFrame

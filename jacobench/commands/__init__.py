@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import compare, doctor, explain, gate, listing, plot, recommend, report, run, table, verify
+from jacobench.commands import (
+    compare,
+    doctor,
+    explain,
+    gate,
+    history,
+    listing,
+    plot,
+    recommend,
+    report,
+    run,
+    table,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,3 +47,4 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)
+app.add_typer(history.app)
