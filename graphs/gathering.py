@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from jacobench.graphs.structures import Pattern
 
 
+ROTATED_ONCE, ROTATED_TWICE = np.array([1, 2, 0]), np.array([2, 0, 1])
+
+
 def crossed(x: Any, y: Any) -> Any:
     """Return x × y over the last axis, from rotated axes."""
-    one, two = np.array([1, 2, 0]), np.array([2, 0, 1])
-    return x[..., one] * y[..., two] - x[..., two] * y[..., one]
+    return x[..., ROTATED_ONCE] * y[..., ROTATED_TWICE] - x[..., ROTATED_TWICE] * y[..., ROTATED_ONCE]
 
 
 def _gathered(xp: Any, x: Any, windows: Windows) -> Any:

@@ -15,6 +15,7 @@ from scipy import special
 from scipy.sparse import csr_array
 
 from jacobench.graphs import correlation, gathering
+from jacobench.graphs.gathering import ROTATED_ONCE, ROTATED_TWICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,8 +73,17 @@ def _pad_last(x: Any, before: int, after: int) -> Any:
     return y
 
 
+FEW_VECTORS = 2**10
+"""Up to so many, rotated copies are the quicker cross product: 3 µs for 100 vectors, where entry by entry takes 10 and
+np.cross 23. At 10,000 they take 104 and entry by entry 70, with a third of the memory."""
+
+
 def _crossed(x: Any, y: Any) -> Any:
-    """Return x × y over the last axis, of arrays that broadcast; np.cross takes 23 µs for 8 vectors, this 10."""
+    """Return x × y over the last axis, of arrays that broadcast."""
+    if max(x.size, y.size) <= 3 * FEW_VECTORS:
+        z = x.take(ROTATED_ONCE, axis=-1) * y.take(ROTATED_TWICE, axis=-1)
+        z -= x.take(ROTATED_TWICE, axis=-1) * y.take(ROTATED_ONCE, axis=-1)
+        return z
     z = np.empty(np.broadcast_shapes(x.shape, y.shape), x.dtype)
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3

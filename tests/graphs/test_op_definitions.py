@@ -8,7 +8,7 @@ from scipy import sparse as scipy_sparse
 
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.namespaces import NUMPY
+from jacobench.graphs.namespaces import FEW_VECTORS, NUMPY
 from jacobench.graphs.ops import OPS
 from jacobench.strategies.registry import load
 
@@ -232,3 +232,11 @@ def test_a_mask_is_not_written():
     g = GraphBuilder()
     g.masked_affine(g.input("z", (3, 2)), g.parameter("v", (3,)), g.parameter("b", (2,)), mask=mask)
     assert mask.indices.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("n", [1, FEW_VECTORS, FEW_VECTORS + 1])
+def test_few_vectors_and_many_have_one_cross_product(n):
+    """Also where seeds lead: one argument has an axis more."""
+    x, y = np.random.default_rng(0).standard_normal((2, n, 3))
+    np.testing.assert_array_equal(NUMPY.crossed(x, y), np.cross(x, y))
+    np.testing.assert_array_equal(NUMPY.crossed(y, np.stack([x, y])), np.stack([np.cross(y, x), np.zeros((n, 3))]))
