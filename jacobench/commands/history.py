@@ -108,7 +108,7 @@ def check(
 ) -> None:
     """Find where series changed: commits, size with its 95 % interval, step or drift, and what that means.
 
-    Exit code 1 if a series regressed within its last N runs and still is; 3 if no series has ten runs yet, or the machine may
+    Exit code 1 if a series regressed within the last N runs of its machine and still is; 3 if no series has ten runs yet, or the machine may
     have done it; 4 if there is nothing to look at. Improvements, and regressions older than that, are shown and exit with 0.
 
     Example: jacobench history check --recent 30

@@ -23,7 +23,7 @@ from jacobench.reports.history.series import (
 from jacobench.reports.history.shapes import MIN_SEGMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jacobench.reports.history.store import History
 
@@ -89,7 +89,7 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
     quantities : iterable of str
         Keys of ``QUANTITIES``.
     recent : int
-        Runs of a series for which a regression counts.
+        Runs of a setting for which a regression counts.
 
     Returns
     -------
@@ -100,9 +100,9 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
         commit range and the runs (lines of ``history.runs``): what changed it is after ``commit_before`` and not after
         ``commit_after`` (95 %); ``at``: the most likely first run; ``verdict``:
 
-        - ``regressed``: up, in the last ``recent`` runs, and not taken back since;
-        - ``broken``: it went well, and has failed in the last three runs, or is ``wrong`` in the last;
-        - ``known``: up and standing, but older; ``undone``: up, and taken back since; ``improved``: down;
+        - ``regressed``: up, in the last ``recent`` runs of its setting, and not taken back since;
+        - ``broken``: it went well, and has failed in the last three runs or more, or is ``wrong`` in the last;
+        - ``known``: up and standing or broken, but older; ``undone``: up, and taken back since; ``improved``: down;
         - ``machine``: the control kernel moved the same way, by at least half as much.
     """
     controls = control_series(history)
@@ -117,7 +117,7 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
         for own, changes in zip(family, found, strict=True)
         for line in _lines(history, own, [one for one in changes if _matters(own, one)], controls, recent)
     ]
-    lines += _broken(history)
+    lines += _broken(history, recent)
     table = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values(
         "at", ascending=False, kind="stable", ignore_index=True
     )
@@ -159,7 +159,7 @@ def _lines(
         change, size = one.change, one.size
         control_ratio = _control_ratio(own, one, controls)
         net = exp(sum(log(later.size.ratio) for later in found[number:]))
-        is_recent = one.after >= own.measured.size - recent
+        is_recent = _later(history, own.key, int(own.runs[one.after])) < recent
         old, new = _levels(own, one)
         lines.append(
             {
@@ -210,7 +210,13 @@ def _control_ratio(own: Series, found: Found, controls: Sequence[Series]) -> flo
     return nan
 
 
-def _broken(history: History) -> list[dict[str, Any]]:
+def _later(history: History, key: Mapping[str, Any], run: int) -> int:
+    """Return how many runs of a setting came after a run: also those in which a cell that was given up is not any more."""
+    same = np.logical_and.reduce([history.runs[name] == key[name] for name in SETTING])
+    return int(same[run + 1 :].sum())
+
+
+def _broken(history: History, recent: int) -> list[dict[str, Any]]:
     """Return a line for each cell that went well and does not any more."""
     lines = []
     runs, statuses = history.cells["run"].to_numpy(), history.cells["status"].to_numpy()
@@ -221,6 +227,7 @@ def _broken(history: History) -> list[dict[str, Any]]:
             continue
         after = int(runs[since[0]])
         place = _between(history, int(runs[own[ok[-1]]]), after)
-        line = {"quantity": "status", "kind": str(statuses[own[-1]]), "verdict": "broken", "at": after}
+        verdict = "broken" if _later(history, key, after) < recent else "known"
+        line = {"quantity": "status", "kind": str(statuses[own[-1]]), "verdict": verdict, "at": after}
         lines.append(dict.fromkeys(COLUMNS, nan) | key | place | line)
     return lines

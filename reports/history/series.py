@@ -176,9 +176,12 @@ def series(history: History, quantity: str) -> list[Series]:
 
 
 def control_series(history: History) -> list[Series]:
-    """Return the control kernel's time of every setting, over all its runs: no change of the code moves it."""
+    """Return the control kernel's time of every machine and its controls, over all runs: no change of the code moves it."""
     found = []
-    for setting, own in history.runs[history.runs["control_seconds"] > 0].groupby(list(SETTING[:3]), sort=False):
+    shown = history.runs.index.isin(history.cells["run"])
+    for setting, own in history.runs[shown & (history.runs["control_seconds"] > 0)].groupby(
+        list(SETTING[:3]), sort=False
+    ):
         key = dict(zip(SETTING, (*setting, ""), strict=True)) | dict.fromkeys(CELL, CONTROL)
         found.append(Series(key, "seconds", own.index.to_numpy(), own["control_seconds"].to_numpy()))
     return found

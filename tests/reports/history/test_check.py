@@ -134,3 +134,20 @@ def test_pictures_show_every_run_and_mark_the_change(history_of, stepped):
     assert abs(marked["run"].iloc[0] - 30) <= 1
     (axes,) = pictures["history-gradient-seconds"].figure.axes
     assert sum(line.get_linestyle() == ":" for line in axes.get_lines()) == 1
+
+
+def test_a_cell_that_was_given_up_does_not_alarm_for_ever(history_of, record):
+    others = (("other", "vjp", "gradient", "ok", 5, 1.0, 1.0, 1.0, 1.0, 1.0, 1024, 10),)
+    slow = runs(record, [0] * 20 + [0.3] * 10)
+    history = history_of(*slow, *(record(30 + k, cells=others) for k in range(8)))
+    assert check(history, recent=30).state == "regressed"
+    found = check(history, recent=10)
+    assert found.changes["verdict"].tolist() == ["known"]
+    assert found.state == "clear"
+
+
+def test_of_a_machine_that_is_not_looked_at_the_control_kernel_is_none_of_our_business(history_of, record):
+    noisy = runs(record, [0] * 12) + runs(record, [0] * 12, start=12, control_seconds=9e-5)
+    history = history_of(*noisy, *runs(record, [0] * 24, start=24, machine="b"))
+    assert check(history).changes["case"].tolist() == ["control"]
+    assert check(select(history, {"machine": "b"})).changes.empty
