@@ -82,7 +82,7 @@ def test_a_size_that_one_side_lacks_is_left_out(machine, sweep):
 @pytest.mark.parametrize("law", [lambda w: 2e-5 + 1e-12 * w**2, lambda _w: 2e-5], ids=["hidden", "flat"])
 def test_a_power_that_fixed_costs_hide_is_settled_by_its_rows(machine, sweep, law):
     """Its exponent may be anything; but no size is slower."""
-    for seed in range(20):
+    for seed in range(8):
         here = machine(sweep(law, law), noise=0.005)
         here.rng = np.random.default_rng(seed)
         outcome = run_gate(here, Limits(), max_seconds=1e6, clock=here.clock)

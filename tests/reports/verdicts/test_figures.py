@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ import pytest
 
 PAGE = Path(__file__).parents[3] / "docs" / "gate.md"
 ROWS = {"Rules on the same samples": 6, "The gate, noise by noise": 3, "Whole gates": 1, "Two runs, unpaired": 1}
+ENOUGH = 4  # lines: the noises that follow are made alike
 
 
 @pytest.mark.parametrize("title", ROWS)
 def test_a_table_has_the_lines_of_the_page(figures, title):
-    lines = list(figures.TABLES[title](ROWS[title]))
+    lines = list(islice(figures.TABLES[title](ROWS[title]), ENOUGH))
     assert {len(line) for line in lines} == {len(lines[0])}
     page = PAGE.read_text("utf-8")
     assert f"| {' | '.join(lines[0])} |\n" in page
