@@ -173,18 +173,18 @@ def _earns(without: Array, having: Array) -> bool:
 def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) -> Law:
     fitted = _logs(parameters, u) if parameters.size == 3 else jacobian @ parameters
     exponent = float(parameters[1])
-    scale = math.exp(parameters[0] - exponent * math.log(x.max()))
-    fixed = math.exp(parameters[2]) if parameters.size == 3 else 0.0
+    log_scale = float(parameters[0]) - exponent * math.log(x.max())
+    log_fixed = float(parameters[2]) if parameters.size == 3 else -math.inf
     steps = (logs - fitted) @ np.linalg.pinv(jacobian).T  # of each pass, from the fit
     low, high = _t_interval(exponent + steps[:, 1])
     mean = logs.mean(axis=0)
     variance = float(((mean - mean.mean()) ** 2).sum())
     # Where the values hardly vary there is nothing to explain, and the quotient would be rounding over rounding.
     unexplained = float(((mean - fitted) ** 2).sum()) / variance if variance > 1e-12 else math.nan
-    meets = (fixed / scale) ** (1 / exponent) if exponent > 0 else 0.0
+    meets = _exp((log_fixed - log_scale) / exponent) if exponent > 0 else 0.0
     return Law(
-        fixed=fixed,
-        scale=scale,
+        fixed=_exp(log_fixed),
+        scale=_exp(log_scale),
         exponent=exponent,
         low=low,
         high=high,
@@ -196,6 +196,11 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
         largest=float(x.max()),
         covariance=_covariance(steps),
     )
+
+
+def _exp(log: float) -> float:
+    """Return e ** log, infinite where that is too large: of values that do not grow, the leading term may be anything."""
+    return math.exp(log) if log < 700 else math.inf
 
 
 def _covariance(steps: Array) -> tuple[tuple[float, ...], ...]:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.verdicts.conclusion import in_order, state_of, without_verdict
+from jacobench.reports.verdicts.conclusion import in_order, state_of, verdicts_of, without_verdict
 from jacobench.reports.verdicts.counts import count_lines
-from jacobench.reports.verdicts.exponents import growths
+from jacobench.reports.verdicts.exponents import bounded_by_rows, growths
 from jacobench.reports.verdicts.fates import fates
 from jacobench.reports.verdicts.limits import Limits, Thresholds
 from jacobench.reports.verdicts.outcome import BASE, COUNTS, HEAD, KNOBS, ROW, SAMPLE_COLUMNS, Outcome, verdict_table
@@ -21,7 +21,7 @@ from jacobench.reports.verdicts.references import over_references
 from jacobench.reports.verdicts.unpaired import FEWEST_PASSES, KEYS, judge_unpaired
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from jacobench.reports.runs import Run
 
@@ -63,10 +63,8 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     drift = None if across_machines else control_drift(base, head)
     timed = over_references(samples, base, head) if across_machines else samples.assign(quantity="seconds")
     found = judge_unpaired(timed, limits, drift or 0.0)
-    lines = [
-        *_row_lines(samples, timed, found, across_machines=across_machines),
-        *([] if across_machines else _growth_lines(samples, limits)),
-    ]
+    lines = list(_row_lines(samples, timed, found, across_machines=across_machines))
+    lines += [] if across_machines else list(_growth_lines(samples, limits, verdicts_of(lines)))
     if across_machines:
         lines = [_of_the_machine(line) for line in lines]
     moved = drift is not None and abs(drift) > math.log1p(floor)
@@ -163,9 +161,9 @@ def _too_few(passes: float) -> str:
     return f"{passes:.0f} passes: it takes {FEWEST_PASSES} a side"
 
 
-def _growth_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[Line]:
+def _growth_lines(samples: pd.DataFrame, limits: Limits, rows: Mapping[tuple[str, str, str], str]) -> Iterator[Line]:
     for growth in growths(samples, limits):
-        line = growth.line
+        line = bounded_by_rows(growth, rows).line
         verdict = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"])
         if line["n_pairs"] < FEWEST_PASSES:
             verdict, line = "inconclusive", line | {"reason": _too_few(line["n_pairs"])}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.reports.verdicts.counts import count_lines
 from jacobench.reports.verdicts.drift import control
-from jacobench.reports.verdicts.exponents import growths
+from jacobench.reports.verdicts.exponents import bounded_by_rows, growths
 from jacobench.reports.verdicts.findings import without_control
 from jacobench.reports.verdicts.outcome import BASE, HEAD, ROW, Look, Outcome, verdict_table
 from jacobench.reports.verdicts.paired import OPEN, SLOWER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
 
@@ -68,7 +68,8 @@ def conclude(samples: pd.DataFrame, stages: Stages, limits: Limits) -> Outcome:
     """
     own = without_control(samples)
     machine = control(samples, limits.tightest)
-    timed = [*_row_lines(own, stages), *_growth_lines(own, limits)]
+    rows = list(_row_lines(own, stages))
+    timed = [*rows, *_growth_lines(own, limits, verdicts_of(rows))]
     counted = list(count_lines(own, limits))
     if machine and machine.moved:
         timed = [without_verdict(line, machine.ratio) for line in timed]
@@ -126,16 +127,23 @@ def _too_noisy(found: Line) -> str:
 def _nearly(found: Line) -> str:
     """Say of a row that is unchanged if it is not quite."""
     low, high = found["low"], found["high"]
-    if found["verdict"] == "unchanged" and not low <= 1 <= high:
-        return f"{found['ratio'] - 1:+.1%}, within the threshold of {found['threshold']:.1%}"
-    return ""
+    if found["verdict"] != "unchanged" or low <= 1 <= high:
+        return ""
+    if found["ratio"] * (1 + found["threshold"]) <= 1:
+        return f"{found['ratio'] - 1:+.1%}: not slower, but not surely faster by the threshold either"
+    return f"{found['ratio'] - 1:+.1%}, within the threshold of {found['threshold']:.1%}"
 
 
-def _growth_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[Line]:
+def verdicts_of(lines: Iterable[Line]) -> dict[tuple[str, str, str], str]:
+    """Return the verdict of each row that lines of time are about."""
+    return {(line["case"], line["strategy"], line["phase"]): line["verdict"] for line in lines}
+
+
+def _growth_lines(samples: pd.DataFrame, limits: Limits, rows: Mapping[tuple[str, str, str], str]) -> Iterator[Line]:
     by_stage = [growths(samples[samples["stage"] == stage], limits) for stage in (1, 2)]
     again = {tuple(growth.line[name] for name in (*ROW, "quantity")): growth.line for growth in by_stage[1]}
     for growth in by_stage[0]:
-        first = growth.line
+        first = bounded_by_rows(growth, rows).line
         second = again.get(tuple(first[name] for name in (*ROW, "quantity"))) if growth.suspect else None
         line = second or first
         verdict = line["verdict"]

@@ -146,7 +146,7 @@ def compare_exponents(base: Law, head: Law, threshold: float) -> dict[str, Any]:
     freedom = min(base.n_passes, head.n_passes) - 1
     reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error if error else 0.0
     low, high = difference - reach, difference + reach
-    verdict = UNCHANGED if high < EXCLUDED else OPEN
+    verdict = UNCHANGED if high < max(EXCLUDED, threshold) else OPEN
     if difference >= threshold and low > 0:
         verdict = SLOWER
     elif difference <= -threshold and high < 0:
@@ -155,9 +155,9 @@ def compare_exponents(base: Law, head: Law, threshold: float) -> dict[str, Any]:
     return {
         "base": base.exponent,
         "head": head.exponent,
-        "ratio": 2**difference,
-        "low": 2**low if error else math.nan,
-        "high": 2**high if error else math.nan,
+        "ratio": _doubled(difference),
+        "low": _doubled(low) if error else math.nan,
+        "high": _doubled(high) if error else math.nan,
         "p_value": float(stdtr(freedom, -difference / error)) if error else math.nan,
         "threshold": threshold,
         "detectable": max(threshold, reach),
@@ -165,6 +165,31 @@ def compare_exponents(base: Law, head: Law, threshold: float) -> dict[str, Any]:
         "verdict": verdict,
         "reason": f"exponent {base.exponent:.2f} → {head.exponent:.2f}, a difference of {difference:.2f}{interval}",
     }
+
+
+def _doubled(difference: float) -> float:
+    """Return 2 ** difference; where the growing term cannot be seen an exponent may be anything, but this is finite."""
+    return math.exp2(min(max(difference, -1000.0), 1000.0))
+
+
+def bounded_by_rows(growth: Growth, verdicts: Mapping[tuple[str, str, str], str]) -> Growth:
+    """Settle an exponent that cannot be told by the rows that it is fitted to.
+
+    Where fixed costs hide the growing term, its exponent may be anything, though each size is known not to be slower; then
+    nothing that was measured has grown.
+
+    Parameters
+    ----------
+    growth : Growth
+        Returned as it is unless its verdict is open.
+    verdicts : mapping
+        Case, strategy and phase → the verdict of the row's time.
+    """
+    rows = [(*cell, growth.line["phase"]) for cell in growth.cells]
+    if growth.line["verdict"] != OPEN or not all(verdicts.get(row) in {UNCHANGED, IMPROVED} for row in rows):
+        return growth
+    reason = f"{growth.line['reason']}: too little of it is seen to tell, but no size is slower"
+    return Growth(growth.cells, growth.line | {"verdict": UNCHANGED, "reason": reason})
 
 
 def _standard_error(base: Law, head: Law) -> float:

@@ -98,6 +98,7 @@ class _Gate:
             until = began + FIRST_SHARE * (deadline - began) if shared else deadline
             n = self._affordable(wanted - taken, cells, until)
             if not n:
+                left = self._at_the_end(stage, max(number - 1, 0), left) if taken else left
                 break
             self._take(n, cells, stage.number)
             taken += n
@@ -113,6 +114,10 @@ class _Gate:
                 break
             cells = _cells(left.index if len(left) else settled.index[:1])
         return pd.concat([part for part in (settled, left) if len(part)] or [settled])
+
+    def _at_the_end(self, stage: Stage, number: int, left: pd.DataFrame) -> pd.DataFrame:
+        """Judge what was open at a look again, now that it was the last."""
+        return findings(self.of(stage.number), self.limits, stage, number, last=True).loc[left.index]
 
     def _is_over(self, settled: pd.DataFrame, left: pd.DataFrame) -> bool:
         """Say whether the machine has moved, or nothing is open and the machine is known to be still."""

@@ -93,3 +93,14 @@ def test_values_that_do_not_grow():
 )
 def test_too_little_to_fit(sizes, values):
     assert fit(sizes, values) is None
+
+
+def test_values_that_do_not_grow_have_a_law_all_the_same():
+    """Where a fixed cost is all there is, the leading term may be anything; no number is too large for it."""
+    sizes = [16, 32, 64, 128, 256]
+    for seed in range(30):
+        values = 2e-5 * np.random.default_rng(seed).lognormal(0, 0.005, (6, 5))
+        for with_fixed in (None, True):
+            law = fit(sizes, values, with_fixed=with_fixed)
+            assert law(sizes) == pytest.approx(2e-5, rel=0.05)
+            assert law.rules_from >= 16

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jacobench.reports.verdicts.exponents import growths
+from jacobench.reports.verdicts.exponents import bounded_by_rows, growths
 from jacobench.reports.verdicts.limits import Limits
+from jacobench.reports.verdicts.loop import run_gate
 from jacobench.reports.verdicts.outcome import SAMPLE_COLUMNS
 
 
@@ -76,3 +77,22 @@ def test_a_size_that_one_side_lacks_is_left_out(machine, sweep):
     lost = (samples["case"] == "mlp-w256") & (samples["side"] == "head")
     (growth,) = growths(samples[~lost], Limits())
     assert growth.line["case"] == "mlp-w16 … mlp-w128"
+
+
+@pytest.mark.parametrize("law", [lambda w: 2e-5 + 1e-12 * w**2, lambda _w: 2e-5], ids=["hidden", "flat"])
+def test_a_power_that_fixed_costs_hide_is_settled_by_its_rows(machine, sweep, law):
+    """Its exponent may be anything; but no size is slower."""
+    for seed in range(8):
+        here = machine(sweep(law, law), noise=0.005)
+        here.rng = np.random.default_rng(seed)
+        outcome = run_gate(here, Limits(), max_seconds=1e6, clock=here.clock)
+        assert outcome.state == "clear", outcome.verdicts[["case", "quantity", "verdict", "reason"]]
+        assert np.isfinite(outcome.verdicts["ratio"].astype(float)).all()
+
+
+def test_an_open_exponent_with_a_slower_row_stays_open(found):
+    (growth,) = found(lambda w: 1e-9 * w**2, lambda w: 1e-9 * w**2, noise=1.2)
+    rows = {(*cell, "gradient"): "unchanged" for cell in growth.cells}
+    assert bounded_by_rows(growth, rows).line["verdict"] == "unchanged"
+    rows[(*growth.cells[0], "gradient")] = "inconclusive"
+    assert bounded_by_rows(growth, rows).line["verdict"] == "open"

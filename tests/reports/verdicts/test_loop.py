@@ -93,6 +93,13 @@ def test_time_runs_out_with_a_row_undecided(machine, steady):
     assert here.now <= 45
 
 
+def test_a_faster_row_that_time_runs_out_on_is_known_not_to_be_slower(machine, steady):
+    outcome = gate(machine({A: steady(0.7)}), max_seconds=35)
+    assert (outcome.state, outcome.n_pairs) == ("clear", 6)
+    assert line(outcome, A)["verdict"] == "unchanged"
+    assert "-30" in line(outcome, A)["reason"]
+
+
 def test_stage_one_leaves_time_to_confirm_what_it_has_found(machine, steady):
     noisy = {("n", "vjp", "gradient"): lambda *_: {"seconds": here.rng.lognormal(-7, 0.2)}}
     here = machine({A: steady(1.3), **noisy})
