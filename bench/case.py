@@ -82,10 +82,16 @@ def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
     BadInput
         When the case's generator (which may be the reader's own) returns something else than a graph.
     """
+    graph = graph_of(case)
+    return graph, graph.sample(case.rng_seed)
+
+
+def graph_of(case: Case) -> Graph:
+    """Build a case's graph alone; raises as `build` does."""
     graph = case.make()
     if not isinstance(graph, Graph):
         raise BadInput(f"case {case.name!r}: expected its generator to return a Graph, got {type(graph).__name__}")
-    return graph, graph.sample(case.rng_seed)
+    return graph
 
 
 def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:

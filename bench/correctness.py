@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from functools import partial
 from threading import Thread, Timer
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -20,13 +20,10 @@ from jacobench.bench.process import signal_name
 from jacobench.bench.quantity import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.suite import load_suite
 from jacobench.bench.trial import attempt, point_of
-from jacobench.graphs.builder import DTYPES, GraphBuilder
+from jacobench.graphs.builder import DTYPES
+from jacobench.graphs.one_op import op_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
-
-if TYPE_CHECKING:
-    from jacobench.graphs.graph import Graph
-    from jacobench.graphs.op import Op
 
 GRAPH_SECONDS = 60.0
 """What one graph may take before its process is ended."""
@@ -50,20 +47,10 @@ class Check(msgspec.Struct, frozen=True):
     reason: str
 
 
-def op_graph(op: Op, dtype: str) -> Graph:
-    """Return a graph of one op, to be differentiated by every leaf."""
-    builder = GraphBuilder(dtype)
-    output = op.example(builder)
-    graph = builder.build(output)
-    return builder.build(output, wrt=graph.leaves)
-
-
 def op_cases() -> list[Case]:
     """Return each op in each dtype, as a case with three seeds."""
     return [
-        Case(f"{op.name}-{dtype}", {"n_seeds": 3}, (), lambda op=op, dtype=dtype: op_graph(op, dtype))  # type: ignore[misc]
-        for op in OPS.values()
-        for dtype in DTYPES
+        Case(f"{name}-{dtype}", {"n_seeds": 3}, (), partial(op_graph, name, dtype)) for name in OPS for dtype in DTYPES
     ]
 
 

@@ -9,14 +9,14 @@ import numpy as np
 
 from jacobench.bench.cells import BY_STRATEGY, FORWARD
 from jacobench.bench.plan import MAX_SECONDS, MIN_ROUNDS
-from jacobench.bench.trial import Point, Trial, predict, predict_forward
+from jacobench.bench.prediction import n_seeds_of, phases_of
+from jacobench.bench.trial import Point, Trial
 from jacobench.graphs.mlp import mlp
 from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jacobench.bench.case import Case
     from jacobench.bench.plan import Plan
     from jacobench.strategies.contract import Prediction
 
@@ -74,13 +74,13 @@ def estimate(plan: Plan) -> list[dict[str, Any]]:
     flop_rate, byte_rate = rates()
     calls: dict[str, Mapping[str, float]] = {}
     cases = {case.name: case for case in plan.suite.cases}
-    n_nodes = {case.name: len(case.make().nodes) for case in plan.suite.cases}
+    graphs = {case.name: case.make() for case in plan.suite.cases}
     models: dict[tuple[str, str], Mapping[str, Prediction]] = {}
     found = []
     for cell in plan.cells:
         key = cell.case, cell.strategy
         if key not in models:
-            models[key] = _model(cell.strategy, cases[cell.case])
+            models[key] = phases_of(cell.strategy, graphs[cell.case], n_seeds_of(cases[cell.case]))
         phases = models[key]
         if phases and cell.strategy not in calls:
             calls[cell.strategy] = seconds_a_node(cell.strategy)
@@ -94,23 +94,11 @@ def estimate(plan: Plan) -> list[dict[str, Any]]:
                 "predicted_seconds": phase
                 and phase.flops / flop_rate
                 + phase.peak_bytes / byte_rate
-                + calls[cell.strategy][cell.phase] * n_nodes[cell.case],
+                + calls[cell.strategy][cell.phase] * len(graphs[cell.case].nodes),
                 "over_budget": any(other.peak_bytes > plan.budget_bytes for other in phases.values()),
             }
         )
     return found
-
-
-def _model(spec: str, case: Case) -> Mapping[str, Prediction]:
-    """Return what each phase is expected to take; empty if there is no model, or the strategy cannot be asked."""
-    graph, n_seeds = case.make(), int(case.knobs.get("n_seeds") or 1)
-    if spec == FORWARD:
-        return predict_forward(graph).phases
-    try:
-        found = predict(registry.load(spec), graph, n_seeds)
-    except Exception:  # noqa: BLE001  (a run will say in its rows what is wrong with a plug-in)
-        return {}
-    return found.phases if found else {}
 
 
 def total_seconds(estimates: list[dict[str, Any]], passes: int) -> float:

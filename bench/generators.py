@@ -13,8 +13,11 @@ from msgspec import UNSET, Meta, UnsetType
 from jacobench.bench.case import Case
 from jacobench.graphs.architectures import ARCHITECTURES, architecture, architecture_graph
 from jacobench.graphs.builder import DTYPES
+from jacobench.graphs.chain import chain_graph
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.mlp import ACTIVATIONS, LOSSES, NORMALIZATIONS, mlp_graph
+from jacobench.graphs.one_op import EVERY, op_graph
+from jacobench.graphs.ops import OPS
 from jacobench.strategies.registry import HEART
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 RngSeed = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Density = Annotated[float, Meta(gt=0, le=1)]
 Widths = Annotated[list[Size], Meta(min_length=2)]
+Links = Annotated[list[str], Meta(min_length=1)]
 Strategies = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
@@ -56,6 +60,36 @@ class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     name: Knob[str] = msgspec.field(default_factory=lambda: list(ARCHITECTURES))
     batch: Knob[Size] | UnsetType = UNSET
     loss: Knob[str] = "default"
+    dtype: Knob[str] = "float64"
+    rng_seed: Knob[RngSeed] = 0
+    n_seeds: Knob[Size] = 1
+    seeds: Knob[str] = "random"
+    strategies: Strategies = HEART
+
+
+class OpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What a sweep over single ops may say: all of the table, unless named; ``"every-op"`` is all in one graph."""
+
+    graph: str
+    name: Knob[str] = msgspec.field(default_factory=lambda: list(OPS))
+    size: Knob[Size] = 64
+    batch: Knob[Size] = 1
+    dtype: Knob[str] = "float64"
+    rng_seed: Knob[RngSeed] = 0
+    n_seeds: Knob[Size] = 1
+    seeds: Knob[str] = "random"
+    strategies: Strategies = HEART
+
+
+class ChainKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What a sweep over chains may say; links are repeated in turn where there are to be more of them than are named."""
+
+    graph: str
+    ops: Annotated[list[str | Links], Meta(min_length=1)]
+    size: Knob[Size]
+    depth: Knob[Size] | UnsetType = UNSET
+    batch: Knob[Size] = 1
+    wrt_links: Knob[bool] = False
     dtype: Knob[str] = "float64"
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
@@ -123,6 +157,48 @@ def architecture_case(knobs: Mapping[str, Any]) -> Case:
         rng_seed=knobs["rng_seed"],
     )
     return _seeded(case, knobs)
+
+
+def op_case(knobs: Mapping[str, Any]) -> Case:
+    """Make the case of one op, to be differentiated by every argument; it is named by the op, its size and batch."""
+    name, size, batch = knobs["name"], knobs["size"], knobs["batch"]
+    case = Case(
+        name=f"{name}-w{size}-b{batch}{suffix(knobs)}",
+        knobs=_columns(knobs, graph=name, width=size),
+        strategies=knobs["strategies"],
+        make=partial(op_graph, name, knobs["dtype"], size=size, batch=batch),
+        rng_seed=knobs["rng_seed"],
+    )
+    return _seeded(case, knobs)
+
+
+def chain_case(knobs: Mapping[str, Any]) -> Case:
+    """Make the case of a chain; it is named by the links that are repeated, its size, depth, batch and what is not usual."""
+    named = knobs["ops"]
+    if not isinstance(named, list):
+        raise BadInput(f".ops: expected a list of links for each chain, got {named}")
+    depth = knobs.get("depth", len(named))
+    links = [named[k % len(named)] for k in range(depth)]
+    graph = f"chain-{'-'.join(_period(links))}{'-wrt_links' if knobs['wrt_links'] else ''}"
+    passed = ("batch", "dtype", "wrt_links", "rng_seed")
+    case = Case(
+        name=f"{graph}-w{knobs['size']}-d{depth}-b{knobs['batch']}{suffix(knobs)}",
+        knobs=_columns(knobs, graph=graph, depth=depth, width=knobs["size"]),
+        strategies=knobs["strategies"],
+        make=partial(chain_graph, links, knobs["size"], **{key: knobs[key] for key in passed}),
+        rng_seed=knobs["rng_seed"],
+    )
+    try:  # here, so that what is wrong is told with its place in the file
+        case.make()
+    except BadInput as error:
+        raise BadInput(f": {error}") from None
+    return _seeded(case, knobs)
+
+
+def _period(links: Sequence[str]) -> Sequence[str]:
+    """Return the shortest beginning that, repeated, gives all links."""
+    lengths = range(1, len(links) + 1)
+    return next(links[:n] for n in lengths if all(link == links[k % n] for k, link in enumerate(links)))
 
 
 def _seeded(case: Case, knobs: Mapping[str, Any]) -> Case:
@@ -211,5 +287,15 @@ GENERATORS: Final[Mapping[str, Generator]] = {
             "seeds": _SEEDS,
         },
         case=architecture_case,
+    ),
+    "op": Generator(
+        keys=OpKeys,
+        choices={"name": ("op", (*OPS, EVERY)), "dtype": _DTYPE, "seeds": _SEEDS},
+        case=op_case,
+    ),
+    "chain": Generator(
+        keys=ChainKeys,
+        choices={"dtype": _DTYPE, "seeds": _SEEDS},
+        case=chain_case,
     ),
 }

@@ -129,8 +129,8 @@ def _place_first(message: str, sweep: Mapping[str, Any]) -> str:
 def _as_list(key: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
         return [value]
-    if key == "widths" and not any(isinstance(item, list) for item in value):
-        return [value]  # one list of widths is one network, not a sweep
+    if key in {"widths", "ops"} and not any(isinstance(item, list) for item in value):
+        return [value]  # one list of widths is one network, one of ops one chain, and neither a sweep
     return value
 
 

@@ -15,6 +15,8 @@ from jacobench.bench.case import build
 from jacobench.bench.cells import BY_STRATEGY, FORWARD, NEEDS
 from jacobench.strategies import registry
 from jacobench.strategies.contract import Prediction, Predictions, placed
+from jacobench.strategies.ledger import Ledger
+from jacobench.strategies.replay import Primals
 from jacobench.strategies.verify import central_difference_error, verify
 
 if TYPE_CHECKING:
@@ -200,11 +202,13 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
 
 def predict_forward(graph: Graph) -> Predictions:
     """Return what `Graph.evaluate` is expected to take: it holds every value until it returns."""
-    sites = [node.sites[0] for node in graph.nodes]
-    held = sum(site.n_out * site.dtype.itemsize for site in sites)
-    flops = sum(node.op.flops(site) for node, site in zip(graph.nodes, sites, strict=True))
-    returned = sites[-1].n_out * sites[-1].dtype.itemsize if sites else 0
-    return Predictions({FORWARD: Prediction(held, returned, flops)}, 0)
+    ledger = Ledger()
+    primals = Primals(graph, ledger)
+    for number, node in enumerate(graph.nodes, len(graph.leaves)):
+        primals.compute(number, node)
+    flops = sum(node.op.flops(node.sites[0]) for node in graph.nodes)
+    returned = min(ledger.held, prod(graph.output_shape) * graph.dtype.itemsize)
+    return Predictions({FORWARD: Prediction(ledger.peak, returned, flops)}, 0)
 
 
 def _over_budget(predictions: Predictions | None, budget_bytes: int) -> str:

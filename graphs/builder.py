@@ -169,11 +169,12 @@ class GraphBuilder:
                 raise unknown(f"attribute of {op.name}", attr, op.attrs or ["none"])
         try:
             prepared = op.prepare({**op.attrs, **attrs})
-            shape = op.shape(tuple(arg.shape for arg in args), prepared)
+            arg_shapes = tuple(arg.shape for arg in args)
+            shape = op.shape(arg_shapes, prepared)
         except BadInput as error:
             raise BadInput(f"{op.name}: {error}") from None
-        batched = any(arg.batched and op.by_sample(k) for k, arg in enumerate(args))
-        return Value(shape, batched, self, args, op, prepared)
+        batched = any(arg.batched and op.by_sample(k, arg_shapes, prepared) for k, arg in enumerate(args))
+        return Value(shape, batched and len(shape) > 1, self, args, op, prepared)
 
     def build(self, output: Value, wrt: Iterable[str] | None = None) -> Graph:
         """Return the graph that computes `output`.
@@ -220,7 +221,7 @@ class GraphBuilder:
                 value.shape,
                 attrs,
                 self._dtype,
-                samples=value.shape[0] if arg.batched and op.by_sample(k) else 1,
+                samples=value.shape[0] if arg.batched and op.by_sample(k, arg_shapes, attrs) else 1,
             )
             for k, arg in enumerate(args)
         )

@@ -14,11 +14,15 @@ import numpy as np
 from scipy import special
 from scipy.sparse import csr_array
 
+from jacobench.graphs import correlation, gathering
+from jacobench.graphs.gathering import ROTATED_ONCE, ROTATED_TWICE
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
     from jacobench.graphs.structures import Pattern
+    from jacobench.graphs.windows import Windows
 
 
 def _affine(z: Any, W: Any, b: Any) -> Any:
@@ -62,12 +66,36 @@ def _masked_matmul(mask: Pattern, z: Any, v: Any) -> Any:
     return np.ascontiguousarray(t.T).reshape(*z.shape[:-1], mask.shape[0])
 
 
-def _gathered_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
-    """Do the same with a dense weight gathered from v: every library can differentiate through it."""
-    place = np.full(mask.shape, mask.indices.size)
-    place[mask.rows, mask.indices] = np.arange(mask.indices.size)
-    W = xp.concatenate([v, v[:1] * 0])[place]
-    return xp.matmul(z, W.T)
+def _pad_last(x: Any, before: int, after: int) -> Any:
+    """Lay x between zeros: np.pad takes 18 µs for 64 numbers, this 0.7."""
+    y = np.zeros((*x.shape[:-1], before + x.shape[-1] + after), x.dtype)
+    y[..., before : before + x.shape[-1]] = x
+    return y
+
+
+FEW_VECTORS = 2**10
+"""Up to so many, rotated copies are the quicker cross product: 3 µs for 100 vectors, where entry by entry takes 10 and
+np.cross 23. At 10,000 they take 104 and entry by entry 70, with a third of the memory."""
+
+
+def _crossed(x: Any, y: Any) -> Any:
+    """Return x × y over the last axis, of arrays that broadcast."""
+    if max(x.size, y.size) <= 3 * FEW_VECTORS:
+        z = x.take(ROTATED_ONCE, axis=-1) * y.take(ROTATED_TWICE, axis=-1)
+        z -= x.take(ROTATED_TWICE, axis=-1) * y.take(ROTATED_ONCE, axis=-1)
+        return z
+    z = np.empty(np.broadcast_shapes(x.shape, y.shape), x.dtype)
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        np.multiply(x[..., j], y[..., k], out=z[..., i])
+        z[..., i] -= x[..., k] * y[..., j]
+    return z
+
+
+def _keep(x: Any, mask: Any, scale: float) -> Any:
+    """Scale what a mask keeps: two passes and one array."""
+    y = np.asarray(x * x.dtype.type(scale))
+    return np.multiply(y, mask, out=y)
 
 
 def _numpy() -> dict[str, Any]:
@@ -82,20 +110,66 @@ def _numpy() -> dict[str, Any]:
         "add_to": lambda y, x: np.add(y, x, out=y),
         "sum_of_products": np.vdot,  # without an array of products, in 0.4 µs instead of 1.8
         "masked_matmul": _masked_matmul,
+        # The method takes 0.2 µs for 64 entries, 51 for 100,000; np.take 0.8 and 54, indexing 0.8 and 96.
+        "take_last": lambda x, order: x.take(order, axis=-1),
+        "take_rows": lambda table, indices: table.take(indices, axis=0),
+        # Copies in C order, which the next rule would make otherwise.
+        "flip_last": lambda x: x[..., ::-1].copy(),
+        "transposed": lambda x, axes: x.transpose(axes).copy(),
+        "pad_last": _pad_last,
+        "crossed": _crossed,
+        "inner": np.vecdot,
+        "keep": _keep,
+        "correlate": correlation.correlate,
+        "largest": correlation.largest,
+        "average": correlation.average,
     }
 
 
 def _jax() -> dict[str, Any]:
     jax = import_module("jax")
-    return {"erf": jax.scipy.special.erf, "sigmoid": jax.nn.sigmoid}
+    lax, infinity = jax.lax, float("inf")
+
+    def correlate(x: Any, W: Any, windows: Windows) -> Any:
+        return lax.conv_general_dilated(x, W, windows.stride, [(n, n) for n in windows.padding])
+
+    def reduce(x: Any, windows: Windows, start: float, join: Any) -> Any:
+        return lax.reduce_window(x, x.dtype.type(start), join, (1, *windows.kernel), (1, *windows.stride), "VALID")
+
+    return {
+        "erf": jax.scipy.special.erf,
+        "sigmoid": jax.nn.sigmoid,
+        "correlate": correlate,
+        "largest": lambda x, windows: reduce(x, windows, -infinity, lax.max),
+        "average": lambda x, windows: reduce(x, windows, 0, lax.add) / windows.n_taps,
+    }
 
 
 def _torch() -> dict[str, Any]:
     torch = import_module("torch")
+
+    def over_axes(name: str, windows: Windows) -> Any:
+        return getattr(torch.nn.functional, f"{name}{len(windows.kernel)}d")
+
+    def correlate(x: Any, W: Any, windows: Windows) -> Any:
+        return over_axes("conv", windows)(x, W, stride=windows.stride, padding=windows.padding)
+
+    def pool(name: str, x: Any, windows: Windows) -> Any:
+        """Take a row for a sample of one channel."""
+        return over_axes(name, windows)(x[:, None], windows.kernel, windows.stride)[:, 0]
+
     return {
+        "correlate": correlate,
+        "largest": partial(pool, "max_pool"),
+        "average": partial(pool, "avg_pool"),
         "max": torch.amax,
         "relu": torch.relu,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+        "flip_last": lambda x: torch.flip(x, (-1,)),
+        "transposed": torch.permute,
+        "pad_last": lambda x, before, after: torch.nn.functional.pad(x, (before, after)),
+        "crossed": lambda x, y: torch.linalg.cross(x, y, dim=-1),
+        "keep": lambda x, mask, scale: x * torch.asarray(mask * scale, dtype=x.dtype),
     }
 
 
@@ -131,7 +205,18 @@ class Namespace:
             "affine": lambda z, W, b: self.matmul(z, W.T) + b,
             "add_to": lambda y, x: y + x,
             "sum_of_products": lambda x, y: self.sum(x * y),
-            "masked_matmul": partial(_gathered_matmul, self),
+            "masked_matmul": partial(gathering.masked_matmul, self),
+            "take_last": lambda x, order: x[..., order],
+            "take_rows": lambda table, indices: table[indices],
+            "flip_last": lambda x: x[..., ::-1],
+            "crossed": gathering.crossed,
+            "inner": lambda x, y: self.sum(x * y, axis=-1),
+            "keep": lambda x, mask, scale: x * (mask * np.asarray(scale, x.dtype)),
+            "correlate": partial(gathering.correlate, self),
+            "largest": partial(gathering.largest, self),
+            "average": partial(gathering.average, self),
+            "transposed": self.transpose,
+            "pad_last": lambda x, before, after: self.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)], "constant"),
         }
         table = TABLES.get(library.__name__, dict)()
         self.__dict__.update(everywhere | table)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,37 @@ def multiply_fresh(slope: Array, y_bar: Array) -> Array:
 
 VjpRule = Callable[[Array, Array, tuple[Array, ...], Site], Array]
 JacobianValues = Callable[[Array, tuple[Array, ...], Site], Array]
+Fill = Callable[[Array, Array, tuple[Array, ...], Site], None]
 Count = Callable[[Site], int]
+Told = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
+
+
+def always(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
+    """Say yes, whatever the shapes and attributes."""
+    return True
+
+
+def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
+    """Say no, whatever the shapes and attributes."""
+    return False
+
+
+class Example(Protocol):
+    """How a value is made by one op from arguments of a batch and a size; as it stands a small one."""
+
+    def __call__(self, g: GraphBuilder, batch: int = ..., size: int = ...) -> Value:
+        """Add the op and its arguments to a builder.
+
+        Parameters
+        ----------
+        g : GraphBuilder
+            The builder.
+        batch : int
+            Samples.
+        size : int
+            The length of a sample's last axis, or what stands for it; the other lengths follow from it.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -101,6 +131,11 @@ class Jacobian:
         site → arithmetic operations that `values` takes. An elementary function counts as one.
     scratch : callable
         site → bytes that `values` allocates and frees beside its result, where they are not few beside it.
+    fill : callable or None
+        The direct dense rule, (J, y, xs, site) → None: writes the entries into zeros of shape (samples, outputs per
+        sample, inputs per sample). For a structure with an index, through which to scatter would waste time.
+    fill_scratch : callable
+        The same as `scratch`, of `fill`.
     """
 
     structure: Structure
@@ -108,6 +143,8 @@ class Jacobian:
     fresh: bool
     flops: Count = lambda _site: 0
     scratch: Count = lambda _site: 0
+    fill: Fill | None = None
+    fill_scratch: Count = lambda _site: 0
 
 
 @dataclass(frozen=True)
@@ -127,11 +164,15 @@ class Argument:
     vjp_each : callable or None
         For an argument that all samples share: the vjp rule of each sample by itself, (y_bar, y, xs, site) → x_bar with
         y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a fresh array.
-    by_sample : bool
-        Whether sample i of the output depends on sample i of this argument alone, if the argument's leading axis is the
-        batch. A weight is shared by all samples, and a loss averages over them.
+    by_sample : callable
+        (shapes, attrs) → whether sample i of the output depends on sample i of this argument alone, if the argument's
+        leading axis is the batch. A weight is shared by all samples, and a loss averages over them.
     scratch : callable
         site → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
+    scratch_once : callable
+        site → the same, of what it allocates but once, however many seeds there are.
+    hands_on : callable
+        site → whether the vjp rule returns y_bar, or a view of it, and allocates nothing.
     """
 
     vjp: VjpRule
@@ -139,8 +180,10 @@ class Argument:
     keeps: tuple[int, ...]
     flops: Count
     vjp_each: VjpRule | None = None
-    by_sample: bool = True
+    by_sample: Told = always
     scratch: Count = lambda _site: 0
+    scratch_once: Count = lambda _site: 0
+    hands_on: Callable[[Site], bool] = lambda _site: False
 
 
 @dataclass(frozen=True)
@@ -162,13 +205,17 @@ class Op:
     source : str
         Where the definition is from.
     example : callable
-        (builder) → a small value made by this op, for tests, `verify` and the docs.
+        (builder, batch, size) → a value made by this op; small as it stands, for tests, `verify` and the docs.
     attrs : mapping
         Names of the attributes and their defaults.
     prepare : callable
         attrs → attrs, checked and brought into the form that the rules want.
     variadic : bool
         Whether it takes any number of arguments, at least one.
+    scratch : callable
+        site of argument 0 → bytes that the forward rule allocates and frees beside its result, where they are not few.
+    is_view : bool
+        Whether the forward rule returns a view of its one argument, and allocates nothing.
     """
 
     name: str
@@ -177,10 +224,12 @@ class Op:
     arguments: tuple[Argument | None, ...]
     flops: Count
     source: str
-    example: Callable[[GraphBuilder], Value]
+    example: Example
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False
+    scratch: Count = lambda _site: 0
+    is_view: bool = False
 
     def argument(self, k: int) -> Argument:
         """Return the rules of argument `k`, counted from 0.
@@ -195,10 +244,10 @@ class Op:
             raise NotImplementedError(f"op {self.name!r} has no backward rule for argument {k}")
         return rule
 
-    def by_sample(self, k: int) -> bool:
+    def by_sample(self, k: int, shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
         """Say whether argument `k`'s samples do not mix; see `Argument`. Unknown, hence False, where there is no rule."""
         rule = self._rule(k)
-        return rule is not None and rule.by_sample
+        return rule is not None and rule.by_sample(shapes, attrs)
 
     def _rule(self, k: int) -> Argument | None:
         if k < len(self.arguments):

@@ -51,8 +51,8 @@ def index_dtype(*largest: int) -> type[np.signedinteger]:
 
 
 def index_bytes(n_rows: int, n_columns: int, nnz: int) -> int:
-    """Return the bytes that a CSR pattern's two index arrays take."""
-    return np.dtype(index_dtype(n_columns, nnz)).itemsize * (nnz + n_rows + 1)
+    """Return the bytes that a CSR pattern's two index arrays take; scipy widens both where either side is long."""
+    return np.dtype(index_dtype(n_rows, n_columns, nnz)).itemsize * (nnz + n_rows + 1)
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,9 @@ class Structure:
         of `extent`.
     per_row : callable or None
         site → the number of entries in each row, shape (outputs,); None where all rows have as many.
+    scratch : callable
+        site → how many numbers of columns, or of entries in rows, `pattern` holds at most beside what it returns. By
+        default one for each input, where the columns are repeated, before there is one for each output.
     """
 
     name: str
@@ -83,23 +86,34 @@ class Structure:
     view: View
     index: Callable[[Site], tuple[NDArray[np.signedinteger], ...]] = lambda _site: ()
     per_row: Callable[[Site], NDArray[np.signedinteger]] | None = None
+    scratch: Callable[[Site], int] | None = None
 
     def n_nonzeros(self, site: Site) -> int:
         """Return how many entries the pattern has, from the shapes alone."""
         return prod(self.extent(site))
 
+    def scratch_bytes(self, site: Site) -> int:
+        """Return the bytes that `pattern` allocates and frees beside what it returns."""
+        nnz = self.n_nonzeros(site)
+        repeated = site.n_in - site.n_out if nnz != site.n_in else 0
+        count = repeated if self.scratch is None else self.scratch(site)
+        return np.dtype(index_dtype(nnz, site.n_in, site.n_out)).itemsize * max(0, count)
+
     def pattern(self, site: Site) -> Pattern:
         """Return the pattern as CSR index arrays."""
         nnz = self.n_nonzeros(site)
-        dtype = index_dtype(nnz, site.n_in)
-        columns = self.columns(site, dtype)
-        indices = columns if columns.size == nnz else np.broadcast_to(columns, self.extent(site)).flatten()
+        dtype = index_dtype(nnz, site.n_in, site.n_out)
+        indices = self._indices(site, dtype)
         if self.per_row is None:
             indptr = np.arange(0, nnz + 1, nnz // site.n_out, dtype=dtype)
         else:
             indptr = np.zeros(site.n_out + 1, dtype)
             np.cumsum(self.per_row(site), out=indptr[1:])
-        return Pattern(indptr, indices.reshape(-1), (site.n_out, site.n_in))
+        return Pattern(indptr, indices, (site.n_out, site.n_in))
+
+    def _indices(self, site: Site, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
+        columns, extent = self.columns(site, dtype), self.extent(site)
+        return columns.reshape(-1) if columns.size == prod(extent) else np.broadcast_to(columns, extent).flatten()
 
 
 def _rows(site: Site) -> int:
@@ -107,7 +121,7 @@ def _rows(site: Site) -> int:
     return prod(site.out[:-1])
 
 
-def _split(J: NDArray[np.floating], site: Site) -> NDArray[np.floating]:
+def split(J: NDArray[np.floating], site: Site) -> NDArray[np.floating]:
     """View J's diagonal blocks, one for each vector along the last axis: shape (samples, vectors a sample, O, I)."""
     vectors = _rows(site) // site.samples
     view: NDArray[np.floating] = np.einsum(
@@ -129,7 +143,7 @@ BLOCK_DIAGONAL = Structure(
     "block diagonal",
     extent=lambda site: (_rows(site), site.out[-1], site.x[-1]),
     columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, 1, site.x[-1]),
-    view=_split,
+    view=split,
 )
 
 DENSE = Structure(
@@ -156,34 +170,6 @@ STACKED_IDENTITY = Structure(
 )
 
 
-def _part(site: Site) -> slice:
-    """Return the argument's part of a concatenation's last axis."""
-    start = sum(shape[-1] for shape in site.shapes[: site.k])
-    return slice(start, start + site.x[-1])
-
-
-def _rows_of_part(site: Site) -> NDArray[np.signedinteger]:
-    filled = np.zeros((_rows(site), site.out[-1]), np.int32)
-    filled[:, _part(site)] = 1
-    return filled.reshape(-1)
-
-
-def _part_view(J: NDArray[np.floating], site: Site) -> NDArray[np.floating]:
-    vectors = _rows(site) // site.samples
-    split = J.reshape(site.samples, vectors, site.out[-1], vectors, site.x[-1])
-    view: NDArray[np.floating] = np.einsum("bpipi->bpi", split[:, :, _part(site)])
-    return view
-
-
-PART = Structure(
-    "identity between empty rows",
-    extent=lambda site: (site.n_in,),
-    columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
-    view=_part_view,
-    per_row=_rows_of_part,
-)
-
-
 def _mask(site: Site) -> Pattern:
     mask: Pattern = site.attrs["mask"]
     return mask
@@ -198,9 +184,10 @@ MASKED_BLOCKS = Structure(
     "block diagonal, sparse blocks",
     extent=lambda site: (_rows(site), _mask(site).indices.size),
     columns=lambda site, dtype: np.arange(0, site.n_in, site.x[-1], dtype=dtype)[:, None] + _mask(site).indices,
-    view=_split,
+    view=split,
     index=lambda site: (_mask(site).rows, _mask(site).indices),
     per_row=_rows_of_mask,
+    scratch=lambda site: site.n_out,
 )
 
 # … and against W's stored values: entry k of W, in row o of the pattern, stands in row (r, o), column k.
@@ -211,4 +198,5 @@ MASKED_KRONECKER = Structure(
     view=lambda J, site: J.reshape(_rows(site), -1, site.n_in),
     index=lambda site: (_mask(site).rows, np.arange(site.n_in)),
     per_row=_rows_of_mask,
+    scratch=lambda site: site.n_out,
 )

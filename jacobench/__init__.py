@@ -10,8 +10,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules={"strategies"},  # the room, which may be called: see its docstring
     submod_attrs={
-        "api": ["compare", "gate", "load", "plot", "read", "run", "strategy"],
+        "api": ["compare", "explain", "gate", "load", "plot", "predict", "read", "recommend_for", "run", "strategy"],
+        "graphs.attention": ["attention"],
         "graphs.builder": ["GraphBuilder"],
+        "graphs.chain": ["chain"],
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],
         "graphs.mlp": ["mlp"],

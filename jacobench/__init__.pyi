@@ -1,11 +1,16 @@
 from jacobench.api import compare as compare
+from jacobench.api import explain as explain
 from jacobench.api import gate as gate
 from jacobench.api import load as load
 from jacobench.api import plot as plot
+from jacobench.api import predict as predict
 from jacobench.api import read as read
+from jacobench.api import recommend_for as recommend_for
 from jacobench.api import run as run
 from jacobench.api import strategy as strategy
+from jacobench.graphs.attention import attention as attention
 from jacobench.graphs.builder import GraphBuilder as GraphBuilder
+from jacobench.graphs.chain import chain as chain
 from jacobench.graphs.errors import BadInput as BadInput
 from jacobench.graphs.graph import Graph as Graph
 from jacobench.graphs.mlp import mlp as mlp

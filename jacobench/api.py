@@ -5,8 +5,9 @@ Each function imports what it needs when it is called: a plug-in that takes one 
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.quantity import DEFAULT_BUDGET
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from jacobench.bench.case import Case
     from jacobench.bench.folder import RunFolder
     from jacobench.bench.passes import Progress
+    from jacobench.graphs.graph import Graph
+    from jacobench.reports.analysis.advice import Advice
     from jacobench.reports.runs import Run
     from jacobench.reports.verdicts.outcome import Outcome
     from jacobench.strategies.contract import Strategy
@@ -109,6 +113,35 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     return found.table
 
 
+def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
+    """Weigh every local Jacobian of a graph, dense and sparse, beside its VJP; see `jacobench.reports.explain.weighing`.
+
+    Parameters
+    ----------
+    graph : Graph
+        Any graph.
+    n_seeds : int
+        Cotangents that are pulled back at once, 1 or more.
+
+    Returns
+    -------
+    DataFrame
+        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.weighing.Weight`
+        says what each column means.
+
+    Examples
+    --------
+    >>> import jacobench as jb
+    >>> graph, _ = jb.mlp([784, 256, 10])
+    >>> jb.explain(graph)[["jacobian", "n_entries", "n_nonzeros"]].to_dict("records")[0]
+    {'jacobian': '∂affine1/∂W1', 'n_entries': 51380224, 'n_nonzeros': 200704}
+    """
+    from jacobench.reports.explain.frame import frame
+    from jacobench.reports.explain.weighing import weigh
+
+    return frame(weigh(graph, n_seeds))
+
+
 def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] = (), **more: str | float) -> Outcome:
     """Measure the project in this folder as it stands against a revision of it, in turns, and judge what differs.
 
@@ -173,6 +206,126 @@ def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
     from jacobench.reports.pictures.album import plots
 
     return plots(run, phase)
+
+
+def predict(suite: str = "standard", strategies: Sequence[str] = ()) -> pd.DataFrame:
+    """Return a suite's tidy table by the model alone: predicted bytes and flops; nothing is measured.
+
+    Parameters
+    ----------
+    suite : str
+        A suite's name, or the path of a TOML file.
+    strategies : sequence of str
+        Instead of the suite's.
+
+    Returns
+    -------
+    DataFrame
+        Every cell with status ``not_tried``. `what_fits` takes it.
+
+    Raises
+    ------
+    BadInput
+        For an unknown suite or strategy.
+    """
+    from jacobench.bench.columns import tidy
+    from jacobench.bench.prediction import predicted_rows
+    from jacobench.bench.suite import load_suite
+    from jacobench.strategies.registry import check
+
+    specs = [check(spec) for spec in strategies]
+    return tidy([row for case in load_suite(suite).cases for row in predicted_rows(case, specs)])
+
+
+def recommend_for(
+    *runs: str | Path, memory_budget: str | None = None, say: Callable[[str], object] = lambda _text: None, **knobs: Any
+) -> Advice:
+    """Recommend a strategy for a network that need not have been measured.
+
+    Parameters
+    ----------
+    *runs : str or Path
+        Runs to go by: the one that measured the case, or one nearest to it, counts. None given: the newest in ``runs/``; if
+        there is none, or it says nothing of the case, small cases are measured on the spot, for a few seconds.
+    memory_budget : str, optional
+        Strategies predicted to need more are not recommended. Default, and at most: what the machine has.
+    say : callable
+        Called with a sentence when something takes a while, or was chosen.
+    **knobs
+        As in a suite file: ``widths=[784, 300, 10]`` or ``name="lenet-300-100"``, ``batch``, ``activation`` …
+
+    Returns
+    -------
+    Advice
+        For time and for memory; see `jacobench.reports.analysis.advice.Advice`.
+
+    Raises
+    ------
+    BadInput
+        For knobs that make no case, or a run that cannot be read.
+    """
+    from jacobench.bench.machine import memory_limit
+    from jacobench.bench.prediction import one_case
+    from jacobench.bench.quantity import parse_bytes
+
+    case = one_case(knobs)
+    budget = min(parse_bytes(memory_budget), memory_limit()) if memory_budget else memory_limit()
+    advice = _from_runs(case, runs or _newest(say), budget)
+    if advice is None or not (advice.by or advice.all_over_budget):
+        where = (
+            f"{', '.join(map(str, runs)) or advice.source} tells no rates for this case" if advice else "no run here"
+        )
+        say(f"{where}: measuring small cases on the spot, for a few seconds")
+        advice = _on_the_spot(case, budget)
+    return _with_batches(advice, knobs)
+
+
+def _newest(say: Callable[[str], object]) -> Sequence[Path]:
+    from jacobench.reports.documents import newest_run
+
+    found = newest_run("runs")
+    if found is None:
+        return ()
+    say(f"from {found}, the newest run here; --from takes another")
+    return (found,)
+
+
+def _from_runs(case: Case, runs: Sequence[str | Path], budget: float) -> Advice | None:
+    from jacobench.bench.columns import tidy
+    from jacobench.bench.prediction import predicted_rows
+    from jacobench.reports.analysis.advice import advise, rank
+    from jacobench.reports.runs import read
+    from jacobench.strategies.registry import registered
+
+    found = []
+    for run in map(read, runs):
+        specs = [name for name in run.table["strategy"].unique() if name in registered()]
+        found.append(advise(tidy(predicted_rows(case, specs)), run, budget))
+    return min(found, key=rank) if found else None
+
+
+def _on_the_spot(case: Case, budget: float) -> Advice:
+    from jacobench.bench.columns import tidy
+    from jacobench.bench.prediction import predicted_rows
+    from jacobench.bench.probe import probe
+    from jacobench.reports.analysis.advice import advise
+    from jacobench.reports.runs import Run
+
+    run = Run(tidy(probe(case, case.strategies)))
+    return advise(tidy(predicted_rows(case)), run, budget)
+
+
+def _with_batches(advice: Advice, knobs: dict[str, Any]) -> Advice:
+    from dataclasses import replace
+
+    from jacobench.bench.prediction import largest_batch, one_case
+
+    def largest(name: str) -> float:
+        found = largest_batch(lambda batch: one_case({**knobs, "batch": batch}), name, advice.budget_bytes)
+        return math.nan if found is None else found
+
+    batches = advice.strategies["strategy"].map(largest)
+    return replace(advice, strategies=advice.strategies.assign(largest_batch=batches))
 
 
 def strategy(spec: str) -> Strategy:

@@ -35,7 +35,7 @@ class Document:
     entries : list of dict
         pytest-benchmark's, one a timed cell.
     facts : mapping
-        What else stands under ``jacobench``.
+        What else stands under ``jacobench``, and pytest-benchmark's ``datetime`` and ``commit_info``.
     """
 
     path: Path
@@ -56,7 +56,14 @@ def read_document(run: str | Path) -> Document:
     content = parse(path)
     rows = sorted(_rows(path, content), key=lambda row: row.get("position", float("inf")))
     facts = {name: value for name, value in content.get("jacobench", {}).items() if name != "untimed"}
+    facts |= {"datetime": content.get("datetime"), "commit_info": content.get("commit_info")}
     return Document(path, rows, content["benchmarks"], facts)
+
+
+def newest_run(folder: str | Path) -> Path | None:
+    """Return the finished run in a folder of runs that was written last, or None."""
+    documents = sorted(Path(folder).glob("*/run.json"), key=lambda path: path.stat().st_mtime)
+    return documents[-1].parent if documents else None
 
 
 def _find(path: Path) -> Path:

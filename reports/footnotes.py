@@ -48,7 +48,7 @@ def _meaning(rows: pd.DataFrame, mark: str) -> str:
     timed = rows[(rows["status"] == "ok") & (rows["strategy"] != REFERENCE)]
     meaning = (
         f"{mark} clearly ahead in its case: for time, the 95 % intervals of the ratio to {REFERENCE} do not overlap; "
-        "for memory, more than 1 % less."
+        "for memory, more than 1 % less, and 8 KiB."
     )
     if bool(rows["efficiency"].notna().any()):
         meaning += " floor (on a wide screen): the share of the time that the work itself takes; see docs/floor.md."

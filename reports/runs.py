@@ -40,7 +40,7 @@ class Run:
     facts : mapping
         What run.json holds beside the rows, where it does: ``machine`` (a record of processor, caches, packages and
         settings), ``control_seconds`` (of a fixed kernel, one a process), ``load_after``, ``wall_seconds``, ``command``
-        (what measures it again).
+        (what measures it again); ``datetime`` and ``commit_info`` are pytest-benchmark's.
     """
 
     table: pd.DataFrame
@@ -48,6 +48,12 @@ class Run:
     samples: pd.DataFrame = field(default_factory=_no_lines)
     name: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the answer, the table of gradients, and the pictures."""
+        from jacobench.reports.page.notebook import notebook  # noqa: PLC0415  (a run that is only read draws nothing)
+
+        return notebook(self)
 
 
 def read(run: str | Path) -> Run:

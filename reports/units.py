@@ -11,6 +11,8 @@ SECONDS = ((1e-9, "ns"), (1e-6, "µs"), (1e-3, "ms"), (1.0, "s"))
 BYTES = tuple((1024.0**power, unit) for power, unit in enumerate(("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")))
 COUNTS = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"), (1e18, "E"))
 
+FLOPS = tuple((size, f"{prefix}flop") for size, prefix in COUNTS)
+
 Scale = tuple[tuple[float, str], ...]
 
 
@@ -56,6 +58,38 @@ def format_bytes(n_bytes: float) -> str:
     return _scaled(n_bytes, BYTES)
 
 
+def format_count(count: float) -> str:
+    """Return a number of things: three significant digits and k, M, G … from a thousand on.
+
+    Examples
+    --------
+    >>> format_count(640), format_count(200_704), format_count(51_380_224)
+    ('640', '201k', '51.4M')
+    """
+    return _scaled(count, COUNTS).replace(" ", "")
+
+
+def format_flops(n_flops: float) -> str:
+    """Return a number of arithmetic operations with its unit.
+
+    Parameters
+    ----------
+    n_flops : float
+        A number of operations; NaN is missing.
+
+    Returns
+    -------
+    str
+        Three significant digits in flop, kflop, Mflop …; a dash for a missing one.
+
+    Examples
+    --------
+    >>> format_flops(640), format_flops(2.1e6)
+    ('640 flop', '2.10 Mflop')
+    """
+    return _scaled(n_flops, FLOPS)
+
+
 def format_ratio(ratio: float) -> str:
     """Return how many times as much.
 
@@ -71,11 +105,13 @@ def format_ratio(ratio: float) -> str:
 
     Examples
     --------
-    >>> format_ratio(0.85), format_ratio(12.34), format_ratio(56_789)
-    ('0.850×', '12.3×', '56.8k×')
+    >>> format_ratio(0.85), format_ratio(12.34), format_ratio(56_789), format_ratio(0.0)
+    ('0.850×', '12.3×', '56.8k×', '0×')
     """
     if math.isnan(ratio):
         return MISSING
+    if ratio == 0:
+        return "0×"
     if abs(ratio) >= 999.5:
         return _scaled(ratio, COUNTS).replace(" ", "") + "×"
     return _three_digits(ratio) + "×"

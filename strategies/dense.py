@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.strategies.places import block_shape, blocks_of_matrix, places_of
 from jacobench.strategies.reverse import LocalCost, Reverse
 
 if TYPE_CHECKING:
-    from jacobench.graphs.op import Argument, Array, Jacobian, Shape, Site
+    from jacobench.graphs.op import Argument, Array, Fill, Jacobian, Shape, Site
     from jacobench.strategies.reverse import Pull
 
 
@@ -30,21 +33,11 @@ def materialize_blocks(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], site
 
 
 def _matrix(jacobian: Jacobian, site: Site) -> Materializer:
-    samples, n_out, n_in = _block_shape(site)
-    return _materializer(
-        jacobian,
-        site,
-        (site.n_out, site.n_in),
-        lambda J: np.einsum("bobi->boi", J.reshape(samples, n_out, samples, n_in)),
-    )
+    return _materializer(jacobian, site, (site.n_out, site.n_in), partial(blocks_of_matrix, site=site))
 
 
 def _blocks(jacobian: Jacobian, site: Site) -> Materializer:
-    return _materializer(jacobian, site, _block_shape(site), lambda J: J)
-
-
-def _block_shape(site: Site) -> Shape:
-    return (site.samples, site.n_out // site.samples, site.n_in // site.samples)
+    return _materializer(jacobian, site, block_shape(site), lambda J: J)
 
 
 def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
@@ -62,22 +55,20 @@ def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Calla
         J → its blocks, (samples, outputs per sample, inputs per sample), as a view.
     """
     structure = jacobian.structure
+    if jacobian.fill is not None:
+        return _directly(jacobian.fill, site, shape, blocks_of)
     extent = structure.extent(site)
     nnz = prod(extent)
     allocate = np.empty if nnz == prod(shape) else np.zeros
-    nowhere = _nowhere(shape, site.dtype)
-    places = structure.view(blocks_of(nowhere), site)
-    offset = places.ctypes.data - nowhere.ctypes.data
-    index_shape = [len(part) for part in structure.index(site)]
-    indexed = (*places.shape[: places.ndim - len(index_shape)], *index_shape[:1])
+    places = places_of(structure, site, shape, blocks_of)
 
     def fill(y: Array, xs: tuple[Array, ...]) -> Array:
         J = allocate(shape, site.dtype)
         values = jacobian.values(y, xs, site)
-        if indexed != extent:
+        if places.extent != extent:
             whole = values if values.size == nnz else np.broadcast_to(values, extent)
-            values = whole.reshape(indexed)
-        target = np.ndarray(places.shape, site.dtype, J, offset, places.strides)
+            values = whole.reshape(places.extent)
+        target = np.ndarray(places.shape, site.dtype, J, places.offset, places.strides)
         index: Any = (..., *structure.index(site))
         target[index] = values
         return J
@@ -85,18 +76,24 @@ def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Calla
     return fill
 
 
-def _nowhere(shape: Shape, dtype: np.dtype[np.floating]) -> Array:
-    """Return an array that has strides but no memory, to take views of and never to read or write."""
-    strides = [prod(shape[k + 1 :]) * dtype.itemsize for k in range(len(shape))]
-    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
+def _directly(rule: Fill, site: Site, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
+    """Let the op write its entries into zeros."""
+
+    def fill(y: Array, xs: tuple[Array, ...]) -> Array:
+        J = np.zeros(shape, site.dtype)
+        rule(blocks_of(J), y, xs, site)
+        return J
+
+    return fill
 
 
 def cost(jacobian: Jacobian, site: Site, n_seeds: int, n_entries: int) -> LocalCost:
     """Say what a dense Jacobian of `n_entries` takes: written once, read once for all seeds."""
     n_values = jacobian.structure.n_nonzeros(site) if jacobian.fresh else 0
+    scattered = n_values * site.dtype.itemsize + jacobian.scratch(site)
     return LocalCost(
         linearize_bytes=n_entries * site.dtype.itemsize,
-        linearize_scratch=n_values * site.dtype.itemsize + jacobian.scratch(site),
+        linearize_scratch=jacobian.fill_scratch(site) if jacobian.fill else scattered,
         linearize_flops=jacobian.flops(site),
         pull_flops=2 * n_seeds * n_entries,
         n_nonzeros=n_entries,
@@ -126,7 +123,7 @@ class DenseBlocks:
 
     def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
-        samples, n_out, _ = _block_shape(site)
+        samples, n_out, _ = block_shape(site)
         blocks = _blocks(argument.jacobian, site)
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
@@ -142,8 +139,10 @@ class DenseBlocks:
 
     def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
         """Say what it will take."""
-        samples, n_out, n_in = _block_shape(site)
-        return cost(argument.jacobian, site, n_seeds, samples * n_out * n_in)
+        samples, n_out, n_in = block_shape(site)
+        found = cost(argument.jacobian, site, n_seeds, samples * n_out * n_in)
+        turned = n_seeds * site.n_in * site.dtype.itemsize if min(samples, n_seeds) > 1 else 0
+        return replace(found, pull_scratch=turned)
 
 
 def dense() -> Reverse:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ from jacobench.graphs.structures import index_bytes
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.contract import Prediction, Predictions
 from jacobench.strategies.ledger import Ledger
+from jacobench.strategies.replay import Primals
 from jacobench.strategies.reverse import Edge, Step, check_seeds, own, steps
 
 if TYPE_CHECKING:
@@ -40,6 +42,10 @@ class Algebra(Protocol):
 
     def n_stored(self, argument: Argument, site: Site) -> int:
         """Count the stored entries of a local Jacobian."""
+        ...
+
+    def scratch(self, argument: Argument, site: Site) -> int:
+        """Return the bytes that making a local Jacobian takes beside it."""
         ...
 
     def n_multiplied(self, left: Size, right: Size) -> int:
@@ -80,6 +86,10 @@ class Dense:
         """Every entry is stored."""
         return site.n_out * site.n_in
 
+    def scratch(self, argument: Argument, site: Site) -> int:
+        """Return what the rule's values take."""
+        return dense.cost(argument.jacobian, site, 1, site.n_out * site.n_in).linearize_scratch
+
     def n_multiplied(self, left: Size, right: Size) -> int:
         """Every row meets every column."""
         return left.stored * right.columns
@@ -108,6 +118,10 @@ class Sparse:
     def n_stored(self, argument: Argument, site: Site) -> int:
         """Count what the pattern holds."""
         return argument.jacobian.structure.n_nonzeros(site)
+
+    def scratch(self, argument: Argument, site: Site) -> int:
+        """Return what the rule says."""
+        return argument.jacobian.scratch(site)
 
     def n_multiplied(self, left: Size, right: Size) -> int:
         """Each entry meets a row of the right matrix, taken to be as full as its rows are on average."""
@@ -172,9 +186,17 @@ class ForwardPrepared:
                 values[i] = None
                 totals.pop(i, None)
         output = values[graph.output]
-        if graph.output < len(graph.leaves):
+        if lies_in_a_leaf(graph):
             output = output.copy()
         return ForwardLinearized(output, graph, self._algebra, totals.get(graph.output, {}))
+
+
+def lies_in_a_leaf(graph: Graph) -> bool:
+    """Say whether the output is a leaf, or a view of one."""
+    number, n_leaves = graph.output, len(graph.leaves)
+    while number >= n_leaves and graph.nodes[number - n_leaves].op.is_view:
+        number = graph.nodes[number - n_leaves].args[0]
+    return number < n_leaves
 
 
 def _add_edge(y_totals: Totals, J: Any, x_totals: Totals) -> None:
@@ -221,30 +243,27 @@ class _Replay:
         self.prepare, self.linearize = Ledger(), Ledger()
         self.flops = self.stored = 0
         self.totals: dict[int, dict[int, Size | None]] = {leaf: {leaf: None} for leaf in graph.wrt_values}
+        self.primals = Primals(graph, self.linearize)
         for step in steps(graph):
             self._step(step)
+        if lies_in_a_leaf(graph):
+            self.linearize.hold(prod(graph.output_shape) * self.itemsize)
 
     def _step(self, step: Step) -> None:
-        n_leaves = len(self.graph.leaves)
-        site = step.node.sites[0]
-        self.flops += step.node.op.flops(site)
-        self.linearize.hold(site.n_out * self.itemsize)
+        self.flops += step.node.op.flops(step.node.sites[0])
+        self.primals.compute(step.y, step.node)
         y_totals: dict[int, Size | None] = {}
         for edge in step.edges:
             self._edge(edge, y_totals)
         self.totals[step.y] = y_totals
         for i in step.last_uses:
-            if i >= n_leaves:
-                self.linearize.release(self._value_bytes(i))
+            self.primals.drop(i)
             for size in self.totals.pop(i, {}).values():
                 if size is not None:
                     self.linearize.release(self._own_bytes(size))
 
     def _own_bytes(self, size: Size) -> int:
         return self.algebra.n_bytes(size, self.itemsize) - size.shared
-
-    def _value_bytes(self, i: int) -> int:
-        return self.graph.nodes[i - len(self.graph.leaves)].sites[0].n_out * self.itemsize
 
     def _edge(self, edge: Edge, y_totals: dict[int, Size | None]) -> None:
         algebra, site = self.algebra, edge.site
@@ -253,7 +272,7 @@ class _Replay:
         self.prepare.hold(J.shared)
         self.stored += J.stored
         self.flops += edge.argument.jacobian.flops(site)
-        self.linearize.hold(self._own_bytes(J))
+        self.linearize.hold(self._own_bytes(J), algebra.scratch(edge.argument, site))
         kept = False
         for leaf, T in self.totals[edge.x].items():
             product = J if T is None else self._product(J, T)

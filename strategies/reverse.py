@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.graphs.namespaces import NUMPY
 from jacobench.strategies.contract import Prediction, Predictions
 from jacobench.strategies.ledger import Ledger
+from jacobench.strategies.replay import replay_linearize, replay_pullback
 from jacobench.strategies.samples import join, part, tape_by_sample
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class LocalCost:
         Stored entries of the Jacobian.
     keeps : tuple of int
         The primals kept alive: `OUTPUT`, or argument numbers.
+    hands_on : bool
+        Whether its pull returns what it is given, or a view of it.
     """
 
     pull_flops: int
@@ -61,6 +63,7 @@ class LocalCost:
     pull_scratch: int = 0
     n_nonzeros: int = 0
     keeps: tuple[int, ...] = ()
+    hands_on: bool = False
 
 
 class Local(Protocol):
@@ -240,6 +243,7 @@ class ReversePrepared:
         graph.check(leaves)
         values: list[Any] = [leaves[name] for name in graph.leaves]
         tape = []
+        xs: tuple[Any, ...] = ()
         for step, linearizers in zip(self._steps, self._linearizers, strict=True):
             xs = tuple([values[i] for i in step.node.args])
             y = np.asarray(step.forward(*xs))
@@ -248,6 +252,7 @@ class ReversePrepared:
                 tape.append((step.y, [(x, linearizer(y, xs)) for x, linearizer in linearizers]))
             for i in step.last_uses:
                 values[i] = None
+        xs = ()  # the last node's arguments would count in the peak
         # A copy: the caller may write it, and the tape or the leaves may hold the original.
         output = values[graph.output].copy()
         return ReverseLinearized(output, graph, self._steps, self._finish(tape, graph), self._samples)
@@ -299,11 +304,11 @@ class Reverse:
             for step in planned
             for edge in step.edges
         }
-        prepare, linearize = Ledger(), Ledger()
+        prepare = Ledger()
         for cost in costs.values():
             prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
-        forward_flops = _replay_linearize(graph, planned, costs, linearize)
-        pullback = _replay_pullback(graph, planned, costs, n_seeds)
+        linearize, pullback = replay_linearize(graph, planned, costs), replay_pullback(graph, planned, costs, n_seeds)
+        forward_flops = sum(step.node.op.flops(step.node.sites[0]) for step in planned)
         linearize_flops = forward_flops + sum(cost.linearize_flops for cost in costs.values())
         pull_flops = sum(cost.pull_flops for cost in costs.values())
         gradient_peak = max(linearize.peak, linearize.held + pullback.peak)
@@ -314,51 +319,3 @@ class Reverse:
             "gradient": Prediction(gradient_peak, pullback.held, linearize_flops + pull_flops),
         }
         return Predictions(phases, sum(cost.n_nonzeros for cost in costs.values()))
-
-
-Costs = Mapping[tuple[int, int], LocalCost]
-
-
-def _replay_linearize(graph: Graph, planned: Sequence[Step], costs: Costs, ledger: Ledger) -> int:
-    """Enter `ReversePrepared.linearize` in the ledger; return the flops of its forward pass."""
-    itemsize = graph.dtype.itemsize
-    n_leaves = len(graph.leaves)
-    kept: set[int] = set()
-    for step in planned:
-        for edge in step.edges:
-            numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
-            kept.update(numbers[k] for k in costs[step.y, edge.site.k].keeps)
-    flops = 0
-    for step in planned:
-        site = step.node.sites[0]
-        flops += step.node.op.flops(site)
-        ledger.hold(site.n_out * itemsize)
-        for edge in step.edges:
-            cost = costs[step.y, edge.site.k]
-            ledger.hold(cost.linearize_bytes, cost.linearize_scratch)
-        for i in step.last_uses:
-            if i >= n_leaves and i not in kept:
-                ledger.release(planned[i - n_leaves].node.sites[0].n_out * itemsize)
-    output_bytes = prod(graph.output_shape) * itemsize
-    ledger.hold(output_bytes)  # the caller's copy
-    if planned and graph.output not in kept:
-        ledger.release(output_bytes)
-    return flops
-
-
-def _replay_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds: int) -> Ledger:
-    """Enter `pull_back` in a ledger."""
-    itemsize = graph.dtype.itemsize
-    ledger = Ledger()
-    reached: set[int] = set()
-    for step in reversed(planned):
-        for edge in step.edges:
-            n_bytes = n_seeds * edge.site.n_in * itemsize
-            ledger.hold(n_bytes, costs[step.y, edge.site.k].pull_scratch)
-            if edge.x in reached:
-                ledger.hold(n_bytes)
-                ledger.release(2 * n_bytes)
-            reached.add(edge.x)
-        if step.y in reached:
-            ledger.release(n_seeds * step.node.sites[0].n_out * itemsize)
-    return ledger

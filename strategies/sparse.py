@@ -71,7 +71,7 @@ class SparseJacobian:
         reordered = max(site.n_in, site.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
         return LocalCost(
             prepare_bytes=index_bytes(site.n_out, site.n_in, nnz),
-            prepare_scratch=index_bytes(0, site.n_in, site.n_in) if nnz != site.n_in else 0,
+            prepare_scratch=jacobian.structure.scratch_bytes(site),
             linearize_bytes=nnz * itemsize,
             linearize_scratch=jacobian.scratch(site),
             linearize_flops=jacobian.flops(site),

@@ -42,8 +42,9 @@ class VjpRule:
         """Say what it will take: the kept primals, and the rule's flops for each seed."""
         return LocalCost(
             pull_flops=n_seeds * argument.flops(site),
-            pull_scratch=n_seeds * argument.scratch(site),
+            pull_scratch=n_seeds * argument.scratch(site) + argument.scratch_once(site),
             keeps=argument.keeps,
+            hands_on=argument.hands_on(site),
         )
 
 

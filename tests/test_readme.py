@@ -15,9 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from jacobench.reports.pictures.album import KINDS
+
 TOP = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
-TEXT = {name: (TOP / name).read_text("utf-8") for name in DOCUMENTS}
+PAGES = {
+    name: (TOP / name).read_text("utf-8")
+    for name in (*DOCUMENTS, *sorted(f"docs/{page.name}" for page in (TOP / "docs").glob("*.md")))
+}
 HOW_TO_RUN = {"bash": ["bash", "-euo", "pipefail"], "python": [sys.executable]}
 INSTALLS = "pip install"
 
@@ -42,7 +47,7 @@ def blocks(text: str) -> list[Block]:
     return [Block(match[1], match[2], text.count("\n", 0, match.start()) + 1) for match in found]
 
 
-BLOCKS = blocks(TEXT["README.md"])
+BLOCKS = blocks(PAGES["README.md"])
 RUN = [block for block in BLOCKS if block.language in HOW_TO_RUN and not block.file and INSTALLS not in block.content]
 
 
@@ -93,15 +98,39 @@ def test_the_two_commands_are_the_ones_that_ci_and_newcomers_type() -> None:
     }
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
+@pytest.mark.parametrize("name", PAGES)
 def test_what_a_page_links_to_is_there(name: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)", TEXT[name])
-    missing = [link for link in links if not link.startswith("https://") and not (TOP / link).is_file()]
+    links = re.findall(r"\]\(([^)#]+)", PAGES[name])
+    missing = [
+        link for link in links if not link.startswith("https://") and not (TOP / name).parent.joinpath(link).is_file()
+    ]
     assert missing == []
 
 
-def test_every_picture_is_shown_beside_the_command_that_makes_it() -> None:
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)\n([^!#]+)", TEXT["README.md"])
+def pictures(name: str) -> set[str]:
+    """Return the pictures that a page shows, from the top of the repository on."""
+    folder = (TOP / name).parent
+    found = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", PAGES[name])
+    return {str((folder / picture).resolve().relative_to(TOP)) for picture in found}
+
+
+def test_every_picture_is_shown_on_some_page() -> None:
     committed = {str(path.relative_to(TOP)) for path in (TOP / "docs").rglob("*.png")}
-    assert committed == {picture for picture, _ in pictures}
-    assert all("`jacobench " in below and Path(picture).name in below for picture, below in pictures)
+    assert committed == set().union(*map(pictures, PAGES))
+
+
+def test_the_readme_has_the_command_beside_each_picture() -> None:
+    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)\n([^!#]+)", PAGES["README.md"])
+    assert {picture for picture, _ in shown} == pictures("README.md")
+    assert all("`jacobench " in below and Path(picture).name in below for picture, below in shown)
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name != "README.md"])
+def test_another_page_has_the_commands_before_its_pictures(name: str) -> None:
+    before, image, _ = PAGES[name].partition("![")
+    assert not image or re.search(r"^jacobench run .*^python docs/figures/", before, re.MULTILINE | re.DOTALL)
+
+
+def test_the_gallery_has_every_kind_of_picture() -> None:
+    headings = re.findall(r"^## (.+)", PAGES["docs/gallery.md"], re.MULTILINE)
+    assert [heading.lower() for heading in headings] == [*KINDS, "two runs, new over old"]

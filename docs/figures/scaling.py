@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 import jacobench as jb
 from jacobench.reports.analysis.sweeps import KNOBS
 from jacobench.reports.pictures.quantities import QUANTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def laws(run: str) -> str:
@@ -31,16 +35,23 @@ def laws(run: str) -> str:
 
 
 def crossings(run: str) -> str:
-    """Return where the strategies of a run cross in the time of a gradient, as a Markdown table."""
+    """Return where the strategies of a run cross in the time and memory of a gradient, as a Markdown table."""
     found = jb.crossovers(jb.load(run), jb.load_passes(run))
-    lines = ["| knob | strategies | outcome | at | ahead at the largest size |", "|---" * 5 + "|"]
+    lines = ["| knob | of | strategies | outcome | at | ahead at the largest size |", "|---" * 6 + "|"]
     for line in found[found["phase"] == "gradient"].to_dict("records"):
-        size = line["size"]
-        at = "–" if size != size else f"{size:.3g} [{line['low']:.3g}, {line['high']:.3g}]"  # noqa: PLR0124  (NaN)
+        of = QUANTITIES[line["quantity"]].word
         pair = f"{line['first']}, {line['second']}"
-        ahead = f"{line['ahead']}, {line['factor']:.3g} ×"
-        lines.append(f"| {KNOBS[line['knob']]} | {pair} | {line['outcome']} | {at} | {ahead} |")
+        ahead = f"{line['ahead']}, {line['factor']:.3g} ×" if isinstance(line["ahead"], str) else "cannot be told"
+        lines.append(f"| {KNOBS[line['knob']]} | {of} | {pair} | {line['outcome']} | {_place(line)} | {ahead} |")
     return "\n".join(lines)
+
+
+def _place(line: Mapping[str, Any]) -> str:
+    """Return a crossing with its interval, marked where it lies beyond what was measured."""
+    if line["size"] != line["size"]:
+        return "–"
+    interval = "" if line["low"] != line["low"] else f" [{line['low']:.3g}, {line['high']:.3g}]"
+    return f"{line['size']:.3g}{interval}{' (extrapolated)' if line['extrapolated'] else ''}"
 
 
 def uses(run: str) -> str:

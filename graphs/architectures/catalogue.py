@@ -30,6 +30,18 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             loss="cross_entropy",
         ),
         Architecture(
+            name="lenet-5",
+            title="LeNet-5 on 32×32 digits: convolutions of 6 and 16 channels, layers of 120, 84, 10",
+            source="LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition, §II-B",
+            simplified="every channel of the third layer sees all of the second; averages without a learned coefficient and "
+            "bias; plain tanh for 1.7159·tanh(2a/3); softmax cross-entropy for the radial basis functions",
+            network=networks.lenet5,
+            depth=3,
+            width=120,
+            activation="tanh",
+            loss="cross_entropy",
+        ),
+        Architecture(
             name="hinton-autoencoder",
             title="deep autoencoder 784-1000-500-250-30 and back, on 28×28 digits",
             source="Hinton, Salakhutdinov 2006, Reducing the dimensionality of data with neural networks, "
@@ -63,6 +75,20 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             depth=2,
             width=4096,
             activation="gelu",
+            residual=True,
+            normalization="layer_norm",
+        ),
+        Architecture(
+            name="transformer-attention-base",
+            title="self-attention block of BERT base, 12 heads of 64, 128 tokens of 768 (batch: sequences)",
+            source="Devlin, Chang, Lee, Toutanova 2019, BERT, §3 (sizes), A.2 (128 tokens); "
+            "block: Vaswani et al. 2017, Attention is all you need, §3.1, §3.2",
+            simplified=_BERT_LEFT_OUT,
+            network=partial(networks.self_attention, tokens=128, width=768, heads=12),
+            depth=4,
+            width=768,
+            activation="softmax",
+            batch=1,
             residual=True,
             normalization="layer_norm",
         ),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jacobench.graphs.attention import attention
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -68,6 +70,27 @@ def siren(g: GraphBuilder, batch: int) -> Value:
         if number < 5:
             x = g.sin(g.scale(x, factor=float(omega)))
     return x
+
+
+def lenet5(g: GraphBuilder, batch: int) -> Value:
+    """Chain two convolutions of 5×5 with averages over 2×2, then layers of 120, 84 and 10."""
+    h = g.input("x", (batch, 1, 32, 32))
+    for name, channels in (("1", 6), ("3", 16)):
+        kernel = g.parameter(f"K{name}", (channels, h.shape[1], 5, 5))
+        h = g.channel_bias(g.conv2d(h, kernel), g.parameter(f"c{name}", (channels,)))
+        h = g.avg_pool(g.tanh(h), window=(2, 2))
+    return _stack(g, g.reshape(h, shape=(batch, 400)), (120, 84, 10), ("tanh", "tanh", None))
+
+
+def self_attention(g: GraphBuilder, batch: int, *, tokens: int, width: int, heads: int) -> Value:
+    """Let tokens attend to one another by several heads; add the input, then normalize."""
+    x = g.input("x", (batch, tokens, width))
+    parts = []
+    for number in (1, 2, 3):
+        split = g.reshape(_layer(g, x, number, width), shape=(batch, tokens, heads, width // heads))
+        parts.append(g.transpose(split, axes=(0, 2, 1, 3)))
+    joined = g.transpose(attention(g, *parts), axes=(0, 2, 1, 3))
+    return g.layer_norm(g.add(x, _layer(g, g.reshape(joined, shape=x.shape), 4, width)))
 
 
 def mixer_channels(g: GraphBuilder, batch: int) -> Value:

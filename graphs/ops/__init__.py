@@ -1,8 +1,35 @@
 """The op table: every op that a graph can be made of, by name."""
 
 from jacobench.graphs.op import Op
-from jacobench.graphs.ops import arithmetic, elementwise, linear, losses, normalization
+from jacobench.graphs.ops import (
+    arithmetic,
+    convolution,
+    dropout,
+    elementwise,
+    linear,
+    losses,
+    low_rank,
+    moves,
+    normalization,
+    pooling,
+    products,
+    sums,
+)
 
 OPS: dict[str, Op] = {
-    op.name: op for op in (*linear.OPS, *arithmetic.OPS, *elementwise.OPS, *normalization.OPS, *losses.OPS)
+    op.name: op
+    for op in (
+        *linear.OPS,
+        *low_rank.OPS,
+        *convolution.OPS,
+        *pooling.OPS,
+        *arithmetic.OPS,
+        *products.OPS,
+        *sums.OPS,
+        *elementwise.OPS,
+        *dropout.OPS,
+        *moves.OPS,
+        *normalization.OPS,
+        *losses.OPS,
+    )
 }

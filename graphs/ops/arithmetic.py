@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE, PART
+from jacobench.graphs.selections import identity_between_empty_rows, selection
+from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from jacobench.graphs.op import Array, Site
 
@@ -22,6 +25,7 @@ _IDENTITY = Argument(
     jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
     keeps=(),
     flops=lambda _site: 0,
+    hands_on=lambda _site: True,
 )
 
 ADD = Op(
@@ -31,7 +35,7 @@ ADD = Op(
     arguments=(_IDENTITY, _IDENTITY),
     flops=lambda site: site.n_out,
     source="x + y; a residual connection: He et al., Deep Residual Learning (2016), section 3.2",
-    example=lambda g: g.add(g.input("x", (3, 4)), g.input("y", (3, 4))),
+    example=lambda g, batch=3, size=4: g.add(g.input("x", (batch, size)), g.input("y", (batch, size))),
 )
 
 
@@ -51,7 +55,44 @@ MULTIPLY = Op(
     arguments=(_factor(1), _factor(0)),
     flops=lambda site: site.n_out,
     source="x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
-    example=lambda g: g.multiply(g.input("x", (3, 4)), g.input("y", (3, 4))),
+    example=lambda g, batch=3, size=4: g.multiply(g.input("x", (batch, size)), g.input("y", (batch, size))),
+)
+
+
+def _channels(site: Site, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
+    """Return each output's channel."""
+    each = prod(site.out[2:])
+    return np.tile(np.repeat(np.arange(site.n_in, dtype=dtype), each), site.out[0])
+
+
+def _sum_channels(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    total: Array = np.add.reduce(y_bar.reshape(len(y_bar), site.out[0], site.n_in, -1), axis=(1, 3))
+    return total
+
+
+def _sum_channels_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    sums = np.add.reduce(y_bar.reshape(len(y_bar), site.out[0], site.n_in, -1), axis=3)
+    return np.ascontiguousarray(sums.transpose(1, 0, 2))
+
+
+CHANNEL_BIAS = Op(
+    name="channel_bias",
+    forward=lambda _xp, x, b: x + b.reshape((-1, *(1,) * (x.ndim - 2))),
+    shape=shapes.channel_bias,
+    arguments=(
+        _IDENTITY,
+        Argument(
+            vjp=_sum_channels,
+            jacobian=selection("stacked identity, repeated", _channels),
+            keeps=(),
+            flops=lambda site: site.n_out,
+            vjp_each=_sum_channels_each,
+            by_sample=never,
+        ),
+    ),
+    flops=lambda site: site.n_out,
+    source="x[b, c, …] + b[c]; the bias of a convolution: LeCun et al., Gradient-Based Learning (1998), section II",
+    example=lambda g, batch=3, size=4: g.channel_bias(g.input("x", (batch, 2, size)), g.parameter("b", (2,))),
 )
 
 
@@ -78,15 +119,38 @@ SCALE = Op(
     ),
     flops=lambda site: site.n_out,
     source="factor · x for a fixed number",
-    example=lambda g: g.scale(g.input("x", (3, 4)), factor=-1.5),
+    example=lambda g, batch=3, size=4: g.scale(g.input("x", (batch, size)), factor=-1.5),
     attrs={"factor": 1.0},
     prepare=_finite_factor,
 )
 
 
-def _concat_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+NEG = Op(
+    name="neg",
+    forward=lambda _xp, x: -x,
+    shape=shapes.same,
+    arguments=(
+        Argument(
+            vjp=lambda y_bar, _y, _xs, _site: -y_bar,
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.full(1, -1, y.dtype), fresh=False),
+            keeps=(),
+            flops=lambda site: site.n_out,
+        ),
+    ),
+    flops=lambda site: site.n_out,
+    source="−x",
+    example=lambda g, batch=3, size=4: g.neg(g.input("x", (batch, size))),
+)
+
+
+def _part(site: Site) -> slice:
+    """Return the argument's part of the concatenation's last axis."""
     start = sum(shape[-1] for shape in site.shapes[: site.k])
-    return y_bar[..., start : start + site.x[-1]]
+    return slice(start, start + site.x[-1])
+
+
+def _take_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    return y_bar[..., _part(site)]
 
 
 CONCAT = Op(
@@ -95,16 +159,19 @@ CONCAT = Op(
     shape=shapes.concat,
     arguments=(
         Argument(
-            vjp=_concat_part,
-            jacobian=Jacobian(PART, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
+            vjp=_take_part,
+            jacobian=identity_between_empty_rows(_part),
             keeps=(),
             flops=lambda _site: 0,
+            hands_on=lambda _site: True,
         ),
     ),
     flops=lambda _site: 0,
     source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
-    example=lambda g: g.concat(g.input("x", (3, 4)), g.input("y", (3, 2)), g.input("z", (3, 1))),
+    example=lambda g, batch=3, size=4: g.concat(
+        g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))
+    ),
     variadic=True,
 )
 
-OPS = (ADD, MULTIPLY, SCALE, CONCAT)
+OPS = (ADD, MULTIPLY, NEG, SCALE, CHANNEL_BIAS, CONCAT)

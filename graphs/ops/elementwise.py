@@ -17,25 +17,36 @@ from jacobench.graphs.structures import DIAGONAL
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.op import Array
+    from jacobench.graphs.op import Array, Count, Site
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
+
+
+def _nothing(_site: Site) -> int:
+    return 0
+
+
+def _arrays(count: int, masks: int = 0) -> Count:
+    """Count the bytes of arrays and masks as large as the output."""
+    return lambda site: site.n_out * (count * site.dtype.itemsize + masks)
 
 
 def _of_input(derivative: Callable[[Array], Array], flops: int) -> Argument:
     return _diagonal(lambda _y, xs: derivative(xs[0][None]), (0,), flops)
 
 
-def _of_output(derivative: Callable[[Array], Array], flops: int) -> Argument:
-    return _diagonal(lambda y, _xs: derivative(y[None]), (OUTPUT,), flops)
+def _of_output(derivative: Callable[[Array], Array], flops: int, scratch: Count = _nothing) -> Argument:
+    return _diagonal(lambda y, _xs: derivative(y[None]), (OUTPUT,), flops, scratch)
 
 
-def _of_both(derivative: Callable[[Array, Array], Array], flops: int) -> Argument:
-    return _diagonal(lambda y, xs: derivative(y[None], xs[0][None]), (OUTPUT, 0), flops)
+def _of_both(derivative: Callable[[Array, Array], Array], flops: int, scratch: Count) -> Argument:
+    return _diagonal(lambda y, xs: derivative(y[None], xs[0][None]), (OUTPUT, 0), flops, scratch)
 
 
-def _diagonal(slope: Callable[[Array, tuple[Array, ...]], Array], keeps: tuple[int, ...], flops: int) -> Argument:
+def _diagonal(
+    slope: Callable[[Array, tuple[Array, ...]], Array], keeps: tuple[int, ...], flops: int, scratch: Count = _nothing
+) -> Argument:
     """Make the rules of an activation from its slope, a fresh array of shape (1, *x.shape)."""
     return Argument(
         vjp=lambda y_bar, y, xs, _site: multiply_fresh(slope(y, xs), y_bar),
@@ -44,13 +55,22 @@ def _diagonal(slope: Callable[[Array, tuple[Array, ...]], Array], keeps: tuple[i
             lambda y, xs, _site: slope(y, xs).reshape(-1),
             fresh=True,
             flops=lambda site: flops * site.n_out,
+            scratch=scratch,
         ),
         keeps=keeps,
         flops=lambda site: (flops + 1) * site.n_out,
+        scratch_once=scratch,
     )
 
 
-def _activation(name: str, forward: Callable[[Any, Any], Any], argument: Argument, flops: int, source: str) -> Op:
+def _activation(
+    name: str,
+    forward: Callable[[Any, Any], Any],
+    argument: Argument,
+    flops: int,
+    source: str,
+    scratch: Count = _nothing,
+) -> Op:
     return Op(
         name=name,
         forward=forward,
@@ -58,7 +78,8 @@ def _activation(name: str, forward: Callable[[Any, Any], Any], argument: Argumen
         arguments=(argument,),
         flops=lambda site: flops * site.n_out,
         source=source,
-        example=lambda g: getattr(g, name)(g.input("x", (3, 4))),
+        example=lambda g, batch=3, size=4: getattr(g, name)(g.input("x", (batch, size))),
+        scratch=scratch,
     )
 
 
@@ -121,14 +142,14 @@ OPS = (
     _activation(
         "relu",
         lambda xp, x: xp.relu(x),
-        _of_output(lambda y: (y > 0).astype(y.dtype), flops=1),
+        _of_output(lambda y: (y > 0).astype(y.dtype), flops=1, scratch=_arrays(0, masks=1)),
         flops=1,
         source="max(x, 0); Nair & Hinton, Rectified Linear Units (2010); slope 0 at 0",
     ),
     _activation(
         "leaky_relu",
         lambda xp, x: xp.leaky_relu(x, LEAKY_SLOPE),
-        _of_output(_leaky_slope, flops=1),
+        _of_output(_leaky_slope, flops=1, scratch=_arrays(0, masks=1)),
         flops=2,
         source="x where x > 0, else 0.01 x; Maas et al., Rectifier Nonlinearities (2013), section 2",
     ),
@@ -156,14 +177,15 @@ OPS = (
     _activation(
         "gelu",
         lambda xp, x: 0.5 * x * (1 + xp.erf(x / sqrt(2))),
-        _of_both(_gelu_slope, flops=8),
+        _of_both(_gelu_slope, flops=8, scratch=_arrays(2, masks=1)),
         flops=5,
+        scratch=_arrays(2),
         source="x Φ(x) with the exact Φ; Hendrycks & Gimpel, Gaussian Error Linear Units (2016), section 2",
     ),
     _activation(
         "silu",
         lambda xp, x: x * xp.sigmoid(x),
-        _of_both(_silu_slope, flops=5),
+        _of_both(_silu_slope, flops=5, scratch=_arrays(1, masks=1)),
         flops=2,
         source="x / (1 + exp(−x)); Elfwing et al., Sigmoid-Weighted Linear Units (2018), section 2",
     ),

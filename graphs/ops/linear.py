@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import (
     BLOCK_DIAGONAL,
@@ -24,6 +24,7 @@ from jacobench.graphs.structures import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jacobench.graphs.builder import GraphBuilder, Value
     from jacobench.graphs.op import Array, Site
 
 
@@ -112,13 +113,14 @@ def _affine_b_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) 
     return np.ascontiguousarray(np.add.reduce(g, axis=2).transpose(1, 0, 2))
 
 
-_BIAS = Argument(
+BIAS = Argument(
     vjp=_affine_b,
     jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _site: np.ones((1, 1), y.dtype), fresh=False),
     keeps=(),
     flops=lambda site: site.n_out,
     vjp_each=_affine_b_each,
-    by_sample=False,
+    by_sample=never,
+    hands_on=lambda site: _rows(site) == 1,
 )
 
 AFFINE = Op(
@@ -138,13 +140,15 @@ AFFINE = Op(
             keeps=(0,),
             flops=lambda site: 2 * _rows(site) * site.n_in,
             vjp_each=_affine_W_each,
-            by_sample=False,
+            by_sample=never,
         ),
-        _BIAS,
+        BIAS,
     ),
     flops=lambda site: 2 * site.n_out * site.x[-1] + site.n_out,
     source="t = z Wᵀ + b; Giles, An extended collection of matrix derivative results (2008), section 2.2",
-    example=lambda g: g.affine(g.input("z", (3, 4)), g.parameter("W", (5, 4)), g.parameter("b", (5,))),
+    example=lambda g, batch=3, size=4: g.affine(
+        g.input("z", (batch, size)), g.parameter("W", (size + 1, size)), g.parameter("b", (size + 1,))
+    ),
 )
 
 
@@ -190,11 +194,14 @@ def _masked_v_each(y_bar: Array, y: Array, xs: tuple[Array, ...], site: Site) ->
     return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), site) for i in range(y_bar.shape[1])])
 
 
-def _product_bytes(site: Site) -> int:
-    """Return the bytes of gᵀ z where `_masked_v` takes all of it."""
+def _masked_v_bytes(site: Site) -> int:
+    """Return the bytes of gᵀ z where `_masked_v` takes all of it, else those of g and z turned and of what it gathers."""
     mask: Pattern = site.attrs["mask"]
-    whole = _rows(site) > 1 and mask.indices.size >= DENSE_FROM * prod(mask.shape)
-    return prod(mask.shape) * site.dtype.itemsize if whole else 0
+    rows, nnz = _rows(site), mask.indices.size
+    if rows > 1 and nnz >= DENSE_FROM * prod(mask.shape):
+        return prod(mask.shape) * site.dtype.itemsize
+    turned = rows * sum(mask.shape) if rows > 1 else 0
+    return (turned + 2 * min(CHUNK, nnz * rows)) * site.dtype.itemsize
 
 
 def _gathered_z(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
@@ -215,6 +222,15 @@ def _as_pattern(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     dtype = index_dtype(entries.nnz, entries.shape[1])
     pattern = Pattern(entries.indptr.astype(dtype), entries.indices.astype(dtype), entries.shape)
     return {**attrs, "mask": pattern}
+
+
+def _masked_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    """Give every other row of W two places, which are next to each other, and the rows between them none."""
+    rows = np.arange(0, size + 1, 2)
+    places = np.concatenate((rows, rows)), np.concatenate((rows, rows + 1)) % size
+    mask = sparse.csr_array((np.ones(2 * rows.size), places), shape=(size + 1, size))
+    z, v, b = g.input("z", (batch, size)), g.parameter("v", (mask.nnz,)), g.parameter("b", (size + 1,))
+    return g.masked_affine(z, v, b, mask=mask)
 
 
 MASKED_AFFINE = Op(
@@ -241,19 +257,14 @@ MASKED_AFFINE = Op(
             keeps=(0,),
             flops=lambda site: 2 * _rows(site) * site.n_in,
             vjp_each=_masked_v_each,
-            by_sample=False,
-            scratch=_product_bytes,
+            by_sample=never,
+            scratch=_masked_v_bytes,
         ),
-        _BIAS,
+        BIAS,
     ),
     flops=lambda site: 2 * _rows(site) * site.shapes[1][0] + site.n_out,
     source="t = z Wᵀ + b with W's stored values v in CSR order on a fixed pattern",
-    example=lambda g: g.masked_affine(
-        g.input("z", (3, 4)),
-        g.parameter("v", (7,)),
-        g.parameter("b", (5,)),
-        mask=np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 1, 0], [1, 0, 0, 0], [0, 1, 0, 1]], bool),
-    ),
+    example=_masked_example,
     attrs={"mask": None},
     prepare=_as_pattern,
 )

@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Jacobian, Op, multiply_fresh
+from jacobench.graphs.op import Argument, Jacobian, Op, multiply_fresh, never
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import DENSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.op import Array, Site
+    from jacobench.graphs.op import Array, Count, Site
 
 
-def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int) -> Argument:
+def _arrays(count: int) -> Count:
+    """Count the bytes of arrays as large as the argument."""
+    return lambda site: count * site.n_in * site.dtype.itemsize
+
+
+def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Count) -> Argument:
     """Make the rules of a scalar's argument from its gradient, a fresh array, before it is averaged over the batch."""
 
     def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
@@ -30,10 +35,12 @@ def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int) -> Argument:
             lambda _y, xs, site: np.divide(gradient := of(xs), site.x[0], gradient).reshape(1, -1),
             fresh=True,
             flops=lambda site: flops * site.n_in,
+            scratch=scratch,
         ),
         keeps=(0, 1),
         flops=lambda site: (flops + 1) * site.n_in,
-        by_sample=False,
+        by_sample=never,
+        scratch_once=scratch,
     )
 
 
@@ -66,23 +73,27 @@ OPS = (
         forward=_mse,
         shape=shapes.loss,
         arguments=(
-            _gradient(lambda xs: xs[0] - xs[1], flops=2),
-            _gradient(lambda xs: xs[1] - xs[0], flops=2),
+            _gradient(lambda xs: xs[0] - xs[1], flops=2, scratch=_arrays(0)),
+            _gradient(lambda xs: xs[1] - xs[0], flops=2, scratch=_arrays(0)),
         ),
         flops=lambda site: 3 * site.n_in,
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
-        example=lambda g: g.mse(g.input("t", (3, 4)), g.input("target", (3, 4))),
+        example=lambda g, batch=3, size=4: g.mse(g.input("t", (batch, size)), g.input("target", (batch, size))),
+        scratch=_arrays(1),
     ),
     Op(
         name="cross_entropy",
         forward=lambda xp, t, target: -xp.sum_of_products(target, _log_softmax(xp, t)) / t.shape[0],
         shape=shapes.loss,
         arguments=(
-            _gradient(_cross_entropy_of_t, flops=9),
-            _gradient(_cross_entropy_of_target, flops=6),
+            _gradient(_cross_entropy_of_t, flops=9, scratch=_arrays(1)),
+            _gradient(_cross_entropy_of_target, flops=6, scratch=_arrays(1)),
         ),
         flops=lambda site: 7 * site.n_in,
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",
-        example=lambda g: g.cross_entropy(g.input("t", (3, 4)), g.input("target", (3, 4), law="one_hot")),
+        example=lambda g, batch=3, size=4: g.cross_entropy(
+            g.input("t", (batch, size)), g.input("target", (batch, size), law="one_hot")
+        ),
+        scratch=_arrays(2),
     ),
 )

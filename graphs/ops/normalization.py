@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 EPSILON = 1e-5
 
 
+def _array(site: Site) -> int:
+    """Return the bytes of an array as large as the output."""
+    return site.n_out * site.dtype.itemsize
+
+
 def _softmax(xp: Any, x: Any) -> Any:
     e = xp.exp(x - xp.max(x, axis=-1, keepdims=True))
     return e / xp.sum(e, axis=-1, keepdims=True)
@@ -81,11 +86,12 @@ OPS = (
                 ),
                 keeps=(OUTPUT,),
                 flops=lambda site: 4 * site.n_out,
+                scratch=_array,
             ),
         ),
         flops=lambda site: 5 * site.n_out,
         source="exp x / Σ exp x over the last axis; Bridle, Probabilistic Interpretation (1990)",
-        example=lambda g: g.softmax(g.input("x", (3, 4))),
+        example=lambda g, batch=3, size=4: g.softmax(g.input("x", (batch, size))),
     ),
     Op(
         name="layer_norm",
@@ -102,10 +108,11 @@ OPS = (
                 ),
                 keeps=(OUTPUT, 0),
                 flops=lambda site: 11 * site.n_out,
+                scratch=lambda site: 2 * _array(site),
             ),
         ),
         flops=lambda site: 6 * site.n_out,
         source="(x − mean) / √(variance + 1e-5) over the last axis, no gain or bias; Ba et al., Layer Normalization (2016)",
-        example=lambda g: g.layer_norm(g.input("x", (3, 4))),
+        example=lambda g, batch=3, size=4: g.layer_norm(g.input("x", (batch, size))),
     ),
 )

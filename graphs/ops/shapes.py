@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from jacobench.graphs.errors import BadInput
@@ -47,11 +48,123 @@ def masked_affine(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return (*z[:-1], n)
 
 
+def channel_bias(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match x (B, C, …), b (C,)."""
+    x, b = shapes
+    if len(x) < 2 or b != x[1:2]:
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, …), b (C,)")
+    return x
+
+
 def concat(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     """All arguments agree but for the last axis, along which they are joined."""
     if not all(shapes) or len({shape[:-1] for shape in shapes}) != 1:
         raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in the last axis only")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+def permute(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Match the last axis with the order's length."""
+    (x,) = shapes
+    n = attrs["order"].places.size
+    if not x or x[-1] != n:
+        raise BadInput(f"the argument has shape {x} and the order {n} places: expected a last axis of {n}")
+    return x
+
+
+def reshape(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Give as many entries another shape, of which one length may be −1."""
+    (x,), wanted = shapes, attrs["shape"]
+    known = prod(length for length in wanted if length != -1)
+    n = prod(x)
+    if -1 in wanted and known > 0 and n % known == 0 and wanted.count(-1) == 1:
+        wanted = tuple(n // known if length == -1 else length for length in wanted)
+    if prod(wanted) != n or min(wanted, default=1) < 1:
+        raise BadInput(f"the argument has shape {x}, {n} entries: expected a shape of as many, got {attrs['shape']}")
+    return tuple(wanted)
+
+
+def transpose(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Reorder the axes."""
+    (x,), axes = shapes, attrs["axes"]
+    if len(axes) != len(x):
+        raise BadInput(f"the argument has shape {x}: expected as many axes, got {axes}")
+    return tuple(x[axis] for axis in axes)
+
+
+def pad(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Lengthen the last axis."""
+    x = vectors(shapes, attrs)
+    return (*x[:-1], attrs["before"] + x[-1] + attrs["after"])
+
+
+def embedding(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Put a row of the table (V, D) in each index's place."""
+    (table,), indices = shapes, attrs["indices"]
+    if len(table) != 2 or indices.max() >= table[0]:
+        raise BadInput(
+            f"the table has shape {table}, the largest index is {indices.max()}: expected (V, D) with V above it"
+        )
+    return (*indices.shape, table[1])
+
+
+def cross(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Two arguments of one shape, the last axis three long."""
+    x = same(shapes, attrs)
+    if x[-1:] != (3,):
+        raise BadInput(f"the arguments have shape {x}: expected a last axis of 3")
+    return x
+
+
+def dot(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Two arguments of one shape; the last axis is summed over."""
+    return vectors(shapes, attrs)[:-1]
+
+
+def outer(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match x (…, n), y (…, m): the output is (…, n, m)."""
+    x, y = shapes
+    if not x or not y or x[:-1] != y[:-1]:
+        raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in the last axis only")
+    return (*x, y[-1])
+
+
+def matmul(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match x (…, n, k), y (…, k, m): the output is (…, n, m)."""
+    x, y = shapes
+    if len(x) < 2 or len(x) != len(y) or x[:-2] != y[:-2] or x[-1] != y[-2]:
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (…, n, k), y (…, k, m)")
+    return (*x[:-1], y[-1])
+
+
+def reduced(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Leave out the last axis."""
+    return vectors(shapes, attrs)[:-1]
+
+
+def dropout(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Match the last axes with the mask."""
+    (x,), mask = shapes, attrs["mask"].shape
+    if mask != x[len(x) - len(mask) :] or len(mask) > len(x):
+        raise BadInput(f"the argument has shape {x}, the mask {mask}: expected a mask over the last axes")
+    return x
+
+
+def low_rank_affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+    """Match z (…, m), U (n, r), V (r, m), b (n,): the output is (…, n)."""
+    z, U, V, b = shapes
+    if len(U) != 2 or len(V) != 2 or not z or (z[-1], U[1]) != (V[1], V[0]) or b != U[:1]:
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected z (…, m), U (n, r), V (r, m), b (n,)")
+    return (*z[:-1], U[0])
+
+
+def convolution(shapes: tuple[Shape, ...], n_axes: int) -> tuple[Shape, Shape]:
+    """Match x (B, C, *lengths) with W (O, C, *kernel)."""
+    x, W = shapes
+    if len(x) != n_axes + 2 or len(W) != n_axes + 2 or x[1] != W[1]:
+        lengths, kernel = ("L", "K") if n_axes == 1 else ("H, W", "K, K")
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, {lengths}), W (O, C, {kernel})")
+    return x, W
 
 
 def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jacobench.commands import compare, doctor, gate, listing, plot, run, table, verify
+from jacobench.commands import (
+    compare,
+    doctor,
+    explain,
+    gate,
+    history,
+    listing,
+    plot,
+    recommend,
+    report,
+    run,
+    table,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +36,15 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "run": run.run,
     "list": listing.list_,
     "verify": verify.verify,
+    "explain": explain.explain,
     "table": table.table,
     "plot": plot.plot,
+    "report": report.report,
+    "recommend": recommend.recommend,
     "compare": compare.compare,
     "doctor": doctor.doctor,
     "gate": gate.gate,
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)
+app.add_typer(history.app)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jacobench.reports.pictures.picture import Picture
 
 
 def plot(
@@ -13,29 +18,65 @@ def plot(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: the folder plots/ beside run.json.")] = None,
     phase: Annotated[str, typer.Option(metavar="PHASE", help="prepare, linearize, pullback or gradient.")] = "gradient",
     dark: Annotated[bool, typer.Option("--dark", help="For dark paper.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Of two runs, BASE HEAD: one picture of how HEAD differs from BASE.")
+    ] = False,
 ) -> None:
     """Draw runs' pictures as PNG and SVG, with what is drawn as CSV, and print the paths; of several runs into DIR, each in a folder of its own.
 
     Example: jacobench plot runs/first --phase pullback --out pictures
     """
     from jacobench.commands import screen
-    from jacobench.graphs.errors import BadInput
-    from jacobench.reports import files
     from jacobench.reports.pictures.album import album
-    from jacobench.reports.pictures.style import darken
     from jacobench.reports.runs import read
 
+    if compare:
+        _compare(runs, out, phase, dark=dark)
+        return
     for path, found in [(path, album(read(path), phase)) for path in runs]:
+        own = out / _beside(path).resolve().name if out and len(runs) > 1 else out
+        _save(found.pictures, own or _beside(path) / "plots", dark=dark)
         for kind, why in found.missing.items():
             screen.talk().print(f"not drawn: {kind}: {why}")
-        if dark:
-            for picture in found.pictures.values():
-                darken(picture.figure)
-        beside = path if path.is_dir() else path.parent
-        own = out / beside.resolve().name if out and len(runs) > 1 else out
-        try:
-            written = files.save(found.pictures, own or beside / "plots")
-        except OSError as error:
-            raise BadInput(f"cannot write {str(error.filename or own)!r}: {error.strerror}") from None
-        for file in written:
-            typer.echo(file)
+
+
+def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:
+    from jacobench.commands import screen
+    from jacobench.graphs.errors import BadInput
+    from jacobench.reports.pictures.comparison import comparison
+    from jacobench.reports.pictures.picture import NothingToDraw
+    from jacobench.reports.runs import read
+
+    if len(runs) != 2:
+        raise BadInput(
+            f"--compare was given {len(runs)} {'run' if len(runs) == 1 else 'runs'}: expected two, BASE HEAD"
+        )
+    base, head = map(read, runs)
+    try:
+        picture = comparison(base, head, phase)
+    except NothingToDraw as why:
+        screen.talk().print(f"not drawn: comparison: {why}")
+        return
+    _save({"comparison": picture}, out or _beside(runs[1]) / "plots", dark=dark)
+    for note in picture.notes:
+        screen.talk().print(note)
+
+
+def _beside(run: Path) -> Path:
+    return run if run.is_dir() else run.parent
+
+
+def _save(pictures: Mapping[str, Picture], folder: Path, *, dark: bool) -> None:
+    from jacobench.graphs.errors import BadInput
+    from jacobench.reports import files
+    from jacobench.reports.pictures.style import darken
+
+    if dark:
+        for picture in pictures.values():
+            darken(picture.figure)
+    try:
+        written = files.save(pictures, folder)
+    except OSError as error:
+        raise BadInput(f"cannot write {str(error.filename or folder)!r}: {error.strerror}") from None
+    for file in written:
+        typer.echo(file)

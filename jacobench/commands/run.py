@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from jacobench.bench.passes import Progress
     from jacobench.bench.plan import Request
 
+CLAIMS = "claims"
+"""The suite whose rows answer the question, claim by claim."""
+
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
@@ -104,9 +107,20 @@ def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: 
         screen.talk().print(f"jacobench: {where}: {why}{kept}")
         raise typer.Exit(4) from None
     screen.out().print(terminal_table(found))
+    if folder.settings.suite == CLAIMS:
+        _claims(folder.path)
     if not quiet:
         seconds = time.monotonic() - began
         screen.talk().print(_summary(folder.path, None if resume else seconds))
+
+
+def _claims(path: Path) -> None:
+    """Print one line a claim, unwrapped, for eyes and for grep."""
+    from jacobench.reports.claims.catalogue import lines
+    from jacobench.reports.runs import read
+
+    for line in lines(read(path)):
+        typer.echo(line)
 
 
 def _budget_note(request: Request, budget_bytes: int) -> list[str]:
@@ -125,7 +139,7 @@ def _summary(path: Path, seconds: float | None) -> str:
     facts = json.loads((path / "run.json").read_bytes())["jacobench"]
     share = "" if seconds is None else f", {facts['measured_seconds'] / seconds:.0%} of it in measured calls"
     took = "" if seconds is None else f" ({seconds:.0f} s{share})"
-    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/{took}"
+    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/{took}; a page of it: jacobench report {path}"
 
 
 def _progress(*, quiet: bool) -> Any:

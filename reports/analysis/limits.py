@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 COLUMNS = ("knob", "held", "strategy", "size", "by")
 
 
+BOUNDS = {"weight_density": 1.0}
+"""Knobs that go no further."""
+
+
 @dataclass(frozen=True)
 class Fit:
     """The largest size within a limit.
@@ -31,7 +35,7 @@ class Fit:
     by : str
         ``"interpolation"`` between two measured sizes; ``"model"``: between sizes of which one is predicted;
         ``"extrapolation"`` by the fitted law, beyond every size; ``"none"``: even the smallest is over the limit;
-        ``"unknown"``: all are within it, and there is no law to go on by.
+        ``"unknown"``: all are within it, and there is no law to go on by; ``"bound"``: every size that the knob can have.
     """
 
     size: float
@@ -132,4 +136,6 @@ def _largest(sweep: Sweep, own: pd.DataFrame, quantity: str, limit: float) -> Fi
     predicted = own[prediction] if quantity == "bytes" else None  # flops are no seconds
     if not values.notna().any() and (predicted is None or not predicted.notna().any()):
         return None
-    return largest(own[sweep.knob], values, limit, predicted)
+    found = largest(own[sweep.knob], values, limit, predicted)
+    bound = BOUNDS.get(sweep.knob, math.inf)
+    return Fit(bound, "bound") if found.size >= bound else found

@@ -10,7 +10,7 @@ import pandas as pd
 from jacobench.bench.stats import geometric_mean, log_t_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 COLUMNS = ("case", "strategy", "sure", "factor", "low", "high", "runner_up", "n_passes")
 NOTHING: dict[str, Any] = {
@@ -66,13 +66,17 @@ def _line(timed: pd.DataFrame) -> Mapping[str, Any]:
     rivals = [rival for rival in rivals if rival["n_passes"]]
     if not rivals:
         return {**NOTHING, "strategy": best, "sure": "alone", "n_passes": int(seconds[best].count())}
-    # The one it is least sure to beat; of one pass, the one nearest to it.
-    closest = min(rivals, key=lambda rival: rival["factor"] if math.isnan(rival["low"]) else rival["low"])
+    rival = closest(rivals)
     if any(math.isnan(rival["low"]) for rival in rivals):
         sure = "one pass"
     else:
-        sure = "clear" if closest["low"] > 1 else "undecided"
-    return {"strategy": best, "sure": sure, **closest}
+        sure = "clear" if rival["low"] > 1 else "undecided"
+    return {"strategy": best, "sure": sure, **rival}
+
+
+def closest(rivals: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the rival that the best is least sure to beat; of those without an interval, the one nearest to it."""
+    return min(rivals, key=lambda rival: rival["factor"] if math.isnan(rival["low"]) else rival["low"])
 
 
 def _rival(seconds: pd.DataFrame, best: str, name: str) -> dict[str, Any]:

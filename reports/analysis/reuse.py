@@ -65,18 +65,20 @@ def break_even(linearize: ArrayLike, pullback: ArrayLike) -> Reuse:
     return Reuse("undecided")
 
 
-def reuse(passes: pd.DataFrame) -> pd.DataFrame:
-    """Find for every case from how many pullbacks on each strategy is cheaper than vjp.
+def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
+    """Find for every case from how many pullbacks on each strategy is cheaper than another.
 
     Parameters
     ----------
     passes : DataFrame
         What each pass measured, as `runs.load_passes` returns it.
+    against : str
+        The strategy that the others are held against.
 
     Returns
     -------
     DataFrame
-        One line a case and strategy other than ``vjp`` that were timed in the same processes, phases ``linearize`` and
+        One line a case and strategy other than ``against`` that were timed in the same processes, phases ``linearize`` and
         ``pullback``: ``case``, ``strategy``, the fields of `Reuse`, ``n_passes``.
     """
     times = passes[passes["phase"].isin(["linearize", "pullback"])]
@@ -84,13 +86,13 @@ def reuse(passes: pd.DataFrame) -> pd.DataFrame:
     for case, own in times.groupby("case", sort=False):
         wide = own.pivot_table(index=["pass", "worker"], columns=["strategy", "phase"], values="seconds", sort=False)
         for strategy in in_order(own["strategy"]):
-            if strategy != REFERENCE:
-                lines += _line(str(case), strategy, wide)
+            if strategy != against:
+                lines += _line(str(case), strategy, against, wide)
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _line(case: str, strategy: str, wide: pd.DataFrame) -> list[dict[str, Any]]:
-    needed = [(name, phase) for phase in ("linearize", "pullback") for name in (strategy, REFERENCE)]
+def _line(case: str, strategy: str, against: str, wide: pd.DataFrame) -> list[dict[str, Any]]:
+    needed = [(name, phase) for phase in ("linearize", "pullback") for name in (strategy, against)]
     if not set(needed) <= set(wide.columns):
         return []
     seconds = wide[needed].dropna().to_numpy()

@@ -81,13 +81,18 @@ class Sweep:
 
     @property
     def held(self) -> str:
-        """The other knobs in a few words, without those that are off or missing."""
-        known = [(phrase, self.fixed.get(knob, math.nan), off) for knob, phrase, off in FIXED]
-        return ", ".join(
-            phrase.format(value)
-            for phrase, value, off in known
-            if value == value and value not in off  # noqa: PLR0124
-        )
+        """The other knobs in a few words."""
+        return held(self.fixed)
+
+
+def held(fixed: Mapping[str, Any]) -> str:
+    """Return knobs and their values in a few words, without those that are off or missing."""
+    known = [(phrase, fixed.get(knob, math.nan), off) for knob, phrase, off in FIXED]
+    return ", ".join(
+        phrase.format(value)
+        for phrase, value, off in known
+        if value == value and value not in off  # noqa: PLR0124
+    )
 
 
 def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:

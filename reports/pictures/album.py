@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 
 from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import unknown
+from jacobench.reports.pictures.breakdown import breakdowns
+from jacobench.reports.pictures.crossings import ratios
 from jacobench.reports.pictures.efficiencies import efficiencies
+from jacobench.reports.pictures.maps import maps
 from jacobench.reports.pictures.overview import overviews
 from jacobench.reports.pictures.pareto import fronts
 from jacobench.reports.pictures.picture import Album, NothingToDraw
 from jacobench.reports.pictures.scaling import scalings
+from jacobench.reports.pictures.spreads import spreads
 from jacobench.reports.pictures.stacks import stacks
 from jacobench.reports.runs import Run
 
@@ -27,9 +31,13 @@ if TYPE_CHECKING:
 KINDS: Mapping[str, Callable[[Run, str], dict[str, Picture]]] = {
     "time and memory of every case": overviews,
     "growth with a knob": scalings,
+    "crossovers along a knob": ratios,
+    "crossovers over two knobs": maps,
     "phases": stacks,
+    "cost of each op": breakdowns,
     "time against memory": fronts,
     "efficiency": efficiencies,
+    "samples": spreads,
 }
 
 

@@ -75,7 +75,7 @@ def place(rows: pd.DataFrame, quantity: Quantity) -> Placed:
     over = over.where(over > 0)
     reach = REACH * (measured.max() if measured.notna().any() else over.min())
     hollow = over.where(over <= reach)
-    beside = [*(quantity.interval or ()), *([quantity.floor] if quantity.floor else [])]
+    beside = [column for column in (*(quantity.interval or ()), quantity.floor, quantity.predicted) if column]
     seen = [measured, hollow, *(rows[column].where(measured.notna()) for column in beside)]
     ends = _positive(seen)
     if not ends.size:  # nothing was measured: what was predicted still makes a picture

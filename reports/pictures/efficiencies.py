@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from jacobench.reports.pictures.frames import frame, strategy_handles
+from jacobench.reports.pictures.panels import SPREAD, label_cases, line_height
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
 from jacobench.reports.pictures.style import INK, in_order, look, styled
 
@@ -47,18 +48,17 @@ def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Picture:
         raise NothingToDraw(f"no cell of the phase {phase} has both a time and a floor under it (see docs/floor.md)")
     cases, strategies = rows["case"].drop_duplicates().tolist(), in_order(rows["strategy"])
     with styled():
-        figure = Figure(figsize=(9.6, 1.9 + 0.27 * len(cases)), layout="constrained")
+        figure = Figure(figsize=(9.6, 1.9 + line_height(len(strategies)) * len(cases)), layout="constrained")
         axes = figure.subplots()
         lines = rows["case"].map({case: line for line, case in enumerate(cases)})
         for index, strategy in enumerate(strategies):
             own = rows["strategy"] == strategy
-            height = lines[own] + 0.5 * ((index + 0.5) / len(strategies) - 0.5)
+            height = lines[own] + SPREAD * ((index + 0.5) / len(strategies) - 0.5)
             style = look(strategy)
             axes.plot(rows["efficiency"][own], height, color=style.color, marker=style.marker, linestyle="none")
         axes.axvline(1.0, color=INK, linewidth=1, linestyle=":")
         axes.set_xlim(0, max(1.05, rows["efficiency"].max() * 1.03))
-        axes.set_ylim(len(cases) - 0.4, -0.6)
-        axes.set_yticks(range(len(cases)), cases)
+        label_cases(axes, cases)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel("efficiency: floor over measured time (dotted: nothing could be gained)")
         frame(figure, f"{phase}: how close to the machine's limit", strategy_handles(strategies, lines=False), table)

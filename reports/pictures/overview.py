@@ -10,6 +10,7 @@ from jacobench.bench.columns import PHASES
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.pictures.edges import Placed, band, draw_at_edge, draw_band, hollow, place
 from jacobench.reports.pictures.frames import frame, hollow_handles, strategy_handles
+from jacobench.reports.pictures.panels import SPREAD, label_cases, line_height
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
 from jacobench.reports.pictures.quantities import QUANTITIES, Quantity, label_values
 from jacobench.reports.pictures.style import in_order, look, styled
@@ -65,7 +66,8 @@ def overview(table: pd.DataFrame, phase: str = "gradient") -> Picture:
 
 
 def _figure(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Figure:
-    figure = Figure(figsize=(13.0, 2.4 + 0.27 * rows["case"].nunique()), layout="constrained")
+    height = line_height(rows["strategy"].nunique()) * rows["case"].nunique()
+    figure = Figure(figsize=(13.0, 2.4 + height), layout="constrained")
     drawn = [(place(rows, quantity), quantity) for quantity in QUANTITIES.values()]
     for axes, (placed, quantity) in zip(figure.subplots(1, 2, sharey=True), drawn, strict=True):
         _panel(axes, rows, placed, quantity)
@@ -73,7 +75,7 @@ def _figure(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Figure:
     any_predicted = any(bool(placed.hollow.notna().any()) for placed, _ in drawn)
     handles = [
         *strategy_handles(in_order(rows["strategy"]), lines=False),
-        *hollow_handles(statuses, "on the right", any_predicted=any_predicted),
+        *hollow_handles(statuses, "in the band on the right", any_predicted=any_predicted),
     ]
     frame(figure, f"{phase}: time and memory of every case", handles, table)
     return figure
@@ -86,8 +88,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, placed: Placed, quantity: Quantity) -
     lines = rows["case"].map({case: line for line, case in enumerate(cases)})
     for index, strategy in enumerate(strategies):
         own = rows["strategy"] == strategy
-        # Beside each other in the case's line, so that equal numbers do not hide each other.
-        height = lines[own] + 0.5 * ((index + 0.5) / len(strategies) - 0.5)
+        height = lines[own] + SPREAD * ((index + 0.5) / len(strategies) - 0.5)
         style = look(strategy)
         axes.plot(placed.measured[own], height, color=style.color, marker=style.marker, linestyle="none", markersize=5)
         axes.plot(placed.hollow[own], height, **hollow(style))
@@ -96,8 +97,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, placed: Placed, quantity: Quantity) -
             statuses = rows["status"][own][outside].tolist()
             draw_at_edge(axes, style, height[outside].tolist(), statuses, row=edge.rows[strategy], vertical=True)
     axes.set_xlim(placed.low, edge.end)
-    axes.set_ylim(len(cases) - 0.4, -0.6)
-    axes.set_yticks(range(len(cases)), cases)
+    label_cases(axes, cases)
     axes.set_xlabel(quantity.axis)
-    label_values(axes.xaxis, quantity, placed, most=6)
+    label_values(axes.xaxis, quantity, placed, most=5)
     draw_band(axes, edge.begins, vertical=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,8 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from jacobench.reports.pictures.frames import frame, strategy_handles
-from jacobench.reports.pictures.panels import choose, grid, share
+from jacobench.reports.pictures.panels import choose, elided, grid, name_along, share
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
+from jacobench.reports.pictures.quantities import round_values
 from jacobench.reports.pictures.style import FAINT, in_order, look, styled
 from jacobench.reports.statuses import words
 from jacobench.reports.units import BYTES, SECONDS, Scale, format_tick
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 DOMINATED = 0.4
 """Opacity of a strategy that another one beats in time and memory."""
+
+MOST_LABELS = 4
+
+LONGEST_NAME = 16
+"""Characters of a strategy's name within a panel."""
 
 
 def fronts(run: Run, phase: str) -> dict[str, Picture]:
@@ -65,12 +70,13 @@ def front(table: pd.DataFrame, phase: str = "gradient") -> Picture:
             _panel(
                 axes, data[data["case"] == case], measured[(measured["case"] == case) & (measured["status"] != "ok")]
             )
-            axes.set_title(case, loc="left", fontsize=8 if len(case) < 34 else 6.5)
+            axes.set_title(elided(case), loc="left", fontsize=8 if len(case) < 34 else 6.5)
+        name_along(panels, "time per call")
         figure.supylabel("peak heap memory", fontsize=9.5)
         handles = strategy_handles(in_order(measured["strategy"]), lines=False)
         handles.append(Line2D([], [], color=FAINT, linewidth=1, label="front: none is better\nin both"))
         handles.append(Line2D([], [], linestyle="none", label="faint: beaten in both"))
-        title = f"{phase}: time per call (along) against peak heap memory (up)"
+        title = f"{phase}: time per call against peak heap memory"
         frame(figure, title + share(len(cases), rows["case"].nunique()), handles, table)
     caption = (
         f"Time per call and peak memory of the phase {phase}, a panel a case: nearer to the lower left corner is better. The line "
@@ -96,23 +102,21 @@ def _panel(axes: Axes, data: pd.DataFrame, without: pd.DataFrame) -> None:
         alpha = 1.0 if row["on_front"] else DOMINATED
         axes.plot(row["seconds_median"], row["peak_bytes"], color=style.color, marker=style.marker, alpha=alpha)
     for axis, column, scale, base in (
-        (axes.xaxis, "seconds_median", SECONDS, 10),
-        (axes.yaxis, "peak_bytes", BYTES, 2),
+        (axes.xaxis, "seconds_median", SECONDS, 10.0),
+        (axes.yaxis, "peak_bytes", BYTES, 2.0),
     ):
         _range(axis, data[column], scale, base)
-    missing = [f"{row['strategy']}: {words(row['status'])}" for row in without.to_dict("records")]
+    missing = [f"{elided(row['strategy'], LONGEST_NAME)}: {words(row['status'])}" for row in without.to_dict("records")]
     axes.text(0.98, 0.03, "\n".join(missing), transform=axes.transAxes, ha="right", fontsize=7, color=FAINT)
 
 
-def _range(axis: Axis, values: pd.Series[float], scale: Scale, base: int) -> None:
-    """Show the values with room around them, and three labels: the ends and the middle of the powers that lie between."""
+def _range(axis: Axis, values: pd.Series[float], scale: Scale, base: float) -> None:
+    """Show the values with room around them, and a few round labels."""
     low, high = float(values.min()), float(values.max())
     room = max((high / low) ** 0.18, 2.0)
     low, high = low / room, high * room
     axis.axes.set(**{f"{axis.axis_name}lim": (low, high)})  # type: ignore[attr-defined]
-    first, last = math.ceil(math.log(low, base)), math.floor(math.log(high, base))
-    step = max(1, -(-(last - first) // 2))
-    axis.set_major_locator(FixedLocator([float(base) ** power for power in range(first, last + 1, step)]))
+    axis.set_major_locator(FixedLocator(round_values(base, low, high, MOST_LABELS)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value, scale)))
     axis.set_tick_params(labelsize=7.5)

@@ -81,7 +81,7 @@ QUANTITIES = {
 
 def label_values(axis: Axis, quantity: Quantity, placed: Placed, *, most: int = 8) -> None:
     """Put at most ``most`` labels with units at round values, none if nothing has a number; the axis must be logarithmic."""
-    ticks = _round_values(quantity.base, placed.low, placed.high, most) if placed.any_number else []
+    ticks = round_values(quantity.base, placed.low, placed.high, most) if placed.any_number else []
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value, quantity.scale)))
     axis.set_minor_locator(NullLocator())
@@ -102,8 +102,8 @@ def thin(values: list[float], most: int) -> list[float]:
     return values[::-1][::step][::-1]
 
 
-def _round_values(base: float, low: float, high: float, most: int) -> list[float]:
-    """Return powers of the base within [low, high]; where the decades are few, 2 and 5 times them as well."""
+def round_values(base: float, low: float, high: float, most: int) -> list[float]:
+    """Return at most ``most`` powers of the base within [low, high]; where decades are few, 2 and 5 times them as well."""
     first, last = np.floor(np.log(low) / np.log(base)), np.ceil(np.log(high) / np.log(base))
     powers = base ** np.arange(first, last + 1)
     within = powers[(powers >= low * (1 - 1e-9)) & (powers <= high * (1 + 1e-9))]

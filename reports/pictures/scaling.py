@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MOST_PANELS = 9
 POINTS_OF_A_LAW = 60
 
+WORST_MISFIT = 1.25
+"""A law that misses a size by a larger factor is no description: it stays in the notes, and the points are joined instead."""
+
 # A broad pale line under the measured one: where the two agree both are seen, whatever the strategy's own line is.
 FLOOR: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.3, "zorder": 1.8}
 PREDICTED: dict[str, Any] = {"linestyle": "-", "linewidth": 5.5, "alpha": 0.25, "zorder": 1.6, "solid_capstyle": "butt"}
@@ -104,7 +107,7 @@ def scaling(
     notes = [(f"{line['held']}: " if several else "") + in_words(line) for _, line in drawing.laws.values()]
     caption = (
         f"The {of.axis} of the phase {phase} against {KNOBS[knob]}, on logarithmic axes, where a power of the {KNOBS[knob]} is a "
-        "straight line. Filled markers are measured; lines are laws fitted to them."
+        "straight line. Filled markers are measured; lines are laws fitted to them, or join them where none comes within 25 %."
     )
     return Picture(figure, _data(found, drawing), caption, tuple(notes))
 
@@ -120,8 +123,9 @@ class _Drawing:
     laws: Mapping[tuple[int, str], tuple[Law, Mapping[str, Any]]]
 
     def law(self, number: int, strategy: str) -> Law | None:
-        """Return the law of a strategy in a panel, if there is one."""
-        return self.laws.get((number, strategy), (None,))[0]
+        """Return the law of a strategy in a panel, if there is one that describes what was measured."""
+        law = self.laws.get((number, strategy), (None,))[0]
+        return law if law is not None and law.residual <= WORST_MISFIT else None
 
 
 def _drawing(rows: pd.DataFrame, found: list[Sweep], key: str, passes: pd.DataFrame | None) -> _Drawing:
@@ -261,7 +265,7 @@ def _panel_title(number: int, sweep: Sweep, drawing: _Drawing, width: int) -> st
 
 def _handles(drawing: _Drawing) -> list[Artist]:
     handles: list[Artist] = strategy_handles(in_order(drawing.rows["strategy"]))
-    if any(law.covariance for law, _ in drawing.laws.values()):
+    if any(law.covariance and law.residual <= WORST_MISFIT for law, _ in drawing.laws.values()):
         handles.append(Patch(color=INK, alpha=0.25, linewidth=0, label="95 % band of the fitted law"))
     predicted = drawing.quantity.predicted
     if predicted is not None and drawing.rows[predicted].notna().any():
@@ -270,4 +274,7 @@ def _handles(drawing: _Drawing) -> list[Artist]:
     if floor is not None and drawing.rows[floor].notna().any():
         handles.append(Line2D([], [], color=INK, label="floor: what the work\nitself takes here", **FLOOR))
     statuses = drawing.rows["status"][drawing.placed.edge]
-    return [*handles, *hollow_handles(statuses, "on top", any_predicted=bool(drawing.placed.hollow.notna().any()))]
+    return [
+        *handles,
+        *hollow_handles(statuses, "in the band on top", any_predicted=bool(drawing.placed.hollow.notna().any())),
+    ]

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from jacobench.reports.pictures.frames import frame
-from jacobench.reports.pictures.panels import share
+from jacobench.reports.pictures.panels import folded, label_cases, share
 from jacobench.reports.pictures.picture import NothingToDraw, Picture
 from jacobench.reports.pictures.style import FAINT, INK, PAPER, in_order, look, styled
 from jacobench.reports.statuses import words
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jacobench.reports.runs import Run
 
 # One after another, a gradient is made of these: their opacity and hatching, as phases share their strategy's colour.
-STACKED = {"prepare": (0.15, "...."), "linearize": (0.45, ""), "pullback": (1.0, "")}
+STACKED = {"prepare": (0.25, "////"), "linearize": (0.45, ""), "pullback": (1.0, "")}
 MOST_STRATEGIES = 6
 
 
@@ -67,8 +67,7 @@ def phases(table: pd.DataFrame) -> Picture:
         for axes, strategy in zip(panels, shown, strict=True):
             own = seconds[seconds.index.get_level_values("strategy") == strategy].droplevel("strategy")
             _panel(axes, strategy, cases, own, ended.to_dict())
-        panels[0].set_ylim(len(cases) - 0.4, -0.6)
-        panels[0].set_yticks(range(len(cases)), cases)
+        label_cases(panels[0], cases)
         panels[len(shown) // 2].set_xlabel("share of a first gradient's time (beside: all of it)")
         title = "phases: what a first gradient's time goes into" + share(len(shown), len(strategies), "strategies")
         frame(figure, title, _handles(), table)
@@ -98,7 +97,7 @@ def _panel(axes: Axes, strategy: str, cases: list[str], seconds: pd.DataFrame, e
     axes.set_xticks([0, 0.5, 1])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(visible=False, axis="y")
-    axes.set_title(strategy, loc="left", color=style.color, fontweight="bold")
+    axes.set_title(folded(strategy), loc="left", color=style.color, fontweight="bold")
 
 
 def _handles() -> list[Artist]:

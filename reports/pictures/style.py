@@ -88,6 +88,7 @@ RC: dict[Any, Any] = {  # Any: matplotlib types its keys as a literal of all the
     "axes.titlecolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
+    "text.parse_math": False,  # names are plug-ins' and readers' own: a dollar in one is a dollar
     "svg.hashsalt": "jacobench",  # otherwise the ids in an SVG are random
     "font.size": 9.5,
     "axes.titlesize": 9.5,

@@ -91,7 +91,10 @@ class Asdex:
         wrt = tuple(zeros[name] for name in graph.wrt)
         with xla.precision(), warnings.catch_warnings():
             warnings.simplefilter("ignore", asdex.DenseColoringWarning)  # then it is as many products as jacrev takes
-            coloring = asdex.jacobian_coloring(function, wrt, tuple(zeros.values()), argnums=0)
+            try:
+                coloring = asdex.jacobian_coloring(function, wrt, tuple(zeros.values()), argnums=0)
+            except (NotImplementedError, ValueError) as error:  # of primitives that it does not know, or not in full
+                raise Unsupported(f"asdex finds no pattern: {str(error).partition('. ')[0]}") from None
         differentiate = asdex.value_and_compressed_jacobian_from_coloring(function, coloring)
 
         def linearize(*arrays: Any) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ from jacobench.bench.suite import load_suite, suite_names
 from jacobench.bench.trial import point_of
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.ops import OPS
 
 COLUMNS = {
     "graph",
@@ -64,8 +65,8 @@ def names(suite):
 # ---- the suites that come with the package
 
 
-def test_six_suites_come_with_the_package():
-    assert suite_names() == ("architectures", "gate", "peers", "scaling", "smoke", "standard")
+def test_these_suites_come_with_the_package():
+    assert suite_names() == ("architectures", "claims", "crossover", "gate", "peers", "scaling", "smoke", "standard")
 
 
 @pytest.mark.parametrize("name", suite_names())
@@ -75,13 +76,16 @@ def test_cases_of_packaged_suites_build_and_describe_their_graphs(name):
     assert len(set(names(suite))) == len(suite.cases)
     for case in suite.cases:
         graph = case.make()
+        assert "vjp" in case.strategies
+        assert case.knobs["dtype"] == graph.dtype.name
+        assert case.knobs.keys() <= COLUMNS
+        if case.knobs.keys() < COLUMNS:  # a chain, or single ops: what is no knob of theirs is missing
+            continue
         affine = [node for node in graph.nodes if node.op.name.endswith("affine")]
-        assert case.knobs.keys() == COLUMNS
-        assert case.strategies == ("dense", "sparse", "vjp") or (name == "peers" and "vjp" in case.strategies)
+        assert case.strategies == ("dense", "sparse", "vjp") or name in {"peers", "claims"}
         assert case.knobs["depth"] == len(affine)
         assert case.knobs["batch"] == graph.leaves["x"].shape[0]
         assert case.knobs["width"] == max(shape[-1] for shape in (graph.leaves["x"].shape, *(n.shape for n in affine)))
-        assert case.knobs["dtype"] == graph.dtype.name
         assert (case.knobs["weight_density"] < 1) == all(node.op.name == "masked_affine" for node in affine)
 
 
@@ -242,6 +246,7 @@ def test_what_is_no_graph_is_named(suite_of):
 
 MLP = '[[sweep]]\ngraph="mlp"\n'
 SMALL = MLP + "width=4\ndepth=1\n"
+CHAIN = '[[sweep]]\ngraph="chain"\n'
 
 
 @pytest.mark.parametrize(
@@ -252,7 +257,10 @@ SMALL = MLP + "width=4\ndepth=1\n"
         ('[sweep]\ngraph="mlp"', ["$.sweep: expected at least one", "double brackets"]),
         ("[[sweeps]]", ["$.sweeps: unknown key 'sweeps'", "did you mean 'sweep'"]),
         ("[[sweep]]\nwidth=3,\ndepth=1", ["not TOML: ", "line 2"]),
-        ("[[sweep]]\nwidth=3", ["$.sweep[0]: expected `graph`, one of mlp, architecture, file.py:make_graph"]),
+        (
+            "[[sweep]]\nwidth=3",
+            ["$.sweep[0]: expected `graph`, one of mlp, architecture, op, chain, file.py:make_graph"],
+        ),
         ('[[sweep]]\ngraph="mlpp"', ["$.sweep[0].graph: unknown generator 'mlpp'", "did you mean 'mlp'"]),
         ("[[sweep]]\ngraph=3", ["$.sweep[0].graph: unknown generator 3"]),
         (SMALL + MLP + "width=0\ndepth=1", ["$.sweep[1].width: expected `int` >= 1, got 0"]),
@@ -291,6 +299,13 @@ SMALL = MLP + "width=4\ndepth=1\n"
         (SMALL + 'strategies=["gone.py:Mine"]', ["$.sweep[0].strategies[0]: ", "there is no file", "gone.py"]),
         ('[[sweep]]\ngraph="architecture"\nname="lenet"', ["$.sweep[0].name: unknown architecture 'lenet'"]),
         ('[[sweep]]\ngraph="architecture"\nwidth=3', ["$.sweep[0].width: unknown key 'width'"]),
+        (CHAIN + 'ops=["neg"]', ["$.sweep[0]: object missing required field `size`"]),
+        (CHAIN + "size=6\nops=[]", ["$.sweep[0].ops: expected `array` of length >= 1, got []"]),
+        (CHAIN + "size=6\nops=[[]]", ["$.sweep[0].ops[0]: expected `array` of length >= 1, got []"]),
+        (CHAIN + 'size=6\nops=["neg", ["flip"]]', ["$.sweep[0].ops: expected a list of links for each chain, got neg"]),
+        (CHAIN + 'size=6\nops=["negg"]', ["$.sweep[0]: unknown link 'negg'", "did you mean 'neg'"]),
+        (CHAIN + 'size=[6, 7]\nops=["cross"]', ["$.sweep[0]: size is 7: expected a multiple of 3"]),
+        (CHAIN + 'width=6\nops=["neg"]', ["$.sweep[0].width: unknown key"]),
         ('[[sweep]]\ngraph="gone.py:make"', ["$.sweep[0].graph: expected file.py:function", "gone.py"]),
         ('[[sweep]]\ngraph="mine.py:make_grap"', ["$.sweep[0].graph: unknown function", "did you mean 'make_graph'"]),
         ('[[sweep]]\ngraph="mine.py:make_graph"', ["$.sweep[0]: ", "missing required field `width`"]),
@@ -366,3 +381,49 @@ def test_a_case_is_frozen():
     assert isinstance(case, Case)
     with pytest.raises(AttributeError):
         case.name = "other"
+
+
+def test_an_op_alone_at_every_size(suite_of):
+    suite = suite_of('[[sweep]]\ngraph = "op"\nname = ["tanh", "affine"]\nsize = [8, 16]\nbatch = 2')
+    assert names(suite) == ["tanh-w8-b2", "tanh-w16-b2", "affine-w8-b2", "affine-w16-b2"]
+    graph = suite.cases[3].make()
+    assert (graph.wrt, graph.output_shape) == (("z", "W", "b"), (2, 17))
+    assert suite.cases[3].knobs["graph"] == "affine"
+    assert len(suite_of('[[sweep]]\ngraph = "op"').cases) == len(OPS)
+
+
+def test_a_chain_is_swept_by_its_links_size_and_depth(suite_of):
+    suite = suite_of(
+        '[[sweep]]\ngraph="chain"\nops=["neg", "permute"]\nsize=[6, 9]\n'
+        '[[sweep]]\ngraph="chain"\nops=[["cross"], ["conv1d", "tanh", "affine"]]\nsize=6\nbatch=2\ndepth=4\nn_seeds=3'
+    )
+    assert names(suite) == [
+        "chain-neg-permute-w6-d2-b1",
+        "chain-neg-permute-w9-d2-b1",
+        "chain-cross-w6-d4-b2-seeds3",
+        "chain-conv1d-tanh-affine-w6-d4-b2-seeds3",
+    ]
+    last = suite.cases[3]
+    assert {key: last.knobs[key] for key in ("graph", "depth", "width", "batch", "n_seeds", "dtype")} == {
+        "graph": "chain-conv1d-tanh-affine",
+        "depth": 4,
+        "width": 6,
+        "batch": 2,
+        "n_seeds": 3,
+        "dtype": "float64",
+    }
+    assert [node.op.name for node in last.make().nodes] == ["conv1d", "affine", "tanh", "conv1d"]
+    assert suite.cases[0].make().wrt == ("e",)
+
+
+def test_chains_that_are_one_graph_have_one_name_and_others_have_others(suite_of):
+    suite = suite_of(
+        CHAIN + 'size=6\nops=[["neg"], ["neg", "neg"]]\ndepth=4\n' + CHAIN + 'size=6\nops=["neg", "neg", "neg", "neg"]\n'
+        + CHAIN + 'size=6\nops=["affine"]\nwrt_links=[true, false]\ndtype="float32"\nrng_seed=2'
+    )  # fmt: skip
+    assert names(suite) == [
+        "chain-neg-w6-d4-b1",
+        "chain-affine-wrt_links-w6-d1-b1-float32-rng2",
+        "chain-affine-w6-d1-b1-float32-rng2",
+    ]
+    assert suite.cases[1].make().wrt == ("e", "W1", "b1")

@@ -144,6 +144,12 @@ def test_pictures_that_cannot_be_written(finished, refused, tmp_path):
     assert "file" in refused("plot", finished[0], "--out", "file/pictures")
 
 
+def test_a_comparison_takes_two_runs(finished, refused):
+    assert "given 1 run: expected two, BASE HEAD" in refused("plot", finished[0], "--compare")
+    assert "given 3 runs" in refused("plot", *[finished[0]] * 3, "--compare")
+    assert "did you mean 'gradient'" in refused("plot", *[finished[0]] * 2, "--compare", "--phase", "gradeint")
+
+
 def test_settings_that_are_damaged(finished, refused, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "journal.jsonl").touch()

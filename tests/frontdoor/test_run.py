@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -158,11 +159,24 @@ def test_several_runs_are_shown_and_drawn_one_after_another(finished, jacobench,
     assert (len(lines), lines.count(lines[0])) == (1 + 2 * 18, 1), "one CSV has one header"
     pictures = tmp_path / "pictures"
     drawn = jacobench("plot", first, second, "--out", pictures, cwd=strange)
-    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert drawn.returncode == 0
+    assert all(line.startswith("not drawn: ") for line in drawn.stderr.splitlines())
     assert {path.name for path in pictures.iterdir()} == {"first", "second"}
     names = [{path.name for path in (pictures / run).iterdir()} for run in ("first", "second")]
     assert names[0] == names[1] == {path.name for path in (first / "plots").iterdir()}
     assert len(drawn.stdout.splitlines()) == 2 * len(names[0])
+
+
+def test_two_runs_are_drawn_one_over_the_other(finished, jacobench, strange, tmp_path):
+    first, second, pictures = finished[0], tmp_path / "second", tmp_path / "pictures"
+    shutil.copytree(first, second)
+    done = jacobench("plot", first, second, "--compare", "--out", pictures, cwd=strange)
+    assert done.returncode == 0, done.stderr
+    assert [Path(line).name for line in done.stdout.splitlines()] == [f"comparison.{e}" for e in ("png", "svg", "csv")]
+    assert {str(path) for path in pictures.iterdir()} == set(done.stdout.splitlines())
+    data = pd.read_csv(pictures / "comparison.csv")
+    assert (data["seconds_ratio"] == 1).all()
+    assert "Of " in done.stderr or "There are no intervals" in done.stderr
 
 
 def test_the_bare_command_shows_its_help(jacobench, strange):
@@ -174,7 +188,7 @@ def test_the_bare_command_shows_its_help(jacobench, strange):
 @pytest.mark.parametrize(
     ("what", "expected"),
     [
-        ("suites", ["smoke", "standard", "scaling", "architectures"]),
+        ("suites", ["smoke", "standard", "scaling", "crossover", "architectures"]),
         ("strategies", ["dense", "dense-blocks", "sparse", "vjp", "linear-operator"]),
         ("ops", ["affine", "masked_affine", "gelu", "cross_entropy"]),
         ("architectures", ["lenet-300-100", "266,610"]),

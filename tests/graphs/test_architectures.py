@@ -9,12 +9,16 @@ from jacobench.graphs.errors import BadInput
 N_PARAMETERS = {
     # 784·300 + 300 + 300·100 + 100 + 100·10 + 10
     "lenet-300-100": 266_610,
+    # 6·25 + 6 + 16·6·25 + 16 + 400·120 + 120 + 120·84 + 84 + 84·10 + 10
+    "lenet-5": 61_706,
     # 785,000 + 500,500 + 125,250 + 7,530 down, 7,750 + 125,500 + 501,000 + 784,784 up
     "hinton-autoencoder": 2_837_314,
     # 2·768·3072 + 3072 + 768
     "transformer-ffn-base": 4_722_432,
     # 2·1024·4096 + 4096 + 1024
     "transformer-ffn-large": 8_393_728,
+    # 4·(768² + 768)
+    "transformer-attention-base": 2_362_368,
     # 60·256 + 256, six times 256² + 256, (256 + 60)·256 + 256; heads 257, 65,792, (256 + 24)·128 + 128, 128·3 + 3
     "nerf": 15_616 + 6 * 65_792 + 81_152 + 257 + 65_792 + 35_968 + 387,
     # the paper's own count
@@ -34,9 +38,11 @@ N_PARAMETERS = {
 
 OUTPUTS = {
     "lenet-300-100": (2, 10),
+    "lenet-5": (2, 10),
     "hinton-autoencoder": (2, 784),
     "transformer-ffn-base": (2, 768),
     "transformer-ffn-large": (2, 1024),
+    "transformer-attention-base": (2, 128, 768),
     "nerf": (2, 4),
     "pinn": (2, 1),
     "siren": (2, 1),

@@ -1,14 +1,12 @@
 """Every op's rules: as maps, as matrices, and as what they leave alone."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from scipy import sparse as scipy_sparse
 
 from jacobench.graphs.builder import GraphBuilder
-from jacobench.graphs.errors import BadInput
 from jacobench.graphs.namespaces import NUMPY
 from jacobench.graphs.op import OUTPUT
 from jacobench.graphs.ops import OPS
@@ -57,6 +55,47 @@ EXAMPLES = {
     "softmax-one": lambda g: g.softmax(g.input("x", (2, 1))),
     "layer_norm-vector": lambda g: g.layer_norm(g.parameter("x", (5,))),
     "layer_norm-3d": lambda g: g.layer_norm(g.input("x", (2, 3, 4))),
+    "reshape-mixes": lambda g: g.reshape(g.input("x", (2, 3, 4)), shape=(-1, 6)),
+    "reshape-drops-an-axis": lambda g: g.reshape(g.input("x", (3, 1)), shape=(3,)),
+    "transpose-mixes": lambda g: g.transpose(g.input("x", (2, 3, 4)), axes=(1, 2, 0)),
+    "transpose-nothing": lambda g: g.transpose(g.input("x", (2, 3)), axes=(0, 1)),
+    "permute-3d": lambda g: g.permute(g.input("x", (2, 3, 4)), order=[2, 0, 3, 1]),
+    "flip-vector": lambda g: g.flip(g.parameter("x", (4,))),
+    "pad-vector": lambda g: g.pad(g.parameter("x", (4,)), after=2),
+    "pad-nothing": lambda g: g.pad(g.input("x", (2, 2, 2))),
+    "embedding-repeats": lambda g: g.embedding(g.parameter("t", (3, 2)), indices=[2, 2, 0, 2]),
+    "embedding-one": lambda g: g.embedding(g.parameter("t", (3, 2)), indices=1),
+    "cross-vector": lambda g: g.cross(g.parameter("x", (3,)), g.parameter("y", (3,))),
+    "cross-constant": lambda g: g.cross(g.input("x", (4, 3)), g.parameter("y", (4, 3))),
+    "dot-vectors": lambda g: g.dot(g.parameter("x", (4,)), g.parameter("y", (4,))),
+    "dot-3d": lambda g: g.dot(g.input("x", (2, 3, 4)), g.input("y", (2, 3, 4))),
+    "outer-vectors": lambda g: g.outer(g.parameter("x", (3,)), g.parameter("y", (2,))),
+    "outer-3d": lambda g: g.outer(g.input("x", (2, 3, 4)), g.parameter("y", (2, 3, 2))),
+    "matmul-2d": lambda g: g.matmul(g.input("x", (3, 4)), g.parameter("y", (4, 2))),
+    "matmul-4d": lambda g: g.matmul(g.input("x", (2, 3, 2, 4)), g.parameter("y", (2, 3, 4, 1))),
+    "sum-vector": lambda g: g.sum(g.parameter("x", (3,))),
+    "sum-3d": lambda g: g.sum(g.input("x", (2, 3, 4))),
+    "cumsum-3d": lambda g: g.cumsum(g.input("x", (2, 3, 4))),
+    "cumsum-one": lambda g: g.cumsum(g.parameter("x", (1,))),
+    "dropout-shared": lambda g: g.dropout(g.input("x", (2, 3, 4)), mask=np.arange(4) != 2, rate=0.1),
+    "dropout-keeps-all": lambda g: g.dropout(g.parameter("x", (2, 2)), mask=[[True, True]] * 2, rate=0),
+    "low_rank-3d": lambda g: g.low_rank_affine(g.input("z", (2, 3, 4)), g.parameter("U", (5, 2)), g.parameter("V", (2, 4)), g.parameter("b", (5,))),
+    "low_rank-vector": lambda g: g.low_rank_affine(g.input("z", (4,)), g.parameter("U", (5, 1)), g.parameter("V", (1, 4)), g.parameter("b", (5,))),
+    "conv1d-stride": lambda g: g.conv1d(g.input("x", (2, 2, 7)), g.parameter("W", (3, 2, 2)), stride=3),
+    "conv1d-stride-padding": lambda g: g.conv1d(g.input("x", (2, 2, 6)), g.parameter("W", (3, 2, 3)), stride=2, padding=2),
+    "conv1d-wide-padding": lambda g: g.conv1d(g.parameter("x", (1, 1, 2)), g.input("W", (1, 1, 2)), padding=3),
+    "conv1d-kernel-beyond": lambda g: g.conv1d(g.input("x", (2, 1, 2)), g.parameter("W", (2, 1, 4)), padding=1),
+    "conv1d-one": lambda g: g.conv1d(g.input("x", (1, 1, 1)), g.parameter("W", (1, 1, 1))),
+    "conv2d-channels": lambda g: g.conv2d(g.input("x", (2, 3, 4, 5)), g.parameter("W", (2, 3, 2, 3))),
+    "conv2d-stride-padding": lambda g: g.conv2d(g.parameter("x", (2, 2, 4, 3)), g.parameter("W", (3, 2, 3, 2)), stride=(2, 1), padding=(1, 0)),
+    "max_pool-overlap": lambda g: g.max_pool(g.input("x", (2, 7)), window=3, stride=2),
+    "max_pool-gaps": lambda g: g.max_pool(g.parameter("x", (7,)), window=2, stride=3),
+    "max_pool-2d": lambda g: g.max_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(2, 1)),
+    "max_pool-all-axes": lambda g: g.max_pool(g.input("x", (4, 4)), window=(2, 2)),
+    "avg_pool-overlap": lambda g: g.avg_pool(g.input("x", (2, 7)), window=3, stride=2),
+    "avg_pool-2d": lambda g: g.avg_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(1, 2)),
+    "channel_bias-2d": lambda g: g.channel_bias(g.input("x", (2, 3, 2, 2)), g.parameter("b", (3,))),
+    "channel_bias-no-places": lambda g: g.channel_bias(g.parameter("x", (2, 3)), g.input("b", (3,))),
     "mse-vector": lambda g: g.mse(g.input("t", (3,)), g.input("target", (3,))),
     "cross_entropy-3d": lambda g: g.cross_entropy(g.input("t", (2, 3, 4)), g.input("target", (2, 3, 4), law="one_hot")),
 }  # fmt: skip
@@ -250,115 +289,4 @@ def test_indices_are_wide_only_where_they_must_be():
     assert index_dtype(3, INT32_MAX + 1) is np.int64
     assert index_bytes(2, 3, 4) == 4 * (4 + 3)
     assert index_bytes(2, 2**31, 4) == 8 * (4 + 3)
-
-
-def test_values_are_those_of_the_definitions():
-    """Spot values, computed by hand."""
-    x = np.array([[-1.0, 0.0, 2.0]])
-    expected = {
-        "relu": [0, 0, 2],
-        "leaky_relu": [-0.01, 0, 2],
-        "tanh": [-0.7615941559557649, 0, 0.9640275800758169],
-        "sigmoid": [0.2689414213699951, 0.5, 0.8807970779778823],
-        "softplus": [0.31326168751822286, 0.6931471805599453, 2.1269280110429727],
-        "gelu": [-0.15865525393145707, 0, 1.9544997361036416],
-        "silu": [-0.2689414213699951, 0, 1.7615941559557646],
-        "sin": [-0.8414709848078965, 0, 0.9092974268256817],
-        "softmax": [0.04201006613406605, 0.11419519938459449, 0.8437947344813395],
-        "layer_norm": [-1.0690400, -0.2672600, 1.3363000],
-    }
-    for name, values in expected.items():
-        got = OPS[name].forward(NUMPY, x)
-        np.testing.assert_allclose(got, [values], rtol=1e-5 if name == "layer_norm" else 1e-14, atol=1e-15)
-    t, target = np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [1.0, 2.0]])
-    assert OPS["mse"].forward(NUMPY, t, target) == 10 / 4
-    one_hot = np.array([[0.0, 1.0], [1.0, 0.0]])
-    np.testing.assert_allclose(
-        OPS["cross_entropy"].forward(NUMPY, t, one_hot), (np.log1p(np.exp(-1)) + np.log(2)) / 2, rtol=1e-14
-    )
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, op in OPS.items() if op.shape is OPS["tanh"].shape and len(op.arguments) == 1]
-)
-def test_far_out_nothing_overflows(name):
-    """At ±700 in float64 and ±80 in float32 forward and backward stay finite, and nothing warns."""
-    for dtype, far in (("float64", 700.0), ("float32", 80.0)):
-        g = GraphBuilder(dtype)
-        graph = g.build(getattr(g, name)(g.input("x", (1, 2))), wrt=["x"])
-        lin = load("vjp").prepare(graph).linearize({"x": np.array([[-far, far]], dtype)})
-        assert np.all(np.isfinite(lin.output))
-        assert np.all(np.isfinite(lin.pullback(np.ones((1, 1, 2), dtype))["x"]))
-
-
-def shapes_given(g, *shapes):
-    return [g.parameter(f"p{i}", shape) for i, shape in enumerate(shapes)]
-
-
-@pytest.mark.parametrize(
-    ("op", "shapes", "attrs", "message"),
-    [
-        (
-            "affine",
-            [(3, 4), (5, 3), (5,)],
-            {},
-            r"affine: shapes \(3, 4\) and \(5, 3\) and \(5,\) do not fit: expected z",
-        ),
-        ("affine", [(3, 4), (5, 4), (4,)], {}, "do not fit: expected z"),
-        ("affine", [(), (5, 4), (5,)], {}, "do not fit: expected z"),
-        ("add", [(3, 4), (3, 5)], {}, r"add: arguments have shapes \(3, 4\) and \(3, 5\): expected equal shapes"),
-        ("concat", [(3, 4), (2, 4)], {}, r"concat: .*expected shapes that differ in the last axis only"),
-        ("concat", [(), ()], {}, "expected shapes that differ in the last axis only"),
-        ("softmax", [()], {}, "softmax: the argument is a scalar: expected at least one axis"),
-        ("mse", [(), ()], {}, "the argument is a scalar"),
-        ("mse", [(2, 3), (2, 1)], {}, "expected equal shapes"),
-        ("scale", [(2,)], {"factor": "2"}, "scale: the factor is '2': expected a number"),
-        ("scale", [(2,)], {"factor": float("nan")}, "the factor is nan: expected a finite number"),
-        ("scale", [(2,)], {"faktor": 2}, "unknown attribute of scale 'faktor': .*did you mean 'factor'"),
-        ("tanh", [(2,)], {"factor": 2}, "unknown attribute of tanh 'factor'"),
-        ("masked_affine", [(3, 4), (2,), (5,)], {}, r"masked_affine: the mask has shape \(\): expected a boolean"),
-        ("masked_affine", [(3, 4), (2,), (5,)], {"mask": np.zeros((5, 4), bool)}, "the mask has no place"),
-        (
-            "masked_affine",
-            [(3, 4), (2,), (5,)],
-            {"mask": np.eye(5, 4, dtype=bool)},
-            r"do not fit a mask \(5, 4\) with 4 places: expected z \(…, 4\), v \(4,\), b \(5,\)",
-        ),
-    ],
-)
-def test_what_does_not_fit_is_named(op, shapes, attrs, message):
-    g = GraphBuilder()
-    with pytest.raises(BadInput, match=message) as caught:
-        getattr(g, op)(*shapes_given(g, *shapes), **attrs)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("factor", [3, np.int64(3), np.float32(3), True])
-def test_any_finite_number_is_a_factor(factor):
-    g = GraphBuilder("float32")
-    graph = g.build(g.scale(g.input("x", (1, 2)), factor=factor))
-    assert graph.evaluate({"x": np.ones((1, 2), np.float32)}).tolist() == [[float(factor)] * 2]
-
-
-@pytest.mark.parametrize(
-    "form", [np.asarray, scipy_sparse.csr_array, scipy_sparse.coo_array, partial(np.asarray, dtype=float)]
-)
-def test_a_mask_may_have_any_form(form):
-    mask = wide_mask(5, 4, 9)
-    g = GraphBuilder()
-    graph = g.build(
-        g.masked_affine(g.input("z", (3, 4)), g.parameter("v", (9,)), g.parameter("b", (5,)), mask=form(mask))
-    )
-    leaves = graph.sample(0)
-    W = np.zeros((5, 4))
-    W[np.nonzero(mask)] = leaves["v"]
-    np.testing.assert_allclose(graph.evaluate(leaves), leaves["z"] @ W.T + leaves["b"], rtol=1e-14)
-
-
-def test_a_mask_is_not_written():
-    """SciPy sorts a matrix's indices in place."""
-    indptr, indices = np.array([0, 2, 3]), np.array([1, 0, 1])
-    mask = scipy_sparse.csr_array((np.ones(3), indices, indptr), shape=(2, 2))
-    g = GraphBuilder()
-    g.masked_affine(g.input("z", (3, 2)), g.parameter("v", (3,)), g.parameter("b", (2,)), mask=mask)
-    assert mask.indices.tolist() == [1, 0, 1]
+    assert index_bytes(2**31, 3, 4) == 8 * (4 + 2**31 + 1)  # as scipy, which goes by the longer side

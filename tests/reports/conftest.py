@@ -71,12 +71,12 @@ def _cell(case: dict[str, Any], strategy: str, passes: int = 3, noise: float = 0
     return row
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_case():
     return _case
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_cell():
     return _cell
 

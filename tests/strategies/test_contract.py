@@ -84,7 +84,26 @@ def no_axes(g):
     return g.multiply(s, g.sin(s))
 
 
+def view_of_a_leaf(g):
+    return g.reshape(x_of(g), shape=(3, 2))
+
+
+def views_of_a_value(g):
+    """Make one value that two others are views of, one of them kept for the backward pass."""
+    y = g.tanh(x_of(g))
+    return g.add(g.sin(g.reshape(y, shape=(-1,))), g.reshape(g.reshape(y, shape=(6, 1)), shape=(6,)))
+
+
+def parts_of_cotangents(g):
+    """Make cotangents that are parts of others, along two ways to one leaf."""
+    x = x_of(g)
+    return g.add(g.pad(x, before=1), g.pad(x, after=1))
+
+
 ALIASING = {
+    "view of a leaf": graph_of(view_of_a_leaf, ["x"]),
+    "views of a value": graph_of(views_of_a_value, ["x"]),
+    "parts of cotangents": graph_of(parts_of_cotangents, ["x"]),
     "sum of two": graph_of(sum_of_two, ["x", "p"]),
     "sum with itself": graph_of(sum_with_itself, ["x"]),
     "only a leaf": graph_of(only_leaf, ["x", "p"]),

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from jacobench.graphs.attention import attention
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.mlp import ACTIVATIONS, mlp
 from jacobench.graphs.ops import OPS
@@ -34,6 +35,32 @@ def tied(dtype):
     return graph, graph.sample(2)
 
 
+def heads(dtype):
+    """Return attention of two heads, whose queries, keys and values are one weight's work."""
+    g = GraphBuilder(dtype)
+    x, W, b = g.input("x", (2, 4, 6)), g.parameter("W", (18, 6)), g.parameter("b", (18,))
+    joined = g.reshape(g.affine(x, W, b), shape=(2, 4, 2, 9))
+    split = g.transpose(joined, axes=(0, 2, 1, 3))
+    parts = (g.permute(g.flip(split), order=np.roll(np.arange(9), k)) for k in (0, 3, 6))
+    graph = g.build(attention(g, *parts), wrt=["x", "W"])
+    return graph, graph.sample(3)
+
+
+def one_op(make, dtype):
+    """Return a graph of one op as the test of ops has it, every leaf to be differentiated."""
+    g = GraphBuilder(dtype)
+    output = make(g)
+    graph = g.build(output, wrt=g.build(output).leaves)
+    return graph, graph.sample(4)
+
+
+STEPS = {
+    "conv1d-stride-padding": lambda g: g.conv1d(g.input("x", (2, 2, 6)), g.parameter("W", (3, 2, 3)), stride=2, padding=2),
+    "conv2d-stride-padding": lambda g: g.conv2d(g.input("x", (2, 2, 5, 4)), g.parameter("W", (3, 2, 3, 2)), stride=(2, 1), padding=(1, 0)),
+    "max_pool-2d": lambda g: g.max_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(2, 1)),
+    "avg_pool-2d": lambda g: g.avg_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(1, 2)),
+}  # fmt: skip
+
 CASES = {
     **{name: partial(op_example, name) for name in OPS},
     **{f"mlp-{name}": partial(lambda name, dtype: mlp([5, 7, 7, 3], activation=name, dtype=dtype), name) for name in ACTIVATIONS},
@@ -41,6 +68,8 @@ CASES = {
     "mlp-deep": lambda dtype: mlp([6] * 9, batch=3, residual=True, normalization="layer_norm", loss=None, dtype=dtype),
     "mlp-masked": lambda dtype: mlp([12, 20, 9], batch=4, weight_density=0.2, activation="relu", dtype=dtype),
     "tied": tied,
+    "attention": heads,
+    **{name: partial(one_op, make) for name, make in STEPS.items()},
 }  # fmt: skip
 
 
@@ -131,7 +160,14 @@ def slope_in_torch(graph, x):
 
 
 def slope_in_vjp(graph, x):
-    return load("vjp").prepare(graph).linearize({"x": x}).pullback(np.ones((1, *x.shape)))["x"][0]
+    return load("vjp").prepare(graph).linearize({"x": x}).pullback(np.ones((1, *graph.output_shape)))["x"][0]
+
+
+@pytest.mark.parametrize("slope", [slope_in_vjp, slope_in_jax, slope_in_autograd, slope_in_torch])
+def test_every_library_gives_a_maximum_of_equals_the_slope_of_the_first(slope):
+    g = GraphBuilder()
+    graph = g.build(g.max_pool(g.input("x", (1, 5)), window=3, stride=1), wrt=["x"])
+    np.testing.assert_array_equal(slope(graph, np.array([[2.0, 2.0, 1.0, 2.0, 0.0]])), [[1, 1, 0, 1, 0]])
 
 
 @pytest.mark.parametrize("slope", [slope_in_vjp, slope_in_jax, slope_in_autograd, slope_in_torch])

@@ -10,6 +10,7 @@ import pytest
 from jacobench.bench.case import Case
 from jacobench.bench.trial import attempt, point_of
 from jacobench.graphs.builder import GraphBuilder
+from jacobench.graphs.chain import chain_graph
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.mlp import mlp_graph
 from jacobench.strategies.contract import Unsupported, placed
@@ -77,7 +78,17 @@ GRAPHS = {
     "one aside": one_aside,
     "leaves are residuals": leaves_are_residuals,
     "masks": masks,
+    "chain": lambda: chain_graph(["neg", "permute", "cross", "cumsum", "multiply", "flip", "dropout"], 6, batch=2),
 }
+
+
+def convolution():
+    """Make what a small network for pictures is made of."""
+    g = GraphBuilder()
+    x, W = g.input("x", (2, 1, 5, 5)), g.parameter("W", (2, 1, 2, 2))
+    h = g.avg_pool(g.max_pool(g.relu(g.conv2d(x, W, padding=1)), window=(2, 2)), window=2, stride=1)
+    return g.build(g.sum(g.reshape(h, shape=(2, -1))), wrt=["x", "W"])
+
 
 each_peer = pytest.mark.parametrize("peer", LIBRARY)
 each_graph = pytest.mark.parametrize("name", GRAPHS)
@@ -130,6 +141,21 @@ def test_results_are_the_callers_own(peer, name):
         array[...] = np.nan
     again = lin.pullback(seeds)
     assert all(np.array_equal(again[leaf], expected[leaf]) for leaf in expected)
+
+
+@each_peer
+def test_a_peer_takes_convolutions_or_says_why_not(peer):
+    pytest.importorskip(LIBRARY[peer])
+    graph = convolution()
+    if peer == "asdex":
+        with pytest.raises(Unsupported, match="asdex finds no pattern: "):
+            load(peer).prepare(graph)
+        return
+    leaves, seeds = graph.sample(0), seeds_for(graph, 3)
+    reference = load("vjp").prepare(graph).linearize(leaves).pullback(seeds)
+    finding = verify(graph, load(peer).prepare(graph), leaves, seeds, reference)
+    assert finding.breach == ""
+    assert finding.max_relative_error <= 1e-13
 
 
 @each_peer

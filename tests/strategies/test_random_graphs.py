@@ -7,6 +7,7 @@ nothing was summed up, and some 1e-14 of the reference in float64 where nothing 
 """
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.namespaces import NUMPY
 from jacobench.graphs.ops import OPS
+from jacobench.graphs.windows import Windows
 from jacobench.strategies.dense import materialize
 from jacobench.strategies.registry import load
 from jacobench.strategies.reverse import Reverse
@@ -133,8 +135,129 @@ def masked_affine(pool):
     return (z, pool.of((int(mask.sum()),)), pool.of((n,))), {"mask": mask}
 
 
+def size_of(value):
+    return int(np.prod(value.shape))
+
+
+def shaped(pool, lengths):
+    """Give the newest value a shape that ends with these lengths, one of them −1, by a change of shape; else a new leaf."""
+    x = pool.any(lambda shape: 1 <= np.prod(shape) <= LARGEST)
+    known = int(np.prod([length for length in lengths if length > 0]))
+    if x is None or size_of(x) % known:
+        return pool.leaf((pool.batch, *(pool.draw(WIDTHS) if length == -1 else length for length in lengths)))
+    rest = size_of(x) // known
+    lead = x.shape[0] if len(x.shape) > 1 and rest % x.shape[0] == 0 else 1
+    pool.put("reshape", x, shape=(lead, *(rest // lead if length == -1 else length for length in lengths)))
+    return pool.values[-1]
+
+
+LARGEST = 48
+"""Entries of a value that an op may make larger: what grows at each step is soon too large for dense Jacobians."""
+
+
+def small_vector(pool):
+    return pool.any(lambda shape: shape and np.prod(shape) <= LARGEST) or pool.leaf((2,))
+
+
+def permuted(pool):
+    x = pool.any(len)
+    return (x,), {"order": pool.draw(st.permutations(range(x.shape[-1])))}
+
+
+def reshaped(pool):
+    x = pool.any()
+    return (x,), {"shape": pool.draw(st.sampled_from([(-1,), (1, -1), (size_of(x), 1), (*x.shape, 1), x.shape]))}
+
+
+def transposed(pool):
+    x = pool.any()
+    return (x,), {"axes": pool.draw(st.permutations(range(len(x.shape))))}
+
+
+def padded(pool):
+    x = small_vector(pool)
+    return (x,), {"before": pool.draw(st.integers(0, 1)), "after": pool.draw(st.integers(0, 2))}
+
+
+def looked_up(pool):
+    table = pool.any(lambda shape: len(shape) == 2 and np.prod(shape) <= LARGEST) or pool.leaf((2, pool.draw(WIDTHS)))
+    indices = st.integers(0, table.shape[0] - 1)
+    return (table,), {"indices": pool.draw(st.lists(indices, min_size=1, max_size=4))}
+
+
+def crossed(pool):
+    x = shaped(pool, (-1, 3))
+    pair = (x, pool.of(x.shape))
+    return (pair if pool.draw(st.booleans()) else pair[::-1]), {}
+
+
+def outer(pool):
+    x = small_vector(pool)
+    return (x, pool.of((*x.shape[:-1], pool.draw(st.integers(1, 2))))), {}
+
+
+def matrices(pool):
+    x = pool.any(lambda shape: len(shape) > 1 and np.prod(shape) <= LARGEST) or pool.leaf((2, 2))
+    return (x, pool.of((*x.shape[:-2], x.shape[-1], pool.draw(WIDTHS)))), {}
+
+
+def dropped(pool):
+    x = pool.any(len)
+    mask = np.random.default_rng(pool.draw(st.integers(0, 9))).random(x.shape) < 0.7
+    mask.reshape(-1)[0] = True
+    return (x,), {"mask": mask, "rate": pool.draw(st.sampled_from([0, 0.3]))}
+
+
+def low_rank(pool):
+    z = pool.any(len)
+    U = pool.leaf((pool.draw(WIDTHS), pool.draw(st.integers(1, 2))))
+    return (z, U, pool.of((U.shape[1], z.shape[-1])), pool.of(U.shape[:1])), {}
+
+
+def convolution(pool, lengths):
+    """Draw a kernel of one or two taps an axis, which fits wherever there is a place."""
+    x = shaped(pool, (pool.draw(st.integers(1, 2)), *lengths))
+    kernel = tuple(pool.draw(st.integers(1, min(2, length))) for length in x.shape[2:])
+    W = pool.of((pool.draw(st.integers(1, 2)), x.shape[1], *kernel))
+    return (x, W), {"stride": pool.draw(st.integers(1, 2)), "padding": pool.draw(st.integers(0, 1))}
+
+
+def biased(pool):
+    x = pool.any(lambda shape: len(shape) > 1) or pool.leaf((pool.batch, 2))
+    return (x, pool.of(x.shape[1:2])), {}
+
+
+def pooled(pool):
+    x = pool.any(len)
+    window = pool.draw(st.integers(1, x.shape[-1]))
+    if len(x.shape) > 1 and pool.draw(st.booleans()):
+        window = (pool.draw(st.integers(1, x.shape[-2])), window)
+    return (x,), {"window": window, "stride": pool.draw(st.sampled_from([None, 1, 2]))}
+
+
 MAKERS = {
     "affine": affine,
+    "low_rank_affine": low_rank,
+    "conv1d": partial(convolution, lengths=(-1,)),
+    "conv2d": partial(convolution, lengths=(-1, 1)),
+    "channel_bias": biased,
+    "max_pool": pooled,
+    "avg_pool": pooled,
+    "neg": one,
+    "cross": crossed,
+    "dot": two_vectors_alike,
+    "outer": outer,
+    "matmul": matrices,
+    "sum": one_vector,
+    "mean": one_vector,
+    "cumsum": one_vector,
+    "dropout": dropped,
+    "permute": permuted,
+    "flip": one_vector,
+    "reshape": reshaped,
+    "transpose": transposed,
+    "pad": padded,
+    "embedding": looked_up,
     "masked_affine": masked_affine,
     "add": two_alike,
     "multiply": two_alike,
@@ -174,25 +297,28 @@ def drawn(draw, dtype):
     return replace(graph, wrt=wrt), pool.used, draw(st.integers(0, 2**16))
 
 
+def absolute(_y, _xs, J, _site):
+    return np.abs(J)
+
+
 class Magnitude:
     """Pulls back through the absolute values of a Jacobian's terms; where its entries are sums, of each term."""
 
     def prepare(self, argument, site):
         def linearize(y, xs):
-            terms = TERMS.get(id(argument), lambda _y, _xs, J: np.abs(J))(
-                y, xs, materialize(argument.jacobian, y, xs, site)
-            )
+            J = materialize(argument.jacobian, y, xs, site)
+            terms = TERMS.get(id(argument), absolute)(y, xs, J, site)
             return lambda y_bar: (y_bar.reshape(-1, site.n_out) @ terms).reshape(-1, *site.x)
 
         return linearize
 
 
-def softmax_terms(y, _xs, J):
+def softmax_terms(y, _xs, J, _site):
     """Of diag(y) − y yᵀ: where J's blocks are, at most y_i (δ + 1)."""
     return y.reshape(-1, 1) * (np.eye(y.size) + (J != 0))
 
 
-def layer_norm_terms(y, xs, J):
+def layer_norm_terms(y, xs, _J, _site):
     """Of (I − 1/n − y yᵀ/n) / deviation: at most (I + 1 + 1) / deviation, as y² ≤ n."""
     n = y.shape[-1]
     blocks = np.kron(np.eye(y.size // n), np.ones((n, n)))
@@ -200,7 +326,22 @@ def layer_norm_terms(y, xs, J):
     return (np.eye(y.size) + 2 * blocks) / deviation[:, None]
 
 
-TERMS = {id(OPS["softmax"].arguments[0]): softmax_terms, id(OPS["layer_norm"].arguments[0]): layer_norm_terms}
+def low_rank_terms(k):
+    """Of U V and z Vᵀ: the absolute values of their terms."""
+    jacobian = OPS["low_rank_affine"].arguments[k].jacobian
+
+    def terms(y, xs, _J, site):
+        return materialize(jacobian, y, tuple(map(np.abs, xs)), site)
+
+    return terms
+
+
+TERMS = {
+    id(OPS["softmax"].arguments[0]): softmax_terms,
+    id(OPS["layer_norm"].arguments[0]): layer_norm_terms,
+    **{id(OPS["low_rank_affine"].arguments[k]): low_rank_terms(k) for k in (0, 1)},
+}
+"""Argument → (y, xs, J, site) → the absolute values of the terms that J's entries are sums of."""
 
 
 def magnitudes(graph, leaves, seeds):
@@ -273,8 +414,24 @@ STEP = 1e-6
 
 def crosses_a_kink(graph, low, high):
     """Say whether a rectifier's input changes its sign along the way, by more than rounding does."""
-    ends = [(low[node.args[0]], high[node.args[0]]) for node in graph.nodes if node.op.name in {"relu", "leaky_relu"}]
-    return any(np.any((np.sign(a) != np.sign(b)) & (np.abs(a - b) > 1e-12)) for a, b in ends)
+    ends = [(node, low[node.args[0]], high[node.args[0]]) for node in graph.nodes if node.op.name in KINKS]
+    return any(KINKS[node.op.name](node, a, b) for node, a, b in ends)
+
+
+def changes_sign(_node, a, b):
+    return np.any((np.sign(a) != np.sign(b)) & (np.abs(a - b) > 1e-12))
+
+
+def changes_its_largest(node, a, b):
+    """Say whether another place of a window is the largest at the other end, or two are as large."""
+    window, stride = node.attrs["window"], node.attrs["stride"]
+    windows = Windows(a.shape[-len(window) :], window, stride, (0,) * len(window))
+    low, high = (x.reshape(-1, windows.n_places)[:, windows.places()] for x in (a, b))
+    tied = any(np.any(np.sum(x == x.max(axis=-1, keepdims=True), axis=-1) > 1) for x in (low, high))
+    return tied or not np.array_equal(low.argmax(axis=-1), high.argmax(axis=-1))
+
+
+KINKS = {"relu": changes_sign, "leaky_relu": changes_sign, "max_pool": changes_its_largest}
 
 
 @EXAMPLES

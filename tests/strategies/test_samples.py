@@ -27,7 +27,16 @@ def tokens(g):
     return g.build(g.affine(g.layer_norm(g.affine(x, W, b)), W, b))
 
 
+def pictures(g):
+    """Kernels and biases of channels, shared by all samples, before a layer."""
+    x, K, c = g.input("x", (BATCH, 2, 4, 4)), g.parameter("K", (3, 2, 2, 2)), g.parameter("c", (3,))
+    h = g.max_pool(g.channel_bias(g.conv2d(x, K, padding=1), c), window=(2, 2))
+    flat = g.reshape(g.tanh(h), shape=(BATCH, -1))
+    return g.build(g.affine(flat, g.parameter("W", (WIDTH, 12)), g.parameter("b", (WIDTH,))))
+
+
 JOINED = {
+    "pictures": pictures(GraphBuilder()),
     "perceptron": mlp([3, 5, WIDTH], batch=BATCH, loss=None, residual=True, normalization="layer_norm")[0],
     "float32": mlp([3, 5, WIDTH], batch=BATCH, loss=None, activation="gelu", dtype="float32")[0],
     "masked": mlp([6, 5, WIDTH], batch=BATCH, loss=None, weight_density=0.4)[0],

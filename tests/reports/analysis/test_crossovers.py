@@ -42,11 +42,13 @@ def test_never_in_the_range_and_never_at_all_are_told_apart():
     heading = cross(SIZES, noisy(ratios(0.5, 1024.0), 5, 0.01))
     assert heading.outcome == "never in the range"
     assert heading.low < heading.size < heading.high
+    assert heading.extrapolated
     assert heading.size == pytest.approx(1024, rel=0.2)
     for ratio in (np.full(SIZES.size, 2.0), ratios(1.0, 4.0), ratios(-1.0, 4.0)):
         found = cross(SIZES, noisy(ratio, 5, 0.01))
         assert found.outcome == "never at all"
         assert math.isnan(found.size)
+        assert not found.extrapolated
 
 
 def test_noise_is_no_trend():
@@ -55,11 +57,32 @@ def test_noise_is_no_trend():
 
 
 def test_an_order_that_the_noise_hides_is_undecided():
-    assert cross(SIZES, noisy(ratios(0.001, 45.0), 5, 0.1)).outcome in {"undecided", "crosses again"}
+    for seed in range(20):
+        found = cross(SIZES, noisy(np.ones(SIZES.size), 5, 0.1, seed))
+        assert found.outcome == "undecided"
+        assert not found.extrapolated
 
 
 def test_more_than_one_change_of_order():
     assert cross(SIZES, [[2, 2, 0.5, 0.5, 2, 2]]).outcome == "crosses again"
+
+
+@pytest.mark.parametrize(
+    ("ratios", "outcome", "told"),
+    [
+        ([2, 1.2, 0.8, 0.5, 0.5, 0.5], "crosses", True),
+        ([1.005, 1.005, 1.005, 0.5, 0.5, 0.5], "undecided", True),  # below the change, all are within one per cent
+        ([2, 2, 2, 0.995, 0.995, 0.995], "undecided", False),
+        ([1.001, 0.999, 1.001, 0.999, 1.001, 1], "undecided", False),
+        ([2, 1.001, 0.999, 1.001, 2, 2], "undecided", True),  # it touches, and does not cross
+        ([2, 2, 0.5, 0.5, 2, 2], "crosses again", True),
+        ([2, 2, 2, 2, 2, 2], "never at all", True),
+    ],
+)
+def test_what_is_measured_once_is_decided_by_how_much_it_differs(ratios, outcome, told):
+    found = cross(SIZES, [ratios], 1.01)
+    assert (found.outcome, found.told) == (outcome, told)
+    assert math.isnan(found.low)
 
 
 def passes_of(table):
@@ -70,7 +93,7 @@ def passes_of(table):
 
 def test_every_pair_of_every_sweep_has_a_line(standard):
     found = crossovers(standard, passes_of(standard))
-    width = found[found["knob"] == "width"]
+    width = found[(found["knob"] == "width") & (found["quantity"] == "seconds")]
     assert list(zip(width["first"], width["second"], strict=True)) == [
         ("dense", "sparse"),
         ("dense", "vjp"),
@@ -83,10 +106,49 @@ def test_every_pair_of_every_sweep_has_a_line(standard):
     assert line["held"] == "mlp, depth 3, batch 1, tanh, mse, float64"
 
 
-def test_a_pair_that_shares_no_process_is_none(standard):
+def sweep(make_case, make_cell, knob, sizes, bytes_of):
+    """Return a table in which the strategies' peaks are as given."""
+    rows = []
+    for size in sizes:
+        case = make_case(**{knob: size}, case=f"{knob}{size:g}")
+        rows += [make_cell(case, name) | {"peak_bytes": peak(size)} for name, peak in bytes_of.items()]
+    return tidy(rows)
+
+
+@pytest.mark.parametrize("knob", ["width", "n_seeds"])
+def test_memory_crosses_where_the_peaks_are_equal(make_case, make_cell, knob):
+    peaks = {"dense": lambda size: 4096.0 * size**2, "vjp": lambda size: 4096.0 * 20 * size}
+    table = sweep(make_case, make_cell, knob, [8, 16, 32, 64], peaks)
+    found = crossovers(table, passes_of(table))
+    (line,) = found[found["quantity"] == "bytes"].to_dict("records")
+    assert (line["knob"], line["outcome"], line["ahead"], line["n_passes"]) == (knob, "crosses", "vjp", 1)
+    assert line["size"] == pytest.approx(20)
+    assert math.isnan(line["low"])
+    assert line["extrapolated"] is False
+
+
+def test_peaks_within_one_per_cent_put_nobody_ahead(make_case, make_cell):
+    peaks = {"sparse": lambda size: 8 * 1.004 * 1024.0 * size, "vjp": lambda size: 8 * 1024.0 * size}
+    table = sweep(make_case, make_cell, "width", [8, 16, 32], peaks)
+    found = crossovers(table, passes_of(table))
+    (line,) = found[found["quantity"] == "bytes"].to_dict("records")
+    assert line["outcome"] == "undecided"
+    assert math.isnan(line["ahead"])
+
+
+def test_memory_that_numpy_may_have_cached_is_left_out(make_case, make_cell):
+    peaks = {"sparse": lambda size: 9000.0 if size > 8 else 120.0, "vjp": lambda _size: 16384.0}
+    table = sweep(make_case, make_cell, "width", [8, 16, 32], peaks)
+    (line,) = crossovers(table, passes_of(table)).query("quantity == 'bytes'").to_dict("records")
+    assert line["outcome"] == "never at all"
+
+
+def test_a_pair_that_shares_no_process_is_none_in_time(standard):
     passes = passes_of(standard)
     passes.loc[passes["strategy"] == "vjp", "worker"] = 1
-    assert set(crossovers(standard, passes)["second"]) == {"sparse"}
+    found = crossovers(standard, passes)
+    assert set(found[found["quantity"] == "seconds"]["second"]) == {"sparse"}
+    assert set(found[found["quantity"] == "bytes"]["second"]) == {"sparse", "vjp"}
 
 
 def test_no_row_no_line():

@@ -62,3 +62,8 @@ def test_a_strategy_that_never_succeeded_has_a_line_only_for_memory(standard):
 def test_bad_input_says_what_was_expected(standard, arguments):
     with pytest.raises(BadInput, match=r"did you mean|expected a positive number"):
         what_fits(standard, *arguments)
+
+
+def test_a_density_goes_no_further_than_one(standard):
+    dense = what_fits(standard, "weight_density", "bytes", 2.0**50).set_index("strategy").loc["dense"]
+    assert (dense["size"], dense["by"]) == (1.0, "bound")

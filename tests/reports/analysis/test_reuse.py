@@ -75,3 +75,15 @@ def test_each_strategy_is_held_against_vjp_in_its_own_processes():
     apart.loc[apart["strategy"] == "vjp", "worker"] = 1
     assert reuse(apart).empty
     assert reuse(apart.head(0)).columns.tolist() == ["case", "strategy", "outcome", "uses", "low", "high", "n_passes"]
+
+
+def test_any_strategy_can_be_what_the_others_are_held_against():
+    times = {
+        ("dense", "linearize"): 21.0,
+        ("dense", "pullback"): 1.0,
+        ("sparse", "linearize"): 5.0,
+        ("sparse", "pullback"): 3.0,
+    }
+    (line,) = reuse(passes_of(times), against="sparse").to_dict("records")
+    assert (line["strategy"], line["outcome"], line["uses"]) == ("dense", "after", pytest.approx(8))
+    assert reuse(passes_of(times)).empty

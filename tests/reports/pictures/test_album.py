@@ -42,7 +42,7 @@ def letters(axes):
 
 
 def test_every_knob_that_is_swept_has_its_pictures(standard):
-    assert [name for name in plots(standard) if "-vs-" in name] == [
+    assert [name for name in plots(standard) if name.startswith(("time-vs-", "memory-vs-"))] == [
         f"{quantity}-vs-{knob}"
         for knob in ("width", "depth", "batch", "weight-density")
         for quantity in ("time", "memory")
@@ -183,7 +183,7 @@ def test_a_table_without_a_sweep_still_has_a_picture(standard):
         assert not [name for name in plots(table) if "-vs-" in name]
     with pytest.raises(BadInput, match="no sweep over width"):
         scaling(one, "width", "seconds")
-    assert plots(standard, "pullback") == {}
+    assert set(plots(standard, "pullback")) == {"ops"}  # which the model gives
     assert plots(tidy([])) == {}
     with pytest.raises(BadInput, match="no cell has the phase pullback"):
         overview(standard, "pullback")
@@ -236,7 +236,8 @@ def test_no_ok_row_at_all(standard):
     assert len(series(time, "vjp", hollow=True)) == 5
     assert time.get_yticklabels() == []  # no number, no scale
     assert memory.get_ylim()[0] < 24 * 16**2 < 24 * 256**3 < memory.get_ylim()[1]  # the predicted lines are still there
-    assert {name for name in plots(failed) if "-vs-" in name} == {name for name in plots(standard) if "-vs-" in name}
+    growing = {name for name in plots(standard) if name.startswith(("time-vs-", "memory-vs-"))}
+    assert growing < set(plots(failed))
 
 
 def test_order_of_rows_and_index_do_not_matter(standard):

@@ -1,0 +1,104 @@
+"""Make docs/gallery.md and its pictures: python docs/figures/gallery.py STANDARD AGAIN SCALING CROSSOVER.
+
+Four runs: two of the suite standard, of which the second is held against the first, one of scaling and one of crossover.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jacobench.reports.files import write_text
+from jacobench.reports.pictures.album import KINDS
+from jacobench.reports.pictures.comparison import comparison
+from jacobench.reports.pictures.picture import NothingToDraw, Picture
+from jacobench.reports.pictures.style import styled
+from jacobench.reports.provenance import provenance
+from jacobench.reports.runs import Run, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DOCS = Path(__file__).parents[1]
+DPI = 80
+
+# From each kind to the suite whose run shows it best, and the pictures of that kind that are shown; all of them if none is named.
+SHOWN: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "time and memory of every case": ("standard", ()),
+    "growth with a knob": ("scaling", ("time-vs-width", "memory-vs-width", "time-vs-batch", "memory-vs-batch")),
+    "crossovers along a knob": ("scaling", ("ratio-vs-width", "ratio-vs-weight-density")),
+    "crossovers over two knobs": ("crossover", ()),
+}
+ELSE: tuple[str, tuple[str, ...]] = ("standard", ())
+
+HEAD = """# Gallery
+
+Every kind of picture that `jacobench plot` draws, made from real runs. `jacobench run` leaves them in a run's folder as PNG, SVG and, as CSV,
+what is drawn; `--dark` is for dark paper. A strategy has its colour, its marker and its line wherever it appears.
+
+This page and its pictures are written by
+
+```text
+jacobench run --suite standard --passes 5 --out runs/standard
+jacobench run --suite standard --passes 5 --out runs/again
+jacobench run --suite scaling --passes 5 --out runs/scaling
+jacobench run --suite crossover --passes 5 --out runs/crossover
+python docs/figures/gallery.py runs/standard runs/again runs/scaling runs/crossover
+```
+
+Measured on: {source}
+"""
+
+
+def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[str, str, Picture]]:
+    """Yield heading, file name and picture of all that the page shows.
+
+    Raises
+    ------
+    NothingToDraw
+        If a run lacks what is shown of it.
+    """
+    for kind, draw in KINDS.items():
+        suite, names = SHOWN.get(kind, ELSE)
+        found = draw(runs[suite], "gradient")
+        for name in names or found:
+            if name not in found:
+                raise NothingToDraw(f"the run of {suite} has no {name}: {', '.join(found)}")
+            yield kind, name, found[name]
+    yield "two runs, new over old", "comparison", comparison(base, head)
+
+
+def page(shown: list[tuple[str, str, Picture]], source: str) -> str:
+    """Return the page."""
+    parts, last = [HEAD.format(source=source)], ""
+    for kind, name, picture in shown:
+        if kind != last:
+            parts.append(f"## {kind[0].upper()}{kind[1:]}\n")
+        last = kind
+        parts.append(f"![{kind}: {name}](images/gallery/{name}.png)\n\n{picture.caption}\n")
+        if picture.notes:
+            parts.append("\n".join(f"- {note}" for note in picture.notes) + "\n")
+    return "\n".join(parts)
+
+
+def main(paths: list[str]) -> None:
+    """Write the pictures, then the page, and take away pictures that it no longer shows."""
+    if len(paths) != 4:
+        sys.exit(f"expected four runs, STANDARD AGAIN SCALING CROSSOVER; got {len(paths)}")
+    base, head, scaling, crossover = map(read, paths)
+    runs = {"standard": base, "scaling": scaling, "crossover": crossover}
+    shown = list(sections(runs, base, head))
+    folder = DOCS / "images" / "gallery"
+    folder.mkdir(parents=True, exist_ok=True)
+    with styled():
+        for _, name, picture in shown:
+            picture.figure.savefig(folder / f"{name}.png", dpi=DPI, pil_kwargs={"optimize": True})
+    for file in folder.glob("*.png"):
+        if file.stem not in {name for _, name, _ in shown}:
+            file.unlink()
+    print(write_text(page(shown, " · ".join(provenance(base.table))), DOCS / "gallery.md"))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,92 @@
+"""Print docs/ops.md from the table of ops: python docs/figures/ops.py > docs/ops.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jacobench.graphs.chain import LINKS
+from jacobench.graphs.one_op import op_graph
+from jacobench.graphs.op import OUTPUT
+from jacobench.graphs.ops import OPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZE = 64
+"""Of the examples, at batch 1."""
+
+HEAD = f"""# The op catalogue
+
+This page is made from the code: `python docs/figures/ops.py > docs/ops.md`. An op is one entry of the table in
+`graphs/ops/`: a forward rule, and for each argument a vjp rule and a Jacobian rule. `jacobench list ops` prints the table.
+
+## What each op's Jacobians look like
+
+One line an argument, for the op's example of size {SIZE} and batch 1. *Entries* are those of the dense Jacobian,
+*non-zeros* those that the sparse one stores. *VJP* and *Jacobian* are arithmetic operations: of the vjp rule for one seed,
+and of working out the Jacobian's values, 0 where they are there already; *forward* are those of the op itself. *Keeps*
+says what the vjp rule reads of the forward pass, which then cannot be freed.
+"""
+
+MIDDLE = """
+## Where each op is defined
+
+Axes are written as in NumPy; batches lead. Ops "over the last axis" take any number of axes before it.
+"""
+
+TAIL = f"""
+## Chains
+
+`jb.chain(ops, size, batch=…)`, in a suite `graph = "chain"`, makes A B C D e of links that leave the size as it is:
+{", ".join(f"`{name}`" for name in LINKS)}.
+"""
+
+
+def jacobians() -> Iterator[tuple[str, ...]]:
+    """Yield a line for each argument of each op."""
+    for op in OPS.values():
+        graph = op_graph(op.name, size=SIZE, batch=1)
+        (node,) = graph.nodes
+        leaves = list(graph.leaves)
+        names = [leaves[number] for number in node.args]
+        for site in node.sites:
+            argument = op.argument(site.k)
+            keeps = ", ".join("output" if k == OUTPUT else names[k] for k in argument.keeps)
+            first = site.k == 0
+            yield (
+                f"`{op.name}`" if first else "",
+                names[site.k],
+                argument.jacobian.structure.name,
+                f"{site.n_out:,} × {site.n_in:,}",
+                f"{site.n_out * site.n_in:,}",
+                f"{argument.jacobian.structure.n_nonzeros(site):,}",
+                f"{op.flops(site):,}" if first else "",
+                f"{argument.flops(site):,}",
+                f"{argument.jacobian.flops(site):,}",
+                keeps or "nothing",
+            )
+
+
+def sources() -> Iterator[tuple[str, ...]]:
+    """Yield a line for each op."""
+    for op in OPS.values():
+        attrs = ", ".join(f"`{name}`" for name in op.attrs)
+        yield f"`{op.name}`", attrs, op.source.replace("|", "\\|")
+
+
+def table(headings: str, lines: Iterator[tuple[str, ...]]) -> str:
+    """Return a Markdown table; headings that begin with a colon are of numbers."""
+    columns = headings.split(" | ")
+    rule = ["--:" if heading.startswith(":") else "---" for heading in columns]
+    rows = [[heading.removeprefix(":") for heading in columns], rule, *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def page() -> str:
+    """Return the page."""
+    wide = "op | argument | structure | :outputs × inputs | :entries | :non-zeros | :forward | :VJP | :Jacobian | keeps"
+    return "\n".join([HEAD, table(wide, jacobians()), MIDDLE.lstrip("\n"), table("op | attributes | definition and source", sources()), TAIL.strip("\n")]) + "\n"  # fmt: skip
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,0 +1,110 @@
+"""Write docs/the-question.md and its pictures: python docs/figures/the_question.py RUN, a run of the suite claims."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jacobench as jb
+from jacobench.reports.claims.catalogue import CLAIMS, judge
+from jacobench.reports.claims.selection import BY_WEIGHTS, LINKS, ORDER, rows_of
+from jacobench.reports.files import write_text
+from jacobench.reports.page.markdown import escape
+from jacobench.reports.page.trust import trust
+from jacobench.reports.pictures.quantities import QUANTITIES
+from jacobench.reports.pictures.scaling import scaling
+from jacobench.reports.pictures.style import styled
+from jacobench.reports.provenance import provenance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from jacobench.reports.claims.claim import Claim, Finding
+    from jacobench.reports.runs import Run
+
+DOCS = Path(__file__).parents[1]
+MOST_ROWS = 24
+
+# Claim → the pictures under it: which cases, against which knob, of what.
+PICTURES: dict[int, tuple[tuple[str, str, str], ...]] = {
+    3: ((BY_WEIGHTS, "width", "bytes"), (BY_WEIGHTS, "width", "seconds")),
+    6: tuple((f"chain-{link}-w*", "width", "seconds") for link in LINKS),
+    7: ((ORDER, "width", "seconds"), (ORDER, "n_seeds", "seconds")),
+}
+
+HEAD = """# The question, in numbers
+
+People ask whether backpropagation needs Jacobians. "It's not necessary to compute the Jacobian in order to perform
+backpropagation, all that is needed is the vector-Jacobian product", says one; "as far as I know you need to compute the
+Jacobian at each step", says another. This page takes each claim of that exchange in turn: what is claimed, what theory
+says, what was measured, and a verdict, which a function computes from the measured rows (`reports/claims/`).
+
+Get the answer on your own machine, one line a claim:
+
+```text
+jacobench run --suite claims
+```
+
+This page and its pictures are made of such a run by
+
+```text
+jacobench run --suite claims --passes 5 --out runs/claims
+python docs/figures/the_question.py runs/claims
+```
+"""
+
+
+def page(run: Run, images: Path) -> str:
+    """Return the page's text, and save its pictures."""
+    judged = judge(run)
+    source = f"Measured on: {' · '.join(provenance(run.table))}. The machine was {trust(run).verdict}."
+    verdicts = "\n".join(
+        f"| {number} | {escape(claim.claimed)} | **{found.verdict}** |"
+        for number, (claim, found) in enumerate(judged, 1)
+    )
+    summary = f"| | claim | verdict |\n|---|---|---|\n{verdicts}"
+    sections = [section(number, *each, run, images) for number, each in enumerate(judged, 1)]
+    return "\n".join([HEAD, escape(source), "", summary, "", *sections])
+
+
+def section(number: int, claim: Claim, found: Finding, run: Run, images: Path) -> str:
+    """Return what the page says of one claim."""
+    parts = [
+        f"## {number}. {escape(claim.claimed)}",
+        f"**Theory.** {escape(claim.theory)}",
+        f"**Measured.** {escape(found.sentence[0].upper() + found.sentence[1:])}.",
+        f"**Verdict: {found.verdict}.**",
+    ]
+    if len(found.evidence):
+        parts.append(as_markdown(found.evidence))
+    parts += [picture(run, number, *each, images) for each in PICTURES.get(number, ())]
+    return "\n\n".join(parts) + "\n"
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return a table, at most MOST_ROWS of it, evenly spread."""
+    step = -(-len(table) // MOST_ROWS)
+    shown = table.iloc[::step]
+    rows = [table.columns.tolist(), *shown.astype(str).to_numpy().tolist()]
+    written = [f"| {' | '.join(escape(str(cell)) for cell in row)} |" for row in rows]
+    written.insert(1, "|---" * len(table.columns) + "|")
+    kept = "" if step == 1 else f"\n\n({len(shown)} of {len(table)} rows)"
+    return "\n".join(written) + kept
+
+
+def picture(run: Run, number: int, cases: str, knob: str, quantity: str, images: Path) -> str:
+    """Draw one sweep, save it, and return the line that shows it."""
+    phases = [rows_of(run, cases, phase) for phase in ("gradient",)]
+    drawn = scaling(phases[0], knob, quantity, passes=run.passes)
+    name = f"claim{number}-{cases.strip('*-').replace('*', 'x')}-{QUANTITIES[quantity].word}-vs-{knob.replace('_', '-')}.png"
+    images.mkdir(parents=True, exist_ok=True)
+    with styled():
+        drawn.figure.savefig(images / name, dpi=90)
+    return f"![{drawn.caption}](images/the-question/{name})"
+
+
+if __name__ == "__main__":
+    read = jb.read(sys.argv[1])
+    assert len(judge(read)) == len(CLAIMS)
+    print(write_text(page(read, DOCS / "images/the-question"), DOCS / "the-question.md"))

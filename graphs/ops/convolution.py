@@ -1,0 +1,211 @@
+"""Convolutions over one and two axes, as the field means them: cross-correlations of all channels, without a bias."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.graphs import correlation
+from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
+from jacobench.graphs.op import Argument, Jacobian, Op, never
+from jacobench.graphs.ops import shapes
+from jacobench.graphs.toeplitz import Layout, fill_kernels, fill_toeplitz, kernels, toeplitz
+from jacobench.graphs.windows import Windows, last
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.op import Array, Shape, Site
+
+
+def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
+    """Return one number for each axis, from one for all of them or one for each.
+
+    Raises
+    ------
+    BadInput
+        If there are too few or too many, or one is less than `least`.
+    """
+    numbers = (whole_number(what, given),) * n_axes if np.ndim(given) == 0 else whole_numbers(what, given)
+    if len(numbers) != n_axes or min(numbers) < least:
+        raise BadInput(f"{what} is {given}: expected a number for each of {n_axes} axes, each {least} or more")
+    return numbers
+
+
+def _as_steps(attrs: Mapping[str, Any], n_axes: int) -> Mapping[str, Any]:
+    return {
+        "stride": per_axis("the stride", attrs["stride"], n_axes, 1),
+        "padding": per_axis("the padding", attrs["padding"], n_axes, 0),
+    }
+
+
+def _windows(x: Shape, W: Shape, attrs: Mapping[str, Any]) -> Windows:
+    return Windows(x[2:], W[2:], attrs["stride"], attrs["padding"])
+
+
+def _layout(site: Site) -> Layout:
+    x, W = site.shapes
+    return Layout(_windows(x, W, site.attrs), rows=x[0], outputs=W[0], channels=W[1])
+
+
+def _forward(xp: Any, x: Any, W: Any, stride: Shape, padding: Shape) -> Any:
+    windows = Windows(tuple(x.shape[2:]), tuple(W.shape[2:]), stride, padding)
+    return xp.correlate(x, W, windows)
+
+
+def _flops(site: Site) -> int:
+    return 2 * site.n_out * prod(site.shapes[1][1:])
+
+
+def _part_bytes(site: Site) -> int:
+    layout = _layout(site)
+    return correlation.part_bytes(layout.rows, layout.channels, layout.windows, site.dtype.itemsize)
+
+
+def _vjp_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    x_bar = correlation.spread(y_bar.reshape(-1, *site.out[1:]), xs[1], _layout(site).windows)
+    return x_bar.reshape(len(y_bar), *site.x)
+
+
+def _vjp_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    W_bar = correlation.gather(y_bar, xs[0], _layout(site).windows)
+    return W_bar.reshape(len(y_bar), *site.x)
+
+
+def _vjp_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    W_bar = correlation.gather_each(y_bar, xs[0], _layout(site).windows)
+    return W_bar.reshape(*W_bar.shape[:2], *site.x)
+
+
+def _values_x(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    """Repeat the kernel for each window and row."""
+    layout = _layout(site)
+    windows = layout.windows
+    values = np.empty((layout.rows, layout.outputs, layout.n_entries), site.dtype)
+    ones = (1,) * len(windows.out)
+    W = xs[1].reshape(layout.outputs, *ones, *xs[1].shape[1:])
+    if windows.padded:
+        for weights, stored in zip(W, values[0], strict=True):
+            stored[...] = _where_there_is_a_place(weights, layout)
+        values[1:] = values[0]
+    else:
+        values.reshape(layout.rows, layout.outputs, *windows.out, *xs[1].shape[1:])[...] = W
+    return values
+
+
+def _values_W(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    """Lay out each row's windows, once for each output."""
+    layout = _layout(site)
+    values = np.empty((layout.rows, layout.outputs, layout.n_entries), site.dtype)
+    seen = correlation.windows_of(xs[0], layout.windows)
+    if layout.windows.padded:
+        for row, stored in zip(seen, values, strict=True):
+            stored[...] = _where_there_is_a_place(row, layout)
+    else:
+        values.reshape(layout.rows, layout.outputs, *seen.shape[1:])[...] = seen[:, None]
+    return values
+
+
+def _where_there_is_a_place(values: Array, layout: Layout) -> Array:
+    """Select from values that broadcast to (*windows, channels, *taps); in C order, which is that of the pattern."""
+    windows = layout.windows
+    valid = windows.valid().reshape(*windows.out, 1, *windows.kernel)
+    full = (*windows.out, layout.channels, *windows.kernel)
+    selected: Array = np.broadcast_to(values, full)[np.broadcast_to(valid, full)]
+    return selected
+
+
+def _selected_bytes(site: Site) -> int:
+    """Return the bytes of what is selected for one row, and of the padded argument."""
+    layout = _layout(site)
+    windows = layout.windows
+    if not windows.padded:
+        return 0
+    wide = prod(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
+    padded = layout.rows * layout.channels * wide if site.k else 0
+    return (layout.n_entries + padded) * site.dtype.itemsize + windows.n_windows * windows.n_taps
+
+
+def _fill_x(J: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> None:
+    layout = _layout(site)
+    ones = (1,) * len(layout.windows.out)
+    fill_toeplitz(J, site, layout, lambda _number, tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
+
+
+def _fill_W(J: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> None:
+    fill_kernels(J, xs[0], _layout(site))
+
+
+ARGUMENTS = (
+    Argument(
+        vjp=_vjp_x,
+        jacobian=Jacobian(
+            toeplitz("block diagonal, Toeplitz blocks", _layout, padded=True),
+            _values_x,
+            fresh=True,
+            scratch=_selected_bytes,
+            fill=_fill_x,
+        ),
+        keeps=(1,),
+        flops=_flops,
+        scratch_once=_part_bytes,
+    ),
+    Argument(
+        vjp=_vjp_W,
+        jacobian=Jacobian(kernels(_layout), _values_W, fresh=True, scratch=_selected_bytes, fill=_fill_W),
+        keeps=(0,),
+        flops=_flops,
+        vjp_each=_vjp_W_each,
+        by_sample=never,
+        scratch_once=_part_bytes,
+    ),
+)
+
+
+def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any], n_axes: int) -> Shape:
+    x, W = shapes.convolution(given, n_axes)
+    out = _windows(x, W, attrs).out
+    if min(out) < 1:
+        raise BadInput(f"a kernel {W[2:]} does not fit into {x[2:]} with a padding of {attrs['padding']}")
+    return (x[0], W[0], *out)
+
+
+def _conv(n_axes: int, source: str, example: Any) -> Op:
+    return Op(
+        name=f"conv{n_axes}d",
+        forward=_forward,
+        shape=partial(_shape, n_axes=n_axes),
+        arguments=ARGUMENTS,
+        flops=_flops,
+        source=source,
+        example=example,
+        attrs={"stride": 1, "padding": 0},
+        prepare=partial(_as_steps, n_axes=n_axes),
+        scratch=_part_bytes,
+    )
+
+
+def _example_1d(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    return g.conv1d(g.input("x", (batch, 2, size)), g.parameter("W", (2, 2, 3)), padding=1)
+
+
+def _example_2d(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    return g.conv2d(g.input("x", (batch, 1, size, size)), g.parameter("W", (2, 1, 3, 3)), padding=1)
+
+
+OPS = (
+    _conv(
+        1,
+        "y[b, o, p] = Σ W[o, c, k] x[b, c, p · stride + k − padding]; Waibel et al., Phoneme Recognition (1989)",
+        _example_1d,
+    ),
+    _conv(
+        2,
+        "the same over two axes; LeCun et al., Gradient-Based Learning Applied to Document Recognition (1998), section II",
+        _example_2d,
+    ),
+)

@@ -1,0 +1,72 @@
+"""Dropout with a fixed mask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.graphs.blocks import KEPT_DIAGONAL, kept
+from jacobench.graphs.errors import BadInput, real_number
+from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.ops import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.namespaces import Namespace
+    from jacobench.graphs.op import Array, Site
+
+
+def _as_mask(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    mask, rate = np.asarray(attrs["mask"]), real_number("the rate", attrs["rate"])
+    if mask.dtype != bool or not mask.any():
+        raise BadInput(f"the mask is {attrs['mask']!r:.60}: expected booleans, at least one of them true")
+    if not 0 <= rate < 1:
+        raise BadInput(f"the rate is {rate}: expected a number in [0, 1)")
+    return {"mask": mask.copy(), "rate": rate}
+
+
+def _dropout(xp: Namespace, x: Any, mask: Any, rate: float) -> Any:
+    return xp.keep(x, mask, 1 / (1 - rate))
+
+
+def _keep_bars(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    x_bar: Array = y_bar * y_bar.dtype.type(1 / (1 - site.attrs["rate"]))
+    x_bar *= site.attrs["mask"]
+    return x_bar
+
+
+def _scale(y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    return np.full(1, 1 / (1 - site.attrs["rate"]), y.dtype)
+
+
+def _fill_diagonal(J: Array, y: Array, xs: tuple[Array, ...], site: Site) -> None:
+    np.multiply(kept(site).reshape(site.samples, -1), _scale(y, xs, site), out=np.einsum("bii->bi", J))
+
+
+def _dropout_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    return g.dropout(g.input("x", (batch, size)), mask=np.arange(batch * size).reshape(batch, size) % 3 > 0, rate=0.25)
+
+
+DROPOUT = Op(
+    name="dropout",
+    forward=_dropout,
+    shape=shapes.dropout,
+    arguments=(
+        Argument(
+            vjp=_keep_bars,
+            jacobian=Jacobian(KEPT_DIAGONAL, _scale, fresh=False, fill=_fill_diagonal),
+            keeps=(),
+            flops=lambda site: 2 * site.n_out,
+        ),
+    ),
+    flops=lambda site: 2 * site.n_out,
+    source="x ⊙ mask / (1 − rate), the mask fixed and over the last axes; Srivastava et al., Dropout (2014), section 4",
+    example=_dropout_example,
+    attrs={"mask": (), "rate": 0.5},
+    prepare=_as_mask,
+)
+
+OPS = (DROPOUT,)

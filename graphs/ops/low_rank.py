@@ -1,0 +1,127 @@
+"""An affine map whose weight is a product of two thin matrices."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jacobench.graphs.op import Argument, Jacobian, Op, never
+from jacobench.graphs.ops import shapes
+from jacobench.graphs.ops.linear import BIAS
+from jacobench.graphs.structures import BLOCK_DIAGONAL, DENSE, KRONECKER
+
+if TYPE_CHECKING:
+    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.op import Array, Site
+
+
+def _rows(site: Site) -> int:
+    return prod(site.out[:-1])
+
+
+def _rank(site: Site) -> int:
+    return site.shapes[1][1]
+
+
+def _within(site: Site) -> int:
+    """Return the bytes of z Vᵀ, or of g U."""
+    return _rows(site) * _rank(site) * site.dtype.itemsize
+
+
+def _code(xs: tuple[Array, ...]) -> Array:
+    """Return z Vᵀ, shape (rows, r)."""
+    code: Array = xs[0].reshape(-1, xs[0].shape[-1]).dot(xs[2].T)
+    return code
+
+
+def _by_seed(y_bar: Array, site: Site) -> Array:
+    return y_bar.reshape(len(y_bar), -1, site.out[-1])
+
+
+def _vjp_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    """Return (g U) V."""
+    z_bar: Array = y_bar.reshape(-1, site.out[-1]).dot(xs[1]).dot(xs[2])
+    return z_bar.reshape(len(y_bar), *site.x)
+
+
+def _vjp_U(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    """Return gᵀ (z Vᵀ)."""
+    U_bar: Array = np.matmul(_by_seed(y_bar, site).transpose(0, 2, 1), _code(xs))
+    return U_bar
+
+
+def _vjp_V(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    """Return (g U)ᵀ z."""
+    within = np.matmul(_by_seed(y_bar, site), xs[1])
+    V_bar: Array = np.matmul(within.transpose(0, 2, 1), xs[0].reshape(-1, site.x[1]))
+    return V_bar
+
+
+def _values_V(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    """Return U[o, k] z[i] for each row: the whole matrix."""
+    values = np.empty((_rows(site), *site.shapes[1], site.x[1]), site.dtype)
+    return np.multiply(xs[1][:, :, None], xs[0].reshape(-1, 1, 1, site.x[1]), out=values)
+
+
+def _example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    rank = max(1, size // 2)
+    U, V = g.parameter("U", (size + 1, rank)), g.parameter("V", (rank, size))
+    return g.low_rank_affine(g.input("z", (batch, size)), U, V, g.parameter("b", (size + 1,)))
+
+
+def _flops(site: Site) -> int:
+    """Count z Vᵀ and its product with Uᵀ, or the same backwards."""
+    return 2 * _rows(site) * _rank(site) * (site.shapes[2][1] + site.out[-1])
+
+
+LOW_RANK_AFFINE = Op(
+    name="low_rank_affine",
+    forward=lambda xp, z, U, V, b: xp.affine(xp.matmul(z, V.T), U, b),
+    shape=shapes.low_rank_affine,
+    arguments=(
+        Argument(
+            vjp=_vjp_z,
+            jacobian=Jacobian(
+                BLOCK_DIAGONAL,
+                lambda _y, xs, _site: xs[1].dot(xs[2])[None],
+                fresh=False,
+                flops=lambda site: 2 * site.out[-1] * _rank(site) * site.x[-1],
+                scratch=lambda site: site.out[-1] * site.x[-1] * site.dtype.itemsize,
+            ),
+            keeps=(1, 2),
+            flops=_flops,
+            scratch=_within,
+        ),
+        Argument(
+            vjp=_vjp_U,
+            jacobian=Jacobian(
+                KRONECKER,
+                lambda _y, xs, _site: _code(xs)[:, None],
+                fresh=False,
+                flops=lambda site: 2 * _rows(site) * _rank(site) * site.shapes[2][1],
+                scratch=_within,
+            ),
+            keeps=(0, 2),
+            flops=_flops,
+            by_sample=never,
+            scratch=_within,
+        ),
+        Argument(
+            vjp=_vjp_V,
+            jacobian=Jacobian(DENSE, _values_V, fresh=True, flops=lambda site: site.n_out * site.n_in),
+            keeps=(0, 1),
+            flops=_flops,
+            by_sample=never,
+            scratch=_within,
+        ),
+        BIAS,
+    ),
+    flops=lambda site: _flops(site) + site.n_out,
+    source="t = z (U V)ᵀ + b; Denil et al., Predicting Parameters in Deep Learning (2013), section 2",
+    example=_example,
+    scratch=_within,
+)
+
+OPS = (LOW_RANK_AFFINE,)

@@ -1,0 +1,196 @@
+"""Pooling over the last axis or the last two: the largest of each window, or the mean."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.graphs.errors import BadInput
+from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
+from jacobench.graphs.ops.convolution import per_axis
+from jacobench.graphs.toeplitz import Layout, fill_toeplitz, toeplitz
+from jacobench.graphs.windows import Windows, last
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from jacobench.graphs.op import Array, Shape, Site
+
+
+def _as_window(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = attrs["window"]
+    n_axes = np.size(given)
+    if np.ndim(given) > 1 or n_axes not in {1, 2}:
+        raise BadInput(f"the window is {given}: expected one length, or two for the last two axes")
+    window = per_axis("the window", given, n_axes, 1)
+    stride = window if attrs["stride"] is None else per_axis("the stride", attrs["stride"], n_axes, 1)
+    return {"window": window, "stride": stride}
+
+
+def _windows(x: Shape, window: Shape, stride: Shape) -> Windows:
+    return Windows(tuple(x[len(x) - len(window) :]), window, stride, (0,) * len(window))
+
+
+def _layout(site: Site) -> Layout:
+    windows = _windows(site.x, site.attrs["window"], site.attrs["stride"])
+    return Layout(windows, rows=site.n_in // windows.n_places)
+
+
+def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    (x,), window = given, attrs["window"]
+    if len(x) < len(window):
+        raise BadInput(f"the argument has shape {x}, the window {window}: expected an axis for each of its lengths")
+    out = _windows(x, window, attrs["stride"]).out
+    if min(out) < 1:
+        raise BadInput(f"a window {window} does not fit into an argument of shape {x}")
+    return (*x[: len(x) - len(window)], *out)
+
+
+def _other_axes(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
+    """Say whether there is an axis for the samples beside those that are pooled over."""
+    return len(given[0]) > len(attrs["window"])
+
+
+def _pool(way: str, xp: Any, x: Any, window: Shape, stride: Shape) -> Any:
+    windows = _windows(tuple(x.shape), window, stride)
+    rows = x.reshape((-1, *windows.lengths))
+    return getattr(xp, way)(rows, windows).reshape((*x.shape[: len(x.shape) - len(window)], *windows.out))
+
+
+def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
+    """Yield for each tap its places, and the windows of which it is the first to be the largest: one array, overwritten.
+
+    Parameters
+    ----------
+    x, y : NDArray
+        Shapes (rows, *lengths) and (rows, *out).
+    """
+    free, hit = np.ones(y.shape, bool), np.empty(y.shape, bool)
+    for _, _, places in windows.taps():
+        np.equal(x[last(places)], y, out=hit)
+        hit &= free
+        free ^= hit
+        yield places, hit
+
+
+def _max_back(y_bar: Array, y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    """Add each cotangent to the place that was the largest."""
+    layout = _layout(site)
+    windows = layout.windows
+    g = y_bar.reshape(len(y_bar), layout.rows, *windows.out)
+    x_bar = np.zeros((len(y_bar), layout.rows, *windows.lengths), y_bar.dtype)
+    x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
+    for places, hit in hits(x, y, windows):
+        x_bar[last(places)] += g * hit
+    return x_bar.reshape(len(y_bar), *site.x)
+
+
+def _max_values(y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    layout = _layout(site)
+    windows = layout.windows
+    x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
+    values = np.empty((layout.rows, *windows.out, windows.n_taps), y.dtype)
+    for tap, (_, hit) in enumerate(hits(x, y, windows)):
+        values[..., tap] = hit
+    return values
+
+
+def _max_fill(J: Array, y: Array, xs: tuple[Array, ...], site: Site) -> None:
+    layout = _layout(site)
+    windows = layout.windows
+    x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
+    found = hits(x, y, windows)
+    shape = (site.samples, layout.rows // site.samples, 1, *windows.out, 1)
+    fill_toeplitz(J, site, layout, lambda _number, _tap: next(found)[1].reshape(shape))
+
+
+def _taps(site: Site) -> int:
+    return _layout(site).windows.n_taps
+
+
+def _share(site: Site) -> float:
+    return 1 / _taps(site)
+
+
+def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    layout = _layout(site)
+    g = (y_bar * y_bar.dtype.type(_share(site))).reshape(len(y_bar), layout.rows, *layout.windows.out)
+    x_bar = np.zeros((len(y_bar), layout.rows, *layout.windows.lengths), y_bar.dtype)
+    for _, _, places in layout.windows.taps():
+        x_bar[last(places)] += g
+    return x_bar.reshape(len(y_bar), *site.x)
+
+
+def _mean_fill(J: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> None:
+    fill_toeplitz(J, site, _layout(site), lambda _number, _tap: _share(site))
+
+
+def _output_bytes(site: Site) -> int:
+    return site.n_out * site.dtype.itemsize
+
+
+def _flops(site: Site) -> int:
+    return site.n_out * _taps(site)
+
+
+OPS = (
+    Op(
+        name="max_pool",
+        forward=partial(_pool, "largest"),
+        shape=_shape,
+        arguments=(
+            Argument(
+                vjp=_max_back,
+                jacobian=Jacobian(
+                    toeplitz("block diagonal, banded blocks", _layout, padded=False),
+                    _max_values,
+                    fresh=True,
+                    flops=_flops,
+                    scratch=lambda site: 2 * site.n_out,
+                    fill=_max_fill,
+                    fill_scratch=lambda site: 2 * site.n_out,
+                ),
+                keeps=(OUTPUT, 0),
+                flops=lambda site: 2 * _flops(site),
+                by_sample=_other_axes,
+                scratch=_output_bytes,
+                scratch_once=lambda site: 2 * site.n_out,
+            ),
+        ),
+        flops=_flops,
+        source="the largest of each window over the last axis or two, the first of equals; Ranzato et al., "
+        "Unsupervised Learning of Invariant Feature Hierarchies (2007)",
+        example=lambda g, batch=3, size=4: g.max_pool(g.input("x", (batch, 2, size)), window=2),
+        attrs={"window": (), "stride": None},
+        prepare=_as_window,
+    ),
+    Op(
+        name="avg_pool",
+        forward=partial(_pool, "average"),
+        shape=_shape,
+        arguments=(
+            Argument(
+                vjp=_mean_back,
+                jacobian=Jacobian(
+                    toeplitz("block diagonal, Toeplitz blocks", _layout, padded=False),
+                    lambda y, _xs, site: np.full(1, _share(site), y.dtype),
+                    fresh=False,
+                    fill=_mean_fill,
+                ),
+                keeps=(),
+                flops=lambda site: _flops(site) + site.n_out,
+                by_sample=_other_axes,
+                scratch=_output_bytes,
+            ),
+        ),
+        flops=lambda site: _flops(site) + site.n_out,
+        source="the mean of each window over the last axis or two; LeCun et al., Gradient-Based Learning (1998), section II",
+        example=lambda g, batch=3, size=4: g.avg_pool(g.input("x", (batch, 2, size)), window=2),
+        attrs={"window": (), "stride": None},
+        prepare=_as_window,
+    ),
+)

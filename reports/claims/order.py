@@ -1,0 +1,131 @@
+"""Claims 7 and 8: all Jacobians first or the vector first, and when a Jacobian is worth its price."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from jacobench.reports.analysis.crossovers import crossovers
+from jacobench.reports.analysis.growth import growth
+from jacobench.reports.analysis.recommendation import recommend
+from jacobench.reports.analysis.reuse import reuse
+from jacobench.reports.claims.claim import BOUNDED, HOLDS, WRONG, Finding, not_shown
+from jacobench.reports.claims.selection import ORDER, in_words, ratio, rows_of, value
+from jacobench.reports.page.answers import materializing
+from jacobench.reports.units import format_bytes, format_ratio
+
+if TYPE_CHECKING:
+    from jacobench.reports.runs import Run
+
+FIRST, LAST = "forward-dense", "vjp"
+"""All Jacobians multiplied, then the vector; the vector first, and no Jacobian."""
+
+
+def vector_first_is_cheaper(run: Run) -> Finding:
+    """Judge claim 7 by the time of one product in either order, and by the number of seeds or uses at which the other pays."""
+    rows = rows_of(run, ORDER)
+    one = rows[rows["n_seeds"] == 1]
+    lines = []
+    for case, own in one.groupby("case", sort=False):
+        time = ratio(run, str(case), (FIRST, LAST))
+        if not math.isnan(time[1]):
+            lines.append((own.iloc[0], time, [value(own, str(case), name, "peak_bytes") for name in (FIRST, LAST)]))
+    if not lines:
+        return not_shown(f"{FIRST} was not timed beside {LAST} in two passes or more")
+    flops = one.pivot_table(index="case", columns="strategy", values="predicted_flops")
+    evidence = pd.DataFrame(
+        [
+            {
+                "width": int(row["width"]),
+                "depth": int(row["depth"]),
+                "operations, Jacobians over vector first": format_ratio(
+                    float(flops.loc[row["case"], FIRST] / flops.loc[row["case"], LAST])
+                ),
+                "time, Jacobians over vector first": in_words(*time),
+                "Jacobians first, peak": format_bytes(peaks[0]),
+                "vector first, peak": format_bytes(peaks[1]),
+            }
+            for row, time, peaks in lines
+        ]
+    )
+    slower = [time[1] > 1 for _, time, _ in lines]
+    low, high = min(time[0] for _, time, _ in lines), max(time[0] for _, time, _ in lines)
+    said = f"for one vector, multiplying the Jacobians first takes {format_ratio(low)} to {format_ratio(high)} as long{_exponents(run, one)}"
+    pays = _pays(run, rows)
+    if not all(slower):
+        return Finding(WRONG, said, evidence) if not any(slower) else not_shown(said, evidence)
+    return (
+        Finding(BOUNDED, f"{said}; {pays}", evidence)
+        if pays
+        else Finding(HOLDS, f"{said}, and never pays in this run", evidence)
+    )
+
+
+def _exponents(run: Run, one: pd.DataFrame) -> str:
+    laws = growth(one, run.passes)
+    laws = laws[(laws["quantity"] == "seconds") & (laws["knob"] == "width") & laws["strategy"].isin([FIRST, LAST])]
+    parts = [
+        f"{line['strategy']} width^{line['exponent']:.2f} [{line['exponent_low']:.2f}, {line['exponent_high']:.2f}]"
+        for line in laws.drop_duplicates("strategy").to_dict("records")
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _pays(run: Run, rows: pd.DataFrame) -> str:
+    """Say from how many seeds at once, and from how many uses of one Jacobian, multiplying first is the cheaper order."""
+    found = crossovers(rows, run.passes)
+    found = found[(found["knob"] == "n_seeds") & (found["quantity"] == "seconds") & (found["phase"] == "gradient")]
+    pair = found[(found["first"].isin([FIRST, LAST])) & (found["second"].isin([FIRST, LAST]))]
+    parts = [
+        f"from {line['size']:.3g} [{line['low']:.3g}, {line['high']:.3g}] seeds at once"
+        for line in pair[(pair["outcome"] == "crosses") & (pair["ahead"] == FIRST)].to_dict("records")
+    ]
+    uses = reuse(run.passes)
+    uses = uses[(uses["strategy"] == FIRST) & uses["case"].isin(rows["case"]) & (uses["outcome"] == "after")]
+    if len(uses):
+        least = uses.sort_values("uses").iloc[0]
+        parts.append(
+            f"after {math.ceil(least['uses'])} uses of one Jacobian in {least['case']} (the soonest of {len(uses)} cases)"
+        )
+    return f"it pays {' and '.join(parts)}" if parts else ""
+
+
+def sometimes_worth_it(run: Run) -> Finding:
+    """Judge claim 8 by the cases in which a strategy that stores Jacobians is clearly the fastest, or gets so by reuse."""
+    stored = materializing(run.table)
+    if not stored:
+        return not_shown("no strategy that stores a Jacobian was measured")
+    best = recommend(run.table, run.passes)
+    clear = best[(best["sure"] == "clear")]
+    wins = clear[clear["strategy"].isin(stored)]
+    uses = reuse(run.passes)
+    pays = uses[uses["strategy"].isin(stored) & uses["outcome"].isin(["after", "from the first"])]
+    lines = [
+        {
+            "case": line["case"],
+            "strategy": line["strategy"],
+            "worth it": f"at once: {line['runner_up']} takes {in_words(line['factor'], line['low'], line['high'])}",
+        }
+        for line in wins.to_dict("records")
+    ]
+    lines += [
+        {
+            "case": line["case"],
+            "strategy": line["strategy"],
+            "worth it": "from the first product with it on"
+            if line["outcome"] == "from the first"
+            else f"after {line['uses']:.3g} [{line['low']:.3g}, {line['high']:.3g}] products with it",
+        }
+        for line in pays.to_dict("records")
+        if not ((wins["case"] == line["case"]) & (wins["strategy"] == line["strategy"])).any()
+    ]
+    evidence = pd.DataFrame(lines, columns=["case", "strategy", "worth it"])
+    said = (
+        f"a stored Jacobian is clearly the fastest way to one gradient in {len(wins)} of {len(best)} cases, and gets cheaper than {LAST} by being used again in "
+        f"{evidence['case'].nunique() - wins['case'].nunique()} more"
+    )
+    if len(lines):
+        return Finding(HOLDS, said, evidence)
+    return Finding(WRONG, said, evidence) if len(clear) == len(best) and len(best) else not_shown(said, evidence)

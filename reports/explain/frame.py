@@ -1,0 +1,19 @@
+"""An explanation as a DataFrame."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from jacobench.reports.explain.weighing import Weight
+
+if TYPE_CHECKING:
+    from jacobench.reports.explain.weighing import Explanation
+
+
+def frame(explanation: Explanation) -> pd.DataFrame:
+    """Return one row a Jacobian, in the order of the forward pass; its columns are the attributes of `Weight`."""
+    columns = [field.name for field in fields(Weight)]
+    return pd.DataFrame([asdict(weight) for weight in explanation.weights], columns=columns)

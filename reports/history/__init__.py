@@ -1,0 +1,1 @@
+"""Many runs: kept in one file, shown as series, searched for the runs at which something changed."""

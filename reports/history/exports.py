@@ -1,0 +1,101 @@
+"""A history in other tools' formats: one entry a format, from a history to a text."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jacobench.graphs.errors import BadInput
+from jacobench.reports.history.series import CELL, cell_name, lines_of, table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jacobench.reports.history.store import History
+
+NANOSECONDS = 1e9
+
+
+def csv(history: History) -> str:
+    """Return every cell of every run as CSV, missing as an empty field."""
+    return table_of(history).to_csv(index=False, lineterminator="\n")
+
+
+def as_json(history: History) -> str:
+    """Return every cell of every run as a JSON array of objects, missing as null."""
+    return _dump([{name: _value(value) for name, value in line.items()} for line in lines_of(table_of(history))])
+
+
+def github(history: History) -> str:
+    """Return the newest run as github-action-benchmark takes it with ``tool: customSmallerIsBetter``.
+
+    An array of ``name``, ``unit``, ``value`` and, where there is an interval, ``range``: time in seconds, peak memory in bytes.
+    """
+    found = []
+    for line in _newest(history):
+        seconds = {"name": line["name"], "unit": "s", "value": line["seconds_median"]}
+        if line["seconds_low"] is not None:
+            seconds["range"] = f"{line['seconds_low']:.4g} to {line['seconds_high']:.4g}"
+        found.append(seconds)
+        if line["peak_bytes"] is not None:
+            found.append({"name": f"{line['name']} (memory)", "unit": "B", "value": line["peak_bytes"]})
+    return _dump(found)
+
+
+def bencher(history: History) -> str:
+    """Return the newest run in the Bencher Metric Format: ``latency`` in ns, Bencher's unit for it, and ``peak-bytes``."""
+    found: dict[str, Any] = {}
+    for line in _newest(history):
+        latency = {"value": line["seconds_median"] * NANOSECONDS}
+        if line["seconds_low"] is not None:
+            latency |= {
+                f"{side}_value": line[f"seconds_{end}"] * NANOSECONDS
+                for side, end in (("lower", "low"), ("upper", "high"))
+            }
+        found[line["name"]] = {"latency": latency}
+        if line["peak_bytes"] is not None:
+            found[line["name"]]["peak-bytes"] = {"value": line["peak_bytes"]}
+    return _dump(found)
+
+
+FORMATS: Mapping[str, Callable[[History], str]] = {
+    "csv": csv,
+    "json": as_json,
+    "github": github,
+    "bencher": bencher,
+}
+OF_ONE_RUN = ("github", "bencher")
+"""Formats of tools that keep a history themselves: they take one run."""
+
+
+def newest(history: History) -> int:
+    """Return the newest run that has a cell in a history, a line of ``history.runs``.
+
+    Raises
+    ------
+    BadInput
+        If no run has one.
+    """
+    if history.cells.empty:
+        raise BadInput("no run in the history has a cell: 'jacobench history add RUN' adds one")
+    return int(history.cells["run"].max())
+
+
+def _newest(history: History) -> list[dict[str, Any]]:
+    """Return the timed cells of the newest run with their names, missing as None."""
+    cells = history.cells
+    own = cells[(cells["run"] == newest(history)) & (cells["status"] == "ok") & cells["seconds_median"].notna()]
+    lines = [{name: _value(value) for name, value in line.items()} for line in lines_of(own)]
+    return [line | {"name": cell_name({key: line[key] for key in CELL})} for line in lines]
+
+
+def _value(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _dump(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

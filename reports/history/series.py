@@ -1,0 +1,201 @@
+"""A history as series: one quantity of one cell, run by run, on one machine under one set of controls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from jacobench.graphs.errors import unknown
+from jacobench.reports.units import format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from jacobench.reports.history.store import History
+
+SETTING = ("machine", "controls", "threads", "suite")
+CELL = ("case", "strategy", "phase")
+MOST_NAMED = 20
+"""Names that an error lists."""
+
+CONTROL = "control"
+"""Case, strategy and phase of the fixed kernel that rides in every process."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something measured that is followed over runs.
+
+    Attributes
+    ----------
+    column : str
+        Of a history's cells.
+    resolution : float
+        The relative noise that it has at least.
+    floor : float
+        A relative change below is not worth a word.
+    least : float
+        Nor is one below, in its own unit.
+    format : callable
+        To a number with its unit.
+    words : str
+        What it is.
+    """
+
+    column: str
+    resolution: float
+    floor: float
+    least: float
+    format: Callable[[float], str]
+    words: str
+
+
+# Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly differ at all: the limits are those of
+# the gate.
+QUANTITIES: Mapping[str, Quantity] = {
+    "seconds": Quantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, "time"),
+    "bytes": Quantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, "peak memory"),
+    "nonzeros": Quantity("n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}", "stored entries"),
+}
+
+
+@dataclass(frozen=True)
+class Series:
+    """One quantity of one cell.
+
+    Attributes
+    ----------
+    key : mapping
+        ``SETTING`` and ``CELL``, whose values are text but for the number of threads.
+    quantity : str
+        A key of ``QUANTITIES``.
+    runs : array of int, shape (n_runs,)
+        Lines of the history's runs, ascending.
+    measured : array, shape (n_runs,)
+        The number of each.
+    """
+
+    key: Mapping[str, Any]
+    quantity: str
+    runs: NDArray[np.int64]
+    measured: NDArray[np.float64]
+
+    @property
+    def name(self) -> str:
+        """Case, strategy and phase, as far as there are any."""
+        return cell_name(self.key)
+
+    @property
+    def setting(self) -> tuple[Any, ...]:
+        """Where and how it was measured: series of different settings are never compared."""
+        return tuple(self.key[name] for name in SETTING)
+
+
+def cell_name(key: Mapping[str, Any]) -> str:
+    """Return case, strategy and phase of a key, as far as there are any."""
+    return "the control kernel" if key["case"] == CONTROL else " · ".join(str(key[name]) for name in CELL if key[name])
+
+
+def setting_words(setting: tuple[Any, ...]) -> str:
+    """Return where and how a series was measured, in a few words."""
+    machine, controls, threads, suite = setting
+    counted = f"{threads} thread{'' if threads == 1 else 's'}" if threads else ""
+    phrases = (machine, controls and f"controls {controls}", counted, suite and f"suite {suite}")
+    return " · ".join(phrase for phrase in phrases if phrase)
+
+
+def select(history: History, globs: Mapping[str, str]) -> History:
+    """Keep the cells whose names match.
+
+    Parameters
+    ----------
+    history : History
+        All that is kept.
+    globs : mapping of str to str
+        From ``case``, ``strategy``, ``phase`` or ``machine`` to a pattern.
+
+    Raises
+    ------
+    BadInput
+        If nothing matches one of them.
+    """
+    cells = history.cells
+    for column, glob in globs.items():
+        names = cells["run"].map(history.runs[column]) if column == "machine" else cells[column].astype(str)
+        known = sorted(names.unique())
+        matching = [name for name in known if fnmatchcase(name, glob)]
+        if known and not matching:
+            raise unknown(column, glob, known[:MOST_NAMED])
+        cells = cells[names.isin(matching)]
+    return type(history)(history.runs, cells)
+
+
+def cells_of(history: History, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], NDArray[np.intp]]]:
+    """Yield the key of every cell in its setting, and its lines among the cells given, in the order of the runs."""
+    settings = history.runs.groupby(list(SETTING), sort=False).ngroup().to_numpy()
+    runs = cells["run"].to_numpy()
+    grouped = cells.groupby([settings[runs], *(cells[name] for name in CELL)], sort=False, observed=True)
+    for group, lines in grouped.indices.items():
+        _, *names = cast("tuple[Any, ...]", group)
+        first = history.runs.loc[runs[lines[0]], list(SETTING)]
+        yield first.to_dict() | dict(zip(CELL, names, strict=True)), np.asarray(lines)
+
+
+def series(history: History, quantity: str) -> list[Series]:
+    """Return every series of a quantity.
+
+    Parameters
+    ----------
+    history : History
+        All that is kept, or part of it.
+    quantity : str
+        A key of ``QUANTITIES``.
+
+    Returns
+    -------
+    list of Series
+        Only runs in which the cell went well and the quantity was measured; a series has at least one.
+
+    Raises
+    ------
+    BadInput
+        If the quantity is unknown.
+    """
+    if quantity not in QUANTITIES:
+        raise unknown("quantity", quantity, QUANTITIES)
+    column = QUANTITIES[quantity].column
+    cells = history.cells[(history.cells["status"] == "ok") & (history.cells[column] >= 0)]
+    runs, measured = cells["run"].to_numpy(), cells[column].to_numpy(dtype=float)
+    return [Series(key, quantity, runs[lines], measured[lines]) for key, lines in cells_of(history, cells)]
+
+
+def control_series(history: History) -> list[Series]:
+    """Return the control kernel's time of every machine and its controls, over all runs: no change of the code moves it."""
+    found = []
+    shown = history.runs.index.isin(history.cells["run"])
+    for setting, own in history.runs[shown & (history.runs["control_seconds"] > 0)].groupby(
+        list(SETTING[:3]), sort=False
+    ):
+        key = dict(zip(SETTING, (*setting, ""), strict=True)) | dict.fromkeys(CELL, CONTROL)
+        found.append(Series(key, "seconds", own.index.to_numpy(), own["control_seconds"].to_numpy()))
+    return found
+
+
+def table_of(history: History) -> pd.DataFrame:
+    """Return a history as one flat table, a line a cell: the fields of its run, then its own."""
+    return (
+        history.runs.loc[history.cells["run"]]
+        .reset_index(drop=True)
+        .join(history.cells.drop(columns="run").reset_index(drop=True))
+    )
+
+
+def lines_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table's lines, each from column to value."""
+    return [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]

@@ -1,0 +1,98 @@
+"""What is told of Jacobians, of what VJPs keep, and of a dense gradient's peak, against the heap: within 2 %.
+
+Of every op and argument by itself, at a size from which the allocator's steps, and NumPy's own buffers, are few beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jacobench.bench import memory
+from jacobench.graphs.ops import OPS
+
+pytestmark = pytest.mark.skipif(not memory.has_memray(), reason="there is no memray here")
+
+PROGRAM = """
+import json
+from dataclasses import replace
+from math import prod
+import numpy as np
+from jacobench.bench import memory
+from jacobench.graphs.one_op import op_graph
+from jacobench.graphs.ops import OPS
+from jacobench.reports.explain.weighing import weigh
+from jacobench.strategies.registry import load
+
+LEAST = {"dense": 2**25, "sparse": 2**20, "vjp": 2**20}
+BYTES = {
+    "dense": lambda weight: weight.dense_bytes,
+    "sparse": lambda weight: weight.sparse_bytes,
+    "vjp": lambda weight: weight.vjp_kept_bytes,
+}
+
+
+def large(name, leaf, strategy):
+    size = 8
+    while True:
+        graph = replace(op_graph(name, batch=size, size=size), wrt=(leaf,))
+        explanation = weigh(graph)
+        told = BYTES[strategy](explanation.weights[0])
+        if told >= LEAST[strategy] or not told:
+            return graph, told, explanation.totals
+        size += max(1, size // 6)
+
+
+def stored(name, graph):
+    leaves, strategy = graph.sample(0), load(name)
+    output_bytes = prod(graph.output_shape) * graph.dtype.itemsize
+    return memory.measure(lambda: strategy.prepare(graph).linearize(leaves)).retained_bytes - output_bytes
+
+
+def at_its_peak(name, graph):
+    leaves, seeds, strategy = graph.sample(0), np.ones((1, *graph.output_shape)), load(name)
+    return memory.measure(lambda: strategy.prepare(graph).linearize(leaves).pullback(seeds)).peak_bytes
+
+
+found = {}
+for name in OPS:
+    small = op_graph(name)
+    for strategy in BYTES:
+        load(strategy).prepare(small).linearize(small.sample(0))  # what is made once for all is made here
+        for leaf in small.wrt:
+            graph, told, totals = large(name, leaf, strategy)
+            if told:
+                found[f"{name} {leaf} {strategy}"] = (told, stored(strategy, graph))
+            if strategy == "dense":
+                found[f"{name} {leaf} dense peak"] = (totals[0].peak_bytes, at_its_peak(strategy, graph))
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def figures():
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PROGRAM],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_op_was_measured_dense_and_sparse(figures):
+    measured = {(op, what) for op, _, *what in map(str.split, figures) for what in [" ".join(what)]}
+    assert measured >= {(op, what) for op in OPS for what in ("dense", "dense peak", "sparse")}
+    assert ("tanh", "vjp") in measured
+
+
+def test_what_is_told_is_what_is_taken(figures):
+    off = {what: taken / told - 1 for what, (told, taken) in figures.items()}
+    assert {what: f"{by:+.1%}" for what, by in off.items() if abs(by) > 0.02} == {}

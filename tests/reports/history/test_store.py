@@ -1,0 +1,159 @@
+"""The history's file: nothing twice, nothing half, nothing lost; many writers, crashes, and files that are not ours."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from jacobench.graphs.errors import BadInput
+from jacobench.reports.history import store
+from jacobench.reports.history.records import NUMBERS
+
+WRITER = """
+import sys
+from pathlib import Path
+from jacobench.reports.history import store
+from jacobench.reports.history.records import Record
+
+first, n = int(sys.argv[2]), int(sys.argv[3])
+for number in range(first, first + n):
+    cells = tuple((f"case-{k}", "vjp", "gradient", "ok", 1, 1.0, 1.0, None, None, 1.0, 8, 0) for k in range(50))
+    moment = f"2026-01-01T00:{number:02}:00+00:00"
+    store.add(Path(sys.argv[1]), Record(f"run-{number}", "m", "tuned", "s", "", 1, moment, "", None, cells))
+"""
+
+CRASH = """
+import os, signal
+insert = store._insert
+
+def killed(file, record):
+    insert(file, record)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+store._insert = killed
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "deep" / "history.sqlite"
+
+
+def write(code, path, *arguments):
+    return subprocess.Popen([sys.executable, "-P", "-c", code, str(path), *map(str, arguments)])
+
+
+def test_what_is_added_is_read(path, record):
+    cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 2048, 12)
+    failed = ("mlp", "dense", "gradient", "timeout", 0, None, None, None, None, None, None, None)
+    one = record(cells=(cell, failed))
+    assert store.add(path, one)
+    history = store.load(path)
+    assert {name: history.runs.loc[0, name] for name in store.RUN} == {name: getattr(one, name) for name in store.RUN}
+    lines = history.cells.to_dict("records")
+    assert tuple(lines[0][name] for name in ("case", "strategy", "phase", "status", *NUMBERS)) == cell
+    assert lines[1]["status"] == "timeout"
+    assert all(lines[1][name] != lines[1][name] for name in NUMBERS[1:])
+
+
+def test_the_same_run_twice_changes_nothing(path, record):
+    assert store.add(path, record(1))
+    before = path.read_bytes()
+    assert not store.add(path, record(1, measured_at="2027-01-01T00:00:00+00:00"))  # run.json written anew
+    assert path.read_bytes() == before
+    assert store.add(path, record(1, seconds=2e-3))  # another run of that name
+
+
+def test_runs_stand_in_the_order_of_their_commits(path, record):
+    for number in (3, 1, 2):
+        store.add(path, record(number, measured_at=f"2027-01-0{4 - number}T00:00:00+00:00"))
+    store.add(path, record(9, committed_at="", measured_at="2026-01-02T12:00:00+00:00"))
+    history = store.load(path)
+    assert history.runs["run_id"].tolist() == ["run-1", "run-9", "run-2", "run-3"]
+    assert history.cells["run"].tolist() == [0, 1, 2, 3]
+
+
+def test_nothing_stays_beside_the_file(path, record):
+    store.add(path, record())
+    store.load(path)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_many_writers_at_once(path):
+    """Of which each adds runs that the next adds, too."""
+    writers = [write(WRITER, path, first, 6) for first in (0, 4, 8, 12)]
+    assert [writer.wait() for writer in writers] == [0] * 4
+    history = store.load(path)
+    assert history.runs["run_id"].tolist() == [f"run-{number}" for number in range(18)]
+    assert history.cells.groupby("run").size().tolist() == [50] * 18
+
+
+def test_a_writer_that_is_killed_leaves_the_file_whole(path):
+    assert write(WRITER, path, 0, 1).wait() == 0
+    code = WRITER.replace("first, n =", CRASH + "first, n =")
+    assert write(code, path, 1, 1).wait() == -signal.SIGKILL
+    assert store.load(path).runs["run_id"].tolist() == ["run-0"]
+    assert write(WRITER, path, 1, 1).wait() == 0
+    assert store.load(path).cells.groupby("run").size().tolist() == [50, 50]
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("PRAGMA user_version = 2", "has version 2: expected 1; a jacobench that is newer"),
+        ("PRAGMA user_version = 0", "has version 0: expected 1; a jacobench that is older"),
+        ("PRAGMA application_id = 7", "no history of jacobench's"),
+    ],
+)
+def test_a_file_that_is_another_versions_or_anothers(statement, expected, path, record):
+    store.add(path, record())
+    with sqlite3.connect(path) as file:
+        file.execute(statement)
+    file.close()
+    before = path.read_bytes()
+    for use in (lambda: store.add(path, record(1)), lambda: store.load(path)):
+        with pytest.raises(BadInput, match=expected):
+            use()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["header", "middle", "torn", "text"])
+def test_a_damaged_file_is_told_and_left_alone(damage, path, record):
+    cells = tuple((f"case-{k}", "vjp", "gradient", "ok", 1, 1.0, 1.0, None, None, 1.0, 8, 0) for k in range(900))
+    store.add(path, record(cells=cells))
+    whole = path.read_bytes()
+    assert len(whole) > 20 * 4096
+    damaged = {
+        "header": b"x" * 100 + whole[100:],
+        "middle": whole[: 6 * 4096] + b"\xff" * 8 * 4096 + whole[14 * 4096 :],
+        "torn": whole[: len(whole) // 2],
+        "text": b"no database at all, but long enough to be taken for one by its size alone" * 99,
+    }[damage]
+    path.write_bytes(damaged)
+    for use in (lambda: store.add(path, record(1)), lambda: store.load(path)):
+        with pytest.raises(BadInput, match="is damaged, or no history") as told:
+            use()
+        assert "\n" not in str(told.value)
+    assert path.read_bytes() == damaged
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_no_file_says_how_to_begin(path):
+    with pytest.raises(BadInput, match=r"no history at .*history add RUN"):
+        store.load(path)
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(BadInput, match="is empty"):
+        store.load(path)
+
+
+def test_a_place_that_cannot_be_written(tmp_path, record):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file" / "history.sqlite", tmp_path):
+        with pytest.raises(BadInput, match="cannot use"):
+            store.add(path, record())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

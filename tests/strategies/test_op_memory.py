@@ -1,0 +1,99 @@
+"""What is predicted for a graph of one op, against what the heap is seen to hold: for every op of the table."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from jacobench.graphs.builder import GraphBuilder
+from jacobench.graphs.one_op import op_graph
+from jacobench.graphs.ops import OPS
+from jacobench.strategies.registry import load
+
+ENOUGH = {"dense": 8e6, "dense-blocks": 8e6, "forward-dense": 8e6, "sparse": 4e6, "vjp": 2e6}
+"""Strategy → the bytes that it is to take at least."""
+
+BUFFERS = 200 * 2**10
+"""NumPy works through some operands in buffers of 8,192 entries: 64 KiB each, for up to three operands at once."""
+
+
+def large_enough(name, strategy, batch):
+    size = 4
+    while True:
+        graph = op_graph(name, size=size, batch=batch)
+        phases = load(strategy).predict(graph, 1).phases
+        if max(phase.peak_bytes for phase in phases.values()) > ENOUGH[strategy]:
+            return graph, phases
+        size = int(1.6 * size) + 1
+
+
+def measured(call):
+    """Return the highest the heap rose during a call, and what is held after it, in bytes."""
+    call()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        result = call()
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert result is not None
+    return peak - before, held - before
+
+
+@pytest.mark.parametrize("strategy", ENOUGH)
+@pytest.mark.parametrize("name", OPS)
+def test_predicted_bytes_hold_within_2_percent(name, strategy):
+    graph, phases = large_enough(name, strategy, batch=3)
+    assert_as_predicted(graph, strategy, phases)
+
+
+def assert_as_predicted(graph, strategy, phases):
+    prepared = load(strategy).prepare(graph)
+    leaves, seeds = graph.sample(0), np.ones((1, *graph.output_shape))
+    lin = prepared.linearize(leaves)
+    calls = {
+        "prepare": lambda: load(strategy).prepare(graph),
+        "linearize": lambda: prepared.linearize(leaves),
+        "pullback": lambda: lin.pullback(seeds),
+    }
+    for phase, call in calls.items():
+        peak, held = measured(call)
+        assert peak == pytest.approx(phases[phase].peak_bytes, rel=0.02, abs=BUFFERS), phase
+        assert held == pytest.approx(phases[phase].retained_bytes, rel=0.02, abs=BUFFERS), phase
+
+
+LENGTH = 30_000
+
+
+def whole_cotangents():
+    """Make views of values, and cotangents that are handed on whole: to one leaf many times, to another once."""
+    g = GraphBuilder()
+    x, p = g.input("x", (4, LENGTH)), g.parameter("p", (4, LENGTH))
+    h = g.reshape(g.reshape(g.tanh(x), shape=(4 * LENGTH,)), shape=(4, LENGTH))
+    for _ in range(4):
+        h = g.add(h, p)
+    return g.build(h, wrt=["x", "p"])
+
+
+def parts_of_cotangents():
+    """Make cotangents that are parts of others, along two ways to one leaf."""
+    g = GraphBuilder()
+    x = g.input("x", (4, LENGTH))
+    return g.build(g.concat(g.pad(g.sin(x), before=9), x), wrt=["x"])
+
+
+def views_alone():
+    g = GraphBuilder()
+    h = g.input("x", (2, 200_000))
+    for shape in ((2, 100, 2000), (400_000,), (2, 200_000)):
+        h = g.reshape(h, shape=shape)
+    return g.build(g.neg(h), wrt=["x"])
+
+
+@pytest.mark.parametrize("make", [whole_cotangents, parts_of_cotangents, views_alone])
+@pytest.mark.parametrize("strategy", ["vjp", "sparse"])
+def test_memory_that_values_share_counts_once(strategy, make):
+    graph = make()
+    assert_as_predicted(graph, strategy, load(strategy).predict(graph, 1).phases)
