@@ -241,7 +241,6 @@ BAD = {
     "not installable": ([], "base (", ('version = "0.1.0"', 'version = "not a version"')),
     "backend": ([], "pip install hatchling", ("hatchling.build", "no_such_backend")),
     "no strategy": ([], "--strategy path/to/file.py:Class", ("jacobench.strategies", "another.group")),
-    "strategy": (["--strategy", "no-such"], "neither side has strategy 'no-such': unknown strategy", ()),
 }
 
 
