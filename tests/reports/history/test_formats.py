@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -94,7 +95,9 @@ def test_what_pytest_benchmark_saved_is_read(tmp_path):
         "test_plain.py",
     ]
     for _ in range(2):
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        # Without what says that this very test runs beside others: pytest-benchmark measures nothing then.
+        alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
     records = read_benchmarks(tmp_path / ".benchmarks")
     assert [one.run_id.rpartition("/")[2] for one in records] == ["0001_first", "0002_first"]
