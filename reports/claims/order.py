@@ -9,8 +9,10 @@ import pandas as pd
 
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.growth import growth
+from jacobench.reports.analysis.laws import fit
 from jacobench.reports.analysis.recommendation import recommend
 from jacobench.reports.analysis.reuse import reuse
+from jacobench.reports.analysis.sweeps import find_sweeps
 from jacobench.reports.claims.claim import BOUNDED, HOLDS, WRONG, Finding, not_shown
 from jacobench.reports.claims.selection import ORDER, in_words, ratio, rows_of, value
 from jacobench.reports.page.answers import materializing
@@ -64,13 +66,20 @@ def vector_first_is_cheaper(run: Run) -> Finding:
 
 
 def _exponents(run: Run, one: pd.DataFrame) -> str:
-    laws = growth(one, run.passes)
-    laws = laws[(laws["quantity"] == "seconds") & (laws["knob"] == "width") & laws["strategy"].isin([FIRST, LAST])]
-    parts = [
-        f"{line['strategy']} width^{line['exponent']:.2f} [{line['exponent_low']:.2f}, {line['exponent_high']:.2f}]"
-        for line in laws.drop_duplicates("strategy").to_dict("records")
-    ]
-    return f" ({', '.join(parts)})" if parts else ""
+    """Say how operations and time grow with width, over the longest sweep."""
+    sweeps = find_sweeps(one, "width", min_sizes=3)
+    if not sweeps:
+        return ""
+    rows = sweeps[0].rows
+    laws = growth(rows, run.passes)
+    times = laws[laws["quantity"] == "seconds"].set_index("strategy")
+    parts = []
+    for name in (FIRST, LAST):
+        own = rows[rows["strategy"] == name]
+        counted = fit(own["width"], [own["predicted_flops"]])
+        if counted is not None and name in times.index:
+            parts.append(f"{name} width^{counted.exponent:.2f} and width^{times.loc[name, 'exponent']:.2f}")
+    return f" (operations and time grow as {', '.join(parts)})" if parts else ""
 
 
 def _pays(run: Run, rows: pd.DataFrame) -> str:
@@ -83,12 +92,12 @@ def _pays(run: Run, rows: pd.DataFrame) -> str:
         for line in pair[(pair["outcome"] == "crosses") & (pair["ahead"] == FIRST)].to_dict("records")
     ]
     uses = reuse(run.passes)
-    uses = uses[(uses["strategy"] == FIRST) & uses["case"].isin(rows["case"]) & (uses["outcome"] == "after")]
+    single = rows.loc[rows["n_seeds"] == 1, "case"]
+    uses = uses[(uses["strategy"] == FIRST) & uses["case"].isin(single) & (uses["outcome"] == "after")]
     if len(uses):
-        least = uses.sort_values("uses").iloc[0]
-        parts.append(
-            f"after {math.ceil(least['uses'])} uses of one Jacobian in {least['case']} (the soonest of {len(uses)} cases)"
-        )
+        low, high = (math.ceil(number - 1e-9) for number in (uses["uses"].min(), uses["uses"].max()))
+        times = f"{low}" if low == high else f"{low} to {high}"
+        parts.append(f"after {times} uses of one Jacobian by one vector each ({len(uses)} cases)")
     return f"it pays {' and '.join(parts)}" if parts else ""
 
 
