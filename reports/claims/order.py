@@ -72,13 +72,14 @@ def _exponents(run: Run, one: pd.DataFrame) -> str:
         return ""
     rows = sweeps[0].rows
     laws = growth(rows, run.passes)
-    times = laws[laws["quantity"] == "seconds"].set_index("strategy")
+    laws = laws[laws["quantity"] == "seconds"]
+    times: dict[str, float] = dict(zip(laws["strategy"], laws["exponent"], strict=True))
     parts = []
     for name in (FIRST, LAST):
         own = rows[rows["strategy"] == name]
         counted = fit(own["width"], [own["predicted_flops"]])
-        if counted is not None and name in times.index:
-            parts.append(f"{name} width^{counted.exponent:.2f} and width^{times.loc[name, 'exponent']:.2f}")
+        if counted is not None and name in times:
+            parts.append(f"{name} width^{counted.exponent:.2f} and width^{times[name]:.2f}")
     return f" (operations and time grow as {', '.join(parts)})" if parts else ""
 
 
