@@ -127,9 +127,11 @@ def _pays(advice: Advice) -> list[str]:
     told = [f"{line['strategy']} {_uses(line)}" for line in pays if line["outcome"] not in {"never", "undecided"}]
     if told:
         return [f"With K pullbacks for each linearization, cheaper than vjp: {'; '.join(told)}."]
-    return (
-        ["With K pullbacks for each linearization, no Jacobian becomes cheaper than vjp, whatever K."] if pays else []
-    )
+    if not pays:
+        return []
+    if any(line["outcome"] == "undecided" for line in pays):
+        return ["With K pullbacks for each linearization, it cannot be told whether another becomes cheaper than vjp."]
+    return ["With K pullbacks for each linearization, none becomes cheaper than vjp, whatever K."]
 
 
 def _uses(line: Mapping[Any, Any]) -> str:

@@ -67,9 +67,10 @@ class Side:
 
     def spec(self, strategy: str, project: Project) -> str:
         """Return what this side loads for a strategy: of a file in the project, its own."""
-        place, colon, name = absolute(strategy).rpartition(":")
+        spec = absolute(strategy)
+        place, colon, name = spec.rpartition(":")
         if not (colon and place.endswith(".py") and Path(place).is_relative_to(project.top)):
-            return strategy
+            return spec
         return f"{self.tree.top / Path(place).relative_to(project.top)}:{name}"
 
 
@@ -86,6 +87,10 @@ def check_template(template: str) -> str:
         raise BadInput(
             f"--install {template!r}: expected a command with {' and '.join(PLACEHOLDERS)}, as in {INSTALL!r}"
         )
+    try:
+        shlex.split(template.format(python="", dir=""))
+    except ValueError as error:
+        raise BadInput(f"--install {template!r}: {error}; expected a command as in {INSTALL!r}") from None
     return template
 
 

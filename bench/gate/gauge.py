@@ -28,8 +28,12 @@ if TYPE_CHECKING:
 PATIENCE = 0.5
 """Seconds after which a visit's rounds of one phase are broken off."""
 
-GIVEN_UP = 3
-"""A cell that failed in so many processes of its side is not tried again."""
+GIVEN_UP = 6
+"""A cell that failed in so many processes of its side is not tried again; against none of the other side that is 1/64 by
+chance, which is what `reports.verdicts.fates` asks for."""
+
+BY_CHANCE = ("timeout", "crashed", "out_of_memory")
+"""How a cell may also end because of the machine: weighed again until it is well, or has failed so often."""
 
 COUNTED = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 
@@ -101,10 +105,19 @@ class Gauge:
                 raise BadInput(f"neither side has strategy {strategy!r}: {reasons[0]}")
         for side, other in (self.sides, self.sides[::-1]):
             self._weigh(side, [pair for pair in every if self._is_worse(side, other, pair)])
+            for _ in range(GIVEN_UP - 2):
+                again = [pair for pair in every if self._is_worse(side, other, pair, BY_CHANCE)]
+                if not again:
+                    break
+                self._weigh(side, again)
 
-    def _is_worse(self, side: Side, other: Side, pair: Pair) -> bool:
+    def _is_worse(self, side: Side, other: Side, pair: Pair, ended: Sequence[str] = ()) -> bool:
+        """Say whether a phase is ok on the other side and not on this; of so many ends alone, where some are given."""
         here, there = ([self.weights[each.name].get((*pair, phase)) for phase in PHASES] for each in (side, other))
-        return any(a and b and a.status != "ok" == b.status for a, b in zip(here, there, strict=True))
+        return any(
+            a and b and a.status != "ok" == b.status and (not ended or a.status in ended)
+            for a, b in zip(here, there, strict=True)
+        )
 
     def _weigh(self, side: Side, pairs: Sequence[Pair]) -> dict[Pair, str]:
         """Weigh pairs on one side; return why it lacks some of them."""

@@ -51,6 +51,8 @@ class Question:
     def __post_init__(self) -> None:
         if not 0 < self.max_minutes < inf:
             raise BadInput(f"max_minutes is {self.max_minutes}: expected minutes above 0")
+        if not 0 < self.timeout_seconds < inf:
+            raise BadInput(f"timeout_seconds is {self.timeout_seconds}: expected seconds above 0")
 
 
 def read_table(project: Project) -> dict[str, Any]:

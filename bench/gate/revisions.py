@@ -135,16 +135,25 @@ def _lay_over(top: Path, copy: Path) -> bool:
         top, "ls-files", "-z", "--others", "--exclude-standard"
     )
     names = [name for name in listed.split("\0") if name]
+    # All that goes before all that comes, and nothing through a link: a folder that became a link leads out of the copy.
+    for name in names:
+        target = copy / name
+        if not _through_link(copy, name) and (target.is_symlink() or target.is_file()):
+            target.unlink()
     for name in names:
         source, target = top / name, copy / name
-        if target.is_symlink() or target.is_file():
-            target.unlink()
-        if source.is_symlink() or source.is_file():
-            if target.is_dir():
-                shutil.rmtree(target)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
+        if _through_link(top, name) or not (source.is_symlink() or source.is_file()):
+            continue
+        if target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target, follow_symlinks=False)
     return bool(names)
+
+
+def _through_link(folder: Path, name: str) -> bool:
+    """Say whether a folder on the way to a name below another folder is a symbolic link."""
+    return any((folder / parent).is_symlink() for parent in Path(name).parents)
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -12,7 +12,7 @@ from jacobench.bench import machine
 from jacobench.bench.case import select_cases
 from jacobench.bench.controls import settings
 from jacobench.bench.gate.cases import write_cases
-from jacobench.bench.gate.environments import Side, check_backend, check_template, install
+from jacobench.bench.gate.environments import INSTALL, Side, check_backend, check_template, install
 from jacobench.bench.gate.gauge import Gauge
 from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
 from jacobench.bench.quantity import DEFAULT_BUDGET, parse_bytes
@@ -55,7 +55,7 @@ def two_revisions(project: Project, against: str, question: Question, say: Calla
     check_template(question.install)
     commit = commit_of(project, against)
     with _folder() as folder, checked_out(project, commit, folder) as trees:
-        for tree in trees:
+        for tree in trees if question.install == INSTALL else ():
             check_backend(tree)
         sides = []
         for name, tree in zip(("base", "head"), trees, strict=True):

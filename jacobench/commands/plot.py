@@ -27,12 +27,18 @@ def plot(
     Example: jacobench plot runs/first --phase pullback --out pictures
     """
     from jacobench.commands import screen
+    from jacobench.graphs.errors import BadInput
     from jacobench.reports.pictures.album import album
     from jacobench.reports.runs import read
 
     if compare:
         _compare(runs, out, phase, dark=dark)
         return
+    names = [_beside(path).resolve().name for path in runs]
+    if out and len(runs) > 1 and len(set(names)) < len(names):
+        raise BadInput(
+            f"two of the runs have one name, {', '.join(names)}: draw them one by one, each with an --out of its own"
+        )
     for path, found in [(path, album(read(path), phase)) for path in runs]:
         own = out / _beside(path).resolve().name if out and len(runs) > 1 else out
         _save(found.pictures, own or _beside(path) / "plots", dark=dark)

@@ -11,7 +11,11 @@ import typer
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Default: report.html (or .md) beside the first run's run.json.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Default: report.html beside the first run's run.json; with --markdown, standard output.",
+        ),
     ] = None,
     phase: Annotated[
         str, typer.Option(metavar="PHASE", help="The phase that counts: prepare, linearize, pullback or gradient.")
@@ -22,10 +26,13 @@ def report(
 
     Example: jacobench report runs/first --out first.html
     """
-    from jacobench.graphs.errors import BadInput
+    from jacobench.bench.columns import PHASES
+    from jacobench.graphs.errors import BadInput, unknown
     from jacobench.reports.files import write_text
     from jacobench.reports.runs import read
 
+    if phase not in PHASES:
+        raise unknown("phase", phase, PHASES)
     found = [read(run) for run in runs]
     if markdown:
         from jacobench.reports.page.markdown import markdown as written

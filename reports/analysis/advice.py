@@ -163,7 +163,7 @@ def _place(knobs: Mapping[Any, Any], run: Run, phase: str) -> Place | None:
     """Return the case to go by: one whose passes are known or, for the case itself, one where all failed."""
     rows = run.table[(run.table["phase"] == phase) & run.table["strategy"].ne("forward")]
     timed = set(run.passes.loc[run.passes["phase"] == phase, "case"])
-    failed = set(rows["case"]) - set(rows.loc[rows["status"] == "ok", "case"])
+    failed = set(rows["case"]) - set(rows.loc[rows["status"].isin(["ok", *UNTRIED]), "case"])
     for line in nearby(rows, knobs).to_dict("records"):
         exact = line["case"] == knobs["case"]
         if line["case"] in timed or (exact and line["case"] in failed):
@@ -181,7 +181,7 @@ def _peaks(place: Place | None, table: pd.DataFrame, phase: str) -> dict[str, fl
 
 
 def _times(there: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    rows = there[there["strategy"] != "forward"].to_dict("records")
+    rows = there[there["strategy"].ne("forward") & ~there["status"].isin(UNTRIED)].to_dict("records")
     return {row["strategy"]: {"status": row["status"], "seconds": row["seconds_median"]} for row in rows}
 
 

@@ -81,4 +81,6 @@ def _factor(one: Any, other: Any) -> float:
     """Return by what factor two sizes differ; one that only one of them has makes them incomparable."""
     if pd.isna(one) or pd.isna(other):
         return 1.0 if pd.isna(one) and pd.isna(other) else math.inf
-    return float(max(one / other, other / one))
+    if one == other:
+        return 1.0
+    return float(max(one / other, other / one)) if one and other else math.inf

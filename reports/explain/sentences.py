@@ -45,6 +45,7 @@ VJP_BY_OP: Mapping[tuple[str, int], Callable[[Site], str]] = {
     ("affine", 0): _of_affine_input,
     ("affine", 1): _of_affine_weight,
     ("low_rank_affine", 0): lambda _site: "its VJP is the cotangent times U, then times V, which you already have",
+    ("low_rank_affine", 1): lambda _site: "its VJP is the outer product of the cotangent and z Vᵀ, which is short",
     ("low_rank_affine", 2): lambda _site: "its VJP is two small products with matrices you already have",
 }
 """What the VJP is, where more can be said than the structure tells: by op and argument."""

@@ -133,8 +133,8 @@ def _state(
     if table["verdict"].isin(["regressed", "broken"]).any():
         return "regressed"
     moved = table[(table["verdict"] == "machine") & (table["ratio"] > 1) & (table["case"] != CONTROL)]
-    is_recent = moved["at"] >= len(history.runs) - recent
-    return "inconclusive" if not long or is_recent.any() else "clear"
+    is_recent = any(_later(history, line, int(line["run_after"])) < recent for line in moved.to_dict("records"))
+    return "inconclusive" if not long or is_recent else "clear"
 
 
 def _matters(own: Series, found: Found) -> bool:
@@ -210,7 +210,7 @@ def _control_ratio(own: Series, found: Found, controls: Sequence[Series]) -> flo
     return nan
 
 
-def _later(history: History, key: Mapping[str, Any], run: int) -> int:
+def _later(history: History, key: Mapping[Any, Any], run: int) -> int:
     """Return how many runs of a setting came after a run: also those in which a cell that was given up is not any more."""
     same = np.logical_and.reduce([history.runs[name] == key[name] for name in SETTING])
     return int(same[run + 1 :].sum())

@@ -133,7 +133,7 @@ def from_benchmarks(document: Mapping[str, Any], name: str) -> Record:
         info, commit = document["machine_info"], document.get("commit_info") or {}
         machine = _plain_machine(info)
         when = document["datetime"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{name!r} is not pytest-benchmark's JSON: {type(error).__name__}: {error}") from None
     if not cells:
         raise BadInput(f"{name!r} has no benchmarks: expected at least one")

@@ -142,9 +142,17 @@ def _on_reuse(run: Run) -> str:
         low, high = (math.ceil(uses - 1e-9) for uses in (after["uses"].min(), after["uses"].max()))
         uses = f"{low}" if low == high else f"{low} to {high}"
         parts.append(f"after {uses} products with one Jacobian in {_of(len(after), n_cells, 'cell')}")
+    until, undecided = (int((found["outcome"] == outcome).sum()) for outcome in ("until", "undecided"))
+    if until:
+        parts.append(f"for few products only in {_of(until, n_cells, 'cell')}")
+    told = f"; it cannot be told in {_of(undecided, n_cells, 'cell')}" if undecided else ""
+    if not parts and undecided:
+        return f"Whether materializing ({names}) pays{told[1:].replace(' it', '')}."
     if not parts:
         return f"Materializing ({names}) pays in none of the {n_cells} cells, however often a Jacobian is used again."
-    return f"Materializing ({names}) pays {_listed(parts)}, and in no other, however often a Jacobian is used again."
+    return (
+        f"Materializing ({names}) pays {_listed(parts)}, and in no other, however often a Jacobian is used again{told}."
+    )
 
 
 def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_CHARACTERS = 60_000
 """A comment on GitHub holds 65,536 characters."""
 
+ROOM = 500
+"""For the line that says that it was cut, and what parts blocks."""
+
 
 def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
     """Write what runs found as Markdown, in GitHub's dialect.
@@ -36,11 +39,15 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
     str
         Ends with a line feed; at most 60,000 characters, and then it says that it was cut.
     """
-    text = "\n\n".join("\n\n".join(_blocks(run, phase)) for run in runs) + "\n"
-    if len(text) <= MOST_CHARACTERS:
+    blocks = [block for run in runs for block in _blocks(run, phase)]
+    kept = [
+        block for number, block in enumerate(blocks) if sum(map(len, blocks[: number + 1])) < MOST_CHARACTERS - ROOM
+    ]
+    text = "\n\n".join(kept) + "\n"
+    if len(kept) == len(blocks):
         return text
-    kept = text[:MOST_CHARACTERS].rpartition("\n")[0]
-    return f"{kept}\n\nCut here: {len(text) - len(kept)} more characters; the page (`jacobench report`) has all.\n"
+    left = len(blocks) - len(kept)
+    return f"{text}\nCut here: {left} more blocks; the page (`jacobench report`) has all.\n"
 
 
 def _blocks(run: Run, phase: str) -> list[str]:

@@ -72,12 +72,13 @@ def maps(run: Run, phase: str) -> dict[str, Picture]:
 
 def _picture(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, phase: str) -> Picture:
     shown = grids[:MOST_PANELS]
-    data = pd.concat([_places(grid, winners) for grid in shown], ignore_index=True)
+    places = [_places(grid, winners) for grid in shown]
+    data = pd.concat(places, ignore_index=True)
     of = " and ".join(KNOBS[knob] for knob in (shown[0].x, shown[0].y))
     with styled():
         figure, panels = _panels(shown)
-        for axes, grid in zip(panels, shown, strict=True):
-            _panel(axes, grid, data[data["held"] == grid.held])
+        for axes, grid, own in zip(panels, shown, places, strict=True):
+            _panel(axes, grid, own)
         title = f"{phase}: who is ahead in time, over {of}" + share(len(shown), len(grids), "grids")
         frame(figure, title, _handles(data, _failed(pd.concat([grid.rows for grid in shown]))), table)
     caption = (

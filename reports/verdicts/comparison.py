@@ -102,12 +102,11 @@ def samples_of(run: Run, side: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``SAMPLE_COLUMNS`` and ``worker``. A row that failed in any pass has failed in all, as in the run's own table; it has a line a pass of the run.
+        ``SAMPLE_COLUMNS`` and ``worker``. A row that failed has one line, as the run's own table does not say in how many passes.
     """
     table = run.table[[*ROW, "status", "reason", *COUNTS, *KNOBS]]
     ok = table[table["status"] == "ok"].merge(run.passes, on=list(ROW), how="left")
-    n_passes = max(int(run.table["passes"].max()) if len(run.table) and run.table["passes"].notna().any() else 1, 1)
-    failed = table[table["status"] != "ok"].merge(pd.DataFrame({"pass": range(n_passes)}), how="cross")
+    failed = table[table["status"] != "ok"]
     parts = [part for part in (ok, failed) if len(part)] or [ok]
     found = pd.concat(parts, ignore_index=True).rename(columns={"pass": "pair"})
     found["pair"] = found["pair"].fillna(0)

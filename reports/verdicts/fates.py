@@ -46,10 +46,8 @@ def fates(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
 
 def _fate(own: pd.DataFrame) -> tuple[str, str] | None:
     present = set(own["side"])
-    if present == {HEAD}:
-        return "new", "head has it, base does not"
-    if present == {BASE}:
-        return "gone", "base has it, head does not"
+    if len(present) == 1:
+        return ("new", "head has it, base does not") if present == {HEAD} else ("gone", "base has it, head does not")
     ok = (
         own.assign(ok=own["status"] == "ok")
         .pivot_table(index="pair", columns="side", values="ok", aggfunc="all")
@@ -61,6 +59,8 @@ def _fate(own: pd.DataFrame) -> tuple[str, str] | None:
     lost, mended = int((ok[BASE] & ~ok[HEAD]).sum()), int((ok[HEAD] & ~ok[BASE]).sum())
     if _sign_test(lost, mended) <= BROKEN_LEVEL:
         return "broken", f"{_why(own, HEAD)} in head in {lost} of {len(ok)} pairs, where base is ok"
+    if ok[BASE].all() and set(own.loc[own["side"] == HEAD, "status"]) == {"wrong"}:  # proved, not by chance
+        return "broken", f"{_why(own, HEAD)} in head, where base is ok"
     if not ok[BASE].any():
         return "improved", f"ok in head, {_why(own, BASE)} in base"
     return None

@@ -12,8 +12,8 @@ from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MOST_PAIRS, FEWEST_PAIRS = 30, 6
-"""Fewer than six pairs cannot clear a row: see `paired.SCREEN`."""
+MOST_PAIRS, FEWEST_PAIRS = 30, 8
+"""Fewer than eight pairs cannot confirm a slowdown: see `paired.CONFIRM`."""
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ class _Gate:
             self.looks.append(Look(stage.number, taken, len(found), n_slower, len(left)))
             if self._is_over(settled, left):
                 break
-            cells = _cells(left.index if len(left) else settled.index[:1])
+            cells = _cells(left.index if len(left) else settled.index[settled["n_pairs"].notna()][:1])
         return pd.concat([part for part in (settled, left) if len(part)] or [settled])
 
     def _at_the_end(self, stage: Stage, number: int, left: pd.DataFrame) -> pd.DataFrame:

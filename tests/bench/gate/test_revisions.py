@@ -93,3 +93,19 @@ def test_a_shallow_clone_is_told_how_to_get_more(repository, tmp_path):
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
     with pytest.raises(BadInput, match="git fetch --unshallow"):
         commit_of(project_of(tmp_path / "shallow"), "HEAD~1")
+
+
+def test_a_folder_that_became_a_link_costs_nothing_outside_the_copy(repository, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept.py").write_text("the reader's own")
+    inner = repository / "package" / "inner"
+    (inner / "kept.py").unlink()
+    inner.rmdir()
+    inner.symlink_to(outside)
+    git(repository, "add", "-A")
+    project = project_of(repository / "package")
+    with checked_out(project, commit_of(project, "HEAD"), tmp_path / "sides") as (base, head):
+        assert (base.folder / "inner" / "kept.py").read_text() == "two"
+        assert (head.folder / "inner").is_symlink()
+    assert (outside / "kept.py").read_text() == "the reader's own"

@@ -204,3 +204,15 @@ def test_holm_is_never_below_the_p_value_and_bounds_the_family():
     np.testing.assert_allclose(found, [0.004, 0.12, 1.0, 1.0])
     rng = np.random.default_rng(0)
     assert np.mean([holm(rng.random(50)).min() <= 0.05 for _ in range(1000)]) < 0.07
+
+
+def test_a_strategy_that_became_wrong_is_broken_whatever_the_passes():
+    outcome = compare(run(1, passes=3), run(2, passes=3, dense={"status": "wrong", "reason": "W1 differs by 0.5"}))
+    assert set(verdicts(outcome, "dense")) == {"broken"}
+    assert outcome.exit_code == 1
+
+
+def test_one_crash_is_not_called_eight():
+    outcome = compare(run(1), run(2, dense={"status": "crashed", "reason": "signal 11"}))
+    assert set(verdicts(outcome, "dense")) == {"inconclusive"}
+    assert outcome.exit_code == 3

@@ -70,7 +70,7 @@ def test_a_later_rule_overrides_an_earlier_one(case, strategy, time):
         ({"memory_bytes": -1}, ["memory_bytes is -1"]),
         ({"memory_bytes": 0.5}, ["memory_bytes is 0.5", "whole number"]),
         ({"exponent": 0}, ["exponent is 0"]),
-        ({"pairs": 7}, ["pairs is 7", "an even number from 6 to 30"]),
+        ({"pairs": 7}, ["pairs is 7", "an even number from 8 to 30"]),
         ({"pairs": 32}, ["pairs is 32"]),
         ({"pairs": True}, ["pairs is True"]),
         ({"rows": {"case": "a"}}, ["[[tool.jacobench.gate.rows]]"]),
