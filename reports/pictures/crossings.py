@@ -52,15 +52,17 @@ def ratios(run: Run, phase: str) -> dict[str, Picture]:
             f"no strategy beside {REFERENCE} has a time at two sizes of one knob in the phase {phase}; "
             "the suite scaling has such cases"
         )
-    crossings = crossovers(rows, run.passes)
-    crossings = crossings[crossings["quantity"] == "seconds"]
     return {
-        f"ratio-vs-{KNOBS[knob].replace(' ', '-')}": _picture(
-            run.table, knob, sweeps, crossings[crossings["knob"] == knob], phase
-        )
+        f"ratio-vs-{KNOBS[knob].replace(' ', '-')}": _picture(run, knob, sweeps, phase)
         for knob, sweeps in found.items()
         if sweeps
     }
+
+
+def _crossings(sweep: Sweep, passes: pd.DataFrame) -> pd.DataFrame:
+    """Return where the times of one sweep cross."""
+    found = crossovers(sweep.rows, passes)
+    return found[(found["quantity"] == "seconds") & (found["knob"] == sweep.knob)]
 
 
 def _drawn(rows: pd.DataFrame) -> pd.Series[bool]:
@@ -74,22 +76,23 @@ def _lines(sweep: Sweep) -> bool:
     return bool((sweep.rows[_drawn(sweep.rows)].groupby("strategy")[sweep.knob].nunique() >= 2).any())
 
 
-def _picture(table: pd.DataFrame, knob: str, sweeps: Sequence[Sweep], crossings: pd.DataFrame, phase: str) -> Picture:
+def _picture(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Picture:
     shown = sweeps[:MOST_PANELS]
     rows = pd.concat([sweep.rows.assign(held=sweep.held) for sweep in shown])
     columns = ["held", "case", "strategy", knob, "status", "ratio_to_vjp", "ratio_low", "ratio_high"]
-    crossings = crossings[crossings["held"].isin(rows["held"])]
+    each = [_crossings(sweep, run.passes) for sweep in shown]
+    crossings = pd.concat(each, ignore_index=True)
     several = len(shown) > 1
     with styled():
         figure, panels = grid(len(shown), width=4.4, height=3.6)
-        for axes, sweep in zip(panels, shown, strict=True):
-            _panel(axes, sweep, crossings[crossings["held"] == sweep.held].to_dict("records"))
+        for axes, sweep, own in zip(panels, shown, each, strict=True):
+            _panel(axes, sweep, own.to_dict("records"))
         name_along(panels, KNOBS[knob])
         for axes in panels:
             axes.set_ylabel(f"time per call over that of {REFERENCE}")
         title = f"{phase}: time over that of {REFERENCE}, against {KNOBS[knob]}"
         handles = _handles(in_order(rows.loc[_drawn(rows), "strategy"]), crossings)
-        frame(figure, title + share(len(shown), len(sweeps), "sweeps, the longest"), handles, table)
+        frame(figure, title + share(len(shown), len(sweeps), "sweeps, the longest"), handles, run.table)
     caption = (
         f"The time of the phase {phase} over that of {REFERENCE}, each pair from one process, against {KNOBS[knob]}, with 95 % intervals: "
         f"below one a strategy is faster than {REFERENCE}. Where two lines cross, the two cost the same."
