@@ -181,7 +181,7 @@ def _figure(table: pd.DataFrame, found: list[Sweep], drawing: _Drawing, title: s
         axes.set_ylim(drawing.placed.low, drawing.band.end)
         draw_band(axes, drawing.band.begins, vertical=False)
         _panel(axes, number, sweep, drawing)
-        axes.set_title(_panel_title(number, sweep, drawing, 76 if n_columns == 1 else 48), loc="left")
+        axes.set_title(_panel_title(number, sweep, drawing, 64 if n_columns == 1 else 48), loc="left")
         axes.set_xlabel(KNOBS[sweep.knob])
     label_values(grid[0, 0].yaxis, drawing.quantity, drawing.placed)
     for axes in grid[:, 0]:
