@@ -36,7 +36,7 @@ class Question:
     install : str
         How a side is installed; see `environments.INSTALL`.
     max_minutes : float
-        After which no more is begun.
+        After which only candidates are confirmed.
     timeout_seconds : float
         For a phase of a cell to be heard of again.
     """

@@ -33,7 +33,7 @@ def gate(
     strategy: Strategies = None,
     case: Cases = None,
     max_minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="After which no more is begun. Default: 10.")
+        float | None, typer.Option(metavar="M", help="After which only candidates are confirmed. Default: 10.")
     ] = None,
     install: Annotated[
         str | None, typer.Option(metavar="TEMPLATE", help="How a side is installed, with {python} and {dir}.")

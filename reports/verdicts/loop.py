@@ -96,7 +96,8 @@ class _Gate:
         for number, wanted in enumerate(stage.looks):
             shared = stage.number == 1 and (settled["verdict"] == SLOWER).any()
             until = began + FIRST_SHARE * (deadline - began) if shared else deadline
-            n = self._affordable(wanted - taken, cells, until)
+            # A first look that is cut short can tell nothing: what was spent on the candidates would be lost.
+            n = self._affordable(wanted - taken, cells, until) if number else wanted
             if not n:
                 left = self._at_the_end(stage, max(number - 1, 0), left) if taken else left
                 break
@@ -131,8 +132,6 @@ class _Gate:
 
         A pair is taken to last as long as one of the cheapest block that had as many cells or more.
         """
-        if not self.blocks:
-            return wanted
         n_cells = _count(cells)
         seconds = min((seconds for n, seconds in self.blocks if n >= n_cells), default=self.blocks[0][1])
         affordable = math.floor(max(until - self.clock(), 0) / max(seconds, 1e-9))
