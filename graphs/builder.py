@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from jacobench.graphs.array_types import Site
 from jacobench.graphs.errors import BadInput, unknown, whole_number, whole_numbers
 from jacobench.graphs.graph import Graph, Node
 from jacobench.graphs.leaf import LAWS, Leaf
-from jacobench.graphs.op import Site
 from jacobench.graphs.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from jacobench.graphs.op import Op, Shape
+    from jacobench.graphs.array_types import Shape
+    from jacobench.graphs.op import Op
 
 DTYPES = ("float64", "float32")
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs import leaf as leaf_
+from jacobench.graphs.arrays.namespaces import namespace
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.namespaces import namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jacobench.graphs.array_types import Array, Shape, Site
     from jacobench.graphs.leaf import Leaf
-    from jacobench.graphs.op import Array, Op, Shape, Site
+    from jacobench.graphs.op import Op
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.op import Array, Shape
+    from jacobench.graphs.array_types import Array, Shape
 
 
 @dataclass(frozen=True)

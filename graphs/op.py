@@ -12,64 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+
+from jacobench.graphs.array_types import Array, Shape, Site
 
 if TYPE_CHECKING:
-    from jacobench.graphs.builder import GraphBuilder, Value
-    from jacobench.graphs.structures import Structure
+    from jacobench.graphs.structures.sparsity import Structure
 
-Shape = tuple[int, ...]
-Array = NDArray[np.floating]
 OUTPUT = -1
 """Stands for the op's output where arguments are numbered 0, 1, …."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """One argument of one node: all that a rule may know before the point is given.
-
-    Attributes
-    ----------
-    k : int
-        Which argument.
-    shapes : tuple of tuple of int
-        The shapes of all arguments.
-    out : tuple of int
-        The output's shape.
-    attrs : mapping
-        What the op was called with beside its arguments.
-    dtype : numpy.dtype
-        float32 or float64.
-    samples : int
-        How many samples stand along the leading axes of argument and output without mixing; 1 where there is no such axis.
-    """
-
-    k: int
-    shapes: tuple[Shape, ...]
-    out: Shape
-    attrs: Mapping[str, Any]
-    dtype: np.dtype[np.floating]
-    samples: int = 1
-
-    @cached_property
-    def x(self) -> Shape:
-        """The shape of this argument."""
-        return self.shapes[self.k]
-
-    @cached_property
-    def n_in(self) -> int:
-        """The number of entries of this argument."""
-        return prod(self.x)
-
-    @cached_property
-    def n_out(self) -> int:
-        """The number of entries of the output."""
-        return prod(self.out)
 
 
 def multiply_fresh(slope: Array, y_bar: Array) -> Array:
@@ -100,7 +53,7 @@ def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
 class Example(Protocol):
     """How a value is made by one op from arguments of a batch and a size; as it stands a small one."""
 
-    def __call__(self, g: GraphBuilder, batch: int = ..., size: int = ...) -> Value:
+    def __call__(self, g: Any, batch: int = ..., size: int = ...) -> Any:
         """Add the op and its arguments to a builder.
 
         Parameters

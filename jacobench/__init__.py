@@ -11,18 +11,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules={"strategies"},  # the room, which may be called: see its docstring
     submod_attrs={
         "api": ["compare", "explain", "gate", "load", "plot", "predict", "read", "recommend_for", "run", "strategy"],
-        "graphs.attention": ["attention"],
+        "graphs.generators.attention": ["attention"],
         "graphs.builder": ["GraphBuilder"],
-        "graphs.chain": ["chain"],
+        "graphs.generators.chain": ["chain"],
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],
-        "graphs.mlp": ["mlp"],
+        "graphs.generators.mlp": ["mlp"],
         "reports.analysis.crossovers": ["crossovers"],
         "reports.analysis.growth": ["growth"],
-        "reports.analysis.limits": ["what_fits"],
+        "reports.analysis.size_limits": ["what_fits"],
         "reports.analysis.recommendation": ["recommend"],
         "reports.analysis.reuse": ["reuse"],
-        "reports.runs": ["load_passes"],
+        "reports.data.run_data": ["load_passes"],
         "strategies.contract": ["Unsupported"],
     },
 )

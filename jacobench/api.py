@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.quantity import DEFAULT_BUDGET
+from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from jacobench.bench.case import Case
-    from jacobench.bench.folder import RunFolder
-    from jacobench.bench.passes import Progress
+    from jacobench.bench.run.passes import Progress
+    from jacobench.bench.run.run_folder import RunFolder
+    from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
-    from jacobench.reports.analysis.advice import Advice
-    from jacobench.reports.runs import Run
-    from jacobench.reports.verdicts.outcome import Outcome
+    from jacobench.reports.analysis.case_advice import Advice
+    from jacobench.reports.data.run_data import Run
+    from jacobench.reports.regression.outcome import Outcome
     from jacobench.strategies.contract import Strategy
 
 
@@ -74,8 +74,8 @@ def run(
     HarnessFailure
         If a worker fails for no reason of a strategy's.
     """
-    from jacobench.bench.plan import Request
-    from jacobench.bench.run import start
+    from jacobench.bench.run.run_plan import Request
+    from jacobench.bench.run.runner import start
 
     request = Request(suite, tuple(strategies), tuple(cases), passes, threads, memory_budget, timeout, controls)
     folder = start(request, Path(out) if out is not None else None)
@@ -97,24 +97,25 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     DataFrame
         The tidy table.
     """
-    from jacobench.bench.run import carry_on
-    from jacobench.reports import files, runs
-    from jacobench.reports.pictures.album import album
+    from jacobench.bench.run.runner import carry_on
+    from jacobench.reports.data import run_data
+    from jacobench.reports.plots.all_plots import album
+    from jacobench.reports.render import output_files
 
     csv = folder.path / "measurements.csv"  # written last, so that it says that all is there
     try:
         written = carry_on(folder, report)
-        found = runs.read(folder.path)
+        found = run_data.read(folder.path)
         if written or not csv.exists():
-            files.save(album(found).pictures, folder.path / "plots")
-            files.write_csv(found.table, csv)
+            output_files.save(album(found).pictures, folder.path / "plots")
+            output_files.write_csv(found.table, csv)
     finally:
         folder.close()
     return found.table
 
 
 def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
-    """Weigh every local Jacobian of a graph, dense and sparse, beside its VJP; see `jacobench.reports.explain.weighing`.
+    """Weigh every local Jacobian of a graph, dense and sparse, beside its VJP; see `jacobench.reports.explain.jacobian_costs`.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.weighing.Weight`
+        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.jacobian_costs.Weight`
         says what each column means.
 
     Examples
@@ -137,7 +138,7 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     {'jacobian': '∂affine1/∂W1', 'n_entries': 51380224, 'n_nonzeros': 200704}
     """
     from jacobench.reports.explain.frame import frame
-    from jacobench.reports.explain.weighing import weigh
+    from jacobench.reports.explain.jacobian_costs import weigh
 
     return frame(weigh(graph, n_seeds))
 
@@ -154,13 +155,13 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
     cases : sequence of str
         Globs of case names. Default: all.
     **more
-        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``: see `jacobench.bench.gate.question.Question`. What is not
+        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``: see `jacobench.bench.gate.gate_config.Question`. What is not
         given is as ``[tool.jacobench.gate]`` of the project's pyproject.toml has it, as are the thresholds.
 
     Returns
     -------
     Outcome
-        Its ``state``, ``verdicts`` (a DataFrame), ``notes`` and ``exit_code``; see `jacobench.reports.verdicts.outcome.Outcome`.
+        Its ``state``, ``verdicts`` (a DataFrame), ``notes`` and ``exit_code``; see `jacobench.reports.regression.outcome.Outcome`.
 
     Raises
     ------
@@ -169,7 +170,7 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
     HarnessFailure
         If a side cannot be measured at all.
     """
-    from jacobench.gating import asked, gated
+    from jacobench.gate_session import asked, gated
 
     project, question, limits = asked({"strategies": tuple(strategies), "cases": tuple(cases), **more})
     outcome, _ = gated(project, against, question, limits, lambda _text: None)
@@ -177,33 +178,33 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
 
 
 def load(run: str | Path) -> pd.DataFrame:
-    """Read a run's folder, or its run.json, as the tidy table; see `jacobench.reports.runs.load`."""
-    from jacobench.reports import runs
+    """Read a run's folder, or its run.json, as the tidy table; see `jacobench.reports.data.run_data.load`."""
+    from jacobench.reports.data import run_data
 
-    return runs.load(run)
+    return run_data.load(run)
 
 
 def read(run: str | Path) -> Run:
-    """Read all that a run's folder, or its run.json, holds; see `jacobench.reports.runs.read`."""
-    from jacobench.reports import runs
+    """Read all that a run's folder, or its run.json, holds; see `jacobench.reports.data.run_data.read`."""
+    from jacobench.reports.data import run_data
 
-    return runs.read(run)
+    return run_data.read(run)
 
 
 def compare(
     base: Run | str | Path, head: Run | str | Path, *, floor: float = 0.05, across_machines: bool = False
 ) -> Outcome:
-    """Compare two runs, read or by their paths; see `jacobench.reports.verdicts.comparison.compare`."""
-    from jacobench.reports.plain import read_any
-    from jacobench.reports.verdicts import comparison
+    """Compare two runs, read or by their paths; see `jacobench.reports.regression.two_runs.compare`."""
+    from jacobench.reports.data.pytest_benchmark_json import read_any
+    from jacobench.reports.regression import two_runs
 
-    runs = [read_any(run) if isinstance(run, str | Path) else run for run in (base, head)]
-    return comparison.compare(*runs, floor=floor, across_machines=across_machines)
+    both = [read_any(run) if isinstance(run, str | Path) else run for run in (base, head)]
+    return two_runs.compare(*both, floor=floor, across_machines=across_machines)
 
 
 def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.pictures.album.plots`."""
-    from jacobench.reports.pictures.album import plots
+    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.plots.all_plots.plots`."""
+    from jacobench.reports.plots.all_plots import plots
 
     return plots(run, phase)
 
@@ -228,9 +229,9 @@ def predict(suite: str = "standard", strategies: Sequence[str] = ()) -> pd.DataF
     BadInput
         For an unknown suite or strategy.
     """
-    from jacobench.bench.columns import tidy
-    from jacobench.bench.prediction import predicted_rows
-    from jacobench.bench.suite import load_suite
+    from jacobench.bench.floor.predicted_rows import predicted_rows
+    from jacobench.bench.row.columns import tidy
+    from jacobench.bench.suites.suite_files import load_suite
     from jacobench.strategies.registry import check
 
     specs = [check(spec) for spec in strategies]
@@ -257,16 +258,16 @@ def recommend_for(
     Returns
     -------
     Advice
-        For time and for memory; see `jacobench.reports.analysis.advice.Advice`.
+        For time and for memory; see `jacobench.reports.analysis.case_advice.Advice`.
 
     Raises
     ------
     BadInput
         For knobs that make no case, or a run that cannot be read.
     """
-    from jacobench.bench.machine import memory_limit
-    from jacobench.bench.prediction import one_case
-    from jacobench.bench.quantity import parse_bytes
+    from jacobench.bench.floor.predicted_rows import one_case
+    from jacobench.bench.machine.byte_sizes import parse_bytes
+    from jacobench.bench.machine.machine_record import memory_limit
 
     case = one_case(knobs)
     budget = min(parse_bytes(memory_budget), memory_limit()) if memory_budget else memory_limit()
@@ -281,7 +282,7 @@ def recommend_for(
 
 
 def _newest(say: Callable[[str], object]) -> Sequence[Path]:
-    from jacobench.reports.documents import newest_run
+    from jacobench.reports.data.run_json import newest_run
 
     found = newest_run("runs")
     if found is None:
@@ -291,10 +292,10 @@ def _newest(say: Callable[[str], object]) -> Sequence[Path]:
 
 
 def _from_runs(case: Case, runs: Sequence[str | Path], budget: float) -> Advice | None:
-    from jacobench.bench.columns import tidy
-    from jacobench.bench.prediction import predicted_rows
-    from jacobench.reports.analysis.advice import advise, rank
-    from jacobench.reports.runs import read
+    from jacobench.bench.floor.predicted_rows import predicted_rows
+    from jacobench.bench.row.columns import tidy
+    from jacobench.reports.analysis.case_advice import advise, rank
+    from jacobench.reports.data.run_data import read
     from jacobench.strategies.registry import registered
 
     found = []
@@ -305,11 +306,11 @@ def _from_runs(case: Case, runs: Sequence[str | Path], budget: float) -> Advice 
 
 
 def _on_the_spot(case: Case, budget: float) -> Advice:
-    from jacobench.bench.columns import tidy
-    from jacobench.bench.prediction import predicted_rows
-    from jacobench.bench.probe import probe
-    from jacobench.reports.analysis.advice import advise
-    from jacobench.reports.runs import Run
+    from jacobench.bench.floor.microbenchmarks import probe
+    from jacobench.bench.floor.predicted_rows import predicted_rows
+    from jacobench.bench.row.columns import tidy
+    from jacobench.reports.analysis.case_advice import advise
+    from jacobench.reports.data.run_data import Run
 
     run = Run(tidy(probe(case, case.strategies)))
     return advise(tidy(predicted_rows(case)), run, budget)
@@ -318,7 +319,7 @@ def _on_the_spot(case: Case, budget: float) -> Advice:
 def _with_batches(advice: Advice, knobs: dict[str, Any]) -> Advice:
     from dataclasses import replace
 
-    from jacobench.bench.prediction import largest_batch, one_case
+    from jacobench.bench.floor.predicted_rows import largest_batch, one_case
 
     def largest(name: str) -> float:
         found = largest_batch(lambda batch: one_case({**knobs, "batch": batch}), name, advice.budget_bytes)

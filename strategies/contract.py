@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.graphs.op import Array
 
 PHASES = ("prepare", "linearize", "pullback", "gradient")
 

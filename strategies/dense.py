@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.strategies.places import block_shape, blocks_of_matrix, places_of
-from jacobench.strategies.reverse import LocalCost, Reverse
+from jacobench.strategies.dense_layout import block_shape, blocks_of_matrix, places_of
+from jacobench.strategies.reverse import Reverse
+from jacobench.strategies.tape import LocalCost
 
 if TYPE_CHECKING:
-    from jacobench.graphs.op import Argument, Array, Fill, Jacobian, Shape, Site
-    from jacobench.strategies.reverse import Pull
+    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.op import Argument, Fill, Jacobian
+    from jacobench.strategies.tape import Pull
 
 
 Materializer = Callable[["Array", "tuple[Array, ...]"], "Array"]

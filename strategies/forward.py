@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jacobench.graphs.structures import index_bytes
+from jacobench.graphs.structures.sparsity import index_bytes
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.contract import Prediction, Predictions
-from jacobench.strategies.ledger import Ledger
-from jacobench.strategies.replay import Primals
-from jacobench.strategies.reverse import Edge, Step, check_seeds, own, steps
+from jacobench.strategies.memory_model import Ledger, Primals
+from jacobench.strategies.reverse import check_seeds, own
+from jacobench.strategies.tape import Edge, Step, steps
 
 if TYPE_CHECKING:
+    from jacobench.graphs.array_types import Array, Shape, Site
     from jacobench.graphs.graph import Graph
-    from jacobench.graphs.op import Argument, Array, Shape, Site
+    from jacobench.graphs.op import Argument
 
 Materializer = Callable[["Array", "tuple[Array, ...]"], Any]
 

@@ -5,134 +5,23 @@ A strategy is told by its `Local`: how one argument of one node is differentiate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.namespaces import NUMPY
 from jacobench.strategies.contract import Prediction, Predictions
-from jacobench.strategies.ledger import Ledger
-from jacobench.strategies.replay import replay_linearize, replay_pullback
-from jacobench.strategies.samples import join, part, tape_by_sample
+from jacobench.strategies.memory_model import Ledger, replay_linearize, replay_pullback
+from jacobench.strategies.seed_batching import join, part, tape_by_sample
+from jacobench.strategies.tape import Linearizer, Local, Step, Tape, steps
 
 if TYPE_CHECKING:
-    from jacobench.graphs.graph import Graph, Node
-    from jacobench.graphs.op import Argument, Array, Site
-    from jacobench.strategies.samples import Samples
+    from collections.abc import Callable, Mapping, Sequence
 
-Pull = Callable[["Array"], "Array"]
-"""Output cotangents (S, *y.shape) → input cotangents (S, *x.shape)."""
-
-Linearizer = Callable[["Array", "tuple[Array, ...]"], Any]
-"""(y, xs) → a pull, or what the strategy makes a pull of."""
-
-Tape = Sequence[tuple[int, Sequence[tuple[int, Any]]]]
-"""For each node that matters, in the order of the forward pass: its value, and (argument's value, pull) for each edge."""
-
-
-@dataclass(frozen=True)
-class LocalCost:
-    """What differentiating one argument of one node takes, in bytes and arithmetic operations.
-
-    Attributes
-    ----------
-    prepare_bytes, linearize_bytes : int
-        Kept by the step of that name.
-    prepare_scratch, linearize_scratch, pull_scratch : int
-        Allocated and freed within it, beside its result.
-    linearize_flops, pull_flops : int
-        Arithmetic operations; pull_flops for all seeds.
-    n_nonzeros : int
-        Stored entries of the Jacobian.
-    keeps : tuple of int
-        The primals kept alive: `OUTPUT`, or argument numbers.
-    hands_on : bool
-        Whether its pull returns what it is given, or a view of it.
-    """
-
-    pull_flops: int
-    prepare_bytes: int = 0
-    prepare_scratch: int = 0
-    linearize_bytes: int = 0
-    linearize_scratch: int = 0
-    linearize_flops: int = 0
-    pull_scratch: int = 0
-    n_nonzeros: int = 0
-    keeps: tuple[int, ...] = ()
-    hands_on: bool = False
-
-
-class Local(Protocol):
-    """How one argument of one node is differentiated."""
-
-    def prepare(self, argument: Argument, site: Site) -> Linearizer:
-        """Do once what the shapes tell."""
-        ...
-
-    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
-        """Say what it will take."""
-        ...
-
-
-@dataclass(frozen=True)
-class Edge:
-    """The argument `argument` of a node, which is value number `x`, at `site`."""
-
-    x: int
-    argument: Argument
-    site: Site
-
-
-@dataclass(frozen=True)
-class Step:
-    """A node in the forward sweep.
-
-    Attributes
-    ----------
-    y : int
-        The number of its value.
-    node : Node
-        The node.
-    forward : callable
-        (*xs) → y, in NumPy.
-    edges : tuple of Edge
-        Its arguments that cotangents must reach.
-    last_uses : tuple of int
-        The values that no later node needs.
-    """
-
-    y: int
-    node: Node
-    forward: Callable[..., Any]
-    edges: tuple[Edge, ...]
-    last_uses: tuple[int, ...]
-
-
-def steps(graph: Graph) -> tuple[Step, ...]:
-    """Lay out the forward sweep of a graph.
-
-    Raises
-    ------
-    NotImplementedError
-        If an op lacks a backward rule that is needed; names the op and the argument.
-    """
-    planned = []
-    needed_later = {graph.output}
-    for number, node in reversed(list(enumerate(graph.nodes, len(graph.leaves)))):
-        edges = tuple(
-            Edge(x, node.op.argument(site.k), site)
-            for x, site in zip(node.args, node.sites, strict=True)
-            if x in graph.active
-        )
-        last_uses = set(node.args) - needed_later
-        needed_later |= last_uses
-        forward = partial(node.op.forward, NUMPY, **node.attrs)
-        planned.append(Step(number, node, forward, edges, tuple(last_uses)))
-    return tuple(reversed(planned))
+    from jacobench.graphs.array_types import Array
+    from jacobench.graphs.graph import Graph
+    from jacobench.strategies.seed_batching import Samples
 
 
 def pull_back(tape: Tape, output: int, seeds: Array) -> dict[int, Array]:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from jacobench.graphs.structures import index_bytes
-from jacobench.strategies.reverse import LocalCost, Reverse
+from jacobench.graphs.structures.sparsity import index_bytes
+from jacobench.strategies.reverse import Reverse
+from jacobench.strategies.tape import LocalCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.op import Argument, Array, Jacobian, Shape, Site
-    from jacobench.graphs.structures import Pattern
-    from jacobench.strategies.reverse import Pull
+    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.op import Argument, Jacobian
+    from jacobench.graphs.structures.sparsity import Pattern
+    from jacobench.strategies.tape import Pull
 
 
 def materialize(

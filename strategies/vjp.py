@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jacobench.graphs.op import OUTPUT
-from jacobench.strategies.reverse import LocalCost, Reverse
-from jacobench.strategies.samples import samples_of
+from jacobench.strategies.reverse import Reverse
+from jacobench.strategies.seed_batching import samples_of
+from jacobench.strategies.tape import LocalCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.op import Argument, Array, Site
-    from jacobench.strategies.reverse import Pull
+    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.op import Argument
+    from jacobench.strategies.tape import Pull
 
 
 class VjpRule:

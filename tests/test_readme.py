@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.reports.pictures.album import KINDS
+from jacobench.reports.plots.all_plots import KINDS
 
 TOP = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")

@@ -16,7 +16,7 @@ import pandas as pd
 
 import jacobench as jb
 from jacobench.graphs.architectures import ARCHITECTURES
-from jacobench.reports.terminal import terminal_table
+from jacobench.reports.render.run_table import terminal_table
 
 HEART = ("vjp", "dense", "sparse")
 GRADIENTS = ("jax-vjp", "torch-vjp", "autograd-vjp")

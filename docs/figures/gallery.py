@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jacobench.reports.files import write_text
-from jacobench.reports.pictures.album import KINDS
-from jacobench.reports.pictures.comparison import comparison
-from jacobench.reports.pictures.picture import NothingToDraw, Picture
-from jacobench.reports.pictures.style import styled
-from jacobench.reports.provenance import provenance
-from jacobench.reports.runs import Run, read
+from jacobench.reports.data.provenance import provenance
+from jacobench.reports.data.run_data import Run, read
+from jacobench.reports.plots.all_plots import KINDS
+from jacobench.reports.plots.comparison_plot import comparison
+from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.style import styled
+from jacobench.reports.render.output_files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,17 +12,17 @@ import pandas as pd
 from scipy.special import betaincinv
 from scipy.stats import mannwhitneyu, ttest_ind, wilcoxon
 
-from jacobench.bench.columns import tidy
-from jacobench.reports.runs import PASS_COLUMNS, Run
-from jacobench.reports.verdicts.comparison import compare
-from jacobench.reports.verdicts.limits import Limits
-from jacobench.reports.verdicts.loop import run_gate
-from jacobench.reports.verdicts.replay import Replay
+from jacobench.bench.row.columns import tidy
+from jacobench.reports.data.run_data import PASS_COLUMNS, Run
+from jacobench.reports.regression.gate_loop import run_gate
+from jacobench.reports.regression.replay import Replay
+from jacobench.reports.regression.thresholds import Limits
+from jacobench.reports.regression.two_runs import compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from jacobench.reports.verdicts.outcome import Outcome
+    from jacobench.reports.regression.outcome import Outcome
 
 RECORDING = Path(__file__).with_name("processes.csv.gz")
 """2,184 consecutive fresh processes that run the same code, on two shared cores, within 18 minutes: three workloads, twenty rounds

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jacobench.graphs.chain import LINKS
-from jacobench.graphs.one_op import op_graph
+from jacobench.graphs.generators.chain import LINKS
+from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.op import OUTPUT
 from jacobench.graphs.ops import OPS
 

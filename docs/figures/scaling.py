@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import jacobench as jb
 from jacobench.reports.analysis.sweeps import KNOBS
-from jacobench.reports.pictures.quantities import QUANTITIES
+from jacobench.reports.plots.quantities import QUANTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

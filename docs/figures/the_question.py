@@ -7,21 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jacobench as jb
-from jacobench.reports.claims.catalogue import CLAIMS, judge
-from jacobench.reports.claims.selection import BY_WEIGHTS, LINKS, ORDER, rows_of
-from jacobench.reports.files import write_text
-from jacobench.reports.page.markdown import escape
-from jacobench.reports.page.trust import trust
-from jacobench.reports.pictures.quantities import QUANTITIES
-from jacobench.reports.pictures.scaling import scaling
-from jacobench.reports.pictures.style import styled
-from jacobench.reports.provenance import provenance
+from jacobench.reports.claims.claim_cases import BY_WEIGHTS, LINKS, ORDER, rows_of
+from jacobench.reports.claims.claim_catalogue import CLAIMS, judge
+from jacobench.reports.data.provenance import provenance
+from jacobench.reports.page.run_markdown import escape
+from jacobench.reports.page.stability import trust
+from jacobench.reports.plots.quantities import QUANTITIES
+from jacobench.reports.plots.scaling_plots import scaling
+from jacobench.reports.plots.style import styled
+from jacobench.reports.render.output_files import write_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jacobench.reports.claims.claim import Claim, Finding
-    from jacobench.reports.runs import Run
+    from jacobench.reports.claims.claim_finding import Claim, Finding
+    from jacobench.reports.data.run_data import Run
 
 DOCS = Path(__file__).parents[1]
 MOST_ROWS = 24

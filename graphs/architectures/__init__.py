@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from jacobench.graphs.architectures.catalogue import ARCHITECTURES
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import unknown
-from jacobench.graphs.mlp import with_loss
+from jacobench.graphs.generators.mlp import with_loss
 
 if TYPE_CHECKING:
-    from jacobench.graphs.architectures.architecture import Architecture
+    from jacobench.graphs.architectures.published_network import Architecture
     from jacobench.graphs.graph import Graph
 
 __all__ = ["ARCHITECTURES", "architecture", "architecture_graph"]
@@ -51,7 +51,7 @@ def architecture_graph(
     batch : int, optional
         Number of samples: the leading axis of every input. By default the entry's own.
     loss : str or None
-        ``"default"`` is the entry's own; one of `jacobench.graphs.mlp.LOSSES`; None for the network's output itself.
+        ``"default"`` is the entry's own; one of `jacobench.graphs.generators.mlp.LOSSES`; None for the network's output itself.
     dtype : str
         ``"float64"`` or ``"float32"``.
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from jacobench.graphs.architectures import networks
-from jacobench.graphs.architectures.architecture import Architecture
+from jacobench.graphs.architectures.published_network import Architecture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

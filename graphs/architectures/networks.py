@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jacobench.graphs.attention import attention
+from jacobench.graphs.generators.attention import attention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

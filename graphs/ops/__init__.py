@@ -4,12 +4,12 @@ from jacobench.graphs.op import Op
 from jacobench.graphs.ops import (
     arithmetic,
     convolution,
+    data_movement,
     dropout,
     elementwise,
     linear,
     losses,
     low_rank,
-    moves,
     normalization,
     pooling,
     products,
@@ -28,7 +28,7 @@ OPS: dict[str, Op] = {
         *sums.OPS,
         *elementwise.OPS,
         *dropout.OPS,
-        *moves.OPS,
+        *data_movement.OPS,
         *normalization.OPS,
         *losses.OPS,
     )

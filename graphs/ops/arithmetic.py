@@ -10,15 +10,15 @@ import numpy as np
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.selections import identity_between_empty_rows, selection
-from jacobench.graphs.structures import DIAGONAL, IDENTITY_MULTIPLE
+from jacobench.graphs.ops.selections import identity_between_empty_rows, selection
+from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.op import Array, Site
+    from jacobench.graphs.array_types import Array, Site
 
 _IDENTITY = Argument(
     vjp=lambda y_bar, _y, _xs, _site: y_bar,

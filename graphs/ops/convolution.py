@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs import correlation
+from jacobench.graphs.arrays import correlation
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.toeplitz import Layout, fill_kernels, fill_toeplitz, kernels, toeplitz
-from jacobench.graphs.windows import Windows, last
+from jacobench.graphs.structures.toeplitz import Layout, fill_kernels, fill_toeplitz, kernels, toeplitz
+from jacobench.graphs.structures.windows import Windows, last
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jacobench.graphs.array_types import Array, Shape, Site
     from jacobench.graphs.builder import GraphBuilder, Value
-    from jacobench.graphs.op import Array, Shape, Site
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.blocks import KEPT_DIAGONAL, kept
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.structures.blocks import KEPT_DIAGONAL, kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.arrays.namespaces import Namespace
     from jacobench.graphs.builder import GraphBuilder, Value
-    from jacobench.graphs.namespaces import Namespace
-    from jacobench.graphs.op import Array, Site
 
 
 def _as_mask(attrs: Mapping[str, Any]) -> Mapping[str, Any]:

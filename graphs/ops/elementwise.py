@@ -12,12 +12,13 @@ import numpy as np
 
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, multiply_fresh
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import DIAGONAL
+from jacobench.graphs.structures.sparsity import DIAGONAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.op import Array, Count, Site
+    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.op import Count
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30

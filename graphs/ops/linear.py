@@ -11,7 +11,7 @@ from scipy import sparse
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import (
+from jacobench.graphs.structures.sparsity import (
     BLOCK_DIAGONAL,
     KRONECKER,
     MASKED_BLOCKS,
@@ -24,8 +24,8 @@ from jacobench.graphs.structures import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jacobench.graphs.array_types import Array, Site
     from jacobench.graphs.builder import GraphBuilder, Value
-    from jacobench.graphs.op import Array, Site
 
 
 def _rows(site: Site) -> int:

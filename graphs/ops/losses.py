@@ -8,12 +8,13 @@ import numpy as np
 
 from jacobench.graphs.op import Argument, Jacobian, Op, multiply_fresh, never
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import DENSE
+from jacobench.graphs.structures.sparsity import DENSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.op import Array, Count, Site
+    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.op import Count
 
 
 def _arrays(count: int) -> Count:

@@ -10,11 +10,11 @@ import numpy as np
 from jacobench.graphs.op import Argument, Jacobian, Op, never
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.linear import BIAS
-from jacobench.graphs.structures import BLOCK_DIAGONAL, DENSE, KRONECKER
+from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL, DENSE, KRONECKER
 
 if TYPE_CHECKING:
+    from jacobench.graphs.array_types import Array, Site
     from jacobench.graphs.builder import GraphBuilder, Value
-    from jacobench.graphs.op import Array, Site
 
 
 def _rows(site: Site) -> int:

@@ -8,10 +8,10 @@ import numpy as np
 
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import BLOCK_DIAGONAL
+from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL
 
 if TYPE_CHECKING:
-    from jacobench.graphs.op import Array, Site
+    from jacobench.graphs.array_types import Array, Site
 
 EPSILON = 1e-5
 

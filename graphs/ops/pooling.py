@@ -10,15 +10,15 @@ import numpy as np
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
 from jacobench.graphs.ops.convolution import per_axis
-from jacobench.graphs.toeplitz import Layout, fill_toeplitz, toeplitz
-from jacobench.graphs.windows import Windows, last
+from jacobench.graphs.structures.toeplitz import Layout, fill_toeplitz, toeplitz
+from jacobench.graphs.structures.windows import Windows, last
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.op import Array, Shape, Site
+    from jacobench.graphs.array_types import Array, Shape, Site
 
 
 def _as_window(attrs: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.blocks import OUTER_LEFT, OUTER_RIGHT, PRODUCT_LEFT, PRODUCT_RIGHT, ROW_BLOCKS, SKEW
-from jacobench.graphs.namespaces import NUMPY
+from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.op import Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.structures.blocks import OUTER_LEFT, OUTER_RIGHT, PRODUCT_LEFT, PRODUCT_RIGHT, ROW_BLOCKS, SKEW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.op import Array, Shape, Site
+    from jacobench.graphs.array_types import Array, Shape, Site
 
 CROSS_ENTRIES = np.array([2, 1, 2, 0, 1, 0])
 CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])

@@ -10,7 +10,7 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.op import Shape
+    from jacobench.graphs.array_types import Shape
 
 
 def same(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.graphs.blocks import ROW_BLOCKS, TRIANGULAR
 from jacobench.graphs.op import Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import split
+from jacobench.graphs.structures.blocks import ROW_BLOCKS, TRIANGULAR
+from jacobench.graphs.structures.sparsity import split
 
 if TYPE_CHECKING:
-    from jacobench.graphs.op import Array, Site
+    from jacobench.graphs.array_types import Array, Site
 
 
 def _spread(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from jacobench.commands import (
-    compare,
-    doctor,
-    explain,
-    gate,
-    history,
-    listing,
-    plot,
-    recommend,
-    report,
-    run,
-    table,
-    verify,
+    cmd_compare,
+    cmd_doctor,
+    cmd_explain,
+    cmd_gate,
+    cmd_history,
+    cmd_list,
+    cmd_plot,
+    cmd_recommend,
+    cmd_report,
+    cmd_run,
+    cmd_table,
+    cmd_verify,
 )
 
 if TYPE_CHECKING:
@@ -33,18 +33,18 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "run": run.run,
-    "list": listing.list_,
-    "verify": verify.verify,
-    "explain": explain.explain,
-    "table": table.table,
-    "plot": plot.plot,
-    "report": report.report,
-    "recommend": recommend.recommend,
-    "compare": compare.compare,
-    "doctor": doctor.doctor,
-    "gate": gate.gate,
+    "run": cmd_run.run,
+    "list": cmd_list.list_,
+    "verify": cmd_verify.verify,
+    "explain": cmd_explain.explain,
+    "table": cmd_table.table,
+    "plot": cmd_plot.plot,
+    "report": cmd_report.report,
+    "recommend": cmd_recommend.recommend,
+    "compare": cmd_compare.compare,
+    "doctor": cmd_doctor.doctor,
+    "gate": cmd_gate.gate,
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)
-app.add_typer(history.app)
+app.add_typer(cmd_history.app)

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from jacobench.bench.stats import CONFIDENCE
+from jacobench.bench.row.statistics import CONFIDENCE
 from jacobench.reports.analysis.growth import GROWING, LEAST_BYTES
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
 from jacobench.reports.analysis.winners import CLEARLY_LESS
-from jacobench.reports.pictures.style import in_order
+from jacobench.reports.data.vocabulary import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.reports.analysis.laws import Law, fit
+from jacobench.reports.analysis.power_laws import Law, fit
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
-from jacobench.reports.units import format_bytes, format_seconds
+from jacobench.reports.data.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

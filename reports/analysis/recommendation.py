@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.stats import geometric_mean, log_t_interval
+from jacobench.bench.row.statistics import geometric_mean, log_t_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.stats import geometric_mean, log_t_interval
-from jacobench.reports.pictures.style import in_order
+from jacobench.bench.row.statistics import geometric_mean, log_t_interval
+from jacobench.reports.data.vocabulary import in_order
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:

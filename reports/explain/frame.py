@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jacobench.reports.explain.weighing import Weight
+from jacobench.reports.explain.jacobian_costs import Weight
 
 if TYPE_CHECKING:
-    from jacobench.reports.explain.weighing import Explanation
+    from jacobench.reports.explain.jacobian_costs import Explanation
 
 
 def frame(explanation: Explanation) -> pd.DataFrame:

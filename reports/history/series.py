@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from jacobench.graphs.errors import unknown
-from jacobench.reports.units import format_bytes, format_seconds
+from jacobench.reports.data.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

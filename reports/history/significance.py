@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from jacobench.reports.history.shapes import between
+from jacobench.reports.history.change_shapes import between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

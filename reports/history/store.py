@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.history.records import NUMBERS
+from jacobench.reports.history.history_records import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from jacobench.reports.history.records import Record
+    from jacobench.reports.history.history_records import Record
 
 VERSION = 1
 OURS = 0x4A414342

@@ -10,15 +10,14 @@ import pandas as pd
 from jacobench.reports.analysis.recommendation import recommend
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.winners import memory_winner
-from jacobench.reports.pictures.style import in_order
-from jacobench.reports.statuses import words
-from jacobench.reports.units import format_ratio
+from jacobench.reports.data.units import format_ratio
+from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jacobench.reports.runs import Run
+    from jacobench.reports.data.run_data import Run
 
 HALF = 0.5
 QUESTION = "Should these graphs be backpropagated through materialized Jacobians, or through vector-Jacobian products?"

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.reports.data.units import format_bytes, format_ratio, format_seconds
+from jacobench.reports.data.vocabulary import words
 from jacobench.reports.page.answers import answers
-from jacobench.reports.pictures.album import album
-from jacobench.reports.pictures.style import styled
-from jacobench.reports.statuses import words
-from jacobench.reports.units import format_bytes, format_ratio, format_seconds
+from jacobench.reports.plots.all_plots import album
+from jacobench.reports.plots.style import styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.figure import Figure
 
-    from jacobench.reports.runs import Run
+    from jacobench.reports.data.run_data import Run
 
 # What the table shows, each column as people read it.
 COLUMNS: dict[str, Callable[[Any], str]] = {

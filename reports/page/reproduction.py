@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jacobench.reports.runs import Run
+    from jacobench.reports.data.run_data import Run
 
 # What changes the times most, beside jacobench itself.
 PACKAGES = ("jacobench", "numpy", "scipy")

@@ -23,8 +23,8 @@ from jacobench.strategies.reverse import check_seeds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.graphs.op import Array
 
 
 @dataclass(frozen=True)

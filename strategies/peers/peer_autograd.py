@@ -13,8 +13,8 @@ from jacobench.strategies.reverse import check_seeds, own
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.graphs.op import Array
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from jacobench.strategies.reverse import check_seeds
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from jacobench.graphs.array_types import Array, Shape
     from jacobench.graphs.graph import Graph
-    from jacobench.graphs.op import Array, Shape
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from jacobench.strategies.peers.library import import_peer
 from jacobench.strategies.reverse import check_seeds
 
 if TYPE_CHECKING:
+    from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.graphs.op import Array
 
 Pull = Callable[[Any], Sequence[Any]]
 """Seeds, a tensor (S, *output_shape) → a tensor (S, *leaf shape) for each leaf in ``graph.wrt``, in that order."""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jacobench.bench.case import Case, Suite
-from jacobench.bench.measurement import Measurement
-from jacobench.bench.plan import Request
-from jacobench.bench.run import carry_on, start
-from jacobench.bench.session import Limits, Session
-from jacobench.graphs.mlp import mlp_graph
+from jacobench.bench.row.measurement import Measurement
+from jacobench.bench.run.run_plan import Request
+from jacobench.bench.run.runner import carry_on, start
+from jacobench.bench.run.session import Limits, Session
+from jacobench.bench.suites.case import Case, Suite
+from jacobench.graphs.generators.mlp import mlp_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jacobench.bench.folder import RunFolder, Settings
+    from jacobench.bench.run.run_folder import RunFolder, Settings
 
 TINY = """
 [[sweep]]
@@ -70,7 +70,7 @@ def settings(finished) -> Settings:
 
 
 def opened(path: Path) -> RunFolder:
-    from jacobench.bench.folder import resume
+    from jacobench.bench.run.run_folder import resume
 
     folder = resume(path)
     folder.close()

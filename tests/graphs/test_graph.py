@@ -9,7 +9,7 @@ import pytest
 
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.mlp import mlp
+from jacobench.graphs.generators.mlp import mlp
 from jacobench.graphs.ops import OPS
 from jacobench.strategies.registry import load
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jacobench.bench.columns import tidy
+from jacobench.bench.row.columns import tidy
 
 if TYPE_CHECKING:
     import pandas as pd

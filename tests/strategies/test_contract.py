@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jacobench.bench.cell.verification import TOLERANCE, relative_error
+from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.mlp import mlp
-from jacobench.graphs.namespaces import NUMPY
+from jacobench.graphs.generators.mlp import mlp
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.contract import PHASES
 from jacobench.strategies.registry import load, registered
-from jacobench.strategies.verify import TOLERANCE, relative_error
 
 STRATEGIES = [name for name, point in registered().items() if ".peers." not in point.value]
-"""Ours; tests/strategies/test_peers.py has the others, which compile for each graph."""
+"""Ours; tests/strategies/peers/test_peers.py has the others, which compile for each graph."""
 
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jacobench.graphs.builder import GraphBuilder
-from jacobench.graphs.one_op import op_graph
+from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies.registry import load
 

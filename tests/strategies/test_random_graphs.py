@@ -14,14 +14,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from jacobench.bench.cell.verification import TOLERANCE
+from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.builder import GraphBuilder
-from jacobench.graphs.namespaces import NUMPY
 from jacobench.graphs.ops import OPS
-from jacobench.graphs.windows import Windows
+from jacobench.graphs.structures.windows import Windows
 from jacobench.strategies.dense import materialize
 from jacobench.strategies.registry import load
 from jacobench.strategies.reverse import Reverse
-from jacobench.strategies.verify import TOLERANCE
 
 BUILT_IN = ("dense", "dense-blocks", "sparse", "vjp", "forward-dense", "forward-sparse", "linear-operator")
 WIDTHS = st.integers(1, 4)

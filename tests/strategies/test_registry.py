@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.mlp import mlp
+from jacobench.graphs.generators.mlp import mlp
 from jacobench.strategies import registry
 
 BUILT_IN = {"dense", "dense-blocks", "sparse", "vjp", "forward-dense", "forward-sparse", "linear-operator"}
@@ -220,8 +220,8 @@ class Ones:
     def pullback(self, seeds):
         return {name: np.array(seeds) for name in self.graph.wrt}
 """)
+    from jacobench.bench.cell.verification import verify
     from jacobench.graphs.builder import GraphBuilder
-    from jacobench.strategies.verify import verify
 
     g = GraphBuilder()
     graph = g.build(g.add(g.input("x", (2, 3)), g.parameter("p", (2, 3))))

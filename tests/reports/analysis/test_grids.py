@@ -2,7 +2,7 @@
 
 import pytest
 
-from jacobench.bench.columns import tidy
+from jacobench.bench.row.columns import tidy
 from jacobench.reports.analysis.grids import find_grids
 
 

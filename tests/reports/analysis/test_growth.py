@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.bench.columns import tidy
+from jacobench.bench.row.columns import tidy
 from jacobench.reports.analysis.growth import growth
 
 EXACT = {

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from jacobench.bench.columns import tidy
+from jacobench.bench.row.columns import tidy
 from jacobench.reports.analysis.nearby import DRIFT, nearby
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.bench.columns import tidy
+from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.analysis.sweeps import KNOBS, drawable_sweeps, find_sweeps
-from jacobench.reports.pictures.album import plots
+from jacobench.reports.plots.all_plots import plots
 
 
 def test_the_sweeps_of_the_standard_table(standard):

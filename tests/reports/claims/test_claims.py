@@ -6,19 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.bench.columns import tidy
-from jacobench.reports.claims.catalogue import CLAIMS, judge, lines
-from jacobench.reports.claims.claim import BOUNDED, HOLDS, NOT_SHOWN, WRONG
-from jacobench.reports.claims.gradients import same_gradients
-from jacobench.reports.claims.order import sometimes_worth_it, vector_first_is_cheaper
-from jacobench.reports.claims.selection import LINKS
-from jacobench.reports.claims.storage import products_need_no_matrices, sparse_does_a_bunch_of_work
-from jacobench.reports.claims.weights import (
+from jacobench.bench.row.columns import tidy
+from jacobench.reports.claims.claim_cases import LINKS
+from jacobench.reports.claims.claim_catalogue import CLAIMS, judge, lines
+from jacobench.reports.claims.claim_finding import BOUNDED, HOLDS, NOT_SHOWN, WRONG
+from jacobench.reports.claims.gradient_claims import same_gradients
+from jacobench.reports.claims.order_claims import sometimes_worth_it, vector_first_is_cheaper
+from jacobench.reports.claims.storage_claims import products_need_no_matrices, sparse_does_a_bunch_of_work
+from jacobench.reports.claims.weight_claims import (
     outer_product_takes_n_operations,
     weight_matrix_is_the_jacobian,
     weights_jacobian_is_expensive,
 )
-from jacobench.reports.runs import PASS_COLUMNS, Run
+from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 
 NOISE = (0.99, 1.0, 1.01)
 MIB = 2.0**20

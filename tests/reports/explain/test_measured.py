@@ -12,10 +12,10 @@ import sys
 
 import pytest
 
-from jacobench.bench import memory
+from jacobench.bench.cell import heap_memory
 from jacobench.graphs.ops import OPS
 
-pytestmark = pytest.mark.skipif(not memory.has_memray(), reason="there is no memray here")
+pytestmark = pytest.mark.skipif(not heap_memory.has_memray(), reason="there is no memray here")
 
 PROGRAM = """
 import json

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jacobench.reports.history import store
-from jacobench.reports.history.records import Record
+from jacobench.reports.history.history_records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import pytest
 
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.history import store
-from jacobench.reports.history.records import NUMBERS
+from jacobench.reports.history.history_records import NUMBERS
 
 WRITER = """
 import sys

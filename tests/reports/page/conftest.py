@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from jacobench.bench.columns import STATUSES, tidy
-from jacobench.reports.runs import PASS_COLUMNS, Run
+from jacobench.bench.row.columns import STATUSES, tidy
+from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 
 NOISE = (0.99, 1.0, 1.01)  # of three passes, the same for all strategies: their ratios are exact
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from jacobench.bench.columns import tidy
+from jacobench.bench.row.columns import tidy
+from jacobench.reports.data.run_data import Run
 from jacobench.reports.page.answers import answers
-from jacobench.reports.runs import Run
 
 
 def cells(make_case, make_cell, seconds, *, widths=(16, 32), peaks=None, nonzeros=None):

@@ -9,7 +9,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from jacobench.reports.page.page import page
+from jacobench.reports.page.html_page import page
 
 from .conftest import HOSTILE
 

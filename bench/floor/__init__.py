@@ -1,0 +1,1 @@
+"""Floors, the machine profile, and the time model."""

@@ -1,0 +1,143 @@
+"""Which OpenBLAS kernel suits this processor: a short measured probe, its answer kept per machine.
+
+OpenBLAS picks its kernel by the processor's name, and an old one where it does not know the name; so may an environment that
+sets ``OPENBLAS_CORETYPE``, which overrides it. That is read when the library is loaded, hence only in a fresh process.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from hashlib import sha256
+from math import exp, log
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from jacobench.bench.machine import machine_record
+from jacobench.bench.machine.atomic_write import write_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VARIABLE = "OPENBLAS_CORETYPE"
+
+_AVX2 = {"avx2", "fma"}
+_AVX512 = _AVX2 | {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
+NEEDS: Mapping[str, set[str]] = {
+    "Haswell": _AVX2,
+    "Zen": _AVX2,
+    "SkylakeX": _AVX512,
+    "Cooperlake": _AVX512 | {"avx512_bf16"},
+    "SapphireRapids": _AVX512 | {"avx512_bf16", "amx_bf16", "amx_tile"},
+}
+"""Kernel → the capabilities, as Linux names them, without which it would end in an illegal instruction."""
+
+CLEARLY_FASTER = 1.03
+"""A kernel is chosen over the one found only if it is faster by more than the probe's noise."""
+
+PROBE = """
+import time, numpy as np
+from threadpoolctl import threadpool_info
+kernels = sorted({b.get("architecture", "") for b in threadpool_info() if b["internal_api"] == "openblas"})
+def fastest(call, rounds=12):
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter(); call(); times.append(time.perf_counter() - start)
+    return min(times)
+times = []
+for dtype in (np.float64, np.float32):
+    for shape in ((256, 256, 256), (32, 256, 256)):
+        a, b = np.ones(shape[:2], dtype), np.ones(shape[1:], dtype)
+        a @ b
+        times.append(fastest(lambda: a @ b))
+    W, z = np.ones((512, 512), dtype), np.ones(512, dtype)
+    times.append(fastest(lambda: W @ z))
+print(*kernels, *times)
+"""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What the probe found.
+
+    Attributes
+    ----------
+    found : str
+        The kernel in use without us, which OpenBLAS or the environment picks; empty if the BLAS is another library.
+    chosen : str
+        The kernel that is set; empty: the one found is as good.
+    gain : float
+        How many times as fast the chosen one is, over a few matrix products of both dtypes (geometric mean).
+    """
+
+    found: str
+    chosen: str
+    gain: float
+
+
+def choice() -> Choice:
+    """Return the kernel for this machine, from the file it is kept in or else by probing, which takes some seconds."""
+    depends_on = f"{machine_record.digest()} {np.__version__} {os.environ.get(VARIABLE)}"
+    path = _cache() / f"blas-{sha256(depends_on.encode()).hexdigest()[:12]}.json"
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Choice)
+    except (OSError, msgspec.MsgspecError):
+        found = probe()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, msgspec.json.encode(found))
+    except OSError:
+        pass  # nowhere to keep it: the next run probes again
+    return found
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "jacobench"
+
+
+def probe() -> Choice:
+    """Time each kernel that the processor can run, twice in turns, in fresh processes with one thread.
+
+    Returns
+    -------
+    Choice
+        With the fastest kernel, if it is clearly faster than the one found.
+    """
+    flags = set(machine_record.processor_flags())
+    candidates = ["", *(kernel for kernel, needs in NEEDS.items() if needs <= flags)]
+    best: dict[str, list[float]] = {}
+    found = ""
+    for kernel in candidates * 2:
+        kernels, times = _time(kernel)
+        if not kernel:
+            found = "/".join(kernels)
+            if not found:
+                return Choice("", "", 1.0)
+        if times:
+            before = best.get(kernel, times)
+            best[kernel] = [min(pair) for pair in zip(before, times, strict=True)]
+    gains = {kernel: _gain(best[""], times) for kernel, times in best.items() if kernel}
+    chosen = max(gains, key=lambda kernel: gains[kernel], default="")
+    if not chosen or gains[chosen] < CLEARLY_FASTER:
+        return Choice(found, "", 1.0)
+    return Choice(found, chosen, gains[chosen])
+
+
+def _gain(before: list[float], after: list[float]) -> float:
+    return exp(sum(log(old / new) for old, new in zip(before, after, strict=True)) / len(before))
+
+
+def _time(kernel: str) -> tuple[list[str], list[float]]:
+    """Return the kernels in use and the seconds of each product; nothing if the process does not survive it."""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"} | ({VARIABLE: kernel} if kernel else {})
+    command = [sys.executable, "-P", "-c", PROBE]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return [], []
+    words = done.stdout.split()
+    return words[:-6], [float(word) for word in words[-6:]]

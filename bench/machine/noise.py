@@ -1,0 +1,193 @@
+"""How noisy this machine is: identical code timed in many fresh processes, with each of the controls off and on.
+
+``python -m jacobench.bench.machine.noise`` is one such process: it times each workload twice over, as two strategies would be.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from math import exp, log
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+
+from jacobench.bench.machine import blas_kernel, environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+ROUNDS, ROUND_SECONDS = 12, 2e-3
+
+WORKLOADS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "vjp": ("vjp", {"widths": [128] * 7, "batch": 32}),
+    "dense": ("dense", {"widths": [64] * 3, "batch": 4}),
+    "sparse": ("sparse", {"widths": [128] * 3, "batch": 8}),
+}
+"""Workload → strategy, and the `mlp` whose gradient it takes."""
+
+CONDITIONS: Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
+    "as found, one thread": lambda tuned: _only(tuned, environment.THREAD_VARIABLES),
+    "malloc": lambda tuned: _only(tuned, (*environment.THREAD_VARIABLES, *environment.MALLOC)),
+    "BLAS kernel": lambda tuned: _only(tuned, (*environment.THREAD_VARIABLES, blas_kernel.VARIABLE)),
+    "both (tuned)": dict,
+}
+"""Condition → the part of the tuned settings that it has."""
+
+
+def _only(tuned: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    return {name: value for name, value in tuned.items() if name in names}
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """What one process measured.
+
+    Attributes
+    ----------
+    first, second : dict of str to tuple of float
+        Workload → seconds per call of each round, of two strategies made alike and timed in turns.
+    """
+
+    first: dict[str, tuple[float, ...]]
+    second: dict[str, tuple[float, ...]]
+
+
+def sample_here() -> Sample:
+    """Time each workload twice over in this process."""
+    first, second = {}, {}
+    for workload, (strategy, knobs) in WORKLOADS.items():
+        first[workload], second[workload] = _in_turns(_gradient(strategy, knobs), _gradient(strategy, knobs))
+    return Sample(first, second)
+
+
+def _gradient(strategy: str, knobs: Mapping[str, Any]) -> Callable[[], Any]:
+    from jacobench.graphs.generators.mlp import mlp  # noqa: PLC0415  (only the processes that time need them)
+    from jacobench.strategies import registry  # noqa: PLC0415
+
+    graph, leaves = mlp(**knobs)
+    prepared = registry.load(strategy).prepare(graph)
+    seeds = np.ones((1, *graph.output_shape), graph.dtype)
+    return lambda: prepared.linearize(leaves).pullback(seeds)
+
+
+def _in_turns(a: Callable[[], Any], b: Callable[[], Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    calls = max(1, int(ROUND_SECONDS / min(_round(a, 1) for _ in range(3))))
+    found = [(_round(a, calls), _round(b, calls)) for _ in range(ROUNDS)]
+    return tuple(x for x, _ in found), tuple(y for _, y in found)
+
+
+def _round(call: Callable[[], Any], calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def sample(settings: Mapping[str, str]) -> Sample:
+    """Let a fresh process with these settings measure.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        If it fails.
+    """
+    command = [sys.executable, "-P", "-m", "jacobench.bench.machine.noise"]
+    variables = environment.environment(settings, 0)
+    done = subprocess.run(command, env=variables, capture_output=True, check=True, timeout=120)
+    return msgspec.json.decode(done.stdout, type=Sample)
+
+
+def experiment(pairs: int) -> Iterator[tuple[str, Sample]]:
+    """Measure: 2 × `pairs` tuned processes, and one of each condition after every eighth of them.
+
+    Parameters
+    ----------
+    pairs : int
+        How many pairs of neighbouring processes.
+
+    Yields
+    ------
+    condition : str
+        Of `CONDITIONS`.
+    sample : Sample
+        As it is measured. The tuned ones come first in each group of eight.
+    """
+    tuned = environment.settings("tuned", 1)
+    for number in range(2 * pairs):
+        yield "both (tuned)", sample(tuned)
+        if number % 8 == 7:
+            for condition, chosen in CONDITIONS.items():
+                yield f"condition: {condition}", sample(chosen(tuned))
+
+
+def spreads(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
+    """Say how far apart measurements of identical code are.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Of neighbouring processes, in order; at least two.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Workload → ``inside`` (rounds of one process, the median process), ``between`` (the minima of all processes),
+        ``neighbours`` (ratios of the minima of processes 2k and 2k + 1), ``paired`` (ratios of the minima of two
+        strategies made alike, timed in turns in one process). Each is half the range of the middle 90 %, relative.
+    """
+    found = {}
+    for workload in samples[0].first:
+        minima = [min(sample.first[workload]) for sample in samples]
+        neighbours = [log(a / b) for a, b in list(pairwise(minima))[::2]]
+        paired = [log(min(sample.first[workload]) / min(sample.second[workload])) for sample in samples]
+        found[workload] = {
+            "inside": float(np.median([_spread(np.log(sample.first[workload])) for sample in samples])),
+            "between": _spread(np.log(minima)),
+            "neighbours": _spread(neighbours),
+            "paired": _spread(paired),
+        }
+    return found
+
+
+def _spread(logs: Sequence[float] | np.ndarray[Any, Any]) -> float:
+    low, high = np.quantile(logs, [0.05, 0.95])
+    return float(high - low) / 2
+
+
+def gains(by_condition: Mapping[str, Sequence[Sample]]) -> dict[str, dict[str, float]]:
+    """Say how much faster each workload is under each condition than as found.
+
+    Parameters
+    ----------
+    by_condition : mapping of str to sequence of Sample
+        Condition → its samples, the k-th of each measured near each other in time.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Condition → workload → the median over k of (as found / condition).
+    """
+    base, *others = by_condition
+    return {
+        condition: {
+            workload: exp(
+                float(
+                    np.median(
+                        [
+                            log(min(a.first[workload]) / min(b.first[workload]))
+                            for a, b in zip(by_condition[base], by_condition[condition], strict=True)
+                        ]
+                    )
+                )
+            )
+            for workload in WORKLOADS
+        }
+        for condition in others
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(msgspec.json.encode(sample_here()))

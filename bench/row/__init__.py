@@ -1,0 +1,1 @@
+"""Rows: their columns, the measurements they summarize, and the statistics of both."""

@@ -1,0 +1,1 @@
+"""A run: its plan, folder, worker processes, and rows."""

@@ -1,0 +1,222 @@
+"""The passes of a run: workers are given what is left, listened to, and replaced where one is lost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jacobench.bench.machine.calibration import CONTROL
+from jacobench.bench.machine.environment import environment
+from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
+from jacobench.bench.row.measurement import Measurement
+from jacobench.bench.run.session import Limits
+from jacobench.bench.run.worker import Job
+from jacobench.bench.suites.case import larger
+from jacobench.bench.suites.cells import BY_STRATEGY, NEEDS, Cell, ordered
+from jacobench.strategies.registry import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jacobench.bench.run.run_folder import RunFolder
+    from jacobench.bench.run.run_plan import Plan
+
+STARTING_SECONDS = 60.0
+"""What a worker may take beside the timeout between two cells, and before its first."""
+
+ENDS_A_SWEEP = ("timeout", "out_of_memory")
+"""Statuses after which a strategy's larger cases are not tried."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes
+    ----------
+    done, total : int
+        Measurements that have ended; all of them.
+    cell : Cell or None
+        What is being measured.
+    pass_number : int
+        Counted from 0.
+    """
+
+    done: int
+    total: int
+    cell: Cell | None
+    pass_number: int
+
+
+@dataclass
+class Passes:
+    """A run under way.
+
+    Attributes
+    ----------
+    folder : RunFolder
+        Where measurements are journaled, and what has been measured before.
+    plan : Plan
+        What is to be measured.
+    report : callable
+        Called with the progress whenever it changes.
+    measured_seconds : float
+        Spent in timed calls so far.
+    """
+
+    folder: RunFolder
+    plan: Plan
+    report: Callable[[Progress], None]
+    measured_seconds: float = 0.0
+    _done: set[tuple[int, Cell]] = field(default_factory=set)
+    _failed: set[Cell] = field(default_factory=set)
+    _iterations: dict[Cell, int] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for measurement in self.folder.measurements:
+            self._note(measurement)
+
+    def _note(self, measurement: Measurement) -> None:
+        if measurement.spec == CONTROL:
+            return
+        cell = Cell(measurement.case, measurement.spec, measurement.phase)
+        self._names.setdefault(measurement.spec, measurement.strategy)
+        self._done.add((measurement.pass_number, cell))
+        if measurement.status == "ok":
+            self._iterations.setdefault(cell, measurement.iterations)
+        else:
+            self._failed.add(cell)
+
+    def _left(self, pass_number: int) -> list[Cell]:
+        """List what is still to be measured in a pass; what failed in any is not tried again."""
+        cells = ordered(self.plan.cells, pass_number)
+        return [cell for cell in cells if (pass_number, cell) not in self._done and cell not in self._failed]
+
+    def finished(self) -> bool:
+        """Return whether nothing is left to measure."""
+        return not any(self._left(pass_number) for pass_number in range(self.folder.settings.passes))
+
+    def _progress(self, pass_number: int, cell: Cell | None) -> Progress:
+        left = sum(len(self._left(k)) for k in range(pass_number, self.folder.settings.passes))
+        return Progress(len(self._done), len(self._done) + left, cell, pass_number)
+
+    def make_pass(self, pass_number: int) -> None:
+        """Measure what is left of a pass, in one worker, or in as many as are lost on the way."""
+        used = {m.worker for m in self.folder.measurements if m.pass_number == pass_number}
+        worker = max(used, default=-1) + 1
+        while left := self._left(pass_number):
+            self._work(pass_number, worker, left)
+            worker += 1
+
+    def _work(self, pass_number: int, worker: int, left: list[Cell]) -> None:
+        chosen = self.folder.settings
+        job = Job(
+            chosen.suite,
+            chosen.strategies,
+            tuple((cell.case, cell.strategy, cell.phase) for cell in [*self._partners(pass_number, left), *left]),
+            Limits(
+                chosen.budget_bytes,
+                chosen.min_seconds,
+                chosen.max_seconds,
+                chosen.min_rounds,
+                measure_memory=pass_number == 0,
+                limit_data=True,
+                pass_number=pass_number,
+                worker=worker,
+            ),
+            tuple((*_key(cell), count) for cell, count in self._iterations.items()),
+        )
+        with WorkerProcess(job, environment(chosen.environment, pass_number)) as process:
+            self._follow(process, pass_number, worker)
+
+    def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:
+        """List the reference's cells that a worker must time again, because it takes over in the middle of a case."""
+        case = left[0].case
+        begun = any(number == pass_number and cell.case == case for number, cell in self._done)
+        phases = [cell.phase for cell in left if cell.case == case]
+        found = [Cell(case, REFERENCE, phase) for phase in BY_STRATEGY if phase in phases] if begun else []
+        return [cell for cell in found if (pass_number, cell) in self._done and cell not in self._failed]
+
+    def _follow(self, process: WorkerProcess, pass_number: int, worker: int) -> None:
+        """Take in what a worker reports until it has ended or must be ended."""
+        cell: Cell | None = None
+        timing = False
+        done_before = len(self._done)
+        timeout = self.folder.settings.timeout_seconds
+        deadline = time.monotonic() + timeout + STARTING_SECONDS
+        while True:
+            event = process.next_event(deadline)
+            match event:
+                case {"event": "start", "cell": [case, strategy, phase]}:
+                    cell, timing = Cell(case, strategy, phase), False
+                    deadline = time.monotonic() + timeout
+                    self.report(self._progress(pass_number, cell))
+                case {"event": "loaded", "spec": spec, "name": name}:
+                    self._names[spec] = name
+                case {"event": "timing"}:
+                    timing = True
+                case {"event": "measured", "measurement": content}:
+                    self._take_in(content)
+                    if content["spec"] != CONTROL:  # which is timed at the end, too, when a cell has ended the session
+                        cell, deadline = None, time.monotonic() + timeout + STARTING_SECONDS
+                case None:
+                    break
+        if cell is not None:
+            status, reason = process.how_it_ended(timeout)
+            self._lost(cell, status, reason, timing=timing, pass_number=pass_number, worker=worker)
+        elif len(self._done) == done_before:
+            # Whatever ended it later, as a strategy's library may at exit, a new worker goes on with what is left.
+            raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")
+
+    def _take_in(self, content: dict[str, Any]) -> None:
+        measurement = msgspec.convert(content, Measurement)
+        self.folder.append(measurement)
+        self.measured_seconds += sum(measurement.seconds) * measurement.iterations
+        self._note(measurement)
+        self._spare_larger(measurement)
+
+    def _spare_larger(self, measurement: Measurement) -> None:
+        """Give up on the larger cases of a strategy that ran out of time or memory at this one."""
+        if measurement.status not in ENDS_A_SWEEP:
+            return
+        for case in larger(self.plan.suite.cases, measurement.case):
+            cell = Cell(case.name, measurement.spec, measurement.phase)
+            measured = any(found == cell for _, found in self._done)
+            if measured or cell not in self.plan.cells:
+                continue
+            status = measurement.status.replace("_", " ")
+            spared = Measurement(
+                cell.case,
+                measurement.strategy,
+                cell.phase,
+                cell.strategy,
+                measurement.pass_number,
+                measurement.worker,
+                status="not_tried",
+                reason=f"{status} at the smaller {measurement.case}",
+            )
+            self.folder.append(spared)
+            self._note(spared)
+
+    def _lost(self, cell: Cell, status: str, reason: str, *, timing: bool, pass_number: int, worker: int) -> None:
+        """Record that a worker was lost at a cell: for it, and for whatever cannot be had without it."""
+        phases = NEEDS[cell.phase] if timing or cell.phase == "forward" else BY_STRATEGY
+        name = self._names.get(cell.strategy, cell.strategy.rpartition(":")[2])
+        for phase in phases:
+            needing = replace(cell, phase=phase)
+            if (pass_number, needing) in self._done and needing != cell:
+                continue
+            measurement = Measurement(
+                cell.case, name, phase, cell.strategy, pass_number, worker, status=status, reason=reason
+            )
+            self.folder.append(measurement)
+            self._note(measurement)
+            self._spare_larger(measurement)
+
+
+def _key(cell: Cell) -> tuple[str, str, str]:
+    return cell.case, cell.strategy, cell.phase

@@ -1,0 +1,161 @@
+"""From measurements to rows: a cell with its passes merged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from jacobench.bench.row.columns import COLUMNS
+from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_t_interval
+from jacobench.bench.suites.cells import FORWARD, Cell
+from jacobench.strategies.registry import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from jacobench.bench.row.measurement import Measurement
+    from jacobench.bench.suites.case import Case
+
+
+@dataclass(frozen=True)
+class Header:
+    """What all rows of a run share.
+
+    Attributes
+    ----------
+    run_id, commit, machine, controls, suite : str
+        See `columns.COLUMNS`.
+    """
+
+    run_id: str
+    commit: str
+    machine: str
+    controls: str
+    suite: str
+
+
+def rows_of(
+    header: Header, cases: Iterable[Case], cells: Sequence[Cell], measurements: Iterable[Measurement]
+) -> list[dict[str, Any]]:
+    """Merge measurements into one row a cell.
+
+    Parameters
+    ----------
+    header : Header
+        What all rows share.
+    cases : iterable of Case
+        The suite's.
+    cells : sequence of Cell
+        Every cell of the sweep: each becomes a row, in this order.
+    measurements : iterable of Measurement
+        In the order in which they were made. Where a cell was measured twice in a pass the first counts; a later one
+        only served as a partner.
+
+    Returns
+    -------
+    list of dict
+        Column → scalar or None.
+    """
+    knobs = {case.name: case.knobs for case in cases}
+    by_cell: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        by_cell[measurement.case, measurement.spec, measurement.phase].append(measurement)
+    names = _names(cells, by_cell.values())
+    rows = []
+    for cell in cells:
+        found = by_cell.get((cell.case, cell.strategy, cell.phase), [])
+        partners = by_cell.get((cell.case, REFERENCE, cell.phase), [])
+        rows.append(
+            {
+                **dict.fromkeys(COLUMNS),
+                **{name: value or None for name, value in vars(header).items()},
+                **{name: value for name, value in knobs[cell.case].items() if name in COLUMNS},
+                "case": cell.case,
+                "strategy": names.get(cell.strategy, cell.strategy),
+                "phase": cell.phase,
+                **_outcome(found),
+                **_ratio(cell, found, partners),
+            }
+        )
+    return rows
+
+
+def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> dict[str, str]:
+    """Return the name of each spec's rows: the strategy's own, or the spec where that name is another's already.
+
+    A worker knows only the strategies that it measured itself, so that two of them may have used one name twice.
+    """
+    owners = {name: name for name in (FORWARD, REFERENCE, *(c.strategy for c in cells if ":" not in c.strategy))}
+    found: dict[str, str] = {}
+    firsts = (measurements[0] for measurements in by_cell)
+    for measurement in sorted(firsts, key=lambda measurement: measurement.status != "ok"):  # else it may be unknown
+        name, spec = measurement.strategy, measurement.spec
+        if spec not in found:
+            found[spec] = name if owners.setdefault(name, spec) == spec else spec
+    return found
+
+
+def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
+    if not found:
+        return {"status": "not_tried", "reason": "the run was cut short before it", "passes": 0, "rounds": 0}
+    failure = next((measurement for measurement in found if measurement.status != "ok"), None)
+    first = {measurement.pass_number: measurement for measurement in reversed(found)}.values()
+    columns = (
+        "peak_bytes",
+        "retained_bytes",
+        "memory_tool",
+        "predicted_bytes",
+        "predicted_flops",
+        "n_nonzeros",
+        "max_relative_error",
+        "n_parameters",
+    )
+    shared = {column: _first(found, column) for column in columns}
+    if failure:
+        return {**shared, "status": failure.status, "reason": failure.reason, "passes": 0, "rounds": 0}
+    seconds = [min(measurement.seconds) for measurement in first]
+    floors = [measurement.floor_seconds for measurement in first if measurement.floor_seconds]
+    low, high = log_t_interval(seconds)
+    return {
+        **shared,
+        "status": "ok",
+        "reason": _first(found, "reason") or None,
+        "passes": len(seconds),
+        "rounds": sum(len(measurement.seconds) for measurement in first),
+        "seconds_min": min(seconds),
+        "seconds_median": median(seconds),
+        "seconds_iqr": interquartile_range(seconds),
+        "seconds_low": low,
+        "seconds_high": high,
+        "floor_seconds": median(floors) if floors else None,
+        "efficiency": geometric_mean([m.floor_seconds / min(m.seconds) for m in first if m.floor_seconds])
+        if floors
+        else None,
+    }
+
+
+def _first(found: Sequence[Measurement], column: str) -> Any:
+    return next((value for m in found if (value := getattr(m, column)) not in {None, ""}), None)
+
+
+def _ratio(cell: Cell, found: Sequence[Measurement], partners: Sequence[Measurement]) -> dict[str, float]:
+    """Return the ratio to the reference over pairs from one process each, with its interval."""
+    if cell.strategy == FORWARD or any(measurement.status != "ok" for measurement in found):
+        return {}
+    reference = {(m.pass_number, m.worker): min(m.seconds) for m in partners if m.status == "ok"}
+    ratios = {
+        m.pass_number: min(m.seconds) / reference[m.pass_number, m.worker]
+        for m in found
+        if (m.pass_number, m.worker) in reference
+    }
+    if not ratios:
+        return {}
+    low, high = log_t_interval(list(ratios.values()))
+    return {"ratio_to_vjp": geometric_mean(list(ratios.values())), "ratio_low": low, "ratio_high": high}
+
+
+def as_scalars(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as JSON can hold it: what is missing is left out."""
+    return {name: value for name, value in row.items() if value is not None and value == value}  # noqa: PLR0124  (NaN)

@@ -1,0 +1,103 @@
+"""run.json: what pytest-benchmark writes, one entry a cell, with the row in ``extra_info``; untimed rows stand beside."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest_benchmark
+from pytest_benchmark.stats import Stats
+
+from jacobench.bench.run.row_summary import as_scalars
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jacobench.bench.row.measurement import Measurement
+    from jacobench.bench.run.run_folder import Settings
+    from jacobench.bench.suites.cells import Cell
+
+SCHEMA = 1
+
+
+def document(
+    settings: Settings,
+    cells: Sequence[Cell],
+    rows: Sequence[Mapping[str, Any]],
+    measurements: Sequence[Measurement],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the content of run.json.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run.
+    cells, rows : sequence
+        Cell by cell.
+    measurements : sequence of Measurement
+        All of the run's.
+    facts : mapping
+        What else is to stand under ``jacobench``.
+
+    Returns
+    -------
+    dict
+        ``machine_info, commit_info, benchmarks, datetime, version`` as pytest-benchmark has them, and ``jacobench``.
+    """
+    samples: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        if measurement.status == "ok":
+            samples[measurement.case, measurement.spec, measurement.phase].append(measurement)
+    timed, untimed = [], []
+    for position, (cell, row) in enumerate(zip(cells, rows, strict=True)):
+        scalars = as_scalars(row) | {"position": position}
+        if row["status"] == "ok":
+            timed.append(_entry(settings, cell, scalars, samples[cell.case, cell.strategy, cell.phase]))
+        else:
+            untimed.append(scalars)
+    return {
+        "machine_info": settings.machine_info,
+        "commit_info": settings.commit_info,
+        "benchmarks": timed,
+        "datetime": datetime.now(UTC).isoformat(),
+        "version": pytest_benchmark.__version__,
+        "jacobench": {"schema": SCHEMA, "threads": settings.threads, **facts, "untimed": untimed},
+    }
+
+
+def _entry(settings: Settings, cell: Cell, scalars: Mapping[str, Any], found: Sequence[Measurement]) -> dict[str, Any]:
+    """Return one benchmark: the samples of all passes, and pytest-benchmark's own statistics of them."""
+    stats = Stats()
+    for measurement in found:
+        for seconds in measurement.seconds:
+            stats.update(seconds)
+    name = f"test_cell[{cell.id}]"
+    return {
+        "group": f"{cell.case} · {cell.phase}",
+        "name": name,
+        "fullname": f"bench/run/test_cells.py::{name}",
+        "params": {"case": cell.case, "strategy": scalars["strategy"], "phase": cell.phase},
+        "param": cell.id,
+        "extra_info": dict(scalars),
+        "pass_seconds": _pass_seconds(found),
+        "pass_rounds": [
+            [measurement.pass_number, measurement.worker, len(measurement.seconds)] for measurement in found
+        ],
+        "options": {
+            "disable_gc": True,
+            "timer": "perf_counter",
+            "min_rounds": settings.min_rounds,
+            "max_time": settings.max_seconds,
+            "min_time": settings.min_seconds,
+            "warmup": False,
+        },
+        "stats": {**stats.as_dict(), "data": stats.data, "iterations": found[0].iterations},
+    }
+
+
+def _pass_seconds(found: Sequence[Measurement]) -> list[list[float]]:
+    """Return pass, worker and seconds per call (the minimum over the rounds) of each pass's first measurement."""
+    first = {measurement.pass_number: measurement for measurement in reversed(found)}
+    return [[number, first[number].worker, min(first[number].seconds)] for number in sorted(first)]

@@ -1,0 +1,25 @@
+"""The suite under pytest-benchmark: ``pytest bench`` in a checkout, the same items in each worker of ``jacobench run``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jacobench.bench.row.measurement import Measurement
+    from jacobench.bench.suites.cells import Cell
+
+FAILURES = ("wrong", "error")
+
+
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # as where a strategy is wrong: never timed
+def test_cell(cell: Cell, bench: Callable[[Cell], Measurement]) -> None:
+    """Measure one case × strategy × phase; fail where the strategy is wrong, skip where it cannot be measured."""
+    measurement = bench(cell)
+    if measurement.status in FAILURES:
+        pytest.fail(f"{measurement.status}: {measurement.reason}", pytrace=False)
+    if measurement.status != "ok":
+        pytest.skip(f"{measurement.status}: {measurement.reason}")

@@ -1,0 +1,104 @@
+"""Suites: TOML files of sweeps, ours in the folder ``suites`` beside this module, or the reader's own."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jacobench.bench.suites.case import Suite
+from jacobench.bench.suites.sweep_expansion import expand
+from jacobench.graphs.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from importlib.resources.abc import Traversable
+
+    from jacobench.bench.suites.case import Case
+
+
+def suite_names() -> tuple[str, ...]:
+    """Return the names of the suites that come with the package, sorted."""
+    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if _is_toml(entry.name)))
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """Load a suite, checking all of it.
+
+    Parameters
+    ----------
+    name_or_path : str
+        One of `suite_names`, or the path of a file ending in ``.toml``.
+
+    Returns
+    -------
+    Suite
+        Its cases in the order of the file. A case that several sweeps make is there once, with the strategies of all.
+
+    Raises
+    ------
+    BadInput
+        When there is no such suite, or something in the file cannot be used: one line that tells the file, the place
+        in it, and what was expected.
+    """
+    return _read(suite_file(name_or_path))
+
+
+def suite_file(name_or_path: str) -> Path | Traversable:
+    """Return the file of a suite; see `load_suite`."""
+    text = str(name_or_path)
+    if _is_toml(text) or Path(text).name != text:
+        return Path(text)
+    if text not in suite_names():
+        raise unknown("suite", text, (*suite_names(), "FILE.toml"))
+    return _folder() / f"{text}.toml"
+
+
+def _folder() -> Traversable:
+    return files("jacobench.bench") / "suites"
+
+
+def _is_toml(name: str) -> bool:
+    return name.endswith(".toml")
+
+
+def _read(file: Path | Traversable) -> Suite:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{file}: not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file}: expected UTF-8 text: {error}") from None
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be read as a suite file: {error.strerror}") from None
+    try:
+        cases = _cases(document, Path(str(file)).parent)
+    except BadInput as error:
+        raise BadInput(f"{file}: ${error}") from error.__cause__
+    return Suite(file.name.removesuffix(".toml"), cases)
+
+
+def _cases(document: Mapping[str, Any], folder: Path) -> tuple[Case, ...]:
+    for key in document:
+        if key != "sweep":
+            raise BadInput(f".{key}: {unknown('key', key, ['sweep'])}")
+    sweeps = document.get("sweep", [])
+    if not isinstance(sweeps, list) or not sweeps or not all(isinstance(sweep, dict) for sweep in sweeps):
+        raise BadInput(".sweep: expected at least one table [[sweep]], with double brackets")
+    cases: dict[str, Case] = {}
+    for k, sweep in enumerate(sweeps):
+        try:
+            for case in expand(sweep, folder):
+                cases[case.name] = _merged(cases.get(case.name, case), case)
+        except BadInput as error:
+            raise BadInput(f".sweep[{k}]{error}") from error.__cause__
+    return tuple(cases.values())
+
+
+def _merged(case: Case, again: Case) -> Case:
+    """Return the one case that both are; sweeps that meet may ask for different strategies."""
+    if (case.knobs, case.rng_seed) != (again.knobs, again.rng_seed):
+        raise BadInput(f": a different case is already named {case.name!r}: expected one name for one case")
+    return replace(case, strategies=tuple(dict.fromkeys((*case.strategies, *again.strategies))))

@@ -1,0 +1,143 @@
+"""From one ``[[sweep]]`` of a suite file to its cases: a knob is a value or a list, several lists give their product.
+
+The text of every `BadInput` raised here begins with the place inside the sweep, such as ``.width[1]: ``; who knows the
+file and the number of the sweep puts them in front.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET
+
+from jacobench.bench.suites.graph_file import graph_file_generator
+from jacobench.bench.suites.sweep_generators import GENERATORS
+from jacobench.graphs.errors import BadInput, unknown
+from jacobench.strategies.registry import check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from jacobench.bench.suites.case import Case
+    from jacobench.bench.suites.sweep_generators import Generator
+
+
+def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
+    """Return the cases of one ``[[sweep]]``.
+
+    Parameters
+    ----------
+    sweep : mapping of str to value
+        As read from the suite file.
+    folder : Path
+        The suite file's, to which ``file.py:…`` in it is relative.
+
+    Returns
+    -------
+    list of Case
+        In the order of the product, the knob written last varying fastest. Two of them may be the same case.
+
+    Raises
+    ------
+    BadInput
+        When a key is unknown or missing, or a value is of a wrong type, out of bounds or not among the known names.
+    """
+    generator = _generator(sweep, folder)
+    values = _values(sweep, generator)
+    strategies = [_strategy(k, spec, folder) for k, spec in enumerate(values.pop("strategies"))]
+    fixed = {"graph": values.pop("graph"), "strategies": tuple(dict.fromkeys(strategies))}
+    swept = {key: _as_list(key, value) for key, value in values.items()}
+    for key, (kind, names) in generator.choices.items():
+        for k, value in enumerate(swept.get(key, ())):
+            if value not in names:
+                place = f".{key}[{k}]" if isinstance(sweep[key], list) else f".{key}"
+                raise BadInput(f"{place}: {unknown(kind, value, names)}")
+        if "none" in names and key in swept:
+            swept[key] = [None if value == "none" else value for value in swept[key]]
+    return [generator.case(fixed | dict(zip(swept, point, strict=True))) for point in product(*swept.values())]
+
+
+def apart(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Return sweeps of one case each that together make the cases of one sweep, without its strategies.
+
+    Parameters
+    ----------
+    sweep : mapping of str to value
+        As for `expand`.
+    folder : Path
+        As for `expand`.
+
+    Returns
+    -------
+    list of dict
+        In the order of the cases. They say no more than is needed, so that a version which does not know every key of
+        today can make them; a file in them is absolute.
+    """
+    values = _values(sweep, _generator(sweep, folder))
+    file, colon, name = str(values.pop("graph")).rpartition(":")
+    graph = f"{(folder / file).resolve()}:{name}" if colon else name
+    swept = {key: _as_list(key, value) for key, value in values.items() if key != "strategies"}
+    said = {key: items for key, items in swept.items() if key in sweep or len(items) > 1}
+    points = product(*said.values())
+    return [{"graph": graph, **{key: [item] for key, item in zip(said, point, strict=True)}} for point in points]
+
+
+def _generator(sweep: Mapping[str, Any], folder: Path) -> Generator:
+    graph = sweep.get("graph")
+    if isinstance(graph, str) and graph in GENERATORS:
+        return GENERATORS[graph]
+    if isinstance(graph, str) and ":" in graph:
+        return graph_file_generator(graph, folder)
+    known = (*GENERATORS, "file.py:make_graph")
+    if graph is None:
+        raise BadInput(f": expected `graph`, one of {', '.join(known)}")
+    raise BadInput(f".graph: {unknown('generator', graph, known)}")
+
+
+def _values(sweep: Mapping[str, Any], generator: Generator) -> dict[str, Any]:
+    """Check the sweep against the generator's keys; return its keys as written, then those with defaults."""
+    known = [field.name for field in msgspec.structs.fields(generator.keys)]
+    for key in sweep:
+        if key not in known:
+            raise BadInput(f".{key}: {unknown('key', key, known)}")
+    try:
+        checked = msgspec.structs.asdict(msgspec.convert(dict(sweep), generator.keys))
+    except msgspec.ValidationError as error:
+        raise BadInput(_place_first(str(error), sweep)) from None
+    order = dict.fromkeys((*sweep, *known))
+    return {key: checked[key] for key in order if checked[key] is not UNSET}
+
+
+def _place_first(message: str, sweep: Mapping[str, Any]) -> str:
+    """Turn "Expected `int` >= 1 - at `$.width[1]`" into ".width[1]: expected `int` >= 1, got 0"."""
+    text, _, place = message.partition(" - at `$")
+    place = place.removesuffix("`")
+    text = text[0].lower() + text[1:]
+    if not place or "got" in text:
+        return f"{place}: {text}"
+    steps = [int(index) if index else key for key, index in re.findall(r"\.(\w+)|\[(\d+)\]", place)]
+    given: Any = sweep
+    for step in steps:
+        given = given[step]
+    return f"{place}: {text}, got {given!r}"
+
+
+def _as_list(key: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        return [value]
+    if key in {"widths", "ops"} and not any(isinstance(item, list) for item in value):
+        return [value]  # one list of widths is one network, one of ops one chain, and neither a sweep
+    return value
+
+
+def _strategy(k: int, spec: str, folder: Path) -> str:
+    """Check that there is such a strategy; a file is looked for beside the suite file, as that of a graph is."""
+    file, _, name = spec.rpartition(":")
+    try:
+        return check(f"{folder / file}:{name}" if file.endswith(".py") else spec)
+    except BadInput as error:
+        raise BadInput(f".strategies[{k}]: {error}") from None

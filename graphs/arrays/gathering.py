@@ -1,0 +1,55 @@
+"""Functions made of indexing and sums, for libraries that have none of their own: each can differentiate through them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jacobench.graphs.structures.windows import Windows
+
+if TYPE_CHECKING:
+    from jacobench.graphs.structures.sparsity import Pattern
+
+
+ROTATED_ONCE, ROTATED_TWICE = np.array([1, 2, 0]), np.array([2, 0, 1])
+
+
+def crossed(x: Any, y: Any) -> Any:
+    """Return x × y over the last axis, from rotated axes."""
+    return x[..., ROTATED_ONCE] * y[..., ROTATED_TWICE] - x[..., ROTATED_TWICE] * y[..., ROTATED_ONCE]
+
+
+def _gathered(xp: Any, x: Any, windows: Windows) -> Any:
+    """Return the windows of x (…, *lengths), shape (…, windows, taps), 0 where there is no place."""
+    leading = tuple(x.shape[: x.ndim - len(windows.lengths)])
+    wide = xp.pad(x, [(0, 0)] * len(leading) + [(n, n) for n in windows.padding], "constant")
+    lengths = tuple(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
+    within = Windows(lengths, windows.kernel, windows.stride, (0,) * len(lengths))
+    return wide.reshape((*leading, -1))[..., within.places()]
+
+
+def correlate(xp: Any, x: Any, W: Any, windows: Windows) -> Any:
+    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
+    y = xp.einsum("rcpk,ock->rop", _gathered(xp, x, windows), W.reshape((*W.shape[:2], -1)))
+    return y.reshape((len(x), len(W), *windows.out))
+
+
+def largest(xp: Any, x: Any, windows: Windows) -> Any:
+    """Return the largest of each window of x (rows, *lengths), the first of equals: autograd would share a slope among them."""
+    seen = _gathered(xp, x, windows)
+    first = xp.argmax(seen, axis=-1)[..., None] == np.arange(windows.n_taps)
+    return xp.sum(seen * first, axis=-1).reshape((len(x), *windows.out))
+
+
+def average(xp: Any, x: Any, windows: Windows) -> Any:
+    """Return the mean of each window of x (rows, *lengths)."""
+    return xp.mean(_gathered(xp, x, windows), axis=-1).reshape((len(x), *windows.out))
+
+
+def masked_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
+    """Multiply z (…, m) by the transpose of a dense weight that is gathered from v."""
+    place = np.full(mask.shape, mask.indices.size)
+    place[mask.rows, mask.indices] = np.arange(mask.indices.size)
+    W = xp.concatenate([v, v[:1] * 0])[place]
+    return xp.matmul(z, W.T)

@@ -1,0 +1,194 @@
+"""Generated chains: A B C D e, each link a named op, the vector e differentiated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from jacobench.graphs.builder import GraphBuilder
+from jacobench.graphs.errors import BadInput, unknown, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jacobench.graphs.array_types import Array
+    from jacobench.graphs.builder import Value
+    from jacobench.graphs.graph import Graph
+
+Form = Literal["any", "line", "channel", "triples"]
+"""What a link works on: entries, wherever they are; one line of them, or a channel's; or three-vectors."""
+
+TAPS = 3
+"""Of a convolution's kernel; with a padding of 1 the length stays."""
+
+KEPT = 0.5
+"""The share that dropout keeps."""
+
+RANK_SHARE = 8
+"""The rank of a low-rank link is the size over this."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link of a chain.
+
+    Attributes
+    ----------
+    form : str
+        What it works on.
+    apply : callable
+        (builder, x, number, rng) → a value of x's shape. Leaves are named with the link's number.
+    """
+
+    form: Form
+    apply: Callable[[GraphBuilder, Value, str, np.random.Generator], Value]
+
+
+def _plain(g: GraphBuilder, x: Value, _number: str, _rng: np.random.Generator, *, name: str) -> Value:
+    value: Value = getattr(g, name)(x)
+    return value
+
+
+def _with_constant(g: GraphBuilder, x: Value, number: str, _rng: np.random.Generator, *, name: str) -> Value:
+    value: Value = getattr(g, name)(g.input(f"c{number}", x.shape), x)
+    return value
+
+
+def _affine(g: GraphBuilder, x: Value, number: str, _rng: np.random.Generator) -> Value:
+    n = x.shape[-1]
+    return g.affine(x, g.parameter(f"W{number}", (n, n)), g.parameter(f"b{number}", (n,)))
+
+
+def _low_rank(g: GraphBuilder, x: Value, number: str, _rng: np.random.Generator) -> Value:
+    n = x.shape[-1]
+    rank = max(1, n // RANK_SHARE)
+    U, V = g.parameter(f"U{number}", (n, rank)), g.parameter(f"V{number}", (rank, n))
+    return g.low_rank_affine(x, U, V, g.parameter(f"b{number}", (n,)))
+
+
+def _conv1d(g: GraphBuilder, x: Value, number: str, _rng: np.random.Generator) -> Value:
+    return g.conv1d(x, g.parameter(f"W{number}", (1, 1, TAPS)), padding=TAPS // 2)
+
+
+def _permute(g: GraphBuilder, x: Value, _number: str, rng: np.random.Generator) -> Value:
+    return g.permute(x, order=rng.permutation(x.shape[-1]))
+
+
+def _dropout(g: GraphBuilder, x: Value, _number: str, rng: np.random.Generator) -> Value:
+    n = prod(x.shape[1:])
+    mask = np.zeros(n, bool)
+    mask[rng.permutation(n)[: max(1, round(KEPT * n))]] = True
+    return g.dropout(x, mask=mask.reshape(x.shape[1:]), rate=1 - KEPT)
+
+
+ENTRYWISE = ("neg", "relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "sin")
+ALONG_A_LINE = ("flip", "cumsum", "softmax", "layer_norm")
+
+LINKS: Mapping[str, Link] = {
+    **{name: Link("any", partial(_plain, name=name)) for name in ENTRYWISE},
+    **{name: Link("line", partial(_plain, name=name)) for name in ALONG_A_LINE},
+    "add": Link("any", partial(_with_constant, name="add")),
+    "multiply": Link("any", partial(_with_constant, name="multiply")),
+    "dropout": Link("any", _dropout),
+    "permute": Link("line", _permute),
+    "cross": Link("triples", partial(_with_constant, name="cross")),
+    "conv1d": Link("channel", _conv1d),
+    "affine": Link("line", _affine),
+    "low_rank_affine": Link("line", _low_rank),
+}
+"""The links by name: ops that leave the number of entries as it is."""
+
+
+def chain(
+    ops: Sequence[str],
+    size: int,
+    *,
+    batch: int = 1,
+    dtype: str = "float64",
+    wrt_links: bool = False,
+    rng_seed: int = 0,
+) -> tuple[Graph, dict[str, Array]]:
+    """Make a chain of ops and its leaves' arrays.
+
+    The chain is read as a product of matrices is: of ``["A", "B"]`` it is A B e, and B acts first. The vector e has shape
+    (batch, size), with a channel between them, (batch, 1, size), where a convolution is among the links. Where the first
+    to need a certain shape is a cross product, it is (batch, size / 3, 3). Links that need another shape than the one
+    before them are joined by a `reshape`.
+
+    Parameters
+    ----------
+    ops : sequence of str
+        Names of `LINKS`.
+    size : int
+        Entries of e, for each sample.
+    batch : int
+        Number of samples.
+    dtype : {"float64", "float32"}
+        Of every array.
+    wrt_links : bool
+        Whether the leaves of links are differentiated, too: kernels, weights and constant vectors. Else e alone is.
+    rng_seed : int
+        Seed of permutations, masks and arrays, 0 or more.
+
+    Returns
+    -------
+    graph : Graph
+        With the leaf ``e``; those of link k, counted from the left, are ``Wk``, ``bk``, ``ck`` and the like.
+    leaves : dict of str to NDArray
+        ``graph.sample(rng_seed)``.
+
+    Raises
+    ------
+    BadInput
+        For no link, an unknown one, a number below 1, or a size that is not a multiple of 3 where three-vectors are crossed.
+
+    Examples
+    --------
+    >>> graph, leaves = chain(["neg", "permute", "conv1d"], 8)
+    >>> [node.op.name for node in graph.nodes], graph.wrt, leaves["e"].shape
+    (['conv1d', 'permute', 'neg'], ('e',), (1, 1, 8))
+    """
+    graph = chain_graph(ops, size, batch=batch, dtype=dtype, wrt_links=wrt_links, rng_seed=rng_seed)
+    return graph, graph.sample(rng_seed)
+
+
+def chain_graph(
+    ops: Sequence[str],
+    size: int,
+    *,
+    batch: int = 1,
+    dtype: str = "float64",
+    wrt_links: bool = False,
+    rng_seed: int = 0,
+) -> Graph:
+    """Make the graph of `chain` without drawing its leaves' arrays; the parameters are those of `chain`."""
+    links = _links(ops)
+    for what, number, least in (("size", size, 1), ("batch", batch, 1), ("rng_seed", rng_seed, 0)):
+        if whole_number(what, number) < least:
+            raise BadInput(f"{what} is {number}: expected {least} or more")
+    if size % 3 and any(link.form == "triples" for link in links):
+        raise BadInput(f"size is {size}: expected a multiple of 3, as three-vectors are crossed")
+    g = GraphBuilder(dtype)
+    line = (batch, 1, size) if any(link.form == "channel" for link in links) else (batch, size)
+    shapes = {"line": line, "channel": line, "triples": (batch, size // 3, 3)}
+    needed = [shapes[link.form] for link in reversed(links) if link.form in shapes]
+    value = g.input("e", needed[0] if needed else line)
+    for number, link in reversed(list(enumerate(links, 1))):
+        wanted = shapes.get(link.form, value.shape)
+        if value.shape != wanted:
+            value = g.reshape(value, shape=wanted)
+        value = link.apply(g, value, str(number), np.random.default_rng([rng_seed, number]))
+    return g.build(value, wrt=g.build(value).leaves if wrt_links else ["e"])
+
+
+def _links(ops: Sequence[str]) -> list[Link]:
+    if isinstance(ops, str) or not len(ops):
+        raise BadInput(f"ops is {ops!r}: expected the names of one link or more, such as ['neg', 'permute']")
+    for name in ops:
+        if name not in LINKS:
+            raise unknown("link", name, LINKS)
+    return [LINKS[name] for name in ops]

@@ -1,0 +1,191 @@
+"""Generated multilayer perceptrons, with every knob that a sweep can turn."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jacobench.graphs.builder import GraphBuilder
+from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number, whole_numbers
+from jacobench.graphs.structures.sparsity import Pattern, index_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jacobench.graphs.array_types import Array
+    from jacobench.graphs.builder import Value
+    from jacobench.graphs.graph import Graph
+
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "softplus", "gelu", "silu", "sin", "softmax")
+LOSSES = ("mse", "cross_entropy")
+NORMALIZATIONS = ("layer_norm",)
+
+
+def mlp(
+    widths: Sequence[int],
+    *,
+    batch: int = 1,
+    activation: str = "tanh",
+    loss: str | None = "mse",
+    dtype: str = "float64",
+    residual: bool = False,
+    normalization: str | None = None,
+    weight_density: float = 1.0,
+    rng_seed: int = 0,
+) -> tuple[Graph, dict[str, Array]]:
+    """Make a multilayer perceptron and its leaves' arrays.
+
+    Layer k is ``z W_kᵀ + b_k``; every layer but the last is normalized, if asked for, then activated, and its input is
+    added, if `residual` and the widths allow it.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Input width, hidden widths, output width.
+    batch : int
+        Number of samples B.
+    activation : str
+        One of `ACTIVATIONS`.
+    loss : {"mse", "cross_entropy", None}
+        What the output is; None: the network's output itself, shape (B, widths[-1]).
+    dtype : {"float64", "float32"}
+        Of every array.
+    residual : bool
+        Whether each hidden layer of equal input and output width adds its input.
+    normalization : {None, "layer_norm"}
+        What each hidden layer's affine output goes through before the activation.
+    weight_density : float
+        In (0, 1]. Below 1 each weight is stored on a random pattern of round(density · n · m) places (at least one),
+        drawn once from `rng_seed`, and ``Wk`` is the vector of its stored values in CSR order.
+    rng_seed : int
+        Seed of patterns and arrays, 0 or more.
+
+    Returns
+    -------
+    graph : Graph
+        With leaves ``x`` (B, widths[0]), ``target`` (B, widths[-1]) if there is a loss, ``W1 … WL`` (n_out, n_in) or
+        (nnz,), ``b1 … bL`` (n_out,).
+    leaves : dict of str to NDArray
+        ``graph.sample(rng_seed)``.
+
+    Raises
+    ------
+    BadInput
+        For fewer than two widths, a number below 1, a density outside (0, 1], or an unknown name.
+    """
+    graph = mlp_graph(
+        widths,
+        batch=batch,
+        activation=activation,
+        loss=loss,
+        dtype=dtype,
+        residual=residual,
+        normalization=normalization,
+        weight_density=weight_density,
+        rng_seed=rng_seed,
+    )
+    return graph, graph.sample(rng_seed)
+
+
+def mlp_graph(
+    widths: Sequence[int],
+    *,
+    batch: int = 1,
+    activation: str = "tanh",
+    loss: str | None = "mse",
+    dtype: str = "float64",
+    residual: bool = False,
+    normalization: str | None = None,
+    weight_density: float = 1.0,
+    rng_seed: int = 0,
+) -> Graph:
+    """Make the graph of `mlp` without drawing its leaves' arrays; the parameters are those of `mlp`."""
+    lengths = _check(widths, batch, weight_density, rng_seed)
+    if activation not in ACTIVATIONS:
+        raise unknown("activation", activation, ACTIVATIONS)
+    if normalization is not None and normalization not in NORMALIZATIONS:
+        raise unknown("normalization", normalization, NORMALIZATIONS)
+    g = GraphBuilder(dtype)
+    z = g.input("x", (batch, lengths[0]))
+    depth = len(lengths) - 1
+    for k in range(1, depth + 1):
+        t = _layer(g, z, (lengths[k], lengths[k - 1]), str(k), mask=_mask(lengths, k, weight_density, rng_seed))
+        if k < depth:
+            if normalization is not None:
+                t = getattr(g, normalization)(t)
+            t = getattr(g, activation)(t)
+            if residual and t.shape == z.shape:
+                t = g.add(t, z)
+        z = t
+    return g.build(output=with_loss(g, z, loss))
+
+
+def with_loss(g: GraphBuilder, output: Value, loss: str | None) -> Value:
+    """Add a leaf ``target`` and a loss to a network's output, or nothing if `loss` is None.
+
+    Raises
+    ------
+    BadInput
+        For an unknown loss.
+    """
+    if loss is None:
+        return output
+    if loss not in LOSSES:
+        raise unknown("loss", loss, LOSSES)
+    target = g.input("target", output.shape, law="one_hot" if loss == "cross_entropy" else "uniform")
+    value: Value = getattr(g, loss)(output, target)
+    return value
+
+
+def _mask(lengths: Sequence[int], k: int, density: float, rng_seed: int) -> Pattern | None:
+    return random_pattern((lengths[k], lengths[k - 1]), density, [rng_seed, k]) if density < 1 else None
+
+
+def _layer(g: GraphBuilder, z: Value, shape: tuple[int, int], suffix: str, *, mask: Pattern | None) -> Value:
+    if mask is None:
+        W, b = g.parameter(f"W{suffix}", shape), g.parameter(f"b{suffix}", shape[:1])
+        return g.affine(z, W, b)
+    nnz = mask.indices.size
+    v, b = g.parameter(f"W{suffix}", (nnz,), fan_in=max(1, nnz // shape[0])), g.parameter(f"b{suffix}", shape[:1])
+    return g.masked_affine(z, v, b, mask=mask)
+
+
+def random_pattern(shape: tuple[int, int], density: float, rng_seed: int | Sequence[int]) -> Pattern:
+    """Draw a pattern of round(density · n · m) places, at least one, each set of places equally likely.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (n, m).
+    density : float
+        In (0, 1].
+    rng_seed : int or sequence of int
+        Seed of the draw.
+
+    Returns
+    -------
+    Pattern
+        The places in CSR order.
+    """
+    nnz = max(1, round(density * prod(shape)))
+    places = np.sort(np.random.default_rng(rng_seed).choice(prod(shape), nnz, replace=False, shuffle=False))
+    dtype = index_dtype(nnz, shape[1])
+    rows, columns = np.divmod(places, shape[1])
+    indptr = np.zeros(shape[0] + 1, dtype)
+    np.cumsum(np.bincount(rows, minlength=shape[0]), out=indptr[1:])
+    return Pattern(indptr, columns.astype(dtype), shape)
+
+
+def _check(widths: Sequence[int], batch: int, density: float, rng_seed: int) -> tuple[int, ...]:
+    lengths = whole_numbers("widths", widths)
+    if len(lengths) < 2 or min(lengths) < 1:
+        raise BadInput(f"widths are {list(lengths)}: expected at least two numbers, each 1 or more")
+    if whole_number("batch", batch) < 1:
+        raise BadInput(f"batch is {batch}: expected 1 or more")
+    if not 0 < real_number("weight_density", density) <= 1:
+        raise BadInput(f"weight_density is {density}: expected a number in (0, 1]")
+    if whole_number("rng_seed", rng_seed) < 0:
+        raise BadInput(f"rng_seed is {rng_seed}: expected 0 or more")
+    return lengths

@@ -1,0 +1,260 @@
+"""Ops that move entries and compute nothing: permutations, changes of shape, padding and look-ups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
+from jacobench.graphs.op import Argument, Jacobian, Op, never
+from jacobench.graphs.ops import shapes
+from jacobench.graphs.ops.selections import along_last_axis, identity_between_empty_rows, selection
+from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.builder import GraphBuilder, Value
+
+
+def _nothing(_site: Site) -> int:
+    return 0
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """A permutation of 0 … n − 1, and its inverse: ``places[inverse[i]] == i``; both of shape (n,)."""
+
+    places: NDArray[np.intp]
+    inverse: NDArray[np.intp]
+
+
+def _as_order(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    if isinstance(attrs["order"], Order):
+        return attrs
+    given = np.asarray(attrs["order"])
+    n = given.size
+    if given.ndim != 1 or given.dtype.kind not in "iu" or not np.array_equal(np.sort(given), np.arange(n)):
+        raise BadInput(f"the order is {attrs['order']!r:.60}: expected each of 0 … n − 1 once")
+    places = given.astype(np.intp)
+    inverse = np.empty_like(places)
+    inverse[places] = np.arange(n)
+    return {"order": Order(places, inverse)}
+
+
+def _permute_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    x_bar: Array = y_bar.take(site.attrs["order"].inverse, axis=-1)
+    return x_bar
+
+
+def _permute_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    return g.permute(g.input("x", (batch, size)), order=np.random.default_rng(0).permutation(size))
+
+
+PERMUTE = Op(
+    name="permute",
+    forward=lambda xp, x, order: xp.take_last(x, order.places),
+    shape=shapes.permute,
+    arguments=(
+        Argument(
+            vjp=_permute_back,
+            jacobian=selection(
+                "permutation", lambda site, dtype: along_last_axis(site.attrs["order"].places, site, dtype)
+            ),
+            keeps=(),
+            flops=_nothing,
+        ),
+    ),
+    flops=_nothing,
+    source="y[…, i] = x[…, order[i]]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
+    example=_permute_example,
+    attrs={"order": None},
+    prepare=_as_order,
+)
+
+FLIP = Op(
+    name="flip",
+    forward=lambda xp, x: xp.flip_last(x),
+    shape=shapes.vectors,
+    arguments=(
+        Argument(
+            vjp=lambda y_bar, _y, _xs, _site: y_bar[..., ::-1].copy(),
+            jacobian=selection(
+                "exchange permutation",
+                lambda site, dtype: along_last_axis(np.arange(site.x[-1] - 1, -1, -1, dtype=dtype), site, dtype),
+            ),
+            keeps=(),
+            flops=_nothing,
+        ),
+    ),
+    flops=_nothing,
+    source="y[…, i] = x[…, n − 1 − i]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
+    example=lambda g, batch=3, size=4: g.flip(g.input("x", (batch, size))),
+)
+
+
+def _as_lengths(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"shape": whole_numbers("the shape", attrs["shape"])}
+
+
+RESHAPE = Op(
+    name="reshape",
+    forward=lambda _xp, x, shape: x.reshape(shape),
+    shape=shapes.reshape,
+    arguments=(
+        Argument(
+            vjp=lambda y_bar, _y, _xs, site: y_bar.reshape(len(y_bar), *site.x),
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
+            keeps=(),
+            flops=_nothing,
+            by_sample=lambda given, attrs: shapes.reshape(given, attrs)[:1] == given[0][:1],
+            hands_on=lambda _site: True,  # but of a part of a longer cotangent, which NumPy must copy
+        ),
+    ),
+    flops=_nothing,
+    source="the same entries in C order in another shape, a view; one length may be −1, as in NumPy",
+    example=lambda g, batch=3, size=4: g.reshape(g.input("x", (batch, size, 2)), shape=(batch, 2, size)),
+    attrs={"shape": ()},
+    prepare=_as_lengths,
+    is_view=True,
+)
+
+
+def _as_axes(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    axes = whole_numbers("the axes", attrs["axes"])
+    if sorted(axes) != list(range(len(axes))):
+        raise BadInput(f"the axes are {axes}: expected each of 0 … {len(axes) - 1} once")
+    return {"axes": axes}
+
+
+def _transposed(site: Site, dtype: Any) -> NDArray[np.signedinteger]:
+    return np.arange(site.n_in, dtype=dtype).reshape(site.x).transpose(site.attrs["axes"]).reshape(-1)
+
+
+def _transpose_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    back = (0, *(1 + site.attrs["axes"].index(axis) for axis in range(len(site.x))))
+    x_bar: Array = y_bar.transpose(back).copy()
+    return x_bar
+
+
+TRANSPOSE = Op(
+    name="transpose",
+    forward=lambda xp, x, axes: xp.transposed(x, axes),
+    shape=shapes.transpose,
+    arguments=(
+        Argument(
+            vjp=_transpose_back,
+            jacobian=selection("permutation", _transposed),
+            keeps=(),
+            flops=_nothing,
+            by_sample=lambda _shapes, attrs: attrs["axes"][:1] == (0,),
+        ),
+    ),
+    flops=_nothing,
+    source="axis k of y is axis axes[k] of x; Magnus & Neudecker, The commutation matrix (1979)",
+    example=lambda g, batch=3, size=4: g.transpose(g.input("x", (batch, size, 2)), axes=(0, 2, 1)),
+    attrs={"axes": ()},
+    prepare=_as_axes,
+)
+
+
+def _as_margins(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    margins = {side: whole_number(side, attrs[side]) for side in ("before", "after")}
+    for side, n in margins.items():
+        if n < 0:
+            raise BadInput(f"{side} is {n}: expected 0 or more")
+    return margins
+
+
+def _inside(site: Site) -> slice:
+    return slice(site.attrs["before"], site.attrs["before"] + site.x[-1])
+
+
+def _take_inside(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    return y_bar[..., _inside(site)]
+
+
+PAD = Op(
+    name="pad",
+    forward=lambda xp, x, before, after: xp.pad_last(x, before, after),
+    shape=shapes.pad,
+    arguments=(
+        Argument(
+            vjp=_take_inside,
+            jacobian=identity_between_empty_rows(_inside),
+            keeps=(),
+            flops=_nothing,
+            hands_on=lambda _site: True,
+        ),
+    ),
+    flops=_nothing,
+    source="zeros before and after, along the last axis; Goodfellow et al., Deep Learning (2016), section 9.5",
+    example=lambda g, batch=3, size=4: g.pad(g.input("x", (batch, size)), before=1, after=2),
+    attrs={"before": 0, "after": 0},
+    prepare=_as_margins,
+)
+
+
+def _as_indices(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    given = np.asarray(attrs["indices"])
+    if given.dtype.kind not in "iu" or not given.size or given.min() < 0:
+        raise BadInput(f"the indices are {attrs['indices']!r:.60}: expected whole numbers, each 0 or more")
+    return {"indices": given.astype(np.intp)}
+
+
+def _rows_of_table(site: Site, dtype: Any) -> NDArray[np.signedinteger]:
+    width = site.x[1]
+    starts = site.attrs["indices"].reshape(-1).astype(dtype) * dtype(width)
+    places: NDArray[np.signedinteger] = np.add.outer(starts, np.arange(width, dtype=dtype)).reshape(-1)
+    return places
+
+
+def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+    """Add each cotangent to its row of the table: a product with the transposed selection of rows."""
+    indices = site.attrs["indices"].reshape(-1)
+    shape = (indices.size, site.x[0])
+    rows = sparse.csr_array((np.ones(indices.size, site.dtype), indices, np.arange(indices.size + 1)), shape=shape)
+    g = y_bar.reshape(len(y_bar), -1, site.x[1])
+    if len(g) == 1:
+        only: Array = (rows.T @ g[0])[None]
+        return only
+    bars = np.empty((len(g), *site.x), site.dtype)
+    for gradient, bar in zip(g, bars, strict=True):
+        bar[...] = rows.T @ gradient
+    return bars
+
+
+def _embedding_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+    indices = np.random.default_rng(0).integers(size + 1, size=(batch, 2))
+    return g.embedding(g.parameter("table", (size + 1, size)), indices=indices)
+
+
+EMBEDDING = Op(
+    name="embedding",
+    forward=lambda xp, table, indices: xp.take_rows(table, indices),
+    shape=shapes.embedding,
+    arguments=(
+        Argument(
+            vjp=_add_rows,
+            jacobian=selection("row selection", _rows_of_table),
+            keeps=(),
+            flops=lambda site: site.n_out,
+            by_sample=never,
+            scratch_once=lambda site: prod(site.attrs["indices"].shape) * (site.dtype.itemsize + 8),
+        ),
+    ),
+    flops=_nothing,
+    source="y[…, :] = table[indices[…], :]; Bengio et al., A Neural Probabilistic Language Model (2003), section 2",
+    example=_embedding_example,
+    attrs={"indices": ()},
+    prepare=_as_indices,
+)
+
+OPS = (PERMUTE, FLIP, RESHAPE, TRANSPOSE, PAD, EMBEDDING)

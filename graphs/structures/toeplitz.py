@@ -1,0 +1,187 @@
+"""Structures and dense rules of ops that slide a kernel: Toeplitz blocks by the argument, Kronecker by the kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import ascii_letters
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jacobench.graphs.structures.sparsity import Structure
+from jacobench.graphs.structures.windows import last
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.structures.windows import Windows
+
+    Indices = NDArray[np.signedinteger]
+    LayoutOf = Callable[[Site], "Layout"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """An argument of shape (rows, channels, *lengths) and an output of shape (rows, outputs, *windows).
+
+    Rows do not mix; each output sees all channels of its row.
+
+    Attributes
+    ----------
+    windows : Windows
+        How the kernel slides.
+    rows, outputs, channels : int
+        The lengths of the other axes.
+    """
+
+    windows: Windows
+    rows: int
+    outputs: int = 1
+    channels: int = 1
+
+    @property
+    def n_entries(self) -> int:
+        """The number of entries in the Jacobian's rows that belong to one row of the argument and one output."""
+        return self.channels * self.windows.n_pairs
+
+    def reached(self) -> tuple[Indices, Indices, Indices, Indices]:
+        """Return of each of those entries, in order, the window, the channel, the tap and the place."""
+        windows = self.windows
+        valid, places = windows.valid(), windows.places()
+        full = (windows.n_windows, self.channels, windows.n_taps)
+        window, channel, tap = np.nonzero(np.broadcast_to(valid[:, None], full))
+        return window, channel, tap, places[window, tap]
+
+    def flat(self, *, by_kernel: bool, dtype: type[np.signedinteger]) -> Indices:
+        """Return of each of those entries, in order, where in (channels, taps) it is weighed, or in (channels, places)."""
+        windows = self.windows
+        within = np.arange(windows.n_taps, dtype=dtype)[None] if by_kernel else windows.places(dtype)
+        length = windows.n_taps if by_kernel else windows.n_places
+        flat = np.empty((windows.n_windows, self.channels, windows.n_taps), dtype)
+        np.add(within[:, None], np.arange(self.channels, dtype=dtype)[:, None] * dtype(length), out=flat)
+        if not windows.padded:
+            return flat.reshape(-1)
+        selected: Indices = flat[np.broadcast_to(windows.valid()[:, None], flat.shape)]
+        return selected
+
+
+def _per_row(layout: Layout) -> Indices:
+    counts = np.count_nonzero(layout.windows.valid(), axis=1).astype(np.int32) * np.int32(layout.channels)
+    return np.tile(counts, layout.rows * layout.outputs)
+
+
+def _scratch(layout: Layout, copies: int) -> int:
+    """Count the column numbers that are made and freed, where `copies` of one row's and output's are told apart."""
+    windows = layout.windows
+    of_windows = windows.n_windows * windows.n_taps * (1 + layout.channels)
+    n_entries, n_out = layout.n_entries, layout.rows * layout.outputs * windows.n_windows
+    made = of_windows + (n_entries if windows.padded else 0) - layout.rows * layout.outputs * n_entries
+    told_apart = copies * n_entries if copies < layout.rows * layout.outputs else n_entries if copies > 1 else 0
+    return max(made, told_apart) - n_out
+
+
+def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
+    """Make the structure of the Jacobian by the argument that the kernel slides over, which may be `padded`."""
+
+    def columns(site: Site, dtype: type[np.signedinteger]) -> Indices:
+        layout = layout_of(site)
+        within = layout.flat(by_kernel=False, dtype=dtype)
+        starts = np.arange(0, site.n_in, site.n_in // layout.rows, dtype=dtype)
+        return within if layout.rows == 1 else np.add.outer(starts, within)[:, None]
+
+    def view(J: Array, site: Site) -> Array:
+        layout, windows = layout_of(site), layout_of(site).windows
+        rows = layout.rows // site.samples
+        shape = (site.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_places)
+        found: Array = np.einsum("sroprcl->sropcl", J.reshape(shape))
+        return found
+
+    def index(site: Site) -> tuple[Indices, ...]:
+        window, channel, _, place = layout_of(site).reached()
+        return window, channel, place
+
+    return Structure(
+        name,
+        _extent(layout_of),
+        columns,
+        view,
+        index,
+        per_row=(lambda site: _per_row(layout_of(site))) if padded else None,
+        scratch=lambda site: max(_scratch(layout_of(site), layout_of(site).rows), site.n_out * padded),
+    )
+
+
+def kernels(layout_of: LayoutOf) -> Structure:
+    """Make the structure of the Jacobian by the kernel, shape (outputs, channels, *taps): for each row, I ⊗ its windows."""
+
+    def columns(site: Site, dtype: type[np.signedinteger]) -> Indices:
+        layout = layout_of(site)
+        starts = np.arange(0, site.n_in, site.n_in // layout.outputs, dtype=dtype)
+        return np.add.outer(starts, layout.flat(by_kernel=True, dtype=dtype))[None]
+
+    def view(J: Array, site: Site) -> Array:
+        layout = layout_of(site)
+        shape = (layout.rows, layout.outputs, layout.windows.n_windows, layout.outputs, layout.channels, -1)
+        found: Array = np.einsum("ropock->ropck", J.reshape(shape))
+        return found
+
+    def index(site: Site) -> tuple[Indices, ...]:
+        window, channel, tap, _ = layout_of(site).reached()
+        return window, channel, tap
+
+    return Structure(
+        "Kronecker, identity ⊗ windows",
+        _extent(layout_of),
+        columns,
+        view,
+        index,
+        per_row=lambda site: _per_row(layout_of(site)),
+        scratch=lambda site: max(_scratch(layout_of(site), layout_of(site).outputs), site.n_out),
+    )
+
+
+def _extent(layout_of: LayoutOf) -> Callable[[Site], Shape]:
+    def extent(site: Site) -> Shape:
+        layout = layout_of(site)
+        return (layout.rows, layout.outputs, layout.n_entries)
+
+    return extent
+
+
+def fill_toeplitz(
+    J: Array, site: Site, layout: Layout, weights: Callable[[int, Shape], NDArray[np.generic] | float]
+) -> None:
+    """Write a kernel's weights tap by tap, each along the diagonals that it stands on.
+
+    Parameters
+    ----------
+    J : NDArray
+        Zeros of shape (samples, outputs per sample, inputs per sample).
+    site, layout
+        Where it stands.
+    weights : callable
+        (the tap's number, its place in the kernel) → what stands there, broadcastable to (samples, rows a sample, outputs,
+        *windows, channels).
+    """
+    windows, rows = layout.windows, layout.rows // site.samples
+    axes = ascii_letters[: len(windows.out)].upper()
+    shape = (site.samples, rows, layout.outputs, *windows.out, rows, layout.channels, *windows.lengths)
+    blocks = np.einsum(f"sro{axes}rc{axes.swapcase()}->sro{axes}c{axes.swapcase()}", J.reshape(shape))
+    for number, (tap, inside, places) in enumerate(windows.taps()):
+        diagonals = np.einsum(f"sro{axes}c{axes}->sro{axes}c", blocks[last((*inside, slice(None), *places))])
+        diagonals[...] = weights(number, tap)
+
+
+def fill_kernels(J: Array, x: Array, layout: Layout) -> None:
+    """Write what each tap is over: J of shape (1, outputs, inputs), zeros, and x of shape (rows, channels, *lengths)."""
+    windows = layout.windows
+    axes = ascii_letters[: len(windows.out)].upper()
+    taps = axes.translate(str.maketrans("ABC", "XYZ"))
+    shape = (layout.rows, layout.outputs, *windows.out, layout.outputs, layout.channels, *windows.kernel)
+    blocks = np.einsum(f"ro{axes}oc{taps}->ro{axes}c{taps}", J.reshape(shape))
+    for tap, inside, places in windows.taps():
+        seen = np.moveaxis(x[last(places)], 1, -1)[:, None]
+        blocks[last((*inside, slice(None), *tap))] = seen

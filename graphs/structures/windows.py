@@ -1,0 +1,117 @@
+"""Sliding windows: which places a kernel's taps reach as it slides over one axis or more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from jacobench.graphs.array_types import Shape
+
+    Slices = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How a kernel slides: in window p, tap k is over the place p · stride + k − padding, where there is one.
+
+    Attributes
+    ----------
+    lengths, kernel, stride, padding : tuple of int
+        One of each for every axis.
+    """
+
+    lengths: Shape
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+
+    @cached_property
+    def out(self) -> Shape:
+        """The number of windows along each axis."""
+        each = zip(self.lengths, self.kernel, self.stride, self.padding, strict=True)
+        return tuple((length + 2 * padding - taps) // stride + 1 for length, taps, stride, padding in each)
+
+    @cached_property
+    def n_places(self) -> int:
+        """The number of places."""
+        return prod(self.lengths)
+
+    @cached_property
+    def n_taps(self) -> int:
+        """The number of taps."""
+        return prod(self.kernel)
+
+    @cached_property
+    def n_windows(self) -> int:
+        """The number of windows."""
+        return prod(self.out)
+
+    @cached_property
+    def n_pairs(self) -> int:
+        """The number of pairs of a window and a tap that is over a place in it."""
+        return prod(sum(windows.stop - windows.start for windows, _ in spans) for spans in self._spans)
+
+    @property
+    def padded(self) -> bool:
+        """Whether a tap may be over no place."""
+        return any(self.padding)
+
+    @cached_property
+    def _spans(self) -> list[list[tuple[slice, slice]]]:
+        """For each axis and tap: the windows in which the tap is over a place, and those places."""
+        axes = zip(self.lengths, self.out, self.stride, self.padding, self.kernel, strict=True)
+        return [[_span(k, *axis) for k in range(taps)] for *axis, taps in axes]
+
+    def taps(self) -> Iterator[tuple[Shape, Slices, Slices]]:
+        """Yield each tap: its place in the kernel, the windows in which it is over a place, and those places."""
+        for tap in product(*map(range, self.kernel)):
+            spans = [spans[k] for k, spans in zip(tap, self._spans, strict=True)]
+            yield tap, tuple(windows for windows, _ in spans), tuple(places for _, places in spans)
+
+    def places(self, dtype: type[np.signedinteger] = np.intp) -> NDArray[np.signedinteger]:
+        """Return the flat place of each window and tap, shape (windows, taps); nonsense where there is none."""
+        found: Any = 0
+        for axis, length in enumerate(self.lengths):
+            first = np.arange(self.out[axis], dtype=dtype)[:, None] * dtype(self.stride[axis])
+            place = first + np.arange(-self.padding[axis], self.kernel[axis] - self.padding[axis], dtype=dtype)
+            found = found * dtype(length) + self._along(axis, place)
+        return np.asarray(found).reshape(self.n_windows, self.n_taps)
+
+    def valid(self) -> NDArray[np.bool_]:
+        """Return whether there is a place, shape (windows, taps)."""
+        found: Any = True
+        for axis, spans in enumerate(self._spans):
+            inside = np.zeros((self.out[axis], self.kernel[axis]), bool)
+            for tap, (windows, _) in enumerate(spans):
+                inside[windows, tap] = True
+            found = found & self._along(axis, inside)
+        return np.asarray(found).reshape(self.n_windows, self.n_taps)
+
+    def _along(self, axis: int, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values (windows, taps) of one axis in the shape (1, …, windows, …, 1, 1, …, taps, …, 1)."""
+        shape = [1] * (2 * len(self.lengths))
+        shape[axis], shape[len(self.lengths) + axis] = values.shape
+        return values.reshape(shape)
+
+
+def last(places: Iterable[int | slice]) -> Any:
+    """Return an index into the last axes of an array."""
+    return (..., *places)
+
+
+def _span(k: int, length: int, n_windows: int, stride: int, padding: int) -> tuple[slice, slice]:
+    start = max(0, -((k - padding) // stride))
+    stop = max(start, min(n_windows, (length - 1 + padding - k) // stride + 1))
+    if start == stop:
+        return slice(0, 0), slice(0, 0)
+    return slice(start, stop), slice(start * stride + k - padding, (stop - 1) * stride + k - padding + 1, stride)

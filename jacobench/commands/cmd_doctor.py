@@ -1,0 +1,65 @@
+"""``jacobench doctor``: what on this machine spoils measurements."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    noise: Annotated[bool, typer.Option("--noise", help="Only the noise, by a long A/A experiment.")] = False,
+    pairs: Annotated[int, typer.Option(metavar="N", help="Pairs of processes for --noise.", min=2)] = 200,
+) -> None:
+    """Say what on this machine spoils measurements, how much, and the mend; nothing is changed.
+
+    Example: jacobench doctor --noise --pairs 200
+    """
+    if noise:
+        _noise(pairs, as_json=as_json)
+    else:
+        _examine(as_json=as_json)
+
+
+def _examine(*, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from jacobench.bench.machine.doctor import examine
+    from jacobench.commands import console
+
+    findings = [asdict(finding) for finding in examine()]
+    if as_json:
+        _print_json(findings)
+        return
+    rows = [tuple(finding.values()) for finding in findings]
+    console.out().print(console.columns(("check", "", "measured", "mend"), rows))
+
+
+def _noise(pairs: int, *, as_json: bool) -> None:
+    from jacobench.bench.machine import noise
+    from jacobench.commands import console
+
+    samples: list[noise.Sample] = []
+    by_condition: dict[str, list[noise.Sample]] = {condition: [] for condition in noise.CONDITIONS}
+    for condition, sample in noise.experiment(pairs):
+        kind, colon, name = condition.partition(": ")
+        (by_condition[name] if colon else samples).append(sample)
+        if not len(samples) % 50:
+            console.talk().print(f"{len(samples)} of {2 * pairs} processes ({kind})")
+    spreads = noise.spreads(samples)
+    gains = noise.gains(by_condition) if by_condition["malloc"] else {}
+    if as_json:
+        _print_json({"processes": len(samples), "spreads": spreads, "gains": gains})
+        return
+    headings = ("workload", "inside a process", "between processes", "neighbours' ratio", "paired ratio")
+    rows = [(workload, *(f"±{value:.2%}" for value in found.values())) for workload, found in spreads.items()]
+    console.out().print(console.columns(headings, rows))
+    rows = [(name, *(f"{gain:.2f}×" for gain in found.values())) for name, found in gains.items()]
+    console.out().print(console.columns(("control", *noise.WORKLOADS), rows))
+
+
+def _print_json(content: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(content, indent=1))

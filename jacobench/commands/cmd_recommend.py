@@ -1,0 +1,122 @@
+"""``jacobench recommend``: which strategy to take for one's own network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from jacobench.reports.analysis.case_advice import Advice
+
+# knob of a suite file → the option that asks for it, where it has another name
+OPTIONS = {"n_seeds": "seeds", "name": "architecture"}
+
+
+def recommend(
+    widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="Input, hidden and output widths.")] = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Instead: a published network; see 'jacobench list architectures'."),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(metavar="B", help="Samples. Default: 1, or the architecture's own.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(metavar="S", help="Cotangents pulled back in one call.")] = None,
+    activation: Annotated[str | None, typer.Option(metavar="NAME", help="Default: tanh.")] = None,
+    loss: Annotated[str | None, typer.Option(metavar="NAME", help="mse, cross_entropy or none. Default: mse.")] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="NAME", help="Default: float64.")] = None,
+    weight_density: Annotated[
+        float | None, typer.Option(metavar="D", help="Share of the weights that is stored.")
+    ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option("--from", metavar="RUN", help="A run to go by. Default: the newest in runs/."),
+    ] = None,
+    memory_budget: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="What may be used, such as 2GiB. Default: what the machine has.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Recommend a strategy for a network: from measurements of it or near it, else by the model; it says which.
+
+    Without a run, small cases are measured on the spot. There is no winner where intervals overlap.
+
+    Example: jacobench recommend --widths 784,300,10 --batch 32 --from runs/first
+    """
+    from jacobench import api
+    from jacobench.commands import console
+
+    knobs: dict[str, Any] = {
+        "widths": _widths(widths),
+        "name": architecture,
+        "batch": batch,
+        "n_seeds": seeds,
+        "activation": activation,
+        "loss": loss,
+        "dtype": dtype,
+        "weight_density": weight_density,
+    }
+    given = {name: value for name, value in knobs.items() if value is not None}
+    _check(given)
+    advice = api.recommend_for(*(runs or ()), memory_budget=memory_budget, say=console.talk().print, **given)
+    if as_json:
+        typer.echo(_as_json(advice))
+    else:
+        _show(advice)
+
+
+def _widths(text: str | None) -> list[int] | None:
+    from jacobench.graphs.errors import BadInput
+
+    if text is None:
+        return None
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BadInput(f"--widths is {text!r}: expected whole numbers and commas, such as 784,300,10") from None
+
+
+def _check(given: dict[str, Any]) -> None:
+    """Refuse what makes no case, in the words of the options."""
+    import re
+
+    from jacobench.bench.floor.predicted_rows import one_case
+    from jacobench.graphs.errors import BadInput
+
+    if ("widths" in given) == ("name" in given):
+        what = "both" if "widths" in given else "neither"
+        raise BadInput(f"expected either --widths, such as 784,300,10, or --architecture, got {what}")
+    own = sorted({"activation", "weight_density"} & given.keys())
+    if "name" in given and own:
+        raise BadInput(f"{_option(own[0])} goes with --widths: a published network has its own")
+    try:
+        one_case(given)
+    except BadInput as error:
+        raise BadInput(re.sub(r"^(\w+)(\[\d+\])?:", lambda place: f"{_option(place[1])}:", str(error))) from None
+
+
+def _option(knob: str) -> str:
+    return f"--{OPTIONS.get(knob, knob).replace('_', '-')}"
+
+
+def _show(advice: Advice) -> None:
+    from jacobench.commands import console
+    from jacobench.reports.render import advice_text
+
+    out = console.out()
+    out.print(advice_text.title(advice), style="bold")
+    for line in advice_text.verdicts(advice):
+        out.print(line)
+    out.print()
+    out.print(console.columns(advice_text.headings(advice), advice_text.rows(advice)))
+    out.print()
+    for paragraph in advice_text.grounds(advice):
+        out.print(paragraph)
+
+
+def _as_json(advice: Advice) -> str:
+    import json
+
+    return json.dumps(advice.as_dict(), indent=1, ensure_ascii=False)

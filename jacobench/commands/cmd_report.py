@@ -1,0 +1,50 @@
+"""``jacobench report``: runs as one HTML page, or as Markdown for a pull request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Default: report.html beside the first run's run.json; with --markdown, standard output.",
+        ),
+    ] = None,
+    phase: Annotated[
+        str, typer.Option(metavar="PHASE", help="The phase that counts: prepare, linearize, pullback or gradient.")
+    ] = "gradient",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown on standard output, or to FILE.")] = False,
+) -> None:
+    """Write one self-contained HTML page of what runs found, and print its path.
+
+    Example: jacobench report runs/first --out first.html
+    """
+    from jacobench.bench.row.columns import PHASES
+    from jacobench.graphs.errors import BadInput, unknown
+    from jacobench.reports.data.run_data import read
+    from jacobench.reports.render.output_files import write_text
+
+    if phase not in PHASES:
+        raise unknown("phase", phase, PHASES)
+    found = [read(run) for run in runs]
+    if markdown:
+        from jacobench.reports.page.run_markdown import markdown as written
+    else:
+        from jacobench.reports.page.html_page import page as written
+    text = written(found, phase)
+    if markdown and out is None:
+        typer.echo(text, nl=False)
+        return
+    beside = runs[0] if runs[0].is_dir() else runs[0].parent
+    path = out or beside / "report.html"
+    try:
+        typer.echo(write_text(text, path))
+    except OSError as error:
+        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; --out names another file") from None

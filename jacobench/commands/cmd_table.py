@@ -1,0 +1,33 @@
+"""``jacobench table``: runs' tables again."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def table(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
+    phase: Annotated[str, typer.Option(metavar="PHASE", help="prepare, linearize, pullback or gradient.")] = "gradient",
+    csv: Annotated[bool, typer.Option("--csv", help="The whole tidy table, all phases, as CSV.")] = False,
+) -> None:
+    """Show runs' tables, one after another, or print all of them as one CSV.
+
+    Example: jacobench table runs/first --phase pullback
+    """
+    from jacobench.bench.row.columns import PHASES
+    from jacobench.commands import console
+    from jacobench.graphs.errors import unknown
+    from jacobench.reports.data.run_data import load
+    from jacobench.reports.render.run_table import terminal_table
+
+    if phase not in PHASES:
+        raise unknown("phase", phase, PHASES)
+    for number, found in enumerate([load(run) for run in runs]):
+        if csv:
+            found.to_csv(sys.stdout, index=False, header=not number)
+        else:
+            console.out().print(terminal_table(found, phase))

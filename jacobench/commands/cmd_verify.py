@@ -1,0 +1,49 @@
+"""``jacobench verify``: correctness only."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jacobench.commands.cmd_run import Suite
+
+
+def verify(
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="S", help="A name, file.py:Class or package.module:Class. Default: all that are installed."
+        ),
+    ] = None,
+    suite: Suite = "smoke",
+) -> None:
+    """Prove strategies right: every op in float64 and float32, and a suite's cases; nothing is timed.
+
+    Each is held against the strategy vjp, and vjp against central differences. Exit code 1 if one is wrong. What a
+    strategy does not support, or whose library is not installed, is neither right nor wrong.
+
+    Example: jacobench verify --strategy my_strategy.py:Mine
+    """
+    from jacobench.bench.run.strategy_checks import check_all
+    from jacobench.bench.suites.suite_files import load_suite
+    from jacobench.commands import console
+    from jacobench.strategies.registry import check, registered
+
+    specs = [check(spec) for spec in strategy or registered()]
+    load_suite(suite)  # a bad one is told before anything is tried
+    wrong = False
+    rows = []
+    for spec in specs:
+        found = check_all(spec, suite)
+        bad = [check for check in found if check.status in {"wrong", "error", "crashed"}]
+        wrong |= bool(bad)
+        right = sum(check.status == "ok" for check in found)
+        rows.append((spec, f"{right} of {len(found)}", "" if bad or not right else "right"))
+        said = {(check.status, check.reason): check.graph for check in reversed(found) if check.status != "ok"}
+        for (status, reason), graph in reversed(said.items()):
+            alike = sum((check.status, check.reason) == (status, reason) for check in found)
+            rows.append(("", graph if alike == 1 else f"{graph} … ({alike})", f"{status}: {reason}"))
+    console.out().print(console.columns(("strategy", "graphs", ""), rows))
+    if wrong:
+        raise typer.Exit(1)

@@ -1,0 +1,220 @@
+"""Laws of growth: a power of the size, with or without a fixed cost, fitted on logarithms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import least_squares
+from scipy.special import fdtrc, stdtrit
+
+from jacobench.bench.row.statistics import CONFIDENCE
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+# A fixed cost is one parameter more: it must earn its place by an F-test at this level.
+EARNS_ITS_PLACE = 0.05
+
+# A power law leaves one degree of freedom from three sizes on; with a fixed cost, and something to test it with, from five.
+FEWEST_SIZES, FEWEST_FOR_FIXED = 3, 5
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Law:
+    """``value = fixed + scale * size ** exponent``.
+
+    Attributes
+    ----------
+    fixed : float
+        What is paid at every size, in the unit of the values; 0 where the sizes show none.
+    scale, exponent : float
+        Of the leading term.
+    low, high : float
+        The 95 % t-interval of the exponent over the passes; NaN for fewer than two passes.
+    rules_from : float
+        The size from which the leading term is at least the fixed cost; never below the smallest size.
+    r_squared : float
+        Share of the variance of the logarithms that the law explains; NaN where the values do not vary.
+    residual : float
+        The largest factor by which a value lies above or below the law; 1 is a perfect fit.
+    n_passes, n_sizes : int
+        What it was fitted to.
+    largest : float
+        The largest size.
+    covariance : tuple of tuple of float
+        Of the logarithm of the law's leading term at the largest size, the exponent and, where there is one, the logarithm of the
+        fixed cost, over the passes, as means of them; empty for fewer than two passes.
+    """
+
+    fixed: float
+    scale: float
+    exponent: float
+    low: float
+    high: float
+    rules_from: float
+    r_squared: float
+    residual: float
+    n_passes: int
+    n_sizes: int
+    largest: float
+    covariance: tuple[tuple[float, ...], ...]
+
+    def __call__(self, sizes: ArrayLike) -> NDArray[np.float64]:
+        """Return the values at sizes; an array of their shape, in the unit of what was fitted."""
+        return np.asarray(self.fixed + self.scale * np.asarray(sizes, dtype=np.float64) ** self.exponent)
+
+    def band(self, sizes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the ends of the law's 95 % t-interval over the passes at each size; NaN for fewer than two passes.
+
+        It is that of the curves of the passes, each moved from the fitted one by its own Gauss-Newton step.
+        """
+        values = self(sizes)
+        if not self.covariance:
+            return np.full_like(values, np.nan), np.full_like(values, np.nan)
+        u = np.log(np.asarray(sizes, dtype=np.float64) / self.largest)
+        covariance = np.asarray(self.covariance)
+        if len(covariance) == 3:
+            leading = math.log(self.scale) + self.exponent * math.log(self.largest)
+            slopes = _slopes(np.array([leading, self.exponent, math.log(self.fixed)]), u)
+        else:
+            slopes = np.column_stack([np.ones_like(u), u])
+        reach = _quantile(self.n_passes) * np.sqrt(np.einsum("ni,ij,nj->n", slopes, covariance, slopes).clip(min=0))
+        return values * np.exp(-reach), values * np.exp(reach)
+
+
+def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) -> Law | None:
+    """Fit a law of growth to what several passes measured.
+
+    Parameters
+    ----------
+    sizes : array_like of float, shape (n,)
+        Positive and distinct.
+    values : array_like of float, shape (passes, n)
+        Positive; one line a pass.
+    with_fixed : bool, optional
+        Whether the law has a fixed cost. None: only where there are five sizes and an F-test at 5 % on the residuals of
+        the passes' mean says that the power alone does not do.
+
+    Returns
+    -------
+    Law or None
+        The least-squares fit to the logarithms. None for fewer than three sizes, for no pass, or for a value that is not
+        positive and finite.
+
+    Notes
+    -----
+    Each pass gives an exponent of its own: the fitted one plus the Gauss-Newton step from the fit to that pass's values
+    (Bates and Watts 1988, section 2.2: the linear approximation at the optimum). For a power law this is the pass's own
+    least-squares slope. Their mean is the fitted exponent, and their t-interval its interval.
+
+    Examples
+    --------
+    >>> law = fit([16, 32, 64, 128, 256], [[1e-5 + 1e-9 * size**2 for size in (16, 32, 64, 128, 256)]])
+    >>> f"{law.fixed:.2g} + {law.scale:.2g} size^{law.exponent:.3g}"
+    '1e-05 + 1e-09 size^2'
+    """
+    x, y = np.asarray(sizes, dtype=np.float64), np.atleast_2d(np.asarray(values, dtype=np.float64))
+    usable = np.isfinite(y).all() and (y > 0).all() and (x > 0).all()
+    if y.shape[0] == 0 or np.unique(x).size < FEWEST_SIZES or not usable:
+        return None
+    u, logs = np.log(x / x.max()), np.log(y)
+    mean = logs.mean(axis=0)
+    parameters, jacobian = _power(u, mean)
+    if with_fixed or (with_fixed is None and x.size >= FEWEST_FOR_FIXED):
+        richer = _with_fixed(u, mean, parameters)
+        if with_fixed or _earns(mean - jacobian @ parameters, mean - _logs(richer, u)):
+            parameters, jacobian = richer, _slopes(richer, u)
+    return _law(x, u, logs, parameters, jacobian)
+
+
+def _power(u: Array, mean: Array) -> tuple[Array, Array]:
+    jacobian = np.column_stack([np.ones_like(u), u])
+    return np.linalg.lstsq(jacobian, mean)[0], jacobian
+
+
+def _with_fixed(u: Array, mean: Array, power: Array) -> Array:
+    """Fit log scale, exponent and log fixed; a fixed cost is thus never negative, and goes to 0 where there is none."""
+    start = np.array([mean[u.argmax()], max(power[1], 0.1) * 1.3, mean.min() - 0.5])
+
+    def residuals(parameters: Array) -> Array:
+        return _logs(parameters, u) - mean
+
+    def jacobian(parameters: Array) -> Array:
+        return _slopes(parameters, u)
+
+    return least_squares(residuals, start, jac=jacobian, method="lm", xtol=1e-10).x
+
+
+def _logs(parameters: Array, u: Array) -> Array:
+    scale, exponent, fixed = parameters
+    return np.logaddexp(scale + exponent * u, fixed)
+
+
+def _slopes(parameters: Array, u: Array) -> Array:
+    scale, exponent, fixed = parameters
+    share = np.exp(scale + exponent * u - np.logaddexp(scale + exponent * u, fixed))
+    return np.column_stack([share, share * u, 1 - share])
+
+
+def _earns(without: Array, having: Array) -> bool:
+    """Say whether a third parameter lowers the squared residuals by more than chance does."""
+    freedom = having.size - 3
+    before, after = float(without @ without), float(having @ having)
+    if before - after <= 1e-20 * having.size:  # both are rounding
+        return False
+    return bool(fdtrc(1, freedom, (before - after) / (max(after, 1e-300) / freedom)) < EARNS_ITS_PLACE)
+
+
+def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) -> Law:
+    fitted = _logs(parameters, u) if parameters.size == 3 else jacobian @ parameters
+    exponent = float(parameters[1])
+    log_scale = float(parameters[0]) - exponent * math.log(x.max())
+    log_fixed = float(parameters[2]) if parameters.size == 3 else -math.inf
+    steps = (logs - fitted) @ np.linalg.pinv(jacobian).T  # of each pass, from the fit
+    low, high = _t_interval(exponent + steps[:, 1])
+    mean = logs.mean(axis=0)
+    variance = float(((mean - mean.mean()) ** 2).sum())
+    # Where the values hardly vary there is nothing to explain, and the quotient would be rounding over rounding.
+    unexplained = float(((mean - fitted) ** 2).sum()) / variance if variance > 1e-12 else math.nan
+    meets = _exp((log_fixed - log_scale) / exponent) if exponent > 0 else 0.0
+    return Law(
+        fixed=_exp(log_fixed),
+        scale=_exp(log_scale),
+        exponent=exponent,
+        low=low,
+        high=high,
+        rules_from=max(meets, float(x.min())),
+        r_squared=1 - unexplained,
+        residual=math.exp(float(np.abs(mean - fitted).max())),
+        n_passes=logs.shape[0],
+        n_sizes=x.size,
+        largest=float(x.max()),
+        covariance=_covariance(steps),
+    )
+
+
+def _exp(log: float) -> float:
+    """Return e ** log, infinite where that is too large: of values that do not grow, the leading term may be anything."""
+    return math.exp(log) if log < 700 else math.inf
+
+
+def _covariance(steps: Array) -> tuple[tuple[float, ...], ...]:
+    if len(steps) < 2:
+        return ()
+    return tuple(tuple(row) for row in (np.cov(steps, rowvar=False) / len(steps)).tolist())
+
+
+def _quantile(n_passes: int) -> float:
+    return float(stdtrit(n_passes - 1, 0.5 + CONFIDENCE / 2))
+
+
+def _t_interval(values: Array) -> tuple[float, float]:
+    if values.size < 2:
+        return math.nan, math.nan
+    reach = _quantile(values.size) * float(values.std(ddof=1)) / math.sqrt(values.size)
+    return float(values.mean()) - reach, float(values.mean()) + reach

@@ -1,0 +1,1 @@
+"""Run data: the reader, the vocabulary, and number formats."""

@@ -1,0 +1,233 @@
+"""What changed in a history, and what that means: regressed, improved, the machine's own doing, or long known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, log, nan
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from jacobench.reports.history.change_points import MIN_RUNS, Found, find_changes
+from jacobench.reports.history.change_shapes import MIN_SEGMENT
+from jacobench.reports.history.series import (
+    CELL,
+    CONTROL,
+    QUANTITIES,
+    SETTING,
+    Series,
+    cells_of,
+    control_series,
+    series,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from jacobench.reports.history.store import History
+
+RECENT = 20
+"""Runs for which a standing regression counts; then it is known."""
+
+MACHINE_SHARE = 0.5
+"""Of a change, what the control kernel must show of it for the machine to have done it."""
+
+VERDICTS = ("broken", "regressed", "machine", "known", "undone", "improved")
+
+COLUMNS = (
+    *SETTING,
+    *CELL,
+    "quantity",
+    "kind",
+    "verdict",
+    "old",
+    "new",
+    "ratio",
+    "low",
+    "high",
+    "p_value",
+    "control_ratio",
+    "commit_before",
+    "commit_after",
+    "run_before",
+    "run_after",
+    "at",
+)
+
+State = Literal["clear", "regressed", "inconclusive", "nothing"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes
+    ----------
+    state : {"clear", "regressed", "inconclusive", "nothing"}
+        ``regressed``: a verdict ``regressed`` or ``broken``. ``inconclusive``: no series has `MIN_RUNS` runs, or what looks
+        recently regressed may be the machine's doing. ``nothing``: there are no series.
+    changes : DataFrame
+        One line a change, the newest first; see `check`.
+    n_series, n_short : int
+        How many were looked at, and how many more have fewer than `MIN_RUNS` runs.
+    """
+
+    state: State
+    changes: pd.DataFrame
+    n_series: int
+    n_short: int
+
+
+def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recent: int = RECENT) -> Checked:
+    """Find where a history's series changed.
+
+    Parameters
+    ----------
+    history : History
+        All that is kept, or part of it.
+    quantities : iterable of str
+        Keys of ``QUANTITIES``.
+    recent : int
+        Runs of a setting for which a regression counts.
+
+    Returns
+    -------
+    Checked
+        Of each change: where it was measured and what (``SETTING``, ``CELL``, ``quantity``); ``kind``: step up, step down,
+        drift up, drift down, or broken; ``old`` and ``new`` level; their ``ratio`` with its 95 % interval; ``p_value``,
+        corrected over all series; ``control_ratio``, by which the control kernel's time changed between the same runs; the
+        commit range and the runs (lines of ``history.runs``): what changed it is after ``commit_before`` and not after
+        ``commit_after`` (95 %); ``at``: the most likely first run; ``verdict``:
+
+        - ``regressed``: up, in the last ``recent`` runs of its setting, and not taken back since;
+        - ``broken``: it went well, and has failed in the last three runs or more, or is ``wrong`` in the last;
+        - ``known``: up and standing or broken, but older; ``undone``: up, and taken back since; ``improved``: down;
+        - ``machine``: the control kernel moved the same way, by at least half as much.
+    """
+    controls = control_series(history)
+    measured = [own for quantity in quantities for own in series(history, quantity)]
+    family = [*measured, *(controls if "seconds" in quantities else [])]
+    found = find_changes(
+        [np.maximum(own.measured, 1.0 if own.quantity != "seconds" else 1e-12) for own in family],
+        [QUANTITIES[own.quantity].resolution for own in family],
+    )
+    lines = [
+        line
+        for own, changes in zip(family, found, strict=True)
+        for line in _lines(history, own, [one for one in changes if _matters(own, one)], controls, recent)
+    ]
+    lines += _broken(history, recent)
+    table = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values(
+        "at", ascending=False, kind="stable", ignore_index=True
+    )
+    long = [own for own in measured if own.measured.size >= MIN_RUNS]
+    return Checked(_state(table, measured, long, recent, history), table, len(long), len(measured) - len(long))
+
+
+def _state(
+    table: pd.DataFrame, measured: Sequence[Series], long: Sequence[Series], recent: int, history: History
+) -> State:
+    if not measured and table.empty:
+        return "nothing"
+    if table["verdict"].isin(["regressed", "broken"]).any():
+        return "regressed"
+    moved = table[(table["verdict"] == "machine") & (table["ratio"] > 1) & (table["case"] != CONTROL)]
+    is_recent = any(_later(history, line, int(line["run_after"])) < recent for line in moved.to_dict("records"))
+    return "inconclusive" if not long or is_recent else "clear"
+
+
+def _matters(own: Series, found: Found) -> bool:
+    quantity = QUANTITIES[own.quantity]
+    old, new = _levels(own, found)
+    return abs(log(found.size.ratio)) >= log(1 + quantity.floor) and abs(new - old) >= quantity.least
+
+
+def _levels(own: Series, found: Found) -> tuple[float, float]:
+    change = found.change
+    return (
+        float(np.median(own.measured[change.low : change.start + 1])),
+        float(np.median(own.measured[change.end : change.high])),
+    )
+
+
+def _lines(
+    history: History, own: Series, found: list[Found], controls: Sequence[Series], recent: int
+) -> list[dict[str, Any]]:
+    lines = []
+    for number, one in enumerate(found):
+        change, size = one.change, one.size
+        control_ratio = _control_ratio(own, one, controls)
+        net = exp(sum(log(later.size.ratio) for later in found[number:]))
+        is_recent = _later(history, own.key, int(own.runs[one.after])) < recent
+        old, new = _levels(own, one)
+        lines.append(
+            {
+                **own.key,
+                "quantity": own.quantity,
+                "kind": f"{'drift' if change.is_drift else 'step'} {'up' if size.ratio > 1 else 'down'}",
+                "verdict": _verdict(own, size.ratio, control_ratio, net, is_recent=is_recent),
+                "old": old,
+                "new": new,
+                "ratio": size.ratio,
+                "low": size.low,
+                "high": size.high,
+                "p_value": one.p_value,
+                "control_ratio": control_ratio,
+                **_between(history, int(own.runs[one.before]), int(own.runs[one.after])),
+                "at": int(own.runs[change.end]),
+            }
+        )
+    return lines
+
+
+def _between(history: History, before: int, after: int) -> dict[str, Any]:
+    commits = history.runs["commit"]
+    return {"commit_before": commits[before], "commit_after": commits[after], "run_before": before, "run_after": after}
+
+
+def _verdict(own: Series, ratio: float, control_ratio: float, net: float, *, is_recent: bool) -> str:
+    if own.key["case"] == CONTROL:
+        return "machine"
+    if own.quantity == "seconds" and log(control_ratio) / log(ratio) >= MACHINE_SHARE:
+        return "machine"
+    if ratio < 1:
+        return "improved"
+    if net < 1 + QUANTITIES[own.quantity].floor:
+        return "undone"
+    return "regressed" if is_recent else "known"
+
+
+def _control_ratio(own: Series, found: Found, controls: Sequence[Series]) -> float:
+    """Return by how much the control kernel's time differs between the runs before a change and those after it."""
+    change = found.change
+    for control in controls:
+        if control.setting[:3] == own.setting[:3]:
+            before, after = own.runs[change.low : change.start + 1], own.runs[change.end : change.high]
+            sides = [control.measured[np.isin(control.runs, side)] for side in (before, after)]
+            if all(side.size for side in sides):
+                return float(np.median(sides[1]) / np.median(sides[0]))
+    return nan
+
+
+def _later(history: History, key: Mapping[Any, Any], run: int) -> int:
+    """Return how many runs of a setting came after a run: also those in which a cell that was given up is not any more."""
+    same = np.logical_and.reduce([history.runs[name] == key[name] for name in SETTING])
+    return int(same[run + 1 :].sum())
+
+
+def _broken(history: History, recent: int) -> list[dict[str, Any]]:
+    """Return a line for each cell that went well and does not any more."""
+    lines = []
+    runs, statuses = history.cells["run"].to_numpy(), history.cells["status"].to_numpy()
+    for key, own in cells_of(history, history.cells):
+        ok = np.flatnonzero(statuses[own] == "ok")
+        since = own[ok[-1] + 1 :] if ok.size else own[:0]
+        if not since.size or (since.size < MIN_SEGMENT and statuses[own[-1]] != "wrong"):
+            continue
+        after = int(runs[since[0]])
+        place = _between(history, int(runs[own[ok[-1]]]), after)
+        verdict = "broken" if _later(history, key, after) < recent else "known"
+        line = {"quantity": "status", "kind": str(statuses[own[-1]]), "verdict": verdict, "at": after}
+        lines.append(dict.fromkeys(COLUMNS, nan) | key | place | line)
+    return lines

@@ -1,0 +1,134 @@
+"""Series over runs as pictures: one of each setting and phase, a panel a case, a line a strategy, changes marked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import pandas as pd
+from matplotlib.ticker import LogLocator, MaxNLocator
+
+from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.history.series import CELL, QUANTITIES, SETTING, Series, lines_of, series, setting_words
+from jacobench.reports.plots.layout import CHARACTERS_PER_INCH, strategy_handles
+from jacobench.reports.plots.plot_data import Picture
+from jacobench.reports.plots.small_multiples import MOST_PANELS, grid, share
+from jacobench.reports.plots.style import FAINT, look, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+
+    from jacobench.reports.history.store import History
+
+
+def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Picture]:
+    """Draw a history.
+
+    Parameters
+    ----------
+    history : History
+        All that is kept, or part of it.
+    changes : DataFrame
+        What `check.check` found in it.
+    quantity : str
+        A key of ``QUANTITIES``.
+
+    Returns
+    -------
+    dict of str to Picture
+        ``history-PHASE-QUANTITY``, with six digits of its own where there are several settings. At most twelve cases, those that
+        changed last first.
+
+    Raises
+    ------
+    BadInput
+        If there is nothing to draw.
+    """
+    found: dict[tuple[Any, ...], list[Series]] = {}
+    for own in series(history, quantity):
+        found.setdefault((*own.setting, own.key["phase"]), []).append(own)
+    if not found:
+        raise BadInput(f"no run has {quantity} to draw: expected one of which a cell was measured")
+    several = len({key[:-1] for key in found}) > 1
+    pictures = {}
+    for (*setting, phase), group in found.items():
+        parts = ["history", phase, quantity, f"{crc32(repr(setting).encode()):08x}"[:6] if several else ""]
+        pictures["-".join(part for part in parts if part)] = _picture(history, group, changes, quantity)
+    return pictures
+
+
+def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, quantity: str) -> Picture:
+    key = group[0].key
+    marks = changes[changes["quantity"] == quantity]
+    for name in (*SETTING, "phase"):
+        marks = marks[marks[name] == key[name]]
+    changed = marks["case"].drop_duplicates().tolist()
+    cases = list(dict.fromkeys([*changed, *(own.key["case"] for own in group)]))
+    shown = cases[:MOST_PANELS]
+    strategies = in_order(own.key["strategy"] for own in group)
+    with styled():
+        figure, axes = grid(len(shown), width=3.4, height=2.1)
+        for case, panel in zip(shown, axes, strict=True):
+            own_marks = marks[marks["case"] == case]
+            _panel(panel, [own for own in group if own.key["case"] == case], own_marks, quantity)
+            panel.set_title(case)
+        what = QUANTITIES[quantity].words
+        title = f"{key['phase'] + ': ' if key['phase'] else ''}{what} over runs{share(len(shown), len(cases))}"
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+        if any(strategies):
+            figure.legend(handles=strategy_handles(strategies), loc="outside right upper")
+        source = setting_words(group[0].setting)
+        figure.supxlabel(source[: int(figure.get_figwidth() * CHARACTERS_PER_INCH)], fontsize=7.5, color=FAINT)
+    caption = f"One run after another, the oldest on the left ({source}). Dotted lines stand where a series changed."
+    return Picture(
+        figure, _data(history, [own for own in group if own.key["case"] in shown], marks), caption, _notes(marks)
+    )
+
+
+def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: str) -> None:
+    for own in group:
+        style = look(own.key["strategy"])
+        axes.plot(own.runs, own.measured, color=style.color, linestyle=style.line, linewidth=1.1,
+                  marker=style.marker if own.runs.size <= 40 else "", markersize=3)  # fmt: skip
+    for at, strategy in zip(marks["at"], marks["strategy"], strict=True):
+        axes.axvline(at - 0.5, color=look(strategy).color, linewidth=0.9, linestyle=":")
+    highest = max(float(own.measured.max()) for own in group)
+    lowest = min(float(own.measured.min()) for own in group)
+    if lowest > 0 and highest > 3 * lowest:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    else:
+        axes.set_ylim(0 if highest == lowest else None, None if highest else 1)
+    axes.yaxis.set_major_formatter(lambda value, _: QUANTITIES[quantity].format(value))
+    axes.yaxis.set_minor_formatter(lambda _value, _: "")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set_xlabel("run")
+
+
+def _data(history: History, group: Sequence[Series], marks: pd.DataFrame) -> pd.DataFrame:
+    changed = {(*(line[name] for name in CELL), line["at"]): line["kind"] for line in lines_of(marks)}
+    runs = history.runs
+    lines = [
+        {
+            **{name: own.key[name] for name in CELL},
+            "run": run,
+            "run_id": runs.loc[run, "run_id"],
+            "commit": runs.loc[run, "commit"],
+            own.quantity: value,
+            "change": changed.get((*(own.key[name] for name in CELL), run), ""),
+        }
+        for own in group
+        for run, value in zip(own.runs.tolist(), own.measured.tolist(), strict=True)
+    ]
+    return pd.DataFrame(lines)
+
+
+def _notes(marks: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(
+        f"{line['case']} · {line['strategy']}: {line['kind']}, {line['ratio'] - 1:+.1%}, "
+        f"after {line['commit_before'] or 'run ' + str(line['run_before'])}"
+        for line in lines_of(marks)
+    )

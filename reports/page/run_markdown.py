@@ -1,0 +1,90 @@
+"""What a run says as Markdown, short enough for a comment on a pull request."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from jacobench.reports.data.provenance import provenance
+from jacobench.reports.page.answers import answers
+from jacobench.reports.page.failed_cells import counts, failures
+from jacobench.reports.page.recommendation_table import advice
+from jacobench.reports.page.reproduction import commands
+from jacobench.reports.page.stability import trust
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from jacobench.reports.data.run_data import Run
+
+MOST_CHARACTERS = 60_000
+"""A comment on GitHub holds 65,536 characters."""
+
+ROOM = 500
+"""For the line that says that it was cut, and what parts blocks."""
+
+
+def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
+    """Write what runs found as Markdown, in GitHub's dialect.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        At least one.
+    phase : str
+        The phase that counts.
+
+    Returns
+    -------
+    str
+        Ends with a line feed; at most 60,000 characters, and then it says that it was cut.
+    """
+    blocks = [block for run in runs for block in _blocks(run, phase)]
+    kept = [
+        block for number, block in enumerate(blocks) if sum(map(len, blocks[: number + 1])) < MOST_CHARACTERS - ROOM
+    ]
+    text = "\n\n".join(kept) + "\n"
+    if len(kept) == len(blocks):
+        return text
+    left = len(blocks) - len(kept)
+    return f"{text}\nCut here: {left} more blocks; the page (`jacobench report`) has all.\n"
+
+
+def _blocks(run: Run, phase: str) -> list[str]:
+    suites = ", ".join(str(suite) for suite in run.table["suite"].dropna().unique())
+    judged = trust(run)
+    blocks = [
+        f"### jacobench: {escape(suites or run.name or 'a run')}, {phase}",
+        "\n".join(f"- {escape(sentence)}" for sentence in answers(run, phase)),
+    ]
+    if lines := advice(run, phase):
+        headings = ("case", "fastest", "how sure", "the runner-up takes", "runner-up", "least memory", "its peak")
+        blocks.append(_table(headings, (vars(line).values() for line in lines)))
+    blocks.append(escape(f"Measured on: {' · '.join(provenance(run.table))}. The machine was {judged.verdict}."))
+    told = [(failure.case, failure.strategy, failure.status, failure.reason) for failure in failures(run.table)]
+    blocks.append(f"Cells: {counts(run.table) or 'none'}.")
+    if told:
+        blocks.append(_folded("Cells without a number, and notes", _table(("case", "strategy", "status", "why"), told)))
+    typed = "\n".join(command for command, _ in commands(run))
+    blocks.append(_folded("Measure it again", f"```bash\n{typed}\n```"))
+    return blocks
+
+
+def _folded(summary: str, content: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
+
+
+def _table(headings: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *([escape(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escape(text: str) -> str:
+    r"""Return a text in one line, with every character that Markdown or HTML would read as markup escaped.
+
+    Examples
+    --------
+    >>> escape("a|b <i> *c* _d_")
+    'a\\|b \\<i\\> \\*c\\* \\_d\\_'
+    """
+    return re.sub(r"([\\`*_\[\]<>|#~&@])", r"\\\1", " ".join(text.split()))

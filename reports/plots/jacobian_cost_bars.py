@@ -1,0 +1,112 @@
+"""What a graph's Jacobians would weigh, as bars: dense, sparse, and beside the VJP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from jacobench.reports.data.units import BYTES, format_bytes, format_tick
+from jacobench.reports.plots.layout import surround
+from jacobench.reports.plots.pattern_plots import SOURCE, distinct, named
+from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.small_multiples import share
+from jacobench.reports.plots.style import FAINT, INK, PAPER, look, styled
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+    from jacobench.reports.explain.jacobian_costs import Explanation, Weight
+
+MOST_BARS = 20
+BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
+
+PEAK = "all of a gradient,\nat its peak"
+LABELS = {
+    "dense": "dense",
+    "sparse": "sparse",
+    "vjp": "vjp: kept and allocated\nbeside its result",
+}
+
+
+def weights(found: Explanation, name: str, memory_bytes: int) -> Picture:
+    """Draw the bytes of each local Jacobian, and of a whole gradient, under each strategy.
+
+    Parameters
+    ----------
+    found : Explanation
+        What `weigh` found.
+    name : str
+        What the graph is called.
+    memory_bytes : int
+        What the machine has.
+
+    Returns
+    -------
+    Picture
+        Three bars for each Jacobian, those alike once, at most twenty, the largest.
+
+    Raises
+    ------
+    NothingToDraw
+        If the graph has no Jacobian.
+    """
+    alike = distinct(found)
+    if not alike:
+        raise NothingToDraw("the graph has nothing to differentiate, and so no Jacobian")
+    largest = sorted(sorted(alike, key=lambda at: -found.weights[at].n_entries)[:MOST_BARS])
+    rows = [_row(found.weights[at], alike[at]) for at in largest]
+    peaks = {f"{total.strategy}_bytes": total.peak_bytes for total in found.totals}
+    data = pd.DataFrame([*rows, {"jacobian": PEAK} | peaks])
+    with styled():
+        figure = Figure(figsize=(9.5, 1.8 + 0.42 * len(data)), layout="constrained")
+        axes = figure.subplots()
+        _bars(axes, data, memory_bytes)
+        title = f"{name}: what its Jacobians would weigh" + share(len(largest), len(alike), "Jacobians")
+        surround(figure, title, _handles(memory_bytes), SOURCE)
+    caption = (
+        "Bytes of each local Jacobian as an array and as a sparse matrix, each by itself, and what its VJP keeps and allocates "
+        "beside its result, on a logarithmic scale; at the bottom the most that a whole gradient holds. Predicted from the shapes."
+    )
+    return Picture(figure, data, caption)
+
+
+def _row(weight: Weight, n_alike: int) -> dict[str, Any]:
+    return {
+        "jacobian": named(weight, n_alike),
+        "dense_bytes": weight.dense_bytes,
+        "sparse_bytes": weight.sparse_bytes,
+        "vjp_bytes": weight.vjp_kept_bytes + weight.vjp_scratch_bytes,
+    }
+
+
+def _bars(axes: Axes, data: pd.DataFrame, memory_bytes: int) -> None:
+    columns = [f"{strategy}_bytes" for strategy in LABELS]
+    values = data[columns].to_numpy(dtype=float)
+    low, high = min(64.0, values[values > 0].min()) / 2, max(values.max(), float(memory_bytes)) * 4
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(low, high * 8)
+    for number, (strategy, column) in enumerate(zip(LABELS, columns, strict=True)):
+        for line, n_bytes in enumerate(data[column].tolist()):
+            at = line + (number - 1) * 0.27
+            axes.barh(at, max(float(n_bytes), low) - low, 0.24, low, color=look(strategy).color)
+            axes.text(max(float(n_bytes), low) * 1.3, at, format_bytes(n_bytes), va="center", fontsize=6.5, bbox=BEHIND)
+    axes.axvline(memory_bytes, color=INK, linestyle=":", linewidth=1.2)
+    axes.axhline(len(data) - 1.5, color=FAINT, linewidth=0.8)
+    axes.set_yticks(range(len(data)), data["jacobian"].tolist())
+    axes.set_ylim(len(data) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(LogLocator(base=1024, numticks=12))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value, BYTES)))
+
+
+def _handles(memory_bytes: int) -> list[Artist]:
+    bars: list[Artist] = [Patch(color=look(strategy).color, label=label) for strategy, label in LABELS.items()]
+    memory = f"this machine's memory,\n{format_bytes(memory_bytes)}"
+    return [*bars, Line2D([], [], color=INK, linestyle=":", linewidth=1.2, label=memory)]

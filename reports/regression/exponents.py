@@ -1,0 +1,198 @@
+"""Scaling gates: an exponent that grew is a regression, though each small case passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtr, stdtrit
+
+from jacobench.reports.analysis.growth import LEAST_BYTES
+from jacobench.reports.analysis.power_laws import fit
+from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
+from jacobench.reports.regression import outcome
+from jacobench.reports.regression.outcome import BASE, HEAD, ROW
+from jacobench.reports.regression.paired_test import CONFIDENCE, IMPROVED, OPEN, SLOWER, UNCHANGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from jacobench.reports.analysis.power_laws import Law
+    from jacobench.reports.regression.thresholds import Limits
+
+MIN_SIZES = 3
+
+EXCLUDED = 0.5
+"""An exponent is unchanged only where the interval excludes that it grew by half a power: from n² to n³ is a whole one."""
+
+LEAST = {"seconds": 0.0, "peak_bytes": float(LEAST_BYTES)}
+"""What grows, and the values below which it is not taken."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How the growth of one strategy's cost over one sweep changed.
+
+    Attributes
+    ----------
+    cells : tuple of (str, str)
+        Case and strategy, smallest size first.
+    line : dict
+        Of the verdict table, where ``verdict`` is slower, improved, unchanged or open; ``case`` names the first and the last case; ``base`` and ``head`` are exponents;
+        ``ratio``, ``low`` and ``high`` the factor by which a doubling of the knob costs more than it did.
+    """
+
+    cells: tuple[tuple[str, str], ...]
+    line: dict[str, Any]
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it must be measured again: time that looks to grow faster. Memory has nothing to do with chance."""
+        return bool(self.line["verdict"] == SLOWER and self.line["quantity"].startswith("seconds"))
+
+
+def growths(samples: pd.DataFrame, limits: Limits) -> list[Growth]:
+    """Compare the exponents of base and head.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        ``SAMPLE_COLUMNS``; knobs may be missing, and then there is no sweep.
+    limits : Limits
+        The thresholds.
+
+    Returns
+    -------
+    list of Growth
+        One for each sweep of three sizes or more, strategy, phase and quantity (time; peak memory from 8 KiB on).
+
+    Notes
+    -----
+    Both sides are fitted with the form of law that base asks for, by `laws.fit`, each pair of processes being a pass. The
+    interval is Student's, of the difference of two means over the pairs, as if the sides were independent; as what
+    disturbs a pair disturbs both, it is rather too wide. Memory is measured once and has none.
+    """
+    ok = samples[samples["status"] == "ok"].reindex(columns=[*ROW, "pair", "side", *LEAST, *outcome.KNOBS])
+    cells = ok.drop_duplicates(list(ROW))
+    sweeps = [sweep for knob in KNOBS for sweep in find_sweeps(cells, knob, min_sizes=MIN_SIZES)]
+    wide = {quantity: _wide(ok, quantity) for quantity in LEAST} if sweeps else {}
+    return [
+        growth
+        for sweep in sweeps
+        for (_, strategy), rows in sweep.rows.groupby(["phase", "strategy"], sort=False)
+        for quantity in LEAST
+        for growth in _growth(rows, wide[quantity], sweep.knob, quantity, limits)
+    ]
+
+
+def _wide(ok: pd.DataFrame, quantity: str) -> dict[tuple[str, ...], pd.DataFrame]:
+    """Return for each strategy, phase and side a table with a line a pair (for bytes one line) and a column a case."""
+    own = ok[ok[quantity] >= LEAST[quantity]]
+    if quantity != "seconds":
+        own = own.assign(pair=0)  # it is all but deterministic: the medians stand for all pairs
+    wide = own.pivot_table(
+        index=["strategy", "phase", "side", "pair"], columns="case", values=quantity, aggfunc="median"
+    )
+    return {
+        (str(strategy), str(phase), str(side)): part.droplevel(["strategy", "phase", "side"])
+        for (strategy, phase, side), part in wide.groupby(["strategy", "phase", "side"])
+    }
+
+
+def _growth(
+    rows: pd.DataFrame, wide: Mapping[tuple[str, ...], pd.DataFrame], knob: str, quantity: str, limits: Limits
+) -> Iterator[Growth]:
+    strategy, phase = rows["strategy"].iloc[0], rows["phase"].iloc[0]
+    sides = [wide.get((strategy, phase, side), pd.DataFrame()) for side in (BASE, HEAD)]
+    cases = [case for case in rows["case"] if all(case in side and side[case].notna().any() for side in sides)]
+    if len(cases) < MIN_SIZES:
+        return
+    base_values, head_values = (side[cases].dropna() for side in sides)
+    both = base_values.index.intersection(head_values.index)
+    sizes = rows.set_index("case").loc[cases, knob]
+    base = fit(sizes, base_values.loc[both])
+    head = base and fit(sizes, head_values.loc[both], with_fixed=base.fixed > 0)
+    if base and head:
+        threshold = limits.of(cases[-1], strategy).exponent
+        name = {
+            "case": f"{cases[0]} … {cases[-1]}",
+            "strategy": strategy,
+            "phase": phase,
+            "quantity": f"{quantity}~{knob}",
+        }
+        yield Growth(tuple((case, strategy) for case in cases), name | compare_exponents(base, head, threshold))
+
+
+def compare_exponents(base: Law, head: Law, threshold: float) -> dict[str, Any]:
+    """Judge two fitted laws.
+
+    Parameters
+    ----------
+    base, head : Law
+        Of one form.
+    threshold : float
+        What the exponent may grow by.
+
+    Returns
+    -------
+    dict
+        What a line of the verdict table says of them; see `Growth`.
+    """
+    difference = head.exponent - base.exponent
+    error = _standard_error(base, head)
+    freedom = min(base.n_passes, head.n_passes) - 1
+    reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error if error else 0.0
+    low, high = difference - reach, difference + reach
+    verdict = UNCHANGED if high < max(EXCLUDED, threshold) else OPEN
+    if difference >= threshold and low > 0:
+        verdict = SLOWER
+    elif difference <= -threshold and high < 0:
+        verdict = IMPROVED
+    interval = f" [{low:.2f}, {high:.2f}]" if error else ""
+    return {
+        "base": base.exponent,
+        "head": head.exponent,
+        "ratio": _doubled(difference),
+        "low": _doubled(low) if error else math.nan,
+        "high": _doubled(high) if error else math.nan,
+        "p_value": float(stdtr(freedom, -difference / error)) if error else math.nan,
+        "threshold": threshold,
+        "detectable": max(threshold, reach),
+        "n_pairs": min(base.n_passes, head.n_passes) if error else math.nan,
+        "verdict": verdict,
+        "reason": f"exponent {base.exponent:.2f} → {head.exponent:.2f}, a difference of {difference:.2f}{interval}",
+    }
+
+
+def _doubled(difference: float) -> float:
+    """Return 2 ** difference; where the growing term cannot be seen an exponent may be anything, but this is finite."""
+    return math.exp2(min(max(difference, -1000.0), 1000.0))
+
+
+def bounded_by_rows(growth: Growth, verdicts: Mapping[tuple[str, str, str], str]) -> Growth:
+    """Settle an exponent that cannot be told by the rows that it is fitted to.
+
+    Where fixed costs hide the growing term, its exponent may be anything, though each size is known not to be slower; then
+    nothing that was measured has grown.
+
+    Parameters
+    ----------
+    growth : Growth
+        Returned as it is unless its verdict is open.
+    verdicts : mapping
+        Case, strategy and phase → the verdict of the row's time.
+    """
+    rows = [(*cell, growth.line["phase"]) for cell in growth.cells]
+    if growth.line["verdict"] != OPEN or not all(verdicts.get(row) in {UNCHANGED, IMPROVED} for row in rows):
+        return growth
+    reason = f"{growth.line['reason']}: too little of it is seen to tell, but no size is slower"
+    return Growth(growth.cells, growth.line | {"verdict": UNCHANGED, "reason": reason})
+
+
+def _standard_error(base: Law, head: Law) -> float:
+    """Return that of the difference of the exponents; 0 where nothing was repeated."""
+    variances = [law.covariance[1][1] for law in (base, head) if law.covariance]
+    return float(np.sqrt(sum(variances)))

@@ -1,0 +1,1 @@
+"""Renderers: terminal, Markdown, JUnit, annotations, and files."""

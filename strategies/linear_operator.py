@@ -1,0 +1,95 @@
+"""Linear operators: the transposed Jacobians as `scipy.sparse.linalg.LinearOperator`s, composed where nothing branches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from scipy.sparse.linalg import LinearOperator
+
+from jacobench.strategies.reverse import Reverse
+from jacobench.strategies.vjp import VjpRule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.graph import Graph
+    from jacobench.graphs.op import Argument
+    from jacobench.strategies.tape import LocalCost, Pull, Tape
+
+
+class TransposedJacobian:
+    """A LinearOperator of shape (inputs, outputs) whose product is the op's vjp rule."""
+
+    _rule = VjpRule()
+
+    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Any]:
+        """Return (y, xs) → Jᵀ."""
+        linearize_rule = self._rule.prepare(argument, site)
+
+        def linearize(y: Array, xs: tuple[Array, ...]) -> Any:
+            pull = linearize_rule(y, xs)
+
+            def product(columns: Array) -> Array:
+                return pull(columns.T.reshape(-1, *site.out)).reshape(-1, site.n_in).T
+
+            return LinearOperator(
+                shape=(site.n_in, site.n_out),
+                matvec=lambda column: product(column.reshape(-1, 1)).reshape(-1),
+                matmat=product,
+                dtype=site.dtype,
+            )
+
+        return linearize
+
+    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+        """Say what it will take: what the rule takes."""
+        return self._rule.cost(argument, site, n_seeds)
+
+
+def compose(tape: Tape, graph: Graph) -> Tape:
+    """Join operators into products wherever a value has one way in and one way out, and make pulls of them.
+
+    A value that several operators start from is left as a joint: were its operator composed into each of them, it
+    would be applied once for each, at a cost that doubles with every joint.
+    """
+    reached = Counter(x for _, edges in tape for x, _ in edges)
+    shapes = _shapes(graph)
+    chains: dict[int, list[tuple[int, list[Any]]]] = {}
+    for y, edges in tape:
+        chains[y] = []
+        for x, operator in edges:
+            onward = chains.get(x, [])
+            if len(onward) == 1 and reached[x] == 1:
+                ((x_onward, chain),) = chains.pop(x)
+                chain.append(operator)
+                chains[y].append((x_onward, chain))
+            else:
+                chains[y].append((x, [operator]))
+    return [(y, [(x, _pull(_product(chain), shapes[x])) for x, chain in edges]) for y, edges in chains.items()]
+
+
+def _product(chain: Sequence[Any]) -> Any:
+    """Multiply operators pairwise: SciPy applies a product recursively, so that one by one 500 are too deep for Python."""
+    if len(chain) == 1:
+        return chain[0]
+    half = len(chain) // 2
+    return _product(chain[:half]) @ _product(chain[half:])
+
+
+def _shapes(graph: Graph) -> list[Shape]:
+    return [leaf.shape for leaf in graph.leaves.values()] + [node.shape for node in graph.nodes]
+
+
+def _pull(operator: Any, shape: Shape) -> Pull:
+    def pull(y_bar: Array) -> Array:
+        x_bar: Array = operator.matmat(y_bar.reshape(len(y_bar), -1).T)
+        return x_bar.T.reshape(-1, *shape)
+
+    return pull
+
+
+def linear_operator() -> Reverse:
+    """Make the strategy ``linear-operator``."""
+    return Reverse("linear-operator", TransposedJacobian(), compose)

@@ -1,0 +1,304 @@
+"""A strategy tried on a case: what it may do before anything is timed, and what each failure costs."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from jacobench.bench.cell.prepared_cell import attempt, point_of, predict, predict_forward
+from jacobench.bench.suites.case import Case
+from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
+from jacobench.graphs.generators.mlp import mlp_graph
+from jacobench.graphs.ops import OPS
+from jacobench.strategies import registry
+from jacobench.strategies.contract import Prediction, Predictions
+
+BUDGET = 2**31
+GIB = 2**30
+
+
+@pytest.fixture
+def point(make_case):
+    return point_of(make_case(n_seeds=3))
+
+
+@pytest.fixture
+def tried(plugin_file, point):
+    """Return a function that tries the class `Mine`, whose body is given, in a file of its own."""
+
+    def attempted(body, budget=BUDGET):
+        lines = "".join(f"    {line}\n" for line in body.splitlines())
+        file = plugin_file(f"class Mine(Right):\n    name = 'mine'\n{lines}")
+        return attempt(f"{file}:Mine", point, budget)
+
+    return attempted
+
+
+def statuses(trial):
+    return {phase: status for phase, (status, _) in trial.failed.items()}
+
+
+def reason(trial, phase="gradient"):
+    return trial.failed[phase][1]
+
+
+# ---- the point
+
+
+def test_the_point_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
+    one, again = point_of(make_case(n_seeds=3)), point_of(make_case(n_seeds=3))
+    assert one.seeds.shape == (3, *one.graph.output_shape)
+    assert one.seeds.dtype == one.graph.dtype
+    assert np.array_equal(one.seeds, again.seeds)
+    assert np.abs(one.seeds).max() <= 1
+    assert one.leaves.keys() == again.leaves.keys()
+    assert all(np.array_equal(one.leaves[name], again.leaves[name]) for name in one.leaves)
+    assert set(one.reference) == set(one.graph.wrt)
+
+
+def test_another_rng_seed_is_another_point(make_case):
+    one, other = point_of(make_case()), point_of(replace(make_case(), rng_seed=1))
+    assert not np.array_equal(one.seeds, other.seeds)
+
+
+# ---- what goes well
+
+
+@pytest.mark.parametrize("name", registry.HEART)
+def test_the_three_at_the_heart_may_be_timed(name, point):
+    trial = attempt(name, point, BUDGET)
+    assert trial.name == name
+    assert not trial.failed
+    assert set(BY_STRATEGY) <= set(trial.predictions.phases)
+    if name == registry.REFERENCE:
+        assert math.isnan(trial.max_relative_error)
+    else:
+        assert 0 <= trial.max_relative_error <= 1e-10
+    prepare, linearize, pullback, gradient = (trial.call(phase)() for phase in BY_STRATEGY)
+    assert callable(prepare.linearize)
+    assert linearize.output.shape == point.graph.output_shape
+    for bars in (pullback, gradient):
+        assert all(np.allclose(bars[leaf], point.reference[leaf]) for leaf in point.graph.wrt)
+
+
+def test_the_forward_pass_is_tried_without_a_strategy(point):
+    trial = attempt(FORWARD, point, BUDGET)
+    assert (trial.name, trial.strategy, trial.failed) == (FORWARD, None, {})
+    assert np.array_equal(trial.call(FORWARD)(), point.graph.evaluate(point.leaves))
+    assert trial.predictions == predict_forward(point.graph)
+
+
+def test_a_plugin_that_is_right_may_be_timed_and_has_no_predictions(tried):
+    trial = tried("pass")
+    assert (trial.name, trial.failed, trial.predictions) == ("mine", {}, None)
+    assert trial.max_relative_error == 0
+
+
+def test_the_pullback_is_measured_on_one_linearization(tried):
+    trial = tried(
+        "linearized = 0\ndef Linearized(self, *a):\n    Mine.linearized += 1\n    return Right.Linearized(*a)"
+    )
+    module = type(trial.strategy)
+    before = module.linearized
+    call = trial.call("pullback")
+    call()
+    call()
+    assert module.linearized == before + 1
+
+
+# ---- budgets
+
+
+def test_over_the_budget_tells_the_figures(point):
+    need = max(p.peak_bytes for p in attempt("dense", point, BUDGET).predictions.phases.values())
+    assert not attempt("dense", point, need).failed
+    trial = attempt("dense", point, need - 1)
+    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "over_budget")
+    assert trial.prepared is None
+
+
+MODEL = """
+from jacobench.strategies.contract import Prediction, Predictions
+calls = []
+class Mine(Right):
+    name = "mine"
+    def predict(self, graph, n_seeds):
+        calls.append(n_seeds)
+        small, large = Prediction(8, 8, 2), Prediction(3 * 2**30, 8, 2)
+        phases = dict.fromkeys(("prepare", "linearize", "pullback"), small)
+        return Predictions({**phases, "gradient": large}, 7)
+    def prepare(self, graph):
+        calls.append("prepare")
+        return super().prepare(graph)
+"""
+
+
+def test_a_strategy_over_the_budget_is_never_tried(plugin_file, point):
+    trial = attempt(f"{plugin_file(MODEL)}:Mine", point, 2 * GIB)
+    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "over_budget")
+    assert "gradient" in reason(trial)
+    assert "3.00 GiB" in reason(trial)
+    assert "2.00 GiB" in reason(trial)
+    assert trial.strategy.prepare.__globals__["calls"] == [3]
+
+
+def test_a_plugins_own_model_is_used(plugin_file, point):
+    trial = attempt(f"{plugin_file(MODEL)}:Mine", point, 4 * GIB)
+    assert not trial.failed
+    assert trial.predictions.n_nonzeros == 7
+    assert predict(trial.strategy, point.graph, 1).phases["gradient"] == Prediction(3 * GIB, 8, 2)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def predict(self, graph, n_seeds):\n    return None",
+        "def predict(self, graph, n_seeds):\n    return 12",
+        "def predict(self, graph):\n    return None",
+        "def predict(self, graph, n_seeds):\n    1 / 0",
+    ],
+)
+def test_a_plugins_broken_model_raises_nothing(tried, body):
+    assert set(statuses(tried(body)).values()) <= {"error"}
+
+
+def test_predictions_count_what_the_forward_pass_holds(point):
+    found = predict_forward(point.graph)
+    assert isinstance(found, Predictions)
+    assert found.phases[FORWARD].peak_bytes > found.phases[FORWARD].retained_bytes > 0
+
+
+# ---- what goes wrong, and at which step
+
+
+RAISED = [
+    ("raise RuntimeError('no luck')", "error", "RuntimeError: no luck"),
+    ("raise MemoryError('64 GiB')", "out_of_memory", "64 GiB"),
+    ("raise MemoryError", "out_of_memory", "MemoryError"),
+    ("raise SystemExit(3)", "error", "SystemExit: 3"),
+    (
+        "from jacobench.strategies.contract import Unsupported\n        raise Unsupported('no softmax')",
+        "unsupported",
+        "no",
+    ),
+    ("raise type('Unsupported', (Exception,), {})('no softmax here')", "unsupported", "no softmax here"),
+    ("raise type('Rude', (BaseException,), {})('anything')", "error", "Rude: anything"),
+]
+
+
+@pytest.mark.parametrize(("statement", "status", "told"), RAISED)
+def test_what_prepare_raises_costs_every_phase(tried, statement, status, told):
+    trial = tried(f"def prepare(self, graph):\n        {statement}")
+    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, status)
+    assert told in reason(trial)
+    assert "prepare" in trial.traceback
+
+
+@pytest.mark.parametrize(("statement", "status", "told"), RAISED)
+def test_what_linearize_or_pullback_raises_leaves_prepare(tried, statement, status, told):
+    trial = tried(f"class Linearized(Right.Linearized):\n    def pullback(self, seeds):\n        {statement}")
+    assert statuses(trial).keys() >= {"pullback", "gradient"}
+    assert "prepare" not in statuses(trial)
+    assert set(statuses(trial).values()) == {status}
+    assert told in reason(trial)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("bars['W1'] *= 1 + 1e-6", "W1"),
+        ("bars['b2'] = bars['b2'].astype('float32')", "b2"),
+        ("bars['W1'] = bars['W1'][0]", "W1"),
+        ("bars['W1'][0, 0, 0] = np.nan", "NaN"),
+        ("del bars['b1']", "b1"),
+        ("bars['b3'] = bars['b1']", "b3"),
+        ("bars['x'] = bars['b1']", "x"),
+        ("seeds[...] = 0", "seeds"),
+        ("self.n = getattr(self, 'n', 0) + 1; bars['W1'] *= self.n", "second time"),
+        ("bars = None", "pullback returned"),
+        ("bars = {name: bar.tolist() for name, bar in bars.items()}", "list"),
+        ("bars['b1'].flags.writeable = False", "read-only"),
+        ("bars['W2'] = self.kept = getattr(self, 'kept', bars['W2'])", "W2"),
+    ],
+)
+def test_a_wrong_answer_may_not_be_timed(tried, answer, told):
+    trial = tried(
+        "class Linearized(Right.Linearized):\n    def pullback(self, seeds):\n"
+        f"        bars = super().pullback(seeds)\n        {answer}\n        return bars"
+    )
+    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
+    assert told in reason(trial)
+
+
+def test_a_wrong_output_may_not_be_timed(tried):
+    body = "class Linearized(Right.Linearized):\n    def __init__(self, *a):\n        super().__init__(*a)\n"
+    trial = tried(f"{body}        self.output = 2 * self.output")
+    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
+    assert "output" in reason(trial)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("raise ImportError('no torch')", "no torch"),
+        ("1 +", "SyntaxError"),
+        ("raise SystemExit(5)", "SystemExit: 5"),
+        ("class Mine: pass", "name"),
+        ("class Mine(Right):\n    def __init__(self, needed): pass", "needed"),
+        ("class Other: pass", "unknown strategy"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_costs_its_own_rows(plugin_file, point, content, told):
+    trial = attempt(f"{plugin_file(content)}:Mine", point, BUDGET)
+    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "error")
+    assert told in reason(trial)
+    assert trial.traceback
+
+
+def test_a_package_that_is_not_there_costs_its_own_rows(point):
+    trial = attempt("no_such_package.at_all:Mine", point, BUDGET)
+    assert set(statuses(trial).values()) == {"error"}
+    assert "no_such_package" in reason(trial)
+
+
+# ---- the reference itself
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_central_differences_catch_a_wrong_reference(make_case, monkeypatch, dtype):
+    case = replace(make_case(dtype=dtype), make=lambda: mlp_graph([3, 4, 2], batch=2, dtype=dtype))
+    assert not attempt(registry.REFERENCE, point_of(case), BUDGET).failed
+    (rule,) = OPS["tanh"].arguments
+    wrong = replace(rule, vjp=lambda y_bar, y, _xs, _site: (y_bar * (1 - y * y * y)).astype(dtype))
+    monkeypatch.setitem(vars(OPS["tanh"]), "arguments", (wrong,))
+    trial = attempt(registry.REFERENCE, point_of(case), BUDGET)
+    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
+    assert "central differences" in reason(trial)
+
+
+RECTIFIERS = [(activation, rng_seed) for activation in ("relu", "leaky_relu") for rng_seed in range(100)] + [
+    ("relu", 55), ("leaky_relu", 203),  # both called wrong by three central differences
+]  # fmt: skip
+
+
+def rectifier_case(activation, rng_seed):
+    def make():
+        return mlp_graph([64] * 4, batch=16, activation=activation)
+
+    return Case(f"{activation}-{rng_seed}", {"n_seeds": 1}, (), make, rng_seed)
+
+
+def test_a_kink_does_not_make_the_reference_wrong():
+    trials = {case: attempt(registry.REFERENCE, point_of(rectifier_case(*case)), BUDGET) for case in RECTIFIERS}
+    assert {case: reason(trial) for case, trial in trials.items() if trial.failed} == {}
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
+def test_kinks_do_not_hide_a_rule_that_is_one_per_cent_off(activation, monkeypatch):
+    (rule,) = OPS[activation].arguments
+    wrong = replace(rule, vjp=lambda *a: 1.01 * rule.vjp(*a))
+    monkeypatch.setitem(vars(OPS[activation]), "arguments", (wrong,))
+    for rng_seed in range(50):
+        trial = attempt(registry.REFERENCE, point_of(rectifier_case(activation, rng_seed)), BUDGET)
+        assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong"), rng_seed

@@ -1,0 +1,131 @@
+"""The floor times the work itself: its passes leave what the rules return. Its sums are tested with times made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import jacobench as jb
+from jacobench.bench.cell.prepared_cell import point_of
+from jacobench.bench.floor import floors
+from jacobench.bench.floor.floors import Floors, loop, run
+from jacobench.bench.floor.hand_kernels import BACKWARD, FORWARD
+from jacobench.bench.suites.case import Case
+from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.generators.mlp import mlp_graph
+from jacobench.graphs.generators.one_op import op_graph
+from jacobench.graphs.ops import OPS
+
+
+def test_every_op_of_a_table_is_an_op():
+    assert FORWARD.keys() <= OPS.keys()
+    assert BACKWARD.keys() <= FORWARD.keys()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", sorted(FORWARD))
+def test_forward_passes_leave_the_output(name, dtype):
+    graph = op_graph(name, dtype)
+    (node,) = graph.nodes
+    xs = tuple(graph.sample(1).values())
+    expected = node.op.forward(NUMPY, *xs, **node.attrs)
+    y = np.full(node.shape, np.nan, dtype)
+    run(FORWARD[name](xs, y, node.attrs))
+    np.testing.assert_allclose(y, expected, rtol=1e-5 if dtype == "float32" else 1e-12, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", sorted(BACKWARD))
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_backward_passes_leave_the_cotangents(name, dtype, n_seeds):
+    graph = op_graph(name, dtype)
+    (node,) = graph.nodes
+    xs = tuple(graph.sample(1).values())
+    y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
+    y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
+    for kernel, site in zip(BACKWARD[name], node.sites, strict=False):
+        x_bar = np.full((n_seeds, *site.x), np.nan, dtype)
+        passes = kernel(y_bar, y, xs, x_bar, site)
+        run(passes)
+        run(passes)  # they are run again and again
+        if passes:
+            expected = node.op.argument(site.k).vjp(y_bar, y, xs, site)
+            np.testing.assert_allclose(x_bar, expected, rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-6)
+
+
+def point(**knobs):
+    return point_of(Case("case", {"n_seeds": 1}, (), lambda: mlp_graph([5, 4, 3], **knobs)))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Let every pass take a second, each byte 1 ms to write and 2 ms to read, and flops nothing."""
+    monkeypatch.setattr(floors, "fastest", lambda _call: 1.0)
+    monkeypatch.setattr(floors, "write_seconds", lambda n_bytes: n_bytes * 1e-3)
+    monkeypatch.setattr(floors, "read_seconds", lambda n_bytes: n_bytes * 2e-3)
+    monkeypatch.setattr(floors, "seconds_a_flop", lambda _dtype: 0.0)
+
+
+def test_the_floor_of_vjp_is_the_loop_and_that_of_its_gradient_the_whole_loop(monkeypatch):
+    monkeypatch.setattr(floors, "fastest", lambda call: call())
+    monkeypatch.setattr(floors, "run", lambda passes: float(len(passes)))
+    at = point()
+    bound, by_hand, vjp = Floors(at), loop(at), jb.strategy("vjp")
+    forward, backward = len(by_hand.forward), len(by_hand.backward)
+    assert [bound.of(vjp, phase) for phase in floors.PHASES] == [forward, backward, forward + backward]
+    assert bound.of(vjp, "prepare") is None
+
+
+@pytest.mark.parametrize("name", ["dense", "sparse", "dense-blocks"])
+def test_materializing_adds_each_jacobian_written_once_and_read_once(name, clock):
+    at = point(batch=2)
+    bound, strategy = Floors(at), jb.strategy(name)
+    predictions = strategy.predict(at.graph, 1)
+    values = 8 * predictions.n_nonzeros
+    indices = predictions.phases["prepare"].retained_bytes
+    assert bound.of(strategy, "linearize") == pytest.approx(1.0 + values * 1e-3)
+    assert bound.of(strategy, "pullback") == pytest.approx((values + indices) * 2e-3)
+    assert bound.of(strategy, "gradient") == pytest.approx(1.0 + values * 3e-3 + indices * 2e-3)
+
+
+@pytest.mark.parametrize("name", ["forward-dense", "linear-operator"])
+def test_no_model_no_floor(name):
+    assert Floors(point()).of(jb.strategy(name), "gradient") is None
+
+
+def test_seeds_that_share_pullbacks_have_no_floor():
+    at = point_of(Case("case", {"n_seeds": 6}, (), lambda: mlp_graph([5, 4, 3], batch=2, loss=None)))
+    assert loop(at) is not None
+    identity = np.eye(6).reshape(6, 2, 3)
+    assert loop(replace(at, seeds=identity)) is None
+
+
+def test_reading_and_multiplying_go_on_at_the_same_time(clock, monkeypatch):
+    at, dense = point(batch=2), jb.strategy("dense")
+    reading = Floors(at).of(dense, "pullback")
+    monkeypatch.setattr(floors, "seconds_a_flop", lambda _dtype: 1.0)
+    flops = dense.predict(at.graph, 1).phases["pullback"].flops
+    assert Floors(at).of(dense, "pullback") == pytest.approx(flops)
+    assert flops > reading
+
+
+def test_an_op_without_kernels_has_no_floor():
+    at = point(weight_density=0.5)
+    assert loop(at) is None
+    assert Floors(at).of(jb.strategy("vjp"), "gradient") is None
+
+
+def test_sizes_are_measured_at_the_power_of_two_below_and_take_in_proportion(monkeypatch):
+    for name, seconds in (("_write", floors.write_seconds), ("_read", floors.read_seconds)):
+        asked = []
+        monkeypatch.setattr(floors, name, lambda size, asked=asked: (asked.append(size), 1.0)[1])
+        assert [seconds(n_bytes) for n_bytes in (0, 64, 96, 4 * floors.LARGEST)] == [0.0, 1.0, 1.5, 4.0]
+        assert asked == [64, 64, floors.LARGEST]
+
+
+def test_the_fastest_round_counts():
+    calls = []
+    assert 0 < floors.fastest(lambda: calls.append(1)) < 1
+    assert len(calls) > floors.ROUNDS

@@ -1,0 +1,74 @@
+"""Cases by the model alone."""
+
+import math
+
+import pytest
+
+from jacobench.bench.floor.predicted_rows import largest_batch, one_case, phases_of, predicted_rows
+from jacobench.bench.row.columns import tidy
+from jacobench.graphs.errors import BadInput
+from jacobench.reports.analysis.size_limits import what_fits
+
+
+def test_a_case_is_made_of_a_sweeps_knobs():
+    assert one_case({"widths": [784, 300, 10], "batch": 32}).name == "mlp-784x300x10-b32"
+    assert one_case({"name": "lenet-300-100"}).knobs["graph"] == "lenet-300-100"
+
+
+@pytest.mark.parametrize(
+    ("knobs", "told"),
+    [
+        ({"widths": [4, 4], "batch": [1, 2]}, "2 cases: expected one"),
+        ({"widths": [4, 0]}, r"^widths\[1\]: expected"),
+        ({"widths": [4]}, "^widths: expected a list of two"),
+        ({"widths": [4, 4], "activation": "rleu"}, "did you mean 'relu'"),
+        ({}, "^expected either `width`"),
+    ],
+    ids=str,
+)
+def test_knobs_that_make_no_case(knobs, told):
+    with pytest.raises(BadInput, match=told):
+        one_case(knobs)
+
+
+def test_the_rows_of_a_case_before_it_is_measured():
+    case = one_case({"widths": [8, 4, 2], "batch": 3, "n_seeds": 2})
+    table = tidy(predicted_rows(case))
+    assert len(table) == 3 * 4
+    assert set(table["status"]) == {"not_tried"}
+    assert set(table["n_parameters"]) == {8 * 4 + 4 + 4 * 2 + 2}
+    (gradient,) = table.query("strategy == 'dense' and phase == 'gradient'").to_dict("records")
+    assert gradient["predicted_bytes"] == phases_of("dense", case.make(), 2)["gradient"].peak_bytes
+    assert gradient["predicted_flops"] > 0
+    assert math.isnan(gradient["seconds_median"])
+
+
+def test_a_strategy_without_a_model_has_rows_without_predictions(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "class Mine:\n    name = 'mine'\n\n    def prepare(self, graph):\n        return None\n"
+    )
+    rows = predicted_rows(one_case({"widths": [4, 4]}), [f"{tmp_path / 'mine.py'}:Mine"])
+    assert [row["predicted_bytes"] for row in rows] == [None] * 4
+
+
+@pytest.mark.parametrize("strategy", ["dense", "sparse", "vjp"])
+def test_the_largest_batch_fits_and_the_next_does_not(strategy):
+    knobs = {"widths": [20, 30, 10]}
+
+    def needed(batch):
+        phases = phases_of(strategy, one_case({**knobs, "batch": batch}).make(), 1)
+        return max(phase.peak_bytes for phase in phases.values())
+
+    budget = 50_000_000
+    batch = largest_batch(lambda size: one_case({**knobs, "batch": size}), strategy, budget)
+    assert needed(batch) <= budget < needed(batch + 1)
+    assert largest_batch(lambda size: one_case({**knobs, "batch": size}), strategy, needed(1)) == 1
+    assert largest_batch(lambda size: one_case({**knobs, "batch": size}), strategy, needed(1) - 1) == 0
+
+
+def test_a_grid_that_was_not_measured_says_what_fits():
+    rows = [row for width in (16, 32, 64, 128) for row in predicted_rows(one_case({"width": width, "depth": 2}))]
+    found = what_fits(tidy(rows), "width", "bytes", 10_000_000).set_index("strategy")
+    assert found.loc["dense", "by"] == "model"
+    assert 64 < found.loc["dense", "size"] < 128
+    assert found.loc["vjp", "by"] == "extrapolation"

@@ -1,0 +1,99 @@
+"""What a pyproject.toml asks of a gate, and how a side is installed."""
+
+from pathlib import Path
+
+import pytest
+
+from jacobench.bench.gate.gate_config import Question, question_of, read_table
+from jacobench.bench.gate.revisions import Project, Tree
+from jacobench.bench.gate.side_environments import INSTALL, Side, build_system, check_backend, check_template
+from jacobench.graphs.errors import BadInput
+
+
+def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
+    table = {"suite": "my.toml", "strategies": ["mine", "my.py:Mine"], "max_minutes": 3, "time": 0.05}
+    question, rest = question_of(table, tmp_path)
+    assert rest == {"time": 0.05}
+    assert question == Question(
+        suite=str(tmp_path / "my.toml"), strategies=("mine", f"{tmp_path / 'my.py'}:Mine"), max_minutes=3
+    )
+    assert question_of({}, tmp_path) == (Question(), {})
+    assert question_of({"suite": "smoke"}, tmp_path)[0].suite == "smoke"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"suite": 3}, "suite is 3: expected text"),
+        ({"strategies": "mine"}, "strategies is 'mine': expected a list of text"),
+        ({"max_minutes": "3"}, "expected a number"),
+        ({"max_minutes": 0}, "expected minutes above 0"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_told(table, said, tmp_path):
+    with pytest.raises(BadInput, match=said):
+        question_of(table, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("", {}), ("[tool.jacobench]\n", {}), ("[tool.jacobench.gate]\ntime = 0.1\n", {"time": 0.1})],
+)
+def test_a_project_that_says_nothing_asks_nothing(text, found, tmp_path):
+    project = Project(tmp_path, tmp_path)
+    assert read_table(project) == {}
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert read_table(project) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("[tool", "not TOML"), ("[tool.jacobench]\ngate = 3\n", "expected a table")]
+)
+def test_a_pyproject_that_cannot_be_read_is_told(text, said, tmp_path):
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(BadInput, match=said):
+        read_table(Project(tmp_path, tmp_path))
+
+
+@pytest.mark.parametrize("template", ["pip install {dir}", "{python} -m pip install", "{python} {dir} {more}", ""])
+def test_a_template_must_say_where_from_and_into_what(template):
+    assert check_template(INSTALL) == INSTALL
+    with pytest.raises(BadInput, match="expected a command with"):
+        check_template(template)
+
+
+@pytest.mark.parametrize(
+    ("text", "system"),
+    [
+        ("[tool.ruff]\n", None),
+        ("[project]\nname = 'mine'\n", {}),
+        ("[build-system]\nrequires = ['flit_core']\n", {"requires": ["flit_core"]}),
+    ],
+)
+def test_there_is_something_to_install_where_a_project_says_so(text, system, tmp_path):
+    assert build_system(tmp_path) is None
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert build_system(tmp_path) == system
+
+
+def test_a_backend_that_is_not_there_is_told_with_the_mend(tmp_path):
+    tree = Tree("1a2b3c", tmp_path, tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling>=1.26"]\nbuild-backend = "hatchling.build"\n'
+    )
+    check_backend(tree)
+    (tmp_path / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["no-such>=2"]\nbuild-backend = "no_such.build"\n'
+    )
+    with pytest.raises(BadInput, match=r"no_such\.build.* 1a2b3c.* pip install 'no-such>=2'"):
+        check_backend(tree)
+
+
+def test_each_side_loads_a_strategy_from_its_own_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    project = Project(tmp_path, tmp_path)
+    side = Side("base", Tree("1a2b3c", Path("/elsewhere"), Path("/elsewhere")), Path(), Path())
+    assert side.spec("sub/mine.py:Mine", project) == "/elsewhere/sub/mine.py:Mine"
+    assert side.spec("/another/mine.py:Mine", project) == "/another/mine.py:Mine"
+    assert side.spec("package.module:Mine", project) == "package.module:Mine"
+    assert side.spec("vjp", project) == "vjp"

@@ -1,0 +1,129 @@
+"""Strategies that misbehave under the gate: they cost their own rows, in real processes."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+import pandas as pd
+import pytest
+
+from jacobench.bench.gate.gate_config import Question
+from jacobench.bench.gate.gate_worker import PHASES
+from jacobench.bench.gate.sides import here_twice
+from jacobench.graphs.errors import BadInput
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
+
+STRATEGIES = """
+import os, time
+import jacobench as jb
+
+
+class Fine:
+    name = "fine"
+
+    def prepare(self, graph):
+        self.prepared = jb.strategy("vjp").prepare(graph)
+        return self
+
+    def linearize(self, leaves):
+        self.linearized = self.prepared.linearize(leaves)
+        self.output = self.linearized.output
+        return self
+
+    def pullback(self, seeds):
+        return self.linearized.pullback(seeds)
+
+
+class Dies(Fine):
+    name = "dies"
+
+    def linearize(self, leaves):
+        os._exit(3)
+
+
+class Late(Fine):
+    '''Is right as long as it is proved and weighed, and dies when it is timed.'''
+    name = "late"
+    calls = 0
+
+    def pullback(self, seeds):
+        Late.calls += 1
+        if Late.calls > 40:
+            print("no more")
+            os._exit(5)
+        return super().pullback(seeds)
+
+
+class Hangs(Fine):
+    name = "hangs"
+
+    def prepare(self, graph):
+        time.sleep(1000)
+
+
+class Picky(Fine):
+    name = "picky"
+
+    def prepare(self, graph):
+        raise type("Unsupported", (Exception,), {})("no perceptrons")
+"""
+
+SUITE = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n'
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """Return the samples of one pair, in which everything goes wrong that can."""
+    folder = tmp_path_factory.mktemp("gauge")
+    (folder / "my.py").write_text(STRATEGIES)
+    (folder / "my.toml").write_text(SUITE)
+    names = tuple(f"{folder}/my.py:{name}" for name in ("Dies", "Late", "Hangs", "Picky", "Fine"))
+    with here_twice(Question(suite=str(folder / "my.toml"), strategies=names, timeout_seconds=5)) as gauge:
+        gauge.weigh()
+        return pd.DataFrame(gauge.measure(None, range(1, 2), 1))
+
+
+EXPECTED = {
+    "fine": ("ok", "", PHASES),
+    "dies": ("crashed", "status 3", PHASES[1:]),
+    "late": ("crashed", "status 5: no more", PHASES[2:]),
+    "Hangs": ("timeout", "5 s", PHASES),
+    "picky": ("unsupported", "no perceptrons", PHASES),
+}
+"""Strategy → its status, why, and the phases that have it; one that was never heard of is called by its class."""
+
+
+@pytest.mark.parametrize("strategy", EXPECTED)
+def test_a_fault_costs_its_own_rows_and_says_why(strategy, samples):
+    status, why, phases = EXPECTED[strategy]
+    rows = samples[samples["strategy"].str.lower() == strategy.lower()]
+    assert sorted(rows["phase"]) == sorted(PHASES * 2)
+    for row in rows.to_dict("records"):
+        assert (row["status"], why in row["reason"]) == (status if row["phase"] in phases else "ok", True) or (
+            row["phase"] not in phases and row["status"] == "ok"
+        )
+        assert math.isnan(row["seconds"]) == (row["status"] != "ok")
+
+
+def test_an_odd_pair_runs_head_first_and_the_control_kernel_rides_along(samples):
+    control = samples[samples["strategy"] == "control"]
+    assert control[["side", "position", "pair"]].to_numpy().tolist() == [["head", 0, 1], ["base", 1, 1]]
+    assert (control["seconds"] > 0).all()
+
+
+def test_what_is_weighed_stands_in_each_row(samples):
+    fine = samples[samples["strategy"] == "fine"]
+    assert (fine[fine["phase"] == "gradient"]["peak_bytes"] > 0).all()
+    assert set(fine["width"]) == {4}
+
+
+def test_a_strategy_that_neither_side_has_is_bad_input(tmp_path):
+    (tmp_path / "my.toml").write_text(SUITE)
+    question = Question(suite=str(tmp_path / "my.toml"), strategies=("vjpp",))
+    with (
+        here_twice(question) as gauge,
+        pytest.raises(BadInput, match="neither side has strategy 'vjpp': unknown strategy"),
+    ):
+        gauge.weigh()

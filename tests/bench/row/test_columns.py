@@ -1,0 +1,51 @@
+import math
+
+import pandas as pd
+import pytest
+
+from jacobench.bench.row.columns import COLUMNS, STATUSES, empty_row, tidy
+
+CONTRACT = """
+run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
+weight_density dtype n_parameters   strategy phase status reason passes rounds
+seconds_min seconds_median seconds_iqr seconds_low seconds_high  ratio_to_vjp ratio_low ratio_high
+peak_bytes retained_bytes memory_tool  predicted_bytes predicted_flops n_nonzeros  floor_seconds efficiency  max_relative_error
+"""
+
+
+def test_columns_are_those_of_the_contract_in_its_order():
+    assert list(COLUMNS) == CONTRACT.split()
+    assert all(column.meaning.endswith(".") for column in COLUMNS.values())
+    assert len(set(STATUSES)) == 9
+
+
+def test_no_rows_still_give_every_column_with_its_dtype():
+    table = tidy([])
+    assert list(table.columns) == list(COLUMNS)
+    assert len(table) == 0
+    assert {name: str(dtype) for name, dtype in table.dtypes.items()} == {n: c.dtype for n, c in COLUMNS.items()}
+
+
+def test_missing_is_nan_never_none_and_never_zero():
+    table = tidy(
+        [{"case": "a", "residual": True, "width": 16, "reason": None}, {"case": "b", "width": None}, empty_row()]
+    )
+    assert table["residual"].tolist()[0] is True
+    assert table["width"].tolist()[0] == 16.0
+    assert table["width"].isna().tolist() == [False, True, True]
+    for name in ("reason", "commit", "residual"):
+        missing = table[name].iloc[1]
+        assert isinstance(missing, float)
+        assert math.isnan(missing)
+
+
+def test_dtypes_do_not_depend_on_the_values():
+    one, none = tidy([{"case": "a", "residual": False, "passes": 3}]), tidy([{}])
+    pd.testing.assert_series_equal(one.dtypes, none.dtypes)
+
+
+def test_a_misspelt_column_and_a_word_among_numbers_are_refused():
+    with pytest.raises(ValueError, match="no such column: peak_byte"):
+        tidy([{"peak_byte": 1}])
+    with pytest.raises(ValueError, match="'width' holds numbers"):
+        tidy([{"width": "wide"}])

@@ -1,0 +1,36 @@
+"""The passes of a run where a worker does not do what it should before it has measured anything."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from jacobench.bench.machine.worker_process import HarnessFailure
+from jacobench.bench.run import passes
+from jacobench.bench.run.run_plan import Request
+from jacobench.bench.run.runner import carry_on, start
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is replaced by a shell script")
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("exec sleep 1000", "a worker ended before it measured anything"),
+        ("echo no such thing >&2; exit 1", "a worker ended before it measured anything: no such thing"),
+        ("kill -9 $$", "a worker ended before it measured anything"),
+        ("exit 0", "a worker ended before it measured anything"),
+    ],
+)
+def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, told, tiny, tmp_path, monkeypatch):
+    folder = start(Request(str(tiny), passes=1, timeout_seconds=0.1), tmp_path / "run")
+    (tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(passes, "STARTING_SECONDS", 0.3)
+    with pytest.raises(HarnessFailure, match=told):
+        carry_on(folder, lambda _progress: None)
+    folder.close()
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == b""
+    assert not (tmp_path / "run" / "run.json").exists()

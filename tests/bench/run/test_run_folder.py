@@ -1,0 +1,259 @@
+"""A run's folder: there whole or not at all, for one process at a time, and read again whatever happened to it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from shutil import copytree
+
+import msgspec
+import pytest
+
+from jacobench.bench.run.run_folder import check_free, create, resume
+from jacobench.graphs.errors import BadInput
+
+
+@pytest.fixture
+def made(tmp_path, settings, make_measurement):
+    """Return the path of a folder whose journal holds three measurements."""
+    folder = create(tmp_path / "runs" / "one", settings)
+    for phase in ("linearize", "pullback", "gradient"):
+        folder.append(make_measurement(phase=phase))
+    folder.close()
+    return folder.path
+
+
+def reread(path):
+    folder = resume(path)
+    folder.close()
+    return folder
+
+
+def everything(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# ---- it appears whole
+
+
+def test_a_folder_appears_with_all_that_resuming_needs(tmp_path, settings):
+    folder = create(tmp_path / "deep" / "below" / "run", settings)
+    folder.close()
+    assert everything(tmp_path) == [
+        "deep",
+        "deep/below",
+        "deep/below/run",
+        "deep/below/run/journal.jsonl",
+        "deep/below/run/settings.json",
+    ]
+    again = reread(folder.path)
+    assert (again.settings, again.measurements, again.notes) == (settings, [], [])
+
+
+def test_what_is_there_already_is_refused_and_left_alone(tmp_path, settings):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("mine")
+    with pytest.raises(BadInput, match="run"):
+        create(tmp_path / "run", settings)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(BadInput, match="file"):
+        create(tmp_path / "file", settings)
+    assert everything(tmp_path) == ["file", "run", "run/mine.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path, settings):
+    (tmp_path / "file").write_text("mine")
+    for path in (tmp_path / "file" / "run", tmp_path / "file" / "deep" / "run"):
+        for make in (check_free, lambda path: create(path, settings)):
+            with pytest.raises(BadInput, match="cannot be made"):
+                make(path)
+    assert everything(tmp_path) == ["file"]
+
+
+def test_what_fails_half_way_leaves_nothing(tmp_path, settings, monkeypatch):
+    from pathlib import Path
+
+    for number, text, raised in ((13, "Permission denied", BadInput), (28, "No space left on device", OSError)):
+
+        def fails(*_args, number=number, text=text, **_more):
+            raise OSError(number, text)
+
+        monkeypatch.setattr(Path, "touch", fails)
+        with pytest.raises(raised, match=text):
+            create(tmp_path / "run", settings)
+        assert everything(tmp_path) == []
+
+
+# ---- one process at a time
+
+HOLD = """
+import sys
+from pathlib import Path
+from jacobench.bench.folder import resume
+from jacobench.graphs.errors import BadInput
+try:
+    resume(Path(sys.argv[1]))
+except BadInput as error:
+    print(error)
+else:
+    print("open")
+"""
+
+
+def other_process(path):
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", HOLD, str(path)], capture_output=True, text=True, check=True, timeout=60
+    )
+    return done.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such lock")
+def test_a_second_process_is_refused_until_the_first_has_closed(made):
+    folder = resume(made)
+    told = other_process(made)
+    assert str(made) in told
+    assert "in use" in told
+    folder.close()
+    assert other_process(made) == "open"
+
+
+# ---- the journal
+
+
+def test_measurements_come_back_as_they_were_written(made, make_measurement):
+    assert reread(made).measurements == [make_measurement(phase=p) for p in ("linearize", "pullback", "gradient")]
+    lines = (made / "journal.jsonl").read_text().splitlines()
+    assert all({"case", "strategy", "phase"} <= json.loads(line).keys() for line in lines)
+
+
+def test_every_field_survives_the_journal(made, make_measurement):
+    full = make_measurement(
+        seconds=(1e-6, 0.1), pass_number=3, worker=2, peak_bytes=0, retained_bytes=5, memory_tool="memray",
+        max_relative_error=1e-16, n_parameters=2**40, traceback="a\nb", reason="é", status="wrong", iterations=7,
+    )  # fmt: skip
+    folder = resume(made)
+    folder.append(full)
+    folder.close()
+    assert reread(made).measurements[-1] == full
+    assert json.loads((made / "journal.jsonl").read_text().splitlines()[-1])["pass"] == 3
+
+
+@pytest.mark.parametrize("kept", [1, 10, -1])
+def test_a_torn_last_line_is_dropped_with_a_note_and_the_journal_goes_on(made, make_measurement, kept):
+    journal = made / "journal.jsonl"
+    whole = journal.read_bytes()
+    last = whole.splitlines()[-1]
+    journal.write_bytes(whole + last[:kept])
+    folder = resume(made)
+    assert len(folder.measurements) == 3
+    assert len(folder.notes) == 1
+    assert "torn" in folder.notes[0]
+    folder.append(make_measurement(phase="prepare"))
+    folder.close()
+    assert journal.read_bytes().startswith(whole)
+    again = reread(made)
+    assert [m.phase for m in again.measurements] == ["linearize", "pullback", "gradient", "prepare"]
+    assert again.notes == []
+
+
+def test_a_journal_that_is_one_torn_line_is_empty(made):
+    (made / "journal.jsonl").write_bytes(b'{"case": "sm')
+    folder = reread(made)
+    assert folder.measurements == []
+    assert len(folder.notes) == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\x00\x00\x00",
+        b'{"case": "small"}',
+        b"[]",
+        b"",
+        b"\xff\xfe",
+        b'{"case": 1, "strategy": "a"}',
+        b'{"case": "a\xff", "strategy": "b", "phase": "c", "spec": "d"}',
+    ],
+)
+def test_a_damaged_line_is_told_by_its_number_and_the_rest_is_used(made, damage):
+    journal = made / "journal.jsonl"
+    lines = journal.read_bytes().splitlines()
+    content = b"\n".join([lines[0], damage, lines[2]]) + b"\n"
+    journal.write_bytes(content)
+    folder = reread(made)
+    assert [m.phase for m in folder.measurements] == ["linearize", "gradient"]
+    assert len(folder.notes) == 1
+    assert "line 2" in folder.notes[0]
+    assert journal.read_bytes() == content
+
+
+def test_the_journal_is_only_ever_appended_to(made, make_measurement):
+    before = (made / "journal.jsonl").read_bytes()
+    folder = resume(made)
+    folder.append(make_measurement(phase="prepare"))
+    folder.close()
+    after = (made / "journal.jsonl").read_bytes()
+    assert after.startswith(before)
+    assert after.count(b"\n") == 4
+
+
+# ---- no run to go on with
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (lambda path: (path / "settings.json").write_text("{"), "damaged"),
+        (lambda path: (path / "settings.json").write_text("[]"), "damaged"),
+        (lambda path: (path / "settings.json").write_bytes(b"\xff"), "damaged"),
+        (lambda path: (path / "settings.json").unlink(), "settings.json"),
+        (lambda path: (path / "journal.jsonl").unlink(), "journal.jsonl"),
+    ],
+)
+def test_a_folder_that_cannot_be_gone_on_with_is_bad_input(made, damage, told):
+    damage(made)
+    with pytest.raises(BadInput, match=told) as raised:
+        resume(made)
+    assert str(made) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_settings_with_a_value_of_the_wrong_type_are_damaged(made):
+    document = json.loads((made / "settings.json").read_text())
+    (made / "settings.json").write_text(json.dumps(document | {"passes": "many"}))
+    with pytest.raises(BadInput, match="passes"):
+        resume(made)
+
+
+def test_what_is_no_run_at_all_is_bad_input(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(BadInput, match="no run to go on with"):
+            resume(path)
+
+
+# ---- run.json
+
+
+def test_run_json_is_renamed_into_place(made, monkeypatch):
+    folder = resume(made)
+    folder.write_document({"benchmarks": []})
+    before = (made / "run.json").read_bytes()
+    assert msgspec.json.decode(before) == {"benchmarks": []}
+
+    def full(*_args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        folder.write_document({"benchmarks": [1]})
+    monkeypatch.undo()
+    folder.close()
+    assert (made / "run.json").read_bytes() == before
+    assert everything(made) == ["journal.jsonl", "run.json", "settings.json"]
+
+
+def test_a_copied_folder_is_the_run_too(made, tmp_path):
+    copytree(made, tmp_path / "copy")
+    assert reread(tmp_path / "copy").measurements == reread(made).measurements

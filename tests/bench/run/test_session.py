@@ -1,0 +1,262 @@
+"""How often a call is made, and what a session makes of cells that go well, fail, or fail later."""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from jacobench.bench.cell.prepared_cell import point_of
+from jacobench.bench.run import session as session_module
+from jacobench.bench.run.session import Limits, Schedule, schedule
+from jacobench.bench.suites.case import Case, Suite
+from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD, Cell, cells_of
+
+PLAN = Limits(budget_bytes=2**31, min_seconds=1e-3, max_seconds=0.05, min_rounds=5)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a clock that moves only when it is told to."""
+    found = SimpleNamespace(now=0.0, perf_counter=lambda: found.now, monotonic=time.monotonic)
+    monkeypatch.setattr(session_module, "time", found)
+    return found
+
+
+def taking(clock, seconds):
+    def call():
+        clock.now += seconds
+
+    return call
+
+
+def counted(call, plan):
+    """Time nothing: make each call, and say one second."""
+    for _ in range(plan.rounds * plan.iterations):
+        call()
+    return [1.0] * plan.rounds
+
+
+# ---- the schedule
+
+
+@pytest.mark.parametrize("seconds", [1e-7, 3e-6, 1e-4, 0.99e-3, 1e-3, 0.02, 3.0])
+def test_a_round_is_long_enough_for_the_clock_and_no_longer_than_it_need_be(clock, seconds):
+    found = schedule(taking(clock, seconds), PLAN)
+    assert found.iterations * seconds >= 1e-3 * (1 - 1e-9)
+    assert found.iterations == 1 or found.iterations * seconds <= 2e-3 + 10 * seconds
+    assert found.rounds >= 5
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 1e-3, 2e-3])
+def test_all_rounds_together_take_about_the_time_given(clock, seconds):
+    found = schedule(taking(clock, seconds), PLAN)
+    assert found.rounds * found.iterations * seconds == pytest.approx(0.05, rel=0.1)
+
+
+def test_a_slow_call_is_made_in_the_fewest_rounds(clock):
+    assert schedule(taking(clock, 1.0), PLAN) == Schedule(5, 1)
+
+
+def test_settled_iterations_are_kept(clock):
+    assert schedule(taking(clock, 1e-4), PLAN, 30).iterations == 30
+    assert schedule(taking(clock, 1e-7), PLAN, 3).iterations == 3
+
+
+def test_a_call_too_fast_for_the_clock_still_ends(clock):
+    calls = 0
+
+    def call():
+        nonlocal calls
+        calls += 1
+        clock.now += 1e-9 if calls > 1000 else 0.0
+
+    assert schedule(call, PLAN).iterations * 1e-9 >= 1e-3 * 0.9
+
+
+# ---- cells
+
+
+def test_a_suite_is_measured_cell_by_cell(make_session):
+    session = make_session()
+    for cell in cells_of(session.suite):
+        found = session.measure(cell, counted)
+        assert (found.status, found.reason) == ("ok", "")
+        assert (found.case, found.strategy, found.phase) == (cell.case, cell.strategy, cell.phase)
+        assert len(found.seconds) >= 2
+        assert found.predicted_bytes > 0 or found.phase == "prepare"
+        assert found.n_parameters == 3 * 4 + 4 + 4 * 2 + 2
+        assert (found.peak_bytes, found.memory_tool) == (None, None)
+        assert (found.max_relative_error is None) == (cell.strategy in {FORWARD, "vjp"})
+
+
+def test_pass_and_worker_are_recorded_and_iterations_of_an_earlier_pass_are_kept(make_session):
+    session = make_session(pass_number=2, worker=1)
+    cell = Cell("small", "vjp", "gradient")
+    session.iterations = {cell: 7}
+    found = session.measure(cell, counted)
+    assert (found.pass_number, found.worker, found.iterations) == (2, 1, 7)
+
+
+def test_memory_is_measured_where_it_is_asked_for_and_never_in_a_timed_call(make_session, monkeypatch):
+    session = make_session(measure_memory=True)
+    order = []
+    real = session_module.memory.measure
+    monkeypatch.setattr(session_module.memory, "measure", lambda call: order.append("memory") or real(call))
+
+    def timed(call, plan):
+        order.append("time")
+        return counted(call, plan)
+
+    found = session.measure(Cell("small", "dense", "gradient"), timed)
+    assert order == ["memory", "time"]
+    assert found.peak_bytes >= found.retained_bytes > 0
+    assert found.memory_tool in {"memray", "tracemalloc"}
+
+
+def test_a_strategy_is_prepared_and_proved_once_for_all_its_phases(make_session, plugin_file):
+    file = plugin_file("""
+        calls = []
+        class Mine(Right):
+            def prepare(self, graph):
+                calls.append(graph)
+                return super().prepare(graph)
+    """)
+    session = make_session()
+    for phase in ("linearize", "pullback", "gradient"):
+        assert session.measure(Cell("small", f"{file}:Mine", phase), counted).status == "ok"
+    trial = session.trial(Cell("small", f"{file}:Mine", "gradient"))
+    assert len(trial.strategy.prepare.__globals__["calls"]) == 1
+
+
+def test_what_is_wrong_is_never_timed(make_session, plugin_file):
+    file = plugin_file("""
+        class Mine(Right):
+            name = "mine"
+            class Linearized(Right.Linearized):
+                def pullback(self, seeds):
+                    return {name: 2 * bar for name, bar in super().pullback(seeds).items()}
+    """)
+    session = make_session()
+
+    timed = []
+    for phase in BY_STRATEGY:
+        found = session.measure(Cell("small", f"{file}:Mine", phase), lambda call, _plan: timed.append(call))
+        assert (found.status, found.seconds, found.strategy) == ("wrong", (), "mine")
+        assert found.max_relative_error == pytest.approx(1.0)
+        assert "1.0e+00" in found.reason
+    assert timed == []
+    assert session.measure(Cell("small", "vjp", "gradient"), counted).status == "ok"
+
+
+LATE = """
+    class Mine(Right):
+        name = "late"
+        calls = 0
+        class Linearized(Right.Linearized):
+            def pullback(self, seeds):
+                Mine.calls += 1
+                if Mine.calls > 2:
+                    raise {raised}
+                return super().pullback(seeds)
+"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        ("ValueError('tired')", "error"),
+        ("MemoryError('tired')", "out_of_memory"),
+        ("SystemExit('tired')", "error"),
+        ("type('Rude', (BaseException,), {{}})('tired')", "error"),
+    ],
+)
+def test_what_fails_only_while_it_is_measured_costs_the_phases_that_need_it(make_session, plugin_file, raised, status):
+    file = plugin_file(LATE.format(raised=raised).replace("{{}}", "{}"))
+    session = make_session()
+    found = {phase: session.measure(Cell("small", f"{file}:Mine", phase), counted) for phase in BY_STRATEGY}
+    assert [found[phase].status for phase in BY_STRATEGY] == ["ok", "ok", status, status]
+    assert "tired" in found["pullback"].reason
+    assert found["pullback"].reason.startswith("pullback")
+    assert found["gradient"].reason == found["pullback"].reason
+    if status == "error":
+        assert "tired" in found["pullback"].traceback
+
+
+WRITERS = {
+    "in linearize": """
+        class Mine(Right):
+            class Prepared(Right.Prepared):
+                def linearize(self, leaves):
+                    leaves["W1"][...] += 1
+                    return super().linearize(leaves)
+    """,
+    "in pullback, only once it was proved": """
+        class Mine(Right):
+            calls = 0
+            class Prepared(Right.Prepared):
+                def linearize(self, leaves):
+                    self.strategy.leaves = leaves
+                    return super().linearize(leaves)
+            class Linearized(Right.Linearized):
+                def pullback(self, seeds):
+                    Mine.calls += 1
+                    if Mine.calls > 2:
+                        self.strategy.leaves["W1"][...] += 1
+                        seeds[...] = 0
+                    return super().pullback(seeds)
+    """,
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_strategy_that_writes_its_inputs_spoils_no_other(make_session, plugin_file, writer):
+    file = plugin_file(WRITERS[writer])
+    session = make_session()
+    before = session.measure(Cell("small", "dense", "gradient"), counted)
+    point = session._point
+    for phase in BY_STRATEGY:
+        session.measure(Cell("small", f"{file}:Mine", phase), counted)
+    for strategy in ("dense", "sparse", "vjp"):
+        found = session.measure(Cell("small", strategy, "gradient"), counted)
+        assert (found.status, found.reason) == ("ok", "")
+    assert before.status == "ok"
+    assert session._point is not point, "the point was spoilt, and is to be drawn anew"
+    assert session._point.fingerprint() == session._fingerprint == point_of(session.suite.cases[0]).fingerprint()
+
+
+def test_a_point_that_nobody_has_written_is_kept(make_session):
+    session = make_session()
+    session.measure(Cell("small", "dense", "gradient"), counted)
+    point = session._point
+    session.measure(Cell("small", "sparse", "gradient"), counted)
+    assert session._point is point
+
+
+def test_a_graph_that_cannot_be_built_is_an_error_in_each_of_its_cells_and_no_other(make_session, make_case):
+    def make():
+        raise SystemExit("no such table")
+
+    def unlike():
+        return 12
+
+    cases = Case("exits", {}, ("vjp",), make), Case("number", {}, ("vjp",), unlike), make_case()
+    session = make_session(*cases)
+    found = [session.measure(cell, counted) for cell in cells_of(Suite("mine", cases))]
+    assert {m.status for m in found if m.case != "small"} == {"error"}
+    assert {m.status for m in found if m.case == "small"} == {"ok"}
+    assert all("no such table" in m.reason for m in found if m.case == "exits")
+    assert all("Graph" in m.reason for m in found if m.case == "number")
+
+
+def test_a_plugin_named_as_another_strategy_keeps_its_rows_apart(make_session, plugin_file):
+    file = plugin_file("class Mine(Right):\n    name = 'vjp'\n")
+    session = make_session()
+    first = session.measure(Cell("small", "vjp", "gradient"), counted)
+    other = session.measure(Cell("small", f"{file}:Mine", "gradient"), counted)
+    assert first.strategy == "vjp"
+    assert other.strategy == other.spec == f"{file}:Mine"
+
+
+def test_seconds_are_those_that_the_timer_gave(make_session):
+    found = make_session().measure(Cell("small", "vjp", "gradient"), lambda _call, _plan: [0.25, 0.125])
+    assert found.seconds == (0.25, 0.125)

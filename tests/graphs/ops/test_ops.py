@@ -1,0 +1,292 @@
+"""Every op's rules: as maps, as matrices, and as what they leave alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse as scipy_sparse
+
+from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.builder import GraphBuilder
+from jacobench.graphs.op import OUTPUT
+from jacobench.graphs.ops import OPS
+from jacobench.graphs.ops.linear import CHUNK, DENSE_FROM
+from jacobench.graphs.structures.sparsity import INT32_MAX, index_bytes, index_dtype
+from jacobench.strategies import dense, sparse
+from jacobench.strategies.registry import load
+
+
+def wide_mask(n, m, n_places, rng_seed=0):
+    mask = np.zeros(n * m, bool)
+    mask[np.random.default_rng(rng_seed).choice(n * m, n_places, replace=False)] = True
+    return mask.reshape(n, m)
+
+
+def masked(g, z_shape, n, n_places):
+    m = z_shape[-1]
+    mask = wide_mask(n, m, n_places)
+    return g.masked_affine(g.input("z", z_shape), g.parameter("v", (n_places,)), g.parameter("b", (n,)), mask=mask)
+
+
+# Beside each op's own example: shapes with more and fewer axes, a single sample, a single entry, arguments that trade the
+# roles of data and weights, and the sizes from which masked_affine goes other ways.
+EXAMPLES = {
+    **{name: op.example for name, op in OPS.items()},
+    "affine-3d": lambda g: g.affine(g.input("z", (2, 3, 4)), g.parameter("W", (5, 4)), g.parameter("b", (5,))),
+    "affine-vector": lambda g: g.affine(g.input("z", (4,)), g.parameter("W", (5, 4)), g.parameter("b", (5,))),
+    "affine-one": lambda g: g.affine(g.input("z", (1, 1)), g.parameter("W", (1, 1)), g.parameter("b", (1,))),
+    "affine-one-sample": lambda g: g.affine(g.input("z", (1, 4)), g.parameter("W", (3, 4)), g.parameter("b", (3,))),
+    "affine-weight-is-data": lambda g: g.affine(g.input("z", (3, 4)), g.input("W", (3, 4)), g.input("b", (3,))),
+    "affine-only-weight-is-data": lambda g: g.affine(g.parameter("z", (2, 4)), g.input("W", (3, 4)), g.parameter("b", (3,))),
+    "masked-3d": lambda g: masked(g, (2, 3, 4), 5, 6),
+    "masked-vector": lambda g: masked(g, (4,), 5, 6),
+    "masked-one-sample": lambda g: masked(g, (1, 4), 5, 6),
+    "masked-gathered": lambda g: masked(g, (2, 20), 20, 11),
+    "masked-chunks": lambda g: masked(g, (1, 70), 80, 5000),
+    "add-weight": lambda g: g.add(g.input("x", (3, 4)), g.parameter("w", (3, 4))),
+    "multiply-weight": lambda g: g.multiply(g.parameter("w", (3, 4)), g.input("x", (3, 4))),
+    "multiply-scalars": lambda g: g.multiply(g.parameter("x", ()), g.parameter("y", ())),
+    "tanh-scalar": lambda g: g.tanh(g.parameter("x", ())),
+    "concat-one": lambda g: g.concat(g.input("x", (3, 4))),
+    "concat-vectors": lambda g: g.concat(g.input("x", (3,)), g.parameter("y", (2,))),
+    "concat-3d": lambda g: g.concat(g.input("x", (2, 3, 1)), g.parameter("y", (2, 3, 2)), g.input("z", (2, 3, 1))),
+    "softmax-vector": lambda g: g.softmax(g.input("x", (3,))),
+    "softmax-3d": lambda g: g.softmax(g.input("x", (2, 3, 4))),
+    "softmax-one": lambda g: g.softmax(g.input("x", (2, 1))),
+    "layer_norm-vector": lambda g: g.layer_norm(g.parameter("x", (5,))),
+    "layer_norm-3d": lambda g: g.layer_norm(g.input("x", (2, 3, 4))),
+    "reshape-mixes": lambda g: g.reshape(g.input("x", (2, 3, 4)), shape=(-1, 6)),
+    "reshape-drops-an-axis": lambda g: g.reshape(g.input("x", (3, 1)), shape=(3,)),
+    "transpose-mixes": lambda g: g.transpose(g.input("x", (2, 3, 4)), axes=(1, 2, 0)),
+    "transpose-nothing": lambda g: g.transpose(g.input("x", (2, 3)), axes=(0, 1)),
+    "permute-3d": lambda g: g.permute(g.input("x", (2, 3, 4)), order=[2, 0, 3, 1]),
+    "flip-vector": lambda g: g.flip(g.parameter("x", (4,))),
+    "pad-vector": lambda g: g.pad(g.parameter("x", (4,)), after=2),
+    "pad-nothing": lambda g: g.pad(g.input("x", (2, 2, 2))),
+    "embedding-repeats": lambda g: g.embedding(g.parameter("t", (3, 2)), indices=[2, 2, 0, 2]),
+    "embedding-one": lambda g: g.embedding(g.parameter("t", (3, 2)), indices=1),
+    "cross-vector": lambda g: g.cross(g.parameter("x", (3,)), g.parameter("y", (3,))),
+    "cross-constant": lambda g: g.cross(g.input("x", (4, 3)), g.parameter("y", (4, 3))),
+    "dot-vectors": lambda g: g.dot(g.parameter("x", (4,)), g.parameter("y", (4,))),
+    "dot-3d": lambda g: g.dot(g.input("x", (2, 3, 4)), g.input("y", (2, 3, 4))),
+    "outer-vectors": lambda g: g.outer(g.parameter("x", (3,)), g.parameter("y", (2,))),
+    "outer-3d": lambda g: g.outer(g.input("x", (2, 3, 4)), g.parameter("y", (2, 3, 2))),
+    "matmul-2d": lambda g: g.matmul(g.input("x", (3, 4)), g.parameter("y", (4, 2))),
+    "matmul-4d": lambda g: g.matmul(g.input("x", (2, 3, 2, 4)), g.parameter("y", (2, 3, 4, 1))),
+    "sum-vector": lambda g: g.sum(g.parameter("x", (3,))),
+    "sum-3d": lambda g: g.sum(g.input("x", (2, 3, 4))),
+    "cumsum-3d": lambda g: g.cumsum(g.input("x", (2, 3, 4))),
+    "cumsum-one": lambda g: g.cumsum(g.parameter("x", (1,))),
+    "dropout-shared": lambda g: g.dropout(g.input("x", (2, 3, 4)), mask=np.arange(4) != 2, rate=0.1),
+    "dropout-keeps-all": lambda g: g.dropout(g.parameter("x", (2, 2)), mask=[[True, True]] * 2, rate=0),
+    "low_rank-3d": lambda g: g.low_rank_affine(g.input("z", (2, 3, 4)), g.parameter("U", (5, 2)), g.parameter("V", (2, 4)), g.parameter("b", (5,))),
+    "low_rank-vector": lambda g: g.low_rank_affine(g.input("z", (4,)), g.parameter("U", (5, 1)), g.parameter("V", (1, 4)), g.parameter("b", (5,))),
+    "conv1d-stride": lambda g: g.conv1d(g.input("x", (2, 2, 7)), g.parameter("W", (3, 2, 2)), stride=3),
+    "conv1d-stride-padding": lambda g: g.conv1d(g.input("x", (2, 2, 6)), g.parameter("W", (3, 2, 3)), stride=2, padding=2),
+    "conv1d-wide-padding": lambda g: g.conv1d(g.parameter("x", (1, 1, 2)), g.input("W", (1, 1, 2)), padding=3),
+    "conv1d-kernel-beyond": lambda g: g.conv1d(g.input("x", (2, 1, 2)), g.parameter("W", (2, 1, 4)), padding=1),
+    "conv1d-one": lambda g: g.conv1d(g.input("x", (1, 1, 1)), g.parameter("W", (1, 1, 1))),
+    "conv2d-channels": lambda g: g.conv2d(g.input("x", (2, 3, 4, 5)), g.parameter("W", (2, 3, 2, 3))),
+    "conv2d-stride-padding": lambda g: g.conv2d(g.parameter("x", (2, 2, 4, 3)), g.parameter("W", (3, 2, 3, 2)), stride=(2, 1), padding=(1, 0)),
+    "max_pool-overlap": lambda g: g.max_pool(g.input("x", (2, 7)), window=3, stride=2),
+    "max_pool-gaps": lambda g: g.max_pool(g.parameter("x", (7,)), window=2, stride=3),
+    "max_pool-2d": lambda g: g.max_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(2, 1)),
+    "max_pool-all-axes": lambda g: g.max_pool(g.input("x", (4, 4)), window=(2, 2)),
+    "avg_pool-overlap": lambda g: g.avg_pool(g.input("x", (2, 7)), window=3, stride=2),
+    "avg_pool-2d": lambda g: g.avg_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(1, 2)),
+    "channel_bias-2d": lambda g: g.channel_bias(g.input("x", (2, 3, 2, 2)), g.parameter("b", (3,))),
+    "channel_bias-no-places": lambda g: g.channel_bias(g.parameter("x", (2, 3)), g.input("b", (3,))),
+    "mse-vector": lambda g: g.mse(g.input("t", (3,)), g.input("target", (3,))),
+    "cross_entropy-3d": lambda g: g.cross_entropy(g.input("t", (2, 3, 4)), g.input("target", (2, 3, 4), law="one_hot")),
+}  # fmt: skip
+
+
+def one_node(example, dtype="float64", rng_seed=0):
+    """Return the only node of an example's graph, its output and its arguments' arrays."""
+    g = GraphBuilder(dtype)
+    output = EXAMPLES[example](g)
+    graph = g.build(output, wrt=list(g.build(output).leaves))
+    leaves = graph.sample(rng_seed)
+    (node,) = graph.nodes
+    xs = tuple(leaves[list(graph.leaves)[i]] for i in node.args)
+    return graph, node, np.asarray(node.op.forward(NUMPY, *xs, **node.attrs)), xs
+
+
+each_example = pytest.mark.parametrize("example", EXAMPLES)
+each_dtype = pytest.mark.parametrize("dtype", ["float64", "float32"])
+
+
+def test_every_op_has_an_entry_that_documents_itself():
+    for name, op in OPS.items():
+        assert op.name == name
+        assert op.source
+        assert callable(getattr(GraphBuilder(), name))
+
+
+def test_masked_examples_reach_every_way():
+    """Dense product and selection, one gathering, several: the sizes at which they part may have been changed."""
+    places = {name: one_node(name)[1].sites[1].n_in for name in EXAMPLES if name.startswith("masked")}
+    assert places["masked-gathered"] < DENSE_FROM * 20 * 20
+    assert places["masked-3d"] >= DENSE_FROM * 5 * 4
+    assert places["masked-chunks"] * 3 > CHUNK
+
+
+@pytest.mark.parametrize(
+    "example", sorted(EXAMPLES.keys() - {"masked-chunks"})
+)  # 5,000 entries are too many to move one by one
+def test_jacobian_is_the_derivative(example):
+    """Each column of J, from a central difference in each entry of the argument."""
+    _, node, y, xs = one_node(example)
+    h = 1e-6
+    for k, site in enumerate(node.sites):
+        J = dense.materialize(node.op.argument(k).jacobian, y, xs, site)
+        for i in range(site.n_in):
+            step = np.zeros(site.n_in)
+            step[i] = h
+            ends = [
+                np.asarray(
+                    node.op.forward(NUMPY, *xs[:k], xs[k] + way * step.reshape(site.x), *xs[k + 1 :], **node.attrs)
+                )
+                for way in (1, -1)
+            ]
+            np.testing.assert_allclose(J[:, i], ((ends[0] - ends[1]) / (2 * h)).reshape(-1), rtol=1e-6, atol=1e-8)
+
+
+@each_dtype
+@each_example
+def test_vjp_is_the_adjoint_of_the_jacobian(example, dtype):
+    """⟨u, J v⟩ = ⟨Jᵀ u, v⟩ for three u at once, Jᵀ u by the vjp rule."""
+    _, node, y, xs = one_node(example, dtype)
+    rng = np.random.default_rng(1)
+    tolerance = 1e-12 if dtype == "float64" else 1e-4
+    for k, site in enumerate(node.sites):
+        u, v = rng.standard_normal((3, *site.out)).astype(dtype), rng.standard_normal(site.x).astype(dtype)
+        J = dense.materialize(node.op.argument(k).jacobian, y, xs, site)
+        x_bar = node.op.argument(k).vjp(u, y, xs, site)
+        assert x_bar.shape == (3, *site.x)
+        scale = np.abs(u).reshape(3, -1) @ np.abs(J) @ np.abs(v).reshape(-1)
+        left, right = u.reshape(3, -1) @ (J @ v.reshape(-1)), x_bar.reshape(3, -1) @ v.reshape(-1)
+        assert np.all(np.abs(left - right) <= tolerance * (scale + 1))
+
+
+@each_dtype
+@each_example
+def test_dense_and_sparse_rules_agree(example, dtype):
+    _, node, y, xs = one_node(example, dtype)
+    for k, site in enumerate(node.sites):
+        jacobian = node.op.argument(k).jacobian
+        pattern = jacobian.structure.pattern(site)
+        J = dense.materialize(jacobian, y, xs, site)
+        S = sparse.materialize(jacobian, pattern, y, xs, site)
+        blocks = dense.materialize_blocks(jacobian, y, xs, site)
+        assert J.shape == S.shape == (site.n_out, site.n_in)
+        np.testing.assert_array_equal(J, S.toarray())
+        np.testing.assert_array_equal(J, scipy_sparse.block_diag(list(blocks)).toarray())
+
+
+@each_example
+def test_pattern_holds_what_it_says(example):
+    _, node, y, xs = one_node(example)
+    for k, site in enumerate(node.sites):
+        jacobian = node.op.argument(k).jacobian
+        pattern = jacobian.structure.pattern(site)
+        S = sparse.materialize(jacobian, pattern, y, xs, site)
+        assert jacobian.structure.n_nonzeros(site) == S.nnz == pattern.indices.size == pattern.indptr[-1]
+        assert pattern.indices.dtype == pattern.indptr.dtype == np.int32
+        assert pattern.indices.nbytes + pattern.indptr.nbytes == index_bytes(site.n_out, site.n_in, S.nnz)
+        assert pattern.indptr[0] == 0
+        assert np.all(np.diff(pattern.indptr) >= 0)
+        assert np.all((pattern.indices >= 0) & (pattern.indices < site.n_in))
+        ascending = np.diff(pattern.indices.astype(int)) > 0
+        ascending[pattern.indptr[1:-1][(pattern.indptr[1:-1] > 0) & (pattern.indptr[1:-1] < S.nnz)] - 1] = True
+        assert np.all(ascending)
+        assert S.has_canonical_format
+        np.testing.assert_array_equal(pattern.rows, S.tocoo().coords[0])
+
+
+@each_example
+def test_matrices_own_their_values(example):
+    """A materialized Jacobian is no view of a primal, and writing it changes no other."""
+    _, node, y, xs = one_node(example)
+    for k, site in enumerate(node.sites):
+        jacobian = node.op.argument(k).jacobian
+        pattern = jacobian.structure.pattern(site)
+        S = sparse.materialize(jacobian, pattern, y, xs, site)
+        J = dense.materialize(jacobian, y, xs, site)
+        for values in (S.data, J):
+            assert values.flags.writeable
+            assert not any(np.may_share_memory(values, primal) for primal in (y, *xs))
+        assert np.shares_memory(S.indices, pattern.indices)
+
+
+@each_example
+def test_nothing_upcasts(example):
+    _, node, y, xs = one_node(example, "float32")
+    assert y.dtype == np.float32
+    assert np.asarray(node.op.forward(NUMPY, *xs, **node.attrs)).dtype == np.float32
+    for k, site in enumerate(node.sites):
+        argument = node.op.argument(k)
+        assert argument.vjp(np.ones((2, *site.out), np.float32), y, xs, site).dtype == np.float32
+        assert argument.jacobian.values(y, xs, site).dtype == np.float32
+        assert dense.materialize(argument.jacobian, y, xs, site).dtype == np.float32
+        pattern = argument.jacobian.structure.pattern(site)
+        assert sparse.materialize(argument.jacobian, pattern, y, xs, site).dtype == np.float32
+
+
+@each_example
+def test_rules_write_nothing_and_read_what_they_said(example):
+    """Arrays are read-only; primals that a rule did not say it keeps are None, as under the strategy `vjp`."""
+    _, node, y, xs = one_node(example)
+    for array in (y, *xs):
+        array.flags.writeable = False
+    node.op.forward(NUMPY, *xs, **node.attrs)
+    for k, site in enumerate(node.sites):
+        argument = node.op.argument(k)
+        u = np.random.default_rng(2).standard_normal((2, *site.out))
+        u.flags.writeable = False
+        in_full = argument.vjp(u, y, xs, site)
+        kept = tuple(x if i in argument.keeps else None for i, x in enumerate(xs))
+        np.testing.assert_array_equal(argument.vjp(u, y if OUTPUT in argument.keeps else None, kept, site), in_full)
+        argument.jacobian.values(y, xs, site)
+        dense.materialize(argument.jacobian, y, xs, site)
+
+
+@each_example
+def test_fresh_values_fill_the_extent_and_share_nothing(example):
+    _, node, y, xs = one_node(example)
+    for k, site in enumerate(node.sites):
+        jacobian = node.op.argument(k).jacobian
+        if jacobian.fresh:
+            values = jacobian.values(y, xs, site)
+            assert values.size == jacobian.structure.n_nonzeros(site)
+            assert not any(np.may_share_memory(values, primal) for primal in (y, *xs))
+
+
+@each_example
+def test_counts_are_whole_numbers(example):
+    _, node, *_ = one_node(example)
+    assert node.op.flops(node.sites[0]) >= 0
+    for k, site in enumerate(node.sites):
+        argument = node.op.argument(k)
+        counts = (argument.flops(site), argument.jacobian.flops(site), argument.jacobian.structure.n_nonzeros(site))
+        assert all(isinstance(count, int) and count >= 0 for count in counts)
+
+
+def test_a_missing_rule_is_named_and_only_where_it_is_needed():
+    op = replace(OPS["multiply"], name="gate", arguments=(OPS["multiply"].arguments[0], None))
+    g = GraphBuilder()
+    x, y = g.input("x", (2, 3)), g.parameter("y", (2, 3))
+    value = g._apply(op, x, y)
+    load("vjp").prepare(g.build(value, wrt=["x"]))
+    with pytest.raises(NotImplementedError, match="op 'gate' has no backward rule for argument 1"):
+        load("vjp").prepare(g.build(value, wrt=["y"]))
+    with pytest.raises(NotImplementedError, match="op 'tanh' has no backward rule for argument 1"):
+        OPS["tanh"].argument(1)
+
+
+def test_indices_are_wide_only_where_they_must_be():
+    assert index_dtype(INT32_MAX) is np.int32
+    assert index_dtype(3, INT32_MAX + 1) is np.int64
+    assert index_bytes(2, 3, 4) == 4 * (4 + 3)
+    assert index_bytes(2, 2**31, 4) == 8 * (4 + 3)
+    assert index_bytes(2**31, 3, 4) == 8 * (4 + 2**31 + 1)  # as scipy, which goes by the longer side

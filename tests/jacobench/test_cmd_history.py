@@ -1,0 +1,108 @@
+"""``jacobench history``: the real command, from a real run to a verdict, a page and other tools' formats."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from jacobench.commands.cmd_history import app
+
+COMMANDS = ("add", "import", "show", "check", "plot", "export", "report")
+
+
+@pytest.fixture(scope="module")
+def nights(finished, jacobench, tmp_path_factory):
+    """Return a folder with the history of 24 nights: from the thirteenth on, vjp takes half as long again."""
+    folder = tmp_path_factory.mktemp("nights")
+    content = (finished[0] / "run.json").read_text()
+    for number in range(24):
+        run = json.loads(content) | {"datetime": f"2026-01-{number + 1:02}T00:00:00+00:00"}
+        for row in [*(entry["extra_info"] for entry in run["benchmarks"]), *run["jacobench"]["untimed"]]:
+            row |= {"run_id": f"night-{number:02}", "commit": f"{number:012x}"}
+            slower = (1.5 if row["strategy"] == "vjp" and number >= 12 else 1) * (1 + 0.01 * (number % 3))
+            row |= {name: row[name] * slower for name in row if name.startswith("seconds_")}
+        (folder / f"{number:02}.json").write_text(json.dumps(run))
+    names = [f"{number:02}.json" for number in range(24)]
+    done = jacobench("history", "add", *names, "--file", "h.sqlite", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [f"night-{number:02}: added to h.sqlite" for number in range(24)]
+    return folder
+
+
+def test_every_command_has_help_with_an_example(jacobench, tmp_path):
+    done = jacobench("history", "--help", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert all(re.search(rf"^ +{name} ", done.stdout, re.MULTILINE) for name in COMMANDS)
+    found = {command.name or command.callback.__name__: command.callback.__doc__ for command in app.registered_commands}
+    assert set(found) == set(COMMANDS)
+    assert all(f"Example: jacobench history {name} " in found[name] for name in COMMANDS)
+
+
+def test_a_run_is_added_once(finished, jacobench, tmp_path):
+    first = jacobench("history", "add", finished[0], cwd=tmp_path)
+    assert (first.returncode, first.stdout) == (0, "")
+    assert "added to benchmarks/history.sqlite" in first.stderr
+    before = (tmp_path / "benchmarks" / "history.sqlite").read_bytes()
+    again = jacobench("history", "add", finished[0] / "run.json", cwd=tmp_path)
+    assert again.returncode == 0
+    assert "is in already, nothing changed" in again.stderr
+    assert (tmp_path / "benchmarks" / "history.sqlite").read_bytes() == before
+    young = jacobench("history", "check", cwd=tmp_path)
+    assert young.returncode == 3
+    assert "fewer than 10 runs" in young.stderr
+
+
+def test_check_finds_the_night(nights, jacobench):
+    done = jacobench("history", "check", "--file", "h.sqlite", "--csv", cwd=nights)
+    assert done.returncode == 1
+    lines = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert lines
+    for line in lines:
+        assert (line["strategy"], line["kind"], line["verdict"]) == ("vjp", "step up", "regressed")
+        assert (line["commit_before"], line["commit_after"]) == ("00000000000b", "00000000000c")
+    assert "regressed" in done.stderr
+
+
+def test_show_report_plot_and_export(nights, jacobench):
+    shown = jacobench("history", "show", "--file", "h.sqlite", "--strategy", "vjp", "--phase", "gradient", cwd=nights)
+    assert shown.returncode == 0, shown.stderr
+    assert "▁" in shown.stdout
+    assert "dense" not in shown.stdout
+    page = jacobench("history", "report", "--file", "h.sqlite", "--out", "pages/history.html", cwd=nights)
+    assert page.stdout == "pages/history.html\n", page.stderr
+    assert (nights / "pages" / "history.html").read_text("utf-8").rstrip().endswith("</html>")
+    plotted = jacobench("history", "plot", "--file", "h.sqlite", "--out", "pictures", cwd=nights)
+    assert plotted.returncode == 0, plotted.stderr
+    assert [line.rpartition(".")[2] for line in plotted.stdout.splitlines()] == ["png", "svg", "csv"]
+    assert all((nights / line).stat().st_size for line in plotted.stdout.splitlines())
+    exported = jacobench("history", "export", "--file", "h.sqlite", "--format", "github", cwd=nights)
+    assert {"name", "unit", "value"} <= set(json.loads(exported.stdout)[0])
+    assert "night-23" in exported.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("show", "no history at 'benchmarks/history.sqlite': 'jacobench history add RUN"),
+        ("check --file note.txt", "'note.txt' is damaged, or no history"),
+        ("add nowhere", "no run at 'nowhere'"),
+        ("import .", "no JSON file in '.'"),
+        (
+            "export --format cvs",
+            "unknown format 'cvs': expected one of bencher, csv, github, json; did you mean 'csv'?",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(arguments, expected, jacobench, tmp_path):
+    (tmp_path / "note.txt").write_text("a note, no database\n" * 99)
+    done = jacobench("history", *arguments.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("jacobench: ")
+    assert done.stderr.count("\n") == 1
+    assert expected in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]

@@ -1,0 +1,96 @@
+"""``jacobench recommend`` in a fresh process: a run's own case, one near it, and none; and the same from Python."""
+
+import json
+import shutil
+
+import pytest
+
+import jacobench as jb
+from jacobench.commands.cmd_recommend import recommend
+
+
+def test_a_case_that_was_measured(jacobench, finished, tmp_path):
+    done = jacobench("recommend", "--widths", "4,4", "--from", finished[0], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    first, time, memory = done.stdout.splitlines()[:3]
+    assert first.startswith("mlp-w4-d1-b1:")
+    assert time.startswith("time ")
+    assert memory.startswith("memory ")
+    assert "Time: measured at this very case in first, 2 passes." in done.stdout
+    assert all(len(line) <= 120 for line in done.stdout.splitlines())
+
+
+def test_the_newest_run_is_taken_unless_another_is_named(jacobench, finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "runs" / "mine")
+    (tmp_path / "runs" / "unfinished").mkdir()
+    done = jacobench("recommend", "--widths", "5,4", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "from runs/mine, the newest run here; --from takes another\n"
+    told = json.loads(done.stdout)
+    assert [line["by"] for line in told["verdicts"]] == ["near", "model"]
+    assert told["verdicts"][0]["differs"] == "width 4, not 5"
+
+
+def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path):
+    done = jacobench("recommend", "--architecture", "lenet-300-100", "--memory-budget", "200MiB", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "no run here: measuring small cases on the spot, for a few seconds\n"
+    assert "rates fitted to small perceptrons measured just now" in " ".join(done.stdout.split())
+    assert "controls tuned" in done.stdout
+    (dense,) = [line for line in done.stdout.splitlines() if line.startswith("dense")]
+    assert "over budget" in dense
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "^expected either --widths, .* or --architecture, got neither"),
+        ({"widths": "4,4", "architecture": "lenet-300-100"}, "got both"),
+        ({"widths": "4;4"}, "^--widths is '4;4': expected whole numbers and commas"),
+        ({"widths": "4,0"}, "^--widths: expected `int` >= 1, got 0"),
+        ({"widths": "4"}, "^--widths: expected a list of two or more"),
+        ({"widths": "4,4", "seeds": 0}, "^--seeds: expected `int` >= 1, got 0"),
+        ({"widths": "4,4", "activation": "rleu"}, "^--activation: .*did you mean 'relu'"),
+        ({"widths": "4,4", "weight_density": 2.0}, "^--weight-density: "),
+        ({"architecture": "lenet-300"}, "^--architecture: .*did you mean 'lenet-300-100'"),
+        ({"architecture": "pinn", "activation": "relu"}, "^--activation goes with --widths"),
+        ({"widths": "4,4", "memory_budget": "much"}, "'much' is no size"),
+    ],
+    ids=str,
+)
+def test_bad_input_says_which_option_and_what_was_expected(given, told):
+    with pytest.raises(jb.BadInput, match=told):
+        recommend(**given)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--widths 4,4 --from nowhere", "no run at 'nowhere'"),
+        ("--widths 4,4 --wdths 4", "--wdths"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, expected, jacobench, tmp_path):
+    done = jacobench("recommend", *arguments.split(), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("jacobench: ")
+    assert expected in done.stderr
+
+
+def test_the_same_from_python(finished):
+    advice = jb.recommend_for(finished[0], widths=[4, 4], batch=2)
+    assert advice.by == "measured"
+    assert advice.strategies["largest_batch"].min() > 1000
+    assert (
+        jb.recommend_for(finished[0], widths=[4, 4], memory_budget="100B").verdicts["sure"].tolist() == ["nothing"] * 2
+    )
+
+
+def test_a_suite_by_the_model_alone():
+    table = jb.predict("smoke", ["vjp"])
+    assert set(table["strategy"]) == {"vjp"}
+    assert table["predicted_bytes"].notna().all()
+    with pytest.raises(jb.BadInput, match="did you mean 'vjp'"):
+        jb.predict("smoke", ["vpj"])

@@ -1,0 +1,245 @@
+"""``jacobench run`` where everything goes well, and what the other commands make of its folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import jacobench as jb
+from jacobench.bench.row.columns import COLUMNS
+from jacobench.reports.plots.all_plots import album
+
+FILES = {"run.json", "measurements.csv", "journal.jsonl", "plots"}
+
+
+def everything(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
+# ---- a run
+
+
+def test_a_run_leaves_its_files_its_table_and_a_word_where_it_is(finished):
+    folder, done = finished
+    assert {path.name for path in folder.iterdir()} >= FILES
+    assert not [path for path in everything(folder.parent) if "partial" in path or path.startswith(".")]
+    for case in ("mlp-w4-d1-b1", "mlp-w4-d1-b2"):
+        assert case in done.stdout
+    for strategy in ("dense", "vjp"):
+        assert strategy in done.stdout
+    assert "runs/first" in done.stderr
+    assert "%" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_plot_is_there_as_png_svg_and_csv(finished):
+    plots = sorted((finished[0] / "plots").iterdir())
+    drawn = album(jb.read(finished[0])).pictures
+    assert {"cases", "time-vs-batch", "memory-vs-batch"} <= set(drawn)
+    assert {path.name for path in plots} == {f"{name}.{ending}" for name in drawn for ending in ("png", "svg", "csv")}
+    assert all(path.stat().st_size > 1000 for path in plots if path.suffix != ".csv")
+
+
+def test_every_cell_of_the_suite_is_a_row(finished):
+    table = jb.load(finished[0])
+    assert len(table) == 18
+    assert set(table["status"]) == {"ok"}
+    assert set(table["passes"]) == {2}
+    assert list(table.columns) == list(COLUMNS)
+    assert table["peak_bytes"].notna().all()
+
+
+def test_the_csv_is_the_table(finished):
+    folder, _ = finished
+    table = jb.load(folder)
+    with (folder / "measurements.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [list(row) for row in rows] == [list(COLUMNS)] * len(table)
+    for name, column in COLUMNS.items():
+        read = [row[name] for row in rows]
+        for given, value in zip(read, table[name], strict=True):
+            missing = isinstance(value, float) and math.isnan(value)
+            assert (
+                missing
+                if given == ""
+                else (float(given) if column.dtype == "float64" else given) in {value, str(value)}
+            )
+
+
+def test_the_journal_has_a_line_a_measurement(finished):
+    lines = [json.loads(line) for line in (finished[0] / "journal.jsonl").read_text().splitlines()]
+    cells = [(line["case"], line["strategy"], line["phase"], line.get("pass", 0)) for line in lines if line["case"]]
+    assert len(cells) == len(set(cells)) == 2 * 18
+
+
+def test_resuming_a_finished_run_measures_nothing_and_exits_0(finished, jacobench, strange):
+    folder, _ = finished
+    before, table = (folder / "journal.jsonl").read_bytes(), jb.load(folder)
+    done = jacobench("run", "--resume", folder, "--quiet", cwd=strange)
+    assert done.returncode == 0
+    assert (folder / "journal.jsonl").read_bytes() == before
+    pd.testing.assert_frame_equal(jb.load(folder), table)
+
+
+def test_a_dry_run_measures_nothing_and_leaves_nothing(strange, jacobench):
+    before = everything(strange)
+    done = jacobench("run", "--suite", "tiny.toml", "--dry-run", "--memory-budget", "200B", cwd=strange)
+    assert done.returncode == 0
+    for expected in ("mlp-w4-d1-b2", "dense", "gradient", "forward", "over budget", "KiB"):
+        assert expected in done.stdout
+    assert "18 cells" in done.stderr
+    assert everything(strange) == before
+
+
+def test_ones_own_graph_and_strategy_and_the_default_folder(jacobench, tmp_path, plugin_file):
+    plugin_file("class Mine(Right):\n    name = 'mine'\n", "mine.py")
+    (tmp_path / "graph.py").write_text(
+        "from jacobench import GraphBuilder\n"
+        "def make_graph(width):\n"
+        "    g = GraphBuilder()\n"
+        "    x = g.input('x', (2, width))\n"
+        "    W = g.parameter('W', (3, width))\n"
+        "    b = g.parameter('b', (3,))\n"
+        "    return g.build(output=g.tanh(g.affine(x, W, b)))\n"
+        "def broken(width):\n"
+        "    raise KeyError('no such table')\n"
+    )
+    sweep = '[[sweep]]\ngraph = "graph.py:{}"\nwidth = [2, 3]\nstrategies = ["vjp", "mine.py:Mine"]\n'
+    (tmp_path / "my.toml").write_text(sweep.format("make_graph") + sweep.format("broken"))
+    done = jacobench("run", "--suite", "my.toml", "--passes", 1, "--quiet", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (folder,) = (tmp_path / "runs").iterdir()
+    table = jb.load(folder)
+    assert len(table) == 4 * 9
+    assert set(table["strategy"]) == {"forward", "vjp", "mine"}
+    broken = table["graph"].str.endswith("broken")
+    assert set(table[~broken]["status"]) == {"ok"}
+    assert set(table[broken]["status"]) == {"error"}
+    assert table[broken]["reason"].str.contains("no such table").all()
+    assert set(table[~broken]["width"]) == {2, 3}
+    assert (table[(table["strategy"] == "mine") & ~broken]["max_relative_error"] == 0).all()
+
+
+# ---- the other commands
+
+
+def test_table_shows_what_the_run_showed_and_the_csv_is_the_csv(finished, jacobench, strange):
+    folder, run = finished
+    done = jacobench("table", folder, cwd=strange)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == run.stdout
+    assert jacobench("table", folder / "run.json", "--phase", "pullback", cwd=strange).stdout != done.stdout
+    whole = jacobench("table", "runs/first", "--csv", cwd=strange)
+    assert whole.stdout == (folder / "measurements.csv").read_text()
+
+
+def test_plot_draws_into_a_folder_and_prints_the_paths(finished, jacobench, strange, tmp_path):
+    done = jacobench("plot", finished[0], "--out", tmp_path / "pictures", "--phase", "linearize", cwd=strange)
+    assert done.returncode == 0, done.stderr
+    assert {str(path) for path in (tmp_path / "pictures").iterdir()} == set(done.stdout.split("\n")[:-1])
+    assert len(list((tmp_path / "pictures").iterdir())) >= 2
+
+
+def test_several_runs_are_shown_and_drawn_one_after_another(finished, jacobench, strange, tmp_path):
+    first = finished[0]
+    second = tmp_path / "second"
+    shutil.copytree(first, second, ignore=shutil.ignore_patterns("plots"))
+    one, both = (jacobench("table", *runs, cwd=strange) for runs in ([first], [first, second / "run.json"]))
+    assert (both.returncode, both.stderr) == (0, "")
+    assert both.stdout == 2 * one.stdout
+    lines = jacobench("table", first, second, "--csv", cwd=strange).stdout.splitlines()
+    assert (len(lines), lines.count(lines[0])) == (1 + 2 * 18, 1), "one CSV has one header"
+    pictures = tmp_path / "pictures"
+    drawn = jacobench("plot", first, second, "--out", pictures, cwd=strange)
+    assert drawn.returncode == 0
+    assert all(line.startswith("not drawn: ") for line in drawn.stderr.splitlines())
+    assert {path.name for path in pictures.iterdir()} == {"first", "second"}
+    names = [{path.name for path in (pictures / run).iterdir()} for run in ("first", "second")]
+    assert names[0] == names[1] == {path.name for path in (first / "plots").iterdir()}
+    assert len(drawn.stdout.splitlines()) == 2 * len(names[0])
+
+
+def test_two_runs_are_drawn_one_over_the_other(finished, jacobench, strange, tmp_path):
+    first, second, pictures = finished[0], tmp_path / "second", tmp_path / "pictures"
+    shutil.copytree(first, second)
+    done = jacobench("plot", first, second, "--compare", "--out", pictures, cwd=strange)
+    assert done.returncode == 0, done.stderr
+    assert [Path(line).name for line in done.stdout.splitlines()] == [f"comparison.{e}" for e in ("png", "svg", "csv")]
+    assert {str(path) for path in pictures.iterdir()} == set(done.stdout.splitlines())
+    data = pd.read_csv(pictures / "comparison.csv")
+    assert (data["seconds_ratio"] == 1).all()
+    assert "Of " in done.stderr or "There are no intervals" in done.stderr
+
+
+def test_the_bare_command_shows_its_help(jacobench, strange):
+    done = jacobench(cwd=strange)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == jacobench("--help", cwd=strange).stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("suites", ["smoke", "standard", "scaling", "crossover", "architectures"]),
+        ("strategies", ["dense", "dense-blocks", "sparse", "vjp", "linear-operator"]),
+        ("ops", ["affine", "masked_affine", "gelu", "cross_entropy"]),
+        ("architectures", ["lenet-300-100", "266,610"]),
+    ],
+)
+def test_lists(what, expected, jacobench, strange):
+    done = jacobench("list", what, cwd=strange)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(word in done.stdout for word in expected)
+
+
+def test_a_suites_cases_are_listed(jacobench, strange):
+    done = jacobench("list", "cases", "--suite", "tiny.toml", cwd=strange)
+    assert done.returncode == 0
+    assert "mlp-w4-d1-b2" in done.stdout
+    assert "dense vjp" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["list"], ["verify"], ["table"], ["plot"]])
+def test_every_command_has_help_with_an_example(arguments, jacobench, strange):
+    done = jacobench(*arguments, "--help", cwd=strange)
+    assert done.returncode == 0
+    assert "jacobench run" in done.stdout if not arguments else "Example: jacobench" in done.stdout
+
+
+def test_verify_proves_a_right_strategy_and_exits_1_for_a_wrong_one(jacobench, tmp_path, plugin_file):
+    plugin_file("""
+        class Wrong(Right):
+            name = "wrong"
+            def after_pullback(self, bars):
+                return {name: 2 * bar for name, bar in bars.items()}
+        class Picky(Right):
+            name = "picky"
+            def prepare(self, graph):
+                if len(graph.nodes) > 1:
+                    raise type("Unsupported", (Exception,), {})("one op only")
+                return super().prepare(graph)
+    """)
+    right = jacobench("verify", "--strategy", "vjp", "--strategy", "plugin.py:Picky", cwd=tmp_path)
+    assert right.returncode == 0, right.stdout
+    assert "one op only" in right.stdout
+    wrong = jacobench("verify", "--strategy", "plugin.py:Wrong", "--strategy", "dense", cwd=tmp_path)
+    assert wrong.returncode == 1
+    assert "wrong: cotangent of" in wrong.stdout
+    assert wrong.stderr == ""
+
+
+@pytest.mark.parametrize("arguments", [["table"], ["table", "--csv"], ["list", "ops"]])
+def test_a_reader_that_goes_away_is_no_failure(arguments, finished, popen, strange):
+    run = [finished[0]] if arguments[0] == "table" else []
+    process = popen(*arguments, *run, cwd=strange, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")

@@ -1,0 +1,109 @@
+"""The model, on runs whose costs are known: rates are found again, and how far off it is, too."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jacobench.bench.row.columns import tidy
+from jacobench.reports.analysis.cost_model import FEWEST, comparable, distance, estimate_bytes, estimate_seconds, reach
+
+
+@pytest.fixture
+def target_of(make_case, make_cell):
+    """Return a function from knobs to a case's rows by the model alone."""
+
+    def target(strategies=("dense", "sparse", "vjp"), **knobs):
+        rows = [make_cell(make_case(**knobs), name) for name in strategies]
+        return tidy([row | {"status": "not_tried", "seconds_median": None, "peak_bytes": None} for row in rows])
+
+    return target
+
+
+def noisy(table, scale, seed=1):
+    noise = np.exp(scale * np.random.default_rng(seed).standard_normal(len(table)))
+    return table.assign(seconds_median=table["seconds_median"] * noise)
+
+
+def estimates(table, target):
+    rows = comparable(table, target, "gradient")
+    return estimate_seconds(rows, target), estimate_bytes(rows, target)
+
+
+def test_exact_costs_are_found_again(standard, target_of):
+    target = target_of(width=100, batch=3)
+    seconds, n_bytes = estimates(standard, target)
+    for row, rate in zip(target.to_dict("records"), (4e-10, 3e-9, 5e-10), strict=True):
+        name = row["strategy"]
+        assert seconds[name].value == pytest.approx(row["predicted_flops"] * rate)
+        assert seconds[name].off == pytest.approx(1)
+        assert n_bytes[name].value == row["predicted_bytes"]
+        assert n_bytes[name].off == pytest.approx(1)
+
+
+def test_a_fixed_cost_of_each_call_is_found(standard, target_of):
+    standard["seconds_median"] += 1e-5 + 3e-6 * 2 * standard["depth"]
+    target = target_of(width=20, depth=7)
+    seconds, _ = estimates(standard, target)
+    true = target["predicted_flops"] * [4e-10, 3e-9, 5e-10] + 1e-5 + 3e-6 * 14
+    assert [seconds[name].value for name in target["strategy"]] == pytest.approx(true.tolist(), rel=1e-3)
+
+
+def test_how_far_off_it_is_comes_from_cells_that_were_left_out(standard, target_of):
+    seconds, _ = estimates(noisy(standard, 0.1), target_of(width=100))
+    assert 1.1 < seconds["vjp"].off < 1.6
+    calm, _ = estimates(noisy(standard, 0.01), target_of(width=100))
+    assert 1.005 < calm["vjp"].off < 1.1
+
+
+def test_it_is_as_far_off_as_it_says_in_new_cases(make_case, make_cell, target_of):
+    rng = np.random.default_rng(2)
+    inside = 0
+    for _ in range(100):
+        cases = [make_case(width=int(w), batch=int(b)) for w, b in np.exp2(rng.uniform(3, 8, (20, 2))).round()]
+        *known, new = tidy([make_cell(case, "vjp") | {"case": str(k)} for k, case in enumerate(cases)]).to_dict(
+            "records"
+        )
+        table = noisy(tidy(known), 0.1, int(rng.integers(1e9)))
+        found, _ = estimates(table, target_of(("vjp",), width=int(new["width"]), batch=int(new["batch"])))
+        measured = new["seconds_median"] * math.exp(0.1 * rng.standard_normal())
+        inside += abs(math.log(found["vjp"].value / measured)) <= math.log(found["vjp"].off)
+    assert 88 <= inside <= 100
+
+
+def test_the_further_the_case_lies_the_further_off_it_may_be(standard, target_of):
+    table = noisy(standard, 0.1)
+    off = [estimates(table, target_of(width=width))[0]["vjp"].off for width in (100, 1000, 100_000)]
+    assert off == sorted(off)
+    assert off[-1] > 2 * off[0]
+    target = target_of(width=512)
+    assert distance(comparable(table, target, "gradient"), target, "vjp") == pytest.approx(4)  # flops of width 256
+
+
+def test_the_reach_of_errors():
+    assert math.isnan(reach(pd.Series([0.1] * 4)))
+    assert reach(pd.Series([0.1, -0.5, 0.2, 0.0, 0.3])) == 0.5  # all of few
+    assert reach(pd.Series(np.arange(1, 101) / 100)) == pytest.approx(0.96)  # the 96th of 100
+
+
+def test_what_tells_nothing_gives_no_estimate(standard, target_of):
+    target = target_of(width=100)
+    few = standard[standard["case"].isin(standard["case"].unique()[: FEWEST - 1])]
+    assert estimates(few, target)[0] == {}
+    assert estimates(standard, target_of(width=100, dtype="float32"))[0] == {}
+    assert estimates(standard, target_of(width=100, density=0.5))[0] == {}  # only three cells are stored sparse
+    target["predicted_bytes"] = math.nan
+    assert estimates(standard, target) == ({}, {})
+    assert estimates(tidy([]), target_of()) == ({}, {})
+
+
+def test_a_strategy_that_never_succeeded_is_not_estimated(standard, target_of):
+    standard.loc[standard["strategy"] == "sparse", "status"] = "wrong"
+    seconds, n_bytes = estimates(standard, target_of(width=100))
+    assert set(seconds) == set(n_bytes) == {"dense", "vjp"}
+
+
+def test_memory_that_numpy_may_have_cached_tells_no_error(standard, target_of):
+    standard.loc[standard["predicted_bytes"] < 8192, "peak_bytes"] = 120.0
+    assert estimates(standard, target_of(width=100))[1]["vjp"].off == pytest.approx(1)

@@ -1,0 +1,153 @@
+"""What goes out to other tools, to the letter; and what comes in from pytest-benchmark, as it writes it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.run_data import Run
+from jacobench.reports.history import store
+from jacobench.reports.history.benchmark_import import read_benchmarks
+from jacobench.reports.history.exports import FORMATS
+from jacobench.reports.history.history_records import from_run
+from jacobench.reports.history.series import series
+
+PLAIN = """
+import pytest
+
+@pytest.mark.parametrize("n", [10, 1000])
+def test_sum(benchmark, n):
+    benchmark.pedantic(sum, args=(range(n),), rounds=3)
+
+def test_cell(benchmark):
+    benchmark.extra_info.update(case="mlp", strategy="mine", phase="pullback", peak_bytes=4096)
+    benchmark.pedantic(sum, args=(range(10),), rounds=3)
+"""
+
+
+@pytest.fixture
+def two_runs(history_of, record):
+    newer = (
+        ("mlp", "vjp", "gradient", "ok", 5, 0.5, 0.5, 0.25, 0.75, 1.0, 2048, 3),
+        ("mlp", "dense", "gradient", "ok", 1, 2.0, 2.0, None, None, 4.0, None, None),
+        ("mlp", "sparse", "gradient", "timeout", 0, *[None] * 7),
+    )
+    return history_of(record(0), record(1, cells=newer))
+
+
+def test_github_takes_the_newest_run(two_runs):
+    assert json.loads(FORMATS["github"](two_runs)) == [
+        {"name": "mlp · vjp · gradient", "unit": "s", "value": 0.5, "range": "0.25 to 0.75"},
+        {"name": "mlp · vjp · gradient (memory)", "unit": "B", "value": 2048},
+        {"name": "mlp · dense · gradient", "unit": "s", "value": 2},
+    ]
+
+
+def test_bencher_takes_the_newest_run_in_nanoseconds(two_runs):
+    assert json.loads(FORMATS["bencher"](two_runs)) == {
+        "mlp · vjp · gradient": {
+            "latency": {"value": 5e8, "lower_value": 2.5e8, "upper_value": 7.5e8},
+            "peak-bytes": {"value": 2048},
+        },
+        "mlp · dense · gradient": {"latency": {"value": 2e9}},
+    }
+
+
+def test_json_and_csv_have_every_cell(two_runs):
+    lines = json.loads(FORMATS["json"](two_runs))
+    assert [(line["run_id"], line["strategy"], line["seconds_median"]) for line in lines] == [
+        ("run-0", "vjp", 0.001),
+        ("run-1", "vjp", 0.5),
+        ("run-1", "dense", 2),
+        ("run-1", "sparse", None),
+    ]
+    read = list(csv.DictReader(io.StringIO(FORMATS["csv"](two_runs))))
+    assert list(read[0]) == list(lines[0])
+    assert [line["status"] for line in read] == ["ok", "ok", "ok", "timeout"]
+    assert read[3]["seconds_median"] == ""
+
+
+def test_nothing_to_export(history_of, record):
+    history = history_of(record())
+    empty = store.History(history.runs, history.cells[:0])
+    for name in ("github", "bencher"):
+        with pytest.raises(BadInput, match="no run in the history has a cell"):
+            FORMATS[name](empty)
+
+
+def test_what_pytest_benchmark_saved_is_read(tmp_path):
+    (tmp_path / "test_plain.py").write_text(PLAIN)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--benchmark-save=first",
+        "test_plain.py",
+    ]
+    for _ in range(2):
+        # Without what says that this very test runs beside others: pytest-benchmark measures nothing then.
+        alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+    records = read_benchmarks(tmp_path / ".benchmarks")
+    assert [one.run_id.rpartition("/")[2] for one in records] == ["0001_first", "0002_first"]
+    document = json.loads(next((tmp_path / ".benchmarks").rglob("0001*.json")).read_text())
+    fastest = {entry["name"]: entry["stats"]["min"] for entry in document["benchmarks"]}
+    for one in records:
+        assert store.add(tmp_path / "history.sqlite", one)
+        assert not store.add(tmp_path / "history.sqlite", one)
+    found = {own.name: own for own in series(store.load(tmp_path / "history.sqlite"), "seconds")}
+    assert set(found) == {"test_sum[10]", "test_sum[1000]", "mlp · mine · pullback"}
+    assert found["test_sum[10]"].measured[0] == fastest["test_sum[10]"]
+    assert [own.measured.size for own in found.values()] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not pytest-benchmark's JSON"),
+        ('{"benchmarks": [], "machine_info": {"machine": "x"}, "datetime": "2026-01-01"}', "is not pytest-benchmark's"),
+        ('{"benchmarks": [{"name": "a", "stats": {}}]}', "KeyError: 'min'"),
+    ],
+)
+def test_what_pytest_benchmark_did_not_write(content, expected, tmp_path):
+    (tmp_path / "0001.json").write_text(content)
+    with pytest.raises(BadInput, match=expected):
+        read_benchmarks(tmp_path)
+
+
+def test_a_folder_without_a_json(tmp_path):
+    with pytest.raises(BadInput, match="no JSON file"):
+        read_benchmarks(tmp_path)
+
+
+def test_a_run_is_kept(standard):
+    facts = {
+        "threads": 2,
+        "datetime": "2026-11-24T01:00:00+02:00",
+        "commit_info": {"time": "2026-11-23T12:00:00+00:00"},
+        "control_seconds": [3e-5, 1e-5, 2e-5],
+    }
+    one = from_run(Run(standard, name="a-run", facts=facts))
+    assert (one.run_id, one.threads, one.control_seconds) == ("a-run", 2, 2e-5)
+    assert (one.measured_at, one.committed_at) == ("2026-11-23T23:00:00+00:00", "2026-11-23T12:00:00+00:00")
+    assert len(one.cells) == len(standard)
+    assert one.digest == from_run(Run(standard, name="a-run", facts=facts | {"datetime": "2026-12-01"})).digest
+    assert one.digest != from_run(Run(standard, name="another", facts=facts)).digest
+
+
+@pytest.mark.parametrize("moment", [None, "yesterday", 7])
+def test_a_run_that_does_not_say_when(moment, standard):
+    with pytest.raises(BadInput, match="expected a date and time"):
+        from_run(Run(standard, name="a-run", facts={"datetime": moment}))

@@ -1,0 +1,186 @@
+"""Every kind of picture over every kind of run: it comes out whole and readable, or says in one sentence what is missing."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from jacobench.bench.row.columns import STATUSES, tidy
+from jacobench.reports.data.run_data import Run
+from jacobench.reports.plots.all_plots import KINDS, album
+from jacobench.reports.plots.comparison_plot import comparison
+from jacobench.reports.plots.plot_data import NothingToDraw
+from jacobench.reports.plots.style import DARK, darken, styled
+from jacobench.reports.render.output_files import FORMATS
+
+ODD = ("a plug-in whose name says all that it does, and more", "_$x^{2", "torch.func.jacrev(vmap=True):v2<script>")
+
+
+@pytest.fixture
+def given(make_run, fail):
+    """Return what makes a run of a table, and what lets rows of it fail."""
+    return SimpleNamespace(run=make_run, fail=fail)
+
+
+def every_status(table, fail):
+    for number, status in enumerate(STATUSES):
+        if status != "ok":
+            table = fail(table, (table.index % 23 == number) & (table["strategy"] != "vjp"), status)
+    return table
+
+
+def odd_names(table):
+    renamed = [table.assign(strategy=name) for name in ODD]
+    cases = table["case"] + "-" + "with-a-knob-of-its-own-" * 3
+    return pd.concat(
+        [table, *[one[one["strategy"].notna()].drop_duplicates(["case", "phase"]) for one in renamed]]
+    ).assign(case=lambda all_: all_["case"].map(dict(zip(table["case"], cases, strict=True))))
+
+
+def sixty_cases(table):
+    many = [table.assign(case=table["case"] + f"-rng{n}", n_parameters=table["n_parameters"] + n) for n in range(9)]
+    found = pd.concat(many, ignore_index=True)
+    return found[found["case"].isin(found["case"].unique()[:60])]
+
+
+RUNS = {
+    "everything": lambda table, given: given.run(table),
+    "every status": lambda table, given: given.run(every_status(table, given.fail)),
+    "one row": lambda table, given: given.run(table[table["phase"] == "gradient"].head(1)),
+    "one failed row": lambda table, given: given.run(given.fail(table.head(1), [True], "crashed")),
+    "one size": lambda table, given: given.run(table[table["case"] == "mlp-w64-d2-b1"]),
+    "a strategy that never succeeded": lambda table, given: given.run(
+        given.fail(table, table["strategy"] == "dense", "timeout")
+    ),
+    "nothing succeeded": lambda table, given: given.run(given.fail(table, table["case"].notna(), "out_of_memory")),
+    "no reference": lambda table, given: given.run(
+        table[table["strategy"] != "vjp"].assign(ratio_to_vjp=float("nan")).reset_index(drop=True)
+    ),
+    "no passes recorded": lambda table, _given: Run(table),
+    "one pass": lambda table, given: given.run(
+        table.assign(seconds_low=float("nan"), seconds_high=float("nan")), passes=1
+    ),
+    "odd names": lambda table, given: given.run(odd_names(table)),
+    "sixty cases": lambda table, given: given.run(sixty_cases(table)),
+    "no rows": lambda _table, given: given.run(tidy([])),
+}
+
+
+def drawn(kind, run):
+    """Return the pictures of a kind, none if it says why there is none."""
+    try:
+        return KINDS[kind](run, "gradient")
+    except NothingToDraw as why:
+        told = str(why)
+        assert told
+        assert "\n" not in told
+        assert not told.endswith(".")  # it follows "not drawn: … :" in a line
+        return {}
+
+
+def texts(figure):
+    """Return every text that is drawn: an axis keeps labels beyond its ends, too, and does not draw them."""
+    axes = [axis for one in figure.axes for axis in (one.xaxis, one.yaxis)]
+    drawn = {label for axis in axes for tick in axis._update_ticks() for label in (tick.label1, tick.label2)}
+    kept = {
+        label for axis in axes for tick in (*axis.majorTicks, *axis.minorTicks) for label in (tick.label1, tick.label2)
+    }
+    found = set(figure.findobj(Text)) - (kept - drawn)
+    return [text for text in found if text.get_visible() and text.get_text().strip()]
+
+
+def overlapping(boxes):
+    """Return the pairs that share more than a hair's breadth."""
+    shrunk = [(text, box.expanded(0.96, 0.8)) for text, box in boxes]
+    return [(a, b) for (a, one), (b, other) in itertools.combinations(shrunk, 2) if one.overlaps(other)]
+
+
+def check_readable(figure):
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    paper = figure.bbox.expanded(1.004, 1.004)
+    shown = set(texts(figure))
+    for text in shown:
+        box = text.get_window_extent(renderer)
+        assert paper.contains(box.x0, box.y0), f"cut: {text.get_text()!r}"
+        assert paper.contains(box.x1, box.y1), f"cut: {text.get_text()!r}"
+        assert text.get_fontsize() >= 6.5
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = {tick.label1 for tick in axis._update_ticks()} & shown
+            assert overlapping([(label.get_text(), label.get_window_extent(renderer)) for label in labels]) == []
+        for text in shown & set(axes.texts):
+            box = text.get_window_extent(renderer)
+            assert axes.bbox.x0 - 20 < box.x0, f"in the panel beside: {text.get_text()!r}"
+            assert box.x1 < axes.bbox.x1 + 20, f"in the panel beside: {text.get_text()!r}"
+    titles = [axes.title for axes in figure.axes] + [axes._left_title for axes in figure.axes] + [figure._suptitle]
+    titles += [axis.label for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
+    legend = [entry for found in figure.legends for entry in found.get_texts()]
+    boxes = [(text.get_text(), text.get_window_extent(renderer)) for text in (*titles, *legend) if text.get_text()]
+    assert overlapping(boxes) == []
+
+
+def check_named(figure):
+    columns = {}
+    for axes in figure.axes:
+        columns.setdefault(axes.get_subplotspec().colspan.start, []).append(axes.get_xlabel())
+    assert any(any(labels) for labels in columns.values())
+
+
+def check_dark(figure):
+    inks = {color.upper() for color in DARK}
+    assert not {text.get_color().upper() for text in texts(figure) if isinstance(text.get_color(), str)} & inks
+
+
+NOTHING_IN_COMMON = ("no rows", "nothing succeeded", "one failed row", "odd names", "sixty cases")
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_picture_comes_out_or_says_what_is_missing(kind, name, everything, given, tmp_path):
+    run = RUNS[name](everything, given)
+    before = run.table.copy(deep=True)
+    for of, picture in drawn(kind, run).items():
+        with styled():
+            check_readable(picture.figure)
+        check_named(picture.figure)
+        darken(picture.figure)
+        check_dark(picture.figure)
+        assert of == of.lower().replace(" ", "-")
+        assert len(picture.data)
+        assert picture.caption.endswith(".")
+        assert all(note.strip() and "\n" not in note for note in picture.notes)
+        FORMATS["csv"](picture, tmp_path / "data.csv")
+        assert len(pd.read_csv(tmp_path / "data.csv")) == len(picture.data)
+    pd.testing.assert_frame_equal(run.table, before)
+
+
+def test_a_run_that_has_everything_lacks_no_kind(everything, given):
+    found = album(given.run(everything))
+    assert found.missing == {}
+    assert len(found.pictures) >= len(KINDS)
+
+
+def test_what_a_kind_says_is_missing():
+    reasons = album(Run(tidy([]))).missing
+    assert set(reasons) == set(KINDS)
+    assert all(len(reason) > 20 for reason in reasons.values())
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name not in NOTHING_IN_COMMON])
+def test_two_runs_beside_each_other(name, everything, given):
+    picture = comparison(given.run(everything, name="old"), RUNS[name](everything, given))
+    with styled():
+        check_readable(picture.figure)
+    assert len(picture.data)
+
+
+@pytest.mark.parametrize("name", NOTHING_IN_COMMON)
+def test_two_runs_without_a_number_in_common(name, everything, given):
+    with pytest.raises(NothingToDraw, match=r"in common|in both"):
+        comparison(given.run(everything), RUNS[name](everything, given))

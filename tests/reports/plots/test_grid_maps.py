@@ -1,0 +1,77 @@
+"""Maps over two knobs: who is ahead where, hatched where nobody is."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+
+from jacobench.bench.row.columns import tidy
+from jacobench.reports.plots.grid_maps import maps
+from jacobench.reports.plots.style import PAPER, look
+
+FASTEST = {(16, 1): "dense", (16, 4): "vjp", (64, 1): "sparse", (64, 4): "vjp"}
+
+
+@pytest.fixture
+def grid(make_case, make_cell):
+    """Return a table over width and batch in which the fastest takes 1 ms, the others 2 and 5; one is over budget."""
+    rows = []
+    for (width, batch), fastest in FASTEST.items():
+        others = iter((2e-3, 5e-3))
+        for strategy in ("dense", "sparse", "vjp"):
+            seconds = 1e-3 if strategy == fastest else next(others)
+            rows.append(make_cell(make_case(width=width, batch=batch), strategy) | {"seconds_median": seconds})
+    rows[-3] |= {"status": "over_budget", "seconds_median": None, "peak_bytes": None}
+    return tidy(rows)
+
+
+def test_each_place_has_the_colour_and_the_factor_of_the_fastest(grid, make_run):
+    (picture,) = maps(make_run(grid), "gradient").values()
+    (axes,) = picture.figure.axes
+    places = {(line["width"], line["batch"]): line for line in picture.data.to_dict("records")}
+    assert {at: line["strategy"] for at, line in places.items()} == FASTEST
+    assert all(line["sure"] == "clear" for line in places.values())
+    for (x, width), (y, batch) in [((x, w), (y, b)) for x, w in enumerate((16, 64)) for y, b in enumerate((1, 4))]:
+        color = look(FASTEST[width, batch]).color
+        patches = [p for p in axes.patches if p.get_bbox().contains(x, y)]
+        assert {to_hex(patch.get_facecolor()).upper() for patch in patches} == {color}
+        markers = [
+            m.get_marker() for m in axes.lines if np.allclose(m.get_xdata(), x) and np.allclose(m.get_ydata(), y + 0.3)
+        ]
+        assert markers == [look(FASTEST[width, batch]).marker]
+    written = [text.get_text() for text in axes.texts]
+    assert "before sparse" in written
+    assert places[16, 4]["factor"] == pytest.approx(2, rel=0.05)
+
+
+def test_a_place_says_what_has_no_number(grid, make_run):
+    (picture,) = maps(make_run(grid), "gradient").values()
+    (axes,) = picture.figure.axes
+    assert picture.data["without"].tolist() == ["", "", "", "dense: over budget"]
+    (hollow,) = [line for line in axes.lines if line.get_markerfacecolor() == PAPER]
+    assert hollow.get_marker() == look("dense").marker
+    assert (round(float(hollow.get_xdata()[0])), round(float(hollow.get_ydata()[0]))) == (1, 1)
+    assert "B" in [text.get_text() for text in axes.texts]
+
+
+def test_it_is_hatched_where_nobody_is_clearly_ahead(grid, make_run):
+    run = make_run(grid)
+    near = (run.passes["case"] == "mlp-w16-d3-b1") & (run.passes["strategy"] != "vjp")
+    run.passes.loc[near, "seconds"] = [1e-3, 2e-3, 3e-3, 3e-3, 2e-3, 1e-3]
+    (picture,) = maps(run, "gradient").values()
+    hatched = [patch for patch in picture.figure.axes[0].patches if patch.get_hatch()]
+    assert [patch.get_bbox().contains(0, 0) for patch in hatched] == [True]
+    assert picture.notes[-1] == "No winner at 1 of 4 places."
+    assert "no winner: undecided" in [entry.get_text() for entry in picture.figure.legends[0].get_texts()]
+
+
+def test_more_grids_than_panels_are_said(make_case, make_cell, make_run):
+    cells = [
+        make_cell(make_case(width=w, batch=b, depth=d), s)
+        for w in (8, 16)
+        for b in (1, 2)
+        for d in range(1, 6)
+        for s in ("dense", "vjp")
+    ]
+    picture = maps(make_run(tidy(cells)), "gradient")["map-width-batch"]
+    assert len(picture.figure.axes) == 4
+    assert "4 of 5 grids" in picture.figure.get_suptitle().replace("\n", " ")

@@ -1,0 +1,32 @@
+import matplotlib as mpl
+import pytest
+
+from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.plots.style import LOOKS, look, styled
+
+
+def test_built_in_strategies_are_told_apart_by_colour_and_by_marker():
+    assert len({style.color for style in LOOKS.values()}) == len(LOOKS)
+    assert len({style.marker for style in LOOKS.values()}) == len(LOOKS)
+
+
+def test_a_plug_in_keeps_its_look_and_has_none_of_ours():
+    for name in ("mine", "yours", "jax-jacrev"):
+        assert look(name) == look(name)
+        assert look(name).marker not in {style.marker for style in LOOKS.values()}
+    assert len({look(f"plugin-{number}") for number in range(40)}) > 20
+
+
+def test_order_does_not_depend_on_the_table():
+    assert in_order(["zeta", "vjp", "alpha", "dense", "vjp"]) == ["dense", "vjp", "zeta", "alpha"]
+
+
+def test_the_readers_own_settings_are_neither_used_nor_changed():
+    with mpl.rc_context({"font.size": 33, "axes.grid": False}):
+        with styled():
+            assert mpl.rcParams["font.size"] < 12
+            assert mpl.rcParams["svg.hashsalt"] == "jacobench"
+        assert mpl.rcParams["font.size"] == 33
+        with pytest.raises(RuntimeError), styled():
+            raise RuntimeError
+        assert mpl.rcParams["font.size"] == 33

@@ -1,0 +1,51 @@
+"""Rows that are settled without a clock, and those that are not."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from jacobench.reports.regression.status_changes import fates
+
+ROW = ("a", "dense", "gradient")
+
+
+def samples(base, head):
+    """Return samples from a status a pair of each side; None: nothing was reported."""
+    lines = [
+        dict(zip(("case", "strategy", "phase"), ROW, strict=True))
+        | {"side": side, "pair": pair, "status": status, "reason": "" if status == "ok" else "why"}
+        for side, statuses in (("base", base), ("head", head))
+        for pair, status in enumerate(statuses)
+        if status
+    ]
+    return pd.DataFrame(lines)
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "verdict"),
+    [
+        (["ok"] * 6, ["timeout"] * 6, "broken"),
+        (["ok"] * 7, ["ok", *["crashed"] * 6], "broken"),
+        (["ok"] * 5, ["timeout"] * 5, None),  # 1/32: too few to be sure
+        (["ok"] * 30, ["ok"] * 27 + ["timeout"] * 3, None),
+        (["ok"] * 9 + ["timeout"] * 3, ["timeout"] * 8 + ["ok"] * 4, None),  # it fails on both sides
+        (["timeout"] * 6, ["ok"] * 6, "improved"),
+        (["timeout"] * 6, ["crashed"] * 6, "unchanged"),
+        ([], ["ok"] * 6, "new"),
+        (["ok"] * 6, [], "gone"),
+        (["ok"] * 6, ["ok"] * 6, None),
+    ],
+)
+def test_the_fate_of_a_row(base, head, verdict):
+    found = fates(samples(base, head)).get(ROW)
+    assert (found and found[0]) == verdict
+
+
+def test_the_reason_names_both_sides():
+    (_, reason) = fates(samples(["timeout"] * 6, ["crashed"] * 6))[ROW]
+    assert reason == "no times: timeout (why) in base, crashed (why) in head"
+
+
+def test_a_pair_that_lacks_a_side_says_nothing():
+    assert ROW not in fates(samples([None, *["ok"] * 5], ["timeout", *["ok"] * 5]))

@@ -1,0 +1,84 @@
+"""Thresholds from a mapping: defaults, globs, and one line for what cannot be used."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from jacobench.graphs.errors import BadInput
+from jacobench.reports.regression.thresholds import Limits, Thresholds, limits_of
+
+WHOLE = """
+time = 0.03
+memory = 0.05
+memory_bytes = "1MiB"
+counts = 0.02
+exponent = 0.2
+pairs = 20
+
+[[rows]]
+case = "mlp-*"
+time = 0.10
+
+[[rows]]
+case = "mlp-w64*"
+strategy = "sparse*"
+time = 0.05
+"""
+
+
+def test_nothing_said_means_the_defaults():
+    assert limits_of({}) == Limits()
+    assert Limits().of("any", "thing") == Thresholds(0.02, 0.01, 65536, 0.01, 0.1)
+
+
+def test_all_keys():
+    limits = limits_of(tomllib.loads(WHOLE))
+    assert limits.pairs == 20
+    assert limits.tightest == 0.03
+    assert limits.of("lenet", "vjp") == Thresholds(0.03, 0.05, 2**20, 0.02, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("case", "strategy", "time"),
+    [
+        ("lenet", "sparse", 0.03),
+        ("mlp-w16", "vjp", 0.10),
+        ("mlp-w64-d2", "sparse-2", 0.05),
+        ("mlp-w64-d2", "vjp", 0.10),
+    ],
+)
+def test_a_later_rule_overrides_an_earlier_one(case, strategy, time):
+    found = limits_of(tomllib.loads(WHOLE)).of(case, strategy)
+    assert found.time == time
+    assert found.memory == 0.05
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"tmie": 0.02}, ["unknown key in [tool.jacobench.gate] 'tmie'", "did you mean 'time'"]),
+        ({"rows": [{"stratgy": "vjp"}]}, ["rows[0]", "'stratgy'", "did you mean 'strategy'"]),
+        ({"rows": [{"pairs": 10}]}, ["rows[0]", "'pairs'"]),
+        ({"time": "2%"}, ["time is '2%'", "a number"]),
+        ({"time": 2}, ["time is 2", "0.02 for 2 %"]),
+        ({"time": 0}, ["time is 0", "above 0"]),
+        ({"time": True}, ["time is True"]),
+        ({"memory": float("nan")}, ["memory is nan"]),
+        ({"memory_bytes": "64KB!"}, ["'64KB!' is no size"]),
+        ({"memory_bytes": -1}, ["memory_bytes is -1"]),
+        ({"memory_bytes": 0.5}, ["memory_bytes is 0.5", "whole number"]),
+        ({"exponent": 0}, ["exponent is 0"]),
+        ({"pairs": 7}, ["pairs is 7", "an even number from 8 to 30"]),
+        ({"pairs": 32}, ["pairs is 32"]),
+        ({"pairs": True}, ["pairs is True"]),
+        ({"rows": {"case": "a"}}, ["[[tool.jacobench.gate.rows]]"]),
+        ({"rows": [{"case": 3}]}, ["rows[0] case is 3", "a glob"]),
+    ],
+)
+def test_what_cannot_be_used(table, expected):
+    with pytest.raises(BadInput) as raised:
+        limits_of(table)
+    assert all(words in str(raised.value) for words in expected), raised.value
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,186 @@
+"""Formats: well-formed whatever the names are, within their limits, and saying what the table says."""
+
+from __future__ import annotations
+
+import math
+import re
+from io import StringIO
+from xml.etree import ElementTree as ET
+
+import pytest
+from rich.console import Console
+
+from jacobench.reports.regression.outcome import EXIT_CODES, VERDICTS, Outcome, verdict_table
+from jacobench.reports.render.formatting import relative, words, worst_first
+from jacobench.reports.render.gate_formats import FORMATS
+from jacobench.reports.render.gate_markdown import COMMENT_CHARACTERS, SUMMARY_BYTES, code
+from jacobench.reports.render.gate_screen import VerdictScreen
+
+NASTY = "a|b`c`\n::error::<b>&\"'\x00\x1b[31m, *x*_[link](http://x) % é"
+
+
+def row(verdict="regressed", **more):
+    return {
+        "case": "mlp-w64",
+        "strategy": "dense",
+        "phase": "gradient",
+        "quantity": "seconds",
+        "base": 1e-3,
+        "head": 1.12e-3,
+        "ratio": 1.12,
+        "low": 1.10,
+        "high": 1.14,
+        "p_value": 0.004,
+        "threshold": 0.02,
+        "detectable": 0.031,
+        "n_pairs": 8,
+        "verdict": verdict,
+        "reason": "was again with fresh pairs",
+    } | more
+
+
+def outcome(*lines, state="regressed", notes=("24 pairs.",)):
+    return Outcome(state, verdict_table(lines), n_pairs=24, seconds=61.5, notes=notes)
+
+
+EVERY = outcome(*(row(verdict, case=f"case-{verdict}") for verdict in VERDICTS[::-1]))
+MANY = outcome(*(row(case=f"case-{number}" + "x" * 40) for number in range(8000)))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("state", EXIT_CODES)
+def test_every_state_in_every_format(name, state):
+    said = FORMATS[name](outcome(row(), state=state, notes=("why",)), "a → b")
+    assert isinstance(said, str)
+    assert bool(said) == ((name, state) != ("annotations", "clear"))
+
+
+def test_markdown_tells_the_case_the_phase_the_ratio_the_interval_and_the_bytes():
+    heavy = row(quantity="peak_bytes", base=2**20, head=3 * 2**19, ratio=1.5, low=math.nan, high=math.nan, reason="")
+    said = FORMATS["markdown"](outcome(row(), heavy), "abc → def")
+    assert said.startswith("### 🔴 Regression: abc → def\n")
+    assert (
+        "| 🔴 regressed | `mlp-w64` | `dense` | `gradient` | time | 1.00 ms | 1.12 ms | +12.0% | [+10.0%, +14.0%] | 3.1% |"
+        in said
+    )
+    assert "| peak memory | 1.00 MiB | 1.50 MiB | +50.0% |  | 3.1% |" in said
+    assert "24 pairs" in said
+
+
+def test_markdown_shows_the_worst_first_and_folds_what_is_unchanged():
+    said = FORMATS["markdown"](EVERY, "x")
+    places = [said.index(f"case-{verdict}") for verdict in VERDICTS]
+    assert places == sorted(places)
+    assert said.index("<details>") < places[-1] < said.index("</details>")
+    assert "1 broken · 1 regressed · 1 inconclusive" in said
+
+
+@pytest.mark.parametrize(("name", "fits"), [("markdown", COMMENT_CHARACTERS), ("summary", SUMMARY_BYTES)])
+def test_what_does_not_fit_is_counted(name, fits):
+    said = FORMATS[name](MANY, "x")
+    assert fits / 4 < len(said.encode()) <= fits
+    shown = said.count("| 🔴 regressed |")
+    assert f"{8000 - shown} more lines do not fit here." in said
+
+
+def test_nothing_in_a_name_breaks_the_table():
+    said = FORMATS["markdown"](outcome(row(case=NASTY, reason=NASTY)), NASTY)
+    (line,) = [line for line in said.splitlines() if line.startswith("| 🔴")]
+    assert len(re.findall(r"(?<!\\)\|", line)) == 11
+    assert r"::error::\<b\>" in said.splitlines()[0]
+    assert said.replace("\n", "").isprintable()
+    assert not any(line.startswith("::") for line in said.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a", "`a`"), ("a`b", "``a`b``"), ("`a`", "`` `a` ``"), ("a|b", r"`a\|b`"), ("", "")]
+)
+def test_names_as_code(name, expected):
+    assert code(name) == expected
+
+
+def test_annotations_are_errors_for_regressions_and_escaped():
+    said = FORMATS["annotations"](outcome(row(case=NASTY), row("unchanged")), "a: b, c")
+    (line,) = said.splitlines()
+    assert line.startswith("::error title=Regression%3A a%3A b%2C c::a|b`c` ::error")
+    assert "+12.0%25" in line
+
+
+def test_no_more_annotations_than_github_shows():
+    lines = FORMATS["annotations"](MANY, "x").splitlines()
+    assert len(lines) == 10
+    assert "and 7991 more" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("state", "level"), [("inconclusive", "warning"), ("contaminated", "warning"), ("nothing", "error")]
+)
+def test_other_states_are_one_annotation(state, level):
+    said = FORMATS["annotations"](outcome(row("inconclusive"), row("inconclusive"), state=state), "x")
+    assert said.startswith(f"::{level} ")
+    assert said.count("\n") == 1
+
+
+ALLOWED = {
+    "testsuites": set(),
+    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
+    "testcase": {"classname", "name", "time"},
+    "failure": {"message", "type"},
+    "error": {"message", "type"},
+    "skipped": {"message"},
+}
+"""The elements and attributes that we use of what Jenkins's junit-10.xsd allows; each is in it."""
+
+
+@pytest.mark.parametrize("state", EXIT_CODES)
+def test_junit_is_well_formed_and_counts_right(state):
+    lines = [row(verdict, case=NASTY, reason=NASTY) for verdict in VERDICTS]
+    root = ET.fromstring(FORMATS["junit"](outcome(*lines, state=state, notes=(NASTY,)), NASTY))
+    for element in root.iter():
+        assert set(element.attrib) <= ALLOWED[element.tag]
+        assert set(ALLOWED[element.tag]) - {"type"} <= set(element.attrib)
+    (suite,) = root
+    assert int(suite.get("tests")) == len(suite) == len(VERDICTS) + 1
+    for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(suite.get(attribute)) == len(suite.findall(f"testcase/{tag}"))
+    own = {"clear": [], "regressed": ["failure"], "nothing": ["error"]}.get(state, ["skipped"])
+    assert [child.tag for child in suite[0]] == own
+    assert len(suite.findall("testcase/failure")) == 2 + (state == "regressed")
+
+
+def test_the_screen_tells_the_worst_first_and_each_reason_once():
+    console = Console(width=120, record=True, file=StringIO())
+    console.print(VerdictScreen(EVERY, "a → b [bold]"))
+    said = console.export_text()
+    assert "Regression · a → b [bold]" in said
+    places = [said.index(f"case-{verdict}") for verdict in VERDICTS[:-1]]
+    assert places == sorted(places)
+    assert "case-unchanged" not in said
+    console.print(VerdictScreen(MANY, "x"))
+    said = console.export_text()
+    assert "7970 more lines are not shown" in said
+    assert said.count("was again") == 1
+
+
+def test_words_of_an_exponent():
+    found = words(row(quantity="seconds~width", base=2.0, head=3.0, ratio=2.0, threshold=0.1, detectable=0.12))
+    assert (found.quantity, found.base, found.head, found.change, found.visible) == (
+        "growth of time with width", "2.00", "3.00", "+1.00", "0.12",
+    )  # fmt: skip
+
+
+def test_words_of_a_ratio_to_a_reference():
+    found = words(row(quantity="seconds/vjp", base=10.0))
+    assert (found.quantity, found.base) == ("time over vjp", "10.0×")
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(1.0, "+0.0%"), (1.999, "+99.9%"), (2.0, "2.00×"), (math.inf, "∞"), (math.nan, "–")]
+)
+def test_changes(ratio, expected):
+    assert relative(ratio) == expected
+
+
+def test_within_a_verdict_the_largest_change_is_first():
+    table = verdict_table([row(ratio=1.1, case="small"), row(ratio=1.5, case="large"), row("broken", ratio=math.nan)])
+    assert worst_first(table)["case"].tolist() == ["mlp-w64", "large", "small"]
