@@ -18,7 +18,7 @@ Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Site:
+class ArgumentContext:
     """One argument of one node: all that a rule may know before the point is given.
 
     Attributes

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from jacobench.graphs.array_types import Site
+from jacobench.graphs.array_types import ArgumentContext
 from jacobench.graphs.errors import BadInput, unknown, whole_number, whole_numbers
 from jacobench.graphs.graph import Graph, Node
-from jacobench.graphs.leaf import LAWS, Leaf
+from jacobench.graphs.leaf import DISTRIBUTIONS, Leaf
 from jacobench.graphs.ops import OPS
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class GraphBuilder:
         self._leaf_values: dict[str, Value] = {}
         self._batch: int | None = None
 
-    def input(self, name: str, shape: Sequence[int], *, law: str = "uniform") -> Value:
+    def input(self, name: str, shape: Sequence[int], *, distribution: str = "uniform") -> Value:
         """Add a leaf for data.
 
         Parameters
@@ -85,7 +85,7 @@ class GraphBuilder:
             A name that no other leaf has.
         shape : sequence of int
             The leading axis is the batch, equally long for all inputs.
-        law : {"uniform", "one_hot"}
+        distribution : {"uniform", "one_hot"}
             What `Graph.sample` draws: U(−1, 1), or one class for each vector along the last axis.
 
         Returns
@@ -96,14 +96,14 @@ class GraphBuilder:
         Raises
         ------
         BadInput
-            For a name taken, an empty shape, a length below 1, another batch, an unknown law.
+            For a name taken, an empty shape, a length below 1, another batch, an unknown distribution.
         """
         lengths = whole_numbers(f"leaf {name!r}: its shape", shape)
         if not lengths:
             raise BadInput(f"input {name!r} has shape (): expected a leading batch axis")
         if self._batch not in {None, lengths[0]}:
             raise BadInput(f"input {name!r} has a leading axis of {lengths[0]}: expected the batch, {self._batch}")
-        value = self._add(name, lengths, "input", law, 1)
+        value = self._add(name, lengths, "input", distribution, 1)
         self._batch = lengths[0]
         return value
 
@@ -135,18 +135,23 @@ class GraphBuilder:
         return self._add(name, shape, "parameter", "fan_in", fan_in)
 
     def _add(
-        self, name: str, shape: Iterable[int], role: Literal["input", "parameter"], law: str, fan_in: int | None
+        self,
+        name: str,
+        shape: Iterable[int],
+        role: Literal["input", "parameter"],
+        distribution: str,
+        fan_in: int | None,
     ) -> Value:
         if name in self._leaves:
             raise BadInput(
                 f"leaf {name!r} is there already, with shape {self._leaves[name].shape}: expected a new name"
             )
-        if law not in LAWS:
-            raise unknown("law", law, LAWS)
+        if distribution not in DISTRIBUTIONS:
+            raise unknown("distribution", distribution, DISTRIBUTIONS)
         lengths = whole_numbers(f"leaf {name!r}: its shape", shape)
         if any(length < 1 for length in lengths):
             raise BadInput(f"leaf {name!r} has shape {lengths}: expected lengths of 1 or more")
-        self._leaves[name] = Leaf(lengths, role, law, fan_in or prod(lengths[1:] or lengths))
+        self._leaves[name] = Leaf(lengths, role, distribution, fan_in or prod(lengths[1:] or lengths))
         value = Value(lengths, role == "input" and len(lengths) > 1, self)
         self._leaf_values[name] = value
         return value
@@ -215,8 +220,8 @@ class GraphBuilder:
         args = value._args  # noqa: SLF001
         attrs = value._attrs  # noqa: SLF001
         arg_shapes = tuple(arg.shape for arg in args)
-        sites = tuple(
-            Site(
+        contexts = tuple(
+            ArgumentContext(
                 k,
                 arg_shapes,
                 value.shape,
@@ -226,7 +231,7 @@ class GraphBuilder:
             )
             for k, arg in enumerate(args)
         )
-        return Node(op, tuple(numbers[id(arg)] for arg in args), attrs, sites, value.shape)
+        return Node(op, tuple(numbers[id(arg)] for arg in args), attrs, contexts, value.shape)
 
 
 def _in_order(output: Value) -> list[Value]:

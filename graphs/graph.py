@@ -16,7 +16,7 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
     from jacobench.graphs.leaf import Leaf
     from jacobench.graphs.op import Op
 
@@ -33,7 +33,7 @@ class Node:
         The values it is applied to.
     attrs : mapping
         What else it is called with.
-    sites : tuple of Site
+    contexts : tuple of ArgumentContext
         One for each argument.
     shape : tuple of int
         The output's shape.
@@ -42,7 +42,7 @@ class Node:
     op: Op
     args: tuple[int, ...]
     attrs: Mapping[str, Any]
-    sites: tuple[Site, ...]
+    contexts: tuple[ArgumentContext, ...]
     shape: Shape
 
 

@@ -1,4 +1,4 @@
-"""A graph's leaves, inputs and parameters, and the laws their sample arrays are drawn from.
+"""A graph's leaves, inputs and parameters, and the distributions their sample arrays are drawn from.
 
 Only uniform numbers are drawn, made from the generator's integers by exact arithmetic, so that the same arguments give the
 same arrays on every machine.
@@ -31,15 +31,15 @@ class Leaf:
         Its shape. An input's leading axis is the batch.
     role : {"input", "parameter"}
         Whether it is data or weights.
-    law : str
-        The entry of `LAWS` that its samples are drawn from.
+    distribution : str
+        The entry of `DISTRIBUTIONS` that its samples are drawn from.
     fan_in : int
         How many terms an output that this leaf weighs sums up; what "fan_in" scales by.
     """
 
     shape: Shape
     role: Literal["input", "parameter"]
-    law: str
+    distribution: str
     fan_in: int = 1
 
 
@@ -61,7 +61,7 @@ def _one_hot(rng: np.random.Generator, leaf: Leaf) -> NDArray[np.float64]:
     return hot.reshape(leaf.shape)
 
 
-LAWS: Mapping[str, Callable[[np.random.Generator, Leaf], NDArray[np.float64]]] = {
+DISTRIBUTIONS: Mapping[str, Callable[[np.random.Generator, Leaf], NDArray[np.float64]]] = {
     "uniform": _uniform,
     "fan_in": _fan_in,
     "one_hot": _one_hot,
@@ -78,7 +78,7 @@ def sample(name: str, leaf: Leaf, dtype: np.dtype[np.floating], rng_seed: int) -
     name : str
         The leaf's name.
     leaf : Leaf
-        Its shape and law.
+        Its shape and distribution.
     dtype : numpy.dtype
         float32 or float64; numbers are drawn in float64 and rounded.
     rng_seed : int
@@ -90,4 +90,6 @@ def sample(name: str, leaf: Leaf, dtype: np.dtype[np.floating], rng_seed: int) -
         Shape `leaf.shape`, dtype `dtype`.
     """
     rng = np.random.default_rng([rng_seed, crc32(name.encode())])
-    return np.asarray(LAWS[leaf.law](rng, leaf), dtype)  # of shape () too, where NumPy's arithmetic makes scalars
+    return np.asarray(
+        DISTRIBUTIONS[leaf.distribution](rng, leaf), dtype
+    )  # of shape () too, where NumPy's arithmetic makes scalars

@@ -1,11 +1,11 @@
 """What an op is: one entry of a table, with a forward rule and, per argument, a vjp rule and a Jacobian rule.
 
-Every rule is told its place by a `Site`. The rules' arrays:
+Every rule is told its place by a `ArgumentContext`. The rules' arrays:
 
 - forward: ``(xp, *xs, **attrs) → y``, in the functions of the array library `xp`;
-- vjp: ``(y_bar, y, xs, site) → x_bar`` with y_bar of shape (S, *y.shape) and x_bar of shape (S, *x.shape). It returns a
+- vjp: ``(y_bar, y, xs, ctx) → x_bar`` with y_bar of shape (S, *y.shape) and x_bar of shape (S, *x.shape). It returns a
   fresh array or y_bar or a view of it, and never writes into what it is given;
-- Jacobian: a structure (where the entries stand) and ``(y, xs, site) → values``, broadcastable to the structure's extent.
+- Jacobian: a structure (where the entries stand) and ``(y, xs, ctx) → values``, broadcastable to the structure's extent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from jacobench.graphs.array_types import Array, Shape, Site
+from jacobench.graphs.array_types import ArgumentContext, Array, Shape
 
 if TYPE_CHECKING:
     from jacobench.graphs.structures.sparsity import Structure
@@ -25,7 +25,7 @@ OUTPUT = -1
 """Stands for the op's output where arguments are numbered 0, 1, …."""
 
 
-def multiply_fresh(slope: Array, y_bar: Array) -> Array:
+def multiply_in_place(slope: Array, y_bar: Array) -> Array:
     """Multiply a fresh slope, shape (1, *x.shape), by cotangents (S, *x.shape): in place for one seed.
 
     A second array costs as much as the product. The axes are equal in number because NumPy takes half as long for that.
@@ -33,11 +33,11 @@ def multiply_fresh(slope: Array, y_bar: Array) -> Array:
     return np.multiply(slope, y_bar, slope if len(y_bar) == 1 else None)
 
 
-VjpRule = Callable[[Array, Array, tuple[Array, ...], Site], Array]
-JacobianValues = Callable[[Array, tuple[Array, ...], Site], Array]
-Fill = Callable[[Array, Array, tuple[Array, ...], Site], None]
-Count = Callable[[Site], int]
-Told = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
+VjpRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], Array]
+JacobianValues = Callable[[Array, tuple[Array, ...], ArgumentContext], Array]
+Fill = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], None]
+Count = Callable[[ArgumentContext], int]
+ShapePredicate = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
 
 
 def always(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
@@ -77,15 +77,15 @@ class Jacobian:
     structure : Structure
         Where its entries stand.
     values : callable
-        (y, xs, site) → the entries, broadcastable to the structure's extent.
+        (y, xs, ctx) → the entries, broadcastable to the structure's extent.
     fresh : bool
         Whether `values` allocates the whole extent anew; else it may be a view of a primal.
     flops : callable
-        site → arithmetic operations that `values` takes. An elementary function counts as one.
+        ctx → arithmetic operations that `values` takes. An elementary function counts as one.
     scratch : callable
-        site → bytes that `values` allocates and frees beside its result, where they are not few beside it.
+        ctx → bytes that `values` allocates and frees beside its result, where they are not few beside it.
     fill : callable or None
-        The direct dense rule, (J, y, xs, site) → None: writes the entries into zeros of shape (samples, outputs per
+        The direct dense rule, (J, y, xs, ctx) → None: writes the entries into zeros of shape (samples, outputs per
         sample, inputs per sample). For a structure with an index, through which to scatter would waste time.
     fill_scratch : callable
         The same as `scratch`, of `fill`.
@@ -94,10 +94,10 @@ class Jacobian:
     structure: Structure
     values: JacobianValues
     fresh: bool
-    flops: Count = lambda _site: 0
-    scratch: Count = lambda _site: 0
+    flops: Count = lambda _ctx: 0
+    scratch: Count = lambda _ctx: 0
     fill: Fill | None = None
-    fill_scratch: Count = lambda _site: 0
+    fill_scratch: Count = lambda _ctx: 0
 
 
 @dataclass(frozen=True)
@@ -107,25 +107,25 @@ class Argument:
     Attributes
     ----------
     vjp : callable
-        (y_bar, y, xs, site) → x_bar.
+        (y_bar, y, xs, ctx) → x_bar.
     jacobian : Jacobian
         The same as a matrix.
     keeps : tuple of int
         Which primals the vjp rule reads (`OUTPUT`, or argument numbers): its residuals. The others it is given as None.
     flops : callable
-        site → arithmetic operations of the vjp rule for one seed.
+        ctx → arithmetic operations of the vjp rule for one seed.
     vjp_each : callable or None
-        For an argument that all samples share: the vjp rule of each sample by itself, (y_bar, y, xs, site) → x_bar with
+        For an argument that all samples share: the vjp rule of each sample by itself, (y_bar, y, xs, ctx) → x_bar with
         y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a fresh array.
     by_sample : callable
         (shapes, attrs) → whether sample i of the output depends on sample i of this argument alone, if the argument's
         leading axis is the batch. A weight is shared by all samples, and a loss averages over them.
     scratch : callable
-        site → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
+        ctx → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
     scratch_once : callable
-        site → the same, of what it allocates but once, however many seeds there are.
-    hands_on : callable
-        site → whether the vjp rule returns y_bar, or a view of it, and allocates nothing.
+        ctx → the same, of what it allocates but once, however many seeds there are.
+    returns_cotangent : callable
+        ctx → whether the vjp rule returns y_bar, or a view of it, and allocates nothing.
     """
 
     vjp: VjpRule
@@ -133,10 +133,10 @@ class Argument:
     keeps: tuple[int, ...]
     flops: Count
     vjp_each: VjpRule | None = None
-    by_sample: Told = always
-    scratch: Count = lambda _site: 0
-    scratch_once: Count = lambda _site: 0
-    hands_on: Callable[[Site], bool] = lambda _site: False
+    by_sample: ShapePredicate = always
+    scratch: Count = lambda _ctx: 0
+    scratch_once: Count = lambda _ctx: 0
+    returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Op:
     arguments : tuple of (Argument or None)
         The rules per argument, None for one that cannot be differentiated; a variadic op repeats its last.
     flops : callable
-        site of argument 0 → arithmetic operations of the forward rule.
+        ctx of argument 0 → arithmetic operations of the forward rule.
     source : str
         Where the definition is from.
     example : callable
@@ -166,7 +166,7 @@ class Op:
     variadic : bool
         Whether it takes any number of arguments, at least one.
     scratch : callable
-        site of argument 0 → bytes that the forward rule allocates and frees beside its result, where they are not few.
+        ctx of argument 0 → bytes that the forward rule allocates and frees beside its result, where they are not few.
     is_view : bool
         Whether the forward rule returns a view of its one argument, and allocates nothing.
     """
@@ -181,7 +181,7 @@ class Op:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False
-    scratch: Count = lambda _site: 0
+    scratch: Count = lambda _ctx: 0
     is_view: bool = False
 
     def argument(self, k: int) -> Argument:

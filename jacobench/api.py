@@ -99,7 +99,7 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
     """
     from jacobench.bench.run.runner import carry_on
     from jacobench.reports.data import run_data
-    from jacobench.reports.plots.all_plots import album
+    from jacobench.reports.plots.all_plots import all_plots
     from jacobench.reports.render import output_files
 
     csv = folder.path / "measurements.csv"  # written last, so that it says that all is there
@@ -107,7 +107,7 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFram
         written = carry_on(folder, report)
         found = run_data.read(folder.path)
         if written or not csv.exists():
-            output_files.save(album(found).pictures, folder.path / "plots")
+            output_files.save(all_plots(found).pictures, folder.path / "plots")
             output_files.write_csv(found.table, csv)
     finally:
         folder.close()
@@ -127,7 +127,7 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.jacobian_costs.Weight`
+        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.jacobian_costs.JacobianCost`
         says what each column means.
 
     Examples
@@ -138,9 +138,9 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     {'jacobian': '∂affine1/∂W1', 'n_entries': 51380224, 'n_nonzeros': 200704}
     """
     from jacobench.reports.explain.frame import frame
-    from jacobench.reports.explain.jacobian_costs import weigh
+    from jacobench.reports.explain.jacobian_costs import jacobian_costs
 
-    return frame(weigh(graph, n_seeds))
+    return frame(jacobian_costs(graph, n_seeds))
 
 
 def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] = (), **more: str | float) -> Outcome:
@@ -155,7 +155,7 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
     cases : sequence of str
         Globs of case names. Default: all.
     **more
-        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``: see `jacobench.bench.gate.gate_config.Question`. What is not
+        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``: see `jacobench.bench.gate.gate_config.GateConfig`. What is not
         given is as ``[tool.jacobench.gate]`` of the project's pyproject.toml has it, as are the thresholds.
 
     Returns

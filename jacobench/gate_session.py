@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from jacobench.bench.gate.gate_config import Question
-    from jacobench.bench.gate.paired_runner import Gauge
+    from jacobench.bench.gate.gate_config import GateConfig
+    from jacobench.bench.gate.paired_runner import PairedRunner
     from jacobench.bench.gate.revisions import Project
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import Limits
@@ -24,7 +24,7 @@ SELF_TEST_MINUTES = 3.0
 """What one gate of a self-test may take."""
 
 
-def asked(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Project, Question, Limits]:
+def asked(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Project, GateConfig, Limits]:
     """Return the project in this folder, and what is asked of its gate: first what is given, then its pyproject.toml.
 
     Raises
@@ -43,7 +43,7 @@ def asked(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Project, Qu
     return project, replace(question, **said), limits_of(rest)
 
 
-def gated(project: Project, against: str, question: Question, limits: Limits, say: Say) -> tuple[Outcome, str]:
+def gated(project: Project, against: str, question: GateConfig, limits: Limits, say: Say) -> tuple[Outcome, str]:
     """Measure and judge two revisions; return the outcome, and what was compared."""
     from jacobench.bench.gate.sides import two_revisions
 
@@ -54,7 +54,7 @@ def gated(project: Project, against: str, question: Question, limits: Limits, sa
         return judged(gauge, limits, left, say), f"{base} → {head} · {Path(question.suite).stem}"
 
 
-def judged(gauge: Gauge, limits: Limits, max_seconds: float, say: Say) -> Outcome:
+def judged(gauge: PairedRunner, limits: Limits, max_seconds: float, say: Say) -> Outcome:
     """Let a gauge weigh and measure until there is a verdict."""
     import pandas as pd
 
@@ -73,7 +73,7 @@ def judged(gauge: Gauge, limits: Limits, max_seconds: float, say: Say) -> Outcom
     return run_gate(measure, limits, max_seconds=left, clock=time.monotonic)
 
 
-def self_test(question: Question, limits: Limits, say: Say) -> pd.DataFrame:
+def self_test(question: GateConfig, limits: Limits, say: Say) -> pd.DataFrame:
     """Let the current environment's gate find what is not there, and what is: gates in turns without and with added work.
 
     Returns

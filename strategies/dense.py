@@ -15,7 +15,7 @@ from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.tape import LocalCost
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
     from jacobench.graphs.op import Argument, Fill, Jacobian
     from jacobench.strategies.tape import Pull
 
@@ -24,32 +24,34 @@ Materializer = Callable[["Array", "tuple[Array, ...]"], "Array"]
 """(y, xs) → a local Jacobian."""
 
 
-def materialize(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def materialize(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return the local Jacobian, shape (outputs, inputs), the batch axis flattened in."""
-    return _matrix(jacobian, site)(y, xs)
+    return _matrix(jacobian, ctx)(y, xs)
 
 
-def materialize_blocks(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def materialize_blocks(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return the local Jacobian of each sample, shape (samples, outputs per sample, inputs per sample)."""
-    return _blocks(jacobian, site)(y, xs)
+    return _blocks(jacobian, ctx)(y, xs)
 
 
-def _matrix(jacobian: Jacobian, site: Site) -> Materializer:
-    return _materializer(jacobian, site, (site.n_out, site.n_in), partial(blocks_of_matrix, site=site))
+def _matrix(jacobian: Jacobian, ctx: ArgumentContext) -> Materializer:
+    return _materializer(jacobian, ctx, (ctx.n_out, ctx.n_in), partial(blocks_of_matrix, ctx=ctx))
 
 
-def _blocks(jacobian: Jacobian, site: Site) -> Materializer:
-    return _materializer(jacobian, site, block_shape(site), lambda J: J)
+def _blocks(jacobian: Jacobian, ctx: ArgumentContext) -> Materializer:
+    return _materializer(jacobian, ctx, block_shape(ctx), lambda J: J)
 
 
-def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
+def _materializer(
+    jacobian: Jacobian, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]
+) -> Materializer:
     """Work out from the shapes where the values stand: that took 8 µs of a Jacobian of width 16.
 
     Parameters
     ----------
     jacobian : Jacobian
         The rule.
-    site : Site
+    ctx : ArgumentContext
         Where it stands.
     shape : tuple of int
         The Jacobian's.
@@ -58,45 +60,45 @@ def _materializer(jacobian: Jacobian, site: Site, shape: Shape, blocks_of: Calla
     """
     structure = jacobian.structure
     if jacobian.fill is not None:
-        return _directly(jacobian.fill, site, shape, blocks_of)
-    extent = structure.extent(site)
+        return _directly(jacobian.fill, ctx, shape, blocks_of)
+    extent = structure.extent(ctx)
     nnz = prod(extent)
     allocate = np.empty if nnz == prod(shape) else np.zeros
-    places = places_of(structure, site, shape, blocks_of)
+    places = places_of(structure, ctx, shape, blocks_of)
 
     def fill(y: Array, xs: tuple[Array, ...]) -> Array:
-        J = allocate(shape, site.dtype)
-        values = jacobian.values(y, xs, site)
+        J = allocate(shape, ctx.dtype)
+        values = jacobian.values(y, xs, ctx)
         if places.extent != extent:
             whole = values if values.size == nnz else np.broadcast_to(values, extent)
             values = whole.reshape(places.extent)
-        target = np.ndarray(places.shape, site.dtype, J, places.offset, places.strides)
-        index: Any = (..., *structure.index(site))
+        target = np.ndarray(places.shape, ctx.dtype, J, places.offset, places.strides)
+        index: Any = (..., *structure.index(ctx))
         target[index] = values
         return J
 
     return fill
 
 
-def _directly(rule: Fill, site: Site, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
+def _directly(rule: Fill, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
     """Let the op write its entries into zeros."""
 
     def fill(y: Array, xs: tuple[Array, ...]) -> Array:
-        J = np.zeros(shape, site.dtype)
-        rule(blocks_of(J), y, xs, site)
+        J = np.zeros(shape, ctx.dtype)
+        rule(blocks_of(J), y, xs, ctx)
         return J
 
     return fill
 
 
-def cost(jacobian: Jacobian, site: Site, n_seeds: int, n_entries: int) -> LocalCost:
+def cost(jacobian: Jacobian, ctx: ArgumentContext, n_seeds: int, n_entries: int) -> LocalCost:
     """Say what a dense Jacobian of `n_entries` takes: written once, read once for all seeds."""
-    n_values = jacobian.structure.n_nonzeros(site) if jacobian.fresh else 0
-    scattered = n_values * site.dtype.itemsize + jacobian.scratch(site)
+    n_values = jacobian.structure.n_nonzeros(ctx) if jacobian.fresh else 0
+    scattered = n_values * ctx.dtype.itemsize + jacobian.scratch(ctx)
     return LocalCost(
-        linearize_bytes=n_entries * site.dtype.itemsize,
-        linearize_scratch=jacobian.fill_scratch(site) if jacobian.fill else scattered,
-        linearize_flops=jacobian.flops(site),
+        linearize_bytes=n_entries * ctx.dtype.itemsize,
+        linearize_scratch=jacobian.fill_scratch(ctx) if jacobian.fill else scattered,
+        linearize_flops=jacobian.flops(ctx),
         pull_flops=2 * n_seeds * n_entries,
         n_nonzeros=n_entries,
     )
@@ -105,45 +107,45 @@ def cost(jacobian: Jacobian, site: Site, n_seeds: int, n_entries: int) -> LocalC
 class DenseJacobian:
     """One matrix (outputs, inputs) for each argument of each node."""
 
-    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
-        matrix = _matrix(argument.jacobian, site)
+        matrix = _matrix(argument.jacobian, ctx)
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
             J = matrix(y, xs)
-            return lambda y_bar: y_bar.reshape(-1, site.n_out).dot(J).reshape(-1, *site.x)
+            return lambda y_bar: y_bar.reshape(-1, ctx.n_out).dot(J).reshape(-1, *ctx.x)
 
         return linearize
 
-    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+    def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Say what it will take."""
-        return cost(argument.jacobian, site, n_seeds, site.n_out * site.n_in)
+        return cost(argument.jacobian, ctx, n_seeds, ctx.n_out * ctx.n_in)
 
 
 class DenseBlocks:
     """One matrix (outputs, inputs) for each sample, where samples do not mix."""
 
-    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
-        samples, n_out, _ = block_shape(site)
-        blocks = _blocks(argument.jacobian, site)
+        samples, n_out, _ = block_shape(ctx)
+        blocks = _blocks(argument.jacobian, ctx)
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
             J = blocks(y, xs)
 
             def pull(y_bar: Array) -> Array:
                 by_sample = y_bar.reshape(-1, samples, n_out).transpose(1, 0, 2)
-                return np.ascontiguousarray((by_sample @ J).transpose(1, 0, 2)).reshape(-1, *site.x)
+                return np.ascontiguousarray((by_sample @ J).transpose(1, 0, 2)).reshape(-1, *ctx.x)
 
             return pull
 
         return linearize
 
-    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+    def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Say what it will take."""
-        samples, n_out, n_in = block_shape(site)
-        found = cost(argument.jacobian, site, n_seeds, samples * n_out * n_in)
-        turned = n_seeds * site.n_in * site.dtype.itemsize if min(samples, n_seeds) > 1 else 0
+        samples, n_out, n_in = block_shape(ctx)
+        found = cost(argument.jacobian, ctx, n_seeds, samples * n_out * n_in)
+        turned = n_seeds * ctx.n_in * ctx.dtype.itemsize if min(samples, n_seeds) > 1 else 0
         return replace(found, pull_scratch=turned)
 
 

@@ -15,12 +15,12 @@ import numpy as np
 from jacobench.graphs.structures.sparsity import index_bytes
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.contract import Prediction, Predictions
-from jacobench.strategies.memory_model import Ledger, Primals
+from jacobench.strategies.memory_model import AllocationTracker, Primals
 from jacobench.strategies.reverse import check_seeds, own
 from jacobench.strategies.tape import Edge, Step, steps
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument
 
@@ -33,7 +33,7 @@ Totals = dict[int, Any]
 class Algebra(Protocol):
     """How Jacobians are stored, multiplied and applied."""
 
-    def materializer(self, argument: Argument, site: Site) -> Materializer:
+    def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
         """Do once what the shapes tell; return (y, xs) → the local Jacobian, shape (outputs, inputs)."""
         ...
 
@@ -41,11 +41,11 @@ class Algebra(Protocol):
         """Return seeds · J, shape (S, inputs), from seeds (S, outputs)."""
         ...
 
-    def n_stored(self, argument: Argument, site: Site) -> int:
+    def n_stored(self, argument: Argument, ctx: ArgumentContext) -> int:
         """Count the stored entries of a local Jacobian."""
         ...
 
-    def scratch(self, argument: Argument, site: Site) -> int:
+    def scratch(self, argument: Argument, ctx: ArgumentContext) -> int:
         """Return the bytes that making a local Jacobian takes beside it."""
         ...
 
@@ -75,21 +75,21 @@ class Size:
 class Dense:
     """Jacobians as ndarrays."""
 
-    def materializer(self, argument: Argument, site: Site) -> Materializer:
+    def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
         """Return (y, xs) → ndarray."""
-        return lambda y, xs: dense.materialize(argument.jacobian, y, xs, site)
+        return lambda y, xs: dense.materialize(argument.jacobian, y, xs, ctx)
 
     def apply(self, seeds: Array, J: Array) -> Array:
         """Return seeds · J."""
         return seeds @ J
 
-    def n_stored(self, _argument: Argument, site: Site) -> int:
+    def n_stored(self, _argument: Argument, ctx: ArgumentContext) -> int:
         """Every entry is stored."""
-        return site.n_out * site.n_in
+        return ctx.n_out * ctx.n_in
 
-    def scratch(self, argument: Argument, site: Site) -> int:
+    def scratch(self, argument: Argument, ctx: ArgumentContext) -> int:
         """Return what the rule's values take."""
-        return dense.cost(argument.jacobian, site, 1, site.n_out * site.n_in).linearize_scratch
+        return dense.cost(argument.jacobian, ctx, 1, ctx.n_out * ctx.n_in).linearize_scratch
 
     def n_multiplied(self, left: Size, right: Size) -> int:
         """Every row meets every column."""
@@ -107,22 +107,22 @@ class Dense:
 class Sparse:
     """Jacobians as CSR arrays."""
 
-    def materializer(self, argument: Argument, site: Site) -> Materializer:
+    def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
         """Make the pattern; return (y, xs) → csr_array."""
-        pattern = argument.jacobian.structure.pattern(site)
-        return lambda y, xs: sparse.materialize(argument.jacobian, pattern, y, xs, site)
+        pattern = argument.jacobian.structure.pattern(ctx)
+        return lambda y, xs: sparse.materialize(argument.jacobian, pattern, y, xs, ctx)
 
     def apply(self, seeds: Array, J: Any) -> Array:
         """Return seeds · J."""
         return sparse.apply(seeds, J.T)
 
-    def n_stored(self, argument: Argument, site: Site) -> int:
+    def n_stored(self, argument: Argument, ctx: ArgumentContext) -> int:
         """Count what the pattern holds."""
-        return argument.jacobian.structure.n_nonzeros(site)
+        return argument.jacobian.structure.n_nonzeros(ctx)
 
-    def scratch(self, argument: Argument, site: Site) -> int:
+    def scratch(self, argument: Argument, ctx: ArgumentContext) -> int:
         """Return what the rule says."""
-        return argument.jacobian.scratch(site)
+        return argument.jacobian.scratch(ctx)
 
     def n_multiplied(self, left: Size, right: Size) -> int:
         """Each entry meets a row of the right matrix, taken to be as full as its rows are on average."""
@@ -187,12 +187,12 @@ class ForwardPrepared:
                 values[i] = None
                 totals.pop(i, None)
         output = values[graph.output]
-        if lies_in_a_leaf(graph):
+        if is_view_of_leaf(graph):
             output = output.copy()
         return ForwardLinearized(output, graph, self._algebra, totals.get(graph.output, {}))
 
 
-def lies_in_a_leaf(graph: Graph) -> bool:
+def is_view_of_leaf(graph: Graph) -> bool:
     """Say whether the output is a leaf, or a view of one."""
     number, n_leaves = graph.output, len(graph.leaves)
     while number >= n_leaves and graph.nodes[number - n_leaves].op.is_view:
@@ -226,7 +226,7 @@ class Forward:
         """Lay out the sweep and make the patterns."""
         planned = steps(graph)
         materializers = tuple(
-            tuple(self.algebra.materializer(edge.argument, edge.site) for edge in step.edges) for step in planned
+            tuple(self.algebra.materializer(edge.argument, edge.ctx) for edge in step.edges) for step in planned
         )
         return ForwardPrepared(graph, planned, materializers, self.algebra)
 
@@ -241,17 +241,17 @@ class _Replay:
     def __init__(self, graph: Graph, algebra: Algebra) -> None:
         self.graph, self.algebra = graph, algebra
         self.itemsize = graph.dtype.itemsize
-        self.prepare, self.linearize = Ledger(), Ledger()
+        self.prepare, self.linearize = AllocationTracker(), AllocationTracker()
         self.flops = self.stored = 0
         self.totals: dict[int, dict[int, Size | None]] = {leaf: {leaf: None} for leaf in graph.wrt_values}
         self.primals = Primals(graph, self.linearize)
         for step in steps(graph):
             self._step(step)
-        if lies_in_a_leaf(graph):
+        if is_view_of_leaf(graph):
             self.linearize.hold(prod(graph.output_shape) * self.itemsize)
 
     def _step(self, step: Step) -> None:
-        self.flops += step.node.op.flops(step.node.sites[0])
+        self.flops += step.node.op.flops(step.node.contexts[0])
         self.primals.compute(step.y, step.node)
         y_totals: dict[int, Size | None] = {}
         for edge in step.edges:
@@ -267,13 +267,13 @@ class _Replay:
         return self.algebra.n_bytes(size, self.itemsize) - size.shared
 
     def _edge(self, edge: Edge, y_totals: dict[int, Size | None]) -> None:
-        algebra, site = self.algebra, edge.site
-        J = Size(site.n_out, site.n_in, algebra.n_stored(edge.argument, site))
+        algebra, ctx = self.algebra, edge.ctx
+        J = Size(ctx.n_out, ctx.n_in, algebra.n_stored(edge.argument, ctx))
         J = replace(J, shared=algebra.n_pattern_bytes(J))
         self.prepare.hold(J.shared)
         self.stored += J.stored
-        self.flops += edge.argument.jacobian.flops(site)
-        self.linearize.hold(self._own_bytes(J), algebra.scratch(edge.argument, site))
+        self.flops += edge.argument.jacobian.flops(ctx)
+        self.linearize.hold(self._own_bytes(J), algebra.scratch(edge.argument, ctx))
         kept = False
         for leaf, T in self.totals[edge.x].items():
             product = J if T is None else self._product(J, T)

@@ -13,7 +13,7 @@ from jacobench.strategies.vjp import VjpRule
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument
     from jacobench.strategies.tape import LocalCost, Pull, Tape
@@ -24,28 +24,28 @@ class TransposedJacobian:
 
     _rule = VjpRule()
 
-    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Any]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Any]:
         """Return (y, xs) → Jᵀ."""
-        linearize_rule = self._rule.prepare(argument, site)
+        linearize_rule = self._rule.prepare(argument, ctx)
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Any:
             pull = linearize_rule(y, xs)
 
             def product(columns: Array) -> Array:
-                return pull(columns.T.reshape(-1, *site.out)).reshape(-1, site.n_in).T
+                return pull(columns.T.reshape(-1, *ctx.out)).reshape(-1, ctx.n_in).T
 
             return LinearOperator(
-                shape=(site.n_in, site.n_out),
+                shape=(ctx.n_in, ctx.n_out),
                 matvec=lambda column: product(column.reshape(-1, 1)).reshape(-1),
                 matmat=product,
-                dtype=site.dtype,
+                dtype=ctx.dtype,
             )
 
         return linearize
 
-    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+    def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Say what it will take: what the rule takes."""
-        return self._rule.cost(argument, site, n_seeds)
+        return self._rule.cost(argument, ctx, n_seeds)
 
 
 def compose(tape: Tape, graph: Graph) -> Tape:

@@ -20,7 +20,7 @@ MADE, SUMMED = -1, -2
 """The names of a cotangent that was just pulled back, and of a sum, until they have their place."""
 
 
-class Ledger:
+class AllocationTracker:
     """Count what is held and the highest it ever was, in bytes."""
 
     def __init__(self) -> None:
@@ -37,10 +37,10 @@ class Ledger:
         self.held -= n_bytes
 
 
-class Blocks:
-    """Blocks of memory on a ledger that several values may share; one is released when its last value is dropped."""
+class Buffers:
+    """Buffers of memory on a ledger that several values may share; one is released when its last value is dropped."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: AllocationTracker) -> None:
         self._ledger = ledger
         self._block: dict[int, int] = {}
         self._bytes: list[int] = []
@@ -91,37 +91,37 @@ class Blocks:
 class Primals:
     """The values of the forward sweep."""
 
-    def __init__(self, graph: Graph, ledger: Ledger) -> None:
-        self._blocks = Blocks(ledger)
+    def __init__(self, graph: Graph, ledger: AllocationTracker) -> None:
+        self._blocks = Buffers(ledger)
         for leaf in range(len(graph.leaves)):
             self._blocks.make(leaf, 0)
 
     def compute(self, number: int, node: Node) -> None:
         """Enter a node's output, which is value `number`."""
-        site = node.sites[0]
+        ctx = node.contexts[0]
         if node.op.is_view:
             self._blocks.share(number, node.args[0])
         else:
-            self._blocks.make(number, site.n_out * site.dtype.itemsize, node.op.scratch(site))
+            self._blocks.make(number, ctx.n_out * ctx.dtype.itemsize, node.op.scratch(ctx))
 
     def drop(self, value: int) -> None:
         """Let a value go."""
         self._blocks.drop(value)
 
 
-def replay_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> Ledger:
+def simulate_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> AllocationTracker:
     """Enter `ReversePrepared.linearize` in a ledger."""
-    ledger = Ledger()
+    ledger = AllocationTracker()
     primals = Primals(graph, ledger)
     kept: set[int] = set()
     for step in planned:
         for edge in step.edges:
             numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
-            kept.update(numbers[k] for k in costs[step.y, edge.site.k].keeps)
+            kept.update(numbers[k] for k in costs[step.y, edge.ctx.k].keeps)
     for step in planned:
         primals.compute(step.y, step.node)
         for edge in step.edges:
-            cost = costs[step.y, edge.site.k]
+            cost = costs[step.y, edge.ctx.k]
             ledger.hold(cost.linearize_bytes, cost.linearize_scratch)
         for i in step.last_uses:
             if i not in kept:
@@ -132,16 +132,16 @@ def replay_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> Led
     return ledger
 
 
-def replay_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds: int) -> Ledger:
+def simulate_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds: int) -> AllocationTracker:
     """Enter `pull_back`, and then `own`, in a ledger."""
     itemsize = graph.dtype.itemsize
-    ledger = Ledger()
-    bars = Blocks(ledger)
+    ledger = AllocationTracker()
+    bars = Buffers(ledger)
     bars.make(graph.output, 0)  # the seeds
     for step in reversed(planned):
         for edge in step.edges:
-            cost, n_bytes = costs[step.y, edge.site.k], n_seeds * edge.site.n_in * itemsize
-            if cost.hands_on:
+            cost, n_bytes = costs[step.y, edge.ctx.k], n_seeds * edge.ctx.n_in * itemsize
+            if cost.returns_cotangent:
                 bars.share(MADE, step.y)
             else:
                 bars.make(MADE, n_bytes, cost.pull_scratch)
@@ -158,7 +158,7 @@ def replay_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds
     return ledger
 
 
-def _own(graph: Graph, bars: Blocks, ledger: Ledger, n_seeds: int) -> None:
+def _own(graph: Graph, bars: Buffers, ledger: AllocationTracker, n_seeds: int) -> None:
     """Enter copies of what is not the caller's own, and zeros for what was not reached."""
     copied = []
     for name, number in zip(graph.wrt, graph.wrt_values, strict=True):

@@ -22,7 +22,7 @@ GROUP = "jacobench.strategies"
 REFERENCE = "vjp"
 """The strategy that the others are compared with."""
 
-HEART = ("dense", "sparse", "vjp")
+DEFAULT_STRATEGIES = ("dense", "sparse", "vjp")
 """The strategies that a sweep takes unless it says otherwise."""
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.contract import Prediction, Predictions
-from jacobench.strategies.memory_model import Ledger, replay_linearize, replay_pullback
-from jacobench.strategies.seed_batching import join, part, tape_by_sample
+from jacobench.strategies.memory_model import AllocationTracker, simulate_linearize, simulate_pullback
+from jacobench.strategies.seed_batching import batch_seeds, tape_by_sample, unbatch_cotangents
 from jacobench.strategies.tape import Linearizer, Local, Step, Tape, steps
 
 if TYPE_CHECKING:
@@ -107,12 +107,12 @@ class ReverseLinearized:
         """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
         check_seeds(seeds, self.output)
         samples = self._samples
-        joined = join(seeds, samples.count) if samples and len(seeds) >= samples.count else None
+        joined = batch_seeds(seeds, samples.count) if samples and len(seeds) >= samples.count else None
         if samples is None or joined is None:
             bars = pull_back(self._tape, self._graph.output, seeds)
         else:
             tape = tape_by_sample(self._tape, self._steps, samples)
-            bars = part(pull_back(tape, self._graph.output, joined), samples)
+            bars = unbatch_cotangents(pull_back(tape, self._graph.output, joined), samples)
         return own(bars, self._graph, seeds)
 
 
@@ -181,7 +181,7 @@ class Reverse:
         """Lay out the sweep and do once what the shapes tell of each Jacobian."""
         planned = steps(graph)
         linearizers = tuple(
-            tuple((edge.x, self.local.prepare(edge.argument, edge.site)) for edge in step.edges) for step in planned
+            tuple((edge.x, self.local.prepare(edge.argument, edge.ctx)) for edge in step.edges) for step in planned
         )
         return ReversePrepared(graph, planned, linearizers, self.finish, self.samples_of(graph, planned))
 
@@ -189,15 +189,18 @@ class Reverse:
         """Predict bytes and flops of each phase by replaying the sweep over shapes; see `contract.Predictions`."""
         planned = steps(graph)
         costs = {
-            (step.y, edge.site.k): self.local.cost(edge.argument, edge.site, n_seeds)
+            (step.y, edge.ctx.k): self.local.cost(edge.argument, edge.ctx, n_seeds)
             for step in planned
             for edge in step.edges
         }
-        prepare = Ledger()
+        prepare = AllocationTracker()
         for cost in costs.values():
             prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
-        linearize, pullback = replay_linearize(graph, planned, costs), replay_pullback(graph, planned, costs, n_seeds)
-        forward_flops = sum(step.node.op.flops(step.node.sites[0]) for step in planned)
+        linearize, pullback = (
+            simulate_linearize(graph, planned, costs),
+            simulate_pullback(graph, planned, costs, n_seeds),
+        )
+        forward_flops = sum(step.node.op.flops(step.node.contexts[0]) for step in planned)
         linearize_flops = forward_flops + sum(cost.linearize_flops for cost in costs.values())
         pull_flops = sum(cost.pull_flops for cost in costs.values())
         gradient_peak = max(linearize.peak, linearize.held + pullback.peak)

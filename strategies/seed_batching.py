@@ -49,16 +49,16 @@ def samples_of(graph: Graph, planned: Sequence[Step]) -> Samples | None:
     """
     if not planned or not planned[-1].edges:
         return None
-    count = max(site.samples for site in planned[-1].node.sites)
+    count = max(ctx.samples for ctx in planned[-1].node.contexts)
     edges = [edge for step in planned for edge in step.edges]
-    shared = {edge.x for edge in edges if edge.site.samples != count}
+    shared = {edge.x for edge in edges if edge.ctx.samples != count}
     mixed = any(edge.x >= len(graph.leaves) or edge.argument.vjp_each is None for edge in edges if edge.x in shared)
-    if count == 1 or mixed or any(edge.x in shared and edge.site.samples == count for edge in edges):
+    if count == 1 or mixed or any(edge.x in shared and edge.ctx.samples == count for edge in edges):
         return None
     return Samples(count, frozenset(shared))
 
 
-def join(seeds: Array, count: int) -> Array | None:
+def batch_seeds(seeds: Array, count: int) -> Array | None:
     """Join seeds across samples, if they come sorted by the one sample that each may touch, equally many for each.
 
     Parameters
@@ -96,7 +96,7 @@ def tape_by_sample(tape: Tape, planned: Sequence[Step], samples: Samples) -> Tap
     ]
 
 
-def part(bars: Mapping[int, Array], samples: Samples) -> dict[int, Array]:
+def unbatch_cotangents(bars: Mapping[int, Array], samples: Samples) -> dict[int, Array]:
     """Lay out the leaves' cotangents seed by seed again.
 
     Parameters

@@ -15,25 +15,25 @@ from jacobench.strategies.tape import LocalCost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
     from jacobench.graphs.op import Argument, Jacobian
     from jacobench.graphs.structures.sparsity import Pattern
     from jacobench.strategies.tape import Pull
 
 
 def materialize(
-    jacobian: Jacobian, pattern: Pattern, y: Array, xs: tuple[Array, ...], site: Site
+    jacobian: Jacobian, pattern: Pattern, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext
 ) -> csr_array[Any, tuple[int, int]]:
     """Return the local Jacobian, shape (outputs, inputs), as CSR on a pattern that it shares and never writes."""
-    values = _stored_values(jacobian, jacobian.structure.extent(site), y, xs, site)
+    values = _stored_values(jacobian, jacobian.structure.extent(ctx), y, xs, ctx)
     return csr_array((values, pattern.indices, pattern.indptr), shape=pattern.shape)
 
 
-def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return the Jacobian's own array of stored values, shape (nnz,)."""
-    values = jacobian.values(y, xs, site)
+    values = jacobian.values(y, xs, ctx)
     if not jacobian.fresh:
-        given, values = values, np.empty(extent, site.dtype)
+        given, values = values, np.empty(extent, ctx.dtype)
         values[...] = given
     return values.reshape(-1)
 
@@ -49,34 +49,34 @@ def apply(seeds: Array, Jt: Any) -> Array:
 class SparseJacobian:
     """One CSR matrix (outputs, inputs) for each argument of each node."""
 
-    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Make the pattern; return (y, xs) → pull."""
-        jacobian, extent = argument.jacobian, argument.jacobian.structure.extent(site)
-        pattern = jacobian.structure.pattern(site)
-        no_values = np.broadcast_to(np.zeros((), site.dtype), pattern.indices.shape)  # takes no memory
+        jacobian, extent = argument.jacobian, argument.jacobian.structure.extent(ctx)
+        pattern = jacobian.structure.pattern(ctx)
+        no_values = np.broadcast_to(np.zeros((), ctx.dtype), pattern.indices.shape)  # takes no memory
         blank = csr_array((no_values, pattern.indices, pattern.indptr), shape=pattern.shape).T
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
             # Jᵀ: J's three arrays read as CSC. SciPy takes 18 µs to check and to transpose a new J; a copy of the blank,
             # which shares the pattern, takes 1.3.
             Jt = copy(blank)
-            Jt.data = _stored_values(jacobian, extent, y, xs, site)
-            return lambda y_bar: apply(y_bar.reshape(len(y_bar), -1), Jt).reshape(-1, *site.x)
+            Jt.data = _stored_values(jacobian, extent, y, xs, ctx)
+            return lambda y_bar: apply(y_bar.reshape(len(y_bar), -1), Jt).reshape(-1, *ctx.x)
 
         return linearize
 
-    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+    def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Say what it will take."""
-        jacobian, itemsize = argument.jacobian, site.dtype.itemsize
-        nnz = jacobian.structure.n_nonzeros(site)
+        jacobian, itemsize = argument.jacobian, ctx.dtype.itemsize
+        nnz = jacobian.structure.n_nonzeros(ctx)
         # A copy of the seeds in the order that scipy's product wants; it is gone when the cotangents are copied to ours.
-        reordered = max(site.n_in, site.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
+        reordered = max(ctx.n_in, ctx.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
         return LocalCost(
-            prepare_bytes=index_bytes(site.n_out, site.n_in, nnz),
-            prepare_scratch=jacobian.structure.scratch_bytes(site),
+            prepare_bytes=index_bytes(ctx.n_out, ctx.n_in, nnz),
+            prepare_scratch=jacobian.structure.scratch_bytes(ctx),
             linearize_bytes=nnz * itemsize,
-            linearize_scratch=jacobian.scratch(site),
-            linearize_flops=jacobian.flops(site),
+            linearize_scratch=jacobian.scratch(ctx),
+            linearize_flops=jacobian.flops(ctx),
             pull_scratch=reordered,
             pull_flops=2 * n_seeds * nnz,
             n_nonzeros=nnz,

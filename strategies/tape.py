@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jacobench.graphs.arrays.namespaces import NUMPY
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.graph import Graph, Node
     from jacobench.graphs.op import Argument
 
@@ -40,7 +40,7 @@ class LocalCost:
         Stored entries of the Jacobian.
     keeps : tuple of int
         The primals kept alive: `OUTPUT`, or argument numbers.
-    hands_on : bool
+    returns_cotangent : bool
         Whether its pull returns what it is given, or a view of it.
     """
 
@@ -53,28 +53,28 @@ class LocalCost:
     pull_scratch: int = 0
     n_nonzeros: int = 0
     keeps: tuple[int, ...] = ()
-    hands_on: bool = False
+    returns_cotangent: bool = False
 
 
 class Local(Protocol):
     """How one argument of one node is differentiated."""
 
-    def prepare(self, argument: Argument, site: Site) -> Linearizer:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Linearizer:
         """Do once what the shapes tell."""
         ...
 
-    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+    def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Say what it will take."""
         ...
 
 
 @dataclass(frozen=True)
 class Edge:
-    """The argument `argument` of a node, which is value number `x`, at `site`."""
+    """The argument `argument` of a node, which is value number `x`, at `ctx`."""
 
     x: int
     argument: Argument
-    site: Site
+    ctx: ArgumentContext
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def steps(graph: Graph) -> tuple[Step, ...]:
     needed_later = {graph.output}
     for number, node in reversed(list(enumerate(graph.nodes, len(graph.leaves)))):
         edges = tuple(
-            Edge(x, node.op.argument(site.k), site)
-            for x, site in zip(node.args, node.sites, strict=True)
+            Edge(x, node.op.argument(ctx.k), ctx)
+            for x, ctx in zip(node.args, node.contexts, strict=True)
             if x in graph.active
         )
         last_uses = set(node.args) - needed_later

@@ -12,7 +12,7 @@ from jacobench.strategies.tape import LocalCost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.op import Argument
     from jacobench.strategies.tape import Pull
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class VjpRule:
     """Apply the vjp rule to the primals that it reads; the others are let go."""
 
-    def prepare(self, argument: Argument, site: Site) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
         rule, keeps_output = argument.vjp, OUTPUT in argument.keeps
-        dropped = [k for k in range(len(site.shapes)) if k not in argument.keeps]
+        dropped = [k for k in range(len(ctx.shapes)) if k not in argument.keeps]
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
             # A rule is given None for what it said it does not read, so that the array can be freed.
@@ -34,19 +34,19 @@ class VjpRule:
             residuals = tuple(kept)
 
             def pull(y_bar: Array, rule: Callable[..., Array] = rule) -> Array:
-                return rule(y_bar, output, residuals, site)
+                return rule(y_bar, output, residuals, ctx)
 
             return pull
 
         return linearize
 
-    def cost(self, argument: Argument, site: Site, n_seeds: int) -> LocalCost:
+    def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Say what it will take: the kept primals, and the rule's flops for each seed."""
         return LocalCost(
-            pull_flops=n_seeds * argument.flops(site),
-            pull_scratch=n_seeds * argument.scratch(site) + argument.scratch_once(site),
+            pull_flops=n_seeds * argument.flops(ctx),
+            pull_scratch=n_seeds * argument.scratch(ctx) + argument.scratch_once(ctx),
             keeps=argument.keeps,
-            hands_on=argument.hands_on(site),
+            returns_cotangent=argument.returns_cotangent(ctx),
         )
 
 

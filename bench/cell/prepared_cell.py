@@ -16,7 +16,7 @@ from jacobench.bench.suites.case import build
 from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD, NEEDS
 from jacobench.strategies import registry
 from jacobench.strategies.contract import Prediction, Predictions, placed
-from jacobench.strategies.memory_model import Ledger, Primals
+from jacobench.strategies.memory_model import AllocationTracker, Primals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ LONGEST_REASON = 300
 
 
 @dataclass(frozen=True)
-class Point:
+class Problem:
     """A case's graph, leaves and seeds, and the cotangents that the reference finds there.
 
     Attributes
@@ -67,7 +67,7 @@ class Point:
         return found
 
 
-def point_of(case: Case) -> Point:
+def problem_of(case: Case) -> Problem:
     """Build a case's graph, draw its leaves and seeds, and take the reference's cotangents."""
     graph, leaves = build(case)
     rng = np.random.default_rng([case.rng_seed, crc32(b"the seeds")])
@@ -78,18 +78,18 @@ def point_of(case: Case) -> Point:
         n_seeds = int(case.knobs.get("n_seeds") or 1)
         seeds = (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
     reference = registry.load(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
-    return Point(graph, leaves, seeds, reference)
+    return Problem(graph, leaves, seeds, reference)
 
 
 @dataclass
-class Trial:
+class PreparedCell:
     """How a strategy fared on a case before anything was timed.
 
     Attributes
     ----------
     name : str
         The strategy's name.
-    point : Point
+    point : Problem
         Where it was tried.
     strategy : Strategy or None
         None for the forward pass, or if it could not be loaded.
@@ -106,7 +106,7 @@ class Trial:
     """
 
     name: str
-    point: Point
+    point: Problem
     strategy: Strategy | None = None
     prepared: Prepared | None = None
     predictions: Predictions | None = None
@@ -142,14 +142,16 @@ class Trial:
             self.failed.setdefault(needing, (status, reason))
 
 
-def attempt(spec: str, point: Point, budget_bytes: int, load: Callable[[str], Strategy] = registry.load) -> Trial:
+def prepare_cell(
+    spec: str, point: Problem, budget_bytes: int, load: Callable[[str], Strategy] = registry.load
+) -> PreparedCell:
     """Try a strategy on a case.
 
     Parameters
     ----------
     spec : str
         What `registry.load` takes, or ``"forward"``.
-    point : Point
+    point : Problem
         The case.
     budget_bytes : int
         A strategy predicted to need more than this in any phase is not tried.
@@ -158,10 +160,10 @@ def attempt(spec: str, point: Point, budget_bytes: int, load: Callable[[str], St
 
     Returns
     -------
-    Trial
+    PreparedCell
         Never raises for what a strategy does.
     """
-    trial = Trial(spec.rpartition(":")[2], point)
+    trial = PreparedCell(spec.rpartition(":")[2], point)
     if spec == FORWARD:
         trial.predictions = predict_forward(point.graph)
         return trial
@@ -201,11 +203,11 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
 
 def predict_forward(graph: Graph) -> Predictions:
     """Return what `Graph.evaluate` is expected to take: it holds every value until it returns."""
-    ledger = Ledger()
+    ledger = AllocationTracker()
     primals = Primals(graph, ledger)
     for number, node in enumerate(graph.nodes, len(graph.leaves)):
         primals.compute(number, node)
-    flops = sum(node.op.flops(node.sites[0]) for node in graph.nodes)
+    flops = sum(node.op.flops(node.contexts[0]) for node in graph.nodes)
     returned = min(ledger.held, prod(graph.output_shape) * graph.dtype.itemsize)
     return Predictions({FORWARD: Prediction(ledger.peak, returned, flops)}, 0)
 
@@ -220,7 +222,7 @@ def _over_budget(predictions: Predictions | None, budget_bytes: int) -> str:
     return f"{phase} is predicted to need {peak / GIB:,.2f} GiB, the budget is {budget_bytes / GIB:,.2f} GiB"
 
 
-def _prove(trial: Trial, *, is_reference: bool) -> None:
+def _prove(trial: PreparedCell, *, is_reference: bool) -> None:
     """Hold the strategy against the reference, and the reference itself against central differences."""
     point = trial.point
     assert trial.prepared is not None
@@ -232,7 +234,7 @@ def _prove(trial: Trial, *, is_reference: bool) -> None:
         trial.fail("prepare", "wrong", breach)
 
 
-def _difference_breach(point: Point) -> str:
+def _difference_breach(point: Problem) -> str:
     graph = point.graph
     if predict_forward(graph).phases[FORWARD].flops > SMALL_FLOPS or not graph.wrt:
         return ""

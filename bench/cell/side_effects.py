@@ -14,7 +14,7 @@ OUTPUT_KEPT = 1000
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ProcessState:
     """What a process has beside its memory.
 
     Attributes
@@ -27,18 +27,18 @@ class Surroundings:
     children: int
 
 
-def surroundings() -> Surroundings:
+def process_state() -> ProcessState:
     """Count this process's threads and children."""
     process = psutil.Process()
-    return Surroundings(process.num_threads(), len(process.children(recursive=True)))
+    return ProcessState(process.num_threads(), len(process.children(recursive=True)))
 
 
-def notes(before: Surroundings, after: Surroundings, printed: str, leaked: int | None) -> str:
+def notes(before: ProcessState, after: ProcessState, printed: str, leaked: int | None) -> str:
     """Say what a strategy left behind.
 
     Parameters
     ----------
-    before, after : Surroundings
+    before, after : ProcessState
         Of its first cell, and now.
     printed : str
         What it wrote to standard output and error.

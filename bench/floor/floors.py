@@ -15,13 +15,13 @@ import numpy as np
 from jacobench.bench.floor.hand_kernels import BACKWARD, FORWARD, Pass
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.strategies.reverse import Reverse
-from jacobench.strategies.seed_batching import join, samples_of
+from jacobench.strategies.seed_batching import batch_seeds, samples_of
 from jacobench.strategies.tape import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jacobench.bench.cell.prepared_cell import Point
+    from jacobench.bench.cell.prepared_cell import Problem
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.tape import Step
@@ -60,12 +60,12 @@ class Loop:
     backward: Sequence[Pass]
 
 
-def loop(point: Point) -> Loop | None:
+def loop(point: Problem) -> Loop | None:
     """Schedule a case by hand; None if an op has no kernels.
 
     Parameters
     ----------
-    point : Point
+    point : Problem
         The case.
 
     Returns
@@ -77,7 +77,7 @@ def loop(point: Point) -> Loop | None:
     graph = point.graph
     planned = steps(graph)
     samples = samples_of(graph, planned)
-    if samples and len(point.seeds) >= samples.count and join(point.seeds, samples.count) is not None:
+    if samples and len(point.seeds) >= samples.count and batch_seeds(point.seeds, samples.count) is not None:
         return None
     if any(node.op.name not in FORWARD for node in graph.nodes):
         return None
@@ -99,12 +99,12 @@ def _backward(planned: Sequence[Step], graph: Graph, values: Sequence[Array], se
         kernels = BACKWARD.get(step.node.op.name, ())
         xs = tuple(values[i] for i in step.node.args)
         for edge in step.edges:
-            k = min(edge.site.k, len(kernels) - 1) if step.node.op.variadic else edge.site.k
+            k = min(edge.ctx.k, len(kernels) - 1) if step.node.op.variadic else edge.ctx.k
             if k >= len(kernels):
                 return None
             y_bar = bars[step.y]
-            x_bar = np.zeros((len(seeds), *edge.site.x), seeds.dtype)
-            passes += kernels[k](y_bar, values[step.y], xs, x_bar, edge.site)
+            x_bar = np.zeros((len(seeds), *edge.ctx.x), seeds.dtype)
+            passes += kernels[k](y_bar, values[step.y], xs, x_bar, edge.ctx)
             if edge.x in bars:
                 passes.append((np.add, (bars[edge.x], x_bar, bars[edge.x])))
             bars.setdefault(edge.x, x_bar)
@@ -181,11 +181,11 @@ class Floors:
 
     Attributes
     ----------
-    point : Point
+    point : Problem
         The case.
     """
 
-    point: Point
+    point: Problem
 
     def __post_init__(self) -> None:
         self._loop = loop(self.point)
@@ -236,7 +236,7 @@ class Floors:
     def _jacobians(self, strategy: Reverse) -> list[tuple[int, int, int]]:
         """Return bytes of values, bytes of indices, and flops of the product, of each local Jacobian."""
         costs = (
-            strategy.local.cost(edge.argument, edge.site, len(self.point.seeds))
+            strategy.local.cost(edge.argument, edge.ctx, len(self.point.seeds))
             for step in steps(self.point.graph)
             for edge in step.edges
         )

@@ -19,7 +19,7 @@ from jacobench.graphs.ops.linear import outer_product
 from jacobench.graphs.ops.normalization import EPSILON
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
 
 Pass = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and its positional arguments, the output among them."""
@@ -27,8 +27,8 @@ Pass = tuple[Callable[..., Any], tuple[Any, ...]]
 Forward = Callable[[tuple["Array", ...], "Array", Mapping[str, Any]], list[Pass]]
 """(xs, y, attrs) → the passes that leave the op's output in y."""
 
-Backward = Callable[["Array", "Array", tuple["Array", ...], "Array", "Site"], list[Pass]]
-"""(y_bar (S, …), y, xs, x_bar (S, …), site) → the passes that leave the cotangents in x_bar."""
+Backward = Callable[["Array", "Array", tuple["Array", ...], "Array", "ArgumentContext"], list[Pass]]
+"""(y_bar (S, …), y, xs, x_bar (S, …), ctx) → the passes that leave the cotangents in x_bar."""
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Pass:
@@ -46,11 +46,11 @@ def _affine(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[
     return [_call(np.matmul, _rows(z), W.T, t), _call(np.add, t, b, t)]
 
 
-def _affine_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+def _affine_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Pass]:
     return [_call(np.matmul, _rows(y_bar), xs[1], _rows(x_bar))]
 
 
-def _affine_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+def _affine_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Pass]:
     g, z = y_bar.reshape(len(y_bar), -1, y_bar.shape[-1]), _rows(xs[0])
     if len(z) == 1:
         # Each number of the outer product is one multiplication and one write; NumPy's quickest way to both.
@@ -58,7 +58,7 @@ def _affine_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _sit
     return [_call(np.matmul, gradient.T, z, bar) for gradient, bar in zip(g, x_bar, strict=True)]
 
 
-def _bias(y_bar: Array, _y: Array, _xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+def _bias(y_bar: Array, _y: Array, _xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Pass]:
     return [_call(np.add.reduce, y_bar.reshape(len(y_bar), -1, y_bar.shape[-1]), 1, None, x_bar)]
 
 
@@ -75,7 +75,7 @@ def _elementwise(*functions: Callable[..., Any]) -> Forward:
 def _slope(make: Callable[[Array, Array, Array], list[Pass]]) -> Backward:
     """Leave the slope where the last seed's cotangent is to be, then multiply; `make` is given y, x and that place."""
 
-    def passes(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+    def passes(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Pass]:
         slope, others = x_bar[-1], len(x_bar) - 1
         multiply_others = [_call(np.multiply, y_bar[:-1], slope, x_bar[:-1])] if others else []
         return [*make(y, xs[0], slope), *multiply_others, _call(np.multiply, y_bar[-1], slope, slope)]
@@ -197,7 +197,7 @@ def _softmax(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list
     ]
 
 
-def _softmax_vjp(y_bar: Array, y: Array, _xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+def _softmax_vjp(y_bar: Array, y: Array, _xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Pass]:
     one = _along(y_bar)
     return [
         _call(np.multiply, y_bar, y, x_bar),
@@ -228,7 +228,7 @@ def _layer_norm(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> l
     return [*_inverse_deviation(xs[0], y, inverse), _call(np.multiply, y, inverse, y)]
 
 
-def _layer_norm_vjp(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+def _layer_norm_vjp(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Pass]:
     along, mean, inverse = _along(y_bar), _along(y_bar), _along(y)
     share = y.dtype.type(1 / y.shape[-1])
     return [
@@ -256,7 +256,7 @@ def _mse(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Pas
 
 
 def _mse_vjp(sign: int) -> Backward:
-    def passes(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+    def passes(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Pass]:
         difference = np.empty_like(xs[0])
         shares = y_bar.reshape(-1, *(1,) * xs[0].ndim) / (sign * len(difference))
         return [_call(np.subtract, *xs, difference), _call(np.multiply, shares, difference, x_bar)]
@@ -282,7 +282,9 @@ def _cross_entropy(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -
     ]
 
 
-def _cross_entropy_vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _site: Site) -> list[Pass]:
+def _cross_entropy_vjp(
+    y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext
+) -> list[Pass]:
     t, target = xs
     scratch, weight = np.empty_like(t), _along(t)
     shares = y_bar.reshape(-1, *(1,) * t.ndim) / len(t)
@@ -299,12 +301,12 @@ def _scale(xs: tuple[Array, ...], y: Array, attrs: Mapping[str, Any]) -> list[Pa
     return [_call(np.multiply, xs[0], y.dtype.type(attrs["factor"]), y)]
 
 
-def _scale_vjp(y_bar: Array, _y: Array, _xs: tuple[Array, ...], x_bar: Array, site: Site) -> list[Pass]:
-    return [_call(np.multiply, y_bar, x_bar.dtype.type(site.attrs["factor"]), x_bar)]
+def _scale_vjp(y_bar: Array, _y: Array, _xs: tuple[Array, ...], x_bar: Array, ctx: ArgumentContext) -> list[Pass]:
+    return [_call(np.multiply, y_bar, x_bar.dtype.type(ctx.attrs["factor"]), x_bar)]
 
 
 def _factor(other: int) -> Backward:
-    return lambda y_bar, _y, xs, x_bar, _site: [_call(np.multiply, y_bar, xs[other], x_bar)]
+    return lambda y_bar, _y, xs, x_bar, _ctx: [_call(np.multiply, y_bar, xs[other], x_bar)]
 
 
 def _nothing(*_: Any) -> list[Pass]:

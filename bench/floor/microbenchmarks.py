@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from jacobench.bench.cell import heap_memory
-from jacobench.bench.cell.prepared_cell import Point, Trial
+from jacobench.bench.cell.prepared_cell import PreparedCell, Problem
 from jacobench.bench.floor.floors import fastest
 from jacobench.bench.floor.predicted_rows import n_seeds_of, predicted_rows
 from jacobench.bench.machine import environment
@@ -100,12 +100,12 @@ def measure(job: Job) -> Iterator[dict[str, Any]]:
 
 def _rows(case: Case, job: Job) -> Iterator[dict[str, Any]]:
     graph, leaves = build(case)
-    point = Point(graph, leaves, np.ones((n_seeds_of(case), *graph.output_shape), graph.dtype), {})
+    point = Problem(graph, leaves, np.ones((n_seeds_of(case), *graph.output_shape), graph.dtype), {})
     for row in predicted_rows(case, job.strategies):
         if row["phase"] != job.phase or not (row["predicted_bytes"] or LARGEST) < LARGEST:
             continue
         strategy = registry.load(row["strategy"])
-        trial = Trial(row["strategy"], point, strategy, strategy.prepare(graph))
+        trial = PreparedCell(row["strategy"], point, strategy, strategy.prepare(graph))
         call = trial.call(job.phase)
         seconds = fastest(call)
         heap = heap_memory.measure(call) if case.knobs["width"] in WEIGHED else None

@@ -29,7 +29,7 @@ STARTING_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class Weight:
+class CellStatus:
     """What is known of one phase of a pair on one side before it is timed.
 
     Attributes
@@ -48,12 +48,12 @@ class Weight:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-Weights = dict[tuple[str, str, str], Weight]
+CellStatuses = dict[tuple[str, str, str], CellStatus]
 """Case, strategy as asked for, phase → what is known of it. What a side lacks is not in it."""
 
 
 @dataclass(frozen=True)
-class Dose:
+class Injection:
     """What is added to the head's calls, to see what a gate finds; relative to what they take.
 
     Attributes
@@ -68,7 +68,7 @@ class Dose:
     larger: float = 0.0
 
 
-Heard = tuple[list[dict[str, Any]], tuple[tuple[str, str, str], Weight] | None]
+Heard = tuple[list[dict[str, Any]], tuple[tuple[str, str, str], CellStatus] | None]
 """What a process reported, and the cell at which it was lost, if it was, with how."""
 
 
@@ -95,4 +95,4 @@ def listen(side: Side, job: Job, environment: Mapping[str, str], timeout_seconds
             events.append(event)
         if at is None:
             raise HarnessFailure(f"{side.name} ({side.tree.revision}) cannot be measured: {process.last_words()}")
-        return events, (at, Weight(*process.how_it_ended(timeout_seconds)))
+        return events, (at, CellStatus(*process.how_it_ended(timeout_seconds)))

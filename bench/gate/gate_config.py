@@ -22,7 +22,7 @@ DEFAULT_SUITE = "gate"
 
 
 @dataclass(frozen=True)
-class Question:
+class GateConfig:
     """What a gate is to measure.
 
     Attributes
@@ -78,7 +78,7 @@ def read_table(project: Project) -> dict[str, Any]:
     return found
 
 
-def question_of(table: Mapping[str, Any], folder: Path) -> tuple[Question, dict[str, Any]]:
+def question_of(table: Mapping[str, Any], folder: Path) -> tuple[GateConfig, dict[str, Any]]:
     """Take from a table what is to be measured.
 
     Parameters
@@ -90,7 +90,7 @@ def question_of(table: Mapping[str, Any], folder: Path) -> tuple[Question, dict[
 
     Returns
     -------
-    question : Question
+    question : GateConfig
         With the defaults where the table is silent.
     rest : dict
         What is left of the table: the thresholds.
@@ -106,7 +106,7 @@ def question_of(table: Mapping[str, Any], folder: Path) -> tuple[Question, dict[
         given["suite"] = str(folder / given["suite"])
     if "strategies" in given:
         given["strategies"] = tuple(_in_folder(spec, folder) for spec in given["strategies"])
-    return replace(Question(), **given), rest
+    return replace(GateConfig(), **given), rest
 
 
 def _in_folder(spec: str, folder: Path) -> str:
@@ -134,4 +134,4 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "max_minutes": real_number,
     "timeout_seconds": real_number,
 }
-"""Key → what reads its value; the keys are fields of `Question`."""
+"""Key → what reads its value; the keys are fields of `GateConfig`."""

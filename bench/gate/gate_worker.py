@@ -70,7 +70,7 @@ def failing(step: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Point:
+class Problem:
     """A case's graph, leaves and seeds, and what the reference pulls these back to."""
 
     graph: Any
@@ -84,7 +84,7 @@ class Point:
 
 
 @cache
-def point_of(suite: str) -> Point:
+def problem_of(suite: str) -> Problem:
     """Build the case that a file has, with the same leaves and seeds on both sides."""
     (case,) = load_suite(suite).cases
     graph = case.make()
@@ -95,7 +95,7 @@ def point_of(suite: str) -> Point:
     else:
         n_seeds = int(case.knobs.get("n_seeds") or 1)
         seeds = (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
-    return Point(graph, graph.sample(case.rng_seed), seeds)
+    return Problem(graph, graph.sample(case.rng_seed), seeds)
 
 
 loaded = cache(registry.load)
@@ -114,7 +114,7 @@ def missing(task: Task) -> str:
     return ""
 
 
-def call_of(strategy: Any, prepared: Any, point: Point, phase: str) -> Callable[[], Any]:
+def call_of(strategy: Any, prepared: Any, point: Problem, phase: str) -> Callable[[], Any]:
     """Return what is measured in a phase; for ``pullback`` this linearizes first."""
     if phase == "prepare":
         return partial(strategy.prepare, point.graph)
@@ -173,7 +173,7 @@ class Probe:
         at = PHASES[0]
         try:
             with failing(at):
-                point = point_of(task.suite)
+                point = problem_of(task.suite)
                 strategy = self._strategy(task)
                 self.tell("loaded", key=task.key, name=str(strategy.name))
                 predicted = self._predict(strategy, point)
@@ -186,13 +186,13 @@ class Probe:
                     found = self._weighed(task, call_of(strategy, prepared, point, at))
                 self.tell("weighed", case=task.case, key=task.key, phase=at, **predicted[at], **found)
         except Failed as failed:
-            point_of.cache_clear()  # it may have written its inputs, which is to spoil no other's
+            problem_of.cache_clear()  # it may have written its inputs, which is to spoil no other's
             first = PHASES[0] if failed.status == "wrong" else at  # what is wrong is not timed at all
             for phase in PHASES[PHASES.index(first) :]:
                 told = {"status": failed.status, "reason": failed.reason}
                 self.tell("weighed", case=task.case, key=task.key, phase=phase, **told)
 
-    def _predict(self, strategy: Any, point: Point) -> dict[str, dict[str, int]]:
+    def _predict(self, strategy: Any, point: Problem) -> dict[str, dict[str, int]]:
         """Return the non-zeros and flops of each phase, if the strategy has a model; refuse what is too large."""
         model = getattr(strategy, "predict", None)
         if model is None:
@@ -207,7 +207,7 @@ class Probe:
             for phase in PHASES
         }
 
-    def _prove(self, task: Task, prepared: Any, point: Point) -> None:
+    def _prove(self, task: Task, prepared: Any, point: Problem) -> None:
         """Hold the strategy against the reference, and the reference itself against central differences."""
         verify = self.harness["verify"]
         is_reference = task.strategy == registry.REFERENCE
@@ -249,7 +249,7 @@ class Probe:
         self.tell("start", cell=[task.case, task.key, at])
         try:
             with failing(at):
-                point, strategy = point_of(task.suite), self._strategy(task)
+                point, strategy = problem_of(task.suite), self._strategy(task)
                 prepared = strategy.prepare(point.graph)
             for at, (calls, rounds) in task.schedule.items():
                 self.tell("start", cell=[task.case, task.key, at])

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.gate.gate_client import HARNESS, Dose, Weight, listen
+from jacobench.bench.gate.gate_client import HARNESS, CellStatus, Injection, listen
 from jacobench.bench.gate.gate_job import Job, Task
 from jacobench.bench.gate.gate_schedule import Schedule, row_seconds, schedule
 from jacobench.bench.gate.gate_worker import PHASES
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from jacobench.bench.gate.gate_client import Heard, Weights
+    from jacobench.bench.gate.gate_client import CellStatuses, Heard
     from jacobench.bench.gate.revisions import Project
     from jacobench.bench.gate.side_environments import Side
     from jacobench.bench.suites.case import Case
@@ -42,7 +42,7 @@ Pair = tuple[str, str]
 
 
 @dataclass
-class Gauge:
+class PairedRunner:
     """Two sides, and what is known of their cells.
 
     Attributes
@@ -63,9 +63,9 @@ class Gauge:
         For a phase of a cell to be heard of again.
     settings : mapping of str to str
         Environment variables of every process.
-    doses : mapping of (str, str) to Dose
+    doses : mapping of (str, str) to Injection
         Case and strategy → what is added to the head; nothing but in a self-test.
-    weights : dict of str to Weights
+    weights : dict of str to CellStatuses
         Side → what `weigh` has found.
     """
 
@@ -77,8 +77,8 @@ class Gauge:
     budget_bytes: int
     timeout_seconds: float
     settings: Mapping[str, str]
-    doses: Mapping[Pair, Dose] = field(default_factory=dict)
-    weights: dict[str, Weights] = field(default_factory=dict)
+    doses: Mapping[Pair, Injection] = field(default_factory=dict)
+    weights: dict[str, CellStatuses] = field(default_factory=dict)
     _names: dict[str, dict[str, str]] = field(default_factory=dict)
     _lost: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
@@ -142,7 +142,7 @@ class Gauge:
                     lacking[case, key] = reason
                 case {"event": "weighed", "case": case, "key": key, "phase": phase, "status": status, "reason": reason}:
                     counts = {name: event[name] for name in COUNTED if name in event}
-                    known[case, key, phase] = Weight(status, reason, event.get("seconds"), counts)
+                    known[case, key, phase] = CellStatus(status, reason, event.get("seconds"), counts)
         if lost is None:
             return len(left), lacking
         (case, key, phase), failed = lost
@@ -152,7 +152,7 @@ class Gauge:
 
     def _task(self, side: Side, pair: Pair, planned: Schedule | None = None, phases: Iterable[str] = ()) -> Task:
         case, strategy = pair
-        dose = self.doses.get(pair, Dose()) if side.name == "head" else Dose()
+        dose = self.doses.get(pair, Injection()) if side.name == "head" else Injection()
         task = Task(case, str(self.files[case]), side.spec(strategy, self.project), strategy, larger=dose.larger)
         if planned is None:
             return task
@@ -216,7 +216,7 @@ class Gauge:
         while tasks := self._tasks(side, known, chosen, pair):
             events, lost = self._run(side, "time", tasks, pair)
             failed = {
-                (event["case"], event["key"], event["phase"]): Weight(event["status"], event["reason"])
+                (event["case"], event["key"], event["phase"]): CellStatus(event["status"], event["reason"])
                 for event in events
                 if event["event"] == "failed"
             } | (dict([lost]) if lost else {})
@@ -230,7 +230,7 @@ class Gauge:
                 return self._rows(known, chosen, events)
         return self._rows(known, chosen, [])
 
-    def _tasks(self, side: Side, known: Weights, chosen: Sequence[Pair], pair: int) -> tuple[Task, ...]:
+    def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Pair], pair: int) -> tuple[Task, ...]:
         """Lay out a process: what both sides can be timed at, in two of four pairs all in the reverse order."""
         (other,) = (each.name for each in self.sides if each is not side)
         each = row_seconds(len(PHASES) * len(chosen))
@@ -246,7 +246,7 @@ class Gauge:
         return tuple(tasks)
 
     def _rows(
-        self, known: Weights, chosen: Sequence[Pair], events: Iterable[Mapping[str, Any]]
+        self, known: CellStatuses, chosen: Sequence[Pair], events: Iterable[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         best: dict[tuple[str, str, str], float] = {}
         for event in events:
@@ -260,7 +260,7 @@ class Gauge:
             best[cell] = min(seconds, best.get(cell, seconds))
         knobs = {case.name: case.knobs for case in self.cases}
         control = CONTROL, CONTROL, CONTROL
-        rows = [_row(control, Weight("ok"), best[control])] if control in best else []
+        rows = [_row(control, CellStatus("ok"), best[control])] if control in best else []
         for pair in chosen:
             for phase in PHASES:
                 weight = known.get((*pair, phase))
@@ -270,7 +270,7 @@ class Gauge:
         return rows
 
 
-def _row(cell: tuple[str, str, str], weight: Weight, seconds: float | None) -> dict[str, Any]:
+def _row(cell: tuple[str, str, str], weight: CellStatus, seconds: float | None) -> dict[str, Any]:
     case, strategy, phase = cell
     return {
         "case": case,

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from jacobench.bench.gate.case_files import write_cases
-from jacobench.bench.gate.paired_runner import Gauge
+from jacobench.bench.gate.paired_runner import PairedRunner
 from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
 from jacobench.bench.gate.side_environments import INSTALL, Side, check_backend, check_template, install
 from jacobench.bench.machine import machine_record
@@ -18,16 +18,18 @@ from jacobench.bench.machine.environment import settings
 from jacobench.bench.suites.case import select_cases
 from jacobench.bench.suites.suite_files import load_suite
 from jacobench.graphs.errors import BadInput
-from jacobench.strategies.registry import HEART
+from jacobench.strategies.registry import DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jacobench.bench.gate.gate_config import Question
+    from jacobench.bench.gate.gate_config import GateConfig
 
 
 @contextmanager
-def two_revisions(project: Project, against: str, question: Question, say: Callable[[str], None]) -> Iterator[Gauge]:
+def two_revisions(
+    project: Project, against: str, question: GateConfig, say: Callable[[str], None]
+) -> Iterator[PairedRunner]:
     """Check out and install both sides; yield what measures them.
 
     Parameters
@@ -36,14 +38,14 @@ def two_revisions(project: Project, against: str, question: Question, say: Calla
         Under test.
     against : str
         The base's revision.
-    question : Question
+    question : GateConfig
         What to measure.
     say : callable
-        Told what is being done.
+        ShapePredicate what is being done.
 
     Yields
     ------
-    Gauge
+    PairedRunner
         Not weighed yet.
 
     Raises
@@ -71,13 +73,13 @@ def two_revisions(project: Project, against: str, question: Question, say: Calla
 
 
 @contextmanager
-def here_twice(question: Question) -> Iterator[Gauge]:
+def here_twice(question: GateConfig) -> Iterator[PairedRunner]:
     """Yield what measures the current environment against itself."""
     here = Path.cwd()
     python = Path(sys.executable)
     base, head = (Side(name, Tree("here", here, here), python, here) for name in ("base", "head"))
     with _folder() as folder:
-        yield _gauge(Project(folder, folder), (base, head), question, question.strategies or HEART, folder)
+        yield _gauge(Project(folder, folder), (base, head), question, question.strategies or DEFAULT_STRATEGIES, folder)
 
 
 @contextmanager
@@ -87,12 +89,12 @@ def _folder() -> Iterator[Path]:
 
 
 def _gauge(
-    project: Project, sides: tuple[Side, Side], question: Question, strategies: Sequence[str], folder: Path
-) -> Gauge:
+    project: Project, sides: tuple[Side, Side], question: GateConfig, strategies: Sequence[str], folder: Path
+) -> PairedRunner:
     cases = select_cases(load_suite(question.suite), question.cases).cases
     files = folder / "cases"
     files.mkdir()
-    return Gauge(
+    return PairedRunner(
         project,
         sides,
         cases,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import Point, Trial
+from jacobench.bench.cell.prepared_cell import PreparedCell, Problem
 from jacobench.bench.floor.predicted_rows import n_seeds_of, phases_of
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
 from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
@@ -38,8 +38,8 @@ def rates() -> tuple[float, float]:
 def seconds_a_node(spec: str) -> dict[str, float]:
     """Return what each phase costs a node where the arrays are tiny: the interpreter's share, measured."""
     graph, leaves = mlp([2, 2, 2])
-    point = Point(graph, leaves, np.ones(1), {})
-    trial = Trial(spec, point)
+    point = Problem(graph, leaves, np.ones(1), {})
+    trial = PreparedCell(spec, point)
     phases: tuple[str, ...] = (FORWARD,)
     if spec != FORWARD:
         trial.strategy = registry.load(spec)

@@ -39,7 +39,7 @@ class Request:
     timeout_seconds : float
         Of one measurement, all its rounds.
     controls : {"tuned", "asis"}
-        Whether the process's surroundings are set; see `controls`.
+        Whether the process's process_state are set; see `controls`.
     """
 
     suite: str = "standard"

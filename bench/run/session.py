@@ -9,7 +9,7 @@ from math import ceil, isnan
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell import data_limit, heap_memory, side_effects
-from jacobench.bench.cell.prepared_cell import Trial, attempt, point_of
+from jacobench.bench.cell.prepared_cell import PreparedCell, prepare_cell, problem_of
 from jacobench.bench.floor.floors import Floors
 from jacobench.bench.row.measurement import Measurement
 from jacobench.strategies import registry
@@ -17,7 +17,7 @@ from jacobench.strategies import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jacobench.bench.cell.prepared_cell import Point
+    from jacobench.bench.cell.prepared_cell import Problem
     from jacobench.bench.suites.case import Suite
     from jacobench.bench.suites.cells import Cell
     from jacobench.strategies.contract import Predictions, Strategy
@@ -145,17 +145,17 @@ class Session:
     timing_begins: Callable[[], None] = lambda: None
     printed: Callable[[], str] = lambda: ""
     _case: str = ""
-    _point: Point | None = None
+    _point: Problem | None = None
     _floors: Floors | None = None
     _fingerprint: int = 0
     _spec: str = ""
-    _trial: Trial | None = None
+    _trial: PreparedCell | None = None
     _names: dict[str, str] = field(default_factory=dict)
     _shared: dict[tuple[str, str], int] = field(default_factory=dict)
-    _before: side_effects.Surroundings = field(default_factory=side_effects.surroundings)
+    _before: side_effects.ProcessState = field(default_factory=side_effects.process_state)
     _leaked: int | None = None
 
-    def trial(self, cell: Cell) -> Trial:
+    def trial(self, cell: Cell) -> PreparedCell:
         """Return the trial that a cell belongs to, making it at the first of its cells."""
         if self._trial is not None and (self._case, self._spec) == (cell.case, cell.strategy):
             return self._trial
@@ -163,12 +163,12 @@ class Session:
         if self._point is None or self._case != cell.case or self._point.fingerprint() != self._fingerprint:
             self._point = self._floors = None
             case = next(case for case in self.suite.cases if case.name == cell.case)
-            self._case, self._point = cell.case, point_of(case)
+            self._case, self._point = cell.case, problem_of(case)
             self._floors = Floors(self._point)
             self._fingerprint = self._point.fingerprint()  # a strategy that writes it is to spoil no other's
-        self._before, self._leaked = side_effects.surroundings(), None
+        self._before, self._leaked = side_effects.process_state(), None
         budget = self.limits.budget_bytes
-        self._trial, self._spec = attempt(cell.strategy, self._point, budget, self._load), cell.strategy
+        self._trial, self._spec = prepare_cell(cell.strategy, self._point, budget, self._load), cell.strategy
         return self._trial
 
     def _load(self, spec: str) -> Strategy:
@@ -211,7 +211,7 @@ class Session:
                 trial.fail(cell.phase, "out_of_memory", f"{cell.phase}: {str(error) or 'MemoryError'}")
             except KeyboardInterrupt:
                 raise
-            except BaseException as error:  # noqa: BLE001  (as in `attempt`)
+            except BaseException as error:  # noqa: BLE001  (as in `prepare_cell`)
                 trial.fail(cell.phase, "error", f"{cell.phase}: {type(error).__name__}: {error}")
                 trial.traceback = traceback.format_exc()
         status, reason = trial.failed[cell.phase]
@@ -232,7 +232,7 @@ class Session:
         )
 
     def _measured(
-        self, cell: Cell, trial: Trial, timed: Callable[[Callable[[], Any], Schedule], list[float]]
+        self, cell: Cell, trial: PreparedCell, timed: Callable[[Callable[[], Any], Schedule], list[float]]
     ) -> Measurement:
         self.timing_begins()
         call = trial.call(cell.phase)
@@ -254,7 +254,7 @@ class Session:
         return self._record(
             cell,
             trial,
-            reason=side_effects.notes(self._before, side_effects.surroundings(), printed, self._leaked),
+            reason=side_effects.notes(self._before, side_effects.process_state(), printed, self._leaked),
             output=printed[-side_effects.OUTPUT_KEPT :],
             seconds=tuple(seconds),
             iterations=plan.iterations,
@@ -262,7 +262,7 @@ class Session:
             **heap,
         )
 
-    def _record(self, cell: Cell, trial: Trial, **found: Any) -> Measurement:
+    def _record(self, cell: Cell, trial: PreparedCell, **found: Any) -> Measurement:
         error = trial.max_relative_error
         return Measurement(
             cell.case,

@@ -15,7 +15,7 @@ from threading import Thread, Timer
 
 import msgspec
 
-from jacobench.bench.cell.prepared_cell import attempt, point_of
+from jacobench.bench.cell.prepared_cell import prepare_cell, problem_of
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.worker_process import signal_name
 from jacobench.bench.suites.case import Case
@@ -152,7 +152,7 @@ class Alarm:
 
 
 def _check(spec: str, case: Case) -> Check:
-    trial = attempt(spec, point_of(case), BUDGET)
+    trial = prepare_cell(spec, problem_of(case), BUDGET)
     status, reason = trial.failed.get("gradient", ("ok", ""))
     return Check(case.name, status, reason)
 

@@ -18,7 +18,7 @@ from jacobench.graphs.generators.chain import chain_graph
 from jacobench.graphs.generators.mlp import ACTIVATIONS, LOSSES, NORMALIZATIONS, mlp_graph
 from jacobench.graphs.generators.one_op import EVERY, op_graph
 from jacobench.graphs.ops import OPS
-from jacobench.strategies.registry import HEART
+from jacobench.strategies.registry import DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +50,7 @@ class MlpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
     seeds: Knob[str] = "random"
-    strategies: Strategies = HEART
+    strategies: Strategies = DEFAULT_STRATEGIES
 
 
 class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -64,7 +64,7 @@ class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True,
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
     seeds: Knob[str] = "random"
-    strategies: Strategies = HEART
+    strategies: Strategies = DEFAULT_STRATEGIES
 
 
 class OpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -78,7 +78,7 @@ class OpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
     seeds: Knob[str] = "random"
-    strategies: Strategies = HEART
+    strategies: Strategies = DEFAULT_STRATEGIES
 
 
 class ChainKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -94,7 +94,7 @@ class ChainKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
     seeds: Knob[str] = "random"
-    strategies: Strategies = HEART
+    strategies: Strategies = DEFAULT_STRATEGIES
 
 
 @dataclass(frozen=True)

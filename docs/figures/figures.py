@@ -18,7 +18,7 @@ import jacobench as jb
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.reports.render.run_table import terminal_table
 
-HEART = ("vjp", "dense", "sparse")
+DEFAULT_STRATEGIES = ("vjp", "dense", "sparse")
 GRADIENTS = ("jax-vjp", "torch-vjp", "autograd-vjp")
 WHOLE = ("jax-jacrev", "torch-jacrev", "asdex")
 """They have the whole Jacobian at the end of linearize."""
@@ -43,7 +43,7 @@ def wide(table: pd.DataFrame, column: str, phase: str) -> pd.DataFrame:
 def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
     """Return, for each of the three, how its gradients of at least 1 ms stand to their floors."""
     rows = []
-    for strategy in HEART:
+    for strategy in DEFAULT_STRATEGIES:
         of = table[table["strategy"].eq(strategy) & table["phase"].eq("gradient")].dropna(subset="efficiency")
         of = of[of["seconds_median"] >= LONG_SECONDS].sort_values("efficiency")
         if len(of):
@@ -81,7 +81,7 @@ def whole_jacobians(table: pd.DataFrame) -> pd.DataFrame:
     for column in ("seconds_median", "peak_bytes"):
         gradient, linearize = wide(of, column, "gradient"), wide(of, column, "linearize")
         parts[column] = (
-            gradient[[name for name in HEART if name in gradient]].min(axis=1),
+            gradient[[name for name in DEFAULT_STRATEGIES if name in gradient]].min(axis=1),
             linearize[[name for name in WHOLE if name in linearize]].dropna(how="all"),
         )
     ours, peers = parts["seconds_median"]

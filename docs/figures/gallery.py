@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.run_data import Run, read
-from jacobench.reports.plots.all_plots import KINDS
+from jacobench.reports.plots.all_plots import PLOTS
 from jacobench.reports.plots.comparison_plot import comparison
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.style import styled
 from jacobench.reports.render.output_files import write_text
 
@@ -51,25 +51,25 @@ Measured on: {source}
 """
 
 
-def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[str, str, Picture]]:
+def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[str, str, Plot]]:
     """Yield heading, file name and picture of all that the page shows.
 
     Raises
     ------
-    NothingToDraw
+    NoData
         If a run lacks what is shown of it.
     """
-    for kind, draw in KINDS.items():
+    for kind, draw in PLOTS.items():
         suite, names = SHOWN.get(kind, ELSE)
         found = draw(runs[suite], "gradient")
         for name in names or found:
             if name not in found:
-                raise NothingToDraw(f"the run of {suite} has no {name}: {', '.join(found)}")
+                raise NoData(f"the run of {suite} has no {name}: {', '.join(found)}")
             yield kind, name, found[name]
     yield "two runs, new over old", "comparison", comparison(base, head)
 
 
-def page(shown: list[tuple[str, str, Picture]], source: str) -> str:
+def page(shown: list[tuple[str, str, Plot]], source: str) -> str:
     """Return the page."""
     parts, last = [HEAD.format(source=source)], ""
     for kind, name, picture in shown:

@@ -49,20 +49,20 @@ def jacobians() -> Iterator[tuple[str, ...]]:
         (node,) = graph.nodes
         leaves = list(graph.leaves)
         names = [leaves[number] for number in node.args]
-        for site in node.sites:
-            argument = op.argument(site.k)
+        for ctx in node.contexts:
+            argument = op.argument(ctx.k)
             keeps = ", ".join("output" if k == OUTPUT else names[k] for k in argument.keeps)
-            first = site.k == 0
+            first = ctx.k == 0
             yield (
                 f"`{op.name}`" if first else "",
-                names[site.k],
+                names[ctx.k],
                 argument.jacobian.structure.name,
-                f"{site.n_out:,} × {site.n_in:,}",
-                f"{site.n_out * site.n_in:,}",
-                f"{argument.jacobian.structure.n_nonzeros(site):,}",
-                f"{op.flops(site):,}" if first else "",
-                f"{argument.flops(site):,}",
-                f"{argument.jacobian.flops(site):,}",
+                f"{ctx.n_out:,} × {ctx.n_in:,}",
+                f"{ctx.n_out * ctx.n_in:,}",
+                f"{argument.jacobian.structure.n_nonzeros(ctx):,}",
+                f"{op.flops(ctx):,}" if first else "",
+                f"{argument.flops(ctx):,}",
+                f"{argument.jacobian.flops(ctx):,}",
                 keeps or "nothing",
             )
 

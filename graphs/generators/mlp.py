@@ -134,7 +134,7 @@ def with_loss(g: GraphBuilder, output: Value, loss: str | None) -> Value:
         return output
     if loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
-    target = g.input("target", output.shape, law="one_hot" if loss == "cross_entropy" else "uniform")
+    target = g.input("target", output.shape, distribution="one_hot" if loss == "cross_entropy" else "uniform")
     value: Value = getattr(g, loss)(output, target)
     return value
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
 
 _IDENTITY = Argument(
-    vjp=lambda y_bar, _y, _xs, _site: y_bar,
-    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
+    vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
+    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False),
     keeps=(),
-    flops=lambda _site: 0,
-    hands_on=lambda _site: True,
+    flops=lambda _ctx: 0,
+    returns_cotangent=lambda _ctx: True,
 )
 
 ADD = Op(
@@ -33,7 +33,7 @@ ADD = Op(
     forward=lambda _xp, x, y: x + y,
     shape=shapes.same,
     arguments=(_IDENTITY, _IDENTITY),
-    flops=lambda site: site.n_out,
+    flops=lambda ctx: ctx.n_out,
     source="x + y; a residual connection: He et al., Deep Residual Learning (2016), section 3.2",
     example=lambda g, batch=3, size=4: g.add(g.input("x", (batch, size)), g.input("y", (batch, size))),
 )
@@ -41,10 +41,10 @@ ADD = Op(
 
 def _factor(other: int) -> Argument:
     return Argument(
-        vjp=lambda y_bar, _y, xs, _site: y_bar * xs[other],
-        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _site: xs[other].reshape(-1), fresh=False),
+        vjp=lambda y_bar, _y, xs, _ctx: y_bar * xs[other],
+        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _ctx: xs[other].reshape(-1), fresh=False),
         keeps=(other,),
-        flops=lambda site: site.n_out,
+        flops=lambda ctx: ctx.n_out,
     )
 
 
@@ -53,25 +53,25 @@ MULTIPLY = Op(
     forward=lambda _xp, x, y: x * y,
     shape=shapes.same,
     arguments=(_factor(1), _factor(0)),
-    flops=lambda site: site.n_out,
+    flops=lambda ctx: ctx.n_out,
     source="x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
     example=lambda g, batch=3, size=4: g.multiply(g.input("x", (batch, size)), g.input("y", (batch, size))),
 )
 
 
-def _channels(site: Site, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
+def _channels(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
     """Return each output's channel."""
-    each = prod(site.out[2:])
-    return np.tile(np.repeat(np.arange(site.n_in, dtype=dtype), each), site.out[0])
+    each = prod(ctx.out[2:])
+    return np.tile(np.repeat(np.arange(ctx.n_in, dtype=dtype), each), ctx.out[0])
 
 
-def _sum_channels(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    total: Array = np.add.reduce(y_bar.reshape(len(y_bar), site.out[0], site.n_in, -1), axis=(1, 3))
+def _sum_channels(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    total: Array = np.add.reduce(y_bar.reshape(len(y_bar), ctx.out[0], ctx.n_in, -1), axis=(1, 3))
     return total
 
 
-def _sum_channels_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    sums = np.add.reduce(y_bar.reshape(len(y_bar), site.out[0], site.n_in, -1), axis=3)
+def _sum_channels_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    sums = np.add.reduce(y_bar.reshape(len(y_bar), ctx.out[0], ctx.n_in, -1), axis=3)
     return np.ascontiguousarray(sums.transpose(1, 0, 2))
 
 
@@ -85,12 +85,12 @@ CHANNEL_BIAS = Op(
             vjp=_sum_channels,
             jacobian=selection("stacked identity, repeated", _channels),
             keeps=(),
-            flops=lambda site: site.n_out,
+            flops=lambda ctx: ctx.n_out,
             vjp_each=_sum_channels_each,
             by_sample=never,
         ),
     ),
-    flops=lambda site: site.n_out,
+    flops=lambda ctx: ctx.n_out,
     source="x[b, c, …] + b[c]; the bias of a convolution: LeCun et al., Gradient-Based Learning (1998), section II",
     example=lambda g, batch=3, size=4: g.channel_bias(g.input("x", (batch, 2, size)), g.parameter("b", (2,))),
 )
@@ -109,15 +109,15 @@ SCALE = Op(
     shape=shapes.same,
     arguments=(
         Argument(
-            vjp=lambda y_bar, _y, _xs, site: y_bar * site.attrs["factor"],
+            vjp=lambda y_bar, _y, _xs, ctx: y_bar * ctx.attrs["factor"],
             jacobian=Jacobian(
-                IDENTITY_MULTIPLE, lambda y, _xs, site: np.full(1, site.attrs["factor"], y.dtype), fresh=False
+                IDENTITY_MULTIPLE, lambda y, _xs, ctx: np.full(1, ctx.attrs["factor"], y.dtype), fresh=False
             ),
             keeps=(),
-            flops=lambda site: site.n_out,
+            flops=lambda ctx: ctx.n_out,
         ),
     ),
-    flops=lambda site: site.n_out,
+    flops=lambda ctx: ctx.n_out,
     source="factor · x for a fixed number",
     example=lambda g, batch=3, size=4: g.scale(g.input("x", (batch, size)), factor=-1.5),
     attrs={"factor": 1.0},
@@ -131,26 +131,26 @@ NEG = Op(
     shape=shapes.same,
     arguments=(
         Argument(
-            vjp=lambda y_bar, _y, _xs, _site: -y_bar,
-            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.full(1, -1, y.dtype), fresh=False),
+            vjp=lambda y_bar, _y, _xs, _ctx: -y_bar,
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype), fresh=False),
             keeps=(),
-            flops=lambda site: site.n_out,
+            flops=lambda ctx: ctx.n_out,
         ),
     ),
-    flops=lambda site: site.n_out,
+    flops=lambda ctx: ctx.n_out,
     source="−x",
     example=lambda g, batch=3, size=4: g.neg(g.input("x", (batch, size))),
 )
 
 
-def _part(site: Site) -> slice:
+def _part(ctx: ArgumentContext) -> slice:
     """Return the argument's part of the concatenation's last axis."""
-    start = sum(shape[-1] for shape in site.shapes[: site.k])
-    return slice(start, start + site.x[-1])
+    start = sum(shape[-1] for shape in ctx.shapes[: ctx.k])
+    return slice(start, start + ctx.x[-1])
 
 
-def _take_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    return y_bar[..., _part(site)]
+def _take_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    return y_bar[..., _part(ctx)]
 
 
 CONCAT = Op(
@@ -162,11 +162,11 @@ CONCAT = Op(
             vjp=_take_part,
             jacobian=identity_between_empty_rows(_part),
             keeps=(),
-            flops=lambda _site: 0,
-            hands_on=lambda _site: True,
+            flops=lambda _ctx: 0,
+            returns_cotangent=lambda _ctx: True,
         ),
     ),
-    flops=lambda _site: 0,
+    flops=lambda _ctx: 0,
     source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
     example=lambda g, batch=3, size=4: g.concat(
         g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))

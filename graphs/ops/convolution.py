@@ -18,7 +18,7 @@ from jacobench.graphs.structures.windows import Windows, last
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
     from jacobench.graphs.builder import GraphBuilder, Value
 
 
@@ -47,9 +47,9 @@ def _windows(x: Shape, W: Shape, attrs: Mapping[str, Any]) -> Windows:
     return Windows(x[2:], W[2:], attrs["stride"], attrs["padding"])
 
 
-def _layout(site: Site) -> Layout:
-    x, W = site.shapes
-    return Layout(_windows(x, W, site.attrs), rows=x[0], outputs=W[0], channels=W[1])
+def _layout(ctx: ArgumentContext) -> Layout:
+    x, W = ctx.shapes
+    return Layout(_windows(x, W, ctx.attrs), rows=x[0], outputs=W[0], channels=W[1])
 
 
 def _forward(xp: Any, x: Any, W: Any, stride: Shape, padding: Shape) -> Any:
@@ -57,35 +57,35 @@ def _forward(xp: Any, x: Any, W: Any, stride: Shape, padding: Shape) -> Any:
     return xp.correlate(x, W, windows)
 
 
-def _flops(site: Site) -> int:
-    return 2 * site.n_out * prod(site.shapes[1][1:])
+def _flops(ctx: ArgumentContext) -> int:
+    return 2 * ctx.n_out * prod(ctx.shapes[1][1:])
 
 
-def _part_bytes(site: Site) -> int:
-    layout = _layout(site)
-    return correlation.part_bytes(layout.rows, layout.channels, layout.windows, site.dtype.itemsize)
+def _part_bytes(ctx: ArgumentContext) -> int:
+    layout = _layout(ctx)
+    return correlation.part_bytes(layout.rows, layout.channels, layout.windows, ctx.dtype.itemsize)
 
 
-def _vjp_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-    x_bar = correlation.spread(y_bar.reshape(-1, *site.out[1:]), xs[1], _layout(site).windows)
-    return x_bar.reshape(len(y_bar), *site.x)
+def _vjp_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    x_bar = correlation.spread(y_bar.reshape(-1, *ctx.out[1:]), xs[1], _layout(ctx).windows)
+    return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _vjp_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-    W_bar = correlation.gather(y_bar, xs[0], _layout(site).windows)
-    return W_bar.reshape(len(y_bar), *site.x)
+def _vjp_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    W_bar = correlation.gather(y_bar, xs[0], _layout(ctx).windows)
+    return W_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _vjp_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-    W_bar = correlation.gather_each(y_bar, xs[0], _layout(site).windows)
-    return W_bar.reshape(*W_bar.shape[:2], *site.x)
+def _vjp_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    W_bar = correlation.gather_each(y_bar, xs[0], _layout(ctx).windows)
+    return W_bar.reshape(*W_bar.shape[:2], *ctx.x)
 
 
-def _values_x(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _values_x(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Repeat the kernel for each window and row."""
-    layout = _layout(site)
+    layout = _layout(ctx)
     windows = layout.windows
-    values = np.empty((layout.rows, layout.outputs, layout.n_entries), site.dtype)
+    values = np.empty((layout.rows, layout.outputs, layout.n_entries), ctx.dtype)
     ones = (1,) * len(windows.out)
     W = xs[1].reshape(layout.outputs, *ones, *xs[1].shape[1:])
     if windows.padded:
@@ -97,10 +97,10 @@ def _values_x(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
     return values
 
 
-def _values_W(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _values_W(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Lay out each row's windows, once for each output."""
-    layout = _layout(site)
-    values = np.empty((layout.rows, layout.outputs, layout.n_entries), site.dtype)
+    layout = _layout(ctx)
+    values = np.empty((layout.rows, layout.outputs, layout.n_entries), ctx.dtype)
     seen = correlation.windows_of(xs[0], layout.windows)
     if layout.windows.padded:
         for row, stored in zip(seen, values, strict=True):
@@ -119,25 +119,25 @@ def _where_there_is_a_place(values: Array, layout: Layout) -> Array:
     return selected
 
 
-def _selected_bytes(site: Site) -> int:
+def _selected_bytes(ctx: ArgumentContext) -> int:
     """Return the bytes of what is selected for one row, and of the padded argument."""
-    layout = _layout(site)
+    layout = _layout(ctx)
     windows = layout.windows
     if not windows.padded:
         return 0
     wide = prod(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
-    padded = layout.rows * layout.channels * wide if site.k else 0
-    return (layout.n_entries + padded) * site.dtype.itemsize + windows.n_windows * windows.n_taps
+    padded = layout.rows * layout.channels * wide if ctx.k else 0
+    return (layout.n_entries + padded) * ctx.dtype.itemsize + windows.n_windows * windows.n_taps
 
 
-def _fill_x(J: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> None:
-    layout = _layout(site)
+def _fill_x(J: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    layout = _layout(ctx)
     ones = (1,) * len(layout.windows.out)
-    fill_toeplitz(J, site, layout, lambda _number, tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
+    fill_toeplitz(J, ctx, layout, lambda _number, tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
 
 
-def _fill_W(J: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> None:
-    fill_kernels(J, xs[0], _layout(site))
+def _fill_W(J: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    fill_kernels(J, xs[0], _layout(ctx))
 
 
 ARGUMENTS = (

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.builder import GraphBuilder, Value
 
 
-def _nothing(_site: Site) -> int:
+def _nothing(_ctx: ArgumentContext) -> int:
     return 0
 
 
@@ -49,8 +49,8 @@ def _as_order(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"order": Order(places, inverse)}
 
 
-def _permute_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    x_bar: Array = y_bar.take(site.attrs["order"].inverse, axis=-1)
+def _permute_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    x_bar: Array = y_bar.take(ctx.attrs["order"].inverse, axis=-1)
     return x_bar
 
 
@@ -66,7 +66,7 @@ PERMUTE = Op(
         Argument(
             vjp=_permute_back,
             jacobian=selection(
-                "permutation", lambda site, dtype: along_last_axis(site.attrs["order"].places, site, dtype)
+                "permutation", lambda ctx, dtype: along_last_axis(ctx.attrs["order"].places, ctx, dtype)
             ),
             keeps=(),
             flops=_nothing,
@@ -85,10 +85,10 @@ FLIP = Op(
     shape=shapes.vectors,
     arguments=(
         Argument(
-            vjp=lambda y_bar, _y, _xs, _site: y_bar[..., ::-1].copy(),
+            vjp=lambda y_bar, _y, _xs, _ctx: y_bar[..., ::-1].copy(),
             jacobian=selection(
                 "exchange permutation",
-                lambda site, dtype: along_last_axis(np.arange(site.x[-1] - 1, -1, -1, dtype=dtype), site, dtype),
+                lambda ctx, dtype: along_last_axis(np.arange(ctx.x[-1] - 1, -1, -1, dtype=dtype), ctx, dtype),
             ),
             keeps=(),
             flops=_nothing,
@@ -110,12 +110,12 @@ RESHAPE = Op(
     shape=shapes.reshape,
     arguments=(
         Argument(
-            vjp=lambda y_bar, _y, _xs, site: y_bar.reshape(len(y_bar), *site.x),
-            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False),
+            vjp=lambda y_bar, _y, _xs, ctx: y_bar.reshape(len(y_bar), *ctx.x),
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False),
             keeps=(),
             flops=_nothing,
             by_sample=lambda given, attrs: shapes.reshape(given, attrs)[:1] == given[0][:1],
-            hands_on=lambda _site: True,  # but of a part of a longer cotangent, which NumPy must copy
+            returns_cotangent=lambda _ctx: True,  # but of a part of a longer cotangent, which NumPy must copy
         ),
     ),
     flops=_nothing,
@@ -134,12 +134,12 @@ def _as_axes(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"axes": axes}
 
 
-def _transposed(site: Site, dtype: Any) -> NDArray[np.signedinteger]:
-    return np.arange(site.n_in, dtype=dtype).reshape(site.x).transpose(site.attrs["axes"]).reshape(-1)
+def _transposed(ctx: ArgumentContext, dtype: Any) -> NDArray[np.signedinteger]:
+    return np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x).transpose(ctx.attrs["axes"]).reshape(-1)
 
 
-def _transpose_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    back = (0, *(1 + site.attrs["axes"].index(axis) for axis in range(len(site.x))))
+def _transpose_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    back = (0, *(1 + ctx.attrs["axes"].index(axis) for axis in range(len(ctx.x))))
     x_bar: Array = y_bar.transpose(back).copy()
     return x_bar
 
@@ -173,12 +173,12 @@ def _as_margins(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return margins
 
 
-def _inside(site: Site) -> slice:
-    return slice(site.attrs["before"], site.attrs["before"] + site.x[-1])
+def _inside(ctx: ArgumentContext) -> slice:
+    return slice(ctx.attrs["before"], ctx.attrs["before"] + ctx.x[-1])
 
 
-def _take_inside(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    return y_bar[..., _inside(site)]
+def _take_inside(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    return y_bar[..., _inside(ctx)]
 
 
 PAD = Op(
@@ -191,7 +191,7 @@ PAD = Op(
             jacobian=identity_between_empty_rows(_inside),
             keeps=(),
             flops=_nothing,
-            hands_on=lambda _site: True,
+            returns_cotangent=lambda _ctx: True,
         ),
     ),
     flops=_nothing,
@@ -209,23 +209,23 @@ def _as_indices(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"indices": given.astype(np.intp)}
 
 
-def _rows_of_table(site: Site, dtype: Any) -> NDArray[np.signedinteger]:
-    width = site.x[1]
-    starts = site.attrs["indices"].reshape(-1).astype(dtype) * dtype(width)
+def _rows_of_table(ctx: ArgumentContext, dtype: Any) -> NDArray[np.signedinteger]:
+    width = ctx.x[1]
+    starts = ctx.attrs["indices"].reshape(-1).astype(dtype) * dtype(width)
     places: NDArray[np.signedinteger] = np.add.outer(starts, np.arange(width, dtype=dtype)).reshape(-1)
     return places
 
 
-def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Add each cotangent to its row of the table: a product with the transposed selection of rows."""
-    indices = site.attrs["indices"].reshape(-1)
-    shape = (indices.size, site.x[0])
-    rows = sparse.csr_array((np.ones(indices.size, site.dtype), indices, np.arange(indices.size + 1)), shape=shape)
-    g = y_bar.reshape(len(y_bar), -1, site.x[1])
+    indices = ctx.attrs["indices"].reshape(-1)
+    shape = (indices.size, ctx.x[0])
+    rows = sparse.csr_array((np.ones(indices.size, ctx.dtype), indices, np.arange(indices.size + 1)), shape=shape)
+    g = y_bar.reshape(len(y_bar), -1, ctx.x[1])
     if len(g) == 1:
         only: Array = (rows.T @ g[0])[None]
         return only
-    bars = np.empty((len(g), *site.x), site.dtype)
+    bars = np.empty((len(g), *ctx.x), ctx.dtype)
     for gradient, bar in zip(g, bars, strict=True):
         bar[...] = rows.T @ gradient
     return bars
@@ -245,9 +245,9 @@ EMBEDDING = Op(
             vjp=_add_rows,
             jacobian=selection("row selection", _rows_of_table),
             keeps=(),
-            flops=lambda site: site.n_out,
+            flops=lambda ctx: ctx.n_out,
             by_sample=never,
-            scratch_once=lambda site: prod(site.attrs["indices"].shape) * (site.dtype.itemsize + 8),
+            scratch_once=lambda ctx: prod(ctx.attrs["indices"].shape) * (ctx.dtype.itemsize + 8),
         ),
     ),
     flops=_nothing,

@@ -14,7 +14,7 @@ from jacobench.graphs.structures.blocks import KEPT_DIAGONAL, kept
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.arrays.namespaces import Namespace
     from jacobench.graphs.builder import GraphBuilder, Value
 
@@ -32,18 +32,18 @@ def _dropout(xp: Namespace, x: Any, mask: Any, rate: float) -> Any:
     return xp.keep(x, mask, 1 / (1 - rate))
 
 
-def _keep_bars(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    x_bar: Array = y_bar * y_bar.dtype.type(1 / (1 - site.attrs["rate"]))
-    x_bar *= site.attrs["mask"]
+def _keep_bars(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    x_bar: Array = y_bar * y_bar.dtype.type(1 / (1 - ctx.attrs["rate"]))
+    x_bar *= ctx.attrs["mask"]
     return x_bar
 
 
-def _scale(y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    return np.full(1, 1 / (1 - site.attrs["rate"]), y.dtype)
+def _scale(y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    return np.full(1, 1 / (1 - ctx.attrs["rate"]), y.dtype)
 
 
-def _fill_diagonal(J: Array, y: Array, xs: tuple[Array, ...], site: Site) -> None:
-    np.multiply(kept(site).reshape(site.samples, -1), _scale(y, xs, site), out=np.einsum("bii->bi", J))
+def _fill_diagonal(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    np.multiply(kept(ctx).reshape(ctx.samples, -1), _scale(y, xs, ctx), out=np.einsum("bii->bi", J))
 
 
 def _dropout_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
@@ -59,10 +59,10 @@ DROPOUT = Op(
             vjp=_keep_bars,
             jacobian=Jacobian(KEPT_DIAGONAL, _scale, fresh=False, fill=_fill_diagonal),
             keeps=(),
-            flops=lambda site: 2 * site.n_out,
+            flops=lambda ctx: 2 * ctx.n_out,
         ),
     ),
-    flops=lambda site: 2 * site.n_out,
+    flops=lambda ctx: 2 * ctx.n_out,
     source="x ⊙ mask / (1 − rate), the mask fixed and over the last axes; Srivastava et al., Dropout (2014), section 4",
     example=_dropout_example,
     attrs={"mask": (), "rate": 0.5},

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, multiply_fresh
+from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, multiply_in_place
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import DIAGONAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.op import Count
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
 
 
-def _nothing(_site: Site) -> int:
+def _nothing(_ctx: ArgumentContext) -> int:
     return 0
 
 
 def _arrays(count: int, masks: int = 0) -> Count:
     """Count the bytes of arrays and masks as large as the output."""
-    return lambda site: site.n_out * (count * site.dtype.itemsize + masks)
+    return lambda ctx: ctx.n_out * (count * ctx.dtype.itemsize + masks)
 
 
 def _of_input(derivative: Callable[[Array], Array], flops: int) -> Argument:
@@ -50,16 +50,16 @@ def _diagonal(
 ) -> Argument:
     """Make the rules of an activation from its slope, a fresh array of shape (1, *x.shape)."""
     return Argument(
-        vjp=lambda y_bar, y, xs, _site: multiply_fresh(slope(y, xs), y_bar),
+        vjp=lambda y_bar, y, xs, _ctx: multiply_in_place(slope(y, xs), y_bar),
         jacobian=Jacobian(
             DIAGONAL,
-            lambda y, xs, _site: slope(y, xs).reshape(-1),
+            lambda y, xs, _ctx: slope(y, xs).reshape(-1),
             fresh=True,
-            flops=lambda site: flops * site.n_out,
+            flops=lambda ctx: flops * ctx.n_out,
             scratch=scratch,
         ),
         keeps=keeps,
-        flops=lambda site: (flops + 1) * site.n_out,
+        flops=lambda ctx: (flops + 1) * ctx.n_out,
         scratch_once=scratch,
     )
 
@@ -77,7 +77,7 @@ def _activation(
         forward=forward,
         shape=shapes.same,
         arguments=(argument,),
-        flops=lambda site: flops * site.n_out,
+        flops=lambda ctx: flops * ctx.n_out,
         source=source,
         example=lambda g, batch=3, size=4: getattr(g, name)(g.input("x", (batch, size))),
         scratch=scratch,

@@ -24,18 +24,18 @@ from jacobench.graphs.structures.sparsity import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.builder import GraphBuilder, Value
 
 
-def _rows(site: Site) -> int:
-    return prod(site.out[:-1])
+def _rows(ctx: ArgumentContext) -> int:
+    return prod(ctx.out[:-1])
 
 
-def _affine_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _affine_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return g W, all seeds and rows in one matrix product: `dot` takes 0.5 µs less than the operator."""
-    z_bar: Array = y_bar.reshape(-1, site.out[-1]).dot(xs[1])
-    return z_bar.reshape(len(y_bar), *site.x)
+    z_bar: Array = y_bar.reshape(-1, ctx.out[-1]).dot(xs[1])
+    return z_bar.reshape(len(y_bar), *ctx.x)
 
 
 SMALL = 2**13
@@ -73,28 +73,28 @@ def outer_product(g: Array, z: Array, out: Array) -> Array:
     return out
 
 
-def _affine_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _affine_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return gᵀ z for each seed."""
-    n_seeds, (n_out, n_in) = len(y_bar), site.x
+    n_seeds, (n_out, n_in) = len(y_bar), ctx.x
     z = xs[0].reshape(-1, n_in)
-    if n_seeds == 1 and site.n_in < SMALL:
+    if n_seeds == 1 and ctx.n_in < SMALL:
         W_bar: Array = y_bar.reshape(-1, n_out).T.dot(z)
         return W_bar[None]
     if len(z) == 1:
-        outer = np.empty((n_seeds * n_out, n_in), site.dtype)
+        outer = np.empty((n_seeds * n_out, n_in), ctx.dtype)
         return outer_product(y_bar.reshape(-1, 1), z, outer).reshape(n_seeds, n_out, n_in)
     product: Array = np.matmul(y_bar.reshape(n_seeds, -1, n_out).transpose(0, 2, 1), z)
     return product
 
 
-def _affine_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _affine_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return gᵀ z for each sample and seed."""
     n_seeds, samples = y_bar.shape[:2]
-    n_out, n_in = site.x
+    n_out, n_in = ctx.x
     z = xs[0].reshape(samples, -1, n_in)
     g = y_bar.reshape(n_seeds, samples, -1, n_out).transpose(1, 0, 3, 2)
     if z.shape[1] == 1:
-        outer = np.empty((samples, n_seeds * n_out, n_in), site.dtype)
+        outer = np.empty((samples, n_seeds * n_out, n_in), ctx.dtype)
         for columns, row, out in zip(g.reshape(samples, -1, 1), z, outer, strict=True):
             outer_product(columns, row, out)
         return outer.reshape(samples, n_seeds, n_out, n_in)
@@ -102,25 +102,25 @@ def _affine_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -
     return product
 
 
-def _affine_b(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    g = y_bar.reshape(len(y_bar), -1, site.out[-1])
+def _affine_b(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    g = y_bar.reshape(len(y_bar), -1, ctx.out[-1])
     total: Array = g[:, 0] if g.shape[1] == 1 else np.add.reduce(g, axis=1)
     return total
 
 
-def _affine_b_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    g = y_bar.reshape(*y_bar.shape[:2], -1, site.out[-1])
+def _affine_b_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    g = y_bar.reshape(*y_bar.shape[:2], -1, ctx.out[-1])
     return np.ascontiguousarray(np.add.reduce(g, axis=2).transpose(1, 0, 2))
 
 
 BIAS = Argument(
     vjp=_affine_b,
-    jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _site: np.ones((1, 1), y.dtype), fresh=False),
+    jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _ctx: np.ones((1, 1), y.dtype), fresh=False),
     keeps=(),
-    flops=lambda site: site.n_out,
+    flops=lambda ctx: ctx.n_out,
     vjp_each=_affine_b_each,
     by_sample=never,
-    hands_on=lambda site: _rows(site) == 1,
+    returns_cotangent=lambda ctx: _rows(ctx) == 1,
 )
 
 AFFINE = Op(
@@ -130,21 +130,21 @@ AFFINE = Op(
     arguments=(
         Argument(
             vjp=_affine_z,
-            jacobian=Jacobian(BLOCK_DIAGONAL, lambda _y, xs, _site: xs[1][None], fresh=False),
+            jacobian=Jacobian(BLOCK_DIAGONAL, lambda _y, xs, _ctx: xs[1][None], fresh=False),
             keeps=(1,),
-            flops=lambda site: 2 * site.n_out * site.x[-1],
+            flops=lambda ctx: 2 * ctx.n_out * ctx.x[-1],
         ),
         Argument(
             vjp=_affine_W,
-            jacobian=Jacobian(KRONECKER, lambda _y, xs, site: xs[0].reshape(-1, 1, site.x[-1]), fresh=False),
+            jacobian=Jacobian(KRONECKER, lambda _y, xs, ctx: xs[0].reshape(-1, 1, ctx.x[-1]), fresh=False),
             keeps=(0,),
-            flops=lambda site: 2 * _rows(site) * site.n_in,
+            flops=lambda ctx: 2 * _rows(ctx) * ctx.n_in,
             vjp_each=_affine_W_each,
             by_sample=never,
         ),
         BIAS,
     ),
-    flops=lambda site: 2 * site.n_out * site.x[-1] + site.n_out,
+    flops=lambda ctx: 2 * ctx.n_out * ctx.x[-1] + ctx.n_out,
     source="t = z Wᵀ + b; Giles, An extended collection of matrix derivative results (2008), section 2.2",
     example=lambda g, batch=3, size=4: g.affine(
         g.input("z", (batch, size)), g.parameter("W", (size + 1, size)), g.parameter("b", (size + 1,))
@@ -156,10 +156,10 @@ def _csr(mask: Pattern, v: Array) -> sparse.csr_array[Any, tuple[int, int]]:
     return sparse.csr_array((v, mask.indices, mask.indptr), shape=mask.shape)
 
 
-def _masked_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-    g = y_bar.reshape(-1, site.out[-1])
-    z_bar = (_csr(site.attrs["mask"], xs[1]).T @ g.T).T
-    return np.ascontiguousarray(z_bar).reshape(len(y_bar), *site.x)
+def _masked_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    g = y_bar.reshape(-1, ctx.out[-1])
+    z_bar = (_csr(ctx.attrs["mask"], xs[1]).T @ g.T).T
+    return np.ascontiguousarray(z_bar).reshape(len(y_bar), *ctx.x)
 
 
 CHUNK = 2**13
@@ -171,11 +171,11 @@ DENSE_FROM = 1 / 32
 64, they overtake gathering at densities of 1/100 to 1/32. At batch 1 gathering always wins, by 1.6 to 30 times."""
 
 
-def _masked_v(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _masked_v(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return gᵀ z on the mask's places only."""
-    mask: Pattern = site.attrs["mask"]
-    g = y_bar.reshape(len(y_bar), -1, site.out[-1]).transpose(0, 2, 1)
-    z = xs[0].reshape(-1, site.shapes[0][-1])
+    mask: Pattern = ctx.attrs["mask"]
+    g = y_bar.reshape(len(y_bar), -1, ctx.out[-1]).transpose(0, 2, 1)
+    z = xs[0].reshape(-1, ctx.shapes[0][-1])
     nnz = mask.indices.size
     if len(z) > 1 and nnz >= DENSE_FROM * prod(mask.shape):
         product: Array = np.matmul(g, z)
@@ -189,23 +189,23 @@ def _masked_v(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Arr
     return v_bar
 
 
-def _masked_v_each(y_bar: Array, y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _masked_v_each(y_bar: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return gᵀ z on the mask's places for each sample and seed."""
-    return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), site) for i in range(y_bar.shape[1])])
+    return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), ctx) for i in range(y_bar.shape[1])])
 
 
-def _masked_v_bytes(site: Site) -> int:
+def _masked_v_bytes(ctx: ArgumentContext) -> int:
     """Return the bytes of gᵀ z where `_masked_v` takes all of it, else those of g and z turned and of what it gathers."""
-    mask: Pattern = site.attrs["mask"]
-    rows, nnz = _rows(site), mask.indices.size
+    mask: Pattern = ctx.attrs["mask"]
+    rows, nnz = _rows(ctx), mask.indices.size
     if rows > 1 and nnz >= DENSE_FROM * prod(mask.shape):
-        return prod(mask.shape) * site.dtype.itemsize
+        return prod(mask.shape) * ctx.dtype.itemsize
     turned = rows * sum(mask.shape) if rows > 1 else 0
-    return (turned + 2 * min(CHUNK, nnz * rows)) * site.dtype.itemsize
+    return (turned + 2 * min(CHUNK, nnz * rows)) * ctx.dtype.itemsize
 
 
-def _gathered_z(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-    gathered: Array = np.take(xs[0].reshape(-1, site.shapes[0][-1]), site.attrs["mask"].indices, axis=1)
+def _gathered_z(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    gathered: Array = np.take(xs[0].reshape(-1, ctx.shapes[0][-1]), ctx.attrs["mask"].indices, axis=1)
     return gathered
 
 
@@ -240,9 +240,9 @@ MASKED_AFFINE = Op(
     arguments=(
         Argument(
             vjp=_masked_z,
-            jacobian=Jacobian(MASKED_BLOCKS, lambda _y, xs, _site: xs[1], fresh=False),
+            jacobian=Jacobian(MASKED_BLOCKS, lambda _y, xs, _ctx: xs[1], fresh=False),
             keeps=(1,),
-            flops=lambda site: 2 * _rows(site) * site.shapes[1][0],
+            flops=lambda ctx: 2 * _rows(ctx) * ctx.shapes[1][0],
         ),
         Argument(
             vjp=_masked_v,
@@ -250,19 +250,17 @@ MASKED_AFFINE = Op(
                 MASKED_KRONECKER,
                 _gathered_z,
                 fresh=True,
-                scratch=lambda site: (
-                    np.dtype(np.intp).itemsize * site.n_in
-                ),  # NumPy gathers by integers of its own size
+                scratch=lambda ctx: np.dtype(np.intp).itemsize * ctx.n_in,  # NumPy gathers by integers of its own size
             ),
             keeps=(0,),
-            flops=lambda site: 2 * _rows(site) * site.n_in,
+            flops=lambda ctx: 2 * _rows(ctx) * ctx.n_in,
             vjp_each=_masked_v_each,
             by_sample=never,
             scratch=_masked_v_bytes,
         ),
         BIAS,
     ),
-    flops=lambda site: 2 * _rows(site) * site.shapes[1][0] + site.n_out,
+    flops=lambda ctx: 2 * _rows(ctx) * ctx.shapes[1][0] + ctx.n_out,
     source="t = z Wᵀ + b with W's stored values v in CSR order on a fixed pattern",
     example=_masked_example,
     attrs={"mask": None},

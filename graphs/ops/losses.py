@@ -6,40 +6,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Jacobian, Op, multiply_fresh, never
+from jacobench.graphs.op import Argument, Jacobian, Op, multiply_in_place, never
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import DENSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.op import Count
 
 
 def _arrays(count: int) -> Count:
     """Count the bytes of arrays as large as the argument."""
-    return lambda site: count * site.n_in * site.dtype.itemsize
+    return lambda ctx: count * ctx.n_in * ctx.dtype.itemsize
 
 
 def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Count) -> Argument:
     """Make the rules of a scalar's argument from its gradient, a fresh array, before it is averaged over the batch."""
 
-    def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-        share = (y_bar / site.x[0]).reshape(-1, *(1,) * len(site.x))
-        return multiply_fresh(of(xs)[None], share)
+    def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+        share = (y_bar / ctx.x[0]).reshape(-1, *(1,) * len(ctx.x))
+        return multiply_in_place(of(xs)[None], share)
 
     return Argument(
         vjp=vjp,
         jacobian=Jacobian(
             DENSE,
-            lambda _y, xs, site: np.divide(gradient := of(xs), site.x[0], gradient).reshape(1, -1),
+            lambda _y, xs, ctx: np.divide(gradient := of(xs), ctx.x[0], gradient).reshape(1, -1),
             fresh=True,
-            flops=lambda site: flops * site.n_in,
+            flops=lambda ctx: flops * ctx.n_in,
             scratch=scratch,
         ),
         keeps=(0, 1),
-        flops=lambda site: (flops + 1) * site.n_in,
+        flops=lambda ctx: (flops + 1) * ctx.n_in,
         by_sample=never,
         scratch_once=scratch,
     )
@@ -77,7 +77,7 @@ OPS = (
             _gradient(lambda xs: xs[0] - xs[1], flops=2, scratch=_arrays(0)),
             _gradient(lambda xs: xs[1] - xs[0], flops=2, scratch=_arrays(0)),
         ),
-        flops=lambda site: 3 * site.n_in,
+        flops=lambda ctx: 3 * ctx.n_in,
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
         example=lambda g, batch=3, size=4: g.mse(g.input("t", (batch, size)), g.input("target", (batch, size))),
         scratch=_arrays(1),
@@ -90,7 +90,7 @@ OPS = (
             _gradient(_cross_entropy_of_t, flops=9, scratch=_arrays(1)),
             _gradient(_cross_entropy_of_target, flops=6, scratch=_arrays(1)),
         ),
-        flops=lambda site: 7 * site.n_in,
+        flops=lambda ctx: 7 * ctx.n_in,
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",
         example=lambda g, batch=3, size=4: g.cross_entropy(
             g.input("t", (batch, size)), g.input("target", (batch, size), law="one_hot")

@@ -13,21 +13,21 @@ from jacobench.graphs.ops.linear import BIAS
 from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL, DENSE, KRONECKER
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.builder import GraphBuilder, Value
 
 
-def _rows(site: Site) -> int:
-    return prod(site.out[:-1])
+def _rows(ctx: ArgumentContext) -> int:
+    return prod(ctx.out[:-1])
 
 
-def _rank(site: Site) -> int:
-    return site.shapes[1][1]
+def _rank(ctx: ArgumentContext) -> int:
+    return ctx.shapes[1][1]
 
 
-def _within(site: Site) -> int:
+def _within(ctx: ArgumentContext) -> int:
     """Return the bytes of z Vᵀ, or of g U."""
-    return _rows(site) * _rank(site) * site.dtype.itemsize
+    return _rows(ctx) * _rank(ctx) * ctx.dtype.itemsize
 
 
 def _code(xs: tuple[Array, ...]) -> Array:
@@ -36,33 +36,33 @@ def _code(xs: tuple[Array, ...]) -> Array:
     return code
 
 
-def _by_seed(y_bar: Array, site: Site) -> Array:
-    return y_bar.reshape(len(y_bar), -1, site.out[-1])
+def _by_seed(y_bar: Array, ctx: ArgumentContext) -> Array:
+    return y_bar.reshape(len(y_bar), -1, ctx.out[-1])
 
 
-def _vjp_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _vjp_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return (g U) V."""
-    z_bar: Array = y_bar.reshape(-1, site.out[-1]).dot(xs[1]).dot(xs[2])
-    return z_bar.reshape(len(y_bar), *site.x)
+    z_bar: Array = y_bar.reshape(-1, ctx.out[-1]).dot(xs[1]).dot(xs[2])
+    return z_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _vjp_U(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _vjp_U(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return gᵀ (z Vᵀ)."""
-    U_bar: Array = np.matmul(_by_seed(y_bar, site).transpose(0, 2, 1), _code(xs))
+    U_bar: Array = np.matmul(_by_seed(y_bar, ctx).transpose(0, 2, 1), _code(xs))
     return U_bar
 
 
-def _vjp_V(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _vjp_V(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return (g U)ᵀ z."""
-    within = np.matmul(_by_seed(y_bar, site), xs[1])
-    V_bar: Array = np.matmul(within.transpose(0, 2, 1), xs[0].reshape(-1, site.x[1]))
+    within = np.matmul(_by_seed(y_bar, ctx), xs[1])
+    V_bar: Array = np.matmul(within.transpose(0, 2, 1), xs[0].reshape(-1, ctx.x[1]))
     return V_bar
 
 
-def _values_V(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _values_V(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return U[o, k] z[i] for each row: the whole matrix."""
-    values = np.empty((_rows(site), *site.shapes[1], site.x[1]), site.dtype)
-    return np.multiply(xs[1][:, :, None], xs[0].reshape(-1, 1, 1, site.x[1]), out=values)
+    values = np.empty((_rows(ctx), *ctx.shapes[1], ctx.x[1]), ctx.dtype)
+    return np.multiply(xs[1][:, :, None], xs[0].reshape(-1, 1, 1, ctx.x[1]), out=values)
 
 
 def _example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
@@ -71,9 +71,9 @@ def _example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
     return g.low_rank_affine(g.input("z", (batch, size)), U, V, g.parameter("b", (size + 1,)))
 
 
-def _flops(site: Site) -> int:
+def _flops(ctx: ArgumentContext) -> int:
     """Count z Vᵀ and its product with Uᵀ, or the same backwards."""
-    return 2 * _rows(site) * _rank(site) * (site.shapes[2][1] + site.out[-1])
+    return 2 * _rows(ctx) * _rank(ctx) * (ctx.shapes[2][1] + ctx.out[-1])
 
 
 LOW_RANK_AFFINE = Op(
@@ -85,10 +85,10 @@ LOW_RANK_AFFINE = Op(
             vjp=_vjp_z,
             jacobian=Jacobian(
                 BLOCK_DIAGONAL,
-                lambda _y, xs, _site: xs[1].dot(xs[2])[None],
+                lambda _y, xs, _ctx: xs[1].dot(xs[2])[None],
                 fresh=False,
-                flops=lambda site: 2 * site.out[-1] * _rank(site) * site.x[-1],
-                scratch=lambda site: site.out[-1] * site.x[-1] * site.dtype.itemsize,
+                flops=lambda ctx: 2 * ctx.out[-1] * _rank(ctx) * ctx.x[-1],
+                scratch=lambda ctx: ctx.out[-1] * ctx.x[-1] * ctx.dtype.itemsize,
             ),
             keeps=(1, 2),
             flops=_flops,
@@ -98,9 +98,9 @@ LOW_RANK_AFFINE = Op(
             vjp=_vjp_U,
             jacobian=Jacobian(
                 KRONECKER,
-                lambda _y, xs, _site: _code(xs)[:, None],
+                lambda _y, xs, _ctx: _code(xs)[:, None],
                 fresh=False,
-                flops=lambda site: 2 * _rows(site) * _rank(site) * site.shapes[2][1],
+                flops=lambda ctx: 2 * _rows(ctx) * _rank(ctx) * ctx.shapes[2][1],
                 scratch=_within,
             ),
             keeps=(0, 2),
@@ -110,7 +110,7 @@ LOW_RANK_AFFINE = Op(
         ),
         Argument(
             vjp=_vjp_V,
-            jacobian=Jacobian(DENSE, _values_V, fresh=True, flops=lambda site: site.n_out * site.n_in),
+            jacobian=Jacobian(DENSE, _values_V, fresh=True, flops=lambda ctx: ctx.n_out * ctx.n_in),
             keeps=(0, 1),
             flops=_flops,
             by_sample=never,
@@ -118,7 +118,7 @@ LOW_RANK_AFFINE = Op(
         ),
         BIAS,
     ),
-    flops=lambda site: _flops(site) + site.n_out,
+    flops=lambda ctx: _flops(ctx) + ctx.n_out,
     source="t = z (U V)ᵀ + b; Denil et al., Predicting Parameters in Deep Learning (2013), section 2",
     example=_example,
     scratch=_within,

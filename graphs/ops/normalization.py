@@ -11,14 +11,14 @@ from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
 
 EPSILON = 1e-5
 
 
-def _array(site: Site) -> int:
+def _array(ctx: ArgumentContext) -> int:
     """Return the bytes of an array as large as the output."""
-    return site.n_out * site.dtype.itemsize
+    return ctx.n_out * ctx.dtype.itemsize
 
 
 def _softmax(xp: Any, x: Any) -> Any:
@@ -26,14 +26,14 @@ def _softmax(xp: Any, x: Any) -> Any:
     return e / xp.sum(e, axis=-1, keepdims=True)
 
 
-def _softmax_vjp(y_bar: Array, y: Array, _xs: tuple[Array, ...], _site: Site) -> Array:
+def _softmax_vjp(y_bar: Array, y: Array, _xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
     x_bar: Array = y * (y_bar - np.sum(y_bar * y, axis=-1, keepdims=True))
     return x_bar
 
 
-def _softmax_blocks(y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
+def _softmax_blocks(y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return diag(y) − y yᵀ for each vector."""
-    y = y.reshape(-1, site.x[-1])
+    y = y.reshape(-1, ctx.x[-1])
     blocks = y[:, :, None] * -y[:, None, :]
     np.einsum("rii->ri", blocks)[...] += y
     return blocks
@@ -52,16 +52,16 @@ def _inverse_deviation(x: Array) -> Array:
     return inverse
 
 
-def _layer_norm_vjp(y_bar: Array, y: Array, xs: tuple[Array, ...], _site: Site) -> Array:
+def _layer_norm_vjp(y_bar: Array, y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
     along = np.mean(y_bar * y, axis=-1, keepdims=True)
     mean = np.mean(y_bar, axis=-1, keepdims=True)
     x_bar: Array = (y_bar - mean - y * along) * _inverse_deviation(xs[0])
     return x_bar
 
 
-def _layer_norm_blocks(y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _layer_norm_blocks(y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return (I − 1/n − y yᵀ/n) / deviation for each vector."""
-    n = site.x[-1]
+    n = ctx.x[-1]
     inverse = _inverse_deviation(xs[0]).reshape(-1, 1)
     y = y.reshape(-1, n)
     blocks = y[:, :, None] * (y * (-inverse / n))[:, None, :]
@@ -82,14 +82,14 @@ OPS = (
                     BLOCK_DIAGONAL,
                     _softmax_blocks,
                     fresh=True,
-                    flops=lambda site: site.n_out * (site.x[-1] + 2),
+                    flops=lambda ctx: ctx.n_out * (ctx.x[-1] + 2),
                 ),
                 keeps=(OUTPUT,),
-                flops=lambda site: 4 * site.n_out,
+                flops=lambda ctx: 4 * ctx.n_out,
                 scratch=_array,
             ),
         ),
-        flops=lambda site: 5 * site.n_out,
+        flops=lambda ctx: 5 * ctx.n_out,
         source="exp x / Σ exp x over the last axis; Bridle, Probabilistic Interpretation (1990)",
         example=lambda g, batch=3, size=4: g.softmax(g.input("x", (batch, size))),
     ),
@@ -104,14 +104,14 @@ OPS = (
                     BLOCK_DIAGONAL,
                     _layer_norm_blocks,
                     fresh=True,
-                    flops=lambda site: site.n_out * (2 * site.x[-1] + 6),
+                    flops=lambda ctx: ctx.n_out * (2 * ctx.x[-1] + 6),
                 ),
                 keeps=(OUTPUT, 0),
-                flops=lambda site: 11 * site.n_out,
-                scratch=lambda site: 2 * _array(site),
+                flops=lambda ctx: 11 * ctx.n_out,
+                scratch=lambda ctx: 2 * _array(ctx),
             ),
         ),
-        flops=lambda site: 6 * site.n_out,
+        flops=lambda ctx: 6 * ctx.n_out,
         source="(x − mean) / √(variance + 1e-5) over the last axis, no gain or bias; Ba et al., Layer Normalization (2016)",
         example=lambda g, batch=3, size=4: g.layer_norm(g.input("x", (batch, size))),
     ),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
 
 
 def _as_window(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -35,9 +35,9 @@ def _windows(x: Shape, window: Shape, stride: Shape) -> Windows:
     return Windows(tuple(x[len(x) - len(window) :]), window, stride, (0,) * len(window))
 
 
-def _layout(site: Site) -> Layout:
-    windows = _windows(site.x, site.attrs["window"], site.attrs["stride"])
-    return Layout(windows, rows=site.n_in // windows.n_places)
+def _layout(ctx: ArgumentContext) -> Layout:
+    windows = _windows(ctx.x, ctx.attrs["window"], ctx.attrs["stride"])
+    return Layout(windows, rows=ctx.n_in // windows.n_places)
 
 
 def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
@@ -77,20 +77,20 @@ def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ..
         yield places, hit
 
 
-def _max_back(y_bar: Array, y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _max_back(y_bar: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Add each cotangent to the place that was the largest."""
-    layout = _layout(site)
+    layout = _layout(ctx)
     windows = layout.windows
     g = y_bar.reshape(len(y_bar), layout.rows, *windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *windows.lengths), y_bar.dtype)
     x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     for places, hit in hits(x, y, windows):
         x_bar[last(places)] += g * hit
-    return x_bar.reshape(len(y_bar), *site.x)
+    return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _max_values(y: Array, xs: tuple[Array, ...], site: Site) -> Array:
-    layout = _layout(site)
+def _max_values(y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    layout = _layout(ctx)
     windows = layout.windows
     x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     values = np.empty((layout.rows, *windows.out, windows.n_taps), y.dtype)
@@ -99,42 +99,42 @@ def _max_values(y: Array, xs: tuple[Array, ...], site: Site) -> Array:
     return values
 
 
-def _max_fill(J: Array, y: Array, xs: tuple[Array, ...], site: Site) -> None:
-    layout = _layout(site)
+def _max_fill(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    layout = _layout(ctx)
     windows = layout.windows
     x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     found = hits(x, y, windows)
-    shape = (site.samples, layout.rows // site.samples, 1, *windows.out, 1)
-    fill_toeplitz(J, site, layout, lambda _number, _tap: next(found)[1].reshape(shape))
+    shape = (ctx.samples, layout.rows // ctx.samples, 1, *windows.out, 1)
+    fill_toeplitz(J, ctx, layout, lambda _number, _tap: next(found)[1].reshape(shape))
 
 
-def _taps(site: Site) -> int:
-    return _layout(site).windows.n_taps
+def _taps(ctx: ArgumentContext) -> int:
+    return _layout(ctx).windows.n_taps
 
 
-def _share(site: Site) -> float:
-    return 1 / _taps(site)
+def _share(ctx: ArgumentContext) -> float:
+    return 1 / _taps(ctx)
 
 
-def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> Array:
-    layout = _layout(site)
-    g = (y_bar * y_bar.dtype.type(_share(site))).reshape(len(y_bar), layout.rows, *layout.windows.out)
+def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    layout = _layout(ctx)
+    g = (y_bar * y_bar.dtype.type(_share(ctx))).reshape(len(y_bar), layout.rows, *layout.windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *layout.windows.lengths), y_bar.dtype)
     for _, _, places in layout.windows.taps():
         x_bar[last(places)] += g
-    return x_bar.reshape(len(y_bar), *site.x)
+    return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _mean_fill(J: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> None:
-    fill_toeplitz(J, site, _layout(site), lambda _number, _tap: _share(site))
+def _mean_fill(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    fill_toeplitz(J, ctx, _layout(ctx), lambda _number, _tap: _share(ctx))
 
 
-def _output_bytes(site: Site) -> int:
-    return site.n_out * site.dtype.itemsize
+def _output_bytes(ctx: ArgumentContext) -> int:
+    return ctx.n_out * ctx.dtype.itemsize
 
 
-def _flops(site: Site) -> int:
-    return site.n_out * _taps(site)
+def _flops(ctx: ArgumentContext) -> int:
+    return ctx.n_out * _taps(ctx)
 
 
 OPS = (
@@ -150,15 +150,15 @@ OPS = (
                     _max_values,
                     fresh=True,
                     flops=_flops,
-                    scratch=lambda site: 2 * site.n_out,
+                    scratch=lambda ctx: 2 * ctx.n_out,
                     fill=_max_fill,
-                    fill_scratch=lambda site: 2 * site.n_out,
+                    fill_scratch=lambda ctx: 2 * ctx.n_out,
                 ),
                 keeps=(OUTPUT, 0),
-                flops=lambda site: 2 * _flops(site),
+                flops=lambda ctx: 2 * _flops(ctx),
                 by_sample=_other_axes,
                 scratch=_output_bytes,
-                scratch_once=lambda site: 2 * site.n_out,
+                scratch_once=lambda ctx: 2 * ctx.n_out,
             ),
         ),
         flops=_flops,
@@ -177,17 +177,17 @@ OPS = (
                 vjp=_mean_back,
                 jacobian=Jacobian(
                     toeplitz("block diagonal, Toeplitz blocks", _layout, padded=False),
-                    lambda y, _xs, site: np.full(1, _share(site), y.dtype),
+                    lambda y, _xs, ctx: np.full(1, _share(ctx), y.dtype),
                     fresh=False,
                     fill=_mean_fill,
                 ),
                 keeps=(),
-                flops=lambda site: _flops(site) + site.n_out,
+                flops=lambda ctx: _flops(ctx) + ctx.n_out,
                 by_sample=_other_axes,
                 scratch=_output_bytes,
             ),
         ),
-        flops=lambda site: _flops(site) + site.n_out,
+        flops=lambda ctx: _flops(ctx) + ctx.n_out,
         source="the mean of each window over the last axis or two; LeCun et al., Gradient-Based Learning (1998), section II",
         example=lambda g, batch=3, size=4: g.avg_pool(g.input("x", (batch, 2, size)), window=2),
         attrs={"window": (), "stride": None},

@@ -14,7 +14,7 @@ from jacobench.graphs.structures.blocks import OUTER_LEFT, OUTER_RIGHT, PRODUCT_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
 
 CROSS_ENTRIES = np.array([2, 1, 2, 0, 1, 0])
 CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
@@ -22,25 +22,25 @@ CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
 
 
 def _cross_values(other: int) -> Any:
-    def values(_y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+    def values(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
         entries: Array = xs[other].reshape(-1, 3).take(CROSS_ENTRIES, axis=1)
-        entries *= (CROSS_SIGNS if site.k == 0 else -CROSS_SIGNS).astype(site.dtype)
+        entries *= (CROSS_SIGNS if ctx.k == 0 else -CROSS_SIGNS).astype(ctx.dtype)
         return entries
 
     return values
 
 
 def _cross_factor(other: int, *, left: bool) -> Argument:
-    def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], _site: Site) -> Array:
+    def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
         x_bar: Array = NUMPY.crossed(xs[other], y_bar) if left else NUMPY.crossed(y_bar, xs[other])
         return x_bar
 
     return Argument(
         vjp=vjp,
-        jacobian=Jacobian(SKEW, _cross_values(other), fresh=True, flops=lambda site: 2 * site.n_out),
+        jacobian=Jacobian(SKEW, _cross_values(other), fresh=True, flops=lambda ctx: 2 * ctx.n_out),
         keeps=(other,),
-        flops=lambda site: 3 * site.n_out,
-        scratch=lambda site: site.n_out // 3 * site.dtype.itemsize,
+        flops=lambda ctx: 3 * ctx.n_out,
+        scratch=lambda ctx: ctx.n_out // 3 * ctx.dtype.itemsize,
     )
 
 
@@ -49,19 +49,19 @@ CROSS = Op(
     forward=lambda xp, x, y: xp.crossed(x, y),
     shape=shapes.cross,
     arguments=(_cross_factor(1, left=True), _cross_factor(0, left=False)),
-    flops=lambda site: 3 * site.n_out,
+    flops=lambda ctx: 3 * ctx.n_out,
     source="x × y over a last axis of 3; Murray et al., A Mathematical Introduction to Robotic Manipulation (1994), chapter 2",
     example=lambda g, batch=3, size=4: g.cross(g.input("x", (batch, size, 3)), g.input("y", (batch, size, 3))),
-    scratch=lambda site: site.n_out // 3 * site.dtype.itemsize,
+    scratch=lambda ctx: ctx.n_out // 3 * ctx.dtype.itemsize,
 )
 
 
 def _dot_factor(other: int) -> Argument:
     return Argument(
-        vjp=lambda y_bar, _y, xs, _site: y_bar[..., None] * xs[other],
-        jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, site: xs[other].reshape(-1, site.x[-1]), fresh=False),
+        vjp=lambda y_bar, _y, xs, _ctx: y_bar[..., None] * xs[other],
+        jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, ctx: xs[other].reshape(-1, ctx.x[-1]), fresh=False),
         keeps=(other,),
-        flops=lambda site: site.n_in,
+        flops=lambda ctx: ctx.n_in,
     )
 
 
@@ -70,22 +70,22 @@ DOT = Op(
     forward=lambda xp, x, y: xp.inner(x, y),
     shape=shapes.dot,
     arguments=(_dot_factor(1), _dot_factor(0)),
-    flops=lambda site: 2 * site.n_in,
+    flops=lambda ctx: 2 * ctx.n_in,
     source="Σ x y over the last axis; Giles, An extended collection of matrix derivative results (2008), section 2.2",
     example=lambda g, batch=3, size=4: g.dot(g.input("x", (batch, size)), g.input("y", (batch, size))),
 )
 
 
-def _outer_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _outer_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return G y."""
     x_bar: Array = np.matmul(y_bar, xs[1][..., None])
-    return x_bar.reshape(len(y_bar), *site.x)
+    return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _outer_y(y_bar: Array, _y: Array, xs: tuple[Array, ...], site: Site) -> Array:
+def _outer_y(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return Gᵀ x."""
     x_bar: Array = np.matmul(xs[0][..., None, :], y_bar)
-    return x_bar.reshape(len(y_bar), *site.x)
+    return x_bar.reshape(len(y_bar), *ctx.x)
 
 
 OUTER = Op(
@@ -95,18 +95,18 @@ OUTER = Op(
     arguments=(
         Argument(
             vjp=_outer_x,
-            jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, site: xs[1].reshape(-1, 1, site.out[-1]), fresh=False),
+            jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1]), fresh=False),
             keeps=(1,),
-            flops=lambda site: 2 * site.n_out,
+            flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
             vjp=_outer_y,
-            jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, site: xs[0].reshape(-1, site.out[-2], 1), fresh=False),
+            jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1), fresh=False),
             keeps=(0,),
-            flops=lambda site: 2 * site.n_out,
+            flops=lambda ctx: 2 * ctx.n_out,
         ),
     ),
-    flops=lambda site: site.n_out,
+    flops=lambda ctx: ctx.n_out,
     source="x yᵀ over the last axes; Giles, An extended collection of matrix derivative results (2008), section 2.2",
     example=lambda g, batch=3, size=4: g.outer(g.input("x", (batch, size)), g.input("y", (batch, size + 1))),
 )
@@ -125,17 +125,17 @@ def _own_axis(k: int) -> Any:
     return by_sample
 
 
-def _matmul_flops(site: Site) -> int:
-    return 2 * site.n_out * site.shapes[0][-1]
+def _matmul_flops(ctx: ArgumentContext) -> int:
+    return 2 * ctx.n_out * ctx.shapes[0][-1]
 
 
-def _matmul_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], _site: Site) -> Array:
+def _matmul_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
     """Return G Yᵀ."""
     x_bar: Array = np.matmul(y_bar, _turned(xs[1]))
     return x_bar
 
 
-def _matmul_y(y_bar: Array, _y: Array, xs: tuple[Array, ...], _site: Site) -> Array:
+def _matmul_y(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
     """Return Xᵀ G."""
     x_bar: Array = np.matmul(_turned(xs[0]), y_bar)
     return x_bar
@@ -150,7 +150,7 @@ MATMUL = Op(
             vjp=_matmul_x,
             jacobian=Jacobian(
                 PRODUCT_LEFT,
-                lambda _y, xs, site: _turned(xs[1].reshape(-1, *site.shapes[1][-2:]))[:, None],
+                lambda _y, xs, ctx: _turned(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None],
                 fresh=False,
             ),
             keeps=(1,),
@@ -160,7 +160,7 @@ MATMUL = Op(
         Argument(
             vjp=_matmul_y,
             jacobian=Jacobian(
-                PRODUCT_RIGHT, lambda _y, xs, site: xs[0].reshape(-1, *site.shapes[0][-2:])[:, :, None], fresh=False
+                PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None], fresh=False
             ),
             keeps=(0,),
             flops=_matmul_flops,

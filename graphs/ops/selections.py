@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
 
     Indices = NDArray[np.signedinteger]
-    Sources = Callable[[Site, Any], Indices]
+    Sources = Callable[[ArgumentContext, Any], Indices]
 
 
-def along_last_axis(order: Indices, site: Site, dtype: Any) -> Indices:
+def along_last_axis(order: Indices, ctx: ArgumentContext, dtype: Any) -> Indices:
     """Return for each output the flat place of the entry that it is, where every vector is taken in one order."""
-    starts = np.arange(0, site.n_in, site.x[-1], dtype=dtype)
+    starts = np.arange(0, ctx.n_in, ctx.x[-1], dtype=dtype)
     places: Indices = np.add.outer(starts, order.astype(dtype, copy=False)).reshape(-1)
     return places
 
@@ -36,59 +36,59 @@ def selection(name: str, sources: Sources) -> Jacobian:
     name : str
         The structure's.
     sources : callable
-        (site, dtype) → for each output the flat place of the entry that it is, shape (outputs,).
+        (ctx, dtype) → for each output the flat place of the entry that it is, shape (outputs,).
     """
 
-    def index(site: Site) -> tuple[Indices, Indices]:
+    def index(ctx: ArgumentContext) -> tuple[Indices, Indices]:
         """Return the places in one sample's block; the others' are alike."""
-        n_out = site.n_out // site.samples
-        return np.arange(n_out), sources(site, np.intp)[:n_out]
+        n_out = ctx.n_out // ctx.samples
+        return np.arange(n_out), sources(ctx, np.intp)[:n_out]
 
-    def fill(J: Array, _y: Array, _xs: tuple[Array, ...], site: Site) -> None:
-        J[:, *index(site)] = 1
+    def fill(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+        J[:, *index(ctx)] = 1
 
     return Jacobian(
         Structure(
             name,
-            extent=lambda site: (site.n_out,),
+            extent=lambda ctx: (ctx.n_out,),
             columns=sources,
-            view=lambda J, _site: J,
+            view=lambda J, _ctx: J,
             index=index,
-            scratch=lambda _site: 0,
+            scratch=lambda _ctx: 0,
         ),
-        lambda y, _xs, _site: np.ones(1, y.dtype),
+        lambda y, _xs, _ctx: np.ones(1, y.dtype),
         fresh=False,
         fill=fill,
-        fill_scratch=lambda site: np.dtype(np.intp).itemsize * (site.n_out + site.n_out // site.samples),
+        fill_scratch=lambda ctx: np.dtype(np.intp).itemsize * (ctx.n_out + ctx.n_out // ctx.samples),
     )
 
 
-def identity_between_empty_rows(part: Callable[[Site], slice]) -> Jacobian:
+def identity_between_empty_rows(part: Callable[[ArgumentContext], slice]) -> Jacobian:
     """Make the Jacobian rule of an op that lays its argument into a part of a longer last axis.
 
     Parameters
     ----------
     part : callable
-        site → the argument's part of the output's last axis.
+        ctx → the argument's part of the output's last axis.
     """
 
-    def rows(site: Site) -> Indices:
-        filled = np.zeros((prod(site.out[:-1]), site.out[-1]), np.int32)
-        filled[:, part(site)] = 1
+    def rows(ctx: ArgumentContext) -> Indices:
+        filled = np.zeros((prod(ctx.out[:-1]), ctx.out[-1]), np.int32)
+        filled[:, part(ctx)] = 1
         return filled.reshape(-1)
 
-    def view(J: Array, site: Site) -> Array:
-        vectors = prod(site.out[:-1]) // site.samples
-        split = J.reshape(site.samples, vectors, site.out[-1], vectors, site.x[-1])
-        found: Array = np.einsum("bpipi->bpi", split[:, :, part(site)])
+    def view(J: Array, ctx: ArgumentContext) -> Array:
+        vectors = prod(ctx.out[:-1]) // ctx.samples
+        split = J.reshape(ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
+        found: Array = np.einsum("bpipi->bpi", split[:, :, part(ctx)])
         return found
 
     structure = Structure(
         "identity between empty rows",
-        extent=lambda site: (site.n_in,),
-        columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
+        extent=lambda ctx: (ctx.n_in,),
+        columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
         view=view,
         per_row=rows,
-        scratch=lambda site: site.n_out,
+        scratch=lambda ctx: ctx.n_out,
     )
-    return Jacobian(structure, lambda y, _xs, _site: np.ones(1, y.dtype), fresh=False)
+    return Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False)

@@ -12,27 +12,27 @@ from jacobench.graphs.structures.sparsity import Structure, split
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import Array, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array
 
     Indices = NDArray[np.signedinteger]
 
 
-def _vectors(site: Site) -> int:
+def _vectors(ctx: ArgumentContext) -> int:
     """Count the vectors along the last axis of the argument."""
-    return prod(site.x[:-1])
+    return prod(ctx.x[:-1])
 
 
-def _row_blocks(J: Array, site: Site) -> Array:
-    rows = site.n_out // site.samples
-    view: Array = np.einsum("bppi->bpi", J.reshape(site.samples, rows, rows, site.x[-1]))
+def _row_blocks(J: Array, ctx: ArgumentContext) -> Array:
+    rows = ctx.n_out // ctx.samples
+    view: Array = np.einsum("bppi->bpi", J.reshape(ctx.samples, rows, rows, ctx.x[-1]))
     return view
 
 
 # A number for each vector: y_r = Σ_i a_ri x_ri.
 ROW_BLOCKS = Structure(
     "block diagonal, one row a block",
-    extent=lambda site: (site.n_out, site.x[-1]),
-    columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype),
+    extent=lambda ctx: (ctx.n_out, ctx.x[-1]),
+    columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
     view=_row_blocks,
 )
 
@@ -41,51 +41,51 @@ OFF_DIAGONAL = np.array([[0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]])
 
 SKEW = Structure(
     "skew-symmetric 3×3 blocks",
-    extent=lambda site: (_vectors(site), OFF_DIAGONAL.shape[1]),
-    columns=lambda site, dtype: np.add.outer(np.arange(0, site.n_in, 3, dtype=dtype), OFF_DIAGONAL[1].astype(dtype)),
+    extent=lambda ctx: (_vectors(ctx), OFF_DIAGONAL.shape[1]),
+    columns=lambda ctx, dtype: np.add.outer(np.arange(0, ctx.n_in, 3, dtype=dtype), OFF_DIAGONAL[1].astype(dtype)),
     view=split,
-    index=lambda _site: (OFF_DIAGONAL[0], OFF_DIAGONAL[1]),
-    scratch=lambda _site: 0,
+    index=lambda _ctx: (OFF_DIAGONAL[0], OFF_DIAGONAL[1]),
+    scratch=lambda _ctx: 0,
 )
 
 
-def _triangle_columns(site: Site, dtype: type[np.signedinteger]) -> Indices:
+def _triangle_columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
     """Return 0, 0, 1, 0, 1, 2 … for each vector."""
-    n = site.x[-1]
+    n = ctx.x[-1]
     counts = np.arange(1, n + 1, dtype=dtype)
     within = np.arange(n * (n + 1) // 2, dtype=dtype)
     within -= np.repeat(np.cumsum(counts, dtype=dtype) - counts, counts)
-    if site.n_in == n:
+    if ctx.n_in == n:
         return within
-    columns: Indices = np.add.outer(np.arange(0, site.n_in, n, dtype=dtype), within)
+    columns: Indices = np.add.outer(np.arange(0, ctx.n_in, n, dtype=dtype), within)
     return columns
 
 
 TRIANGULAR = Structure(
     "block diagonal, lower triangular blocks",
-    extent=lambda site: (_vectors(site), site.x[-1] * (site.x[-1] + 1) // 2),
+    extent=lambda ctx: (_vectors(ctx), ctx.x[-1] * (ctx.x[-1] + 1) // 2),
     columns=_triangle_columns,
     view=split,
-    index=lambda site: np.tril_indices(site.x[-1]),
-    per_row=lambda site: np.tile(np.arange(1, site.x[-1] + 1), _vectors(site)),
-    scratch=lambda site: site.x[-1] * (site.x[-1] + 1) // 2,
+    index=lambda ctx: np.tril_indices(ctx.x[-1]),
+    per_row=lambda ctx: np.tile(np.arange(1, ctx.x[-1] + 1), _vectors(ctx)),
+    scratch=lambda ctx: ctx.x[-1] * (ctx.x[-1] + 1) // 2,
 )
 
 
-def _outer_shape(site: Site) -> tuple[int, int, int, int]:
+def _outer_shape(ctx: ArgumentContext) -> tuple[int, int, int, int]:
     """Return (samples, pairs a sample, n, m) of an output (…, n, m)."""
-    *leading, n, m = site.out
-    return site.samples, prod(leading) // site.samples, n, m
+    *leading, n, m = ctx.out
+    return ctx.samples, prod(leading) // ctx.samples, n, m
 
 
-def _outer_left(J: Array, site: Site) -> Array:
-    samples, pairs, n, m = _outer_shape(site)
+def _outer_left(J: Array, ctx: ArgumentContext) -> Array:
+    samples, pairs, n, m = _outer_shape(ctx)
     view: Array = np.einsum("bpijpi->bpij", J.reshape(samples, pairs, n, m, pairs, n))
     return view
 
 
-def _outer_right(J: Array, site: Site) -> Array:
-    samples, pairs, n, m = _outer_shape(site)
+def _outer_right(J: Array, ctx: ArgumentContext) -> Array:
+    samples, pairs, n, m = _outer_shape(ctx)
     view: Array = np.einsum("bpijpj->bpij", J.reshape(samples, pairs, n, m, pairs, m))
     return view
 
@@ -93,8 +93,8 @@ def _outer_right(J: Array, site: Site) -> Array:
 # x yᵀ against x: I ⊗ y for each pair …
 OUTER_LEFT = Structure(
     "Kronecker, identity ⊗ column",
-    extent=lambda site: (prod(site.out[:-2]), *site.out[-2:]),
-    columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, site.x[-1], 1),
+    extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:]),
+    columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, ctx.x[-1], 1),
     view=_outer_left,
 )
 
@@ -102,55 +102,55 @@ OUTER_LEFT = Structure(
 OUTER_RIGHT = Structure(
     "Kronecker, column ⊗ identity",
     OUTER_LEFT.extent,
-    columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, 1, site.x[-1]),
+    columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, 1, ctx.x[-1]),
     view=_outer_right,
 )
 
 
-def _product_left(J: Array, site: Site) -> Array:
-    samples, pairs, n, m = _outer_shape(site)
-    view: Array = np.einsum("bpijpik->bpijk", J.reshape(samples, pairs, n, m, pairs, n, site.x[-1]))
+def _product_left(J: Array, ctx: ArgumentContext) -> Array:
+    samples, pairs, n, m = _outer_shape(ctx)
+    view: Array = np.einsum("bpijpik->bpijk", J.reshape(samples, pairs, n, m, pairs, n, ctx.x[-1]))
     return view
 
 
-def _product_right(J: Array, site: Site) -> Array:
-    samples, pairs, n, m = _outer_shape(site)
-    view: Array = np.einsum("bpijpkj->bpijk", J.reshape(samples, pairs, n, m, pairs, site.x[-2], m))
+def _product_right(J: Array, ctx: ArgumentContext) -> Array:
+    samples, pairs, n, m = _outer_shape(ctx)
+    view: Array = np.einsum("bpijpkj->bpijk", J.reshape(samples, pairs, n, m, pairs, ctx.x[-2], m))
     return view
 
 
 # X Y against X: I ⊗ Yᵀ for each pair …
 PRODUCT_LEFT = Structure(
     "Kronecker, identity ⊗ matrix",
-    extent=lambda site: (prod(site.out[:-2]), *site.out[-2:], site.x[-1]),
-    columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, site.x[-2], 1, site.x[-1]),
+    extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:], ctx.x[-1]),
+    columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, ctx.x[-2], 1, ctx.x[-1]),
     view=_product_left,
 )
 
 # … and against Y: X ⊗ I.
 PRODUCT_RIGHT = Structure(
     "Kronecker, matrix ⊗ identity",
-    extent=lambda site: (prod(site.out[:-2]), *site.out[-2:], site.x[-2]),
-    columns=lambda site, dtype: np.arange(site.n_in, dtype=dtype).reshape(-1, *site.x[-2:]).transpose(0, 2, 1)[:, None],
+    extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:], ctx.x[-2]),
+    columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, *ctx.x[-2:]).transpose(0, 2, 1)[:, None],
     view=_product_right,
 )
 
 
-def kept(site: Site) -> NDArray[np.bool_]:
+def kept(ctx: ArgumentContext) -> NDArray[np.bool_]:
     """Return which entries a mask over the last axes keeps, in the argument's shape: a view of the mask."""
-    return np.broadcast_to(site.attrs["mask"], site.x)
+    return np.broadcast_to(ctx.attrs["mask"], ctx.x)
 
 
-def _kept_places(site: Site) -> tuple[Indices, Indices]:
-    return np.divmod(np.flatnonzero(kept(site)), site.n_in // site.samples)
+def _kept_places(ctx: ArgumentContext) -> tuple[Indices, Indices]:
+    return np.divmod(np.flatnonzero(kept(ctx)), ctx.n_in // ctx.samples)
 
 
 KEPT_DIAGONAL = Structure(
     "diagonal, masked",
-    extent=lambda site: (site.n_in // site.attrs["mask"].size * int(np.count_nonzero(site.attrs["mask"])),),
-    columns=lambda site, dtype: np.flatnonzero(kept(site)).astype(dtype),
-    view=lambda J, _site: np.einsum("bii->bi", J),
+    extent=lambda ctx: (ctx.n_in // ctx.attrs["mask"].size * int(np.count_nonzero(ctx.attrs["mask"])),),
+    columns=lambda ctx, dtype: np.flatnonzero(kept(ctx)).astype(dtype),
+    view=lambda J, _ctx: np.einsum("bii->bi", J),
     index=_kept_places,
-    per_row=lambda site: kept(site).reshape(-1).astype(np.int32),
-    scratch=lambda site: site.n_in,
+    per_row=lambda ctx: kept(ctx).reshape(-1).astype(np.int32),
+    scratch=lambda ctx: ctx.n_in,
 )

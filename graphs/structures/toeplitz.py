@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import Array, Shape, Site
+    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
     from jacobench.graphs.structures.windows import Windows
 
     Indices = NDArray[np.signedinteger]
-    LayoutOf = Callable[[Site], "Layout"]
+    LayoutOf = Callable[[ArgumentContext], "Layout"]
 
 
 @dataclass(frozen=True)
@@ -86,21 +86,21 @@ def _scratch(layout: Layout, copies: int) -> int:
 def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
     """Make the structure of the Jacobian by the argument that the kernel slides over, which may be `padded`."""
 
-    def columns(site: Site, dtype: type[np.signedinteger]) -> Indices:
-        layout = layout_of(site)
+    def columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
+        layout = layout_of(ctx)
         within = layout.flat(by_kernel=False, dtype=dtype)
-        starts = np.arange(0, site.n_in, site.n_in // layout.rows, dtype=dtype)
+        starts = np.arange(0, ctx.n_in, ctx.n_in // layout.rows, dtype=dtype)
         return within if layout.rows == 1 else np.add.outer(starts, within)[:, None]
 
-    def view(J: Array, site: Site) -> Array:
-        layout, windows = layout_of(site), layout_of(site).windows
-        rows = layout.rows // site.samples
-        shape = (site.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_places)
+    def view(J: Array, ctx: ArgumentContext) -> Array:
+        layout, windows = layout_of(ctx), layout_of(ctx).windows
+        rows = layout.rows // ctx.samples
+        shape = (ctx.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_places)
         found: Array = np.einsum("sroprcl->sropcl", J.reshape(shape))
         return found
 
-    def index(site: Site) -> tuple[Indices, ...]:
-        window, channel, _, place = layout_of(site).reached()
+    def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
+        window, channel, _, place = layout_of(ctx).reached()
         return window, channel, place
 
     return Structure(
@@ -109,27 +109,27 @@ def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
         columns,
         view,
         index,
-        per_row=(lambda site: _per_row(layout_of(site))) if padded else None,
-        scratch=lambda site: max(_scratch(layout_of(site), layout_of(site).rows), site.n_out * padded),
+        per_row=(lambda ctx: _per_row(layout_of(ctx))) if padded else None,
+        scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).rows), ctx.n_out * padded),
     )
 
 
 def kernels(layout_of: LayoutOf) -> Structure:
     """Make the structure of the Jacobian by the kernel, shape (outputs, channels, *taps): for each row, I ⊗ its windows."""
 
-    def columns(site: Site, dtype: type[np.signedinteger]) -> Indices:
-        layout = layout_of(site)
-        starts = np.arange(0, site.n_in, site.n_in // layout.outputs, dtype=dtype)
+    def columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
+        layout = layout_of(ctx)
+        starts = np.arange(0, ctx.n_in, ctx.n_in // layout.outputs, dtype=dtype)
         return np.add.outer(starts, layout.flat(by_kernel=True, dtype=dtype))[None]
 
-    def view(J: Array, site: Site) -> Array:
-        layout = layout_of(site)
+    def view(J: Array, ctx: ArgumentContext) -> Array:
+        layout = layout_of(ctx)
         shape = (layout.rows, layout.outputs, layout.windows.n_windows, layout.outputs, layout.channels, -1)
         found: Array = np.einsum("ropock->ropck", J.reshape(shape))
         return found
 
-    def index(site: Site) -> tuple[Indices, ...]:
-        window, channel, tap, _ = layout_of(site).reached()
+    def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
+        window, channel, tap, _ = layout_of(ctx).reached()
         return window, channel, tap
 
     return Structure(
@@ -138,21 +138,21 @@ def kernels(layout_of: LayoutOf) -> Structure:
         columns,
         view,
         index,
-        per_row=lambda site: _per_row(layout_of(site)),
-        scratch=lambda site: max(_scratch(layout_of(site), layout_of(site).outputs), site.n_out),
+        per_row=lambda ctx: _per_row(layout_of(ctx)),
+        scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).outputs), ctx.n_out),
     )
 
 
-def _extent(layout_of: LayoutOf) -> Callable[[Site], Shape]:
-    def extent(site: Site) -> Shape:
-        layout = layout_of(site)
+def _extent(layout_of: LayoutOf) -> Callable[[ArgumentContext], Shape]:
+    def extent(ctx: ArgumentContext) -> Shape:
+        layout = layout_of(ctx)
         return (layout.rows, layout.outputs, layout.n_entries)
 
     return extent
 
 
 def fill_toeplitz(
-    J: Array, site: Site, layout: Layout, weights: Callable[[int, Shape], NDArray[np.generic] | float]
+    J: Array, ctx: ArgumentContext, layout: Layout, weights: Callable[[int, Shape], NDArray[np.generic] | float]
 ) -> None:
     """Write a kernel's weights tap by tap, each along the diagonals that it stands on.
 
@@ -160,15 +160,15 @@ def fill_toeplitz(
     ----------
     J : NDArray
         Zeros of shape (samples, outputs per sample, inputs per sample).
-    site, layout
+    ctx, layout
         Where it stands.
     weights : callable
         (the tap's number, its place in the kernel) → what stands there, broadcastable to (samples, rows a sample, outputs,
         *windows, channels).
     """
-    windows, rows = layout.windows, layout.rows // site.samples
+    windows, rows = layout.windows, layout.rows // ctx.samples
     axes = ascii_letters[: len(windows.out)].upper()
-    shape = (site.samples, rows, layout.outputs, *windows.out, rows, layout.channels, *windows.lengths)
+    shape = (ctx.samples, rows, layout.outputs, *windows.out, rows, layout.channels, *windows.lengths)
     blocks = np.einsum(f"sro{axes}rc{axes.swapcase()}->sro{axes}c{axes.swapcase()}", J.reshape(shape))
     for number, (tap, inside, places) in enumerate(windows.taps()):
         diagonals = np.einsum(f"sro{axes}c{axes}->sro{axes}c", blocks[last((*inside, slice(None), *places))])

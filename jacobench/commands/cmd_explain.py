@@ -1,4 +1,4 @@
-"""``jacobench explain``: what each Jacobian would weigh, op by op; nothing is timed."""
+"""``jacobench explain``: what each Jacobian would jacobian_costs, op by op; nothing is timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.suites.case import Case
     from jacobench.reports.explain.jacobian_costs import Explanation
-    from jacobench.reports.plots.plot_data import Picture
+    from jacobench.reports.plots.plot_data import Plot
 
 
 def explain(
@@ -34,7 +34,7 @@ def explain(
     csv: Annotated[bool, typer.Option("--csv", help="One row a Jacobian, as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """Say what each local Jacobian of a graph would weigh, dense and sparse, beside its VJP; nothing is timed or allocated.
+    """Say what each local Jacobian of a graph would jacobian_costs, dense and sparse, beside its VJP; nothing is timed or allocated.
 
     Example: jacobench explain --widths 784,256,10 --batch 32
     """
@@ -42,7 +42,7 @@ def explain(
     from jacobench.bench.suites.case import graph_of
     from jacobench.commands import console
     from jacobench.graphs.errors import BadInput
-    from jacobench.reports.explain.jacobian_costs import weigh
+    from jacobench.reports.explain.jacobian_costs import jacobian_costs
     from jacobench.reports.render.explain_table import ExplanationTable
 
     if csv and as_json:
@@ -53,7 +53,7 @@ def explain(
     }  # fmt: skip
     case = _case({"widths": widths, "architecture": architecture, "op": op, "graph": graph}, knobs, setting or [])
     try:
-        found = weigh(graph_of(case), case.knobs["n_seeds"])
+        found = jacobian_costs(graph_of(case), case.knobs["n_seeds"])
     except NotImplementedError as error:
         raise BadInput(f"{case.name}: {error}") from None
     if csv:
@@ -153,10 +153,10 @@ def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> Non
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.plots.jacobian_cost_bars import weights
     from jacobench.reports.plots.pattern_plots import patterns
-    from jacobench.reports.plots.plot_data import NothingToDraw
+    from jacobench.reports.plots.plot_data import NoData
     from jacobench.reports.render import output_files
 
-    kinds: dict[str, Callable[[], Picture]] = {
+    kinds: dict[str, Callable[[], Plot]] = {
         "patterns": lambda: patterns(found, name),
         "bytes": lambda: weights(found, name, memory_bytes),
     }
@@ -164,7 +164,7 @@ def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> Non
     for kind, draw in kinds.items():
         try:
             pictures[kind] = draw()
-        except NothingToDraw as why:
+        except NoData as why:
             console.talk().print(f"not drawn: {kind}: {why}")
     try:
         written = output_files.save(pictures, folder)

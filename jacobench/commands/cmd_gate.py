@@ -11,7 +11,7 @@ from jacobench.commands.cmd_run import Cases
 from jacobench.commands.write_outcome import Junit, Markdown
 
 if TYPE_CHECKING:
-    from jacobench.bench.gate.gate_config import Question
+    from jacobench.bench.gate.gate_config import GateConfig
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import Limits
 
@@ -83,7 +83,7 @@ def _say(text: str) -> None:
     console.talk().print(text)
 
 
-def _self_test(question: Question, limits: Limits) -> None:
+def _self_test(question: GateConfig, limits: Limits) -> None:
     from jacobench.commands import console
     from jacobench.gate_session import self_test
 

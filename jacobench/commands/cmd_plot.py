@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.reports.plots.plot_data import Picture
+    from jacobench.reports.plots.plot_data import Plot
 
 
 def plot(
@@ -29,7 +29,7 @@ def plot(
     from jacobench.commands import console
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.data.run_data import read
-    from jacobench.reports.plots.all_plots import album
+    from jacobench.reports.plots.all_plots import all_plots
 
     if compare:
         _compare(runs, out, phase, dark=dark)
@@ -39,7 +39,7 @@ def plot(
         raise BadInput(
             f"two of the runs have one name, {', '.join(names)}: draw them one by one, each with an --out of its own"
         )
-    for path, found in [(path, album(read(path), phase)) for path in runs]:
+    for path, found in [(path, all_plots(read(path), phase)) for path in runs]:
         own = out / _beside(path).resolve().name if out and len(runs) > 1 else out
         _save(found.pictures, own or _beside(path) / "plots", dark=dark)
         for kind, why in found.missing.items():
@@ -51,7 +51,7 @@ def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> N
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.data.run_data import read
     from jacobench.reports.plots.comparison_plot import comparison
-    from jacobench.reports.plots.plot_data import NothingToDraw
+    from jacobench.reports.plots.plot_data import NoData
 
     if len(runs) != 2:
         raise BadInput(
@@ -60,7 +60,7 @@ def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> N
     base, head = map(read, runs)
     try:
         picture = comparison(base, head, phase)
-    except NothingToDraw as why:
+    except NoData as why:
         console.talk().print(f"not drawn: comparison: {why}")
         return
     _save({"comparison": picture}, out or _beside(runs[1]) / "plots", dark=dark)
@@ -72,7 +72,7 @@ def _beside(run: Path) -> Path:
     return run if run.is_dir() else run.parent
 
 
-def _save(pictures: Mapping[str, Picture], folder: Path, *, dark: bool) -> None:
+def _save(pictures: Mapping[str, Plot], folder: Path, *, dark: bool) -> None:
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.plots.style import darken
     from jacobench.reports.render import output_files

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.reports.analysis.power_laws import Law, fit
+from jacobench.reports.analysis.power_laws import PowerLaw, fit
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
 from jacobench.reports.data.units import format_bytes, format_seconds
 
@@ -86,7 +86,7 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterator[tuple[Law, dict[str, Any]]]:
+def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterator[tuple[PowerLaw, dict[str, Any]]]:
     """Fit how each strategy's cost grows in one sweep.
 
     Parameters
@@ -100,7 +100,7 @@ def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterato
 
     Yields
     ------
-    Law, dict
+    PowerLaw, dict
         The law, and its line of `growth`, for each phase and strategy with three sizes or more that can be fitted.
     """
     for (phase, strategy), own in sweep.rows.groupby(["phase", "strategy"], sort=False):
@@ -115,7 +115,7 @@ def _fitted(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
     return rows[(rows["status"] == "ok") & (rows[GROWING[quantity][0]] >= least)]
 
 
-def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: Law) -> dict[str, Any]:
+def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: PowerLaw) -> dict[str, Any]:
     sizes = rows[sweep.knob].to_numpy()
     theory = fit(sizes, rows[GROWING[quantity][1]].to_numpy(), with_fixed=law.fixed > 0)
     return {
@@ -146,7 +146,7 @@ def _values(rows: pd.DataFrame, measured: str, passes: pd.DataFrame | None) -> N
     return np.asarray(rows[[measured]], dtype=np.float64).T
 
 
-def _verdict(law: Law, theory: Law | None) -> str | float:
+def _verdict(law: PowerLaw, theory: PowerLaw | None) -> str | float:
     if theory is None:
         return math.nan
     low, high = (law.exponent if math.isnan(end) else end for end in (law.low, law.high))

@@ -47,7 +47,7 @@ def by_op(graph: Graph, strategy: Strategy, n_seeds: int) -> pd.DataFrame:
     """
     lines: list[dict[str, Any]] = []
     for node in graph.nodes:
-        forward = node.op.flops(node.sites[0])
+        forward = node.op.flops(node.contexts[0])
         lines.append(_line(node.op, FORWARD, forward))
         for k, value in enumerate(node.args):
             found = predict(strategy, _alone(graph, node, k), n_seeds) if value in graph.active else None
@@ -65,14 +65,14 @@ def _line(op: Op, argument: str, flops: int, kept: int = 0, cotangent: int = 0) 
 
 def _alone(graph: Graph, node: Node, k: int) -> Graph:
     """Return the graph of one op, to be differentiated by its k-th argument."""
-    leaves = {f"x{number}": Leaf(shape, "input", "uniform", 1) for number, shape in enumerate(node.sites[0].shapes)}
-    alone = Node(node.op, tuple(range(len(leaves))), node.attrs, node.sites, node.shape)
+    leaves = {f"x{number}": Leaf(shape, "input", "uniform", 1) for number, shape in enumerate(node.contexts[0].shapes)}
+    alone = Node(node.op, tuple(range(len(leaves))), node.attrs, node.contexts, node.shape)
     return Graph(graph.dtype, leaves, (alone,), len(leaves), (f"x{k}",))
 
 
 def _costs(found: Predictions, node: Node, forward_flops: int) -> tuple[int, int, int]:
-    phases, site = found.phases, node.sites[0]
-    output = site.n_out * site.dtype.itemsize  # the caller's copy, which a node within a graph does not make
+    phases, ctx = found.phases, node.contexts[0]
+    output = ctx.n_out * ctx.dtype.itemsize  # the caller's copy, which a node within a graph does not make
     kept = phases["prepare"].retained_bytes + phases["linearize"].retained_bytes - output
     return phases["gradient"].flops - forward_flops, kept, phases["pullback"].retained_bytes
 

@@ -25,7 +25,7 @@ Array = Any
 
 
 @dataclass(frozen=True)
-class Law:
+class PowerLaw:
     """``value = fixed + scale * size ** exponent``.
 
     Attributes
@@ -87,7 +87,7 @@ class Law:
         return values * np.exp(-reach), values * np.exp(reach)
 
 
-def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) -> Law | None:
+def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) -> PowerLaw | None:
     """Fit a law of growth to what several passes measured.
 
     Parameters
@@ -102,7 +102,7 @@ def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) 
 
     Returns
     -------
-    Law or None
+    PowerLaw or None
         The least-squares fit to the logarithms. None for fewer than three sizes, for no pass, or for a value that is not
         positive and finite.
 
@@ -170,7 +170,7 @@ def _earns(without: Array, having: Array) -> bool:
     return bool(fdtrc(1, freedom, (before - after) / (max(after, 1e-300) / freedom)) < EARNS_ITS_PLACE)
 
 
-def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) -> Law:
+def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) -> PowerLaw:
     fitted = _logs(parameters, u) if parameters.size == 3 else jacobian @ parameters
     exponent = float(parameters[1])
     log_scale = float(parameters[0]) - exponent * math.log(x.max())
@@ -182,7 +182,7 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
     # Where the values hardly vary there is nothing to explain, and the quotient would be rounding over rounding.
     unexplained = float(((mean - fitted) ** 2).sum()) / variance if variance > 1e-12 else math.nan
     meets = _exp((log_fixed - log_scale) / exponent) if exponent > 0 else 0.0
-    return Law(
+    return PowerLaw(
         fixed=_exp(log_fixed),
         scale=_exp(log_scale),
         exponent=exponent,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.analysis.growth import GROWING
-from jacobench.reports.analysis.power_laws import Law, fit
+from jacobench.reports.analysis.power_laws import PowerLaw, fit
 from jacobench.reports.analysis.sweeps import Sweep, find_sweeps
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def largest(sizes: ArrayLike, values: ArrayLike, limit: float, predicted: ArrayL
     return Fit(max(_invert(law, limit), float(x[-1])), "extrapolation")  # the last is within it, whatever the law says
 
 
-def _invert(law: Law, limit: float) -> float:
+def _invert(law: PowerLaw, limit: float) -> float:
     """Return the size at which a law reaches the limit; infinite where it does not grow, or beyond what a float holds."""
     if law.exponent <= 0:
         return math.inf

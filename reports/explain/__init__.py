@@ -1,1 +1,1 @@
-"""What each Jacobian of a graph would weigh: from the shapes alone, nothing is measured."""
+"""What each Jacobian of a graph would jacobian_costs: from the shapes alone, nothing is measured."""

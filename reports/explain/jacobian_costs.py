@@ -1,4 +1,4 @@
-"""What each local Jacobian would weigh and cost, dense and sparse, beside the VJP: by the strategies' own cost models."""
+"""What each local Jacobian would jacobian_costs and cost, dense and sparse, beside the VJP: by the strategies' own cost models."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ DENSE, SPARSE, VJP = STRATEGIES = (dense(), sparse(), vjp())
 
 
 @dataclass(frozen=True)
-class Weight:
-    """What one local Jacobian would weigh and cost: that of one argument of one op.
+class JacobianCost:
+    """What one local Jacobian would jacobian_costs and cost: that of one argument of one op.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a graph's Jacobians would weigh.
+    """What a graph's Jacobians would jacobian_costs.
 
     Attributes
     ----------
@@ -118,7 +118,7 @@ class Explanation:
         The graph.
     n_seeds : int
         Cotangents that are pulled back at once.
-    weights : tuple of Weight
+    weights : tuple of JacobianCost
         One for each argument of each op that cotangents must reach, in the order of the forward pass.
     edges : tuple of Edge
         The same, as the strategies know them.
@@ -128,12 +128,12 @@ class Explanation:
 
     graph: Graph
     n_seeds: int
-    weights: tuple[Weight, ...]
+    weights: tuple[JacobianCost, ...]
     edges: tuple[Edge, ...]
     totals: tuple[Total, ...]
 
 
-def weigh(graph: Graph, n_seeds: int = 1) -> Explanation:
+def jacobian_costs(graph: Graph, n_seeds: int = 1) -> Explanation:
     """Weigh every local Jacobian of a graph. Nothing is timed, and nothing of a Jacobian's size is allocated.
 
     Parameters
@@ -177,17 +177,17 @@ def value_names(graph: Graph) -> list[str]:
     return names
 
 
-def _weight(graph: Graph, step: Step, edge: Edge, names: Sequence[str], n_seeds: int) -> Weight:
-    argument, site = edge.argument, edge.site
-    as_dense, as_sparse, by_rule = (strategy.local.cost(argument, site, n_seeds) for strategy in STRATEGIES)
-    return Weight(
+def _weight(graph: Graph, step: Step, edge: Edge, names: Sequence[str], n_seeds: int) -> JacobianCost:
+    argument, ctx = edge.argument, edge.ctx
+    as_dense, as_sparse, by_rule = (strategy.local.cost(argument, ctx, n_seeds) for strategy in STRATEGIES)
+    return JacobianCost(
         jacobian=f"∂{names[step.y]}/∂{names[edge.x]}",
         op=step.node.op.name,
-        argument=site.k,
+        argument=ctx.k,
         structure=argument.jacobian.structure.name,
-        n_rows=site.n_out,
-        n_columns=site.n_in,
-        n_entries=site.n_out * site.n_in,
+        n_rows=ctx.n_out,
+        n_columns=ctx.n_in,
+        n_entries=ctx.n_out * ctx.n_in,
         n_nonzeros=as_sparse.n_nonzeros,
         dense_bytes=as_dense.linearize_bytes,
         pattern_bytes=as_sparse.prepare_bytes,

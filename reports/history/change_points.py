@@ -23,7 +23,7 @@ ALPHA = 0.01
 MIN_RUNS = 10
 """Shorter series have too few orders for a permutation test to call anything rare."""
 
-PRUDENCE = {1: 1.0, 2: 1.25}
+CHANGE_COUNT_FACTOR = {1: 1.0, 2: 1.25}
 """What a critical score is multiplied by for so many changes at once: two places are chosen from many more than one is."""
 
 ROUNDS = 4
@@ -113,7 +113,7 @@ def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[fl
     }
     if not searched:
         return [[] for _ in series]
-    searched = dict(zip(searched, _with_moods(list(searched.values())), strict=True))
+    searched = dict(zip(searched, _pool_autocorrelation(list(searched.values())), strict=True))
     for _ in range(ROUNDS):
         critical = float(np.quantile(_highest(searched.values()), 1 - ALPHA, method="higher"))
         renewed = {number: _search(own, critical) for number, own in searched.items()}
@@ -130,7 +130,7 @@ def _begin(logs: NDArray[np.float64], resolution: float) -> _Searched:
     return _Searched(values, resolution, likeness(values), [0, logs.size], nulls)
 
 
-def _with_moods(searched: list[_Searched]) -> list[_Searched]:
+def _pool_autocorrelation(searched: list[_Searched]) -> list[_Searched]:
     """Take how much runs resemble their neighbours from all series, as a machine has one mood, or from one where it is more.
 
     Of all only if it is beyond one and a half standard errors; of one, what is beyond two.
@@ -166,7 +166,7 @@ def _edges(own: _Searched, critical: float) -> list[int]:
 
     n = own.values.size
     search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
-    for n_changes, prudence in PRUDENCE.items():
+    for n_changes, prudence in CHANGE_COUNT_FACTOR.items():
         least = penalty(critical, own.residuals, own.resolution, prudence * inflation(own.rho), n_changes)
         least = max(least, 3 * log(n) * own.resolution**2)  # chance makes nothing of a series without noise
         edges = [0, *(int(edge) for edge in search.predict(pen=least))]

@@ -12,9 +12,9 @@ from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.history.series import CELL, QUANTITIES, SETTING, Series, lines_of, series, setting_words
 from jacobench.reports.plots.layout import CHARACTERS_PER_INCH, strategy_handles
-from jacobench.reports.plots.plot_data import Picture
+from jacobench.reports.plots.plot_data import Plot
 from jacobench.reports.plots.small_multiples import MOST_PANELS, grid, share
-from jacobench.reports.plots.style import FAINT, look, styled
+from jacobench.reports.plots.style import FAINT, strategy_style, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jacobench.reports.history.store import History
 
 
-def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Picture]:
+def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Plot]:
     """Draw a history.
 
     Parameters
@@ -38,7 +38,7 @@ def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Pi
 
     Returns
     -------
-    dict of str to Picture
+    dict of str to Plot
         ``history-PHASE-QUANTITY``, with six digits of its own where there are several settings. At most twelve cases, those that
         changed last first.
 
@@ -60,7 +60,7 @@ def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Pi
     return pictures
 
 
-def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, quantity: str) -> Picture:
+def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, quantity: str) -> Plot:
     key = group[0].key
     marks = changes[changes["quantity"] == quantity]
     for name in (*SETTING, "phase"):
@@ -83,18 +83,18 @@ def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, q
         source = setting_words(group[0].setting)
         figure.supxlabel(source[: int(figure.get_figwidth() * CHARACTERS_PER_INCH)], fontsize=7.5, color=FAINT)
     caption = f"One run after another, the oldest on the left ({source}). Dotted lines stand where a series changed."
-    return Picture(
+    return Plot(
         figure, _data(history, [own for own in group if own.key["case"] in shown], marks), caption, _notes(marks)
     )
 
 
 def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: str) -> None:
     for own in group:
-        style = look(own.key["strategy"])
+        style = strategy_style(own.key["strategy"])
         axes.plot(own.runs, own.measured, color=style.color, linestyle=style.line, linewidth=1.1,
                   marker=style.marker if own.runs.size <= 40 else "", markersize=3)  # fmt: skip
     for at, strategy in zip(marks["at"], marks["strategy"], strict=True):
-        axes.axvline(at - 0.5, color=look(strategy).color, linewidth=0.9, linestyle=":")
+        axes.axvline(at - 0.5, color=strategy_style(strategy).color, linewidth=0.9, linestyle=":")
     highest = max(float(own.measured.max()) for own in group)
     lowest = min(float(own.measured.min()) for own in group)
     if lowest > 0 and highest > 3 * lowest:

@@ -17,7 +17,7 @@ from jacobench.reports.page.recommendation_table import Advice, advice
 from jacobench.reports.page.reproduction import commands
 from jacobench.reports.page.row_table import Records, records
 from jacobench.reports.page.stability import Trust, trust
-from jacobench.reports.plots.all_plots import album
+from jacobench.reports.plots.all_plots import all_plots
 from jacobench.reports.plots.style import DARK
 from jacobench.reports.render.output_files import inline_svg
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
     from jacobench.reports.data.run_data import Run
-    from jacobench.reports.plots.plot_data import Picture
+    from jacobench.reports.plots.plot_data import Plot
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def page(runs: Sequence[Run], phase: str = "gradient") -> str:
 
 
 def _section(run: Run, key: str, phase: str) -> Section:
-    drawn = album(run, phase)
+    drawn = all_plots(run, phase)
     return Section(
         id=key,
         name=run.name,
@@ -131,7 +131,7 @@ def _section(run: Run, key: str, phase: str) -> Section:
     )
 
 
-def _shown(key: str, name: str, picture: Picture) -> Shown:
+def _shown(key: str, name: str, picture: Plot) -> Shown:
     svg = inline_svg(picture.figure, key)
     data = picture.data.to_csv(index=False, lineterminator="\n")
     return Shown(name, svg, picture.caption, picture.notes, _data_url(data))

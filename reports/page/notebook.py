@@ -12,7 +12,7 @@ import pandas as pd
 from jacobench.reports.data.units import format_bytes, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.page.answers import answers
-from jacobench.reports.plots.all_plots import album
+from jacobench.reports.plots.all_plots import all_plots
 from jacobench.reports.plots.style import styled
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def notebook(run: Run, phase: str = "gradient") -> str:
     parts += [f"<p>{escape(sentence)}</p>" for sentence in answers(run, phase)]
     shown = pd.DataFrame({name: rows[name].map(show) for name, show in COLUMNS.items()})
     parts.append(shown.to_html(index=False, max_rows=MOST_ROWS, border=0))
-    for name, picture in album(run, phase).pictures.items():
+    for name, picture in all_plots(run, phase).pictures.items():
         parts.append(
             f'<p><img alt="{escape(picture.caption)}" title="{escape(name)}" src="{_png(picture.figure)}"></p>'
         )

@@ -14,7 +14,7 @@ from jacobench.reports.plots.op_breakdown import breakdowns
 from jacobench.reports.plots.overview import overviews
 from jacobench.reports.plots.pareto import fronts
 from jacobench.reports.plots.phase_stacks import stacks
-from jacobench.reports.plots.plot_data import Album, NothingToDraw
+from jacobench.reports.plots.plot_data import NoData, PlotSet
 from jacobench.reports.plots.sample_spreads import spreads
 from jacobench.reports.plots.scaling_plots import scalings
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from jacobench.reports.plots.plot_data import Picture
+    from jacobench.reports.plots.plot_data import Plot
 
 # From what the pictures show to the function that draws them: from a run and a phase to pictures by name. It raises
-# NothingToDraw where the run has nothing to show.
-KINDS: Mapping[str, Callable[[Run, str], dict[str, Picture]]] = {
+# NoData where the run has nothing to show.
+PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
     "time and memory of every case": overviews,
     "growth with a knob": scalings,
     "crossovers along a knob": ratios,
@@ -41,7 +41,7 @@ KINDS: Mapping[str, Callable[[Run, str], dict[str, Picture]]] = {
 }
 
 
-def album(run: Run, phase: str = "gradient") -> Album:
+def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
     """Draw everything that a run has in it.
 
     Parameters
@@ -53,7 +53,7 @@ def album(run: Run, phase: str = "gradient") -> Album:
 
     Returns
     -------
-    Album
+    PlotSet
         The pictures, and of which kinds there is none, with the reason.
 
     Raises
@@ -63,14 +63,14 @@ def album(run: Run, phase: str = "gradient") -> Album:
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
-    pictures: dict[str, Picture] = {}
+    pictures: dict[str, Plot] = {}
     missing = {}
-    for kind, draw in KINDS.items():
+    for kind, draw in PLOTS.items():
         try:
             pictures |= draw(run, phase)
-        except NothingToDraw as why:
+        except NoData as why:
             missing[kind] = str(why)
-    return Album(pictures, missing)
+    return PlotSet(pictures, missing)
 
 
 def plots(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
@@ -89,5 +89,5 @@ def plots(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]
     dict of str to Figure
         By name; empty if there is nothing to draw.
     """
-    found = album(run if isinstance(run, Run) else Run(run), phase)
+    found = all_plots(run if isinstance(run, Run) else Run(run), phase)
     return {name: picture.figure for name, picture in found.pictures.items()}

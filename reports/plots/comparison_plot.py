@@ -18,10 +18,10 @@ from jacobench.reports.analysis.winners import CLEARLY_LESS
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Placed, band, draw_at_edge, draw_band
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import round_values
 from jacobench.reports.plots.small_multiples import SPREAD, label_cases, line_height
-from jacobench.reports.plots.style import FAINT, INK, look, styled
+from jacobench.reports.plots.style import FAINT, INK, strategy_style, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +47,7 @@ CHANGES = (
 )
 
 
-def comparison(base: Run, head: Run, phase: str = "gradient") -> Picture:
+def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
     """Draw how each cell's time and memory changed from one run to another.
 
     Parameters
@@ -59,23 +59,23 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Picture:
 
     Returns
     -------
-    Picture
+    Plot
         Cases down, ratios along: left of one is less than before.
 
     Raises
     ------
     BadInput
         If the phase is unknown.
-    NothingToDraw
+    NoData
         If the runs have no cell of the phase in common, or none that is ok in both.
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
     data = changes(base, head, phase)
     if data.empty:
-        raise NothingToDraw(f"the two runs have no cell of the phase {phase} in common: same case and same strategy")
+        raise NoData(f"the two runs have no cell of the phase {phase} in common: same case and same strategy")
     if not data[[change.ratio for change in CHANGES]].notna().any(axis=None):
-        raise NothingToDraw(f"no cell of the phase {phase} has a number in both runs")
+        raise NoData(f"no cell of the phase {phase} has a number in both runs")
     with styled():
         height = line_height(data["strategy"].nunique()) * data["case"].nunique()
         figure = Figure(figsize=(13.0, 2.4 + height), layout="constrained")
@@ -102,7 +102,7 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Picture:
         f"Time per call and peak heap memory of the phase {phase} in the new run over the old one, on logarithmic axes: left of one is less "
         "than before. Bars are 95 % intervals from the passes of both runs."
     )
-    return Picture(figure, data, caption, _notes(base, head, data))
+    return Plot(figure, data, caption, _notes(base, head, data))
 
 
 def _failed(data: pd.DataFrame) -> pd.Series[str]:
@@ -132,7 +132,7 @@ def _panel(axes: Axes, data: pd.DataFrame, change: _Change) -> None:
         if outside.any():
             statuses = _failed(data)[own][outside].fillna("ok").tolist()
             at = height[outside].tolist()
-            draw_at_edge(axes, look(strategy), at, statuses, row=edge.rows[strategy], vertical=True)
+            draw_at_edge(axes, strategy_style(strategy), at, statuses, row=edge.rows[strategy], vertical=True)
     axes.set_xlim(placed.low, edge.end)
     label_cases(axes, cases)
     axes.set_xlabel(change.axis)
@@ -141,7 +141,7 @@ def _panel(axes: Axes, data: pd.DataFrame, change: _Change) -> None:
 
 
 def _marks(axes: Axes, own: pd.DataFrame, height: pd.Series[float], change: _Change) -> None:
-    style = look(own["strategy"].iloc[0])
+    style = strategy_style(own["strategy"].iloc[0])
     ratio = own[change.ratio]
     decided = (ratio < CLEARLY_LESS) | (ratio > 1 / CLEARLY_LESS)
     if change.interval is not None:

@@ -15,10 +15,10 @@ from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, strategy_handles
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import label_sizes, round_values
 from jacobench.reports.plots.small_multiples import grid, name_along, share
-from jacobench.reports.plots.style import FAINT, INK, look, styled
+from jacobench.reports.plots.style import FAINT, INK, strategy_style, styled
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ WITHIN_SIGHT = 4.0
 BEYOND: dict[str, Any] = {"linestyle": (0, (1, 2)), "linewidth": 1.2, "zorder": 1.8}
 
 
-def ratios(run: Run, phase: str) -> dict[str, Picture]:
+def ratios(run: Run, phase: str) -> dict[str, Plot]:
     """Draw ratios against each knob that a run sweeps: ``ratio-vs-width``, and so on."""
     rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != "forward")]
     rows = rows.reset_index(drop=True)
     if not _drawn(rows).any():
-        raise NothingToDraw(
+        raise NoData(
             f"no cell of the phase {phase} has a time beside that of {REFERENCE}, to which the others are compared"
         )
     found = {knob: [sweep for sweep in drawable_sweeps(rows, knob) if _lines(sweep)] for knob in KNOBS}
     if not any(found.values()):
-        raise NothingToDraw(
+        raise NoData(
             f"no strategy beside {REFERENCE} has a time at two sizes of one knob in the phase {phase}; "
             "the suite scaling has such cases"
         )
@@ -77,7 +77,7 @@ def _lines(sweep: Sweep) -> bool:
     return bool((sweep.rows[_drawn(sweep.rows)].groupby("strategy")[sweep.knob].nunique() >= 2).any())
 
 
-def _picture(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Picture:
+def _picture(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
     shown = sweeps[:MOST_PANELS]
     rows = pd.concat([sweep.rows.assign(held=sweep.held) for sweep in shown])
     columns = ["held", "case", "strategy", knob, "status", "ratio_to_vjp", "ratio_low", "ratio_high"]
@@ -103,17 +103,17 @@ def _picture(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Pictur
         for line in crossings.to_dict("records")
         if (told := _told(line))
     ]
-    return Picture(figure, rows[columns].reset_index(drop=True), caption, tuple(notes))
+    return Plot(figure, rows[columns].reset_index(drop=True), caption, tuple(notes))
 
 
 def _panel(axes: Axes, sweep: Sweep, crossings: Sequence[Mapping[Any, Any]]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.axhline(1.0, color=look(REFERENCE).color, linestyle=look(REFERENCE).line)
+    axes.axhline(1.0, color=strategy_style(REFERENCE).color, linestyle=strategy_style(REFERENCE).line)
     drawn = sweep.rows[_drawn(sweep.rows)]
     for strategy in in_order(drawn["strategy"]):
         own = drawn[drawn["strategy"] == strategy]
-        style = look(strategy)
+        style = strategy_style(strategy)
         ratio = own["ratio_to_vjp"]
         ends = [(ratio - own["ratio_low"]), (own["ratio_high"] - ratio)]
         bars = [end.clip(lower=0).fillna(0).tolist() for end in ends]
@@ -156,7 +156,7 @@ def _mark(
     if size > largest:
         for name in (line["first"], line["second"]):
             last = curves[name].index[-1]
-            axes.plot([last, size], [curves[name].iloc[-1], height], color=look(name).color, **BEYOND)
+            axes.plot([last, size], [curves[name].iloc[-1], height], color=strategy_style(name).color, **BEYOND)
     if labelled:
         text, shift, side = (f"≈{size:.3g}", 0, "center") if size > largest else (f"{size:.3g}", 4, "left")
         below: dict[str, Any] = {"xytext": (shift, -17), "textcoords": "offset points", "fontsize": 8}
@@ -191,7 +191,7 @@ def _told(line: Mapping[Any, Any]) -> str:
 
 def _handles(strategies: list[str], crossings: pd.DataFrame) -> list[Artist]:
     handles = strategy_handles(strategies)
-    reference = look(REFERENCE)
+    reference = strategy_style(REFERENCE)
     handles.append(Line2D([], [], color=reference.color, linestyle=reference.line, label=f"{REFERENCE}: 1×"))
     if crossings["size"].notna().any():
         ring: dict[str, Any] = {"marker": "o", "mfc": "none", "linestyle": "none", "markersize": 11}

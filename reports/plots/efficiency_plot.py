@@ -9,9 +9,9 @@ from matplotlib.ticker import PercentFormatter
 
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, strategy_handles
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import SPREAD, label_cases, line_height
-from jacobench.reports.plots.style import INK, look, styled
+from jacobench.reports.plots.style import INK, strategy_style, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 
-def efficiencies(run: Run, phase: str) -> dict[str, Picture]:
+def efficiencies(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the efficiency of every cell that has one: ``efficiency``."""
     return {"efficiency": efficiency(run.table, phase)}
 
 
-def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Picture:
+def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Plot:
     """Draw what share of each cell's time its work itself takes.
 
     Parameters
@@ -36,17 +36,17 @@ def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Picture:
 
     Returns
     -------
-    Picture
+    Plot
         Cases down, efficiency (floor over measured time) along.
 
     Raises
     ------
-    NothingToDraw
+    NoData
         If no cell of the phase has an efficiency.
     """
     rows = table[(table["phase"] == phase) & (table["status"] == "ok") & table["efficiency"].notna()]
     if rows.empty:
-        raise NothingToDraw(f"no cell of the phase {phase} has both a time and a floor under it (see docs/floor.md)")
+        raise NoData(f"no cell of the phase {phase} has both a time and a floor under it (see docs/floor.md)")
     cases, strategies = rows["case"].drop_duplicates().tolist(), in_order(rows["strategy"])
     with styled():
         figure = Figure(figsize=(9.6, 1.9 + line_height(len(strategies)) * len(cases)), layout="constrained")
@@ -55,7 +55,7 @@ def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Picture:
         for index, strategy in enumerate(strategies):
             own = rows["strategy"] == strategy
             height = lines[own] + SPREAD * ((index + 0.5) / len(strategies) - 0.5)
-            style = look(strategy)
+            style = strategy_style(strategy)
             axes.plot(rows["efficiency"][own], height, color=style.color, marker=style.marker, linestyle="none")
         axes.axvline(1.0, color=INK, linewidth=1, linestyle=":")
         axes.set_xlim(0, max(1.05, rows["efficiency"].max() * 1.03))
@@ -68,4 +68,4 @@ def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Picture:
         f"The share of the measured time of the phase {phase} that the same arithmetic and memory traffic take on this machine "
         "when nothing else is done. Further right is better; what is missing to 100 % could be gained at most."
     )
-    return Picture(figure, rows[columns], caption)
+    return Plot(figure, rows[columns], caption)

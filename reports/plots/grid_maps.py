@@ -17,9 +17,9 @@ from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
 from jacobench.reports.plots.layout import frame, hollow_handles
 from jacobench.reports.plots.missing_cells import hollow
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import elided, folded, share
-from jacobench.reports.plots.style import FAINT, GRID, INK, PAPER, look, styled
+from jacobench.reports.plots.style import FAINT, GRID, INK, PAPER, strategy_style, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,12 +44,12 @@ WIDEST = 12.0
 """Inches of all panels side by side."""
 
 
-def maps(run: Run, phase: str) -> dict[str, Picture]:
+def maps(run: Run, phase: str) -> dict[str, Plot]:
     """Draw who is ahead over each two knobs that a run sweeps together: ``map-width-batch``, and so on."""
     rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != "forward")]
     grids = find_grids(rows)
     if not grids:
-        raise NothingToDraw(
+        raise NoData(
             f"no cases of the phase {phase} form a grid over two knobs ({', '.join(KNOBS.values())}); "
             "the suite crossover has such cases"
         )
@@ -57,7 +57,7 @@ def maps(run: Run, phase: str) -> dict[str, Picture]:
     of = winners.loc[[case for case in winners.index if any((grid.rows["case"] == case).any() for grid in grids)]]
     if of["strategy"].isna().all():
         known = (rows["status"] == "ok").any()
-        raise NothingToDraw(
+        raise NoData(
             "the run recorded no single passes, from which a winner is told: an earlier version wrote it"
             if known
             else f"no strategy has a time for the phase {phase} at any place of the grid"
@@ -70,7 +70,7 @@ def maps(run: Run, phase: str) -> dict[str, Picture]:
     }
 
 
-def _picture(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, phase: str) -> Picture:
+def _picture(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, phase: str) -> Plot:
     shown = grids[:MOST_PANELS]
     places = [_places(grid, winners) for grid in shown]
     data = pd.concat(places, ignore_index=True)
@@ -85,7 +85,7 @@ def _picture(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, 
         f"The fastest strategy for the phase {phase} at each place of a grid over {of}; the number says how many times as long "
         "the runner-up takes. Hatched: no winner, as the intervals do not keep the two apart. Hollow markers have no number; a letter says why."
     )
-    return Picture(figure, data, caption, _notes(data))
+    return Plot(figure, data, caption, _notes(data))
 
 
 def _panels(grids: Sequence[Grid]) -> tuple[Figure, list[Axes]]:
@@ -139,7 +139,7 @@ def _place(axes: Axes, x: int, y: int, place: Mapping[Any, Any]) -> None:
     if not isinstance(winner, str):
         axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=PAPER, edgecolor=GRID))
         return
-    style, factor = look(winner), place["factor"]
+    style, factor = strategy_style(winner), place["factor"]
     doubtful = place["sure"] in {"undecided", "one pass"}
     color = (style.color, _opacity(factor))
     axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=color, edgecolor=PAPER, linewidth=0))
@@ -157,7 +157,7 @@ def _hollow(axes: Axes, x: int, y: int, failed: list[tuple[str, str]]) -> None:
     """Draw what has no number in the corner of a place, and how many more there are."""
     for number, (name, status) in enumerate(failed[:MOST_HOLLOW]):
         at = (x - 0.4 + 0.22 * number, y - 0.36)
-        style = look(name)
+        style = strategy_style(name)
         axes.plot(*at, **hollow(style))
         axes.annotate(LETTERS[status][0], at, (5, 0), textcoords="offset points", va="center", fontsize=7.5)
     if len(failed) > MOST_HOLLOW:
@@ -173,7 +173,14 @@ def _opacity(factor: float) -> float:
 def _handles(data: pd.DataFrame, failed: list[tuple[str, str]]) -> list[Artist]:
     named = in_order([*data["strategy"].dropna(), *(name for name, _ in failed)])
     handles: list[Artist] = [
-        Line2D([], [], color=look(name).color, marker=look(name).marker, linestyle="none", label=folded(name))
+        Line2D(
+            [],
+            [],
+            color=strategy_style(name).color,
+            marker=strategy_style(name).marker,
+            linestyle="none",
+            label=folded(name),
+        )
         for name in named
     ]
     handles += [

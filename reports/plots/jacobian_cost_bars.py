@@ -1,4 +1,4 @@
-"""What a graph's Jacobians would weigh, as bars: dense, sparse, and beside the VJP."""
+"""What a graph's Jacobians would jacobian_costs, as bars: dense, sparse, and beside the VJP."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from jacobench.reports.data.units import BYTES, format_bytes, format_tick
 from jacobench.reports.plots.layout import surround
 from jacobench.reports.plots.pattern_plots import SOURCE, distinct, named
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import share
-from jacobench.reports.plots.style import FAINT, INK, PAPER, look, styled
+from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style, styled
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from jacobench.reports.explain.jacobian_costs import Explanation, Weight
+    from jacobench.reports.explain.jacobian_costs import Explanation, JacobianCost
 
 MOST_BARS = 20
 BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
@@ -34,13 +34,13 @@ LABELS = {
 }
 
 
-def weights(found: Explanation, name: str, memory_bytes: int) -> Picture:
+def weights(found: Explanation, name: str, memory_bytes: int) -> Plot:
     """Draw the bytes of each local Jacobian, and of a whole gradient, under each strategy.
 
     Parameters
     ----------
     found : Explanation
-        What `weigh` found.
+        What `jacobian_costs` found.
     name : str
         What the graph is called.
     memory_bytes : int
@@ -48,17 +48,17 @@ def weights(found: Explanation, name: str, memory_bytes: int) -> Picture:
 
     Returns
     -------
-    Picture
+    Plot
         Three bars for each Jacobian, those alike once, at most twenty, the largest.
 
     Raises
     ------
-    NothingToDraw
+    NoData
         If the graph has no Jacobian.
     """
     alike = distinct(found)
     if not alike:
-        raise NothingToDraw("the graph has nothing to differentiate, and so no Jacobian")
+        raise NoData("the graph has nothing to differentiate, and so no Jacobian")
     largest = sorted(sorted(alike, key=lambda at: -found.weights[at].n_entries)[:MOST_BARS])
     rows = [_row(found.weights[at], alike[at]) for at in largest]
     peaks = {f"{total.strategy}_bytes": total.peak_bytes for total in found.totals}
@@ -73,10 +73,10 @@ def weights(found: Explanation, name: str, memory_bytes: int) -> Picture:
         "Bytes of each local Jacobian as an array and as a sparse matrix, each by itself, and what its VJP keeps and allocates "
         "beside its result, on a logarithmic scale; at the bottom the most that a whole gradient holds. Predicted from the shapes."
     )
-    return Picture(figure, data, caption)
+    return Plot(figure, data, caption)
 
 
-def _row(weight: Weight, n_alike: int) -> dict[str, Any]:
+def _row(weight: JacobianCost, n_alike: int) -> dict[str, Any]:
     return {
         "jacobian": named(weight, n_alike),
         "dense_bytes": weight.dense_bytes,
@@ -94,7 +94,7 @@ def _bars(axes: Axes, data: pd.DataFrame, memory_bytes: int) -> None:
     for number, (strategy, column) in enumerate(zip(LABELS, columns, strict=True)):
         for line, n_bytes in enumerate(data[column].tolist()):
             at = line + (number - 1) * 0.27
-            axes.barh(at, max(float(n_bytes), low) - low, 0.24, low, color=look(strategy).color)
+            axes.barh(at, max(float(n_bytes), low) - low, 0.24, low, color=strategy_style(strategy).color)
             axes.text(max(float(n_bytes), low) * 1.3, at, format_bytes(n_bytes), va="center", fontsize=6.5, bbox=BEHIND)
     axes.axvline(memory_bytes, color=INK, linestyle=":", linewidth=1.2)
     axes.axhline(len(data) - 1.5, color=FAINT, linewidth=0.8)
@@ -107,6 +107,8 @@ def _bars(axes: Axes, data: pd.DataFrame, memory_bytes: int) -> None:
 
 
 def _handles(memory_bytes: int) -> list[Artist]:
-    bars: list[Artist] = [Patch(color=look(strategy).color, label=label) for strategy, label in LABELS.items()]
+    bars: list[Artist] = [
+        Patch(color=strategy_style(strategy).color, label=label) for strategy, label in LABELS.items()
+    ]
     memory = f"this machine's memory,\n{format_bytes(memory_bytes)}"
     return [*bars, Line2D([], [], color=INK, linestyle=":", linewidth=1.2, label=memory)]

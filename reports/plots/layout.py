@@ -12,7 +12,7 @@ from matplotlib.textpath import TextPath
 from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.vocabulary import LETTERS
 from jacobench.reports.plots.small_multiples import folded
-from jacobench.reports.plots.style import FAINT, INK, PAPER, look
+from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,7 @@ def surround(figure: Figure, title: str, handles: list[Artist], source: str) -> 
 
 def strategy_handles(strategies: list[str], *, lines: bool = True) -> list[Artist]:
     """Return the legend's entries for the strategies, with or without their lines."""
-    looks = [(name, look(name)) for name in strategies]
+    looks = [(name, strategy_style(name)) for name in strategies]
     return [
         Line2D(
             [],

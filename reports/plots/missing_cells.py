@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jacobench.reports.plots.quantities import Quantity
-    from jacobench.reports.plots.style import Look
+    from jacobench.reports.plots.style import StrategyStyle
 
 # How far above the largest measured number a predicted one is still drawn at its place. Beyond two decades what was measured
 # would be squeezed into a corner.
@@ -130,7 +130,7 @@ def draw_band(axes: Axes, begins: float, *, vertical: bool) -> None:
 
 
 def draw_at_edge(
-    axes: Axes, style: Look, places: Sequence[float], statuses: Sequence[str], *, row: float, vertical: bool
+    axes: Axes, style: StrategyStyle, places: Sequence[float], statuses: Sequence[str], *, row: float, vertical: bool
 ) -> None:
     """Draw hollow markers in a strategy's row of the band, each with its status's letter.
 
@@ -138,7 +138,7 @@ def draw_at_edge(
     ----------
     axes : Axes
         Where.
-    style : Look
+    style : StrategyStyle
         The strategy's.
     places : sequence of float
         Along the band, in the data's units.
@@ -165,6 +165,6 @@ def draw_at_edge(
         )
 
 
-def hollow(style: Look) -> dict[str, Any]:
+def hollow(style: StrategyStyle) -> dict[str, Any]:
     """Return how a cell without a measured number is drawn."""
     return {"linestyle": "none", "marker": style.marker, "mfc": PAPER, "mec": style.color, "markersize": 6}

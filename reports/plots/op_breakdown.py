@@ -14,9 +14,9 @@ from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.units import format_bytes, format_flops
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import choose, elided, folded, share
-from jacobench.reports.plots.style import INK, look, styled
+from jacobench.reports.plots.style import INK, strategy_style, styled
 from jacobench.strategies import registry
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ BARS = {"flops": (0.9, "", format_flops), "bytes": (0.35, "////", format_bytes)}
 LEGEND = {"flops": "flops", "bytes": "bytes: kept for the\npullback, and cotangents"}
 
 
-def breakdowns(run: Run, phase: str) -> dict[str, Picture]:  # noqa: ARG001  (the model's phases are all in it)
+def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the model's phases are all in it)
     """Draw the ops of some cases: ``ops``."""
     return {"ops": breakdown(run.table)}
 
 
-def breakdown(table: pd.DataFrame) -> Picture:
+def breakdown(table: pd.DataFrame) -> Plot:
     """Draw what each op of a graph costs each strategy, as its model predicts.
 
     Parameters
@@ -50,26 +50,24 @@ def breakdown(table: pd.DataFrame) -> Picture:
 
     Returns
     -------
-    Picture
+    Plot
         A row of panels a case, three at most; a panel a strategy with a model, six at most.
 
     Raises
     ------
-    NothingToDraw
+    NoData
         If no case can be built again, or no strategy of the run has a model here.
     """
     graphs = rebuilt(table)
     if not graphs:
-        raise NothingToDraw(
+        raise NoData(
             "the run's file holds no graphs, and only cases of the suites that come with the package can be built again from it"
         )
     rows = table[table["case"].isin(graphs) & (table["phase"] == "gradient")]
     named = in_order(rows.loc[rows["strategy"] != "forward", "strategy"])
     ours = [name for name in named if _is_ours(name)][:MOST_STRATEGIES]
     if not ours:
-        raise NothingToDraw(
-            "no strategy of the run has a model of its cost here; those that come with the package have"
-        )
+        raise NoData("no strategy of the run has a model of its cost here; those that come with the package have")
     cases = choose(rows, MOST_CASES)
     data = pd.concat([_ops(graphs[case][1], int(graphs[case][0].knobs["n_seeds"]), ours, case) for case in cases])
     with styled():
@@ -81,7 +79,7 @@ def breakdown(table: pd.DataFrame) -> Picture:
         "its rule reads) and returns as cotangents, as predicted from the shapes, by op and the argument that is differentiated. Bars are "
         "shares of the strategy's own total."
     )
-    return Picture(figure, data.reset_index(drop=True), caption)
+    return Plot(figure, data.reset_index(drop=True), caption)
 
 
 def _is_ours(name: str) -> bool:
@@ -130,7 +128,7 @@ def _lines(data: pd.DataFrame) -> list[str]:
 
 
 def _panel(axes: Axes, own: pd.DataFrame, lines: list[str], strategy: str) -> None:
-    style = look(strategy)
+    style = strategy_style(strategy)
     totals = own[list(BARS)].sum()
     by_label = {f"{line['op']} · {line['argument']}": line for line in own.to_dict("records")}
     for at, label in enumerate(lines):

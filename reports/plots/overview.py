@@ -11,10 +11,10 @@ from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Placed, band, draw_at_edge, draw_band, hollow, place
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import QUANTITIES, Quantity, label_values
 from jacobench.reports.plots.small_multiples import SPREAD, label_cases, line_height
-from jacobench.reports.plots.style import look, styled
+from jacobench.reports.plots.style import strategy_style, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 
-def overviews(run: Run, phase: str) -> dict[str, Picture]:
+def overviews(run: Run, phase: str) -> dict[str, Plot]:
     """Draw every case of a run: ``cases``."""
     if not (run.table["phase"] == phase).any():
-        raise NothingToDraw(f"no cell has the phase {phase}")
+        raise NoData(f"no cell has the phase {phase}")
     return {"cases": overview(run.table, phase)}
 
 
-def overview(table: pd.DataFrame, phase: str = "gradient") -> Picture:
+def overview(table: pd.DataFrame, phase: str = "gradient") -> Plot:
     """Draw time and peak memory of every case.
 
     Parameters
@@ -42,7 +42,7 @@ def overview(table: pd.DataFrame, phase: str = "gradient") -> Picture:
 
     Returns
     -------
-    Picture
+    Plot
         Two panels, cases down. Filled markers are measured; hollow ones have no number and stand in the band on the right,
         or at their predicted size if they were over budget and it is within reach.
 
@@ -63,7 +63,7 @@ def overview(table: pd.DataFrame, phase: str = "gradient") -> Picture:
         f"Time per call and peak heap memory of the phase {phase}, every case, on logarithmic axes: further left is less. "
         "Hollow markers have no number; a letter says why."
     )
-    return Picture(figure, rows[columns], caption)
+    return Plot(figure, rows[columns], caption)
 
 
 def _figure(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Figure:
@@ -90,7 +90,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, placed: Placed, quantity: Quantity) -
     for index, strategy in enumerate(strategies):
         own = rows["strategy"] == strategy
         height = lines[own] + SPREAD * ((index + 0.5) / len(strategies) - 0.5)
-        style = look(strategy)
+        style = strategy_style(strategy)
         axes.plot(placed.measured[own], height, color=style.color, marker=style.marker, linestyle="none", markersize=5)
         axes.plot(placed.hollow[own], height, **hollow(style))
         outside = placed.edge[own]

@@ -11,10 +11,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from jacobench.reports.data.units import BYTES, SECONDS, Scale, format_tick
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.plots.layout import frame, strategy_handles
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import round_values
 from jacobench.reports.plots.small_multiples import choose, elided, grid, name_along, share
-from jacobench.reports.plots.style import FAINT, look, styled
+from jacobench.reports.plots.style import FAINT, strategy_style, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,12 +31,12 @@ LONGEST_NAME = 16
 """Characters of a strategy's name within a panel."""
 
 
-def fronts(run: Run, phase: str) -> dict[str, Picture]:
+def fronts(run: Run, phase: str) -> dict[str, Plot]:
     """Draw time against memory for the cases of a run: ``time-against-memory``."""
     return {"time-against-memory": front(run.table, phase)}
 
 
-def front(table: pd.DataFrame, phase: str = "gradient") -> Picture:
+def front(table: pd.DataFrame, phase: str = "gradient") -> Plot:
     """Draw each case's strategies by time and peak memory, with the Pareto front.
 
     Parameters
@@ -48,18 +48,18 @@ def front(table: pd.DataFrame, phase: str = "gradient") -> Picture:
 
     Returns
     -------
-    Picture
+    Plot
         A panel a case, twelve at most; faint markers are beaten in both by another strategy.
 
     Raises
     ------
-    NothingToDraw
+    NoData
         If no cell of the phase has both a time and a peak.
     """
     rows = table[(table["phase"] == phase) & (table["strategy"] != "forward")].reset_index(drop=True)
     both = rows[(rows["status"] == "ok") & (rows["seconds_median"] > 0) & (rows["peak_bytes"] > 0)]
     if both.empty:
-        raise NothingToDraw(f"no cell of the phase {phase} has both a time and a peak of memory")
+        raise NoData(f"no cell of the phase {phase} has both a time and a peak of memory")
     measured = rows[rows["case"].isin(both["case"])]
     cases = choose(measured)
     data = both[both["case"].isin(cases)][["case", "strategy", "seconds_median", "peak_bytes"]]
@@ -82,7 +82,7 @@ def front(table: pd.DataFrame, phase: str = "gradient") -> Picture:
         f"Time per call and peak memory of the phase {phase}, a panel a case: nearer to the lower left corner is better. The line "
         "joins the strategies that no other one beats in both."
     )
-    return Picture(figure, data, caption)
+    return Plot(figure, data, caption)
 
 
 def _on_front(rows: pd.DataFrame) -> pd.Series[bool]:
@@ -98,7 +98,7 @@ def _panel(axes: Axes, data: pd.DataFrame, without: pd.DataFrame) -> None:
     best = data[data["on_front"]].sort_values("seconds_median")
     axes.step(best["seconds_median"], best["peak_bytes"], where="post", color=FAINT, linewidth=1, zorder=1.5)
     for row in data.to_dict("records"):
-        style = look(row["strategy"])
+        style = strategy_style(row["strategy"])
         alpha = 1.0 if row["on_front"] else DOMINATED
         axes.plot(row["seconds_median"], row["peak_bytes"], color=style.color, marker=style.marker, alpha=alpha)
     for axis, column, scale, base in (

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from jacobench.reports.data.units import format_bytes, format_count, format_ratio
 from jacobench.reports.explain.spy import raster
 from jacobench.reports.plots.layout import surround
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import MOST_COLUMNS, MOST_PANELS, share
 from jacobench.reports.plots.style import INK, SHADE, styled
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from jacobench.reports.explain.jacobian_costs import Explanation, Weight
+    from jacobench.reports.explain.jacobian_costs import Explanation, JacobianCost
 
 SOURCE = "From the shapes alone; nothing was measured."
 
@@ -55,44 +55,44 @@ def distinct(found: Explanation) -> dict[int, int]:
     return dict(count)
 
 
-def named(weight: Weight, n_alike: int) -> str:
+def named(weight: JacobianCost, n_alike: int) -> str:
     """Return a Jacobian's name, and how many more are like it."""
     return weight.jacobian + (f" and {n_alike - 1} more" if n_alike > 1 else "")
 
 
-def patterns(found: Explanation, name: str) -> Picture:
+def patterns(found: Explanation, name: str) -> Plot:
     """Draw the pattern of each local Jacobian.
 
     Parameters
     ----------
     found : Explanation
-        What `weigh` found.
+        What `jacobian_costs` found.
     name : str
         What the graph is called.
 
     Returns
     -------
-    Picture
+    Plot
         A panel for each Jacobian, those alike once, at most twelve, the largest.
 
     Raises
     ------
-    NothingToDraw
+    NoData
         If the graph has no Jacobian, or none of less than 8 EiB.
     """
     alike = distinct(found)
     if not alike:
-        raise NothingToDraw("the graph has nothing to differentiate, and so no Jacobian")
+        raise NoData("the graph has nothing to differentiate, and so no Jacobian")
     countable = [at for at in alike if found.weights[at].dense_bytes < BEYOND_COUNTING]
     if not countable:
-        raise NothingToDraw("each Jacobian has more bytes than 64 bits count, and so no entry of it a place")
+        raise NoData("each Jacobian has more bytes than 64 bits count, and so no entry of it a place")
     largest = sorted(sorted(countable, key=lambda at: -found.weights[at].n_entries)[:MOST_PANELS])
     rasters = {}
     for at in largest:
         edge, (width, height) = found.edges[at], _size(found.weights[at])
         n_lines, n_points = (round(POINTS * side / LONGER_SIDE) for side in (height, width))
-        structure, site = edge.argument.jacobian.structure, edge.site
-        rasters[at] = raster(structure, site, min(n_lines, site.n_out), min(n_points, site.n_in))
+        structure, ctx = edge.argument.jacobian.structure, edge.ctx
+        rasters[at] = raster(structure, ctx, min(n_lines, ctx.n_out), min(n_points, ctx.n_in))
     with styled():
         title = f"{name}: where its Jacobians can be non-zero" + share(len(largest), len(alike), "Jacobians")
         figure, panels = _grid([_size(found.weights[at]) for at in largest], INCHES_A_CHARACTER * len(title))
@@ -104,10 +104,10 @@ def patterns(found: Explanation, name: str) -> Picture:
         f"Each local Jacobian to scale, outputs down, inputs along: dark where an entry can be non-zero. A side longer than some "
         f"{POINTS} rows or columns is thinned; a dark point then says that there is an entry in it, not that it is full."
     )
-    return Picture(figure, pd.concat(runs, ignore_index=True), caption)
+    return Plot(figure, pd.concat(runs, ignore_index=True), caption)
 
 
-def _size(weight: Weight) -> tuple[float, float]:
+def _size(weight: JacobianCost) -> tuple[float, float]:
     """Return width and height as drawn, in inches."""
     slope = min(max(weight.n_rows / weight.n_columns, 1 / STEEPEST), STEEPEST)
     return LONGER_SIDE * min(1 / slope, 1.0), LONGER_SIDE * min(slope, 1.0)
@@ -133,7 +133,7 @@ def _grid(sizes: Sequence[tuple[float, float]], least_width: float) -> tuple[Fig
     return figure, axes
 
 
-def _panel(axes: Axes, weight: Weight, n_alike: int, filled: NDArray[np.bool_]) -> None:
+def _panel(axes: Axes, weight: JacobianCost, n_alike: int, filled: NDArray[np.bool_]) -> None:
     width, height = _size(weight)
     slope, drawn = weight.n_rows / weight.n_columns, height / width
     axes.imshow(
@@ -161,7 +161,7 @@ def _panel(axes: Axes, weight: Weight, n_alike: int, filled: NDArray[np.bool_]) 
     axes.set_xlabel("\n".join(lines), fontsize=7.5, loc="left")
 
 
-def _runs(weight: Weight, filled: NDArray[np.bool_]) -> pd.DataFrame:
+def _runs(weight: JacobianCost, filled: NDArray[np.bool_]) -> pd.DataFrame:
     """Return the dark points, one line a run of them: rows and columns from (included) and to (excluded)."""
     edges = np.diff(np.pad(filled.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     line, begins = np.nonzero(edges == 1)

@@ -11,9 +11,9 @@ from matplotlib.ticker import PercentFormatter
 from jacobench.reports.data.units import format_seconds
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.plots.layout import frame
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import folded, label_cases, share
-from jacobench.reports.plots.style import FAINT, INK, PAPER, look, styled
+from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,12 +29,12 @@ STACKED = {"prepare": (0.25, "////"), "linearize": (0.45, ""), "pullback": (1.0,
 MOST_STRATEGIES = 6
 
 
-def stacks(run: Run, phase: str) -> dict[str, Picture]:  # noqa: ARG001  (all phases are shown)
+def stacks(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (all phases are shown)
     """Draw the phases of every case: ``phases``."""
     return {"phases": phases(run.table)}
 
 
-def phases(table: pd.DataFrame) -> Picture:
+def phases(table: pd.DataFrame) -> Plot:
     """Draw how the time of a first gradient is made up.
 
     Parameters
@@ -44,19 +44,19 @@ def phases(table: pd.DataFrame) -> Picture:
 
     Returns
     -------
-    Picture
+    Plot
         A panel a strategy, at most six; cases down, the shares of the phases stacked to 100 %, their sum beside.
 
     Raises
     ------
-    NothingToDraw
+    NoData
         If no strategy has a time for all three phases in any case.
     """
     rows = table[table["phase"].isin(STACKED)]
     seconds = rows.pivot_table(index=["strategy", "case"], columns="phase", values="seconds_median", sort=False)
     seconds = seconds.reindex(columns=list(STACKED)).dropna()
     if seconds.empty:
-        raise NothingToDraw(f"no strategy has a time for each of the phases {', '.join(STACKED)} in any case")
+        raise NoData(f"no strategy has a time for each of the phases {', '.join(STACKED)} in any case")
     cases, strategies = rows["case"].drop_duplicates().tolist(), in_order(rows["strategy"])
     shown = strategies[:MOST_STRATEGIES]
     ended = rows[rows["status"] != "ok"].groupby(["strategy", "case"])["status"].first()
@@ -76,11 +76,11 @@ def phases(table: pd.DataFrame) -> Picture:
         "What share of a first gradient's time goes into preparing (once per graph), linearizing (once per point: the forward "
         "pass, and any Jacobian) and pulling back (once per batch of cotangents). Where linearizing rules, reuse pays."
     )
-    return Picture(figure, data, caption)
+    return Plot(figure, data, caption)
 
 
 def _panel(axes: Axes, strategy: str, cases: list[str], seconds: pd.DataFrame, ended: Mapping[Any, str]) -> None:
-    style = look(strategy)
+    style = strategy_style(strategy)
     measured = seconds.to_dict("index")
     for line, case in enumerate(cases):
         if case not in measured:

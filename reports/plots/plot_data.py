@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class NothingToDraw(Exception):  # noqa: N818  (no error: a finding about the run)
+class NoData(Exception):  # noqa: N818  (no error: a finding about the run)
     """A run has nothing in it that a kind of picture could show; the text says what is missing, and how to get it."""
 
 
 @dataclass(frozen=True)
-class Picture:
+class Plot:
     """What one kind of picture shows of a run.
 
     Attributes
@@ -37,16 +37,16 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Album:
+class PlotSet:
     """All pictures of a run.
 
     Attributes
     ----------
-    pictures : dict of str to Picture
+    pictures : dict of str to Plot
         By name: the file's name without its ending.
     missing : dict of str to str
         From each kind of which there is none to the sentence that says why.
     """
 
-    pictures: dict[str, Picture]
+    pictures: dict[str, Plot]
     missing: dict[str, str]

@@ -11,9 +11,9 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 from jacobench.reports.data.units import format_seconds
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, glyph, strategy_handles
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import choose, elided, grid, name_along, share
-from jacobench.reports.plots.style import FAINT, INK, look, styled
+from jacobench.reports.plots.style import FAINT, INK, strategy_style, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,17 +29,17 @@ FURTHEST = 0.20
 """Rounds further than this above a strategy's median stand at the edge: they are interruptions, and would squeeze the rest."""
 
 
-def spreads(run: Run, phase: str) -> dict[str, Picture]:
+def spreads(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the timed rounds of some cases: ``samples``."""
     if run.samples.empty:
-        raise NothingToDraw("the run holds no single rounds: its table alone was given, or an earlier version wrote it")
+        raise NoData("the run holds no single rounds: its table alone was given, or an earlier version wrote it")
     samples = run.samples[(run.samples["phase"] == phase) & (run.samples["seconds"] > 0)]
     if samples.empty:
-        raise NothingToDraw(f"no round of the phase {phase} was timed")
+        raise NoData(f"no round of the phase {phase} was timed")
     return {"samples": _picture(run.table, samples, phase)}
 
 
-def _picture(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Picture:
+def _picture(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Plot:
     timed = table[(table["phase"] == phase) & table["case"].isin(samples["case"])]
     cases = choose(timed, MOST_PANELS)
     chosen = samples[samples["case"].isin(cases)]
@@ -76,7 +76,7 @@ def _picture(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Picture:
         f"Every timed round of the phase {phase}, a line a fresh process, as a share above or below the median of the processes' own "
         "numbers (beside: that median). Where the bars of a strategy lie further apart than the rounds of a line, processes differ more than repeats do."
     )
-    return Picture(figure, data, caption, _notes(_relative(samples)))
+    return Plot(figure, data, caption, _notes(_relative(samples)))
 
 
 def _relative(samples: pd.DataFrame) -> pd.DataFrame:
@@ -94,7 +94,7 @@ def _panel(axes: Axes, data: pd.DataFrame, strategies: list[str]) -> None:
         own = data[data["strategy"] == strategy]
         if own.empty:
             continue
-        style, top = look(strategy), height
+        style, top = strategy_style(strategy), height
         for _, rounds in own.groupby(["pass", "worker"]):
             above = rounds["above_median"]
             shown = above[above <= FURTHEST]

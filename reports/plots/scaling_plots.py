@@ -20,9 +20,9 @@ from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Band, Placed, band, draw_at_edge, draw_band, hollow, place
-from jacobench.reports.plots.plot_data import NothingToDraw, Picture
+from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import QUANTITIES, Quantity, label_sizes, label_values
-from jacobench.reports.plots.style import INK, look, styled
+from jacobench.reports.plots.style import INK, strategy_style, styled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-    from jacobench.reports.analysis.power_laws import Law
+    from jacobench.reports.analysis.power_laws import PowerLaw
     from jacobench.reports.data.run_data import Run
-    from jacobench.reports.plots.style import Look
+    from jacobench.reports.plots.style import StrategyStyle
 
 MOST_PANELS = 9
 POINTS_OF_A_LAW = 60
@@ -45,12 +45,12 @@ FLOOR: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.3, "zorder":
 PREDICTED: dict[str, Any] = {"linestyle": "-", "linewidth": 5.5, "alpha": 0.25, "zorder": 1.6, "solid_capstyle": "butt"}
 
 
-def scalings(run: Run, phase: str) -> dict[str, Picture]:
+def scalings(run: Run, phase: str) -> dict[str, Plot]:
     """Draw time and memory against each knob that a run sweeps: ``time-vs-width``, ``memory-vs-width``, and so on."""
     rows = run.table[run.table["phase"] == phase]
     swept = [knob for knob in KNOBS if drawable_sweeps(rows, knob)]
     if not swept:
-        raise NothingToDraw(
+        raise NoData(
             f"no two cases of the phase {phase} differ in one knob alone ({', '.join(KNOBS.values())}); "
             "the suite scaling has such cases"
         )
@@ -63,7 +63,7 @@ def scalings(run: Run, phase: str) -> dict[str, Picture]:
 
 def scaling(
     table: pd.DataFrame, knob: str, quantity: str, phase: str = "gradient", passes: pd.DataFrame | None = None
-) -> Picture:
+) -> Plot:
     """Draw how time or memory grows with one knob.
 
     Parameters
@@ -81,7 +81,7 @@ def scaling(
 
     Returns
     -------
-    Picture
+    Plot
         One panel for each sweep over the knob (the nine longest, where there are more; the title says so). Filled markers
         are measured, with their 95 % interval where there is one; lines are laws fitted to them, with their 95 % band, from three sizes
         on; broad pale lines are predicted; hollow markers are cells without a number: at the predicted size if they were
@@ -110,7 +110,7 @@ def scaling(
         f"The {of.axis} of the phase {phase} against {KNOBS[knob]}, on logarithmic axes, where a power of the {KNOBS[knob]} is a "
         "straight line. Filled markers are measured; lines are laws fitted to them, or join them where none comes within 25 %."
     )
-    return Picture(figure, _data(found, drawing), caption, tuple(notes))
+    return Plot(figure, _data(found, drawing), caption, tuple(notes))
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ class _Drawing:
     quantity: Quantity
     placed: Placed
     band: Band
-    laws: Mapping[tuple[int, str], tuple[Law, Mapping[str, Any]]]
+    laws: Mapping[tuple[int, str], tuple[PowerLaw, Mapping[str, Any]]]
 
-    def law(self, number: int, strategy: str) -> Law | None:
+    def law(self, number: int, strategy: str) -> PowerLaw | None:
         """Return the law of a strategy in a panel, if there is one that describes what was measured."""
         law = self.laws.get((number, strategy), (None,))[0]
         return law if law is not None and law.residual <= WORST_MISFIT else None
@@ -199,7 +199,7 @@ def _panel(axes: Axes, number: int, sweep: Sweep, drawing: _Drawing) -> None:
     for strategy in in_order(rows["strategy"]):
         own = rows[rows["strategy"] == strategy]
         sizes = own[sweep.knob]
-        style = look(strategy)
+        style = strategy_style(strategy)
         law = drawing.law(number, strategy)
         if drawing.quantity.predicted is not None:
             expected = own[drawing.quantity.predicted].where(lambda value: value > 0)
@@ -233,7 +233,7 @@ def _panel(axes: Axes, number: int, sweep: Sweep, drawing: _Drawing) -> None:
     label_sizes(axes.xaxis, sweep.sizes)
 
 
-def _draw_law(axes: Axes, law: Law, sizes: pd.Series[float], style: Look) -> None:
+def _draw_law(axes: Axes, law: PowerLaw, sizes: pd.Series[float], style: StrategyStyle) -> None:
     at = np.geomspace(sizes.min(), sizes.max(), POINTS_OF_A_LAW)
     axes.plot(at, law(at), color=style.color, linestyle=style.line)
     low, high = law.band(at)

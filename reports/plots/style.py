@@ -19,7 +19,7 @@ LineStyle = Literal["-", "--", "-.", ":"] | tuple[int, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
-class Look:
+class StrategyStyle:
     """How one strategy is drawn: told apart by colour, and by marker and line where colour does not help."""
 
     color: str
@@ -40,15 +40,15 @@ BLACK, ORANGE, SKY, GREEN, GREY, BLUE, VERMILLION, PURPLE = (
     "#CC79A7",
 )
 
-LOOKS: dict[str, Look] = {
-    "dense": Look(VERMILLION, "s", "-"),
-    "dense-blocks": Look(ORANGE, "D", "--"),
-    "sparse": Look(BLUE, "^", "--"),
-    "vjp": Look(GREEN, "o", "-"),
-    "forward-dense": Look(PURPLE, "v", "-."),
-    "forward-sparse": Look(SKY, "<", "-."),
-    "linear-operator": Look(BLACK, ">", (0, (5, 1, 1, 1, 1, 1))),
-    "forward": Look(GREY, "x", (0, (1, 1))),
+STRATEGY_STYLES: dict[str, StrategyStyle] = {
+    "dense": StrategyStyle(VERMILLION, "s", "-"),
+    "dense-blocks": StrategyStyle(ORANGE, "D", "--"),
+    "sparse": StrategyStyle(BLUE, "^", "--"),
+    "vjp": StrategyStyle(GREEN, "o", "-"),
+    "forward-dense": StrategyStyle(PURPLE, "v", "-."),
+    "forward-sparse": StrategyStyle(SKY, "<", "-."),
+    "linear-operator": StrategyStyle(BLACK, ">", (0, (5, 1, 1, 1, 1, 1))),
+    "forward": StrategyStyle(GREY, "x", (0, (1, 1))),
 }
 
 # For plug-ins: markers and colours that no built-in strategy has, so that none is taken for one of ours. The colours are from
@@ -106,7 +106,7 @@ RC: dict[Any, Any] = {  # Any: matplotlib types its keys as a literal of all the
 }
 
 
-def look(strategy: str) -> Look:
+def strategy_style(strategy: str) -> StrategyStyle:
     """Return how a strategy is drawn.
 
     Parameters
@@ -116,15 +116,15 @@ def look(strategy: str) -> Look:
 
     Returns
     -------
-    Look
+    StrategyStyle
         The built-in's own; for any other name one that depends on nothing but the name.
     """
-    if strategy in LOOKS:
-        return LOOKS[strategy]
+    if strategy in STRATEGY_STYLES:
+        return STRATEGY_STYLES[strategy]
     number = crc32(strategy.encode())
     number, marker = divmod(number, len(PLUGIN_MARKERS))
     number, color = divmod(number, len(PLUGIN_COLORS))
-    return Look(PLUGIN_COLORS[color], PLUGIN_MARKERS[marker], PLUGIN_LINES[number % len(PLUGIN_LINES)])
+    return StrategyStyle(PLUGIN_COLORS[color], PLUGIN_MARKERS[marker], PLUGIN_LINES[number % len(PLUGIN_LINES)])
 
 
 def dark(color: str) -> str:

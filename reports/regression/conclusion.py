@@ -10,7 +10,7 @@ from jacobench.reports.regression.calibration_shift import control
 from jacobench.reports.regression.counts import count_lines
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.findings import without_control
-from jacobench.reports.regression.outcome import BASE, HEAD, ROW, Look, Outcome, verdict_table
+from jacobench.reports.regression.outcome import BASE, HEAD, ROW, InterimLook, Outcome, verdict_table
 from jacobench.reports.regression.paired_test import OPEN, SLOWER
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Stages:
     ----------
     first, second : DataFrame
         As `findings.findings` returns them, each row at the look that settled it, or at the last.
-    looks : tuple of Look
+    interim_looks : tuple of InterimLook
         Of both stages.
     n_pairs : int
         Of both stages.
@@ -44,7 +44,7 @@ class Stages:
 
     first: pd.DataFrame
     second: pd.DataFrame
-    looks: tuple[Look, ...]
+    interim_looks: tuple[InterimLook, ...]
     n_pairs: int
     seconds: float
 
@@ -77,7 +77,7 @@ def conclude(samples: pd.DataFrame, stages: Stages, limits: Limits) -> Outcome:
     moved = machine is not None and machine.moved
     state = state_of(table, moved=moved, unsure=machine is not None and not machine.still)
     notes = tuple(_notes(state, table, machine, stages))
-    return Outcome(state, table, samples, stages.n_pairs, stages.seconds, stages.looks, notes)
+    return Outcome(state, table, samples, stages.n_pairs, stages.seconds, stages.interim_looks, notes)
 
 
 def _row_lines(samples: pd.DataFrame, stages: Stages) -> Iterator[Line]:

@@ -20,7 +20,7 @@ from jacobench.reports.regression.paired_test import CONFIDENCE, IMPROVED, OPEN,
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from jacobench.reports.analysis.power_laws import Law
+    from jacobench.reports.analysis.power_laws import PowerLaw
     from jacobench.reports.regression.thresholds import Limits
 
 MIN_SIZES = 3
@@ -50,7 +50,7 @@ class Growth:
 
     @property
     def suspect(self) -> bool:
-        """Whether it must be measured again: time that looks to grow faster. Memory has nothing to do with chance."""
+        """Whether it must be measured again: time that interim_looks to grow faster. Memory has nothing to do with chance."""
         return bool(self.line["verdict"] == SLOWER and self.line["quantity"].startswith("seconds"))
 
 
@@ -126,12 +126,12 @@ def _growth(
         yield Growth(tuple((case, strategy) for case in cases), name | compare_exponents(base, head, threshold))
 
 
-def compare_exponents(base: Law, head: Law, threshold: float) -> dict[str, Any]:
+def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[str, Any]:
     """Judge two fitted laws.
 
     Parameters
     ----------
-    base, head : Law
+    base, head : PowerLaw
         Of one form.
     threshold : float
         What the exponent may grow by.
@@ -192,7 +192,7 @@ def bounded_by_rows(growth: Growth, verdicts: Mapping[tuple[str, str, str], str]
     return Growth(growth.cells, growth.line | {"verdict": UNCHANGED, "reason": reason})
 
 
-def _standard_error(base: Law, head: Law) -> float:
+def _standard_error(base: PowerLaw, head: PowerLaw) -> float:
     """Return that of the difference of the exponents; 0 where nothing was repeated."""
     variances = [law.covariance[1][1] for law in (base, head) if law.covariance]
     return float(np.sqrt(sum(variances)))

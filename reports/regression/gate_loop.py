@@ -12,7 +12,7 @@ from jacobench.reports.regression.calibration_shift import control
 from jacobench.reports.regression.conclusion import Stages, conclude
 from jacobench.reports.regression.exponents import growths
 from jacobench.reports.regression.findings import NO_FINDINGS, findings
-from jacobench.reports.regression.outcome import SAMPLE_COLUMNS, Look, no_samples
+from jacobench.reports.regression.outcome import SAMPLE_COLUMNS, InterimLook, no_samples
 from jacobench.reports.regression.paired_test import CONFIRM, OPEN, SCREEN, SLOWER
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run_gate(measure: Measure, limits: Limits, *, max_seconds: float, clock: Cal
     if (len(candidates) or suspects) and not gate.moved:
         cells = _cells([*candidates, *(cell for growth in suspects for cell in growth.cells)])
         second = gate.run(CONFIRM, candidates, cells, began + max_seconds)
-    stages = Stages(first, second, tuple(gate.looks), gate.n_pairs, clock() - began)
+    stages = Stages(first, second, tuple(gate.interim_looks), gate.n_pairs, clock() - began)
     return conclude(gate.samples, stages, limits)
 
 
@@ -78,7 +78,7 @@ class _Gate:
     limits: Limits
     clock: Callable[[], float]
     samples: pd.DataFrame = field(default_factory=no_samples)
-    looks: list[Look] = field(default_factory=list)
+    interim_looks: list[InterimLook] = field(default_factory=list)
     blocks: list[tuple[float, float]] = field(default_factory=list)
     n_pairs: int = 0
     moved: bool = False
@@ -89,11 +89,11 @@ class _Gate:
     def run(
         self, stage: Stage, rows: pd.Index[Any] | None, cells: Sequence[Cell] | None, deadline: float
     ) -> pd.DataFrame:
-        """Look at rows (None: all) until none is open, and return what was found at the look that settled each."""
+        """InterimLook at rows (None: all) until none is open, and return what was found at the look that settled each."""
         stage = stage.up_to(self.limits.pairs)
         settled, left, taken = NO_FINDINGS, NO_FINDINGS, 0
         began = self.clock()
-        for number, wanted in enumerate(stage.looks):
+        for number, wanted in enumerate(stage.interim_looks):
             shared = stage.number == 1 and (settled["verdict"] == SLOWER).any()
             until = began + FIRST_SHARE * (deadline - began) if shared else deadline
             # A first look that is cut short can tell nothing: what was spent on the candidates would be lost.
@@ -103,14 +103,14 @@ class _Gate:
                 break
             self._take(n, cells, stage.number)
             taken += n
-            last = taken < wanted or wanted == stage.looks[-1]
+            last = taken < wanted or wanted == stage.interim_looks[-1]
             found = findings(self.of(stage.number), self.limits, stage, number, last=last)
             found = found[~found.index.isin(settled.index)]
             found = found if rows is None else found[found.index.isin(rows)]
             left = found[found["verdict"] == OPEN]
             settled = pd.concat([part for part in (settled, found[found["verdict"] != OPEN]) if len(part)] or [settled])
             n_slower = int((settled["verdict"] == SLOWER).sum())
-            self.looks.append(Look(stage.number, taken, len(found), n_slower, len(left)))
+            self.interim_looks.append(InterimLook(stage.number, taken, len(found), n_slower, len(left)))
             if self._is_over(settled, left):
                 break
             cells = _cells(left.index if len(left) else settled.index[settled["n_pairs"].notna()][:1])

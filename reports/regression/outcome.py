@@ -66,7 +66,7 @@ EXIT_CODES: Mapping[str, int] = {"clear": 0, "regressed": 1, "inconclusive": 3, 
 
 
 @dataclass(frozen=True)
-class Look:
+class InterimLook:
     """One look at the samples of a stage.
 
     Attributes
@@ -108,7 +108,7 @@ class Outcome:
         Pairs of processes over all stages; 0 for two runs.
     seconds : float
         How long it took.
-    looks : tuple of Look
+    interim_looks : tuple of InterimLook
         In order.
     notes : tuple of str
         What holds for the whole, a sentence each: why there is no verdict, what to do.
@@ -119,7 +119,7 @@ class Outcome:
     samples: pd.DataFrame = field(default_factory=lambda: no_samples())  # noqa: PLW0108  (defined below)
     n_pairs: int = 0
     seconds: float = 0.0
-    looks: tuple[Look, ...] = ()
+    interim_looks: tuple[InterimLook, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -35,24 +35,24 @@ class Stage:
     ----------
     number : int
         1 or 2.
-    looks : tuple of int
+    interim_looks : tuple of int
         Pairs at each look; even, so that each side ran first equally often.
     slower : tuple of float
         The level of each look at which a row is slower. Their sum bounds the error of the whole stage, however the
-        looks depend on each other (Boole's inequality).
+        interim_looks depend on each other (Boole's inequality).
     unchanged : tuple of float
         The level of each look at which a larger change is excluded, on each side; their sum bounds that error.
     """
 
     number: int
-    looks: tuple[int, ...]
+    interim_looks: tuple[int, ...]
     slower: tuple[float, ...]
     unchanged: tuple[float, ...]
 
     def up_to(self, pairs: int) -> Stage:
         """Return the stage with its last look at ``pairs`` at the latest."""
-        looks = (*(look for look in self.looks if look < pairs), min(pairs, self.looks[-1]))
-        return Stage(self.number, looks, self.slower, self.unchanged)
+        interim_looks = (*(look for look in self.interim_looks if look < pairs), min(pairs, self.interim_looks[-1]))
+        return Stage(self.number, interim_looks, self.slower, self.unchanged)
 
 
 # Six pairs are the fewest that can tell anything at 1/64, and enough to clear a quiet row at 3/64. The levels were tuned on

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from scipy.special import betaincinv
 
-from jacobench.bench.gate.gate_client import Dose
+from jacobench.bench.gate.gate_client import Injection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,17 +36,17 @@ class Gate:
 
     Attributes
     ----------
-    doses : mapping of (str, str) to Dose
+    doses : mapping of (str, str) to Injection
         Case and strategy → what was added to the head; empty: nothing, to any.
     outcome : Outcome
         What the gate made of it.
     """
 
-    doses: Mapping[tuple[str, str], Dose]
+    doses: Mapping[tuple[str, str], Injection]
     outcome: Outcome
 
 
-def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Dose]:
+def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Injection]:
     """Return what is added in a gate: nothing in every other one, else to a third of the cells one of `SLOWER` each, in turns.
 
     Parameters
@@ -60,7 +60,7 @@ def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str]
         return {}
     turn = number // 2
     chosen = cells[turn % AMONG :: AMONG]
-    return {cell: Dose(SLOWER[(turn + k) % len(SLOWER)], LARGER) for k, cell in enumerate(chosen)}
+    return {cell: Injection(SLOWER[(turn + k) % len(SLOWER)], LARGER) for k, cell in enumerate(chosen)}
 
 
 def tally(gates: Sequence[Gate]) -> pd.DataFrame:
@@ -93,7 +93,7 @@ def _lines(number: int, gate: Gate) -> pd.DataFrame:
     table = gate.outcome.verdicts
     table = table[table["quantity"].isin(["seconds", "peak_bytes"]) & table["ratio"].notna()].copy()
     added = [
-        gate.doses.get((case, strategy), Dose())
+        gate.doses.get((case, strategy), Injection())
         for case, strategy in zip(table["case"], table["strategy"], strict=True)
     ]
     timed = table["quantity"] == "seconds"

@@ -1,4 +1,4 @@
-"""What the Jacobians weigh on the screen: bytes, then arithmetic, then the strategies, then what follows."""
+"""What the Jacobians jacobian_costs on the screen: bytes, then arithmetic, then the strategies, then what follows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
-    from jacobench.reports.explain.jacobian_costs import Explanation, Total, Weight
+    from jacobench.reports.explain.jacobian_costs import Explanation, JacobianCost, Total
 
 WIDE = 110
 """Columns of a screen on which the structure has a column of its own; else it stands under the Jacobian's name."""
@@ -58,7 +58,7 @@ class ExplanationTable:
         return " · ".join(parts)
 
 
-def _bytes(weights: Sequence[Weight], *, wide: bool) -> Table:
+def _bytes(weights: Sequence[JacobianCost], *, wide: bool) -> Table:
     numbers = ("dense", "not zero", "sparse", "VJP extra")
     found = _table(("Jacobian", "structure", "shape") if wide else ("Jacobian, shape, structure",), numbers)
     for weight in weights:
@@ -74,7 +74,7 @@ def _bytes(weights: Sequence[Weight], *, wide: bool) -> Table:
     return found
 
 
-def _flops(weights: Sequence[Weight]) -> Table:
+def _flops(weights: Sequence[JacobianCost]) -> Table:
     found = _table(("flops",), ("to build it", "apply dense", "apply sparse", "VJP"))
     for weight in weights:
         counts = (weight.build_flops, weight.dense_apply_flops, weight.sparse_apply_flops, weight.vjp_flops)

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from jacobench.reports.plots.plot_data import Picture
+    from jacobench.reports.plots.plot_data import Plot
 
 # One entry a format: how a picture is written. Without a date the same figure gives the same bytes.
-FORMATS: Mapping[str, Callable[[Picture, Path], object]] = {
+FORMATS: Mapping[str, Callable[[Plot, Path], object]] = {
     "png": lambda picture, path: picture.figure.savefig(path, format="png", dpi=150),
     "svg": lambda picture, path: picture.figure.savefig(path, format="svg", metadata={"Date": None}),
     "csv": lambda picture, path: _to_csv(picture.data, path),
 }
 
 
-def save(pictures: Mapping[str, Picture], folder: str | Path) -> list[Path]:
+def save(pictures: Mapping[str, Plot], folder: str | Path) -> list[Path]:
     """Write pictures as PNG and SVG, and what is drawn in them as CSV.
 
     Parameters

@@ -85,7 +85,7 @@ def test_the_batch_is_followed_only_where_samples_do_not_mix(value, batched, sam
     g = GraphBuilder()
     made = value(g, g.input("x", (3, 4)), g.parameter("p", (3, 4)))
     assert made.batched == batched
-    assert [site.samples for site in g.build(made).nodes[-1].sites] == samples
+    assert [ctx.samples for ctx in g.build(made).nodes[-1].contexts] == samples
 
 
 def test_every_op_is_a_method():

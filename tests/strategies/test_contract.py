@@ -382,15 +382,15 @@ def jacobians_bytes(strategy, graph, leaves):
         xs = tuple(values[i] for i in node.args)
         y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
         values.append(y)
-        for x, site in zip(node.args, node.sites, strict=True):
+        for x, ctx in zip(node.args, node.contexts, strict=True):
             if x not in graph.active:
                 continue
-            jacobian = node.op.argument(site.k).jacobian
+            jacobian = node.op.argument(ctx.k).jacobian
             if strategy == "sparse":
-                stored = sparse.materialize(jacobian, jacobian.structure.pattern(site), y, xs, site).data
+                stored = sparse.materialize(jacobian, jacobian.structure.pattern(ctx), y, xs, ctx).data
             else:
                 make = dense.materialize if strategy == "dense" else dense.materialize_blocks
-                stored = make(jacobian, y, xs, site)
+                stored = make(jacobian, y, xs, ctx)
             n_bytes += stored.nbytes
             n_entries += stored.size
     return n_bytes, n_entries

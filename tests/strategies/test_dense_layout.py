@@ -22,19 +22,19 @@ def edges_of(name, **lengths):
 def test_columns_are_those_of_the_pattern(name, lengths):
     for edge in edges_of(name, **lengths):
         structure = edge.argument.jacobian.structure
-        indices = structure.pattern(edge.site).indices
+        indices = structure.pattern(edge.ctx).indices
         backwards = np.arange(indices.size)[::-1]
-        np.testing.assert_array_equal(columns_of_entries(structure, edge.site, backwards), indices[::-1])
+        np.testing.assert_array_equal(columns_of_entries(structure, edge.ctx, backwards), indices[::-1])
 
 
 def test_a_pattern_of_a_petabyte_takes_no_memory():
     edge = edges_of("affine", batch=2**15, size=2**12)[1]
     structure = edge.argument.jacobian.structure
-    nnz = structure.n_nonzeros(edge.site)
-    assert edge.site.n_out * edge.site.n_in * 8 > 2**50
+    nnz = structure.n_nonzeros(edge.ctx)
+    assert edge.ctx.n_out * edge.ctx.n_in * 8 > 2**50
     tracemalloc.start()
-    columns = columns_of_entries(structure, edge.site, np.array([0, 2**12 - 1, 2**12, nnz - 1]))
+    columns = columns_of_entries(structure, edge.ctx, np.array([0, 2**12 - 1, 2**12, nnz - 1]))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert columns.tolist() == [0, 2**12 - 1, 2**12, edge.site.n_in - 1]
+    assert columns.tolist() == [0, 2**12 - 1, 2**12, edge.ctx.n_in - 1]
     assert peak < 2**20

@@ -297,28 +297,28 @@ def drawn(draw, dtype):
     return replace(graph, wrt=wrt), pool.used, draw(st.integers(0, 2**16))
 
 
-def absolute(_y, _xs, J, _site):
+def absolute(_y, _xs, J, _ctx):
     return np.abs(J)
 
 
 class Magnitude:
     """Pulls back through the absolute values of a Jacobian's terms; where its entries are sums, of each term."""
 
-    def prepare(self, argument, site):
+    def prepare(self, argument, ctx):
         def linearize(y, xs):
-            J = materialize(argument.jacobian, y, xs, site)
-            terms = TERMS.get(id(argument), absolute)(y, xs, J, site)
-            return lambda y_bar: (y_bar.reshape(-1, site.n_out) @ terms).reshape(-1, *site.x)
+            J = materialize(argument.jacobian, y, xs, ctx)
+            terms = TERMS.get(id(argument), absolute)(y, xs, J, ctx)
+            return lambda y_bar: (y_bar.reshape(-1, ctx.n_out) @ terms).reshape(-1, *ctx.x)
 
         return linearize
 
 
-def softmax_terms(y, _xs, J, _site):
+def softmax_terms(y, _xs, J, _ctx):
     """Of diag(y) − y yᵀ: where J's blocks are, at most y_i (δ + 1)."""
     return y.reshape(-1, 1) * (np.eye(y.size) + (J != 0))
 
 
-def layer_norm_terms(y, xs, _J, _site):
+def layer_norm_terms(y, xs, _J, _ctx):
     """Of (I − 1/n − y yᵀ/n) / deviation: at most (I + 1 + 1) / deviation, as y² ≤ n."""
     n = y.shape[-1]
     blocks = np.kron(np.eye(y.size // n), np.ones((n, n)))
@@ -330,8 +330,8 @@ def low_rank_terms(k):
     """Of U V and z Vᵀ: the absolute values of their terms."""
     jacobian = OPS["low_rank_affine"].arguments[k].jacobian
 
-    def terms(y, xs, _J, site):
-        return materialize(jacobian, y, tuple(map(np.abs, xs)), site)
+    def terms(y, xs, _J, ctx):
+        return materialize(jacobian, y, tuple(map(np.abs, xs)), ctx)
 
     return terms
 
@@ -341,7 +341,7 @@ TERMS = {
     id(OPS["layer_norm"].arguments[0]): layer_norm_terms,
     **{id(OPS["low_rank_affine"].arguments[k]): low_rank_terms(k) for k in (0, 1)},
 }
-"""Argument → (y, xs, J, site) → the absolute values of the terms that J's entries are sums of."""
+"""Argument → (y, xs, J, ctx) → the absolute values of the terms that J's entries are sums of."""
 
 
 def magnitudes(graph, leaves, seeds):

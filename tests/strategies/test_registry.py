@@ -60,8 +60,8 @@ def test_ours_are_registered_and_carry_their_names():
         strategy = registry.load(name)
         assert strategy.name == name
         assert callable(strategy.prepare)
-    assert registry.REFERENCE in registry.HEART
-    assert set(registry.HEART) <= BUILT_IN
+    assert registry.REFERENCE in registry.DEFAULT_STRATEGIES
+    assert set(registry.DEFAULT_STRATEGIES) <= BUILT_IN
 
 
 def entries(*pairs):

@@ -10,7 +10,7 @@ from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.generators.mlp import mlp
 from jacobench.strategies.registry import load
 from jacobench.strategies.reverse import own, pull_back
-from jacobench.strategies.seed_batching import join, samples_of
+from jacobench.strategies.seed_batching import batch_seeds, samples_of
 from jacobench.strategies.tape import steps
 
 BATCH, WIDTH = 3, 4
@@ -74,7 +74,7 @@ def error(graph, seeds):
 @each_graph
 def test_identity_seeds_are_joined_and_give_the_jacobian(graph):
     seeds = identity(graph)
-    joined = join(seeds, BATCH)
+    joined = batch_seeds(seeds, BATCH)
     assert joined is not None
     assert joined.shape == (len(seeds) // BATCH, *graph.output_shape)
     assert error(graph, seeds) < 1
@@ -118,7 +118,7 @@ SEEDS = {
 def test_any_seeds_give_what_they_give_one_by_one(graph, form):
     make, joins = SEEDS[form]
     seeds = make(identity(graph))
-    assert (join(seeds, BATCH) is not None) == joins
+    assert (batch_seeds(seeds, BATCH) is not None) == joins
     assert error(graph, seeds) < 1
 
 

@@ -116,14 +116,14 @@ import json, sys
 import scipy.sparse
 from jacobench.bench import memory
 from jacobench.bench.suite import load_suite
-from jacobench.bench.trial import attempt, point_of
+from jacobench.bench.trial import prepare_cell, problem_of
 
 suite = load_suite(sys.argv[1])
 found = {}
 for case in suite.cases:
-    point = point_of(case)
+    point = problem_of(case)
     for name in set(case.strategies) & {"dense", "sparse"}:
-        trial = attempt(name, point, 2**31)
+        trial = prepare_cell(name, point, 2**31)
         assert not trial.failed, trial.failed
         for phase, predicted in trial.predictions.phases.items():
             call = trial.call(phase)

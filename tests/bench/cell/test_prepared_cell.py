@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jacobench.bench.cell.prepared_cell import attempt, point_of, predict, predict_forward
+from jacobench.bench.cell.prepared_cell import predict, predict_forward, prepare_cell, problem_of
 from jacobench.bench.suites.case import Case
 from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
 from jacobench.graphs.generators.mlp import mlp_graph
@@ -20,7 +20,7 @@ GIB = 2**30
 
 @pytest.fixture
 def point(make_case):
-    return point_of(make_case(n_seeds=3))
+    return problem_of(make_case(n_seeds=3))
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def tried(plugin_file, point):
     def attempted(body, budget=BUDGET):
         lines = "".join(f"    {line}\n" for line in body.splitlines())
         file = plugin_file(f"class Mine(Right):\n    name = 'mine'\n{lines}")
-        return attempt(f"{file}:Mine", point, budget)
+        return prepare_cell(f"{file}:Mine", point, budget)
 
     return attempted
 
@@ -47,7 +47,7 @@ def reason(trial, phase="gradient"):
 
 
 def test_the_point_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
-    one, again = point_of(make_case(n_seeds=3)), point_of(make_case(n_seeds=3))
+    one, again = problem_of(make_case(n_seeds=3)), problem_of(make_case(n_seeds=3))
     assert one.seeds.shape == (3, *one.graph.output_shape)
     assert one.seeds.dtype == one.graph.dtype
     assert np.array_equal(one.seeds, again.seeds)
@@ -58,16 +58,16 @@ def test_the_point_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
 
 
 def test_another_rng_seed_is_another_point(make_case):
-    one, other = point_of(make_case()), point_of(replace(make_case(), rng_seed=1))
+    one, other = problem_of(make_case()), problem_of(replace(make_case(), rng_seed=1))
     assert not np.array_equal(one.seeds, other.seeds)
 
 
 # ---- what goes well
 
 
-@pytest.mark.parametrize("name", registry.HEART)
+@pytest.mark.parametrize("name", registry.DEFAULT_STRATEGIES)
 def test_the_three_at_the_heart_may_be_timed(name, point):
-    trial = attempt(name, point, BUDGET)
+    trial = prepare_cell(name, point, BUDGET)
     assert trial.name == name
     assert not trial.failed
     assert set(BY_STRATEGY) <= set(trial.predictions.phases)
@@ -83,7 +83,7 @@ def test_the_three_at_the_heart_may_be_timed(name, point):
 
 
 def test_the_forward_pass_is_tried_without_a_strategy(point):
-    trial = attempt(FORWARD, point, BUDGET)
+    trial = prepare_cell(FORWARD, point, BUDGET)
     assert (trial.name, trial.strategy, trial.failed) == (FORWARD, None, {})
     assert np.array_equal(trial.call(FORWARD)(), point.graph.evaluate(point.leaves))
     assert trial.predictions == predict_forward(point.graph)
@@ -111,9 +111,9 @@ def test_the_pullback_is_measured_on_one_linearization(tried):
 
 
 def test_over_the_budget_tells_the_figures(point):
-    need = max(p.peak_bytes for p in attempt("dense", point, BUDGET).predictions.phases.values())
-    assert not attempt("dense", point, need).failed
-    trial = attempt("dense", point, need - 1)
+    need = max(p.peak_bytes for p in prepare_cell("dense", point, BUDGET).predictions.phases.values())
+    assert not prepare_cell("dense", point, need).failed
+    trial = prepare_cell("dense", point, need - 1)
     assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "over_budget")
     assert trial.prepared is None
 
@@ -135,7 +135,7 @@ class Mine(Right):
 
 
 def test_a_strategy_over_the_budget_is_never_tried(plugin_file, point):
-    trial = attempt(f"{plugin_file(MODEL)}:Mine", point, 2 * GIB)
+    trial = prepare_cell(f"{plugin_file(MODEL)}:Mine", point, 2 * GIB)
     assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "over_budget")
     assert "gradient" in reason(trial)
     assert "3.00 GiB" in reason(trial)
@@ -144,7 +144,7 @@ def test_a_strategy_over_the_budget_is_never_tried(plugin_file, point):
 
 
 def test_a_plugins_own_model_is_used(plugin_file, point):
-    trial = attempt(f"{plugin_file(MODEL)}:Mine", point, 4 * GIB)
+    trial = prepare_cell(f"{plugin_file(MODEL)}:Mine", point, 4 * GIB)
     assert not trial.failed
     assert trial.predictions.n_nonzeros == 7
     assert predict(trial.strategy, point.graph, 1).phases["gradient"] == Prediction(3 * GIB, 8, 2)
@@ -250,14 +250,14 @@ def test_a_wrong_output_may_not_be_timed(tried):
     ],
 )
 def test_a_file_that_cannot_be_imported_costs_its_own_rows(plugin_file, point, content, told):
-    trial = attempt(f"{plugin_file(content)}:Mine", point, BUDGET)
+    trial = prepare_cell(f"{plugin_file(content)}:Mine", point, BUDGET)
     assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "error")
     assert told in reason(trial)
     assert trial.traceback
 
 
 def test_a_package_that_is_not_there_costs_its_own_rows(point):
-    trial = attempt("no_such_package.at_all:Mine", point, BUDGET)
+    trial = prepare_cell("no_such_package.at_all:Mine", point, BUDGET)
     assert set(statuses(trial).values()) == {"error"}
     assert "no_such_package" in reason(trial)
 
@@ -268,11 +268,11 @@ def test_a_package_that_is_not_there_costs_its_own_rows(point):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_central_differences_catch_a_wrong_reference(make_case, monkeypatch, dtype):
     case = replace(make_case(dtype=dtype), make=lambda: mlp_graph([3, 4, 2], batch=2, dtype=dtype))
-    assert not attempt(registry.REFERENCE, point_of(case), BUDGET).failed
+    assert not prepare_cell(registry.REFERENCE, problem_of(case), BUDGET).failed
     (rule,) = OPS["tanh"].arguments
-    wrong = replace(rule, vjp=lambda y_bar, y, _xs, _site: (y_bar * (1 - y * y * y)).astype(dtype))
+    wrong = replace(rule, vjp=lambda y_bar, y, _xs, _ctx: (y_bar * (1 - y * y * y)).astype(dtype))
     monkeypatch.setitem(vars(OPS["tanh"]), "arguments", (wrong,))
-    trial = attempt(registry.REFERENCE, point_of(case), BUDGET)
+    trial = prepare_cell(registry.REFERENCE, problem_of(case), BUDGET)
     assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
     assert "central differences" in reason(trial)
 
@@ -290,7 +290,7 @@ def rectifier_case(activation, rng_seed):
 
 
 def test_a_kink_does_not_make_the_reference_wrong():
-    trials = {case: attempt(registry.REFERENCE, point_of(rectifier_case(*case)), BUDGET) for case in RECTIFIERS}
+    trials = {case: prepare_cell(registry.REFERENCE, problem_of(rectifier_case(*case)), BUDGET) for case in RECTIFIERS}
     assert {case: reason(trial) for case, trial in trials.items() if trial.failed} == {}
 
 
@@ -300,5 +300,5 @@ def test_kinks_do_not_hide_a_rule_that_is_one_per_cent_off(activation, monkeypat
     wrong = replace(rule, vjp=lambda *a: 1.01 * rule.vjp(*a))
     monkeypatch.setitem(vars(OPS[activation]), "arguments", (wrong,))
     for rng_seed in range(50):
-        trial = attempt(registry.REFERENCE, point_of(rectifier_case(activation, rng_seed)), BUDGET)
+        trial = prepare_cell(registry.REFERENCE, problem_of(rectifier_case(activation, rng_seed)), BUDGET)
         assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong"), rng_seed

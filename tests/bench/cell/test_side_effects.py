@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from jacobench.bench.cell import heap_memory
-from jacobench.bench.cell.side_effects import LEAK_BYTES, Surroundings, notes
+from jacobench.bench.cell.side_effects import LEAK_BYTES, ProcessState, notes
 
-NOTHING = Surroundings(threads=2, children=0)
+NOTHING = ProcessState(threads=2, children=0)
 
 
 @pytest.mark.parametrize(
@@ -18,9 +18,9 @@ NOTHING = Surroundings(threads=2, children=0)
     [
         (NOTHING, "", None, ""),
         (NOTHING, "", LEAK_BYTES, ""),
-        (Surroundings(1, 0), "", 0, ""),
-        (Surroundings(3, 0), "", 0, "started 1 thread that it did not end"),
-        (Surroundings(4, 2), "", 0, "started 2 threads that it did not end; started 2 processes that it did not end"),
+        (ProcessState(1, 0), "", 0, ""),
+        (ProcessState(3, 0), "", 0, "started 1 thread that it did not end"),
+        (ProcessState(4, 2), "", 0, "started 2 threads that it did not end; started 2 processes that it did not end"),
         (NOTHING, "x" * 1234, 0, "printed 1,234 characters"),
         (NOTHING, "", 100_000, "leaks 100,000 bytes a call"),
     ],

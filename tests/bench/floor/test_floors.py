@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jacobench as jb
-from jacobench.bench.cell.prepared_cell import point_of
+from jacobench.bench.cell.prepared_cell import problem_of
 from jacobench.bench.floor import floors
 from jacobench.bench.floor.floors import Floors, loop, run
 from jacobench.bench.floor.hand_kernels import BACKWARD, FORWARD
@@ -45,18 +45,18 @@ def test_backward_passes_leave_the_cotangents(name, dtype, n_seeds):
     xs = tuple(graph.sample(1).values())
     y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
     y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
-    for kernel, site in zip(BACKWARD[name], node.sites, strict=False):
-        x_bar = np.full((n_seeds, *site.x), np.nan, dtype)
-        passes = kernel(y_bar, y, xs, x_bar, site)
+    for kernel, ctx in zip(BACKWARD[name], node.contexts, strict=False):
+        x_bar = np.full((n_seeds, *ctx.x), np.nan, dtype)
+        passes = kernel(y_bar, y, xs, x_bar, ctx)
         run(passes)
         run(passes)  # they are run again and again
         if passes:
-            expected = node.op.argument(site.k).vjp(y_bar, y, xs, site)
+            expected = node.op.argument(ctx.k).vjp(y_bar, y, xs, ctx)
             np.testing.assert_allclose(x_bar, expected, rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-6)
 
 
 def point(**knobs):
-    return point_of(Case("case", {"n_seeds": 1}, (), lambda: mlp_graph([5, 4, 3], **knobs)))
+    return problem_of(Case("case", {"n_seeds": 1}, (), lambda: mlp_graph([5, 4, 3], **knobs)))
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_no_model_no_floor(name):
 
 
 def test_seeds_that_share_pullbacks_have_no_floor():
-    at = point_of(Case("case", {"n_seeds": 6}, (), lambda: mlp_graph([5, 4, 3], batch=2, loss=None)))
+    at = problem_of(Case("case", {"n_seeds": 6}, (), lambda: mlp_graph([5, 4, 3], batch=2, loss=None)))
     assert loop(at) is not None
     identity = np.eye(6).reshape(6, 2, 3)
     assert loop(replace(at, seeds=identity)) is None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.gate_config import Question, question_of, read_table
+from jacobench.bench.gate.gate_config import GateConfig, question_of, read_table
 from jacobench.bench.gate.revisions import Project, Tree
 from jacobench.bench.gate.side_environments import INSTALL, Side, build_system, check_backend, check_template
 from jacobench.graphs.errors import BadInput
@@ -14,10 +14,10 @@ def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
     table = {"suite": "my.toml", "strategies": ["mine", "my.py:Mine"], "max_minutes": 3, "time": 0.05}
     question, rest = question_of(table, tmp_path)
     assert rest == {"time": 0.05}
-    assert question == Question(
+    assert question == GateConfig(
         suite=str(tmp_path / "my.toml"), strategies=("mine", f"{tmp_path / 'my.py'}:Mine"), max_minutes=3
     )
-    assert question_of({}, tmp_path) == (Question(), {})
+    assert question_of({}, tmp_path) == (GateConfig(), {})
     assert question_of({"suite": "smoke"}, tmp_path)[0].suite == "smoke"
 
 

@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from jacobench.bench.gate.gate_config import Question
+from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.gate_worker import PHASES
 from jacobench.bench.gate.sides import here_twice
 from jacobench.graphs.errors import BadInput
@@ -80,7 +80,7 @@ def samples(tmp_path_factory):
     (folder / "my.py").write_text(STRATEGIES)
     (folder / "my.toml").write_text(SUITE)
     names = tuple(f"{folder}/my.py:{name}" for name in ("Dies", "Late", "Hangs", "Picky", "Fine"))
-    with here_twice(Question(suite=str(folder / "my.toml"), strategies=names, timeout_seconds=5)) as gauge:
+    with here_twice(GateConfig(suite=str(folder / "my.toml"), strategies=names, timeout_seconds=5)) as gauge:
         gauge.weigh()
         return pd.DataFrame(gauge.measure(None, range(1, 2), 1))
 
@@ -121,7 +121,7 @@ def test_what_is_weighed_stands_in_each_row(samples):
 
 def test_a_strategy_that_neither_side_has_is_bad_input(tmp_path):
     (tmp_path / "my.toml").write_text(SUITE)
-    question = Question(suite=str(tmp_path / "my.toml"), strategies=("vjpp",))
+    question = GateConfig(suite=str(tmp_path / "my.toml"), strategies=("vjpp",))
     with (
         here_twice(question) as gauge,
         pytest.raises(BadInput, match="neither side has strategy 'vjpp': unknown strategy"),

@@ -1,4 +1,4 @@
-"""What a worker's surroundings are: set before its interpreter starts, and the same for all."""
+"""What a worker's process_state are: set before its interpreter starts, and the same for all."""
 
 from __future__ import annotations
 

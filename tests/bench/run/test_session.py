@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jacobench.bench.cell.prepared_cell import point_of
+from jacobench.bench.cell.prepared_cell import problem_of
 from jacobench.bench.run import session as session_module
 from jacobench.bench.run.session import Limits, Schedule, schedule
 from jacobench.bench.suites.case import Case, Suite
@@ -221,7 +221,7 @@ def test_a_strategy_that_writes_its_inputs_spoils_no_other(make_session, plugin_
         assert (found.status, found.reason) == ("ok", "")
     assert before.status == "ok"
     assert session._point is not point, "the point was spoilt, and is to be drawn anew"
-    assert session._point.fingerprint() == session._fingerprint == point_of(session.suite.cases[0]).fingerprint()
+    assert session._point.fingerprint() == session._fingerprint == problem_of(session.suite.cases[0]).fingerprint()
 
 
 def test_a_point_that_nobody_has_written_is_kept(make_session):

@@ -5,7 +5,7 @@ from math import log2
 import numpy as np
 import pytest
 
-from jacobench.bench.cell.prepared_cell import point_of
+from jacobench.bench.cell.prepared_cell import problem_of
 from jacobench.bench.suites.case import Case, build, select_cases
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.architectures import ARCHITECTURES
@@ -148,7 +148,7 @@ def test_identity_seeds_are_as_many_as_there_are_outputs(suite_of):
         ("pinn-b2-noloss", "random", 1),
         ("pinn-b2-noloss-identity", "identity", 2),
     ]
-    point = point_of(suite.cases[1])
+    point = problem_of(suite.cases[1])
     np.testing.assert_array_equal(point.seeds.reshape(12, 12), np.eye(12))
     assert point.seeds.shape == (12, 3, 4)
     assert point.reference["W1"].shape == (12, 4, 4)

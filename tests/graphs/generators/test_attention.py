@@ -28,7 +28,7 @@ def test_samples_do_not_mix():
     """So that dense-blocks and joined seeds have one block a sample."""
     g = GraphBuilder()
     graph = g.build(attention(g, *(g.input(name, (3, 4, 2)) for name in "QKV")), wrt=["Q", "K", "V"])
-    assert {site.samples for node in graph.nodes for site in node.sites} == {3}
+    assert {ctx.samples for node in graph.nodes for ctx in node.contexts} == {3}
 
 
 @pytest.mark.parametrize(

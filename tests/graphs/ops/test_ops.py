@@ -125,7 +125,7 @@ def test_every_op_has_an_entry_that_documents_itself():
 
 def test_masked_examples_reach_every_way():
     """Dense product and selection, one gathering, several: the sizes at which they part may have been changed."""
-    places = {name: one_node(name)[1].sites[1].n_in for name in EXAMPLES if name.startswith("masked")}
+    places = {name: one_node(name)[1].contexts[1].n_in for name in EXAMPLES if name.startswith("masked")}
     assert places["masked-gathered"] < DENSE_FROM * 20 * 20
     assert places["masked-3d"] >= DENSE_FROM * 5 * 4
     assert places["masked-chunks"] * 3 > CHUNK
@@ -138,14 +138,14 @@ def test_jacobian_is_the_derivative(example):
     """Each column of J, from a central difference in each entry of the argument."""
     _, node, y, xs = one_node(example)
     h = 1e-6
-    for k, site in enumerate(node.sites):
-        J = dense.materialize(node.op.argument(k).jacobian, y, xs, site)
-        for i in range(site.n_in):
-            step = np.zeros(site.n_in)
+    for k, ctx in enumerate(node.contexts):
+        J = dense.materialize(node.op.argument(k).jacobian, y, xs, ctx)
+        for i in range(ctx.n_in):
+            step = np.zeros(ctx.n_in)
             step[i] = h
             ends = [
                 np.asarray(
-                    node.op.forward(NUMPY, *xs[:k], xs[k] + way * step.reshape(site.x), *xs[k + 1 :], **node.attrs)
+                    node.op.forward(NUMPY, *xs[:k], xs[k] + way * step.reshape(ctx.x), *xs[k + 1 :], **node.attrs)
                 )
                 for way in (1, -1)
             ]
@@ -159,11 +159,11 @@ def test_vjp_is_the_adjoint_of_the_jacobian(example, dtype):
     _, node, y, xs = one_node(example, dtype)
     rng = np.random.default_rng(1)
     tolerance = 1e-12 if dtype == "float64" else 1e-4
-    for k, site in enumerate(node.sites):
-        u, v = rng.standard_normal((3, *site.out)).astype(dtype), rng.standard_normal(site.x).astype(dtype)
-        J = dense.materialize(node.op.argument(k).jacobian, y, xs, site)
-        x_bar = node.op.argument(k).vjp(u, y, xs, site)
-        assert x_bar.shape == (3, *site.x)
+    for k, ctx in enumerate(node.contexts):
+        u, v = rng.standard_normal((3, *ctx.out)).astype(dtype), rng.standard_normal(ctx.x).astype(dtype)
+        J = dense.materialize(node.op.argument(k).jacobian, y, xs, ctx)
+        x_bar = node.op.argument(k).vjp(u, y, xs, ctx)
+        assert x_bar.shape == (3, *ctx.x)
         scale = np.abs(u).reshape(3, -1) @ np.abs(J) @ np.abs(v).reshape(-1)
         left, right = u.reshape(3, -1) @ (J @ v.reshape(-1)), x_bar.reshape(3, -1) @ v.reshape(-1)
         assert np.all(np.abs(left - right) <= tolerance * (scale + 1))
@@ -173,13 +173,13 @@ def test_vjp_is_the_adjoint_of_the_jacobian(example, dtype):
 @each_example
 def test_dense_and_sparse_rules_agree(example, dtype):
     _, node, y, xs = one_node(example, dtype)
-    for k, site in enumerate(node.sites):
+    for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian
-        pattern = jacobian.structure.pattern(site)
-        J = dense.materialize(jacobian, y, xs, site)
-        S = sparse.materialize(jacobian, pattern, y, xs, site)
-        blocks = dense.materialize_blocks(jacobian, y, xs, site)
-        assert J.shape == S.shape == (site.n_out, site.n_in)
+        pattern = jacobian.structure.pattern(ctx)
+        J = dense.materialize(jacobian, y, xs, ctx)
+        S = sparse.materialize(jacobian, pattern, y, xs, ctx)
+        blocks = dense.materialize_blocks(jacobian, y, xs, ctx)
+        assert J.shape == S.shape == (ctx.n_out, ctx.n_in)
         np.testing.assert_array_equal(J, S.toarray())
         np.testing.assert_array_equal(J, scipy_sparse.block_diag(list(blocks)).toarray())
 
@@ -187,16 +187,16 @@ def test_dense_and_sparse_rules_agree(example, dtype):
 @each_example
 def test_pattern_holds_what_it_says(example):
     _, node, y, xs = one_node(example)
-    for k, site in enumerate(node.sites):
+    for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian
-        pattern = jacobian.structure.pattern(site)
-        S = sparse.materialize(jacobian, pattern, y, xs, site)
-        assert jacobian.structure.n_nonzeros(site) == S.nnz == pattern.indices.size == pattern.indptr[-1]
+        pattern = jacobian.structure.pattern(ctx)
+        S = sparse.materialize(jacobian, pattern, y, xs, ctx)
+        assert jacobian.structure.n_nonzeros(ctx) == S.nnz == pattern.indices.size == pattern.indptr[-1]
         assert pattern.indices.dtype == pattern.indptr.dtype == np.int32
-        assert pattern.indices.nbytes + pattern.indptr.nbytes == index_bytes(site.n_out, site.n_in, S.nnz)
+        assert pattern.indices.nbytes + pattern.indptr.nbytes == index_bytes(ctx.n_out, ctx.n_in, S.nnz)
         assert pattern.indptr[0] == 0
         assert np.all(np.diff(pattern.indptr) >= 0)
-        assert np.all((pattern.indices >= 0) & (pattern.indices < site.n_in))
+        assert np.all((pattern.indices >= 0) & (pattern.indices < ctx.n_in))
         ascending = np.diff(pattern.indices.astype(int)) > 0
         ascending[pattern.indptr[1:-1][(pattern.indptr[1:-1] > 0) & (pattern.indptr[1:-1] < S.nnz)] - 1] = True
         assert np.all(ascending)
@@ -208,11 +208,11 @@ def test_pattern_holds_what_it_says(example):
 def test_matrices_own_their_values(example):
     """A materialized Jacobian is no view of a primal, and writing it changes no other."""
     _, node, y, xs = one_node(example)
-    for k, site in enumerate(node.sites):
+    for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian
-        pattern = jacobian.structure.pattern(site)
-        S = sparse.materialize(jacobian, pattern, y, xs, site)
-        J = dense.materialize(jacobian, y, xs, site)
+        pattern = jacobian.structure.pattern(ctx)
+        S = sparse.materialize(jacobian, pattern, y, xs, ctx)
+        J = dense.materialize(jacobian, y, xs, ctx)
         for values in (S.data, J):
             assert values.flags.writeable
             assert not any(np.may_share_memory(values, primal) for primal in (y, *xs))
@@ -224,13 +224,13 @@ def test_nothing_upcasts(example):
     _, node, y, xs = one_node(example, "float32")
     assert y.dtype == np.float32
     assert np.asarray(node.op.forward(NUMPY, *xs, **node.attrs)).dtype == np.float32
-    for k, site in enumerate(node.sites):
+    for k, ctx in enumerate(node.contexts):
         argument = node.op.argument(k)
-        assert argument.vjp(np.ones((2, *site.out), np.float32), y, xs, site).dtype == np.float32
-        assert argument.jacobian.values(y, xs, site).dtype == np.float32
-        assert dense.materialize(argument.jacobian, y, xs, site).dtype == np.float32
-        pattern = argument.jacobian.structure.pattern(site)
-        assert sparse.materialize(argument.jacobian, pattern, y, xs, site).dtype == np.float32
+        assert argument.vjp(np.ones((2, *ctx.out), np.float32), y, xs, ctx).dtype == np.float32
+        assert argument.jacobian.values(y, xs, ctx).dtype == np.float32
+        assert dense.materialize(argument.jacobian, y, xs, ctx).dtype == np.float32
+        pattern = argument.jacobian.structure.pattern(ctx)
+        assert sparse.materialize(argument.jacobian, pattern, y, xs, ctx).dtype == np.float32
 
 
 @each_example
@@ -240,35 +240,35 @@ def test_rules_write_nothing_and_read_what_they_said(example):
     for array in (y, *xs):
         array.flags.writeable = False
     node.op.forward(NUMPY, *xs, **node.attrs)
-    for k, site in enumerate(node.sites):
+    for k, ctx in enumerate(node.contexts):
         argument = node.op.argument(k)
-        u = np.random.default_rng(2).standard_normal((2, *site.out))
+        u = np.random.default_rng(2).standard_normal((2, *ctx.out))
         u.flags.writeable = False
-        in_full = argument.vjp(u, y, xs, site)
+        in_full = argument.vjp(u, y, xs, ctx)
         kept = tuple(x if i in argument.keeps else None for i, x in enumerate(xs))
-        np.testing.assert_array_equal(argument.vjp(u, y if OUTPUT in argument.keeps else None, kept, site), in_full)
-        argument.jacobian.values(y, xs, site)
-        dense.materialize(argument.jacobian, y, xs, site)
+        np.testing.assert_array_equal(argument.vjp(u, y if OUTPUT in argument.keeps else None, kept, ctx), in_full)
+        argument.jacobian.values(y, xs, ctx)
+        dense.materialize(argument.jacobian, y, xs, ctx)
 
 
 @each_example
 def test_fresh_values_fill_the_extent_and_share_nothing(example):
     _, node, y, xs = one_node(example)
-    for k, site in enumerate(node.sites):
+    for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian
         if jacobian.fresh:
-            values = jacobian.values(y, xs, site)
-            assert values.size == jacobian.structure.n_nonzeros(site)
+            values = jacobian.values(y, xs, ctx)
+            assert values.size == jacobian.structure.n_nonzeros(ctx)
             assert not any(np.may_share_memory(values, primal) for primal in (y, *xs))
 
 
 @each_example
 def test_counts_are_whole_numbers(example):
     _, node, *_ = one_node(example)
-    assert node.op.flops(node.sites[0]) >= 0
-    for k, site in enumerate(node.sites):
+    assert node.op.flops(node.contexts[0]) >= 0
+    for k, ctx in enumerate(node.contexts):
         argument = node.op.argument(k)
-        counts = (argument.flops(site), argument.jacobian.flops(site), argument.jacobian.structure.n_nonzeros(site))
+        counts = (argument.flops(ctx), argument.jacobian.flops(ctx), argument.jacobian.structure.n_nonzeros(ctx))
         assert all(isinstance(count, int) and count >= 0 for count in counts)
 
 

@@ -4,13 +4,13 @@ import jacobench as jb
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
 from jacobench.reports.explain.conclusions import VJP_BY_OP, VJP_BY_STRUCTURE, follows
-from jacobench.reports.explain.jacobian_costs import weigh
+from jacobench.reports.explain.jacobian_costs import jacobian_costs
 
 GIB = 2**30
 
 
 def said(graph, memory_bytes=24 * GIB):
-    return follows(weigh(graph), memory_bytes)
+    return follows(jacobian_costs(graph), memory_bytes)
 
 
 def test_the_sentence_that_answers_the_question():
@@ -48,7 +48,7 @@ def test_what_does_not_fit_is_named_the_heaviest_first():
 
 def test_what_fits_one_by_one_need_not_fit_together():
     graph = jb.mlp([100, 100, 100, 100])[0]
-    weights = [weight.dense_bytes for weight in weigh(graph).weights]
+    weights = [weight.dense_bytes for weight in jacobian_costs(graph).weights]
     *_, fits, _ = said(graph, memory_bytes=(max(weights) + sum(weights)) // 2)
     assert "Each Jacobian by itself fits" in fits
     assert "but not the dense ones together" in fits

@@ -14,8 +14,8 @@ from jacobench.graphs.errors import BadInput
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
 from jacobench.reports.explain.frame import frame
-from jacobench.reports.explain.jacobian_costs import value_names, weigh
-from jacobench.strategies.registry import HEART, load
+from jacobench.reports.explain.jacobian_costs import jacobian_costs, value_names
+from jacobench.strategies.registry import DEFAULT_STRATEGIES, load
 from jacobench.strategies.tape import steps
 
 PIB = 2**50
@@ -39,7 +39,7 @@ def one_edge_graphs(name, dtype, **lengths):
 @pytest.mark.parametrize("name", OPS)
 def test_bytes_and_counts_are_those_of_the_stored_arrays(name, dtype, lengths):
     for graph in one_edge_graphs(name, dtype, **lengths):
-        (told,) = weigh(graph).weights
+        (told,) = jacobian_costs(graph).weights
         (dense,), (sparse,) = matrices_of("dense", graph), matrices_of("sparse", graph)
         assert (told.n_rows, told.n_columns) == dense.shape == sparse.T.shape
         assert (told.n_entries, told.dense_bytes) == (dense.size, dense.nbytes)
@@ -50,20 +50,20 @@ def test_bytes_and_counts_are_those_of_the_stored_arrays(name, dtype, lengths):
 
 def test_every_edge_that_is_needed_has_a_row_in_order():
     graph, _ = jb.mlp([5, 4, 3], batch=2)
-    assert [weight.jacobian for weight in weigh(graph).weights] == [
+    assert [weight.jacobian for weight in jacobian_costs(graph).weights] == [
         "∂affine1/∂W1", "∂affine1/∂b1", "∂tanh/∂affine1", "∂affine2/∂tanh", "∂affine2/∂W2", "∂affine2/∂b2", "∂mse/∂affine2",
     ]  # fmt: skip
 
 
 def test_the_frame_has_a_row_a_jacobian():
     graph, _ = jb.mlp([5, 4, 3], batch=2)
-    table, weights = jb.explain(graph), weigh(graph).weights
+    table, weights = jb.explain(graph), jacobian_costs(graph).weights
     assert table.to_dict("records") == [asdict(weight) for weight in weights]
 
 
 def test_arithmetic_is_that_of_the_products():
     graph, _ = jb.mlp([5, 4], batch=2, loss=None)
-    weight = weigh(graph, n_seeds=3).weights[0]
+    weight = jacobian_costs(graph, n_seeds=3).weights[0]
     assert weight.n_entries == 8 * 20
     assert weight.n_nonzeros == 2 * 4 * 5
     assert weight.dense_apply_flops == 2 * 3 * 160
@@ -74,7 +74,7 @@ def test_arithmetic_is_that_of_the_products():
 def test_what_several_rules_keep_counts_once_and_leaves_do_not():
     """The rules of tanh and of W2 read tanh's output; that of W1 reads the leaf x, which is there anyway."""
     graph, _ = jb.mlp([5, 4, 3], batch=2, loss=None)
-    found = weigh(graph)
+    found = jacobian_costs(graph)
     assert [weight.vjp_reads for weight in found.weights] == ["x", "", "tanh", "W2", "tanh", ""]
     assert [weight.vjp_kept_bytes for weight in found.weights] == [0, 0, 64, 0, 64, 0]
     assert [total.kept_bytes for total in found.totals] == [0, 0, 64]
@@ -84,15 +84,15 @@ def test_a_view_of_a_leaf_is_a_leaf():
     g = jb.GraphBuilder()
     x = g.input("x", (2, 3, 4))
     graph = g.build(g.affine(g.reshape(x, shape=(2, 12)), g.parameter("W", (5, 12)), g.parameter("b", (5,))))
-    weight = weigh(graph).weights[0]
+    weight = jacobian_costs(graph).weights[0]
     assert (weight.vjp_reads, weight.vjp_kept_bytes) == ("reshape", 0)
 
 
 @pytest.mark.parametrize("n_seeds", [1, 4])
 def test_totals_are_the_strategies_own_predictions(n_seeds):
     graph, _ = jb.mlp([6, 5, 4], batch=3, weight_density=0.5)
-    found = weigh(graph, n_seeds)
-    assert [total.strategy for total in found.totals] == list(HEART)
+    found = jacobian_costs(graph, n_seeds)
+    assert [total.strategy for total in found.totals] == list(DEFAULT_STRATEGIES)
     sums = {
         name: sum(getattr(weight, f"{name}_bytes") for weight in found.weights)
         for name in ("dense", "sparse", "pattern")
@@ -115,7 +115,7 @@ def test_names_tell_values_apart():
 
 def test_a_leaf_alone_has_no_jacobian():
     g = jb.GraphBuilder()
-    found = weigh(g.build(g.parameter("p", (3,))))
+    found = jacobian_costs(g.build(g.parameter("p", (3,))))
     assert found.weights == ()
     assert [total.jacobian_bytes for total in found.totals] == [0, 0, 0]
     assert list(frame(found).columns) == list(jb.explain(jb.mlp([2, 2])[0]).columns)
@@ -136,8 +136,8 @@ def traced(call):
 
 
 def test_a_petabyte_is_told_in_a_megabyte():
-    weigh(architecture_graph("transformer-ffn-large"))  # what is made once for all graphs is made here
-    found, peak = traced(lambda: weigh(architecture_graph("transformer-ffn-large", batch=2**13)))
+    jacobian_costs(architecture_graph("transformer-ffn-large"))  # what is made once for all graphs is made here
+    found, peak = traced(lambda: jacobian_costs(architecture_graph("transformer-ffn-large", batch=2**13)))
     assert found.totals[0].jacobian_bytes > PIB
     assert peak < 2**20
 
@@ -147,7 +147,7 @@ def test_no_op_takes_memory_to_be_told(name):
     """At a size at which each op's Jacobians are large, what telling takes is of a vector's size at most."""
     graph = op_graph(name, batch=64, size=256)
     assert len(steps(graph)) == len(graph.nodes)
-    found, peak = traced(lambda: weigh(graph))
+    found, peak = traced(lambda: jacobian_costs(graph))
     assert peak < max(max(weight.dense_bytes for weight in found.weights) / 64, 2**18)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from jacobench.bench import memory
 from jacobench.graphs.one_op import op_graph
 from jacobench.graphs.ops import OPS
-from jacobench.reports.explain.weighing import weigh
+from jacobench.reports.explain.weighing import jacobian_costs
 from jacobench.strategies.registry import load
 
 LEAST = {"dense": 2**25, "sparse": 2**20, "vjp": 2**20}
@@ -40,7 +40,7 @@ def large(name, leaf, strategy):
     size = 8
     while True:
         graph = replace(op_graph(name, batch=size, size=size), wrt=(leaf,))
-        explanation = weigh(graph)
+        explanation = jacobian_costs(graph)
         told = BYTES[strategy](explanation.weights[0])
         if told >= LEAST[strategy] or not told:
             return graph, told, explanation.totals

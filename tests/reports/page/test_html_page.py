@@ -17,7 +17,7 @@ from jacobench.reports.page.html_page import page
 from jacobench.reports.page.recommendation_table import advice
 from jacobench.reports.page.row_table import records
 from jacobench.reports.page.run_markdown import MOST_CHARACTERS, escape, markdown
-from jacobench.reports.plots.all_plots import album
+from jacobench.reports.plots.all_plots import all_plots
 
 from .conftest import HOSTILE
 
@@ -82,7 +82,7 @@ def test_it_says_all_there_is_to_say(whole, standard_run):
 def test_every_picture_has_its_caption_and_its_data(whole, standard_run):
     tree = parsed(whole)
     figures = list(tree.iter(f"{XHTML}figure"))
-    assert len(figures) == len(album(standard_run).pictures)
+    assert len(figures) == len(all_plots(standard_run).pictures)
     for figure in figures:
         (link,) = figure.iter(f"{XHTML}a")
         data = base64.b64decode(link.get("href").partition("base64,")[2])
@@ -201,7 +201,7 @@ def test_a_notebook_shows_the_answer_the_table_and_the_pictures(every_status):
     fragment = run._repr_html_()
     assert "in the time of the phase gradient" in fragment
     assert "<table" in fragment
-    assert fragment.count("data:image/png;base64,") == len(album(run).pictures)
+    assert fragment.count("data:image/png;base64,") == len(all_plots(run).pictures)
     assert "<script>document" not in fragment
     assert "<style" not in fragment
     assert "<script" not in fragment

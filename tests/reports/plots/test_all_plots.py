@@ -13,7 +13,7 @@ from jacobench.reports.plots.missing_cells import REACH, place
 from jacobench.reports.plots.overview import overview
 from jacobench.reports.plots.quantities import QUANTITIES
 from jacobench.reports.plots.scaling_plots import scaling
-from jacobench.reports.plots.style import PAPER, look
+from jacobench.reports.plots.style import PAPER, strategy_style
 
 
 def panels(picture):
@@ -24,7 +24,7 @@ def panels(picture):
 
 def series(axes, strategy, *, hollow=False):
     """Return the points of a strategy that are drawn with its marker, filled or hollow, as (x, y) in data or axes units."""
-    style = look(strategy)
+    style = strategy_style(strategy)
     points = []
     for drawn in axes.lines:
         if drawn.get_marker() == style.marker and (drawn.get_markerfacecolor() == PAPER) == hollow:
@@ -105,7 +105,9 @@ def test_the_law_is_drawn_through_what_was_measured_and_no_further(standard):
     picture = scaling(standard, "batch", "bytes")
     (axes,) = panels(picture)
     (line,) = [
-        d for d in axes.lines if len(d.get_xdata()) > 20 and to_hex(d.get_color()).upper() == look("dense").color
+        d
+        for d in axes.lines
+        if len(d.get_xdata()) > 20 and to_hex(d.get_color()).upper() == strategy_style("dense").color
     ]
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == pytest.approx((1, 16))
     np.testing.assert_allclose(line.get_ydata(), 24.0 * np.asarray(line.get_xdata()) ** 2 * 64**3, rtol=1e-6)

@@ -4,8 +4,8 @@ import pytest
 
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.plots.comparison_plot import comparison
-from jacobench.reports.plots.plot_data import NothingToDraw
-from jacobench.reports.plots.style import look
+from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.style import strategy_style
 
 
 def test_a_run_over_itself_has_not_changed(everything, make_run):
@@ -22,7 +22,9 @@ def test_a_slower_cell_stands_right_of_one_and_a_failed_one_in_the_band(one_case
     head = make_run(fail(slower, slower["strategy"] == "dense", "timeout"), name="new")
     picture = comparison(make_run(one_case, name="old"), head)
     time = picture.figure.axes[0]
-    drawn = [line for line in time.lines if line.get_marker() == look("vjp").marker and line.get_alpha() == 1.0]
+    drawn = [
+        line for line in time.lines if line.get_marker() == strategy_style("vjp").marker and line.get_alpha() == 1.0
+    ]
     assert [float(x) for line in drawn for x in line.get_xdata()] == [pytest.approx(2)]
     assert [text.get_text() for text in time.texts] == ["T"]
     assert "mlp-w64-d2-b1, dense: ok before, timeout now." in picture.notes
@@ -36,5 +38,5 @@ def test_runs_of_two_machines_are_not_held_against_each_other_unsaid(one_case, m
 
 def test_what_two_runs_lack_is_said(one_case, make_run):
     other = one_case.assign(strategy="mine").drop_duplicates("phase")
-    with pytest.raises(NothingToDraw, match="no cell of the phase pullback"):
+    with pytest.raises(NoData, match="no cell of the phase pullback"):
         comparison(make_run(one_case), Run(other), "pullback")

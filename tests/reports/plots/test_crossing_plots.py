@@ -6,7 +6,7 @@ import pytest
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.plots.crossing_plots import ratios
-from jacobench.reports.plots.plot_data import NothingToDraw
+from jacobench.reports.plots.plot_data import NoData
 
 
 def sweep(make_case, make_cell, ratio_of, sizes=(16, 32, 64, 128)):
@@ -69,5 +69,5 @@ def test_one_that_the_intervals_leave_open_is_no_crossing(make_case, make_cell, 
 def test_without_the_reference_there_is_nothing_to_hold_the_others_against(make_case, make_cell, make_run):
     table = sweep(make_case, make_cell, lambda _width: 3.0)
     alone = table[table["strategy"] != "vjp"].assign(ratio_to_vjp=math.nan).reset_index(drop=True)
-    with pytest.raises(NothingToDraw, match="beside that of vjp"):
+    with pytest.raises(NoData, match="beside that of vjp"):
         ratios(make_run(alone), "gradient")

@@ -12,9 +12,9 @@ from matplotlib.text import Text
 
 from jacobench.bench.row.columns import STATUSES, tidy
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.plots.all_plots import KINDS, album
+from jacobench.reports.plots.all_plots import PLOTS, all_plots
 from jacobench.reports.plots.comparison_plot import comparison
-from jacobench.reports.plots.plot_data import NothingToDraw
+from jacobench.reports.plots.plot_data import NoData
 from jacobench.reports.plots.style import DARK, darken, styled
 from jacobench.reports.render.output_files import FORMATS
 
@@ -74,8 +74,8 @@ RUNS = {
 def drawn(kind, run):
     """Return the pictures of a kind, none if it says why there is none."""
     try:
-        return KINDS[kind](run, "gradient")
-    except NothingToDraw as why:
+        return PLOTS[kind](run, "gradient")
+    except NoData as why:
         told = str(why)
         assert told
         assert "\n" not in told
@@ -141,7 +141,7 @@ NOTHING_IN_COMMON = ("no rows", "nothing succeeded", "one failed row", "odd name
 
 
 @pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PLOTS)
 def test_every_picture_comes_out_or_says_what_is_missing(kind, name, everything, given, tmp_path):
     run = RUNS[name](everything, given)
     before = run.table.copy(deep=True)
@@ -161,14 +161,14 @@ def test_every_picture_comes_out_or_says_what_is_missing(kind, name, everything,
 
 
 def test_a_run_that_has_everything_lacks_no_kind(everything, given):
-    found = album(given.run(everything))
+    found = all_plots(given.run(everything))
     assert found.missing == {}
-    assert len(found.pictures) >= len(KINDS)
+    assert len(found.pictures) >= len(PLOTS)
 
 
 def test_what_a_kind_says_is_missing():
-    reasons = album(Run(tidy([]))).missing
-    assert set(reasons) == set(KINDS)
+    reasons = all_plots(Run(tidy([]))).missing
+    assert set(reasons) == set(PLOTS)
     assert all(len(reason) > 20 for reason in reasons.values())
 
 
@@ -182,5 +182,5 @@ def test_two_runs_beside_each_other(name, everything, given):
 
 @pytest.mark.parametrize("name", NOTHING_IN_COMMON)
 def test_two_runs_without_a_number_in_common(name, everything, given):
-    with pytest.raises(NothingToDraw, match=r"in common|in both"):
+    with pytest.raises(NoData, match=r"in common|in both"):
         comparison(given.run(everything), RUNS[name](everything, given))

@@ -6,18 +6,18 @@ import pytest
 import jacobench as jb
 from jacobench.graphs.architectures import architecture_graph
 from jacobench.graphs.generators.one_op import op_graph
-from jacobench.reports.explain.jacobian_costs import weigh
+from jacobench.reports.explain.jacobian_costs import jacobian_costs
 from jacobench.reports.plots.jacobian_cost_bars import weights
 from jacobench.reports.plots.pattern_plots import patterns
-from jacobench.reports.plots.plot_data import NothingToDraw
-from jacobench.reports.plots.style import look
+from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.style import strategy_style
 
 GIB = 2**30
 
 
 @pytest.fixture
 def found():
-    return weigh(jb.mlp([6, 5, 4], batch=2)[0])
+    return jacobian_costs(jb.mlp([6, 5, 4], batch=2)[0])
 
 
 def panels(picture):
@@ -65,20 +65,20 @@ def test_the_data_are_the_dark_points(found):
 
 def test_those_alike_are_drawn_once():
     graph, _ = jb.mlp([4] * 8)
-    drawn = panels(patterns(weigh(graph), "mine"))
+    drawn = panels(patterns(jacobian_costs(graph), "mine"))
     assert "∂affine2/∂W2 and 5 more" in drawn or "∂affine1/∂W1 and 6 more" in drawn
     assert len(drawn) == 5
 
 
 def test_a_petabyte_is_drawn_without_it():
-    picture = patterns(weigh(architecture_graph("transformer-ffn-large", batch=2**13)), "large")
+    picture = patterns(jacobian_costs(architecture_graph("transformer-ffn-large", batch=2**13)), "large")
     assert len(panels(picture)) >= 8
 
 
 def test_what_no_integer_can_place_is_not_drawn():
-    with pytest.raises(NothingToDraw, match="64 bits"):
-        patterns(weigh(op_graph("tanh", batch=2**31 - 1, size=2**31 - 1)), "beyond")
-    some = patterns(weigh(op_graph("affine", batch=2**12, size=2**17)), "some")
+    with pytest.raises(NoData, match="64 bits"):
+        patterns(jacobian_costs(op_graph("tanh", batch=2**31 - 1, size=2**31 - 1)), "beyond")
+    some = patterns(jacobian_costs(op_graph("affine", batch=2**12, size=2**17)), "some")
     assert "∂affine/∂b" in panels(some)
     assert "(2 of 3 Jacobians)" in some.figure.get_suptitle()
 
@@ -90,7 +90,9 @@ def test_bars_are_as_long_as_the_bytes(found):
         strategy: [
             bar.get_x() + bar.get_width()
             for bar in axes.patches
-            if np.allclose(bar.get_facecolor()[:3], [int(look(strategy).color[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+            if np.allclose(
+                bar.get_facecolor()[:3], [int(strategy_style(strategy).color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+            )
         ]
         for strategy in ("dense", "sparse")
     }
@@ -103,7 +105,7 @@ def test_bars_are_as_long_as_the_bytes(found):
 
 def test_a_leaf_alone_has_nothing_to_draw():
     g = jb.GraphBuilder()
-    nothing = weigh(g.build(g.parameter("p", (3,))))
+    nothing = jacobian_costs(g.build(g.parameter("p", (3,))))
     for draw in (lambda: patterns(nothing, "p"), lambda: weights(nothing, "p", GIB)):
-        with pytest.raises(NothingToDraw, match="no Jacobian"):
+        with pytest.raises(NoData, match="no Jacobian"):
             draw()

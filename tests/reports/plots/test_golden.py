@@ -18,7 +18,7 @@ import pytest
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from jacobench.reports.plots.all_plots import album
+from jacobench.reports.plots.all_plots import all_plots
 from jacobench.reports.plots.comparison_plot import comparison
 from jacobench.reports.plots.style import styled
 
@@ -53,7 +53,7 @@ def pictures(everything, make_run, drawn):
     if not drawn:
         run = make_run(everything, name="new")
         slower = everything.assign(seconds_median=everything["seconds_median"] * everything["depth"] / 3.1)
-        drawn |= album(run).pictures | {"comparison": comparison(make_run(slower, name="old"), run)}
+        drawn |= all_plots(run).pictures | {"comparison": comparison(make_run(slower, name="old"), run)}
     return drawn
 
 

@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.plots.grid_maps import maps
-from jacobench.reports.plots.style import PAPER, look
+from jacobench.reports.plots.style import PAPER, strategy_style
 
 FASTEST = {(16, 1): "dense", (16, 4): "vjp", (64, 1): "sparse", (64, 4): "vjp"}
 
@@ -31,13 +31,13 @@ def test_each_place_has_the_colour_and_the_factor_of_the_fastest(grid, make_run)
     assert {at: line["strategy"] for at, line in places.items()} == FASTEST
     assert all(line["sure"] == "clear" for line in places.values())
     for (x, width), (y, batch) in [((x, w), (y, b)) for x, w in enumerate((16, 64)) for y, b in enumerate((1, 4))]:
-        color = look(FASTEST[width, batch]).color
+        color = strategy_style(FASTEST[width, batch]).color
         patches = [p for p in axes.patches if p.get_bbox().contains(x, y)]
         assert {to_hex(patch.get_facecolor()).upper() for patch in patches} == {color}
         markers = [
             m.get_marker() for m in axes.lines if np.allclose(m.get_xdata(), x) and np.allclose(m.get_ydata(), y + 0.3)
         ]
-        assert markers == [look(FASTEST[width, batch]).marker]
+        assert markers == [strategy_style(FASTEST[width, batch]).marker]
     written = [text.get_text() for text in axes.texts]
     assert "before sparse" in written
     assert places[16, 4]["factor"] == pytest.approx(2, rel=0.05)
@@ -48,7 +48,7 @@ def test_a_place_says_what_has_no_number(grid, make_run):
     (axes,) = picture.figure.axes
     assert picture.data["without"].tolist() == ["", "", "", "dense: over budget"]
     (hollow,) = [line for line in axes.lines if line.get_markerfacecolor() == PAPER]
-    assert hollow.get_marker() == look("dense").marker
+    assert hollow.get_marker() == strategy_style("dense").marker
     assert (round(float(hollow.get_xdata()[0])), round(float(hollow.get_ydata()[0]))) == (1, 1)
     assert "B" in [text.get_text() for text in axes.texts]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jacobench.reports.plots.op_breakdown import breakdown
-from jacobench.reports.plots.plot_data import NothingToDraw
+from jacobench.reports.plots.plot_data import NoData
 from jacobench.strategies import registry
 
 
@@ -24,6 +24,6 @@ def test_a_name_in_a_runs_file_loads_no_plug_in(one_case, monkeypatch):
     monkeypatch.setattr(registry, "load", lambda spec: loaded.append(spec) or real(spec))
     theirs = ["jax-vjp", "evil.module:Class", "evil.py:Class", "not there"]
     for name in theirs:
-        with pytest.raises(NothingToDraw, match="no strategy of the run has a model"):
+        with pytest.raises(NoData, match="no strategy of the run has a model"):
             breakdown(one_case.assign(strategy=name).drop_duplicates("phase"))
     assert loaded == []

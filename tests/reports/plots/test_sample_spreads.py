@@ -4,15 +4,17 @@ import pytest
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.plots.sample_spreads import FURTHEST, spreads
-from jacobench.reports.plots.style import look
+from jacobench.reports.plots.style import strategy_style
 
 
 def test_every_round_is_drawn_and_each_process_has_its_quickest_marked(one_case, make_run):
     run = make_run(one_case)
     picture = spreads(run, "gradient")["samples"]
     (axes,) = picture.figure.axes
-    rounds = [line for line in axes.lines if line.get_marker() == "." and line.get_color() == look("vjp").color]
-    bars = [line for line in axes.lines if line.get_marker() == "|" and line.get_color() == look("vjp").color]
+    rounds = [
+        line for line in axes.lines if line.get_marker() == "." and line.get_color() == strategy_style("vjp").color
+    ]
+    bars = [line for line in axes.lines if line.get_marker() == "|" and line.get_color() == strategy_style("vjp").color]
     assert sum(len(line.get_xdata()) for line in rounds) == 18
     assert sorted(float(line.get_xdata()[0]) for line in bars) == pytest.approx([-0.02, 0.0, 0.02])
     assert len(picture.data) == 3 * 18

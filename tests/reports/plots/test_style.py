@@ -2,19 +2,19 @@ import matplotlib as mpl
 import pytest
 
 from jacobench.reports.data.vocabulary import in_order
-from jacobench.reports.plots.style import LOOKS, look, styled
+from jacobench.reports.plots.style import STRATEGY_STYLES, strategy_style, styled
 
 
 def test_built_in_strategies_are_told_apart_by_colour_and_by_marker():
-    assert len({style.color for style in LOOKS.values()}) == len(LOOKS)
-    assert len({style.marker for style in LOOKS.values()}) == len(LOOKS)
+    assert len({style.color for style in STRATEGY_STYLES.values()}) == len(STRATEGY_STYLES)
+    assert len({style.marker for style in STRATEGY_STYLES.values()}) == len(STRATEGY_STYLES)
 
 
 def test_a_plug_in_keeps_its_look_and_has_none_of_ours():
     for name in ("mine", "yours", "jax-jacrev"):
-        assert look(name) == look(name)
-        assert look(name).marker not in {style.marker for style in LOOKS.values()}
-    assert len({look(f"plugin-{number}") for number in range(40)}) > 20
+        assert strategy_style(name) == strategy_style(name)
+        assert strategy_style(name).marker not in {style.marker for style in STRATEGY_STYLES.values()}
+    assert len({strategy_style(f"plugin-{number}") for number in range(40)}) > 20
 
 
 def test_order_does_not_depend_on_the_table():

@@ -44,7 +44,7 @@ def test_a_slower_row_is_confirmed_with_fresh_pairs_of_its_cell_alone(machine, s
     assert found["n_pairs"] == 8
     assert found["head"] / found["base"] == pytest.approx(1.10, rel=0.02)
     assert line(outcome, B)["verdict"] == "unchanged"
-    assert [(look.stage, look.n_pairs, look.n_candidates) for look in outcome.looks] == [(1, 6, 1), (2, 8, 1)]
+    assert [(look.stage, look.n_pairs, look.n_candidates) for look in outcome.interim_looks] == [(1, 6, 1), (2, 8, 1)]
 
 
 def test_what_fresh_pairs_do_not_confirm_is_no_regression(machine, steady):
@@ -64,7 +64,7 @@ def test_what_fresh_pairs_cannot_decide_is_inconclusive(machine, steady):
 def test_a_candidate_gets_its_first_eight_pairs_though_the_time_is_up(machine, steady):
     outcome = gate(machine({A: steady(1.10)}), max_seconds=35)
     assert outcome.exit_code == 1
-    assert [look.n_pairs for look in outcome.looks if look.stage == 2] == [8]
+    assert [look.n_pairs for look in outcome.interim_looks if look.stage == 2] == [8]
 
 
 def test_a_noisy_row_gets_more_pairs_and_no_other(machine, steady):

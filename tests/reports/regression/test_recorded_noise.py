@@ -34,9 +34,9 @@ def test_no_false_alarm_in_two_thousand_rows_and_the_gate_comes_out_clear(figure
 
 
 def test_most_rows_of_the_same_code_are_clear_after_six_pairs(figures, recorded):
-    looks = {look.n_pairs: look.n_open for look in figures.gate(recorded, 0.0).looks if look.stage == 1}
-    assert looks[6] < 0.3 * len(recorded)
-    assert looks[16] < 0.05 * len(recorded)
+    interim_looks = {look.n_pairs: look.n_open for look in figures.gate(recorded, 0.0).interim_looks if look.stage == 1}
+    assert interim_looks[6] < 0.3 * len(recorded)
+    assert interim_looks[16] < 0.05 * len(recorded)
 
 
 @pytest.mark.parametrize(("slowdown", "power"), [(0.03, 0.80), (0.05, 0.95), (0.10, 0.99)])
@@ -73,17 +73,17 @@ def test_a_confirmed_ratio_is_not_the_one_that_made_the_row_a_candidate(figures,
 
 @pytest.mark.parametrize("stage", [SCREEN, CONFIRM])
 def test_the_error_is_spent_over_the_looks(stage):
-    assert all(look % 2 == 0 for look in stage.looks)
-    assert stage.looks[-1] == 30
-    assert len(stage.looks) == len(stage.slower) == len(stage.unchanged)
+    assert all(look % 2 == 0 for look in stage.interim_looks)
+    assert stage.interim_looks[-1] == 30
+    assert len(stage.interim_looks) == len(stage.slower) == len(stage.unchanged)
     assert sum(SCREEN.slower) * sum(CONFIRM.slower) < 4e-4
     assert sum(stage.unchanged) < 0.2
 
 
 def test_a_stage_that_is_cut_looks_at_its_last_pair():
     cut = Stage(1, (6, 10, 16), (0.1, 0.1, 0.1), (0.1, 0.1, 0.1)).up_to(12)
-    assert cut.looks == (6, 10, 12)
-    assert Stage(1, (6, 10), (0.1, 0.1), (0.1, 0.1)).up_to(6).looks == (6,)
+    assert cut.interim_looks == (6, 10, 12)
+    assert Stage(1, (6, 10), (0.1, 0.1), (0.1, 0.1)).up_to(6).interim_looks == (6,)
 
 
 def test_a_head_whose_whole_process_is_slower_is_the_machines_doing(figures, recorded):

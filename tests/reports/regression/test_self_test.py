@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy.stats import binom
 
-from jacobench.bench.gate.gate_client import Dose
+from jacobench.bench.gate.gate_client import Injection
 from jacobench.reports.regression.outcome import Outcome, verdict_table
 from jacobench.reports.regression.self_test import LARGER, SLOWER, Gate, binomial_interval, doses, tally
 
@@ -32,7 +32,9 @@ def test_false_alarms_and_power_are_counted_apart():
         ("b", "vjp", "peak_bytes", 1.02, 0.3, "unchanged"),
         ("b", "vjp", "peak_bytes", 1.0, 0.01, "unchanged", 0.0),
     )
-    found = tally([Gate({}, plain), Gate({("a", "vjp"): Dose(0.05, 0.02), ("b", "vjp"): Dose(0.05, 0.02)}, dosed)])
+    found = tally(
+        [Gate({}, plain), Gate({("a", "vjp"): Injection(0.05, 0.02), ("b", "vjp"): Injection(0.05, 0.02)}, dosed)]
+    )
     told = found.set_index(["quantity", "added"])[["gates", "rows", "found", "inconclusive"]].T.to_dict("list")
     assert told == {
         ("seconds", 0.0): [1, 2, 1, 0],

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from jacobench.bench.row.columns import COLUMNS, tidy
-from jacobench.reports.plots.plot_data import Picture
+from jacobench.reports.plots.plot_data import Plot
 from jacobench.reports.plots.scaling_plots import scaling
 from jacobench.reports.render.output_files import inline_svg, save, write_csv
 
@@ -77,7 +77,7 @@ def test_the_same_table_gives_the_same_bytes(standard, tmp_path):
 def test_a_folder_that_cannot_be_written_leaves_nothing_behind(standard, tmp_path):
     (tmp_path / "file").write_text("x")
     for write in (
-        lambda: save({"p": Picture(Figure(), tidy([]), "")}, tmp_path / "file"),
+        lambda: save({"p": Plot(Figure(), tidy([]), "")}, tmp_path / "file"),
         lambda: write_csv(standard, tmp_path / "file" / "m.csv"),
         lambda: write_csv(standard, tmp_path),
     ):
