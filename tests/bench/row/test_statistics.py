@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_t_interval
+from jacobench.bench.row.statistics import (
+    TOTAL_ERROR,
+    clearly_less,
+    clopper_pearson,
+    decide,
+    geometric_mean,
+    interquartile_range,
+    log_t_interval,
+    t_interval,
+    t_p_value,
+    welch,
+    welch_interval,
+)
 
 
 @pytest.mark.parametrize("values", [[1.0, 1.1, 1.2], [2e-6, 3e-6], [0.5, 0.5, 4.0, 2.0, 1.0]])
@@ -58,3 +70,142 @@ def test_interquartile_range():
     assert interquartile_range([5.0, 1.0]) == pytest.approx(2.0)
     values = np.random.default_rng(0).random(20).tolist()
     assert interquartile_range(values) == pytest.approx(scipy_stats.iqr(values))
+
+
+def test_a_candidate_is_ahead_only_if_it_beats_every_rival():
+    near, far = [1.10, 1.11, 1.12, 1.10], [3.0, 3.1, 2.9, 3.0]
+    assert decide({"a": near, "b": far}).status == "ahead"
+    assert decide({"a": near, "b": [0.9, 1.4, 1.0, 1.2]}).status == "undecided"
+    assert decide({"a": near, "b": far}).runner_up == "a"
+
+
+def test_the_factor_and_its_interval_are_those_of_the_runner_up_and_the_interval_does_not_decide():
+    ratios = [1.05, 1.02, 1.10]
+    found = decide({"a": ratios, "b": [9.0, 9.0, 9.0]})
+    assert (found.runner_up, found.n_passes) == ("a", 3)
+    assert found.factor == pytest.approx(geometric_mean(ratios))
+    assert (found.low, found.high) == log_t_interval(ratios)
+    shown = [1.05, 1.02, 1.08, 1.04]
+    assert log_t_interval(shown)[0] > 1
+    assert decide({"a": shown}).status == "undecided"
+
+
+def test_equal_times_are_equal_and_many_of_them_are_needed():
+    close = [1.01, 0.99, 1.0, 1.005, 0.995]
+    assert decide({"a": close, "b": [5.0] * 5}).status == "equal"
+    assert decide({"a": close, "b": [1.2, 0.8, 1.0, 1.1, 0.9]}).status == "undecided"
+    assert decide({"a": [1.0, 1.02]}).status == "undecided"
+    assert decide({"a": [1.001, 1.0, 0.999, 1.0]}).status == "equal"
+
+
+@pytest.mark.parametrize("ratios", [[], [2.0]])
+def test_a_rival_without_two_ratios_is_undecided_and_named(ratios):
+    found = decide({"a": ratios, "b": [1.5, 1.5, 1.5]})
+    assert (found.status, found.runner_up, found.n_passes) == ("undecided", "a", len(ratios))
+    assert math.isnan(found.low)
+
+
+def test_without_rivals_there_is_no_runner_up():
+    found = decide({})
+    assert (found.status, found.runner_up, found.n_passes) == ("ahead", "", 0)
+    assert math.isnan(found.factor)
+
+
+def test_more_rivals_and_more_looks_need_more_evidence():
+    ratios = [1.05, 1.10, 1.07, 1.04]
+    assert decide({"a": ratios}).status == "ahead"
+    assert decide({"a": ratios}, n_looks=50).status == "undecided"
+    assert decide({"a": ratios} | {f"b{i}": [9.0, 9.0] for i in range(99)}).status == "undecided"
+
+
+@pytest.mark.parametrize(("n_strategies", "n_passes"), [(2, 3), (2, 10), (5, 3), (5, 10)])
+def test_equal_strategies_are_called_ahead_in_at_most_one_of_a_hundred_runs(n_strategies, n_passes):
+    rng, trials = np.random.default_rng(1), 4000
+    false = 0
+    for logs in 0.03 * rng.standard_normal((trials, n_strategies, n_passes)):
+        best = int(logs.mean(axis=1).argmin())  # the candidate is chosen from the same times
+        ratios = {str(i): np.exp(own - logs[best]).tolist() for i, own in enumerate(logs) if i != best}
+        false += decide(ratios).status == "ahead"
+    assert clopper_pearson(false, trials)[0] <= TOTAL_ERROR
+
+
+def test_repeated_looks_keep_the_total_error():
+    rng, trials, looks = np.random.default_rng(2), 1500, range(3, 13)
+    false = 0
+    for logs in 0.03 * rng.standard_normal((trials, 12)):
+        ratios = np.exp(logs)
+        false += any(
+            decide({"rival": side[:n].tolist()}, n_looks=len(looks)).status == "ahead"
+            for n in looks
+            for side in (ratios, 1 / ratios)
+        )
+    assert clopper_pearson(false, trials)[0] <= TOTAL_ERROR
+
+
+def test_a_true_difference_is_found():
+    rng = np.random.default_rng(3)
+    found = [decide({"a": np.exp(0.1 + 0.02 * own).tolist()}).status for own in rng.standard_normal((200, 8))]
+    assert found.count("ahead") > 190
+
+
+# Of the tables of exact confidence limits: Clopper and Pearson (1934), two-sided 95 %.
+@pytest.mark.parametrize(
+    ("k", "n", "low", "high"),
+    [
+        (0, 200, 0.0, 0.0183), (200, 200, 0.9817, 1.0), (8, 8, 0.6306, 1.0), (0, 10, 0.0, 0.3085),
+        (5, 10, 0.1871, 0.8129), (1, 20, 0.0013, 0.2487), (95, 100, 0.8872, 0.9836), (0, 0, 0.0, 1.0),
+    ],
+)  # fmt: skip
+def test_clopper_pearson_is_that_of_the_tables(k, n, low, high):
+    assert clopper_pearson(k, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize("confidence", [0.9, 0.99])
+def test_clopper_pearson_is_scipys_at_any_confidence(confidence):
+    for k in range(13):
+        expected = scipy_stats.binomtest(k, 12).proportion_ci(confidence, method="exact")
+        assert clopper_pearson(k, 12, confidence) == pytest.approx((expected.low, expected.high))
+
+
+@pytest.mark.parametrize(("k", "n"), [(-1, 5), (6, 5)])
+def test_clopper_pearson_refuses_counts_that_cannot_be(k, n):
+    with pytest.raises(ValueError, match=f"got k = {k} and n = {n}"):
+        clopper_pearson(k, n)
+
+
+def test_the_interval_of_a_mean_is_students():
+    values = [3.0, 1.0, 4.0, 1.5]
+    expected = scipy_stats.t.interval(0.95, 3, np.mean(values), scipy_stats.sem(values))
+    assert t_interval(values) == pytest.approx(expected)
+
+
+def test_the_interval_of_a_difference_is_welchs():
+    first, second = [1.0, 1.2, 0.9, 1.1], [2.0, 2.5, 1.8]
+    expected = scipy_stats.ttest_ind(second, first, equal_var=False)
+    interval = expected.confidence_interval(0.95)
+    assert welch_interval(first, second)[1:] == pytest.approx((interval.low, interval.high))
+    error, freedom = welch([np.var(first, ddof=1), np.var(second, ddof=1)], [4, 3])
+    assert freedom == pytest.approx(expected.df)
+    one_sided = scipy_stats.ttest_ind(second, first, equal_var=False, alternative="greater").pvalue
+    assert t_p_value(np.mean(second) - np.mean(first), error, freedom) == pytest.approx(one_sided)
+
+
+def test_small_samples_have_a_difference_but_no_interval():
+    assert welch_interval([1.0], [2.0])[0] == 1.0
+    assert all(math.isnan(end) for end in welch_interval([1.0], [2.0])[1:])
+    assert all(math.isnan(number) for number in welch_interval([], [2.0]))
+    assert welch_interval([1.0, 1.0], [2.0, 2.0]) == pytest.approx((1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("peak", "other", "less"),
+    [
+        (980e3, 1000e3, True),
+        (995e3, 1000e3, False),
+        (100.0, 8291.0, False),
+        (100.0, 8292.0, True),
+        (math.nan, 1e6, False),
+    ],
+)
+def test_memory_is_clearly_less_by_one_per_cent_and_eight_kibibytes(peak, other, less):
+    assert clearly_less(peak, other) == less
