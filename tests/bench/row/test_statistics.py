@@ -112,7 +112,7 @@ def test_without_rivals_there_is_no_runner_up():
 
 
 def test_more_rivals_and_more_looks_need_more_evidence():
-    ratios = [1.05, 1.10, 1.07, 1.04]
+    ratios = [1.10, 1.12, 1.08, 1.11]
     assert decide({"a": ratios}).status == "ahead"
     assert decide({"a": ratios}, n_looks=50).status == "undecided"
     assert decide({"a": ratios} | {f"b{i}": [9.0, 9.0] for i in range(99)}).status == "undecided"
