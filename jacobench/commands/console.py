@@ -34,12 +34,6 @@ def talk() -> Console:
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
     """Return a plain table: a heading, then one line a row, longer cells folded."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from jacobench.reports.render.text_tables import rich_table
 
-    found = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for number, heading in enumerate(headings):
-        found.add_column(heading, overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        found.add_row(*("" if cell is None else str(cell) for cell in row))
-    return found
+    return rich_table(headings, rows=rows, keep_first_whole=True)

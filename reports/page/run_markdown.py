@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from jacobench.reports.data.provenance import provenance
@@ -11,9 +10,10 @@ from jacobench.reports.page.failed_cells import counts, failures
 from jacobench.reports.page.recommendation_table import advice
 from jacobench.reports.page.reproduction import commands
 from jacobench.reports.page.stability import trust
+from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from jacobench.reports.data.run_data import Run
 
@@ -54,37 +54,26 @@ def _blocks(run: Run, phase: str) -> list[str]:
     suites = ", ".join(str(suite) for suite in run.table["suite"].dropna().unique())
     judged = trust(run)
     blocks = [
-        f"### jacobench: {escape(suites or run.name or 'a run')}, {phase}",
-        "\n".join(f"- {escape(sentence)}" for sentence in answers(run, phase)),
+        f"### jacobench: {escape_markdown(suites or run.name or 'a run')}, {phase}",
+        "\n".join(f"- {escape_markdown(sentence)}" for sentence in answers(run, phase)),
     ]
     if lines := advice(run, phase):
         headings = ("case", "fastest", "how sure", "the runner-up takes", "runner-up", "least memory", "its peak")
-        blocks.append(_table(headings, (vars(line).values() for line in lines)))
-    blocks.append(escape(f"Measured on: {' · '.join(provenance(run.table))}. The machine was {judged.verdict}."))
-    told = [(failure.case, failure.strategy, failure.status, failure.reason) for failure in failures(run.table)]
+        blocks.append(markdown_table(headings, (map(escape_markdown, vars(line).values()) for line in lines)))
+    blocks.append(
+        escape_markdown(f"Measured on: {' · '.join(provenance(run.table))}. The machine was {judged.verdict}.")
+    )
+    told = [
+        [escape_markdown(word) for word in (failure.case, failure.strategy, failure.status, failure.reason)]
+        for failure in failures(run.table)
+    ]
     blocks.append(f"Cells: {counts(run.table) or 'none'}.")
     if told:
-        blocks.append(_folded("Cells without a number, and notes", _table(("case", "strategy", "status", "why"), told)))
+        blocks.append(
+            markdown_details(
+                "Cells without a number, and notes", markdown_table(("case", "strategy", "status", "why"), told)
+            )
+        )
     typed = "\n".join(command for command, _ in commands(run))
-    blocks.append(_folded("Measure it again", f"```bash\n{typed}\n```"))
+    blocks.append(markdown_details("Measure it again", f"```bash\n{typed}\n```"))
     return blocks
-
-
-def _folded(summary: str, content: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
-
-
-def _table(headings: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *([escape(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def escape(text: str) -> str:
-    r"""Return a text in one line, with every character that Markdown or HTML would read as markup escaped.
-
-    Examples
-    --------
-    >>> escape("a|b <i> *c* _d_")
-    'a\\|b \\<i\\> \\*c\\* \\_d\\_'
-    """
-    return re.sub(r"([\\`*_\[\]<>|#~&@])", r"\\\1", " ".join(text.split()))

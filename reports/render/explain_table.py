@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from jacobench.reports.data.units import format_bytes, format_count
 from jacobench.reports.explain.conclusions import follows
+from jacobench.reports.render.text_tables import rich_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
 
     from jacobench.reports.explain.jacobian_costs import Explanation, JacobianCost, Total
 
@@ -60,7 +60,7 @@ class ExplanationTable:
 
 def _bytes(weights: Sequence[JacobianCost], *, wide: bool) -> Table:
     numbers = ("dense", "not zero", "sparse", "VJP extra")
-    found = _table(("Jacobian", "structure", "shape") if wide else ("Jacobian, shape, structure",), numbers)
+    found = rich_table(("Jacobian", "structure", "shape") if wide else ("Jacobian, shape, structure",), numbers)
     for weight in weights:
         shape = f"{weight.n_rows:,}\u00a0×\u00a0{weight.n_columns:,}"  # not to be torn apart
         under = Text(f"{weight.jacobian}  {shape}\n  {weight.structure}")
@@ -75,7 +75,7 @@ def _bytes(weights: Sequence[JacobianCost], *, wide: bool) -> Table:
 
 
 def _flops(weights: Sequence[JacobianCost]) -> Table:
-    found = _table(("flops",), ("to build it", "apply dense", "apply sparse", "VJP"))
+    found = rich_table(("flops",), ("to build it", "apply dense", "apply sparse", "VJP"))
     for weight in weights:
         counts = (weight.build_flops, weight.dense_apply_flops, weight.sparse_apply_flops, weight.vjp_flops)
         found.add_row(Text(weight.jacobian), *map(format_count, counts))
@@ -83,17 +83,8 @@ def _flops(weights: Sequence[JacobianCost]) -> Table:
 
 
 def _totals(totals: Sequence[Total]) -> Table:
-    found = _table(("a gradient",), ("Jacobians", "primals kept", "peak", "flops"))
+    found = rich_table(("a gradient",), ("Jacobians", "primals kept", "peak", "flops"))
     for total in totals:
         sizes = (total.jacobian_bytes, total.kept_bytes, total.peak_bytes)
         found.add_row(total.strategy, *map(format_bytes, sizes), format_count(total.flops))
-    return found
-
-
-def _table(names: Sequence[str], numbers: Iterable[str]) -> Table:
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
-    for name in names:
-        found.add_column(name, overflow="fold")
-    for number in numbers:
-        found.add_column(number, justify="right", no_wrap=True)
     return found

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from jacobench.reports.render.formatting import HEADLINES, Words, counted, words, worst_first
+from jacobench.reports.render.text_tables import rich_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
 
     from jacobench.reports.regression.outcome import Outcome
 
@@ -78,12 +78,9 @@ def _reasons(lines: Sequence[Words]) -> Iterator[str]:
 
 
 def _table(lines: Sequence[Words]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
-    for number, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="left" if number < LEFT else "right", overflow="fold", no_wrap=number == 0)
-    for line in lines:
-        cells = (line.case, line.strategy, line.phase, line.quantity)
-        values = (line.base, line.head, line.change, line.interval, line.visible)
-        # Text, as a plain string would be read as markup.
-        table.add_row(Text(line.verdict, style=STYLES.get(line.verdict, "")), *map(Text, (*cells, *values)))
-    return table
+    rows = (
+        (Text(line.verdict, style=STYLES.get(line.verdict, "")), line.case, line.strategy, line.phase, line.quantity,
+         line.base, line.head, line.change, line.interval, line.visible)
+        for line in lines
+    )  # fmt: skip
+    return rich_table(HEADINGS[:LEFT], HEADINGS[LEFT:], rows, keep_first_whole=True)

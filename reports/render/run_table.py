@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from jacobench.bench.row.columns import PHASES
@@ -16,6 +14,7 @@ from jacobench.reports.analysis.winners import memory_winner, time_winner
 from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.render.footnotes import footnotes
+from jacobench.reports.render.text_tables import rich_table
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.table import Table
 
 MARK = "*"
 
@@ -89,7 +89,7 @@ class TerminalTable:
         return width - sum(BETWEEN + _width(name, extras) for name in strategies)
 
     def _block(self, strategies: Sequence[str], extras: Extras, width: int) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
+        table = rich_table(())
         room = max(self._room(strategies, extras, width), 8)
         table.add_column("case", overflow="fold", width=min(room, self._longest_case()))
         for name in strategies:

@@ -17,7 +17,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from jacobench.reports.history import store
-from jacobench.reports.history.records import Record
+from jacobench.reports.history.history_records import Record
 
 first, n = int(sys.argv[2]), int(sys.argv[3])
 for number in range(first, first + n):

@@ -16,7 +16,7 @@ from jacobench.reports.data.run_data import Run
 from jacobench.reports.page.html_page import page
 from jacobench.reports.page.recommendation_table import advice
 from jacobench.reports.page.row_table import records
-from jacobench.reports.page.run_markdown import MOST_CHARACTERS, escape, markdown
+from jacobench.reports.page.run_markdown import MOST_CHARACTERS, markdown
 from jacobench.reports.plots.all_plots import all_plots
 
 from .conftest import HOSTILE
@@ -189,11 +189,6 @@ def test_markdown_is_a_comment_that_github_takes(standard_run, every_status, mon
     assert "Cut here" in cut
     assert cut.count("<details>") == cut.count("</details>")
     assert MOST_CHARACTERS < 65_536
-
-
-def test_markup_is_escaped_for_markdown():
-    assert escape("a\nb|c") == "a b\\|c"
-    assert escape("@someone #12") == "\\@someone \\#12"
 
 
 def test_a_notebook_shows_the_answer_the_table_and_the_pictures(every_status):

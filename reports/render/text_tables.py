@@ -1,0 +1,77 @@
+"""Tables as text: one builder for the terminal, one for Markdown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def rich_table(
+    names: Sequence[str],
+    numbers: Sequence[str] = (),
+    rows: Iterable[Iterable[Any]] = (),
+    *,
+    keep_first_whole: bool = False,
+) -> Table:
+    """Return a plain table for the terminal.
+
+    Parameters
+    ----------
+    names, numbers : sequence of str
+        Headings of the text columns, whose long cells are folded, and of the right-aligned columns after them.
+    rows : iterable of rows
+        Cells are texts or rich renderables; None is an empty cell. Markup in a text is printed, not interpreted.
+    keep_first_whole : bool
+        Never fold the first column.
+    """
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
+    for number, name in enumerate(names):
+        table.add_column(name, overflow="fold", no_wrap=keep_first_whole and number == 0)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_renderable(cell) for cell in row))
+    return table
+
+
+def _renderable(cell: Any) -> Any:
+    return cell if hasattr(cell, "__rich_console__") else Text("" if cell is None else str(cell))
+
+
+def markdown_table(names: Sequence[str], rows: Iterable[Iterable[str]], numbers: Sequence[str] = ()) -> str:
+    """Return a table in GitHub's Markdown.
+
+    Parameters
+    ----------
+    names, numbers : sequence of str
+        Headings of the left-aligned columns, and of the right-aligned columns after them.
+    rows : iterable of rows
+        Cells in Markdown: pass plain text through `escape_markdown` first.
+    """
+    rule = ["---"] * len(names) + ["---:"] * len(numbers)
+    lines = [[*names, *numbers], rule, *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Return a text on one line, with the characters escaped that Markdown or HTML would interpret.
+
+    Examples
+    --------
+    >>> escape_markdown("a|b <i> *c* _d_")
+    'a\\|b \\<i\\> \\*c\\* \\_d\\_'
+    """
+    line = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return re.sub(r"([\\`*_{}\[\]<>#!|~&@])", r"\\\1", line)
+
+
+def markdown_details(summary: str, content: str) -> str:
+    """Return Markdown that a reader unfolds."""
+    return f"<details><summary>{summary}</summary>\n\n{content}\n\n</details>"
