@@ -179,7 +179,7 @@ class GraphBuilder:
             shape = op.shape(arg_shapes, prepared)
         except BadInput as error:
             raise BadInput(f"{op.name}: {error}") from None
-        batched = any(arg.batched and op.by_sample(k, arg_shapes, prepared) for k, arg in enumerate(args))
+        batched = any(arg.batched and op.per_sample(k, arg_shapes, prepared) for k, arg in enumerate(args))
         return Value(shape, batched and len(shape) > 1, self, args, op, prepared)
 
     def build(self, output: Value, wrt: Iterable[str] | None = None) -> Graph:
@@ -227,7 +227,7 @@ class GraphBuilder:
                 value.shape,
                 attrs,
                 self._dtype,
-                samples=value.shape[0] if arg.batched and op.by_sample(k, arg_shapes, attrs) else 1,
+                samples=value.shape[0] if arg.batched and op.per_sample(k, arg_shapes, attrs) else 1,
             )
             for k, arg in enumerate(args)
         )

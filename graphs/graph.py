@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs import leaf as leaf_
 from jacobench.graphs.arrays.namespaces import namespace
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.leaf import sample_leaf
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,7 +112,7 @@ class Graph:
             Leaf name → array of its shape and the graph's dtype. Inputs are uniform on [−1, 1), parameters on
             [−1/√f, 1/√f) with f the fan-in; targets of a cross-entropy are one-hot.
         """
-        return {name: leaf_.sample(name, leaf, self.dtype, rng_seed) for name, leaf in self.leaves.items()}
+        return {name: sample_leaf(name, leaf, self.dtype, rng_seed) for name, leaf in self.leaves.items()}
 
     def check(self, leaves: Mapping[str, Any]) -> None:
         """Check that arrays are this graph's leaves.

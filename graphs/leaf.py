@@ -68,7 +68,7 @@ DISTRIBUTIONS: Mapping[str, Callable[[np.random.Generator, Leaf], NDArray[np.flo
 }
 
 
-def sample(name: str, leaf: Leaf, dtype: np.dtype[np.floating], rng_seed: int) -> Array:
+def sample_leaf(name: str, leaf: Leaf, dtype: np.dtype[np.floating], rng_seed: int) -> Array:
     """Draw a leaf's array.
 
     Each leaf has a stream of its own, told by its name, so that no leaf's array depends on which others there are.

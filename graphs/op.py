@@ -10,7 +10,7 @@ Every rule is told its place by a `ArgumentContext`. The rules' arrays:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,7 +35,7 @@ def multiply_in_place(slope: Array, y_bar: Array) -> Array:
 
 VjpRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], Array]
 JacobianValues = Callable[[Array, tuple[Array, ...], ArgumentContext], Array]
-Fill = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], None]
+FillRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], None]
 Count = Callable[[ArgumentContext], int]
 ShapePredicate = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
 
@@ -50,21 +50,27 @@ def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
     return False
 
 
+class Builder(Protocol):
+    """The part of `GraphBuilder` that examples use; each op is a method."""
+
+    def input(self, name: str, shape: Sequence[int], *, distribution: str = ...) -> Any:
+        """Add a leaf for data."""
+        ...
+
+    def parameter(self, name: str, shape: Sequence[int], *, fan_in: int | None = ...) -> Any:
+        """Add a leaf for weights."""
+        ...
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return the method that adds an op."""
+        ...
+
+
 class Example(Protocol):
-    """How a value is made by one op from arguments of a batch and a size; as it stands a small one."""
+    """Function that adds an op and its arguments to a builder; small by default."""
 
-    def __call__(self, g: Any, batch: int = ..., size: int = ...) -> Any:
-        """Add the op and its arguments to a builder.
-
-        Parameters
-        ----------
-        g : GraphBuilder
-            The builder.
-        batch : int
-            Samples.
-        size : int
-            The length of a sample's last axis, or what stands for it; the other lengths follow from it.
-        """
+    def __call__(self, g: Builder, batch: int = ..., size: int = ...) -> Any:
+        """Return the op's output for `batch` samples; `size` is the length of a sample's last axis."""
         ...
 
 
@@ -78,7 +84,7 @@ class Jacobian:
         Where its entries stand.
     values : callable
         (y, xs, ctx) → the entries, broadcastable to the structure's extent.
-    fresh : bool
+    allocates : bool
         Whether `values` allocates the whole extent anew; else it may be a view of a primal.
     flops : callable
         ctx → arithmetic operations that `values` takes. An elementary function counts as one.
@@ -93,10 +99,10 @@ class Jacobian:
 
     structure: Structure
     values: JacobianValues
-    fresh: bool
+    allocates: bool
     flops: Count = lambda _ctx: 0
     scratch: Count = lambda _ctx: 0
-    fill: Fill | None = None
+    fill: FillRule | None = None
     fill_scratch: Count = lambda _ctx: 0
 
 
@@ -110,14 +116,14 @@ class Argument:
         (y_bar, y, xs, ctx) → x_bar.
     jacobian : Jacobian
         The same as a matrix.
-    keeps : tuple of int
+    residuals : tuple of int
         Which primals the vjp rule reads (`OUTPUT`, or argument numbers): its residuals. The others it is given as None.
     flops : callable
         ctx → arithmetic operations of the vjp rule for one seed.
-    vjp_each : callable or None
+    per_sample_vjp : callable or None
         For an argument that all samples share: the vjp rule of each sample by itself, (y_bar, y, xs, ctx) → x_bar with
         y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a fresh array.
-    by_sample : callable
+    per_sample : callable
         (shapes, attrs) → whether sample i of the output depends on sample i of this argument alone, if the argument's
         leading axis is the batch. A weight is shared by all samples, and a loss averages over them.
     scratch : callable
@@ -130,10 +136,10 @@ class Argument:
 
     vjp: VjpRule
     jacobian: Jacobian
-    keeps: tuple[int, ...]
+    residuals: tuple[int, ...]
     flops: Count
-    vjp_each: VjpRule | None = None
-    by_sample: ShapePredicate = always
+    per_sample_vjp: VjpRule | None = None
+    per_sample: ShapePredicate = always
     scratch: Count = lambda _ctx: 0
     scratch_once: Count = lambda _ctx: 0
     returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False
@@ -197,10 +203,10 @@ class Op:
             raise NotImplementedError(f"op {self.name!r} has no backward rule for argument {k}")
         return rule
 
-    def by_sample(self, k: int, shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
+    def per_sample(self, k: int, shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
         """Say whether argument `k`'s samples do not mix; see `Argument`. Unknown, hence False, where there is no rule."""
         rule = self._rule(k)
-        return rule is not None and rule.by_sample(shapes, attrs)
+        return rule is not None and rule.per_sample(shapes, attrs)
 
     def _rule(self, k: int) -> Argument | None:
         if k < len(self.arguments):

@@ -16,7 +16,7 @@ from jacobench.strategies.tape import LocalCost
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Shape
-    from jacobench.graphs.op import Argument, Fill, Jacobian
+    from jacobench.graphs.op import Argument, FillRule, Jacobian
     from jacobench.strategies.tape import Pull
 
 
@@ -80,7 +80,7 @@ def _materializer(
     return fill
 
 
-def _directly(rule: Fill, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
+def _directly(rule: FillRule, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
     """Let the op write its entries into zeros."""
 
     def fill(y: Array, xs: tuple[Array, ...]) -> Array:
@@ -93,7 +93,7 @@ def _directly(rule: Fill, ctx: ArgumentContext, shape: Shape, blocks_of: Callabl
 
 def cost(jacobian: Jacobian, ctx: ArgumentContext, n_seeds: int, n_entries: int) -> LocalCost:
     """Say what a dense Jacobian of `n_entries` takes: written once, read once for all seeds."""
-    n_values = jacobian.structure.n_nonzeros(ctx) if jacobian.fresh else 0
+    n_values = jacobian.structure.n_nonzeros(ctx) if jacobian.allocates else 0
     scattered = n_values * ctx.dtype.itemsize + jacobian.scratch(ctx)
     return LocalCost(
         linearize_bytes=n_entries * ctx.dtype.itemsize,

@@ -32,7 +32,7 @@ def materialize(
 def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return the Jacobian's own array of stored values, shape (nnz,)."""
     values = jacobian.values(y, xs, ctx)
-    if not jacobian.fresh:
+    if not jacobian.allocates:
         given, values = values, np.empty(extent, ctx.dtype)
         values[...] = given
     return values.reshape(-1)

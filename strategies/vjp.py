@@ -22,12 +22,12 @@ class VjpRule:
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
-        rule, keeps_output = argument.vjp, OUTPUT in argument.keeps
-        dropped = [k for k in range(len(ctx.shapes)) if k not in argument.keeps]
+        rule, reads_output = argument.vjp, OUTPUT in argument.residuals
+        dropped = [k for k in range(len(ctx.shapes)) if k not in argument.residuals]
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
             # A rule is given None for what it said it does not read, so that the array can be freed.
-            output: Array = y if keeps_output else None  # type: ignore[assignment]
+            output: Array = y if reads_output else None  # type: ignore[assignment]
             kept: list[Any] = [*xs]
             for k in dropped:
                 kept[k] = None
@@ -45,7 +45,7 @@ class VjpRule:
         return LocalCost(
             pull_flops=n_seeds * argument.flops(ctx),
             pull_scratch=n_seeds * argument.scratch(ctx) + argument.scratch_once(ctx),
-            keeps=argument.keeps,
+            keeps=argument.residuals,
             returns_cotangent=argument.returns_cotangent(ctx),
         )
 

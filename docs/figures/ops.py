@@ -51,7 +51,7 @@ def jacobians() -> Iterator[tuple[str, ...]]:
         names = [leaves[number] for number in node.args]
         for ctx in node.contexts:
             argument = op.argument(ctx.k)
-            keeps = ", ".join("output" if k == OUTPUT else names[k] for k in argument.keeps)
+            keeps = ", ".join("output" if k == OUTPUT else names[k] for k in argument.residuals)
             first = ctx.k == 0
             yield (
                 f"`{op.name}`" if first else "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import unknown
@@ -39,7 +39,7 @@ def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:
     """
     builder = GraphBuilder(dtype)
     if name == EVERY:
-        outputs = [op.example(cast("GraphBuilder", _Named(builder, f"{each}_")), **lengths) for each, op in OPS.items()]
+        outputs = [op.example(_Named(builder, f"{each}_"), **lengths) for each, op in OPS.items()]
         output = builder.concat(*(builder.reshape(value, shape=(1, -1)) for value in outputs))
     elif name in OPS:
         output = OPS[name].example(builder, **lengths)

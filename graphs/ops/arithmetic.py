@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _IDENTITY = Argument(
     vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
-    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False),
-    keeps=(),
+    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False),
+    residuals=(),
     flops=lambda _ctx: 0,
     returns_cotangent=lambda _ctx: True,
 )
@@ -42,8 +42,8 @@ ADD = Op(
 def _factor(other: int) -> Argument:
     return Argument(
         vjp=lambda y_bar, _y, xs, _ctx: y_bar * xs[other],
-        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _ctx: xs[other].reshape(-1), fresh=False),
-        keeps=(other,),
+        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _ctx: xs[other].reshape(-1), allocates=False),
+        residuals=(other,),
         flops=lambda ctx: ctx.n_out,
     )
 
@@ -84,10 +84,10 @@ CHANNEL_BIAS = Op(
         Argument(
             vjp=_sum_channels,
             jacobian=selection("stacked identity, repeated", _channels),
-            keeps=(),
+            residuals=(),
             flops=lambda ctx: ctx.n_out,
-            vjp_each=_sum_channels_each,
-            by_sample=never,
+            per_sample_vjp=_sum_channels_each,
+            per_sample=never,
         ),
     ),
     flops=lambda ctx: ctx.n_out,
@@ -111,9 +111,9 @@ SCALE = Op(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: y_bar * ctx.attrs["factor"],
             jacobian=Jacobian(
-                IDENTITY_MULTIPLE, lambda y, _xs, ctx: np.full(1, ctx.attrs["factor"], y.dtype), fresh=False
+                IDENTITY_MULTIPLE, lambda y, _xs, ctx: np.full(1, ctx.attrs["factor"], y.dtype), allocates=False
             ),
-            keeps=(),
+            residuals=(),
             flops=lambda ctx: ctx.n_out,
         ),
     ),
@@ -132,8 +132,8 @@ NEG = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, _ctx: -y_bar,
-            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype), fresh=False),
-            keeps=(),
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype), allocates=False),
+            residuals=(),
             flops=lambda ctx: ctx.n_out,
         ),
     ),
@@ -161,7 +161,7 @@ CONCAT = Op(
         Argument(
             vjp=_take_part,
             jacobian=identity_between_empty_rows(_part),
-            keeps=(),
+            residuals=(),
             flops=lambda _ctx: 0,
             returns_cotangent=lambda _ctx: True,
         ),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Shape
-    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.op import Builder
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
@@ -146,21 +146,21 @@ ARGUMENTS = (
         jacobian=Jacobian(
             toeplitz("block diagonal, Toeplitz blocks", _layout, padded=True),
             _values_x,
-            fresh=True,
+            allocates=True,
             scratch=_selected_bytes,
             fill=_fill_x,
         ),
-        keeps=(1,),
+        residuals=(1,),
         flops=_flops,
         scratch_once=_part_bytes,
     ),
     Argument(
         vjp=_vjp_W,
-        jacobian=Jacobian(kernels(_layout), _values_W, fresh=True, scratch=_selected_bytes, fill=_fill_W),
-        keeps=(0,),
+        jacobian=Jacobian(kernels(_layout), _values_W, allocates=True, scratch=_selected_bytes, fill=_fill_W),
+        residuals=(0,),
         flops=_flops,
-        vjp_each=_vjp_W_each,
-        by_sample=never,
+        per_sample_vjp=_vjp_W_each,
+        per_sample=never,
         scratch_once=_part_bytes,
     ),
 )
@@ -189,11 +189,11 @@ def _conv(n_axes: int, source: str, example: Any) -> Op:
     )
 
 
-def _example_1d(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+def _example_1d(g: Builder, batch: int = 3, size: int = 4) -> Any:
     return g.conv1d(g.input("x", (batch, 2, size)), g.parameter("W", (2, 2, 3)), padding=1)
 
 
-def _example_2d(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+def _example_2d(g: Builder, batch: int = 3, size: int = 4) -> Any:
     return g.conv2d(g.input("x", (batch, 1, size, size)), g.parameter("W", (2, 1, 3, 3)), padding=1)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.op import Builder
 
 
 def _nothing(_ctx: ArgumentContext) -> int:
@@ -54,7 +54,7 @@ def _permute_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: Argument
     return x_bar
 
 
-def _permute_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+def _permute_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
     return g.permute(g.input("x", (batch, size)), order=np.random.default_rng(0).permutation(size))
 
 
@@ -68,7 +68,7 @@ PERMUTE = Op(
             jacobian=selection(
                 "permutation", lambda ctx, dtype: along_last_axis(ctx.attrs["order"].places, ctx, dtype)
             ),
-            keeps=(),
+            residuals=(),
             flops=_nothing,
         ),
     ),
@@ -90,7 +90,7 @@ FLIP = Op(
                 "exchange permutation",
                 lambda ctx, dtype: along_last_axis(np.arange(ctx.x[-1] - 1, -1, -1, dtype=dtype), ctx, dtype),
             ),
-            keeps=(),
+            residuals=(),
             flops=_nothing,
         ),
     ),
@@ -111,10 +111,10 @@ RESHAPE = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: y_bar.reshape(len(y_bar), *ctx.x),
-            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False),
-            keeps=(),
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False),
+            residuals=(),
             flops=_nothing,
-            by_sample=lambda given, attrs: shapes.reshape(given, attrs)[:1] == given[0][:1],
+            per_sample=lambda given, attrs: shapes.reshape(given, attrs)[:1] == given[0][:1],
             returns_cotangent=lambda _ctx: True,  # but of a part of a longer cotangent, which NumPy must copy
         ),
     ),
@@ -152,9 +152,9 @@ TRANSPOSE = Op(
         Argument(
             vjp=_transpose_back,
             jacobian=selection("permutation", _transposed),
-            keeps=(),
+            residuals=(),
             flops=_nothing,
-            by_sample=lambda _shapes, attrs: attrs["axes"][:1] == (0,),
+            per_sample=lambda _shapes, attrs: attrs["axes"][:1] == (0,),
         ),
     ),
     flops=_nothing,
@@ -189,7 +189,7 @@ PAD = Op(
         Argument(
             vjp=_take_inside,
             jacobian=identity_between_empty_rows(_inside),
-            keeps=(),
+            residuals=(),
             flops=_nothing,
             returns_cotangent=lambda _ctx: True,
         ),
@@ -231,7 +231,7 @@ def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentCont
     return bars
 
 
-def _embedding_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+def _embedding_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
     indices = np.random.default_rng(0).integers(size + 1, size=(batch, 2))
     return g.embedding(g.parameter("table", (size + 1, size)), indices=indices)
 
@@ -244,9 +244,9 @@ EMBEDDING = Op(
         Argument(
             vjp=_add_rows,
             jacobian=selection("row selection", _rows_of_table),
-            keeps=(),
+            residuals=(),
             flops=lambda ctx: ctx.n_out,
-            by_sample=never,
+            per_sample=never,
             scratch_once=lambda ctx: prod(ctx.attrs["indices"].shape) * (ctx.dtype.itemsize + 8),
         ),
     ),

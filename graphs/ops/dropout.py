@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jacobench.graphs.array_types import ArgumentContext, Array
     from jacobench.graphs.arrays.namespaces import Namespace
-    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.op import Builder
 
 
 def _as_mask(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -46,7 +46,7 @@ def _fill_diagonal(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentConte
     np.multiply(kept(ctx).reshape(ctx.samples, -1), _scale(y, xs, ctx), out=np.einsum("bii->bi", J))
 
 
-def _dropout_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+def _dropout_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
     return g.dropout(g.input("x", (batch, size)), mask=np.arange(batch * size).reshape(batch, size) % 3 > 0, rate=0.25)
 
 
@@ -57,8 +57,8 @@ DROPOUT = Op(
     arguments=(
         Argument(
             vjp=_keep_bars,
-            jacobian=Jacobian(KEPT_DIAGONAL, _scale, fresh=False, fill=_fill_diagonal),
-            keeps=(),
+            jacobian=Jacobian(KEPT_DIAGONAL, _scale, allocates=False, fill=_fill_diagonal),
+            residuals=(),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
     ),

@@ -46,7 +46,10 @@ def _of_both(derivative: Callable[[Array, Array], Array], flops: int, scratch: C
 
 
 def _diagonal(
-    slope: Callable[[Array, tuple[Array, ...]], Array], keeps: tuple[int, ...], flops: int, scratch: Count = _nothing
+    slope: Callable[[Array, tuple[Array, ...]], Array],
+    residuals: tuple[int, ...],
+    flops: int,
+    scratch: Count = _nothing,
 ) -> Argument:
     """Make the rules of an activation from its slope, a fresh array of shape (1, *x.shape)."""
     return Argument(
@@ -54,11 +57,11 @@ def _diagonal(
         jacobian=Jacobian(
             DIAGONAL,
             lambda y, xs, _ctx: slope(y, xs).reshape(-1),
-            fresh=True,
+            allocates=True,
             flops=lambda ctx: flops * ctx.n_out,
             scratch=scratch,
         ),
-        keeps=keeps,
+        residuals=residuals,
         flops=lambda ctx: (flops + 1) * ctx.n_out,
         scratch_once=scratch,
     )

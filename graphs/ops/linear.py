@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.op import Builder
 
 
 def _rows(ctx: ArgumentContext) -> int:
@@ -115,11 +115,11 @@ def _affine_b_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: Argumen
 
 BIAS = Argument(
     vjp=_affine_b,
-    jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _ctx: np.ones((1, 1), y.dtype), fresh=False),
-    keeps=(),
+    jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _ctx: np.ones((1, 1), y.dtype), allocates=False),
+    residuals=(),
     flops=lambda ctx: ctx.n_out,
-    vjp_each=_affine_b_each,
-    by_sample=never,
+    per_sample_vjp=_affine_b_each,
+    per_sample=never,
     returns_cotangent=lambda ctx: _rows(ctx) == 1,
 )
 
@@ -130,17 +130,17 @@ AFFINE = Op(
     arguments=(
         Argument(
             vjp=_affine_z,
-            jacobian=Jacobian(BLOCK_DIAGONAL, lambda _y, xs, _ctx: xs[1][None], fresh=False),
-            keeps=(1,),
+            jacobian=Jacobian(BLOCK_DIAGONAL, lambda _y, xs, _ctx: xs[1][None], allocates=False),
+            residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out * ctx.x[-1],
         ),
         Argument(
             vjp=_affine_W,
-            jacobian=Jacobian(KRONECKER, lambda _y, xs, ctx: xs[0].reshape(-1, 1, ctx.x[-1]), fresh=False),
-            keeps=(0,),
+            jacobian=Jacobian(KRONECKER, lambda _y, xs, ctx: xs[0].reshape(-1, 1, ctx.x[-1]), allocates=False),
+            residuals=(0,),
             flops=lambda ctx: 2 * _rows(ctx) * ctx.n_in,
-            vjp_each=_affine_W_each,
-            by_sample=never,
+            per_sample_vjp=_affine_W_each,
+            per_sample=never,
         ),
         BIAS,
     ),
@@ -224,7 +224,7 @@ def _as_pattern(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**attrs, "mask": pattern}
 
 
-def _masked_example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+def _masked_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
     """Give every other row of W two places, which are next to each other, and the rows between them none."""
     rows = np.arange(0, size + 1, 2)
     places = np.concatenate((rows, rows)), np.concatenate((rows, rows + 1)) % size
@@ -240,8 +240,8 @@ MASKED_AFFINE = Op(
     arguments=(
         Argument(
             vjp=_masked_z,
-            jacobian=Jacobian(MASKED_BLOCKS, lambda _y, xs, _ctx: xs[1], fresh=False),
-            keeps=(1,),
+            jacobian=Jacobian(MASKED_BLOCKS, lambda _y, xs, _ctx: xs[1], allocates=False),
+            residuals=(1,),
             flops=lambda ctx: 2 * _rows(ctx) * ctx.shapes[1][0],
         ),
         Argument(
@@ -249,13 +249,13 @@ MASKED_AFFINE = Op(
             jacobian=Jacobian(
                 MASKED_KRONECKER,
                 _gathered_z,
-                fresh=True,
+                allocates=True,
                 scratch=lambda ctx: np.dtype(np.intp).itemsize * ctx.n_in,  # NumPy gathers by integers of its own size
             ),
-            keeps=(0,),
+            residuals=(0,),
             flops=lambda ctx: 2 * _rows(ctx) * ctx.n_in,
-            vjp_each=_masked_v_each,
-            by_sample=never,
+            per_sample_vjp=_masked_v_each,
+            per_sample=never,
             scratch=_masked_v_bytes,
         ),
         BIAS,

@@ -34,13 +34,13 @@ def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Cou
         jacobian=Jacobian(
             DENSE,
             lambda _y, xs, ctx: np.divide(gradient := of(xs), ctx.x[0], gradient).reshape(1, -1),
-            fresh=True,
+            allocates=True,
             flops=lambda ctx: flops * ctx.n_in,
             scratch=scratch,
         ),
-        keeps=(0, 1),
+        residuals=(0, 1),
         flops=lambda ctx: (flops + 1) * ctx.n_in,
-        by_sample=never,
+        per_sample=never,
         scratch_once=scratch,
     )
 
@@ -93,7 +93,7 @@ OPS = (
         flops=lambda ctx: 7 * ctx.n_in,
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",
         example=lambda g, batch=3, size=4: g.cross_entropy(
-            g.input("t", (batch, size)), g.input("target", (batch, size), law="one_hot")
+            g.input("t", (batch, size)), g.input("target", (batch, size), distribution="one_hot")
         ),
         scratch=_arrays(2),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL, DENSE, KRONECKE
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.op import Builder
 
 
 def _rows(ctx: ArgumentContext) -> int:
@@ -65,7 +65,7 @@ def _values_V(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     return np.multiply(xs[1][:, :, None], xs[0].reshape(-1, 1, 1, ctx.x[1]), out=values)
 
 
-def _example(g: GraphBuilder, batch: int = 3, size: int = 4) -> Value:
+def _example(g: Builder, batch: int = 3, size: int = 4) -> Any:
     rank = max(1, size // 2)
     U, V = g.parameter("U", (size + 1, rank)), g.parameter("V", (rank, size))
     return g.low_rank_affine(g.input("z", (batch, size)), U, V, g.parameter("b", (size + 1,)))
@@ -86,11 +86,11 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 BLOCK_DIAGONAL,
                 lambda _y, xs, _ctx: xs[1].dot(xs[2])[None],
-                fresh=False,
+                allocates=False,
                 flops=lambda ctx: 2 * ctx.out[-1] * _rank(ctx) * ctx.x[-1],
                 scratch=lambda ctx: ctx.out[-1] * ctx.x[-1] * ctx.dtype.itemsize,
             ),
-            keeps=(1, 2),
+            residuals=(1, 2),
             flops=_flops,
             scratch=_within,
         ),
@@ -99,21 +99,21 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 KRONECKER,
                 lambda _y, xs, _ctx: _code(xs)[:, None],
-                fresh=False,
+                allocates=False,
                 flops=lambda ctx: 2 * _rows(ctx) * _rank(ctx) * ctx.shapes[2][1],
                 scratch=_within,
             ),
-            keeps=(0, 2),
+            residuals=(0, 2),
             flops=_flops,
-            by_sample=never,
+            per_sample=never,
             scratch=_within,
         ),
         Argument(
             vjp=_vjp_V,
-            jacobian=Jacobian(DENSE, _values_V, fresh=True, flops=lambda ctx: ctx.n_out * ctx.n_in),
-            keeps=(0, 1),
+            jacobian=Jacobian(DENSE, _values_V, allocates=True, flops=lambda ctx: ctx.n_out * ctx.n_in),
+            residuals=(0, 1),
             flops=_flops,
-            by_sample=never,
+            per_sample=never,
             scratch=_within,
         ),
         BIAS,

@@ -37,8 +37,8 @@ def _cross_factor(other: int, *, left: bool) -> Argument:
 
     return Argument(
         vjp=vjp,
-        jacobian=Jacobian(SKEW, _cross_values(other), fresh=True, flops=lambda ctx: 2 * ctx.n_out),
-        keeps=(other,),
+        jacobian=Jacobian(SKEW, _cross_values(other), allocates=True, flops=lambda ctx: 2 * ctx.n_out),
+        residuals=(other,),
         flops=lambda ctx: 3 * ctx.n_out,
         scratch=lambda ctx: ctx.n_out // 3 * ctx.dtype.itemsize,
     )
@@ -59,8 +59,8 @@ CROSS = Op(
 def _dot_factor(other: int) -> Argument:
     return Argument(
         vjp=lambda y_bar, _y, xs, _ctx: y_bar[..., None] * xs[other],
-        jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, ctx: xs[other].reshape(-1, ctx.x[-1]), fresh=False),
-        keeps=(other,),
+        jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, ctx: xs[other].reshape(-1, ctx.x[-1]), allocates=False),
+        residuals=(other,),
         flops=lambda ctx: ctx.n_in,
     )
 
@@ -95,14 +95,14 @@ OUTER = Op(
     arguments=(
         Argument(
             vjp=_outer_x,
-            jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1]), fresh=False),
-            keeps=(1,),
+            jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1]), allocates=False),
+            residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
             vjp=_outer_y,
-            jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1), fresh=False),
-            keeps=(0,),
+            jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1), allocates=False),
+            residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
     ),
@@ -119,10 +119,10 @@ def _turned(matrices: Array) -> Array:
 def _own_axis(k: int) -> Any:
     """Make the test whether there is an axis for the samples beside those that the product runs over."""
 
-    def by_sample(given: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
+    def per_sample(given: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
         return len(given[k]) > 2
 
-    return by_sample
+    return per_sample
 
 
 def _matmul_flops(ctx: ArgumentContext) -> int:
@@ -151,20 +151,20 @@ MATMUL = Op(
             jacobian=Jacobian(
                 PRODUCT_LEFT,
                 lambda _y, xs, ctx: _turned(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None],
-                fresh=False,
+                allocates=False,
             ),
-            keeps=(1,),
+            residuals=(1,),
             flops=_matmul_flops,
-            by_sample=_own_axis(0),
+            per_sample=_own_axis(0),
         ),
         Argument(
             vjp=_matmul_y,
             jacobian=Jacobian(
-                PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None], fresh=False
+                PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None], allocates=False
             ),
-            keeps=(0,),
+            residuals=(0,),
             flops=_matmul_flops,
-            by_sample=_own_axis(1),
+            per_sample=_own_axis(1),
         ),
     ),
     flops=_matmul_flops,

@@ -57,7 +57,7 @@ def selection(name: str, sources: Sources) -> Jacobian:
             scratch=lambda _ctx: 0,
         ),
         lambda y, _xs, _ctx: np.ones(1, y.dtype),
-        fresh=False,
+        allocates=False,
         fill=fill,
         fill_scratch=lambda ctx: np.dtype(np.intp).itemsize * (ctx.n_out + ctx.n_out // ctx.samples),
     )
@@ -91,4 +91,4 @@ def identity_between_empty_rows(part: Callable[[ArgumentContext], slice]) -> Jac
         per_row=rows,
         scratch=lambda ctx: ctx.n_out,
     )
-    return Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False)
+    return Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False)

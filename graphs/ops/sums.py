@@ -28,8 +28,8 @@ SUM = Op(
     arguments=(
         Argument(
             vjp=_spread,
-            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False),
-            keeps=(),
+            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False),
+            residuals=(),
             flops=lambda _ctx: 0,
         ),
     ),
@@ -45,8 +45,8 @@ MEAN = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, y, xs, ctx: _spread(y_bar / ctx.x[-1], y, xs, ctx),
-            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, ctx: np.full(1, 1 / ctx.x[-1], y.dtype), fresh=False),
-            keeps=(),
+            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, ctx: np.full(1, 1 / ctx.x[-1], y.dtype), allocates=False),
+            residuals=(),
             flops=lambda ctx: ctx.n_out,
         ),
     ),
@@ -77,8 +77,10 @@ CUMSUM = Op(
     arguments=(
         Argument(
             vjp=_sum_back,
-            jacobian=Jacobian(TRIANGULAR, lambda y, _xs, _ctx: np.ones(1, y.dtype), fresh=False, fill=_fill_triangles),
-            keeps=(),
+            jacobian=Jacobian(
+                TRIANGULAR, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False, fill=_fill_triangles
+            ),
+            residuals=(),
             flops=lambda ctx: ctx.n_out,
         ),
     ),

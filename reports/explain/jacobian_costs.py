@@ -219,7 +219,7 @@ def _total(strategy: Reverse, graph: Graph, n_seeds: int, jacobian_bytes: int, k
 def _reads(step: Step, edge: Edge) -> list[int]:
     """Return the numbers of the values that an edge's vjp rule keeps."""
     numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
-    return list(dict.fromkeys(numbers[k] for k in edge.argument.keeps))
+    return list(dict.fromkeys(numbers[k] for k in edge.argument.residuals))
 
 
 def _kept(graph: Graph, step: Step, edge: Edge) -> set[int]:

@@ -135,7 +135,10 @@ def foreign(depth=1):
         ({"then": lambda g, _x: g.parameter("W", (2,), fan_in=-3)}, "'W' has fan_in -3: expected 1 or more"),
         ({"then": lambda g, _x: g.parameter("W", (2,), fan_in=0.5)}, "fan_in is 0.5: expected a whole number"),
         ({"then": lambda g, _x: g.input("y", (5, 3))}, "input 'y' has a leading axis of 5: expected the batch, 2"),
-        ({"then": lambda g, _x: g.input("y", (2, 3), law="one-hot")}, "unknown law 'one-hot'.*did you mean 'one_hot'"),
+        (
+            {"then": lambda g, _x: g.input("y", (2, 3), distribution="one-hot")},
+            "unknown distribution 'one-hot'.*did you mean 'one_hot'",
+        ),
         ({"then": lambda g, _x: g.tanh(np.ones(3))}, r"tanh was given array.*: expected values of this builder"),
         ({"then": lambda g, _x: g.tanh(foreign())}, r"tanh was given Value\(.*: expected values of this builder"),
         ({"then": lambda g, _x: g.tanh(foreign(2000))}, "expected values of this builder"),

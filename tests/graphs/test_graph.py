@@ -78,7 +78,7 @@ def test_every_library_evaluates_every_op_alike(name, dtype, library):
 def test_no_library_is_imported_that_was_not_asked_for():
     script = """
 import sys
-from jacobench.graphs.mlp import mlp
+from jacobench.graphs.generators.mlp import mlp
 graph, leaves = mlp([3, 4, 2], batch=2, activation="gelu", loss="cross_entropy", weight_density=0.5)
 graph.evaluate(leaves)
 found = {"jax", "torch", "autograd", "matplotlib", "pandas", "pytest", "typer", "rich", "sklearn"} & sys.modules.keys()
@@ -142,7 +142,7 @@ def test_a_sample_does_not_depend_on_other_leaves():
 
 def test_samples_follow_their_laws():
     g = GraphBuilder()
-    hot = g.input("hot", (50, 7, 3), law="one_hot")
+    hot = g.input("hot", (50, 7, 3), distribution="one_hot")
     wide, bias, few = g.parameter("wide", (50, 400)), g.parameter("bias", (400,)), g.parameter("few", (50, 9), fan_in=4)
     scalar = g.parameter("scalar", ())
     assert [value.shape for value in (wide, bias, few, scalar)] == [(50, 400), (400,), (50, 9), ()]

@@ -130,8 +130,8 @@ def test_autoencoder_has_a_linear_code_and_logistic_units_elsewhere():
 
 def test_loss_can_be_overridden_and_lenet_classifies():
     assert architecture("lenet-300-100").loss == "cross_entropy"
-    assert architecture_graph("lenet-300-100").leaves["target"].law == "one_hot"
-    assert architecture_graph("lenet-300-100", loss="mse").leaves["target"].law == "uniform"
+    assert architecture_graph("lenet-300-100").leaves["target"].distribution == "one_hot"
+    assert architecture_graph("lenet-300-100", loss="mse").leaves["target"].distribution == "uniform"
     assert "target" not in architecture_graph("lenet-300-100", loss=None).leaves
 
 

@@ -97,7 +97,7 @@ EXAMPLES = {
     "channel_bias-2d": lambda g: g.channel_bias(g.input("x", (2, 3, 2, 2)), g.parameter("b", (3,))),
     "channel_bias-no-places": lambda g: g.channel_bias(g.parameter("x", (2, 3)), g.input("b", (3,))),
     "mse-vector": lambda g: g.mse(g.input("t", (3,)), g.input("target", (3,))),
-    "cross_entropy-3d": lambda g: g.cross_entropy(g.input("t", (2, 3, 4)), g.input("target", (2, 3, 4), law="one_hot")),
+    "cross_entropy-3d": lambda g: g.cross_entropy(g.input("t", (2, 3, 4)), g.input("target", (2, 3, 4), distribution="one_hot")),
 }  # fmt: skip
 
 
@@ -245,8 +245,8 @@ def test_rules_write_nothing_and_read_what_they_said(example):
         u = np.random.default_rng(2).standard_normal((2, *ctx.out))
         u.flags.writeable = False
         in_full = argument.vjp(u, y, xs, ctx)
-        kept = tuple(x if i in argument.keeps else None for i, x in enumerate(xs))
-        np.testing.assert_array_equal(argument.vjp(u, y if OUTPUT in argument.keeps else None, kept, ctx), in_full)
+        kept = tuple(x if i in argument.residuals else None for i, x in enumerate(xs))
+        np.testing.assert_array_equal(argument.vjp(u, y if OUTPUT in argument.residuals else None, kept, ctx), in_full)
         argument.jacobian.values(y, xs, ctx)
         dense.materialize(argument.jacobian, y, xs, ctx)
 
@@ -256,7 +256,7 @@ def test_fresh_values_fill_the_extent_and_share_nothing(example):
     _, node, y, xs = one_node(example)
     for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian
-        if jacobian.fresh:
+        if jacobian.allocates:
             values = jacobian.values(y, xs, ctx)
             assert values.size == jacobian.structure.n_nonzeros(ctx)
             assert not any(np.may_share_memory(values, primal) for primal in (y, *xs))
