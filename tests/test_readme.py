@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.reports.plots.all_plots import KINDS
+from jacobench.reports.plots.all_plots import PLOTS
 
 TOP = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -133,4 +133,4 @@ def test_another_page_has_the_commands_before_its_pictures(name: str) -> None:
 
 def test_the_gallery_has_every_kind_of_picture() -> None:
     headings = re.findall(r"^## (.+)", PAGES["docs/gallery.md"], re.MULTILINE)
-    assert [heading.lower() for heading in headings] == [*KINDS, "two runs, new over old"]
+    assert [heading.lower() for heading in headings] == [*PLOTS, "two runs, new over old"]

@@ -81,7 +81,7 @@ import numpy as np, scipy.sparse as sp
 from scipy.sparse.linalg import splu
 if "without" in sys.argv:
     sys.modules["memray"] = None
-from jacobench.bench import memory
+from jacobench.bench.cell import heap_memory
 
 n = 60
 one = sp.diags_array([-1.0, 2.0, -1.0], offsets=[-1, 0, 1], shape=(n, n))
@@ -89,8 +89,8 @@ matrix = (sp.kron(one, sp.eye_array(n)) + sp.kron(sp.eye_array(n), one)).tocsc()
 call = lambda: splu(matrix)
 call()
 factors = call()
-array = memory.measure(lambda: np.ones(2**20))
-found = memory.measure(call)
+array = heap_memory.measure(lambda: np.ones(2**20))
+found = heap_memory.measure(call)
 entries = factors.L.nnz + factors.U.nnz
 print(json.dumps([found.peak_bytes, found.retained_bytes, found.tool, entries, array.peak_bytes, array.tool]))
 """
@@ -114,9 +114,9 @@ def test_without_memray_the_fallback_is_labelled_and_sees_what_numpy_takes():
 MODELS = """
 import json, sys
 import scipy.sparse
-from jacobench.bench import memory
-from jacobench.bench.suite import load_suite
-from jacobench.bench.trial import prepare_cell, problem_of
+from jacobench.bench.cell import heap_memory
+from jacobench.bench.suites.suite_files import load_suite
+from jacobench.bench.cell.prepared_cell import prepare_cell, problem_of
 
 suite = load_suite(sys.argv[1])
 found = {}
@@ -128,7 +128,7 @@ for case in suite.cases:
         for phase, predicted in trial.predictions.phases.items():
             call = trial.call(phase)
             call()
-            measured = memory.measure(call)
+            measured = heap_memory.measure(call)
             found[f"{case.name} {name} {phase}"] = [
                 measured.peak_bytes, predicted.peak_bytes, measured.retained_bytes, predicted.retained_bytes
             ]

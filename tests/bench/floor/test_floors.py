@@ -9,7 +9,7 @@ import pytest
 
 import jacobench as jb
 from jacobench.bench.cell.prepared_cell import problem_of
-from jacobench.bench.floor import floors
+from jacobench.bench.floor.floors import floors
 from jacobench.bench.floor.floors import Floors, loop, run
 from jacobench.bench.floor.hand_kernels import BACKWARD, FORWARD
 from jacobench.bench.suites.case import Case

@@ -12,7 +12,7 @@ from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 
 GRAPH_FILE = """
-from jacobench.graphs.mlp import mlp_graph
+from jacobench.graphs.generators.mlp import mlp_graph
 
 def make_graph(width, hidden=(3,)):
     return mlp_graph([width, *hidden, 2])

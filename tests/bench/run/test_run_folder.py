@@ -90,7 +90,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path, settings, monkeypatch):
 HOLD = """
 import sys
 from pathlib import Path
-from jacobench.bench.folder import resume
+from jacobench.bench.run.run_folder import resume
 from jacobench.graphs.errors import BadInput
 try:
     resume(Path(sys.argv[1]))

@@ -100,7 +100,7 @@ def test_pass_and_worker_are_recorded_and_iterations_of_an_earlier_pass_are_kept
 def test_memory_is_measured_where_it_is_asked_for_and_never_in_a_timed_call(make_session, monkeypatch):
     session = make_session(measure_memory=True)
     order = []
-    real = session_module.memory.measure
+    real = session_module.heap_memory.measure
     monkeypatch.setattr(session_module.memory, "measure", lambda call: order.append("memory") or real(call))
 
     def timed(call, plan):

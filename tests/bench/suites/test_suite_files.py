@@ -29,7 +29,7 @@ COLUMNS = {
 GRAPH_FILE = """
 from __future__ import annotations
 from dataclasses import dataclass
-from jacobench.graphs.mlp import mlp_graph
+from jacobench.graphs.generators.mlp import mlp_graph
 
 @dataclass
 class Size:

@@ -22,10 +22,10 @@ import json
 from dataclasses import replace
 from math import prod
 import numpy as np
-from jacobench.bench import memory
-from jacobench.graphs.one_op import op_graph
+from jacobench.bench.cell import heap_memory
+from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
-from jacobench.reports.explain.weighing import jacobian_costs
+from jacobench.reports.explain.jacobian_costs import jacobian_costs
 from jacobench.strategies.registry import load
 
 LEAST = {"dense": 2**25, "sparse": 2**20, "vjp": 2**20}
@@ -50,12 +50,12 @@ def large(name, leaf, strategy):
 def stored(name, graph):
     leaves, strategy = graph.sample(0), load(name)
     output_bytes = prod(graph.output_shape) * graph.dtype.itemsize
-    return memory.measure(lambda: strategy.prepare(graph).linearize(leaves)).retained_bytes - output_bytes
+    return heap_memory.measure(lambda: strategy.prepare(graph).linearize(leaves)).retained_bytes - output_bytes
 
 
 def at_its_peak(name, graph):
     leaves, seeds, strategy = graph.sample(0), np.ones((1, *graph.output_shape)), load(name)
-    return memory.measure(lambda: strategy.prepare(graph).linearize(leaves).pullback(seeds)).peak_bytes
+    return heap_memory.measure(lambda: strategy.prepare(graph).linearize(leaves).pullback(seeds)).peak_bytes
 
 
 found = {}

@@ -6,13 +6,13 @@ import pytest
 from rich.console import Console
 
 import jacobench as jb
-from jacobench.reports.explain.jacobian_costs import weigh
+from jacobench.reports.explain.jacobian_costs import jacobian_costs
 from jacobench.reports.render.explain_table import ExplanationTable
 
 
 def shown(graph, width):
     console = Console(file=io.StringIO(), width=width)
-    console.print(ExplanationTable(weigh(graph), "mine", 2**34))
+    console.print(ExplanationTable(jacobian_costs(graph), "mine", 2**34))
     return console.file.getvalue()
 
 
@@ -22,7 +22,7 @@ def test_nothing_is_cut_off(width):
     text = shown(graph, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    for weight in weigh(graph).weights:
+    for weight in jacobian_costs(graph).weights:
         assert weight.jacobian in text
         assert weight.structure in text
         assert f"{weight.n_rows:,}\u00a0×\u00a0{weight.n_columns:,}" in text
