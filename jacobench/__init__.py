@@ -1,14 +1,14 @@
-"""Should I materialize this Jacobian, or take vector-Jacobian products? Measured on your machine.
+"""Benchmark of materialized Jacobians and vector-Jacobian products.
 
-Nothing is imported before it is used: ``import jacobench.graphs`` loads that room and no more. The types of what is
-attached here stand in ``__init__.pyi``.
+Attributes are imported when they are first used; ``import jacobench.graphs`` loads only that package. Their types are
+declared in ``__init__.pyi``.
 """
 
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules={"strategies"},  # the room, which may be called: see its docstring
+    submodules={"strategies"},
     submod_attrs={
         "api": ["compare", "explain", "gate", "load", "plot", "predict", "read", "recommend_for", "run", "strategy"],
         "graphs.generators.attention": ["attention"],
@@ -24,5 +24,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "reports.analysis.reuse": ["reuse"],
         "reports.data.run_data": ["load_passes"],
         "strategies.contract": ["Unsupported"],
+        "strategies.registry": ["strategy_names"],
     },
 )

@@ -1,3 +1,4 @@
+from jacobench import strategies as strategies
 from jacobench.api import compare as compare
 from jacobench.api import explain as explain
 from jacobench.api import gate as gate
@@ -21,5 +22,4 @@ from jacobench.reports.analysis.reuse import reuse as reuse
 from jacobench.reports.analysis.size_limits import what_fits as what_fits
 from jacobench.reports.data.run_data import load_passes as load_passes
 from jacobench.strategies.contract import Unsupported as Unsupported
-
-def strategies() -> list[str]: ...
+from jacobench.strategies.registry import strategy_names as strategy_names

@@ -1,7 +1,4 @@
-"""What a strategy is: the contract that built-in and third-party strategies fulfil alike.
-
-It is structural: a plug-in need not import anything from here.
-"""
+"""Contract of a strategy. It is structural: a plug-in does not import jacobench."""
 
 from __future__ import annotations
 
@@ -17,8 +14,11 @@ if TYPE_CHECKING:
 PHASES = ("prepare", "linearize", "pullback", "gradient")
 
 
-class Unsupported(Exception):  # noqa: N818  (it reads as a statement: raise Unsupported("why"))
-    """A strategy cannot take a graph; the message says why. A plug-in may raise its own exception of this name."""
+class Unsupported(Exception):  # noqa: N818  (reads as a statement: raise Unsupported("why"))
+    """A strategy cannot differentiate a graph; the message gives the reason.
+
+    A plug-in may raise its own exception of this name.
+    """
 
 
 class Linearized(Protocol):
@@ -38,51 +38,50 @@ class Linearized(Protocol):
         Returns
         -------
         dict of str to NDArray
-            For each leaf name in ``graph.wrt`` an array of shape (S, *leaf shape) and the leaf's dtype: writable, owned
-            by the caller, sharing memory with nothing, changed by no later call.
+            For each leaf name in ``graph.wrt`` an array of shape (S, *leaf shape) and the leaf's dtype. The arrays are
+            writable, belong to the caller, share no memory and are never changed later.
         """
         ...
 
 
 class Prepared(Protocol):
-    """What was worked out once for a graph.
+    """Work done once per graph.
 
-    One that works on arrays of another library may have a method ``place(leaves)``, which makes such arrays of the
-    leaves and does nothing else; its `linearize` then takes both. The harness calls it outside the timed calls, as a user
-    of that library has such arrays already.
+    A strategy with arrays of another library may define ``place(leaves)``, which converts the leaves to such arrays.
+    `linearize` then accepts both kinds. The harness calls `place` outside the timed calls.
     """
 
     def linearize(self, leaves: Mapping[str, Array]) -> Linearized:
-        """Evaluate at a point: the forward pass, and any Jacobian. `leaves` are never written."""
+        """Run the forward pass at a point and compute any Jacobians. `leaves` are never written."""
         ...
 
 
 class Strategy(Protocol):
-    """A way to take a graph's vector-Jacobian products."""
+    """A method of computing a graph's vector-Jacobian products."""
 
     name: str
 
     def prepare(self, graph: Graph) -> Prepared:
-        """Do once what depends on the graph alone. May raise `Unsupported`."""
+        """Do the work that depends on the graph alone. May raise `Unsupported`."""
         ...
 
 
 def placed(prepared: Prepared, leaves: Mapping[str, Array]) -> Mapping[str, Any]:
-    """Return the leaves as a strategy's library wants them, or as they are if it has no such wish."""
+    """Return the leaves as arrays of the strategy's library, unchanged if it has no `place`."""
     place = getattr(prepared, "place", None)
     return leaves if place is None else place(leaves)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a phase is expected to take, from the shapes alone.
+    """Predicted cost of one phase, from the shapes alone.
 
     Attributes
     ----------
     peak_bytes : int
-        The highest the heap rises during the call above where it stood before.
+        Largest increase of the heap during the call.
     retained_bytes : int
-        What is still held after it, its result included.
+        Heap still allocated after the call, its result included.
     flops : int
         Arithmetic operations; an elementary function counts as one.
     """
@@ -94,10 +93,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a strategy is expected to take for one graph.
+    """Predicted cost of a strategy for one graph, returned by the optional method ``predict(graph, n_seeds)``.
 
-    A strategy that has a method ``predict(graph, n_seeds) -> Predictions`` is held against the memory budget before it
-    is tried; one that has none is tried.
+    The harness compares it with the memory budget before it tries the strategy.
 
     Attributes
     ----------

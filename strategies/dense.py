@@ -1,4 +1,4 @@
-"""Dense: every local Jacobian materialized as an ndarray, as the textbook writes it, or with one block a sample."""
+"""Dense: every local Jacobian is materialized as one ndarray (``dense``) or one block per sample (``dense-blocks``)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.strategies.dense_layout import block_shape, blocks_of_matrix, places_of
+from jacobench.strategies.dense_layout import block_shape, blocks_of_matrix, entry_layout
 from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.tape import LocalCost
 
@@ -25,7 +25,7 @@ Materializer = Callable[["Array", "tuple[Array, ...]"], "Array"]
 
 
 def materialize(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return the local Jacobian, shape (outputs, inputs), the batch axis flattened in."""
+    """Return the local Jacobian, shape (outputs, inputs), batch axis included."""
     return _matrix(jacobian, ctx)(y, xs)
 
 
@@ -45,18 +45,9 @@ def _blocks(jacobian: Jacobian, ctx: ArgumentContext) -> Materializer:
 def _materializer(
     jacobian: Jacobian, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]
 ) -> Materializer:
-    """Work out from the shapes where the values stand: that took 8 µs of a Jacobian of width 16.
+    """Compute the positions of the values in advance, which took 8 µs for a Jacobian of width 16.
 
-    Parameters
-    ----------
-    jacobian : Jacobian
-        The rule.
-    ctx : ArgumentContext
-        Where it stands.
-    shape : tuple of int
-        The Jacobian's.
-    blocks_of : callable
-        J → its blocks, (samples, outputs per sample, inputs per sample), as a view.
+    The Jacobian has this shape; `blocks_of` maps J to a view of its blocks, of `block_shape`.
     """
     structure = jacobian.structure
     if jacobian.fill is not None:
@@ -64,15 +55,15 @@ def _materializer(
     extent = structure.extent(ctx)
     nnz = prod(extent)
     allocate = np.empty if nnz == prod(shape) else np.zeros
-    places = places_of(structure, ctx, shape, blocks_of)
+    layout = entry_layout(structure, ctx, shape, blocks_of)
 
     def fill(y: Array, xs: tuple[Array, ...]) -> Array:
         J = allocate(shape, ctx.dtype)
         values = jacobian.values(y, xs, ctx)
-        if places.extent != extent:
+        if layout.extent != extent:
             whole = values if values.size == nnz else np.broadcast_to(values, extent)
-            values = whole.reshape(places.extent)
-        target = np.ndarray(places.shape, ctx.dtype, J, places.offset, places.strides)
+            values = whole.reshape(layout.extent)
+        target = np.ndarray(layout.shape, ctx.dtype, J, layout.offset, layout.strides)
         index: Any = (..., *structure.index(ctx))
         target[index] = values
         return J
@@ -81,7 +72,7 @@ def _materializer(
 
 
 def _directly(rule: FillRule, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
-    """Let the op write its entries into zeros."""
+    """Return a materializer that lets the op write its entries into zeros."""
 
     def fill(y: Array, xs: tuple[Array, ...]) -> Array:
         J = np.zeros(shape, ctx.dtype)
@@ -92,7 +83,7 @@ def _directly(rule: FillRule, ctx: ArgumentContext, shape: Shape, blocks_of: Cal
 
 
 def cost(jacobian: Jacobian, ctx: ArgumentContext, n_seeds: int, n_entries: int) -> LocalCost:
-    """Say what a dense Jacobian of `n_entries` takes: written once, read once for all seeds."""
+    """Predict the cost of a dense Jacobian of `n_entries`: written once, read once for all seeds."""
     n_values = jacobian.structure.n_nonzeros(ctx) if jacobian.allocates else 0
     scattered = n_values * ctx.dtype.itemsize + jacobian.scratch(ctx)
     return LocalCost(
@@ -105,7 +96,7 @@ def cost(jacobian: Jacobian, ctx: ArgumentContext, n_seeds: int, n_entries: int)
 
 
 class DenseJacobian:
-    """One matrix (outputs, inputs) for each argument of each node."""
+    """One matrix (outputs, inputs) per argument of a node."""
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
@@ -118,12 +109,12 @@ class DenseJacobian:
         return linearize
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
-        """Say what it will take."""
+        """Predict the cost."""
         return cost(argument.jacobian, ctx, n_seeds, ctx.n_out * ctx.n_in)
 
 
 class DenseBlocks:
-    """One matrix (outputs, inputs) for each sample, where samples do not mix."""
+    """One matrix (outputs, inputs) per sample, for ops that do not mix samples."""
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
@@ -142,7 +133,7 @@ class DenseBlocks:
         return linearize
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
-        """Say what it will take."""
+        """Predict the cost."""
         samples, n_out, n_in = block_shape(ctx)
         found = cost(argument.jacobian, ctx, n_seeds, samples * n_out * n_in)
         turned = n_seeds * ctx.n_in * ctx.dtype.itemsize if min(samples, n_seeds) > 1 else 0
@@ -150,10 +141,10 @@ class DenseBlocks:
 
 
 def dense() -> Reverse:
-    """Make the strategy ``dense``."""
+    """Return the strategy ``dense``."""
     return Reverse("dense", DenseJacobian())
 
 
 def dense_blocks() -> Reverse:
-    """Make the strategy ``dense-blocks``, the batch kept apart as vmapped Jacobians keep it."""
+    """Return the strategy ``dense-blocks``, which keeps samples apart as vmapped Jacobians do."""
     return Reverse("dense-blocks", DenseBlocks())

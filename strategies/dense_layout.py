@@ -1,4 +1,4 @@
-"""Where a Jacobian's entries stand in the dense matrix, from the shapes alone: no matrix is allocated to say so."""
+"""Positions of a Jacobian's entries in the dense matrix, computed from the shapes without allocating a matrix."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Places:
-    """The places of a Jacobian's entries as an array within the matrix.
+class EntryLayout:
+    """Positions of a Jacobian's entries as a strided view of the matrix.
 
     Attributes
     ----------
     shape, strides : tuple of int
-        The array's, strides in bytes.
+        Those of the view, strides in bytes.
     offset : int
-        Where it begins in the matrix, in bytes.
+        Start of the view in the matrix, in bytes.
     extent : tuple of int
-        What the array has once `Structure.index` has indexed its last axes; its C order is the CSR order.
+        Shape of the view after `Structure.index` has indexed its last axes; its C order is the CSR order.
     """
 
     shape: Shape
@@ -50,56 +50,44 @@ def blocks_of_matrix(J: Array, ctx: ArgumentContext) -> Array:
     return view
 
 
-def places_of(structure: Structure, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]) -> Places:
-    """Work out where the entries stand.
-
-    Parameters
-    ----------
-    structure : Structure
-        The pattern's family.
-    ctx : ArgumentContext
-        Where the Jacobian is.
-    shape : tuple of int
-        The Jacobian's.
-    blocks_of : callable
-        J → its blocks, of `block_shape`, as a view.
-    """
-    nowhere = _nowhere(shape, ctx.dtype)
-    view = structure.view(blocks_of(nowhere), ctx)
+def entry_layout(
+    structure: Structure, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]
+) -> EntryLayout:
+    """Compute the layout of a Jacobian of this shape; `blocks_of` maps J to a view of its blocks, of `block_shape`."""
+    unbacked = _without_memory(shape, ctx.dtype)
+    view = structure.view(blocks_of(unbacked), ctx)
     lengths = [len(part) for part in structure.index(ctx)]
     extent = (*view.shape[: view.ndim - len(lengths)], *lengths[:1])
-    return Places(view.shape, view.strides, view.ctypes.data - nowhere.ctypes.data, extent)
+    return EntryLayout(view.shape, view.strides, view.ctypes.data - unbacked.ctypes.data, extent)
 
 
 def columns_of_entries(structure: Structure, ctx: ArgumentContext, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return in which columns some of a Jacobian's entries stand.
+    """Return the columns of some entries of a Jacobian.
 
     Parameters
     ----------
-    structure : Structure
-        The pattern's family.
-    ctx : ArgumentContext
-        Where the Jacobian is.
+    structure, ctx
+        Structure and context of the Jacobian.
     numbers : NDArray of int64
-        The entries' numbers in CSR order, from 0.
+        Numbers of the entries in CSR order, from 0.
 
     Returns
     -------
     NDArray of int64
-        The shape of `numbers`. What is allocated is some arrays of that shape, however large the matrix.
+        Shape of `numbers`. Only arrays of that shape are allocated, for any size of the matrix.
     """
-    places = places_of(structure, ctx, (ctx.n_out, ctx.n_in), partial(blocks_of_matrix, ctx=ctx))
+    layout = entry_layout(structure, ctx, (ctx.n_out, ctx.n_in), partial(blocks_of_matrix, ctx=ctx))
     index = structure.index(ctx)
-    at: list[Any] = list(np.unravel_index(numbers, places.extent)) if places.extent else []
+    at: list[Any] = list(np.unravel_index(numbers, layout.extent)) if layout.extent else []
     if index:
         at = [*at[:-1], *(part[at[-1]] for part in index)]
-    place = np.full(numbers.shape, places.offset, np.int64)
-    for along, stride in zip(at, places.strides, strict=True):
+    place = np.full(numbers.shape, layout.offset, np.int64)
+    for along, stride in zip(at, layout.strides, strict=True):
         place += along.astype(np.int64) * stride
     return place // ctx.dtype.itemsize % ctx.n_in
 
 
-def _nowhere(shape: Shape, dtype: np.dtype[np.floating]) -> Array:
-    """Return an array that has strides but no memory, to take views of and never to read or write."""
+def _without_memory(shape: Shape, dtype: np.dtype[np.floating]) -> Array:
+    """Return an array with strides but without memory. Views of it are valid; never read or write it."""
     strides = [prod(shape[k + 1 :]) * dtype.itemsize for k in range(len(shape))]
     return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)

@@ -1,4 +1,4 @@
-"""Linear operators: the transposed Jacobians as `scipy.sparse.linalg.LinearOperator`s, composed where nothing branches."""
+"""Linear operators: transposed Jacobians as `scipy.sparse.linalg.LinearOperator`s, composed along unbranched chains."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class TransposedJacobian:
         return linearize
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
-        """Say what it will take: what the rule takes."""
+        """Predict the cost, which is that of the vjp rule."""
         return self._rule.cost(argument, ctx, n_seeds)
 
 
 def compose(tape: Tape, graph: Graph) -> Tape:
-    """Join operators into products wherever a value has one way in and one way out, and make pulls of them.
+    """Multiply operators along chains of values with one use each, and convert the products to pulls.
 
-    A value that several operators start from is left as a joint: were its operator composed into each of them, it
-    would be applied once for each, at a cost that doubles with every joint.
+    An operator whose input is used several times is not composed further. Composed into each user, it would be applied
+    once per user, at a cost that doubles with every branch.
     """
     reached = Counter(x for _, edges in tape for x, _ in edges)
     shapes = _shapes(graph)
@@ -71,7 +71,7 @@ def compose(tape: Tape, graph: Graph) -> Tape:
 
 
 def _product(chain: Sequence[Any]) -> Any:
-    """Multiply operators pairwise: SciPy applies a product recursively, so that one by one 500 are too deep for Python."""
+    """Multiply operators pairwise. SciPy applies a product recursively; 500 factors one by one exceed Python's stack."""
     if len(chain) == 1:
         return chain[0]
     half = len(chain) // 2
@@ -91,5 +91,5 @@ def _pull(operator: Any, shape: Shape) -> Pull:
 
 
 def linear_operator() -> Reverse:
-    """Make the strategy ``linear-operator``."""
+    """Return the strategy ``linear-operator``."""
     return Reverse("linear-operator", TransposedJacobian(), compose)

@@ -1,79 +1,85 @@
-"""The reverse sweep replayed over shapes: what `reverse.ReversePrepared` and `reverse.pull_back` hold, step by step."""
+"""Memory model: the sweeps of the strategies simulated over shapes, step by step, to predict bytes and flops."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+from jacobench.strategies.contract import Prediction, Predictions
+from jacobench.strategies.tape import is_view_of_leaf, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jacobench.graphs.array_types import ArgumentContext
     from jacobench.graphs.graph import Graph, Node
-    from jacobench.strategies.tape import LocalCost, Step
+    from jacobench.graphs.op import Argument
+    from jacobench.strategies.tape import Edge, LocalCost, Step
 
 Costs = Mapping[tuple[int, int], "LocalCost"]
-"""(a node's value, which argument) → what differentiating it takes."""
+"""(number of a node's value, number of an argument) → cost of differentiating it."""
 
-MADE, SUMMED = -1, -2
-"""The names of a cotangent that was just pulled back, and of a sum, until they have their place."""
+PULLED, SUMMED = -1, -2
+"""Temporary names of a cotangent that was just pulled back, and of a sum of cotangents."""
 
 
 class AllocationTracker:
-    """Count what is held and the highest it ever was, in bytes."""
+    """Number of allocated bytes, and its peak."""
 
     def __init__(self) -> None:
         self.held = 0
         self.peak = 0
 
     def hold(self, n_bytes: int, scratch: int = 0) -> None:
-        """Hold `n_bytes` more; `scratch` bytes beside them are gone when the call returns."""
+        """Allocate `n_bytes`, and `scratch` bytes that are freed before the call returns."""
         self.held += n_bytes
         self.peak = max(self.peak, self.held + scratch)
 
     def release(self, n_bytes: int) -> None:
-        """Hold `n_bytes` less."""
+        """Free `n_bytes`."""
         self.held -= n_bytes
 
 
 class Buffers:
-    """Buffers of memory on a ledger that several values may share; one is released when its last value is dropped."""
+    """Memory blocks that several values may share; a block is freed when its last value is dropped."""
 
-    def __init__(self, ledger: AllocationTracker) -> None:
-        self._ledger = ledger
+    def __init__(self, tracker: AllocationTracker) -> None:
+        self._tracker = tracker
         self._block: dict[int, int] = {}
         self._bytes: list[int] = []
         self._users: Counter[int] = Counter()
         self._claimed: set[int] = set()
 
     def __contains__(self, value: int) -> bool:
-        """Say whether a value is held."""
+        """Return whether a value is held."""
         return value in self._block
 
     def make(self, value: int, n_bytes: int, scratch: int = 0) -> None:
-        """Give a value a block of its own; one of 0 bytes stands for memory that is not ours."""
-        self._ledger.hold(n_bytes, scratch)
+        """Allocate a new block for a value; 0 bytes represent memory of the caller."""
+        self._tracker.hold(n_bytes, scratch)
         self._bytes.append(n_bytes)
         self._use(value, len(self._bytes) - 1)
 
     def share(self, value: int, other: int) -> None:
-        """Let a value lie where another does."""
+        """Store a value in the block of another one."""
         self._use(value, self._block[other])
 
     def drop(self, value: int) -> None:
-        """Let a value go."""
+        """Remove a value."""
         block = self._block.pop(value)
         self._users[block] -= 1
         if not self._users[block]:
-            self._ledger.release(self._bytes[block])
+            self._tracker.release(self._bytes[block])
 
     def rename(self, value: int, name: int) -> None:
-        """Call a value by another name."""
+        """Rename a value."""
         self._block[name] = self._block.pop(value)
 
     def claim(self, value: int) -> bool:
-        """Take a value's block for it alone; say whether no other had taken it before."""
+        """Claim a value's block; return whether no other value claimed it before."""
         block = self._block[value]
         free = block not in self._claimed
         self._claimed.add(block)
@@ -89,15 +95,15 @@ class Buffers:
 
 
 class Primals:
-    """The values of the forward sweep."""
+    """Values of the forward sweep."""
 
-    def __init__(self, graph: Graph, ledger: AllocationTracker) -> None:
-        self._blocks = Buffers(ledger)
+    def __init__(self, graph: Graph, tracker: AllocationTracker) -> None:
+        self._blocks = Buffers(tracker)
         for leaf in range(len(graph.leaves)):
             self._blocks.make(leaf, 0)
 
     def compute(self, number: int, node: Node) -> None:
-        """Enter a node's output, which is value `number`."""
+        """Allocate a node's output, which is value `number`."""
         ctx = node.contexts[0]
         if node.op.is_view:
             self._blocks.share(number, node.args[0])
@@ -105,66 +111,191 @@ class Primals:
             self._blocks.make(number, ctx.n_out * ctx.dtype.itemsize, node.op.scratch(ctx))
 
     def drop(self, value: int) -> None:
-        """Let a value go."""
+        """Free a value."""
         self._blocks.drop(value)
 
 
 def simulate_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> AllocationTracker:
-    """Enter `ReversePrepared.linearize` in a ledger."""
-    ledger = AllocationTracker()
-    primals = Primals(graph, ledger)
+    """Simulate the allocations of `reverse.ReversePrepared.linearize`."""
+    tracker = AllocationTracker()
+    primals = Primals(graph, tracker)
     kept: set[int] = set()
     for step in planned:
         for edge in step.edges:
             numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
-            kept.update(numbers[k] for k in costs[step.y, edge.ctx.k].keeps)
+            kept.update(numbers[k] for k in costs[step.y, edge.ctx.k].residuals)
     for step in planned:
         primals.compute(step.y, step.node)
         for edge in step.edges:
             cost = costs[step.y, edge.ctx.k]
-            ledger.hold(cost.linearize_bytes, cost.linearize_scratch)
+            tracker.hold(cost.linearize_bytes, cost.linearize_scratch)
         for i in step.last_uses:
             if i not in kept:
                 primals.drop(i)
-    ledger.hold(prod(graph.output_shape) * graph.dtype.itemsize)  # the caller's copy
+    tracker.hold(prod(graph.output_shape) * graph.dtype.itemsize)  # the caller's copy
     if graph.output not in kept:
         primals.drop(graph.output)
-    return ledger
+    return tracker
 
 
 def simulate_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds: int) -> AllocationTracker:
-    """Enter `pull_back`, and then `own`, in a ledger."""
+    """Simulate the allocations of `reverse.pull_back` and `reverse.own`."""
     itemsize = graph.dtype.itemsize
-    ledger = AllocationTracker()
-    bars = Buffers(ledger)
+    tracker = AllocationTracker()
+    bars = Buffers(tracker)
     bars.make(graph.output, 0)  # the seeds
     for step in reversed(planned):
         for edge in step.edges:
             cost, n_bytes = costs[step.y, edge.ctx.k], n_seeds * edge.ctx.n_in * itemsize
             if cost.returns_cotangent:
-                bars.share(MADE, step.y)
+                bars.share(PULLED, step.y)
             else:
-                bars.make(MADE, n_bytes, cost.pull_scratch)
+                bars.make(PULLED, n_bytes, cost.pull_scratch)
             if edge.x in bars:
                 bars.make(SUMMED, n_bytes)
                 bars.drop(edge.x)
-                bars.drop(MADE)
+                bars.drop(PULLED)
                 bars.rename(SUMMED, edge.x)
             else:
-                bars.rename(MADE, edge.x)
+                bars.rename(PULLED, edge.x)
         if step.edges:
             bars.drop(step.y)
-    _own(graph, bars, ledger, n_seeds)
-    return ledger
+    _simulate_own(graph, bars, tracker, n_seeds)
+    return tracker
 
 
-def _own(graph: Graph, bars: Buffers, ledger: AllocationTracker, n_seeds: int) -> None:
-    """Enter copies of what is not the caller's own, and zeros for what was not reached."""
+def _simulate_own(graph: Graph, bars: Buffers, tracker: AllocationTracker, n_seeds: int) -> None:
+    """Allocate copies of the cotangents that share memory, and zeros for leaves that were not reached."""
     copied = []
     for name, number in zip(graph.wrt, graph.wrt_values, strict=True):
         n_bytes = n_seeds * prod(graph.leaves[name].shape) * graph.dtype.itemsize
         if number not in bars or bars.size(number) != n_bytes or not bars.claim(number):
-            ledger.hold(n_bytes)
+            tracker.hold(n_bytes)
             copied += [number] if number in bars else []
     for number in copied:
         bars.drop(number)
+
+
+def predict_forward(graph: Graph) -> Predictions:
+    """Predict the cost of `Graph.evaluate`, which holds every value until it returns."""
+    tracker = AllocationTracker()
+    primals = Primals(graph, tracker)
+    for number, node in enumerate(graph.nodes, len(graph.leaves)):
+        primals.compute(number, node)
+    flops = sum(node.op.flops(node.contexts[0]) for node in graph.nodes)
+    returned = min(tracker.held, prod(graph.output_shape) * graph.dtype.itemsize)
+    return Predictions({"forward": Prediction(tracker.peak, returned, flops)}, 0)
+
+
+@dataclass(frozen=True)
+class MatrixSize:
+    """Shape of a matrix, number of its stored entries, and bytes of it that other matrices share."""
+
+    rows: int
+    columns: int
+    stored: int
+    shared: int = 0
+
+
+class MatrixStorage(Protocol):
+    """Cost of storing and multiplying Jacobians in one format."""
+
+    def n_stored(self, argument: Argument, ctx: ArgumentContext) -> int:
+        """Count the stored entries of a local Jacobian."""
+        ...
+
+    def scratch(self, argument: Argument, ctx: ArgumentContext) -> int:
+        """Return the bytes allocated and freed while a local Jacobian is computed, its own not included."""
+        ...
+
+    def n_multiplied(self, left: MatrixSize, right: MatrixSize) -> int:
+        """Count the multiplications of a product."""
+        ...
+
+    def n_bytes(self, size: MatrixSize, itemsize: int) -> int:
+        """Return the bytes of a matrix."""
+        ...
+
+    def n_pattern_bytes(self, size: MatrixSize) -> int:
+        """Return the bytes that `prepare` allocates and every local Jacobian of this pattern shares."""
+        ...
+
+
+class MatrixProducts:
+    """Simulation of `forward.ForwardPrepared.linearize`: Jacobians multiplied from the input side."""
+
+    def __init__(self, graph: Graph, storage: MatrixStorage) -> None:
+        self.graph, self.storage = graph, storage
+        self.itemsize = graph.dtype.itemsize
+        self.prepare, self.linearize = AllocationTracker(), AllocationTracker()
+        self.flops = self.stored = 0
+        self.totals: dict[int, dict[int, MatrixSize | None]] = {leaf: {leaf: None} for leaf in graph.wrt_values}
+        self.primals = Primals(graph, self.linearize)
+        for step in steps(graph):
+            self._step(step)
+        if is_view_of_leaf(graph):
+            self.linearize.hold(prod(graph.output_shape) * self.itemsize)
+
+    def predictions(self, n_seeds: int) -> Predictions:
+        """Return the cost of each phase; see `contract.Predictions`."""
+        totals = [size for size in self.totals.get(self.graph.output, {}).values() if size is not None]
+        pull_flops = 2 * n_seeds * sum(size.stored for size in totals)
+        pulled = n_seeds * self.itemsize * sum(size.columns for size in totals)
+        peak = max(self.linearize.peak, self.linearize.held + pulled)
+        phases = {
+            "prepare": Prediction(self.prepare.peak, self.prepare.held, 0),
+            "linearize": Prediction(self.linearize.peak, self.linearize.held, self.flops),
+            "pullback": Prediction(pulled, pulled, pull_flops),
+            "gradient": Prediction(peak, pulled, self.flops + pull_flops),
+        }
+        return Predictions(phases, self.stored)
+
+    def _step(self, step: Step) -> None:
+        self.flops += step.node.op.flops(step.node.contexts[0])
+        self.primals.compute(step.y, step.node)
+        y_totals: dict[int, MatrixSize | None] = {}
+        for edge in step.edges:
+            self._edge(edge, y_totals)
+        self.totals[step.y] = y_totals
+        for i in step.last_uses:
+            self.primals.drop(i)
+            for size in self.totals.pop(i, {}).values():
+                if size is not None:
+                    self.linearize.release(self._own_bytes(size))
+
+    def _edge(self, edge: Edge, y_totals: dict[int, MatrixSize | None]) -> None:
+        storage, ctx = self.storage, edge.ctx
+        J = MatrixSize(ctx.n_out, ctx.n_in, storage.n_stored(edge.argument, ctx))
+        J = replace(J, shared=storage.n_pattern_bytes(J))
+        self.prepare.hold(J.shared)
+        self.stored += J.stored
+        self.flops += edge.argument.jacobian.flops(ctx)
+        self.linearize.hold(self._own_bytes(J), storage.scratch(edge.argument, ctx))
+        kept = False
+        for leaf, T in self.totals[edge.x].items():
+            product = J if T is None else self._product(J, T)
+            kept |= T is None
+            y_totals[leaf] = self._sum(y_totals.get(leaf), product)
+        if not kept:
+            self.linearize.release(self._own_bytes(J))
+
+    def _product(self, J: MatrixSize, T: MatrixSize) -> MatrixSize:
+        multiplied = self.storage.n_multiplied(J, T)
+        self.flops += 2 * multiplied
+        return self._held(MatrixSize(J.rows, T.columns, min(multiplied, J.rows * T.columns)))
+
+    def _sum(self, a: MatrixSize | None, b: MatrixSize) -> MatrixSize:
+        if a is None:
+            return b
+        total = self._held(MatrixSize(b.rows, b.columns, min(a.stored + b.stored, b.rows * b.columns)))
+        self.flops += total.stored
+        for part in (a, b):
+            self.linearize.release(self._own_bytes(part))
+        return total
+
+    def _held(self, size: MatrixSize) -> MatrixSize:
+        self.linearize.hold(self._own_bytes(size))
+        return size
+
+    def _own_bytes(self, size: MatrixSize) -> int:
+        return self.storage.n_bytes(size, self.itemsize) - size.shared

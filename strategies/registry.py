@@ -1,4 +1,4 @@
-"""Where strategies are found: the entry-point group ``jacobench.strategies``, a file, or a module."""
+"""Strategies by name: from the entry-point group ``jacobench.strategies``, from a file, or from a module."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ REFERENCE = "vjp"
 """The strategy that the others are compared with."""
 
 DEFAULT_STRATEGIES = ("dense", "sparse", "vjp")
-"""The strategies that a sweep takes unless it says otherwise."""
+"""The strategies of a sweep that names none."""
 
 
 @cache
 def registered() -> Mapping[str, EntryPoint]:
-    """Return the installed strategies by name: our own, other libraries', then plug-ins'; nothing of them is imported.
+    """Return the installed strategies by name, without importing them: ours, peers, then plug-ins.
 
-    A name that an installed plug-in shares with one of ours stands for ours.
+    If a plug-in uses one of our names, ours is kept.
     """
 
     def rank(point: EntryPoint) -> tuple[bool, bool, str]:
@@ -40,8 +40,13 @@ def registered() -> Mapping[str, EntryPoint]:
     return {point.name: point for point in sorted(found.values(), key=rank)}
 
 
+def strategy_names() -> list[str]:
+    """Return the names of the installed strategies, built-in ones first."""
+    return list(registered())
+
+
 def check(spec: str) -> str:
-    """Check that a strategy can be looked for, without importing it; return the spec.
+    """Check a strategy's name or location without importing it, and return it.
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ def check(spec: str) -> str:
     Raises
     ------
     BadInput
-        For an unknown name or a file that is not there.
+        If the name is unknown or the file does not exist.
     """
     place, colon, name = spec.rpartition(":")
     if not colon:
@@ -65,30 +70,25 @@ def check(spec: str) -> str:
 
 
 def absolute(spec: str) -> str:
-    """Return the spec with its file's path made absolute, so that it means the same in every folder."""
+    """Make the path in a spec absolute, so that it is valid in every folder."""
     place, colon, name = spec.rpartition(":")
     return f"{Path(place).resolve()}:{name}" if colon and place.endswith(".py") else spec
 
 
 def load(spec: str) -> Strategy:
-    """Import a strategy and make it.
+    """Import a strategy and create it: call its class or factory without arguments.
 
     Parameters
     ----------
     spec : str
         As for `check`.
 
-    Returns
-    -------
-    Strategy
-        What the class or factory returns when called without arguments.
-
     Raises
     ------
     BadInput
-        For an unknown name, a file that is not there, or a file or module without that class.
+        If the name is unknown, the file does not exist, or the file or module has no such class.
     Exception
-        Whatever importing or calling it raises.
+        Any exception raised by the import or the call.
     """
     check(spec)
     place, colon, name = spec.rpartition(":")
@@ -108,7 +108,7 @@ def load(spec: str) -> Strategy:
 
 
 def import_file(path: Path) -> Any:
-    """Import a file as a module of its own, registered as dataclasses and pickle want it."""
+    """Import a file under a module name of its own; dataclasses and pickle need the module to be registered."""
     module_name = f"{path.stem}_{crc32(str(path.resolve()).encode()):08x}"
     if module_name in sys.modules:
         return sys.modules[module_name]

@@ -1,6 +1,6 @@
-"""The reverse sweep that the strategies share: forward and linearize node by node, then pull back edge by edge.
+"""The reverse loop that the strategies share: linearize node by node, then pull back edge by edge.
 
-A strategy is told by its `Local`: how one argument of one node is differentiated. `pull_back` is the chain rule.
+A strategy is defined by its `Local` rule, which differentiates one argument of one node. `pull_back` is the chain rule.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ def pull_back(tape: Tape, output: int, seeds: Array) -> dict[int, Array]:
     Returns
     -------
     dict of int to NDArray
-        The number of each value that is no node and was reached → its cotangents, shape (S, *shape). Where a value
-        feeds several nodes its cotangents are summed.
+        Number of each leaf that was reached → its cotangents, shape (S, *shape), summed over the nodes that use it.
     """
     bars = {output: seeds}
     for y, edges in reversed(tape):
@@ -48,12 +47,12 @@ def pull_back(tape: Tape, output: int, seeds: Array) -> dict[int, Array]:
         for x, pull in edges:
             x_bar = pull(y_bar)
             bars[x] = bars[x] + x_bar if x in bars else x_bar
-            del x_bar  # not one cotangent longer than needed: it would count in the peak
+            del x_bar  # otherwise it would stay alive during the next pull and raise the peak
     return bars
 
 
 def own(bars: Mapping[int, Array], graph: Graph, seeds: Array) -> dict[str, Array]:
-    """Make the leaves' cotangents the caller's own: whole arrays that share memory with nothing; unreached ones are 0."""
+    """Return the leaves' cotangents as arrays that share no memory; those of unreached leaves are zeros."""
     taken = {id(_root(seeds))}
     owned = {}
     for name, number in zip(graph.wrt, graph.wrt_values, strict=True):
@@ -69,20 +68,14 @@ def own(bars: Mapping[int, Array], graph: Graph, seeds: Array) -> dict[str, Arra
 
 
 def _root(array: Array) -> Array:
-    """Return the array whose memory `array` is a view of."""
+    """Return the array that owns the memory of `array`."""
     while isinstance(base := array.base, np.ndarray):
         array = base
     return array
 
 
 def check_seeds(seeds: Array, output: Array) -> None:
-    """Check that seeds have shape (S, *output.shape), S at least 1, and the output's dtype.
-
-    Raises
-    ------
-    BadInput
-        If not; says what was given and what was expected.
-    """
+    """Raise `BadInput` unless seeds have shape (S, *output.shape), S at least 1, and the output's dtype."""
     if (
         seeds.ndim != output.ndim + 1
         or seeds.shape[1:] != output.shape
@@ -95,7 +88,7 @@ def check_seeds(seeds: Array, output: Array) -> None:
 
 @dataclass(frozen=True)
 class ReverseLinearized:
-    """A graph linearized for the reverse sweep; see `contract.Linearized`."""
+    """A graph linearized for the reverse loop; see `contract.Linearized`."""
 
     output: Array
     _graph: Graph
@@ -118,7 +111,7 @@ class ReverseLinearized:
 
 @dataclass(frozen=True)
 class ReversePrepared:
-    """A graph prepared for the reverse sweep; see `contract.Prepared`."""
+    """A graph prepared for the reverse loop; see `contract.Prepared`."""
 
     _graph: Graph
     _steps: tuple[Step, ...]
@@ -127,7 +120,7 @@ class ReversePrepared:
     _samples: Samples | None
 
     def linearize(self, leaves: Mapping[str, Array]) -> ReverseLinearized:
-        """Run the forward pass, linearize each node as it is reached, and keep no primal longer than needed."""
+        """Run the forward pass and linearize each node in turn; primals are freed after their last use."""
         graph = self._graph
         graph.check(leaves)
         values: list[Any] = [leaves[name] for name in graph.leaves]
@@ -141,8 +134,8 @@ class ReversePrepared:
                 tape.append((step.y, [(x, linearizer(y, xs)) for x, linearizer in linearizers]))
             for i in step.last_uses:
                 values[i] = None
-        xs = ()  # the last node's arguments would count in the peak
-        # A copy: the caller may write it, and the tape or the leaves may hold the original.
+        xs = ()  # free the last node's arguments
+        # A copy, because the caller may write to it and the tape or the leaves may hold the original.
         output = values[graph.output].copy()
         return ReverseLinearized(output, graph, self._steps, self._finish(tape, graph), self._samples)
 
@@ -157,19 +150,19 @@ def _mixed(_graph: Graph, _planned: Sequence[Step]) -> None:
 
 @dataclass(frozen=True)
 class Reverse:
-    """A strategy that is told by how it differentiates one argument of one node.
+    """A strategy that uses the reverse loop.
 
     Attributes
     ----------
     name : str
         The strategy's name.
     local : Local
-        How one argument of one node is differentiated.
+        Rule that differentiates one argument of one node.
     finish : callable
-        (tape, graph) → tape, at the end of `linearize`.
+        (tape, graph) → tape, called at the end of `linearize`.
     samples_of : callable
-        (graph, steps) → how seeds of several samples may share a pullback, or None. Its pulls must take a ``rule`` in
-        place of the vjp rule; see `samples.tape_by_sample`.
+        (graph, steps) → samples whose seeds may share a pullback, or None. The pulls must then accept a ``rule`` in
+        place of the vjp rule; see `seed_batching.tape_by_sample`.
     """
 
     name: str
@@ -178,7 +171,7 @@ class Reverse:
     samples_of: Callable[[Graph, Sequence[Step]], Samples | None] = _mixed
 
     def prepare(self, graph: Graph) -> ReversePrepared:
-        """Lay out the sweep and do once what the shapes tell of each Jacobian."""
+        """List the steps and do the work that depends on the shapes alone."""
         planned = steps(graph)
         linearizers = tuple(
             tuple((edge.x, self.local.prepare(edge.argument, edge.ctx)) for edge in step.edges) for step in planned
@@ -186,7 +179,7 @@ class Reverse:
         return ReversePrepared(graph, planned, linearizers, self.finish, self.samples_of(graph, planned))
 
     def predict(self, graph: Graph, n_seeds: int) -> Predictions:
-        """Predict bytes and flops of each phase by replaying the sweep over shapes; see `contract.Predictions`."""
+        """Predict bytes and flops of each phase by simulating the loop over shapes; see `contract.Predictions`."""
         planned = steps(graph)
         costs = {
             (step.y, edge.ctx.k): self.local.cost(edge.argument, edge.ctx, n_seeds)
@@ -196,10 +189,8 @@ class Reverse:
         prepare = AllocationTracker()
         for cost in costs.values():
             prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
-        linearize, pullback = (
-            simulate_linearize(graph, planned, costs),
-            simulate_pullback(graph, planned, costs, n_seeds),
-        )
+        linearize = simulate_linearize(graph, planned, costs)
+        pullback = simulate_pullback(graph, planned, costs, n_seeds)
         forward_flops = sum(step.node.op.flops(step.node.contexts[0]) for step in planned)
         linearize_flops = forward_flops + sum(cost.linearize_flops for cost in costs.values())
         pull_flops = sum(cost.pull_flops for cost in costs.values())

@@ -1,8 +1,8 @@
-"""Seeds that touch one sample each: where samples do not mix, one such seed of every sample can share a pullback.
+"""Seeds of several samples that share one pullback, where samples do not mix.
 
-The Jacobian of a network's output for a batch of B takes B·n seeds, row by row of an identity. Each is zero but for one
-sample, and so are all cotangents on its way back, until they reach what the samples share. So n seeds are pulled back, each
-made of one from every sample, and the shared leaves' cotangents are taken sample by sample instead of summed.
+The Jacobian of a network's output for a batch of B takes B·n seeds, the rows of an identity. Each seed is zero except for
+one sample, and so are its cotangents until they reach the leaves that the samples share. So only n seeds are pulled back,
+each composed of one seed per sample. The cotangents of shared leaves are computed per sample instead of summed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples:
-    """A graph in which samples do not mix.
+    """Samples of a graph in which they do not mix.
 
     Attributes
     ----------
     count : int
         The batch, B ≥ 2.
     shared : frozenset of int
-        The leaves that all samples share; every other value that cotangents reach has the batch as its leading axis.
+        The leaves that all samples share. Every other value that cotangents reach has the batch as its leading axis.
     """
 
     count: int
@@ -38,15 +38,7 @@ class Samples:
 
 
 def samples_of(graph: Graph, planned: Sequence[Step]) -> Samples | None:
-    """Tell whether samples do not mix anywhere on the way from the output to the leaves; None if they do.
-
-    Parameters
-    ----------
-    graph : Graph
-        The graph.
-    planned : sequence of Step
-        Its sweep.
-    """
+    """Return the samples of a graph with these steps, None if they mix between the output and the leaves."""
     if not planned or not planned[-1].edges:
         return None
     count = max(ctx.samples for ctx in planned[-1].node.contexts)
@@ -61,7 +53,7 @@ def samples_of(graph: Graph, planned: Sequence[Step]) -> Samples | None:
 
 
 def batch_seeds(seeds: Array, count: int) -> Array | None:
-    """Join seeds across samples, if they come sorted by the one sample that each may touch, equally many for each.
+    """Join seeds across samples if they are sorted by the sample that each touches, equally many per sample.
 
     Parameters
     ----------
@@ -73,8 +65,8 @@ def batch_seeds(seeds: Array, count: int) -> Array | None:
     Returns
     -------
     NDArray or None
-        Shape (S / B, B, …): sample i of the k-th is that of the k-th seed that may touch sample i. None if they cannot be
-        joined, which is mostly told from the first seed.
+        Shape (S / B, B, …): sample i of the k-th is that of the k-th seed that touches sample i. None if they cannot be
+        joined; the first seed usually shows this.
     """
     n_joined, rest = divmod(len(seeds), count)
     if rest or not n_joined or np.any(seeds[0, 1:]):
@@ -84,7 +76,7 @@ def batch_seeds(seeds: Array, count: int) -> Array | None:
 
 
 def tape_by_sample(tape: Tape, planned: Sequence[Step], samples: Samples) -> Tape:
-    """Return the tape of a sweep with the rules of shared arguments replaced by those that take samples apart."""
+    """Replace the rules of shared arguments in a tape by rules that keep the samples apart."""
     with_edges = (step for step in planned if step.edges)
     return [
         (
@@ -99,14 +91,14 @@ def tape_by_sample(tape: Tape, planned: Sequence[Step], samples: Samples) -> Tap
 
 
 def unbatch_cotangents(bars: Mapping[int, Array], samples: Samples) -> dict[int, Array]:
-    """Lay out the leaves' cotangents seed by seed again.
+    """Return the cotangents of joined seeds as cotangents of the single seeds.
 
     Parameters
     ----------
     bars : mapping of int to NDArray
         Leaf's number → its cotangents, (B, S / B, *shape) if shared, else (S / B, B, …).
     samples : Samples
-        Which leaves are shared.
+        As returned by `samples_of`.
 
     Returns
     -------
@@ -118,7 +110,7 @@ def unbatch_cotangents(bars: Mapping[int, Array], samples: Samples) -> dict[int,
 
 
 def _diagonal(bar: Array) -> Array:
-    """Spread cotangents (S / B, B, …) over (B, S / B, B, …): each sample's seeds touch that sample alone."""
+    """Expand cotangents (S / B, B, …) to (B, S / B, B, …), zero except for each seed's own sample."""
     spread = np.zeros((bar.shape[1], *bar.shape), bar.dtype)
     np.einsum("iki...->ki...", spread)[...] = bar
     return spread

@@ -1,4 +1,4 @@
-"""Sparse: every local Jacobian a `scipy.sparse` array; its pattern is made once, its values once per point."""
+"""Sparse: every local Jacobian is a `scipy.sparse` array; pattern computed once per graph, values once per point."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 def materialize(
     jacobian: Jacobian, pattern: Pattern, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext
 ) -> csr_array[Any, tuple[int, int]]:
-    """Return the local Jacobian, shape (outputs, inputs), as CSR on a pattern that it shares and never writes."""
+    """Return the local Jacobian, shape (outputs, inputs), as CSR; it shares the pattern and never writes to it."""
     values = _stored_values(jacobian, jacobian.structure.extent(ctx), y, xs, ctx)
     return csr_array((values, pattern.indices, pattern.indptr), shape=pattern.shape)
 
 
 def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return the Jacobian's own array of stored values, shape (nnz,)."""
+    """Return the stored values in a new array, shape (nnz,)."""
     values = jacobian.values(y, xs, ctx)
     if not jacobian.allocates:
         given, values = values, np.empty(extent, ctx.dtype)
@@ -39,7 +39,7 @@ def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: tuple[Array,
 
 
 def apply(seeds: Array, Jt: Any) -> Array:
-    """Return seeds · J, shape (S, inputs), from seeds (S, outputs) and Jᵀ; C order."""
+    """Return seeds · J, shape (S, inputs), C order, from seeds (S, outputs) and Jᵀ."""
     if len(seeds) == 1:
         product: Array = Jt @ seeds.reshape(-1)
         return product.reshape(1, -1)
@@ -47,18 +47,18 @@ def apply(seeds: Array, Jt: Any) -> Array:
 
 
 class SparseJacobian:
-    """One CSR matrix (outputs, inputs) for each argument of each node."""
+    """One CSR matrix (outputs, inputs) per argument of a node."""
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
-        """Make the pattern; return (y, xs) → pull."""
+        """Compute the pattern; return (y, xs) → pull."""
         jacobian, extent = argument.jacobian, argument.jacobian.structure.extent(ctx)
         pattern = jacobian.structure.pattern(ctx)
-        no_values = np.broadcast_to(np.zeros((), ctx.dtype), pattern.indices.shape)  # takes no memory
+        no_values = np.broadcast_to(np.zeros((), ctx.dtype), pattern.indices.shape)  # allocates nothing
         blank = csr_array((no_values, pattern.indices, pattern.indptr), shape=pattern.shape).T
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
-            # Jᵀ: J's three arrays read as CSC. SciPy takes 18 µs to check and to transpose a new J; a copy of the blank,
-            # which shares the pattern, takes 1.3.
+            # Jᵀ: J's three arrays read as CSC. SciPy takes 18 µs to check and transpose a new J; copying the blank, which
+            # shares the pattern, takes 1.3 µs.
             Jt = copy(blank)
             Jt.data = _stored_values(jacobian, extent, y, xs, ctx)
             return lambda y_bar: apply(y_bar.reshape(len(y_bar), -1), Jt).reshape(-1, *ctx.x)
@@ -66,10 +66,10 @@ class SparseJacobian:
         return linearize
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
-        """Say what it will take."""
+        """Predict the cost."""
         jacobian, itemsize = argument.jacobian, ctx.dtype.itemsize
         nnz = jacobian.structure.n_nonzeros(ctx)
-        # A copy of the seeds in the order that scipy's product wants; it is gone when the cotangents are copied to ours.
+        # SciPy's product copies the seeds to its own order; the copy is freed when the cotangents are copied to C order.
         reordered = max(ctx.n_in, ctx.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
         return LocalCost(
             prepare_bytes=index_bytes(ctx.n_out, ctx.n_in, nnz),
@@ -84,5 +84,5 @@ class SparseJacobian:
 
 
 def sparse() -> Reverse:
-    """Make the strategy ``sparse``."""
+    """Return the strategy ``sparse``."""
     return Reverse("sparse", SparseJacobian())

@@ -1,4 +1,4 @@
-"""The tape: the steps and edges of a sweep over a graph, and what an edge costs."""
+"""The tape: steps and edges of a sweep over a graph, and the cost of an edge."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ Pull = Callable[["Array"], "Array"]
 """Output cotangents (S, *y.shape) → input cotangents (S, *x.shape)."""
 
 Linearizer = Callable[["Array", "tuple[Array, ...]"], Any]
-"""(y, xs) → a pull, or what the strategy makes a pull of."""
+"""(y, xs) → a pull, or an object from which the strategy makes a pull."""
 
 Tape = Sequence[tuple[int, Sequence[tuple[int, Any]]]]
-"""For each node that matters, in the order of the forward pass: its value, and (argument's value, pull) for each edge."""
+"""For each node with edges, in the order of the forward pass: its value, and (argument's value, pull) for each edge."""
 
 
 @dataclass(frozen=True)
 class LocalCost:
-    """What differentiating one argument of one node takes, in bytes and arithmetic operations.
+    """Cost of differentiating one argument of one node, in bytes and arithmetic operations.
 
     Attributes
     ----------
     prepare_bytes, linearize_bytes : int
-        Kept by the step of that name.
+        Kept by the phase of that name.
     prepare_scratch, linearize_scratch, pull_scratch : int
-        Allocated and freed within it, beside its result.
+        Allocated and freed within the phase, its result not included.
     linearize_flops, pull_flops : int
         Arithmetic operations; pull_flops for all seeds.
     n_nonzeros : int
         Stored entries of the Jacobian.
-    keeps : tuple of int
-        The primals kept alive: `OUTPUT`, or argument numbers.
+    residuals : tuple of int
+        Primals kept for the backward pass: `OUTPUT`, or argument numbers.
     returns_cotangent : bool
-        Whether its pull returns what it is given, or a view of it.
+        Whether the pull returns its input, or a view of it.
     """
 
     pull_flops: int
@@ -52,25 +52,25 @@ class LocalCost:
     linearize_flops: int = 0
     pull_scratch: int = 0
     n_nonzeros: int = 0
-    keeps: tuple[int, ...] = ()
+    residuals: tuple[int, ...] = ()
     returns_cotangent: bool = False
 
 
 class Local(Protocol):
-    """How one argument of one node is differentiated."""
+    """Rule that differentiates one argument of one node."""
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Linearizer:
-        """Do once what the shapes tell."""
+        """Do the work that depends on the shapes alone."""
         ...
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
-        """Say what it will take."""
+        """Predict the cost."""
         ...
 
 
 @dataclass(frozen=True)
 class Edge:
-    """The argument `argument` of a node, which is value number `x`, at `ctx`."""
+    """The argument `argument` of a node, at `ctx`; `x` is the number of its value."""
 
     x: int
     argument: Argument
@@ -90,7 +90,7 @@ class Step:
     forward : callable
         (*xs) → y, in NumPy.
     edges : tuple of Edge
-        Its arguments that cotangents must reach.
+        The arguments that cotangents must reach.
     last_uses : tuple of int
         The values that no later node needs.
     """
@@ -103,7 +103,7 @@ class Step:
 
 
 def steps(graph: Graph) -> tuple[Step, ...]:
-    """Lay out the forward sweep of a graph.
+    """List the steps of the forward sweep over a graph.
 
     Raises
     ------
@@ -123,3 +123,11 @@ def steps(graph: Graph) -> tuple[Step, ...]:
         forward = partial(node.op.forward, NUMPY, **node.attrs)
         planned.append(Step(number, node, forward, edges, tuple(last_uses)))
     return tuple(reversed(planned))
+
+
+def is_view_of_leaf(graph: Graph) -> bool:
+    """Return whether the output is a leaf, or a view of one."""
+    number, n_leaves = graph.output, len(graph.leaves)
+    while number >= n_leaves and graph.nodes[number - n_leaves].op.is_view:
+        number = graph.nodes[number - n_leaves].args[0]
+    return number < n_leaves

@@ -1,4 +1,4 @@
-"""Matrix-free: every edge is pulled back by the op's vjp rule, and no Jacobian is ever formed."""
+"""Matrix-free: every edge is pulled back by the op's vjp rule; no Jacobian is formed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class VjpRule:
-    """Apply the vjp rule to the primals that it reads; the others are let go."""
+    """Pull back with the op's vjp rule; only the primals that it reads are kept."""
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
@@ -26,7 +26,7 @@ class VjpRule:
         dropped = [k for k in range(len(ctx.shapes)) if k not in argument.residuals]
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
-            # A rule is given None for what it said it does not read, so that the array can be freed.
+            # A rule gets None for primals that it does not read, so that their arrays can be freed.
             output: Array = y if reads_output else None  # type: ignore[assignment]
             kept: list[Any] = [*xs]
             for k in dropped:
@@ -41,15 +41,15 @@ class VjpRule:
         return linearize
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
-        """Say what it will take: the kept primals, and the rule's flops for each seed."""
+        """Predict the cost: the kept primals, and the rule's flops for each seed."""
         return LocalCost(
             pull_flops=n_seeds * argument.flops(ctx),
             pull_scratch=n_seeds * argument.scratch(ctx) + argument.scratch_once(ctx),
-            keeps=argument.residuals,
+            residuals=argument.residuals,
             returns_cotangent=argument.returns_cotangent(ctx),
         )
 
 
 def vjp() -> Reverse:
-    """Make the strategy ``vjp``."""
+    """Return the strategy ``vjp``."""
     return Reverse("vjp", VjpRule(), samples_of=samples_of)

@@ -15,8 +15,8 @@ from jacobench.bench.cell.verification import central_difference_error, verify
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD, NEEDS
 from jacobench.strategies import registry
-from jacobench.strategies.contract import Prediction, Predictions, placed
-from jacobench.strategies.memory_model import AllocationTracker, Primals
+from jacobench.strategies.contract import Predictions, placed
+from jacobench.strategies.memory_model import predict_forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -199,17 +199,6 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
         return None
     predictions: Predictions = model(graph, n_seeds)
     return predictions
-
-
-def predict_forward(graph: Graph) -> Predictions:
-    """Return what `Graph.evaluate` is expected to take: it holds every value until it returns."""
-    ledger = AllocationTracker()
-    primals = Primals(graph, ledger)
-    for number, node in enumerate(graph.nodes, len(graph.leaves)):
-        primals.compute(number, node)
-    flops = sum(node.op.flops(node.contexts[0]) for node in graph.nodes)
-    returned = min(ledger.held, prod(graph.output_shape) * graph.dtype.itemsize)
-    return Predictions({FORWARD: Prediction(ledger.peak, returned, flops)}, 0)
 
 
 def _over_budget(predictions: Predictions | None, budget_bytes: int) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import predict, predict_forward
+from jacobench.bench.cell.prepared_cell import predict
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies import registry
+from jacobench.strategies.memory_model import predict_forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

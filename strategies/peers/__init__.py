@@ -1,1 +1,1 @@
-"""Other libraries as strategies: they reach a graph through `Graph.evaluate` alone, as a plug-in would."""
+"""Other libraries as strategies. They use a graph only through `Graph.evaluate`, as a plug-in does."""

@@ -1,4 +1,4 @@
-"""Bring in a library that need not be installed: when a strategy that wants it is loaded, and not before."""
+"""Import of optional libraries, when a strategy that needs one is loaded."""
 
 from __future__ import annotations
 
@@ -9,26 +9,16 @@ from jacobench.strategies.contract import Unsupported
 
 
 def import_peer(name: str) -> Any:
-    """Import a library of the extra ``peers``.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``"jax"``.
-
-    Returns
-    -------
-    module
-        The library.
+    """Import a library of the extra ``peers``, for example ``"jax"``.
 
     Raises
     ------
     Unsupported
-        If it is not installed; says how to install it.
+        If it is not installed; the message gives the command that installs it.
     """
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
-            raise  # it is there, and broken: that is not for the extra to mend
+            raise  # installed but broken; reinstalling the extra will not help
         raise Unsupported(f"{name} is not installed: pip install 'jacobench[peers]'") from None

@@ -1,7 +1,7 @@
 """asdex: the output's sparse Jacobian by coloring, on JAX.
 
-The pattern is found and colored in `prepare`, from the graph alone; `linearize` takes as many compiled vector-Jacobian (or
-Jacobian-vector) products as there are colors and gathers the stored values; a pullback is a product with a CSR matrix.
+`prepare` finds and colors the pattern, from the graph alone. `linearize` computes one compiled vector-Jacobian or
+Jacobian-vector product per color and gathers the stored values. A pullback is a product with a CSR matrix.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class AsdexPrepared:
         return self.xla.place(leaves)
 
     def linearize(self, leaves: Mapping[str, Any]) -> AsdexLinearized:
-        """Compute the output and the Jacobian's values; `leaves` are arrays of NumPy's or those of `place`."""
+        """Compute the output and the Jacobian's values; `leaves` are NumPy arrays or those of `place`."""
         self.graph.check(leaves)
         with self.xla.precision():
             output, values = self.linearizer(*(leaves[name] for name in self.graph.leaves))
@@ -79,9 +79,9 @@ class Asdex:
     name: str = "asdex"
 
     def prepare(self, graph: Graph) -> AsdexPrepared:
-        """Find the Jacobian's pattern, color it, and compile."""
+        """Find the Jacobian's pattern, color it and compile."""
         if not graph.wrt:
-            raise Unsupported("asdex wants at least one leaf to differentiate")
+            raise Unsupported("asdex needs at least one leaf to differentiate")
         asdex, jax, xla = self.asdex, self.jax, Xla(self.jax, graph.dtype)
 
         def function(wrt: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
@@ -90,10 +90,10 @@ class Asdex:
         zeros = {name: np.zeros(leaf.shape, graph.dtype) for name, leaf in graph.leaves.items()}
         wrt = tuple(zeros[name] for name in graph.wrt)
         with xla.precision(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", asdex.DenseColoringWarning)  # then it is as many products as jacrev takes
+            warnings.simplefilter("ignore", asdex.DenseColoringWarning)  # it then computes as many products as jacrev
             try:
                 coloring = asdex.jacobian_coloring(function, wrt, tuple(zeros.values()), argnums=0)
-            except (NotImplementedError, ValueError) as error:  # of primitives that it does not know, or not in full
+            except (NotImplementedError, ValueError) as error:  # a primitive that it does not support
                 raise Unsupported(f"asdex finds no pattern: {str(error).partition('. ')[0]}") from None
         differentiate = asdex.value_and_compressed_jacobian_from_coloring(function, coloring)
 
@@ -109,6 +109,6 @@ class Asdex:
 
 
 def asdex() -> Asdex:
-    """Make the strategy ``asdex``."""
+    """Return the strategy ``asdex``."""
     jax = started_jax()
     return Asdex(import_peer("asdex"), jax)

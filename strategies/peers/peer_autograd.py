@@ -1,4 +1,4 @@
-"""autograd: ``autograd.make_vjp``, which traces anew at each point; there is nothing to compile, and nothing to convert."""
+"""autograd: ``autograd.make_vjp``, which traces at each point, without compilation or conversion."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class AutogradLinearized:
     _vjp: Callable[[Array], Sequence[Array]] | None
 
     def pullback(self, seeds: Array) -> dict[str, Array]:
-        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape), seed by seed: autograd has no way to batch them."""
+        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape), seed by seed: autograd cannot batch them."""
         check_seeds(seeds, self.output)
         if self._vjp is None:
             return own({}, self._graph, seeds)
         rows = [self._vjp(seed) for seed in seeds]
-        # One seed's are taken as they are; `own` copies what is the seed itself, or is handed out twice.
+        # The result of one seed is not copied here; `own` copies arrays that are the seed itself or are returned twice.
         bars = map(np.stack, zip(*rows, strict=True)) if len(rows) > 1 else (np.asarray(bar)[None] for bar in rows[0])
         return own(dict(zip(self._graph.wrt_values, bars, strict=True)), self._graph, seeds)
 
 
 @dataclass(frozen=True)
 class AutogradPrepared:
-    """A graph as it is; see `contract.Prepared`."""
+    """An unchanged graph; see `contract.Prepared`."""
 
     _graph: Graph
     _autograd: Any
@@ -46,7 +46,7 @@ class AutogradPrepared:
     def linearize(self, leaves: Mapping[str, Array]) -> AutogradLinearized:
         """Trace the forward pass."""
         graph, xp = self._graph, self._autograd.numpy
-        if graph.output not in graph.active:  # autograd warns of an output that depends on nothing
+        if graph.output not in graph.active:  # autograd would warn that the output depends on nothing
             return AutogradLinearized(np.array(graph.evaluate(leaves)), graph, None)
 
         def function(wrt: tuple[Any, ...]) -> Any:
@@ -69,6 +69,6 @@ class Autograd:
 
 
 def autograd_vjp() -> Autograd:
-    """Make the strategy ``autograd-vjp``."""
+    """Return the strategy ``autograd-vjp``."""
     import_peer("autograd.numpy")
     return Autograd(import_peer("autograd"))

@@ -1,13 +1,13 @@
 """JAX: ``jax.vjp`` and ``jax.jacrev``, compiled ahead of time for the CPU.
 
-What is done for JAX's sake, so that the figures are JAX's and not the harness's:
+To measure JAX and not the harness:
 
-- `prepare` traces and compiles; the pullback of one seed with it, that of more seeds when their number is first seen.
-- Residuals that are leaves are handed to the pullback as they are: XLA would copy them (`Split`).
-- Results are not copied (`adopt`), leaves are converted outside the timed call (`JaxPrepared.place`), seeds inside it.
+- `prepare` traces and compiles, the pullback of one seed included. The pullback of S seeds is compiled at its first call.
+- Residuals that are leaves are passed to the pullback directly, because XLA would copy them (`Split`).
+- Results are not copied (`adopt`). Leaves are converted outside the timed call (`JaxPrepared.place`), seeds inside it.
 
-A graph of float64 is traced and called inside ``jax.enable_x64(True)``, which holds in this thread until it is left again:
-the reader's own setting is untouched. Every call waits for its result.
+A float64 graph is traced and called inside ``jax.enable_x64(True)``, a setting of this thread that is restored afterwards.
+Every call waits for its result.
 """
 
 from __future__ import annotations
@@ -30,42 +30,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Xla:
-    """JAX on the CPU, in the precision of one graph.
-
-    Attributes
-    ----------
-    jax : module
-        JAX.
-    dtype : numpy.dtype
-        Of every array.
-    """
+    """JAX on the CPU, in the precision of one graph: `dtype` is that of every array."""
 
     jax: Any
     dtype: np.dtype[np.floating]
 
     def precision(self) -> Any:
-        """Return the context in which JAX keeps `dtype`; entering and leaving it takes 0.5 µs."""
+        """Return the context in which JAX keeps `dtype`; entering and exiting it takes 0.5 µs."""
         return self.jax.enable_x64(self.dtype == np.float64)
 
     def place(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
-        """Convert leaves to JAX arrays, without a copy where they lie on a boundary of 64 bytes."""
+        """Convert leaves to JAX arrays, without a copy if they are aligned to 64 bytes."""
         cpu = self.jax.devices("cpu")[0]
         with self.precision():
             return {name: self.jax.device_put(leaf, cpu).block_until_ready() for name, leaf in leaves.items()}
 
     def argument(self, shape: Shape) -> Any:
-        """Return what stands for an array of this shape."""
+        """Return the abstract value of an array of this shape."""
         return self.jax.ShapeDtypeStruct(shape, self.dtype)
 
     def compile(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Callable[..., Any]:
-        """Compile a function of such arguments, for the CPU whatever else there is."""
+        """Compile a function of such arguments for the CPU, even where JAX has other devices."""
         with self.precision(), self.jax.default_device(self.jax.devices("cpu")[0]):
             compiled: Callable[..., Any] = self.jax.jit(function).lower(*arguments).compile()
         return compiled
 
 
 class _Lent:
-    """A JAX array under NumPy's array interface, as memory that may be written."""
+    """A JAX array as writable memory, through NumPy's array interface."""
 
     def __init__(self, array: Any) -> None:
         self._array = array  # keeps the buffer alive
@@ -78,18 +70,18 @@ class _Lent:
 
 
 def adopt(array: Any) -> Array:
-    """Wait for a fresh result of a compiled function, and take its buffer as an array of the caller's own, uncopied.
+    """Wait for a new result of a compiled function and return its buffer as a writable array, without a copy.
 
-    That is safe because nothing else knows the buffer: XLA gives each output of an executable one of its own, shared
-    neither with an input (none is donated) nor with another output, and `array` is dropped by who calls this.
-    ``np.asarray`` would give a read-only view, and a copy of it took 20 % of the time of writing a 72 MB result.
+    This is safe because nothing else uses the buffer. XLA gives each output its own buffer, shared neither with an input
+    (none is donated) nor with another output, and the caller drops `array`. ``np.asarray`` would return a read-only view,
+    and copying it took 20 % of the time of writing a 72 MB result.
     """
     return np.asarray(_Lent(array.block_until_ready()))
 
 
 @dataclass(frozen=True)
 class Split:
-    """A linearization as two functions, both of arrays alone, so that each can be compiled.
+    """A linearization as two functions of arrays, so that each can be compiled.
 
     Attributes
     ----------
@@ -104,7 +96,7 @@ class Split:
 
 
 def evaluator(jax: Any, graph: Graph, arrays: Sequence[Any]) -> tuple[Callable[[Any], Any], tuple[Any, ...]]:
-    """Return the graph as a function of the leaves in ``graph.wrt``, as a tuple, and where it is to be differentiated."""
+    """Return the graph as a function of a tuple of the leaves in ``graph.wrt``, and the point at which to differentiate."""
     leaves = dict(zip(graph.leaves, arrays, strict=True))
 
     def function(wrt: tuple[Any, ...]) -> Any:
@@ -114,7 +106,7 @@ def evaluator(jax: Any, graph: Graph, arrays: Sequence[Any]) -> tuple[Callable[[
 
 
 def split_vjp(jax: Any, graph: Graph) -> Split:
-    """Linearize with ``jax.vjp``: the residuals are those that JAX keeps; several seeds go through ``jax.vmap``."""
+    """Linearize with ``jax.vjp``, which chooses the residuals; several seeds use ``jax.vmap``."""
     structure: list[Any] = []
 
     def linearize(*arrays: Any) -> list[Any]:
@@ -134,7 +126,7 @@ def split_vjp(jax: Any, graph: Graph) -> Split:
 
 
 def split_jacrev(jax: Any, graph: Graph) -> Split:
-    """Linearize with ``jax.jacrev``: the residuals are the output's whole Jacobians, which seeds are multiplied with."""
+    """Linearize with ``jax.jacrev``: the residuals are the output's whole Jacobians, which multiply the seeds."""
 
     def linearize(*arrays: Any) -> list[Any]:
         function, wrt = evaluator(jax, graph, arrays)
@@ -182,13 +174,13 @@ class JaxPrepared:
     xla : Xla
         JAX, in the graph's precision.
     split : Split
-        What is compiled.
+        The functions that are compiled.
     sources : tuple of (bool, int)
-        For each residual whether it is a leaf, and which; or else which of the results of `linearizer` it is.
+        For each residual whether it is a leaf, and the number of that leaf or of that result of `linearizer`.
     residuals : tuple
-        What stands for them, as `Xla.argument` does for arrays of the graph's dtype; they may be masks or indices, too.
+        Abstract values of the residuals; they may be masks or indices, too.
     linearizer : callable
-        The compiled function: the leaves' arrays → the output and the residuals that are no leaves.
+        The compiled function: the leaves' arrays → the output and the residuals that are not leaves.
     """
 
     graph: Graph
@@ -204,7 +196,7 @@ class JaxPrepared:
         return self.xla.place(leaves)
 
     def linearize(self, leaves: Mapping[str, Any]) -> JaxLinearized:
-        """Run the compiled forward pass; `leaves` are arrays of NumPy's or those of `place`."""
+        """Run the compiled forward pass; `leaves` are NumPy arrays or those of `place`."""
         self.graph.check(leaves)
         arrays = [leaves[name] for name in self.graph.leaves]
         with self.xla.precision():
@@ -214,7 +206,7 @@ class JaxPrepared:
             return JaxLinearized(adopt(results[0]), self, residuals)
 
     def pull(self, n_seeds: int) -> Callable[..., Sequence[Any]]:
-        """Return the pullback of so many seeds, compiling it when it is first asked for."""
+        """Return the pullback of this number of seeds; its first call compiles it."""
         if n_seeds not in self._pulls:
             seeds = self.xla.argument((n_seeds, *self.graph.output_shape))
             self._pulls[n_seeds] = self.xla.compile(self.split.pull, (seeds, *self.residuals))
@@ -222,7 +214,7 @@ class JaxPrepared:
 
 
 def compiled(xla: Xla, graph: Graph, split: Split) -> JaxPrepared:
-    """Compile a linearization, and the pullback of one seed."""
+    """Compile a linearization and the pullback of one seed."""
     arguments = [xla.argument(leaf.shape) for leaf in graph.leaves.values()]
     with xla.precision():
         jaxpr = xla.jax.make_jaxpr(split.linearize)(*arguments).jaxpr
@@ -247,17 +239,7 @@ def compiled(xla: Xla, graph: Graph, split: Split) -> JaxPrepared:
 
 @dataclass(frozen=True)
 class Jax:
-    """A strategy that is told by how JAX linearizes.
-
-    Attributes
-    ----------
-    name : str
-        The strategy's name.
-    split : callable
-        (JAX, graph) → the linearization.
-    jax : module
-        JAX.
-    """
+    """A strategy on JAX; `split` maps (JAX, graph) to the linearization."""
 
     name: str
     split: Callable[[Any, Graph], Split]
@@ -269,17 +251,17 @@ class Jax:
 
 
 def started_jax() -> Any:
-    """Import JAX and start its CPU client: its threads and buffers are the library's, not those of a graph."""
+    """Import JAX and start its CPU client, so that its threads and buffers are not attributed to a graph."""
     jax = import_peer("jax")
     jax.devices("cpu")
     return jax
 
 
 def jax_vjp() -> Jax:
-    """Make the strategy ``jax-vjp``."""
+    """Return the strategy ``jax-vjp``."""
     return Jax("jax-vjp", split_vjp, started_jax())
 
 
 def jax_jacrev() -> Jax:
-    """Make the strategy ``jax-jacrev``."""
+    """Return the strategy ``jax-jacrev``."""
     return Jax("jax-jacrev", split_jacrev, started_jax())

@@ -35,10 +35,11 @@ def test_a_graph_of_ones_own():
     assert isinstance(graph, jb.Graph)
 
 
-def test_strategies_is_the_room_and_a_function():
+def test_strategies_is_the_subpackage_and_strategy_names_lists_them():
     assert isinstance(jb.strategies, ModuleType)
     assert jb.strategies.__name__ == "jacobench.strategies"
-    names = jb.strategies()
+    assert not callable(jb.strategies)
+    names = jb.strategy_names()
     assert names[:1] == ["dense"]
     assert {"dense", "dense-blocks", "sparse", "vjp", "forward-dense", "forward-sparse", "linear-operator"} <= set(
         names
@@ -51,7 +52,18 @@ def test_strategies_is_the_room_and_a_function():
 def test_everything_that_is_offered_is_there():
     for name in dir(jb):
         assert getattr(jb, name) is not None
-    assert {"run", "load", "plot", "mlp", "strategy", "strategies", "GraphBuilder", "Graph", "BadInput"} <= set(dir(jb))
+    assert {
+        "run",
+        "load",
+        "plot",
+        "mlp",
+        "strategy",
+        "strategies",
+        "strategy_names",
+        "GraphBuilder",
+        "Graph",
+        "BadInput",
+    } <= set(dir(jb))
     with pytest.raises(AttributeError, match="no_such_thing"):
         _ = jb.no_such_thing
 
@@ -110,7 +122,7 @@ def test_bad_input_is_a_value_error_that_offers_the_nearest_match(tmp_path):
         ("import jacobench.graphs", ["jacobench.strategies", "jacobench.bench", "jacobench.reports", "pandas"]),
         ("import jacobench.strategies", ["jacobench.bench", "jacobench.reports", "pandas", "matplotlib"]),
         ("import jacobench; jacobench.mlp", ["jacobench.bench", "jacobench.reports", "matplotlib"]),
-        ("import jacobench; jacobench.strategies()", ["jacobench.bench", "jacobench.reports", "matplotlib"]),
+        ("import jacobench; jacobench.strategy_names()", ["jacobench.bench", "jacobench.reports", "matplotlib"]),
         ("import jacobench.reports", ["jacobench.api"]),
         ("import jacobench.commands", ["numpy", "pandas", "matplotlib", "jacobench.bench.run.runner"]),
     ],

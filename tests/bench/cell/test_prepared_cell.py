@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jacobench.bench.cell.prepared_cell import predict, predict_forward, prepare_cell, problem_of
+from jacobench.bench.cell.prepared_cell import predict, prepare_cell, problem_of
 from jacobench.bench.suites.case import Case
 from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
 from jacobench.strategies.contract import Prediction, Predictions
+from jacobench.strategies.memory_model import predict_forward
 
 BUDGET = 2**31
 GIB = 2**30
