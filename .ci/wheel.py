@@ -7,7 +7,9 @@ ROOMS = ("graphs", "strategies", "bench", "reports")
 NEEDED = (
     *(f"jacobench/{room}/__init__.py" for room in ROOMS),
     *(f"jacobench/bench/suites/{suite}.toml" for suite in ("smoke", "standard", "scaling", "claims", "gate")),
-    *(f"jacobench/reports/{room}/page.{ending}" for room in ("page", "history") for ending in ("css", "html.j2", "js")),
+    *(f"jacobench/reports/render/base.{ending}" for ending in ("css", "html.j2", "js")),
+    "jacobench/reports/page/run_page.html.j2",
+    "jacobench/reports/history/history_page.html.j2",
     "jacobench/__init__.py",
     "jacobench/__init__.pyi",
     "jacobench/commands/__init__.py",

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from importlib.resources import files
 from math import isnan, log
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
-from markupsafe import Markup
 
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.history.history_tables import commits_words, size_words, summary
@@ -25,24 +22,15 @@ from jacobench.reports.history.series import (
     setting_words,
 )
 from jacobench.reports.history.svg_lines import line_svg
-from jacobench.reports.plots.style import BLUE, FAINT, GREEN, GRID, INK, PAPER, SHADE, VERMILLION, dark
+from jacobench.reports.render.html_document import render_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from markupsafe import Markup
+
     from jacobench.reports.history.history_check import Checked
     from jacobench.reports.history.store import History
-
-COLORS = {
-    "ink": INK,
-    "faint": FAINT,
-    "line": GRID,
-    "shade": SHADE,
-    "paper": PAPER,
-    "link": BLUE,
-    "worse": VERMILLION,
-    "better": GREEN,
-}
 
 WHAT = {name: quantity.words for name, quantity in QUANTITIES.items()} | {"status": "status"}
 
@@ -99,16 +87,14 @@ def page(history: History, checked: Checked) -> str:
     str
         HTML. Works without scripts, but for filtering and sorting.
     """
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     changes = _changes(history, checked)
     settings = _settings(history, changes)
     ids = {(setting, cell.name): cell.id for setting, cells in settings.items() for cell in cells}
     for change in changes:
         change["target"] = ids.get((change["setting"], change["name"]), "")
     runs = history.runs
-    return environment.from_string(_resource("page.html.j2")).render(
+    return render_html(
+        "history/history_page.html.j2",
         title=STATES[checked.state],
         summary=summary(checked),
         state=checked.state,
@@ -117,15 +103,7 @@ def page(history: History, checked: Checked) -> str:
         n_runs=len(runs),
         first=runs["measured_at"].min() if len(runs) else "",
         last=runs["measured_at"].max() if len(runs) else "",
-        colors=COLORS,
-        dark={name: dark(color) for name, color in COLORS.items()},
-        css=Markup(_resource("page.css")),  # noqa: S704  (our own file)
-        js=Markup(_resource("page.js")),  # noqa: S704
     )
-
-
-def _resource(name: str) -> str:
-    return (files("jacobench.reports.history") / name).read_text(encoding="utf-8")
 
 
 def _changes(history: History, checked: Checked) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""All rows of a run for the page's table: what is the same in every row once, the rest as columns."""
+"""Rows of a run for its page: the table of all rows, and the cells that failed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.row.columns import COLUMNS
+from jacobench.bench.row.columns import COLUMNS, STATUSES
 from jacobench.reports.data.units import COUNTS, format_bytes, format_ratio, format_seconds, format_tick
 from jacobench.reports.data.vocabulary import words
 
@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# The columns that are shown before a reader asks for more.
-SHOWN = ("case", "strategy", "phase", "status", "seconds_median", "ratio_to_vjp", "peak_bytes", "reason")  # fmt: skip
+VISIBLE = ("case", "strategy", "phase", "status", "seconds_median", "ratio_to_vjp", "peak_bytes", "reason")
+"""Columns that are visible when the page opens."""
 
-# How a number is shown: by its column's name, else by its unit.
 FORMATS: dict[str, Callable[[float], str]] = {
     "s": format_seconds,
     "B": format_bytes,
@@ -28,18 +27,19 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "efficiency": "{:.0%}".format,
     "predicted_flops": partial(format_tick, scale=COUNTS),
 }
+"""Number formats by column name or by unit."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column of the page's table.
+class TableColumn:
+    """Column of the table of all rows.
 
     Attributes
     ----------
     name, meaning : str
-        As `bench.columns.COLUMNS` has them.
+        As in `bench.row.columns.COLUMNS`.
     numeric, shown : bool
-        Whether it sorts as a number; whether it is shown at first.
+        Whether it is sorted by number; whether it is visible when the page opens.
     """
 
     name: str
@@ -49,41 +49,73 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Records:
-    """The table, ready to be printed.
+class RowTable:
+    """Table of all rows as text.
 
     Attributes
     ----------
-    columns : list of Column
-        Those that differ between rows.
+    columns : list of TableColumn
+        Columns whose values differ between rows.
     rows : list of list of (str, str)
-        For each cell what is shown, and what it sorts by where that is another: a number with all its digits.
+        Per cell the text, and for numbers the sort key: the number with all its digits.
     same : list of (str, str)
-        Column and value of what is the same in every row.
+        Name and value of the columns with one value for all rows.
     """
 
-    columns: list[Column]
+    columns: list[TableColumn]
     rows: list[list[tuple[str, str]]]
     same: list[tuple[str, str]]
 
 
-def records(table: pd.DataFrame) -> Records:
-    """Lay out the tidy table; columns that are missing in every row are left out."""
+@dataclass(frozen=True)
+class Failure:
+    """Strategy that failed in one case, or has a note there. All fields are texts; ``phases`` lists the affected phases."""
+
+    case: str
+    strategy: str
+    phases: str
+    status: str
+    reason: str
+
+
+def row_table(table: pd.DataFrame) -> RowTable:
+    """Lay out the tidy table. Columns without any value are left out, except those in `VISIBLE`."""
     kept, same = [], []
     for name in COLUMNS:
         distinct = table[name].nunique(dropna=False)
-        if distinct == 1 and name not in SHOWN and len(table) > 1:
-            value = table[name].iloc[0]
-            if value == value:  # noqa: PLR0124  (NaN)
-                same.append((name, _shown(name, value)))
-        elif table[name].notna().any() or name in SHOWN:
+        if distinct == 1 and name not in VISIBLE and len(table) > 1:
+            if table[name].notna().all():
+                same.append((name, _shown(name, table[name].iloc[0])))
+        elif table[name].notna().any() or name in VISIBLE:
             kept.append(name)
     columns = [
-        Column(name, COLUMNS[name].meaning, COLUMNS[name].dtype == "float64", name in SHOWN)
-        for name in sorted(kept, key=lambda name: SHOWN.index(name) if name in SHOWN else len(SHOWN))
+        TableColumn(name, COLUMNS[name].meaning, COLUMNS[name].dtype == "float64", name in VISIBLE)
+        for name in sorted(kept, key=lambda name: VISIBLE.index(name) if name in VISIBLE else len(VISIBLE))
     ]
     lists = [_cells(column.name, table[column.name].tolist()) for column in columns]
-    return Records(columns, [list(cells) for cells in zip(*lists, strict=True)], same)
+    return RowTable(columns, [list(cells) for cells in zip(*lists, strict=True)], same)
+
+
+def failures(table: pd.DataFrame) -> list[Failure]:
+    """Return one line per case, strategy, status and reason, of the cells that failed or have a note."""
+    rows = table[(table["status"] != "ok") | table["reason"].notna()]
+    keys = ["case", "strategy", "status", "reason"]
+    return [
+        Failure(
+            str(case),
+            str(strategy),
+            ", ".join(own["phase"]),
+            words(str(status)),
+            reason if isinstance(reason, str) else "",
+        )
+        for (case, strategy, status, reason), own in rows.groupby(keys, sort=False, dropna=False)
+    ]
+
+
+def counts(table: pd.DataFrame) -> str:
+    """Return the number of cells of each status, such as ``"59 ok, 1 over budget"``."""
+    found = table["status"].value_counts()
+    return ", ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
 
 
 def _cells(name: str, values: list[Any]) -> list[tuple[str, str]]:

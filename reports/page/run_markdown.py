@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from jacobench.reports.data.provenance import provenance
 from jacobench.reports.page.answers import answers
-from jacobench.reports.page.failed_cells import counts, failures
 from jacobench.reports.page.recommendation_table import advice
-from jacobench.reports.page.reproduction import commands
+from jacobench.reports.page.row_table import counts, failures
+from jacobench.reports.page.run_facts import commands
 from jacobench.reports.page.stability import trust
 from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 

@@ -15,7 +15,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.page.html_page import page
 from jacobench.reports.page.recommendation_table import advice
-from jacobench.reports.page.row_table import records
+from jacobench.reports.page.row_table import row_table
 from jacobench.reports.page.run_markdown import MOST_CHARACTERS, markdown
 from jacobench.reports.plots.all_plots import all_plots
 
@@ -67,7 +67,7 @@ def test_it_says_all_there_is_to_say(whole, standard_run):
         "in the time of the phase gradient",
         "AMD EPYC",
         "steady",
-        "What to take",
+        "Recommendations",
         "predicted exponent",
         "over the budget of 2 GiB",
         "one call took longer than 60 s",
@@ -140,7 +140,7 @@ def test_a_poor_run_still_has_its_page_and_says_what_is_missing(standard, run_of
     table = kind(narrow)
     run = Run(table) if kind is one_size else run_of(table)  # the table alone: no passes, no facts
     text = words_of(parsed(page([run])))
-    assert "Not drawn, as the run has nothing to show there" in text
+    assert "Not drawn, because the run lacks the data" in text
     assert markdown([run]).startswith("### jacobench: ")
 
 
@@ -157,7 +157,7 @@ def test_an_unknown_phase_offers_the_nearest(standard_run):
 
 
 def test_what_is_the_same_in_every_row_is_no_column(standard):
-    found = records(standard)
+    found = row_table(standard)
     names = [column.name for column in found.columns]
     same = dict(found.same)
     assert same["machine"] == "AMD EPYC, 2 cores, Linux 6.18"

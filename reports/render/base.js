@@ -1,5 +1,7 @@
 "use strict";
-// Sorting, filtering and exporting what is shown; all else works without it.
+// Everything except sorting, filtering and exporting works without this script.
+
+// The table of all rows of a run.
 for (const records of document.querySelectorAll(".records")) {
   const table = records.querySelector("table.sortable");
   const body = table.tBodies[0];
@@ -24,7 +26,7 @@ for (const records of document.querySelectorAll(".records")) {
     const numeric = heading.classList.contains("number");
     const order = (a, b) => {
       const [x, y] = [key(a, index), key(b, index)];
-      if (x === "" || y === "") return (x === "") - (y === ""); // what is missing comes last, either way
+      if (x === "" || y === "") return (x === "") - (y === ""); // missing values come last in both directions
       return sign * (numeric ? Number(x) - Number(y) : x.localeCompare(y, "en", { numeric: true }));
     };
     body.append(...[...first].sort(order));
@@ -64,4 +66,57 @@ for (const records of document.querySelectorAll(".records")) {
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   });
   all.after(button);
+}
+
+// The series of a history.
+if (document.getElementById("tools")) {
+  const element = (id) => document.getElementById(id);
+  const settings = [...document.querySelectorAll(".setting")].map((section) => ({
+    section,
+    cells: [...section.querySelectorAll(".cell")],
+  }));
+  const orders = {
+    newest: (a, b) => b.dataset.newest - a.dataset.newest,
+    largest: (a, b) => b.dataset.largest - a.dataset.largest,
+    name: (a, b) => a.dataset.name.localeCompare(b.dataset.name, "en", { numeric: true }),
+  };
+
+  const filter = () => {
+    const wanted = element("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0, all = 0;
+    for (const { section, cells } of settings) {
+      let own = 0;
+      for (const cell of cells) {
+        const name = cell.dataset.name.toLowerCase();
+        const fits = wanted.every((word) => name.includes(word)) && (!element("changed").checked || cell.dataset.newest >= 0);
+        cell.hidden = !fits;
+        own += fits;
+      }
+      section.hidden = !own;
+      shown += own;
+      all += cells.length;
+    }
+    element("count").textContent = `${shown} of ${all}`;
+  };
+
+  const sort = () => {
+    const order = orders[element("order").value];
+    for (const { section, cells } of settings) section.append(...(order ? [...cells].sort(order) : cells));
+  };
+
+  element("tools").addEventListener("submit", (event) => event.preventDefault());
+  element("search").addEventListener("input", filter);
+  element("changed").addEventListener("change", filter);
+  element("order").addEventListener("change", sort);
+  window.addEventListener("hashchange", () => {
+    const cell = element(location.hash.slice(1));
+    if (cell && cell.hidden) {
+      element("search").value = "";
+      element("changed").checked = false;
+      filter();
+      cell.scrollIntoView();
+    }
+  });
+  element("tools").hidden = false;
+  filter();
 }
