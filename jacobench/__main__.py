@@ -1,51 +1,62 @@
-"""The command ``jacobench``: errors become one line on standard error and an exit code."""
+"""The command ``jacobench``. Errors become one line on standard error and an exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
 import traceback
-
-import typer
+from typing import Protocol, runtime_checkable
 
 from jacobench.commands import app
 
-# In any release of typer the error of a command line is a BadParameter's ancestor; where that class lives changes.
-COMMAND_LINE_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+BAD_INPUT, NOT_COMPLETED, INTERRUPTED = 2, 4, 130
 
-REGRESSED, BAD_INPUT, INCONCLUSIVE, HARNESS_FAILED = 1, 2, 3, 4
-INTERRUPTED = 130
+
+@runtime_checkable
+class UsageMessage(Protocol):
+    """What all command-line errors of typer provide; the class itself is not public."""
+
+    exit_code: int
+
+    def format_message(self) -> str:
+        """Return the message for the user."""
 
 
 def main() -> int:
-    """Run the command line and return its exit code; see DESIGN.md, or README.md, for what each means."""
-    from jacobench.graphs.errors import BadInput
-
+    """Run the command line and return its exit code; docs/ci.md lists the codes."""
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
-    except COMMAND_LINE_ERROR as error:
-        return _say(error.format_message(), BAD_INPUT)  # type: ignore[attr-defined]
-    except BadInput as error:
-        return _say(str(error), BAD_INPUT)
     except KeyboardInterrupt:
         return INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:
         if not any(isinstance(e, BrokenPipeError) for e in (error, error.__context__)):  # typer and rich wrap it
             raise
-        # Whoever read our output has gone (as `| head` does): nothing is left to say, nor to flush at exit.
+        # The reader of the output (such as `| head`) has ended: nothing is left to print, or to flush at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001  (the last resort: exit code 4)
+    except Exception as error:  # noqa: BLE001  (the last resort: every error becomes a line and an exit code)
         if os.environ.get("JACOBENCH_TRACEBACK"):
             traceback.print_exc()
-        return _say(f"the harness failed: {type(error).__name__}: {error}", HARNESS_FAILED)
+        message, code = _explain(error)
+        print(f"jacobench: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
     return code or 0
 
 
-def _say(message: str, code: int) -> int:
-    print(f"jacobench: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201  (standard error is where it goes)
-    return code
+def _explain(error: Exception) -> tuple[str, int]:
+    """Return the message of an error and the exit code."""
+    from jacobench.bench.machine.worker_process import HarnessFailure
+    from jacobench.graphs.errors import BadInput
+
+    if isinstance(error, UsageMessage):
+        return error.format_message(), BAD_INPUT
+    if isinstance(error, BadInput):
+        return str(error), BAD_INPUT
+    if isinstance(error, HarnessFailure):
+        return f"not completed: {error}", NOT_COMPLETED
+    if isinstance(error, OSError) and error.strerror:
+        return f"not completed: {error.filename or 'output'}: {error.strerror}", NOT_COMPLETED
+    return f"internal error, please report: {type(error).__name__}: {error}", NOT_COMPLETED
 
 
 if __name__ == "__main__":

@@ -30,88 +30,73 @@ if TYPE_CHECKING:
 def run(
     suite: str = "standard",
     *,
-    out: str | Path | None = None,
     strategies: Sequence[str] = (),
     cases: Sequence[str] = (),
     passes: int = 3,
+    out: str | Path | None = None,
     threads: int = 1,
     memory_budget: str = DEFAULT_BUDGET,
     timeout: float = 60.0,
     controls: str = "tuned",
 ) -> pd.DataFrame:
-    """Measure a suite in fresh processes and leave a run's folder.
+    """Measure a suite in fresh processes and write a run's folder.
 
     Parameters
     ----------
-    suite : str
-        A suite's name, or the path of a TOML file.
-    out : str or Path, optional
-        The run's folder, which must not be there yet. Default: ``runs/<when>-<id>``.
+    suite, passes, threads, memory_budget, timeout, controls
+        Options of `jacobench run`; see `jacobench.bench.run.run_options.RunOptions`.
     strategies : sequence of str
-        Names, ``file.py:Class`` or ``package.module:Class``, instead of the suite's.
+        Names, ``file.py:Class`` or ``package.module:Class``; default: the suite's.
     cases : sequence of str
         Globs of case names. Default: all.
-    passes : int
-        Fresh processes for each cell; intervals take at least two.
-    threads : int
-        For every library alike.
-    memory_budget : str
-        Strategies predicted to need more are not tried.
-    timeout : float
-        Seconds for one measurement, all its rounds.
-    controls : {"tuned", "asis"}
-        Whether threads and malloc are set, or left as found.
+    out : str or Path, optional
+        Folder to create. Default: ``runs/<when>-<id>``.
 
     Returns
     -------
     DataFrame
-        The tidy table, one row a case × strategy × phase; see `load`.
+        The tidy table, one row per case × strategy × phase; see `load`.
 
     Raises
     ------
     BadInput
-        For an unknown suite, strategy or case, a number out of bounds, or a folder that cannot be made.
+        For an unknown suite, strategy or case, a number out of bounds, or a folder that cannot be created.
     HarnessFailure
-        If a worker fails for no reason of a strategy's.
+        If a worker fails for a reason other than a strategy.
     """
-    from jacobench.bench.run.run_plan import Request
+    from jacobench.bench.run.run_options import RunOptions
     from jacobench.bench.run.runner import start
 
-    request = Request(suite, tuple(strategies), tuple(cases), passes, threads, memory_budget, timeout, controls)
-    folder = start(request, Path(out) if out is not None else None)
-    return finish(folder, lambda _progress: None)
+    options = RunOptions(suite, tuple(strategies), tuple(cases), passes, threads, memory_budget, timeout, controls)
+    folder = start(options, Path(out) if out is not None else None)
+    return finish(folder, lambda _progress: None).table
 
 
-def finish(folder: RunFolder, report: Callable[[Progress], None]) -> pd.DataFrame:
-    """Measure what is left of a run, write its final files, and return its table.
+def finish(folder: RunFolder, report: Callable[[Progress], None]) -> Run:
+    """Measure the remaining cells of a run and write its files: run.json, plots, and measurements.csv last.
 
     Parameters
     ----------
     folder : RunFolder
-        Open; closed on return.
+        Open; it is closed.
     report : callable
         Called with the progress whenever it changes.
-
-    Returns
-    -------
-    DataFrame
-        The tidy table.
     """
     from jacobench.bench.run.runner import carry_on
-    from jacobench.reports.data import run_data
+    from jacobench.reports.data.run_data import from_document
     from jacobench.reports.plots.all_plots import all_plots
     from jacobench.reports.render import output_files
 
-    csv = folder.path / "measurements.csv"  # written last, so that it says that all is there
+    csv = folder.path / "measurements.csv"
     try:
-        written = carry_on(folder, report)
-        found = run_data.read(folder.path)
+        document, written = carry_on(folder, report)
+        found = from_document(document, folder.path / "run.json")
         if written or not csv.exists():
             output_files.save(all_plots(found).pictures, folder.path / "plots")
             output_files.write_csv(found.table, csv)
     finally:
         folder.close()
-    return found.table
+    return found
 
 
 def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
@@ -185,10 +170,18 @@ def load(run: str | Path) -> pd.DataFrame:
 
 
 def read(run: str | Path) -> Run:
-    """Read all that a run's folder, or its run.json, holds; see `jacobench.reports.data.run_data.read`."""
+    """Read a run's folder, or its run.json; a notebook displays it. See `jacobench.reports.data.run_data.read`."""
+    from dataclasses import replace
+
     from jacobench.reports.data import run_data
 
-    return run_data.read(run)
+    return replace(run_data.read(run), view=_notebook)
+
+
+def _notebook(run: Run) -> str:
+    from jacobench.reports.page.notebook import notebook
+
+    return notebook(run)
 
 
 def compare(

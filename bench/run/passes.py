@@ -146,7 +146,7 @@ class Passes:
         cell: Cell | None = None
         timing = False
         done_before = len(self._done)
-        timeout = self.folder.settings.timeout_seconds
+        timeout = self.folder.settings.timeout
         deadline = time.monotonic() + timeout + STARTING_SECONDS
         while True:
             event = process.next_event(deadline)

@@ -1,9 +1,10 @@
-"""From measurements to rows: a cell with its passes merged."""
+"""Rows of a run: the measurements of a cell, summarized over its passes."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Header:
-    """What all rows of a run share.
+    """Columns that all rows of a run share.
 
     Attributes
     ----------
@@ -39,19 +40,19 @@ class Header:
 def rows_of(
     header: Header, cases: Iterable[Case], cells: Sequence[Cell], measurements: Iterable[Measurement]
 ) -> list[dict[str, Any]]:
-    """Merge measurements into one row a cell.
+    """Summarize measurements: one row per cell.
 
     Parameters
     ----------
     header : Header
-        What all rows share.
+        Columns that all rows share.
     cases : iterable of Case
-        The suite's.
+        The cases of the suite.
     cells : sequence of Cell
-        Every cell of the sweep: each becomes a row, in this order.
+        Each becomes a row, in this order.
     measurements : iterable of Measurement
-        In the order in which they were made. Where a cell was measured twice in a pass the first counts; a later one
-        only served as a partner.
+        In the order of measuring. If a cell was measured twice in a pass, the first counts; the second is only the
+        partner of strategies in a new process.
 
     Returns
     -------
@@ -83,9 +84,9 @@ def rows_of(
 
 
 def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> dict[str, str]:
-    """Return the name of each spec's rows: the strategy's own, or the spec where that name is another's already.
+    """Return the column `strategy` of each spec: the strategy's name, or the spec if another strategy has that name.
 
-    A worker knows only the strategies that it measured itself, so that two of them may have used one name twice.
+    Two workers may have used one name for two strategies, because each knows only the strategies that it measured.
     """
     owners = {name: name for name in (FORWARD, REFERENCE, *(c.strategy for c in cells if ":" not in c.strategy))}
     found: dict[str, str] = {}
@@ -99,7 +100,7 @@ def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> d
 
 def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
     if not found:
-        return {"status": "not_tried", "reason": "the run was cut short before it", "passes": 0, "rounds": 0}
+        return {"status": "not_tried", "reason": "the run ended before it", "passes": 0, "rounds": 0}
     failure = next((measurement for measurement in found if measurement.status != "ok"), None)
     first = {measurement.pass_number: measurement for measurement in reversed(found)}.values()
     columns = (
@@ -141,7 +142,7 @@ def _first(found: Sequence[Measurement], column: str) -> Any:
 
 
 def _ratio(cell: Cell, found: Sequence[Measurement], partners: Sequence[Measurement]) -> dict[str, float]:
-    """Return the ratio to the reference over pairs from one process each, with its interval."""
+    """Return the ratio to the reference, paired within processes, with its interval."""
     if cell.strategy == FORWARD or any(measurement.status != "ok" for measurement in found):
         return {}
     reference = {(m.pass_number, m.worker): min(m.seconds) for m in partners if m.status == "ok"}
@@ -157,5 +158,9 @@ def _ratio(cell: Cell, found: Sequence[Measurement], partners: Sequence[Measurem
 
 
 def as_scalars(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row as JSON can hold it: what is missing is left out."""
-    return {name: value for name, value in row.items() if value is not None and value == value}  # noqa: PLR0124  (NaN)
+    """Return the values of a row that JSON can represent: None, NaN and infinities are left out."""
+    return {
+        name: value
+        for name, value in row.items()
+        if value is not None and (not isinstance(value, float) or isfinite(value))
+    }

@@ -1,4 +1,4 @@
-"""run.json: what pytest-benchmark writes, one entry a cell, with the row in ``extra_info``; untimed rows stand beside."""
+"""Content of run.json: pytest-benchmark's format with one entry per timed cell and the row in its ``extra_info``."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ def document(
     Parameters
     ----------
     settings : Settings
-        Of the run.
+        Settings of the run.
     cells, rows : sequence
-        Cell by cell.
+        The cells and their rows, in the same order.
     measurements : sequence of Measurement
-        All of the run's.
+        All measurements of the run.
     facts : mapping
-        What else is to stand under ``jacobench``.
+        Other content of the key ``jacobench``.
 
     Returns
     -------
     dict
-        ``machine_info, commit_info, benchmarks, datetime, version`` as pytest-benchmark has them, and ``jacobench``.
+        pytest-benchmark's ``machine_info, commit_info, benchmarks, datetime, version``; and ``jacobench``, with the
+        facts and the untimed rows.
     """
     samples: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
     for measurement in measurements:
@@ -67,8 +68,8 @@ def document(
     }
 
 
-def _entry(settings: Settings, cell: Cell, scalars: Mapping[str, Any], found: Sequence[Measurement]) -> dict[str, Any]:
-    """Return one benchmark: the samples of all passes, and pytest-benchmark's own statistics of them."""
+def _entry(settings: Settings, cell: Cell, scalars: dict[str, Any], found: Sequence[Measurement]) -> dict[str, Any]:
+    """Return one benchmark: the samples of all passes and pytest-benchmark's statistics of them."""
     stats = Stats()
     for measurement in found:
         for seconds in measurement.seconds:
@@ -80,11 +81,9 @@ def _entry(settings: Settings, cell: Cell, scalars: Mapping[str, Any], found: Se
         "fullname": f"bench/run/test_cells.py::{name}",
         "params": {"case": cell.case, "strategy": scalars["strategy"], "phase": cell.phase},
         "param": cell.id,
-        "extra_info": dict(scalars),
+        "extra_info": scalars,
         "pass_seconds": _pass_seconds(found),
-        "pass_rounds": [
-            [measurement.pass_number, measurement.worker, len(measurement.seconds)] for measurement in found
-        ],
+        "pass_rounds": [[m.pass_number, m.worker, len(m.seconds)] for m in found],
         "options": {
             "disable_gc": True,
             "timer": "perf_counter",
@@ -98,6 +97,6 @@ def _entry(settings: Settings, cell: Cell, scalars: Mapping[str, Any], found: Se
 
 
 def _pass_seconds(found: Sequence[Measurement]) -> list[list[float]]:
-    """Return pass, worker and seconds per call (the minimum over the rounds) of each pass's first measurement."""
+    """Return pass, worker and seconds per call (minimum over the rounds) of the first measurement of each pass."""
     first = {measurement.pass_number: measurement for measurement in reversed(found)}
     return [[number, first[number].worker, min(first[number].seconds)] for number in sorted(first)]

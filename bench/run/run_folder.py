@@ -1,6 +1,6 @@
-"""A run's folder: its settings, its journal, its run.json. Every way of a run to the disk is here.
+"""A run's folder: settings.json, journal.jsonl and run.json. Only this module writes and reads them during a run.
 
-The journal is append-only: one line, flushed to the disk, as each measurement ends; no earlier line is ever rewritten.
+The journal is append-only: each measurement is one line, flushed to the disk when the measurement ends.
 """
 
 from __future__ import annotations
@@ -17,53 +17,40 @@ from typing import Any
 import msgspec
 
 from jacobench.bench.machine.atomic_write import write_whole
+from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.row.measurement import Measurement, from_json
+from jacobench.bench.run.run_options import RunOptions
 from jacobench.graphs.errors import BadInput
 
 SETTINGS, JOURNAL, DOCUMENT = "settings.json", "journal.jsonl", "run.json"
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is needed to go on with a run.
+@dataclass(frozen=True, kw_only=True)
+class Settings(RunOptions):
+    """Content of settings.json: the options of a run and what identifies it. Paths are absolute.
 
     Attributes
     ----------
-    run_id, commit, machine, controls : str
+    run_id, commit, machine : str
         See `columns.COLUMNS`.
-    suite : str
-        Name, or absolute path.
     suite_digest : str
-        Of the suite's cases: a run is not resumed with others.
-    strategies, cases : tuple of str
-        Strategies instead of the suite's, and globs of cases, if any.
-    passes, threads : int
-        How many.
-    budget_bytes : int
-        Strategies predicted to need more are not tried.
-    timeout_seconds, min_seconds, max_seconds : float
-        Limits of one measurement, of one round, of all rounds.
+        Digest of the cells; see `run_plan.digest`.
+    min_seconds, max_seconds : float
+        The shortest round; the time of all rounds of a cell.
     min_rounds : int
         The fewest rounds.
     environment : dict of str to str
-        What the workers' environment is given.
+        Environment variables set for the workers.
     machine_record : dict
-        See `machine.record`.
+        See `machine_record.record`.
     machine_info, commit_info : dict
-        As pytest-benchmark describes them.
+        pytest-benchmark's descriptions of machine and commit.
     """
 
     run_id: str
     commit: str
     machine: str
-    controls: str
-    suite: str
     suite_digest: str
-    strategies: tuple[str, ...]
-    cases: tuple[str, ...]
-    passes: int
-    threads: int
-    budget_bytes: int
-    timeout_seconds: float
     min_seconds: float
     max_seconds: float
     min_rounds: int
@@ -72,10 +59,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     machine_info: dict[str, Any]
     commit_info: dict[str, Any]
 
+    @property
+    def budget_bytes(self) -> int:
+        """The memory budget in bytes."""
+        return parse_bytes(self.memory_budget)
+
 
 @dataclass
 class RunFolder:
-    """A run's folder, open for one process at a time.
+    """A run's folder, open in one process at a time.
 
     Attributes
     ----------
@@ -84,9 +76,9 @@ class RunFolder:
     settings : Settings
         As the run was started.
     measurements : list of Measurement
-        As journaled, in order.
+        All lines of the journal, in order.
     notes : list of str
-        What was wrong with the journal when it was read.
+        Damage found when the journal was read.
     """
 
     path: Path
@@ -96,115 +88,120 @@ class RunFolder:
     _journal: int = -1
 
     def append(self, measurement: Measurement) -> None:
-        """Journal a measurement: when this returns, it is on the disk.
+        """Append a measurement to the journal; it is on the disk when this returns.
 
         Raises
         ------
         OSError
-            If it cannot be written; the line is then taken back as far as the system allows.
+            If it cannot be written. An incomplete line is removed.
         """
         line = msgspec.json.encode(measurement) + b"\n"
-        self._check_place()
+        self._check_journal()
         end = os.lseek(self._journal, 0, os.SEEK_END)
         try:
-            _write_all(self._journal, line)
+            while line:  # a full disk accepts the first part of a line and fails only at the next write
+                line = line[os.write(self._journal, line) :]
             os.fsync(self._journal)
         except OSError:
             os.ftruncate(self._journal, end)
             raise
         self.measurements.append(measurement)
 
-    def _check_place(self) -> None:
-        """Check that the journal is still where it was: a file that was removed takes writes and loses them."""
-        here, open_ = (self.path / JOURNAL).stat(), os.fstat(self._journal)
-        if not os.path.samestat(here, open_):
-            raise FileNotFoundError(2, "another file stands in its place", str(self.path / JOURNAL))
+    def _check_journal(self) -> None:
+        """Check that the journal has not been moved or removed: writes to a removed file succeed and are lost."""
+        path = self.path / JOURNAL
+        if not os.path.samestat(path.stat(), os.fstat(self._journal)):
+            raise FileNotFoundError(2, "another file has replaced it", str(path))
 
     def write_document(self, document: dict[str, Any]) -> Path:
-        """Write run.json beside its place and rename it into it."""
+        """Write run.json atomically."""
         return write_whole(self.path / DOCUMENT, msgspec.json.encode(document))
 
     def close(self) -> None:
-        """Let other processes have the folder."""
+        """Close the journal and release the lock of the folder."""
         os.close(self._journal)
 
 
-def _write_all(descriptor: int, content: bytes) -> None:
-    """Write all of it: a full disk takes the first part of a line and says so only at the next."""
-    while content:
-        content = content[os.write(descriptor, content) :]
-
-
 def check_free(path: Path) -> None:
-    """Check that a run can be put at `path`, before anything costly is done.
+    """Check that a run's folder can be created, before any costly work.
 
     Raises
     ------
     BadInput
-        If something is there already, or it cannot be written.
+        If the path exists or cannot be written.
     """
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        hint = f"; 'jacobench run --resume {path}' goes on with it" if (path / JOURNAL).exists() else ""
-        raise BadInput(f"{str(path)!r} is there already: expected a new folder{hint}")
+        hint = f", or continue this run: jacobench run --resume {path}" if (path / JOURNAL).exists() else ""
+        raise BadInput(f"{str(path)!r} already exists; choose another folder{hint}")
     above = next(parent for parent in path.absolute().parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise BadInput(f"{str(path)!r} cannot be made: {above} is no folder that may be written")
+    if not above.is_dir():
+        raise BadInput(f"cannot create {str(path)!r}: {str(above)!r} is not a folder")
+    if not os.access(above, os.W_OK):
+        raise BadInput(f"cannot create {str(path)!r}: {str(above)!r} is not writable")
 
 
 def create(path: Path, settings: Settings) -> RunFolder:
-    """Make a run's folder; it appears with its settings and an empty journal in it, or not at all.
+    """Create a run's folder with its settings and an empty journal, completely or not at all.
 
     Raises
     ------
     BadInput
-        If something is there already, or it cannot be written.
+        If the path exists or cannot be written.
     """
     check_free(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        partial = Path(mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
         try:
-            write_whole(beside / SETTINGS, msgspec.json.format(msgspec.json.encode(settings), indent=1))
-            (beside / JOURNAL).touch()
-            beside.chmod(0o755)
-            beside.replace(path)
+            write_whole(partial / SETTINGS, msgspec.json.format(msgspec.json.encode(settings), indent=1))
+            (partial / JOURNAL).touch()
+            partial.chmod(0o755)
+            partial.replace(path)
         except OSError:
-            rmtree(beside, ignore_errors=True)
+            rmtree(partial, ignore_errors=True)
             raise
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise
-        raise BadInput(f"{str(path)!r} cannot be made: {error.strerror}") from None
+        raise BadInput(f"cannot create {str(path)!r}: {error.strerror}") from None
     return resume(path)
 
 
 def resume(path: Path) -> RunFolder:
-    """Open a run's folder to go on with it.
+    """Open the folder of a run to continue it.
 
     Raises
     ------
     BadInput
-        If it is none, or another process has it open.
+        If it is not a run's folder, is damaged, or is open in another process.
     """
     try:
-        settings = msgspec.json.decode((path / SETTINGS).read_bytes(), type=Settings)
+        settings = _decode_settings((path / SETTINGS).read_bytes())
         journal = os.open(path / JOURNAL, os.O_RDWR | os.O_APPEND)
     except OSError as error:
-        raise BadInput(
-            f"{str(path)!r} is no run to go on with: {Path(error.filename).name}: {error.strerror}"
-        ) from None
+        name = Path(error.filename).name
+        raise BadInput(f"cannot resume {str(path)!r}: not a run's folder ({name}: {error.strerror})") from None
     except msgspec.DecodeError as error:
         raise BadInput(f"{str(path / SETTINGS)!r} is damaged: {error}") from None
     if not _lock(journal):
         os.close(journal)
-        raise BadInput(f"{str(path)!r} is in use by another jacobench run: expected one run a folder")
+        raise BadInput(f"{str(path)!r} is in use by another jacobench run; wait until it ends")
     folder = RunFolder(path, settings, _journal=journal)
     _read_journal(folder, path / JOURNAL)
     return folder
 
 
+def _decode_settings(content: bytes) -> Settings:
+    """Decode settings.json. Versions before the class `RunOptions` used two other names."""
+    values = msgspec.json.decode(content)
+    if isinstance(values, dict) and "budget_bytes" in values:
+        values["memory_budget"] = f"{values.pop('budget_bytes')}B"
+        values["timeout"] = values.pop("timeout_seconds", 60.0)
+    return msgspec.convert(values, Settings)
+
+
 def _lock(journal: int) -> bool:
-    """Keep others out for as long as the file is open. Off POSIX there is no such lock, and none is held."""
+    """Lock the journal until it is closed. Windows has no such lock."""
     if sys.platform == "win32":
         return True
     import fcntl  # noqa: PLC0415  (POSIX only)
@@ -220,10 +217,10 @@ def _read_journal(folder: RunFolder, path: Path) -> None:
     content = path.read_bytes()
     whole, _, torn = content.rpartition(b"\n")
     if torn:
-        folder.notes.append(f"{path}: the last line was torn and is dropped; its cell is measured again")
+        folder.notes.append(f"{path}: dropped an incomplete last line; its cell is measured again")
         os.ftruncate(folder._journal, len(content) - len(torn))  # noqa: SLF001
     for number, line in enumerate(whole.split(b"\n") if whole else [], 1):
         try:
             folder.measurements.append(from_json(line))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            folder.notes.append(f"{path}: line {number} is damaged and left out: {error}")
+            folder.notes.append(f"{path}: skipped line {number}, which is damaged: {error}")

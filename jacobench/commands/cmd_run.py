@@ -3,84 +3,91 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
+from dataclasses import fields
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET
+from jacobench.bench.run.run_options import RunOptions, flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jacobench.bench.run.passes import Progress
-    from jacobench.bench.run.run_plan import Request
+    from jacobench.reports.data.run_data import Run
 
 CLAIMS = "claims"
-"""The suite whose rows answer the question, claim by claim."""
+"""Suite whose run answers the question, claim by claim."""
 
-Strategies = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--strategy", metavar="S", help="Instead of the suite's: a name, file.py:Class or package.module:Class."
-    ),
-]
-Cases = Annotated[list[str] | None, typer.Option("--case", metavar="GLOB", help="Only cases whose names match.")]
-Suite = Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="What to measure; see 'jacobench list suites'.")]
+Cases = Annotated[list[str] | None, typer.Option("--case", metavar="GLOB", help="Use only cases whose names match.")]
+Suite = Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Suite; 'jacobench list suites' lists them.")]
 
 
 def run(
     context: typer.Context,
-    suite: Suite = "standard",
-    strategy: Strategies = None,
-    case: Cases = None,
-    passes: Annotated[int, typer.Option(metavar="N", help="Fresh processes for each cell.")] = 3,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The run's folder. Default: runs/<when>-<id>.")
+        Path | None, typer.Option(metavar="DIR", help="Folder to create for the run. [default: runs/<when>-<id>]")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Go on with a run that was cut short.")] = None,
-    threads: Annotated[int, typer.Option(metavar="N", help="For every library alike.")] = 1,
-    memory_budget: Annotated[
-        str, typer.Option(metavar="SIZE", help="Strategies predicted to need more are not tried.")
-    ] = DEFAULT_BUDGET,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="For one measurement, all its rounds.")] = 60.0,
-    controls: Annotated[
-        str, typer.Option(metavar="tuned|asis", help="Set threads and malloc for all, or leave them as found.")
-    ] = "tuned",
+    resume: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Continue the interrupted run in this folder.")
+    ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="List the cells with predicted bytes and seconds; measure nothing.")
+        bool, typer.Option("--dry-run", help="Only list the cells with predicted bytes and seconds.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the table.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
+    **options: Any,
 ) -> None:
-    """Measure a suite: a table on the screen, and a run's folder with run.json, measurements.csv and plots.
+    """Measure a suite: print a table and write a folder with run.json, measurements.csv and plots.
 
     Example: jacobench run --suite smoke --strategy dense --strategy vjp --out runs/first
     """
-    from jacobench.bench.run.run_plan import Request
-
-    request = Request(
-        suite, tuple(strategy or ()), tuple(case or ()), passes, threads, memory_budget, timeout, controls
-    )
     if resume is not None:
         _refuse_others(context)
+    values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in options.items()}
+    chosen = RunOptions(**values)
     if dry_run:
-        _dry_run(request)
+        _dry_run(chosen)
     else:
-        _measure(request, out, resume, quiet=quiet)
+        _measure(chosen, out, resume, quiet=quiet)
+
+
+def _add_options(command: Callable[..., None]) -> None:
+    """Add the options of `RunOptions` to the signature of a command; typer builds its options from there."""
+    own = [p for p in signature(command, eval_str=True).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
+    hints = get_type_hints(RunOptions)
+    derived = []
+    for option in fields(RunOptions):
+        kind, default = hints[option.name], option.default
+        if isinstance(default, tuple):  # typer repeats an option for a list only
+            kind, default = list[str], []
+        typed = typer.Option(default, flag(option), metavar=option.metadata["metavar"], help=option.metadata["help"])
+        derived.append(Parameter(option.name, Parameter.KEYWORD_ONLY, default=typed, annotation=kind))
+    own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in own]
+    vars(command)["__signature__"] = signature(command).replace(parameters=[own[0], *derived, *own[1:]])
+
+
+_add_options(run)
 
 
 def _refuse_others(context: typer.Context) -> None:
-    """Refuse whatever is asked for beside --resume: a run goes on as it was started."""
+    """Refuse options other than --quiet together with --resume: a run continues with the options it was started with."""
     from jacobench.graphs.errors import BadInput
 
-    sources = {name: context.get_parameter_source(name) for name in context.params if name not in {"resume", "quiet"}}
-    given = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    given = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(str(parameter.name))
+        if parameter.name not in {"resume", "quiet"} and source is not None and source.name == "COMMANDLINE":
+            given.append(parameter.opts[0])
     if given:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
-        raise BadInput(f"--resume goes on with a run as it was started: expected no other option, got {flags}")
+        raise BadInput(
+            f"--resume continues a run with the options it was started with; remove {', '.join(sorted(given))}"
+        )
 
 
-def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
+def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
     from jacobench import api
     from jacobench.bench.machine.worker_process import HarnessFailure
     from jacobench.bench.run import run_folder as folders
@@ -89,97 +96,88 @@ def _measure(request: Request, out: Path | None, resume: Path | None, *, quiet: 
     from jacobench.reports.render.run_table import terminal_table
 
     began = time.monotonic()
-    folder = folders.resume(resume) if resume else start(request, out)
-    for note in [*folder.notes, *([] if resume else _budget_note(request, folder.settings.budget_bytes))]:
+    folder = folders.resume(resume) if resume else start(options, out)
+    for note in [*folder.notes, *([] if resume else _budget_note(options, folder.settings.budget_bytes))]:
         console.talk().print(note)
+    kept = f"Results so far are saved. To continue: jacobench run --resume {folder.path}"
     try:
         with _progress(quiet=quiet) as report:
             found = api.finish(folder, report)
     except KeyboardInterrupt:
-        console.talk().print(f"\ncut short; what was measured is kept: jacobench run --resume {folder.path}")
+        console.talk().print(f"\nInterrupted. {kept}")
         raise typer.Exit(130) from None
     except HarnessFailure as error:
-        console.talk().print(f"jacobench: {error}; what was measured is kept: jacobench run --resume {folder.path}")
+        console.talk().print(f"jacobench: not completed: {error}. {kept}")
         raise typer.Exit(4) from None
     except OSError as error:
-        where, why = error.filename or folder.path, error.strerror or error
-        kept = f"; what was measured is kept: jacobench run --resume {folder.path}" if folder.path.exists() else ""
-        console.talk().print(f"jacobench: {where}: {why}{kept}")
+        cause = f"{error.filename or folder.path}: {error.strerror or error}"
+        console.talk().print(f"jacobench: not completed: {cause}. {kept if folder.path.exists() else ''}".rstrip())
         raise typer.Exit(4) from None
-    console.out().print(terminal_table(found))
+    console.out().print(terminal_table(found.table))
     if folder.settings.suite == CLAIMS:
-        _claims(folder.path)
+        _print_claims(found)
     if not quiet:
         seconds = time.monotonic() - began
-        console.talk().print(_summary(folder.path, None if resume else seconds))
+        console.talk().print(_summary(folder.path, found, None if resume else seconds))
 
 
-def _claims(path: Path) -> None:
-    """Print one line a claim, unwrapped, for eyes and for grep."""
+def _print_claims(found: Run) -> None:
+    """Print one line per claim, unwrapped, for readers and for grep."""
     from jacobench.reports.claims.claim_catalogue import lines
-    from jacobench.reports.data.run_data import read
 
-    for line in lines(read(path)):
+    for line in lines(found):
         typer.echo(line)
 
 
-def _budget_note(request: Request, budget_bytes: int) -> list[str]:
+def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:
     from jacobench.bench.machine.byte_sizes import parse_bytes
     from jacobench.reports.data.units import format_bytes
 
-    if budget_bytes >= parse_bytes(request.memory_budget):
+    if budget_bytes >= parse_bytes(options.memory_budget):
         return []
-    return [f"the memory budget is {format_bytes(budget_bytes)}: the machine or its control group has no more"]
+    return [f"memory budget reduced to {format_bytes(budget_bytes)}, the memory of this machine or its control group"]
 
 
-def _summary(path: Path, seconds: float | None) -> str:
-    """Say where the run is and, of a run in one go, how much of the time was spent in measured calls."""
-    import json
+def _summary(path: Path, found: Run, seconds: float | None) -> str:
+    """Return where the run is and, if it was not resumed, its duration and the share of measured calls."""
+    took = ""
+    if seconds is not None:
+        took = f" ({seconds:.0f} s, {found.facts['measured_seconds'] / seconds:.0%} of it in measured calls)"
+    files = "run.json, measurements.csv, journal.jsonl, plots/"
+    return f"{path}: {files}{took}. To write an HTML page: jacobench report {path}"
 
-    facts = json.loads((path / "run.json").read_bytes())["jacobench"]
-    share = "" if seconds is None else f", {facts['measured_seconds'] / seconds:.0%} of it in measured calls"
-    took = "" if seconds is None else f" ({seconds:.0f} s{share})"
-    return f"{path}: run.json, measurements.csv, journal.jsonl, plots/{took}; a page of it: jacobench report {path}"
 
-
-def _progress(*, quiet: bool) -> Any:
-    from contextlib import contextmanager
-
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     from jacobench.commands import console
 
-    @contextmanager
-    def shown() -> Iterator[Callable[[Progress], None]]:
-        terminal = console.talk()
-        if quiet or not terminal.is_terminal:
-            yield lambda _progress: None
-            return
-        style = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
-        with Bar(*style, TextColumn("{task.description}", markup=False), console=terminal, transient=True) as bar:
-            task = bar.add_task("starting", total=None)
+    terminal = console.talk()
+    if quiet or not terminal.is_terminal:
+        yield lambda _progress: None
+        return
+    style = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
+    with Bar(*style, TextColumn("{task.description}", markup=False), console=terminal, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
 
-            def report(progress: Progress) -> None:
-                cell = progress.cell
-                doing = (
-                    f"pass {progress.pass_number + 1} · {cell.case} · {cell.strategy} · {cell.phase}" if cell else ""
-                )
-                bar.update(task, completed=progress.done, total=progress.total, description=doing)
+        def report(progress: Progress) -> None:
+            cell = progress.cell
+            doing = f"pass {progress.pass_number + 1} · {cell.case} · {cell.strategy} · {cell.phase}" if cell else ""
+            bar.update(task, completed=progress.done, total=progress.total, description=doing)
 
-            yield report
-
-    return shown()
+        yield report
 
 
-def _dry_run(request: Request) -> None:
+def _dry_run(options: RunOptions) -> None:
     from jacobench.bench.run.run_estimate import estimate, total_seconds
     from jacobench.bench.run.run_plan import plan
     from jacobench.commands import console
     from jacobench.reports.data.units import format_bytes, format_seconds
 
-    planned = plan(request)
-    for note in _budget_note(request, planned.budget_bytes):
+    planned = plan(options)
+    for note in _budget_note(options, planned.budget_bytes):
         console.talk().print(note)
     found = estimate(planned)
     rows = [
@@ -193,6 +191,6 @@ def _dry_run(request: Request) -> None:
         )
         for cell in found
     ]
-    console.out().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds a call", ""), rows))
-    seconds = total_seconds(found, request.passes)
-    console.talk().print(f"{len(found)} cells, {request.passes} passes: about {seconds:.0f} s; nothing was measured")
+    console.out().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), rows))
+    seconds = total_seconds(found, options.passes)
+    console.talk().print(f"{len(found)} cells, {options.passes} passes: about {seconds:.0f} s; nothing was measured")

@@ -1,4 +1,4 @@
-"""A run that was read: its tidy table, what each pass and each round measured, and what else it says of itself."""
+"""A run in memory: its tidy table, what each pass and each round measured, and its other facts."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import pandas as pd
 
 from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.data.run_json import Document, read_document
+from jacobench.reports.data.run_json import Document, check_document, read_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
 PASS_COLUMNS = ("case", "strategy", "phase", "pass", "worker", "seconds")
 
 
-def _no_lines() -> pd.DataFrame:
-    return _frame(())
+def _frame(lines: Iterable[tuple[Any, ...]] = ()) -> pd.DataFrame:
+    return pd.DataFrame(lines, columns=list(PASS_COLUMNS))
 
 
 @dataclass(frozen=True)
 class Run:
-    """All that a run has to say. A notebook shows it as its table and its pictures.
+    """Content of run.json.
 
     Attributes
     ----------
@@ -33,27 +33,28 @@ class Run:
     passes : DataFrame
         What each pass measured; see `load_passes`.
     samples : DataFrame
-        Every timed round, with the columns of ``passes``: seconds per call. Empty, as ``passes``, for a run of an earlier
-        version.
+        Every timed round, in seconds per call, with the columns of ``passes``. Both are empty for runs of versions that
+        did not record them.
     name : str
-        The run's own, or that of its folder.
+        The ``run_id``, or the name of the folder.
     facts : mapping
-        What run.json holds beside the rows, where it does: ``machine`` (a record of processor, caches, packages and
-        settings), ``control_seconds`` (of a fixed kernel, one a process), ``load_after``, ``wall_seconds``, ``command``
-        (what measures it again); ``datetime`` and ``commit_info`` are pytest-benchmark's.
+        Other content of run.json, where present: ``machine`` (processor, caches, packages, settings),
+        ``control_seconds`` (time of the calibration kernel in each process), ``load_after``, ``wall_seconds``,
+        ``measured_seconds``, ``command`` (repeats the run), and pytest-benchmark's ``datetime`` and ``commit_info``.
+    view : callable or None
+        Returns the HTML that notebooks show. `jacobench.read` sets it, so that data do not import plots.
     """
 
     table: pd.DataFrame
-    passes: pd.DataFrame = field(default_factory=_no_lines)
-    samples: pd.DataFrame = field(default_factory=_no_lines)
+    passes: pd.DataFrame = field(default_factory=_frame)
+    samples: pd.DataFrame = field(default_factory=_frame)
     name: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    view: Callable[[Run], str] | None = field(default=None, repr=False, compare=False)
 
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the answer, the table of gradients, and the pictures."""
-        from jacobench.reports.page.notebook import notebook  # noqa: PLC0415  (a run that is only read draws nothing)
-
-        return notebook(self)
+    def _repr_html_(self) -> str | None:
+        """Return what a notebook shows; None selects its plain text."""
+        return self.view(self) if self.view else None
 
 
 def read(run: str | Path) -> Run:
@@ -62,19 +63,22 @@ def read(run: str | Path) -> Run:
     Parameters
     ----------
     run : str or Path
-        A run's folder, or a ``run.json``.
-
-    Returns
-    -------
-    Run
-        All of it.
+        A run's folder, or its run.json.
 
     Raises
     ------
     BadInput
-        If it is not there, cannot be read, is not a run's, or is not finished.
+        If it does not exist, cannot be read, is not a run, or is not finished.
     """
-    document = read_document(run)
+    return _run(read_document(run))
+
+
+def from_document(content: dict[str, Any], path: Path) -> Run:
+    """Return the run of a run.json that is in memory; `path` is its file. Raises BadInput if it is damaged."""
+    return _run(check_document(content, path))
+
+
+def _run(document: Document) -> Run:
     table = _table(document)
     names = table["run_id"].dropna().unique()
     name = str(names[0]) if len(names) else document.path.parent.name
@@ -82,18 +86,18 @@ def read(run: str | Path) -> Run:
 
 
 def load(run: str | Path) -> pd.DataFrame:
-    """Read a run's tidy table.
+    """Read the tidy table of a run.
 
     Parameters
     ----------
     run : str or Path
-        A run's folder, or a ``run.json``.
+        A run's folder, or its run.json.
 
     Returns
     -------
     DataFrame
-        One line a case × strategy × phase in the order of the run, the columns of ``COLUMNS``, missing is NaN.
-        ``attrs["threads"]`` is the number of threads where the run recorded it.
+        One row per case × strategy × phase in the order of the run, with the columns of ``COLUMNS``; missing values are
+        NaN. ``attrs["threads"]`` is the number of threads, if recorded.
 
     Raises
     ------
@@ -109,14 +113,13 @@ def load_passes(run: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     run : str or Path
-        A run's folder, or a ``run.json``.
+        A run's folder, or its run.json.
 
     Returns
     -------
     DataFrame
-        One line a pass of each cell that was timed: ``case``, ``strategy``, ``phase``; ``pass`` and ``worker``, which
-        together name the process; ``seconds`` per call, the minimum over the pass's rounds. No line for a run that an
-        earlier version wrote, which did not record them.
+        One row per timed cell and pass: ``case``, ``strategy``, ``phase``; ``pass`` and ``worker``, which identify the
+        process; ``seconds`` per call, the minimum over the rounds of the pass.
 
     Raises
     ------
@@ -137,10 +140,6 @@ def _table(document: Document) -> pd.DataFrame:
     return table
 
 
-def _frame(lines: Iterable[tuple[Any, ...]]) -> pd.DataFrame:
-    return pd.DataFrame(lines, columns=list(PASS_COLUMNS))
-
-
 def _passes(document: Document) -> Iterator[tuple[Any, ...]]:
     for entry in document.entries:
         for own in _triples(document, entry, "pass_seconds", float):
@@ -151,9 +150,9 @@ def _samples(document: Document) -> Iterator[tuple[Any, ...]]:
     for entry in document.entries:
         data = entry.get("stats", {}).get("data", ())
         begin = 0
-        for number_of_pass, worker, n_rounds in _triples(document, entry, "pass_rounds", int):
+        for pass_number, worker, n_rounds in _triples(document, entry, "pass_rounds", int):
             for seconds in data[begin : begin + n_rounds]:
-                yield (*_cell(entry), number_of_pass, worker, seconds)
+                yield (*_cell(entry), pass_number, worker, seconds)
             begin += n_rounds
 
 
@@ -165,10 +164,10 @@ def _cell(entry: Mapping[str, Any]) -> tuple[str, str, str]:
 def _triples(document: Document, entry: Mapping[str, Any], key: str, kind: type[Any]) -> Iterator[tuple[int, int, Any]]:
     for triple in entry.get(key, ()):
         try:
-            number_of_pass, worker, value = triple
-            yield int(number_of_pass), int(worker), kind(value)
+            pass_number, worker, value = triple
+            yield int(pass_number), int(worker), kind(value)
         except (TypeError, ValueError):
             raise BadInput(
-                f"{str(document.path)!r} is damaged: {' · '.join(_cell(entry))} has {triple!r} among its {key}: "
+                f"{str(document.path)!r} is damaged: {' · '.join(_cell(entry))} has {triple!r} in {key}; "
                 "expected pass, worker and a number"
             ) from None

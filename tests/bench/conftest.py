@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jacobench.bench.row.measurement import Measurement
-from jacobench.bench.run.run_plan import Request
+from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.runner import carry_on, start
 from jacobench.bench.run.session import Limits, Session
 from jacobench.bench.suites.case import Case, Suite
@@ -55,7 +55,7 @@ def tiny(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def finished(tiny, tmp_path_factory) -> Path:
     """Return the folder of a finished run of the tiny suite, two passes."""
-    folder = start(Request(str(tiny), passes=2), tmp_path_factory.mktemp("runs") / "run")
+    folder = start(RunOptions(str(tiny), passes=2), tmp_path_factory.mktemp("runs") / "run")
     try:
         carry_on(folder, lambda _progress: None)
     finally:

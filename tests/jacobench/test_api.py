@@ -85,6 +85,14 @@ def test_run_returns_the_table_that_load_reads(made):
     pd.testing.assert_frame_equal(table, jb.load(str(folder / "run.json")))
 
 
+def test_a_notebook_displays_a_run_that_was_read(made):
+    run = jb.read(made[1])
+    html = run._repr_html_()
+    assert "mlp-w3-d1-b2" in html
+    assert "<img" in html
+    assert type(run)(run.table)._repr_html_() is None, "data do not import what displays them"
+
+
 def test_growth_and_crossovers_are_had_from_a_run(made):
     table, folder = made
     passes = jb.load_passes(folder)

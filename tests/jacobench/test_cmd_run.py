@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -126,6 +127,27 @@ def test_ones_own_graph_and_strategy_and_the_default_folder(jacobench, tmp_path,
     assert table[broken]["reason"].str.contains("no such table").all()
     assert set(table[~broken]["width"]) == {2, 3}
     assert (table[(table["strategy"] == "mine") & ~broken]["max_relative_error"] == 0).all()
+
+
+OPENED = """
+import os, sys
+opened = []
+def hook(event, arguments):
+    if event == "open" and "run.json" in str(arguments[0]):
+        opened.append("write" if (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR) else "read")
+sys.addaudithook(hook)
+from jacobench.__main__ import main
+sys.argv = ["jacobench", "run", "--suite", "tiny.toml", "--passes", "1", "--out", sys.argv[1]]
+assert main() == 0
+print(*opened, file=sys.stderr)
+"""
+
+
+def test_run_json_is_written_once_and_never_read(strange, tmp_path):
+    command = [sys.executable, "-P", "-c", OPENED, str(tmp_path / "run")]
+    done = subprocess.run(command, cwd=strange, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[-1] == "write"
 
 
 # ---- the other commands

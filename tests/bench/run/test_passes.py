@@ -8,7 +8,7 @@ import pytest
 
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.run import passes
-from jacobench.bench.run.run_plan import Request
+from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.runner import carry_on, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is replaced by a shell script")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter
     ],
 )
 def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, told, tiny, tmp_path, monkeypatch):
-    folder = start(Request(str(tiny), passes=1, timeout_seconds=0.1), tmp_path / "run")
+    folder = start(RunOptions(str(tiny), passes=1, timeout=0.1), tmp_path / "run")
     (tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))

@@ -14,9 +14,10 @@ from pytest_benchmark.stats import Stats
 from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_folder import resume
+from jacobench.bench.run.runner import carry_on
 from jacobench.bench.suites.cells import cells_of
 from jacobench.bench.suites.suite_files import load_suite
-from jacobench.reports.data.run_data import load, load_passes
+from jacobench.reports.data.run_data import from_document, load, load_passes, read
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +115,20 @@ def test_the_order_is_reversed_in_the_second_pass(journal):
     assert orders == [["vjp", "dense"] * 2, ["dense", "vjp"] * 2]
     assert {m.worker for m in journal} == {0}
     assert {m.peak_bytes is None for m in journal if m.pass_number == 1} == {True}
+
+
+def test_the_run_in_memory_is_the_one_on_disk(finished):
+    folder = resume(finished)
+    before = (finished / "run.json").read_bytes()
+    document, written = carry_on(folder, lambda _progress: None)
+    folder.close()
+    assert not written
+    assert (finished / "run.json").read_bytes() == before
+    here, there = from_document(document, finished / "run.json"), read(finished)
+    for name in ("table", "passes", "samples"):
+        pd.testing.assert_frame_equal(getattr(here, name), getattr(there, name))
+    assert here.name == there.name
+    of_this_call = {"datetime", "wall_seconds", "measured_seconds", "load_after"}
+    assert {key: value for key, value in here.facts.items() if key not in of_this_call} == {
+        key: value for key, value in there.facts.items() if key not in of_this_call
+    }

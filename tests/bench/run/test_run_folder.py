@@ -66,7 +66,7 @@ def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path, se
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "file" / "run", tmp_path / "file" / "deep" / "run"):
         for make in (check_free, lambda path: create(path, settings)):
-            with pytest.raises(BadInput, match="cannot be made"):
+            with pytest.raises(BadInput, match="cannot create"):
                 make(path)
     assert everything(tmp_path) == ["file"]
 
@@ -111,9 +111,9 @@ def other_process(path):
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such lock")
 def test_a_second_process_is_refused_until_the_first_has_closed(made):
     folder = resume(made)
-    told = other_process(made)
-    assert str(made) in told
-    assert "in use" in told
+    message = other_process(made)
+    assert str(made) in message
+    assert "in use" in message
     folder.close()
     assert other_process(made) == "open"
 
@@ -148,7 +148,7 @@ def test_a_torn_last_line_is_dropped_with_a_note_and_the_journal_goes_on(made, m
     folder = resume(made)
     assert len(folder.measurements) == 3
     assert len(folder.notes) == 1
-    assert "torn" in folder.notes[0]
+    assert "incomplete" in folder.notes[0]
     folder.append(make_measurement(phase="prepare"))
     folder.close()
     assert journal.read_bytes().startswith(whole)
@@ -226,10 +226,18 @@ def test_settings_with_a_value_of_the_wrong_type_are_damaged(made):
         resume(made)
 
 
+def test_settings_of_an_older_version_are_read(made, settings):
+    document = json.loads((made / "settings.json").read_text())
+    document["budget_bytes"] = int(document.pop("memory_budget").removesuffix("B"))
+    document["timeout_seconds"] = document.pop("timeout")
+    (made / "settings.json").write_text(json.dumps(document))
+    assert reread(made).settings == settings
+
+
 def test_what_is_no_run_at_all_is_bad_input(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
-        with pytest.raises(BadInput, match="no run to go on with"):
+        with pytest.raises(BadInput, match="not a run's folder"):
             resume(path)
 
 

@@ -1,17 +1,23 @@
-"""A request that is checked, and the budget that it becomes where there is less memory than is asked for."""
+"""Options are checked, and the budget is limited by the memory of the machine."""
 
-from dataclasses import replace
+import shlex
+from dataclasses import fields, replace
+from inspect import signature
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+import jacobench as jb
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.byte_sizes import parse_bytes
-from jacobench.bench.run.run_plan import Request, plan
+from jacobench.bench.run.run_options import RunOptions, command
+from jacobench.bench.run.run_plan import plan
+from jacobench.commands import app, cmd_run
 from jacobench.commands.cmd_run import _budget_note
 from jacobench.graphs.errors import BadInput
 
-SMOKE = Request("smoke")
+SMOKE = RunOptions("smoke")
 
 CGROUPS = {"v2": "/sys/fs/cgroup/memory.max", "v1": "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
@@ -57,4 +63,26 @@ def test_what_is_no_size_is_bad_input(text):
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
 def test_what_is_no_timeout_is_bad_input(seconds):
     with pytest.raises(BadInput, match="timeout is"):
-        plan(replace(SMOKE, timeout_seconds=seconds))
+        replace(SMOKE, timeout=seconds)
+
+
+OTHER = RunOptions("smoke", ("dense", "my file.py:Mine"), ("mlp-*",), 5, 2, "64MiB", 7.5, "asis")
+
+
+def test_the_python_function_has_every_option_with_its_default():
+    parameters = signature(jb.run).parameters
+    assert {*parameters} - {"out"} == {option.name for option in fields(RunOptions)}
+    for option in fields(RunOptions):
+        assert parameters[option.name].default == option.default
+
+
+def test_the_repeat_command_sets_every_option(monkeypatch):
+    """Parse the command by the real command line: the options that arrive are those that were written."""
+    assert all(getattr(OTHER, option.name) != option.default for option in fields(RunOptions))
+    arrived = []
+    monkeypatch.setattr(cmd_run, "_dry_run", arrived.append)
+    for options in (OTHER, SMOKE):
+        words = shlex.split(command(options))
+        assert words[:2] == ["jacobench", "run"]
+        assert CliRunner().invoke(app, [*words[1:], "--dry-run"], catch_exceptions=False).exit_code == 0
+    assert arrived == [OTHER, SMOKE]

@@ -81,7 +81,7 @@ def test_a_folder_of_something_else(folder, tmp_path):
 
 def test_an_unfinished_run_says_how_to_finish_it(folder):
     (folder / "run.json").rename(folder / "journal.jsonl")
-    refuse(folder, "unfinished", f"jacobench run --resume {folder}")
+    refuse(folder, "not finished", f"jacobench run --resume {folder}")
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
@@ -100,10 +100,10 @@ def test_cut_short(folder, share):
         (b"{'a': 1}", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b"[]", "not a run of jacobench's"),
-        (b"{}", "not a run of jacobench's"),
-        (b'{"benchmarks": {}}', "not a run of jacobench's"),
-        (b'{"benchmarks": [], "jacobench": 3}', "not a run of jacobench's"),
+        (b"[]", "not a run of jacobench"),
+        (b"{}", "not a run of jacobench"),
+        (b'{"benchmarks": {}}', "not a run of jacobench"),
+        (b'{"benchmarks": [], "jacobench": 3}', "not a run of jacobench"),
     ],
 )
 def test_not_a_run(tmp_path, content, fragment):
@@ -115,7 +115,7 @@ def test_not_a_run(tmp_path, content, fragment):
 def test_json_of_plain_pytest_benchmark(tmp_path):
     path = tmp_path / "0001_bench.json"
     path.write_text(json.dumps({"machine_info": {}, "benchmarks": [{"name": "test_x", "extra_info": {}, "stats": {}}]}))
-    refuse(path, "pytest-benchmark's JSON but not a run of jacobench's", "extra_info")
+    refuse(path, "pytest-benchmark's JSON but not a run of jacobench", "extra_info")
 
 
 def damage_status(document):
@@ -149,13 +149,13 @@ def damage_twice(document):
 @pytest.mark.parametrize(
     ("edit", "fragment"),
     [
-        (damage_status, "status 'okay', expected one of ok, wrong"),
-        (damage_phase, "phase None, expected one of forward"),
+        (damage_status, "status 'okay'; expected one of ok, wrong"),
+        (damage_phase, "phase None; expected one of forward"),
         (damage_number, "column 'width' holds numbers"),
-        (damage_position, "position 'first', expected a number"),
-        (damage_entry, "case None, expected a name"),
-        (damage_untimed, "is 3, expected an object"),
-        (damage_twice, "is there twice"),
+        (damage_position, "position 'first'; expected a number"),
+        (damage_entry, "case None; expected a name"),
+        (damage_untimed, "is 3; expected an object"),
+        (damage_twice, "occurs twice"),
     ],
 )
 def test_damaged_rows(folder, edit, fragment):
@@ -163,4 +163,4 @@ def test_damaged_rows(folder, edit, fragment):
 
 
 def test_another_schema(folder):
-    refuse(change(folder, lambda document: document["jacobench"].update(schema=2)), "schema 2: expected 1")
+    refuse(change(folder, lambda document: document["jacobench"].update(schema=2)), "schema 2; expected 1")

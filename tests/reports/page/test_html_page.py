@@ -14,6 +14,7 @@ from jacobench.bench.row.columns import STATUSES, tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.page.html_page import page
+from jacobench.reports.page.notebook import notebook
 from jacobench.reports.page.recommendation_table import advice
 from jacobench.reports.page.row_table import row_table
 from jacobench.reports.page.run_markdown import MOST_CHARACTERS, markdown
@@ -193,7 +194,7 @@ def test_markdown_is_a_comment_that_github_takes(standard_run, every_status, mon
 
 def test_a_notebook_shows_the_answer_the_table_and_the_pictures(every_status):
     run = Run(every_status.table.head(3))
-    fragment = run._repr_html_()
+    fragment = notebook(run)
     assert "in the time of the phase gradient" in fragment
     assert "<table" in fragment
     assert fragment.count("data:image/png;base64,") == len(all_plots(run).pictures)

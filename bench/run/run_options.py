@@ -1,0 +1,85 @@
+"""Options of a run: the one list from which the command line, settings.json and the repeat command are made."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import Field, dataclass, field, fields
+from math import inf
+from typing import Any
+
+from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
+from jacobench.graphs.errors import BadInput, unknown
+
+CONTROLS = ("tuned", "asis")
+
+
+def _option(default: Any, metavar: str, help_text: str, flag: str = "") -> Any:
+    return field(default=default, metadata={"metavar": metavar, "help": help_text, "flag": flag})
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of a run. The metadata of a field hold its flag, metavar and help text on the command line.
+
+    Attributes
+    ----------
+    suite : str
+        Name, or path of a TOML file.
+    strategies, cases : tuple of str
+        Strategies instead of the suite's, globs of case names; empty: all of the suite.
+    passes, threads : int
+        Fresh processes per cell, threads of every library; 1 or more.
+    memory_budget : str
+        Such as ``"2GiB"``. The memory of the machine or of its control group limits it further.
+    timeout : float
+        Seconds for all rounds of one measurement.
+    controls : {"tuned", "asis"}
+        Whether the environment of the workers is set or kept.
+
+    Raises
+    ------
+    BadInput
+        If a number is out of bounds or a name is unknown.
+    """
+
+    suite: str = _option("standard", "NAME|FILE.toml", "Suite to run; 'jacobench list suites' lists them.")
+    strategies: tuple[str, ...] = _option(
+        (),
+        "S",
+        "Strategy to measure instead of the suite's: a name, file.py:Class or package.module:Class. Repeatable.",
+        "--strategy",
+    )
+    cases: tuple[str, ...] = _option((), "GLOB", "Measure only cases whose names match. Repeatable.", "--case")
+    passes: int = _option(3, "N", "Number of fresh processes that measure each cell.")
+    threads: int = _option(1, "N", "Number of threads for BLAS, OpenMP, torch and XLA.")
+    memory_budget: str = _option(DEFAULT_BUDGET, "SIZE", "Skip strategies that are predicted to need more memory.")
+    timeout: float = _option(60.0, "SECONDS", "Time limit of one measurement, in seconds.")
+    controls: str = _option(
+        "tuned", "tuned|asis", "tuned: set threads, malloc and the BLAS kernel; asis: keep your environment."
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("passes", "threads"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} is {getattr(self, name)}; expected 1 or more")
+        if not 0 < self.timeout < inf:
+            raise BadInput(f"timeout is {self.timeout}; expected seconds above 0")
+        if self.controls not in CONTROLS:
+            raise unknown("controls", self.controls, CONTROLS)
+        parse_bytes(self.memory_budget)
+
+
+def flag(option: Field[Any]) -> str:
+    """Return the name of an option on the command line."""
+    return option.metadata["flag"] or f"--{option.name.replace('_', '-')}"
+
+
+def command(options: RunOptions) -> str:
+    """Return the command that repeats a run, quoted for a POSIX shell."""
+    words = ["jacobench", "run"]
+    for option in fields(RunOptions):
+        value = getattr(options, option.name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if item is not None:
+                words += [flag(option), f"{item:g}" if isinstance(item, float) else str(item)]
+    return shlex.join(words)
