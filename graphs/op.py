@@ -1,11 +1,12 @@
-"""What an op is: one entry of a table, with a forward rule and, per argument, a vjp rule and a Jacobian rule.
+"""Entry of the op table: forward rule, and per argument a vjp rule, a Jacobian rule and a floor kernel.
 
-Every rule is told its place by a `ArgumentContext`. The rules' arrays:
+Each rule receives an `ArgumentContext` ``ctx``. Rules of an op:
 
-- forward: ``(xp, *xs, **attrs) → y``, in the functions of the array library `xp`;
-- vjp: ``(y_bar, y, xs, ctx) → x_bar`` with y_bar of shape (S, *y.shape) and x_bar of shape (S, *x.shape). It returns a
-  fresh array or y_bar or a view of it, and never writes into what it is given;
-- Jacobian: a structure (where the entries stand) and ``(y, xs, ctx) → values``, broadcastable to the structure's extent.
+- forward: ``(xp, *xs, **attrs) → y``, in functions of the array library `xp`;
+- vjp: ``(y_bar, y, xs, ctx) → x_bar`` with y_bar of shape (S, *y.shape) and x_bar of shape (S, *x.shape). Returns a new
+  array, or y_bar or a view of it, and never writes to its inputs;
+- Jacobian: a structure (positions of the entries) and ``(y, xs, ctx) → values``, broadcastable to the structure's extent;
+- floor kernel: library calls with preallocated outputs that compute the same as the rule. `bench.floor` times them.
 """
 
 from __future__ import annotations
@@ -22,16 +23,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.structures.sparsity import Structure
 
 OUTPUT = -1
-"""Stands for the op's output where arguments are numbered 0, 1, …."""
-
-
-def multiply_in_place(slope: Array, y_bar: Array) -> Array:
-    """Multiply a fresh slope, shape (1, *x.shape), by cotangents (S, *x.shape): in place for one seed.
-
-    A second array costs as much as the product. The axes are equal in number because NumPy takes half as long for that.
-    """
-    return np.multiply(slope, y_bar, slope if len(y_bar) == 1 else None)
-
+"""Number of an op's output, where arguments are numbered 0, 1, …."""
 
 VjpRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], Array]
 JacobianValues = Callable[[Array, tuple[Array, ...], ArgumentContext], Array]
@@ -39,15 +31,42 @@ FillRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], None]
 Count = Callable[[ArgumentContext], int]
 ShapePredicate = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
 
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""Function and its positional arguments, its outputs among them."""
+
+ForwardFloor = Callable[[tuple[Array, ...], Array, Mapping[str, Any]], list[Call]]
+"""(xs, y, attrs) → calls that write the op's output to y. Allocates their scratch arrays."""
+
+VjpFloor = Callable[[Array, Array, tuple[Array, ...], Array, ArgumentContext], list[Call]]
+"""(y_bar (S, …), y, xs, x_bar (S, …), ctx) → calls that write the cotangents to x_bar. Allocates their scratch arrays."""
+
+
+def multiply_in_place(slope: Array, y_bar: Array) -> Array:
+    """Multiply a new slope, shape (1, *x.shape), by cotangents (S, *x.shape): in place for one seed.
+
+    A second array costs as much as the product. NumPy takes half as long if both have the same number of axes.
+    """
+    return np.multiply(slope, y_bar, slope if len(y_bar) == 1 else None)
+
 
 def always(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
-    """Say yes, whatever the shapes and attributes."""
+    """Return True."""
     return True
 
 
 def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
-    """Say no, whatever the shapes and attributes."""
+    """Return False."""
     return False
+
+
+def zero(_ctx: ArgumentContext) -> int:
+    """Return 0."""
+    return 0
+
+
+def output_size(ctx: ArgumentContext) -> int:
+    """Return the number of entries of the output."""
+    return ctx.n_out
 
 
 class Builder(Protocol):
@@ -76,62 +95,60 @@ class Example(Protocol):
 
 @dataclass(frozen=True)
 class Jacobian:
-    """The rule for a local Jacobian, shape (outputs, inputs).
+    """Rule for a local Jacobian, shape (outputs, inputs).
 
     Attributes
     ----------
     structure : Structure
-        Where its entries stand.
+        Positions of its entries.
     values : callable
         (y, xs, ctx) → the entries, broadcastable to the structure's extent.
     allocates : bool
-        Whether `values` allocates the whole extent anew; else it may be a view of a primal.
+        Whether `values` allocates an array of the whole extent; otherwise it may return a view of a primal.
     flops : callable
-        ctx → arithmetic operations that `values` takes. An elementary function counts as one.
-    scratch : callable
-        ctx → bytes that `values` allocates and frees beside its result, where they are not few beside it.
+        ctx → arithmetic operations of `values`. An elementary function counts as one.
+    scratch, fill_scratch : callable
+        ctx → bytes that `values` and `fill` allocate and free in addition to their result; 0 where negligible.
     fill : callable or None
-        The direct dense rule, (J, y, xs, ctx) → None: writes the entries into zeros of shape (samples, outputs per
-        sample, inputs per sample). For a structure with an index, through which to scatter would waste time.
-    fill_scratch : callable
-        The same as `scratch`, of `fill`.
+        Direct dense rule, (J, y, xs, ctx) → None: writes the entries to zeros of shape (samples, outputs per sample,
+        inputs per sample). For a structure with an index, where scattering would be slow.
     """
 
     structure: Structure
     values: JacobianValues
     allocates: bool
-    flops: Count = lambda _ctx: 0
-    scratch: Count = lambda _ctx: 0
+    flops: Count = zero
+    scratch: Count = zero
     fill: FillRule | None = None
-    fill_scratch: Count = lambda _ctx: 0
+    fill_scratch: Count = zero
 
 
 @dataclass(frozen=True)
 class Argument:
-    """The backward rules of one argument.
+    """Backward rules of one argument.
 
     Attributes
     ----------
     vjp : callable
         (y_bar, y, xs, ctx) → x_bar.
     jacobian : Jacobian
-        The same as a matrix.
+        The same map as a matrix.
     residuals : tuple of int
-        Which primals the vjp rule reads (`OUTPUT`, or argument numbers): its residuals. The others it is given as None.
+        Primals that the vjp rule reads (`OUTPUT`, or argument numbers). It receives None for the others.
     flops : callable
         ctx → arithmetic operations of the vjp rule for one seed.
     per_sample_vjp : callable or None
-        For an argument that all samples share: the vjp rule of each sample by itself, (y_bar, y, xs, ctx) → x_bar with
-        y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a fresh array.
+        For an argument that all samples share: the vjp rule of each sample separately, (y_bar, y, xs, ctx) → x_bar with
+        y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a new array.
     per_sample : callable
-        (shapes, attrs) → whether sample i of the output depends on sample i of this argument alone, if the argument's
-        leading axis is the batch. A weight is shared by all samples, and a loss averages over them.
-    scratch : callable
-        ctx → bytes that the vjp rule allocates and frees beside its result, for one seed, where they are not few.
-    scratch_once : callable
-        ctx → the same, of what it allocates but once, however many seeds there are.
+        (shapes, attrs) → whether sample i of the output depends only on sample i of this argument, provided that the
+        argument's leading axis is the batch. False for weights, which samples share, and for losses, which average.
+    scratch, scratch_once : callable
+        ctx → bytes that the vjp rule allocates and frees in addition to its result: per seed, and once for all seeds.
     returns_cotangent : callable
-        ctx → whether the vjp rule returns y_bar, or a view of it, and allocates nothing.
+        ctx → whether the vjp rule returns y_bar or a view of it, and allocates nothing.
+    floor : callable or None
+        Floor kernel of the vjp rule. Not needed where `returns_cotangent`.
     """
 
     vjp: VjpRule
@@ -140,41 +157,44 @@ class Argument:
     flops: Count
     per_sample_vjp: VjpRule | None = None
     per_sample: ShapePredicate = always
-    scratch: Count = lambda _ctx: 0
-    scratch_once: Count = lambda _ctx: 0
+    scratch: Count = zero
+    scratch_once: Count = zero
     returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False
+    floor: VjpFloor | None = None
 
 
 @dataclass(frozen=True)
 class Op:
-    """An operation that graphs are made of.
+    """Operation of a graph.
 
     Attributes
     ----------
     name : str
-        As it is called on a `GraphBuilder`.
+        Name of its method of `GraphBuilder`.
     forward : callable
         (xp, *xs, **attrs) → y.
     shape : callable
-        (shapes, attrs) → the output's shape. Raises BadInput where the shapes do not fit.
+        (shapes, attrs) → the output's shape. Raises BadInput if the shapes do not fit.
     arguments : tuple of (Argument or None)
-        The rules per argument, None for one that cannot be differentiated; a variadic op repeats its last.
+        Rules per argument, None for one that cannot be differentiated. A variadic op repeats its last.
     flops : callable
         ctx of argument 0 → arithmetic operations of the forward rule.
     source : str
-        Where the definition is from.
+        Definition, with its source.
     example : callable
-        (builder, batch, size) → a value made by this op; small as it stands, for tests, `verify` and the docs.
+        (builder, batch, size) → an output of this op; small by default. Used by tests, `verify` and the docs.
     attrs : mapping
         Names of the attributes and their defaults.
     prepare : callable
-        attrs → attrs, checked and brought into the form that the rules want.
+        attrs → checked attrs in the form that the rules need.
     variadic : bool
         Whether it takes any number of arguments, at least one.
     scratch : callable
-        ctx of argument 0 → bytes that the forward rule allocates and frees beside its result, where they are not few.
+        ctx of argument 0 → bytes that the forward rule allocates and frees in addition to its result.
     is_view : bool
         Whether the forward rule returns a view of its one argument, and allocates nothing.
+    floor : callable or None
+        Floor kernel of the forward rule.
     """
 
     name: str
@@ -187,8 +207,9 @@ class Op:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False
-    scratch: Count = lambda _ctx: 0
+    scratch: Count = zero
     is_view: bool = False
+    floor: ForwardFloor | None = None
 
     def argument(self, k: int) -> Argument:
         """Return the rules of argument `k`, counted from 0.
@@ -196,7 +217,7 @@ class Op:
         Raises
         ------
         NotImplementedError
-            If there is no rule: names the op and the argument.
+            If there is no rule; the message names the op and the argument.
         """
         rule = self._rule(k)
         if rule is None:
@@ -204,7 +225,7 @@ class Op:
         return rule
 
     def per_sample(self, k: int, shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
-        """Say whether argument `k`'s samples do not mix; see `Argument`. Unknown, hence False, where there is no rule."""
+        """Return `Argument.per_sample` of argument `k`; False if it has no rule."""
         rule = self._rule(k)
         return rule is not None and rule.per_sample(shapes, attrs)
 

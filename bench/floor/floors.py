@@ -1,6 +1,6 @@
-"""The floor: the time that the machine needs for the work that a strategy's definition cannot avoid.
+"""Floors: lower bounds for the time of the work that each strategy's definition requires, measured on this machine.
 
-It is measured in the process that measures the strategy, at the case's own shapes. docs/floor.md gives the reasoning.
+They are measured in the process that measures the strategy, at the case's shapes. docs/floor.md explains the model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.floor.hand_kernels import BACKWARD, FORWARD, Pass
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.seed_batching import batch_seeds, samples_of
@@ -23,102 +22,116 @@ if TYPE_CHECKING:
 
     from jacobench.bench.cell.prepared_cell import Problem
     from jacobench.graphs.array_types import Array
-    from jacobench.graphs.graph import Graph
+    from jacobench.graphs.graph import Graph, Node
+    from jacobench.graphs.op import Call
     from jacobench.strategies.tape import Step
 
 LARGEST = 2**26
-"""The most bytes that are written and read to learn the bandwidths, 64 MiB: more than caches hold."""
+"""Largest array that is written and read to measure the bandwidths: 64 MiB, more than caches hold."""
 
 READ_COLUMNS = 1024
-"""Length of the rows of the matrix that is read. Its products read 64 MiB at 43 GB/s where the dot product of one long vector
-reads 30: several rows are read at once."""
+"""Row length of the matrix that is read. Its products read 64 MiB at 43 GB/s, the dot product of one long vector at 30,
+because several rows are read at once."""
 
 PRODUCT_SIDE = 384
-"""Side of the matrix product that tells the rate of arithmetic."""
+"""Side of the matrix product that measures the rate of arithmetic."""
 
 MIN_SECONDS, ROUNDS = 5e-4, 7
-"""The shortest round; how many there are, of which the fastest counts."""
+"""Shortest round, and the number of rounds; the fastest counts."""
 
 PHASES = ("linearize", "pullback", "gradient")
-"""The phases that have a floor."""
+"""Phases that have a floor."""
 
 MODELS = ("vjp", "dense", "dense-blocks", "sparse")
-"""The strategies whose unavoidable work is known. The others have no floor."""
+"""Strategies whose required work is defined. The others have no floor."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """The hand-scheduled loop of a case: every pass of the forward sweep and of the pullback, outputs preallocated.
+    """Hand-scheduled loop of a case: the floor kernels of its ops in order, with preallocated outputs.
 
     Attributes
     ----------
-    forward, backward : sequence of Pass
-        To be run in order.
+    forward, backward : sequence of Call
+        Calls of the forward pass and of one pullback.
+    output : NDArray
+        Output of the graph after the forward calls.
+    cotangents : mapping of int to NDArray
+        Number of a value → its cotangents after the backward calls, shape (S, …).
     """
 
-    forward: Sequence[Pass]
-    backward: Sequence[Pass]
+    forward: Sequence[Call]
+    backward: Sequence[Call]
+    output: Array
+    cotangents: Mapping[int, Array]
 
 
-def loop(point: Problem) -> Loop | None:
-    """Schedule a case by hand; None if an op has no kernels.
+def loop(problem: Problem) -> Loop | None:
+    """Return the hand-scheduled loop of a case, or None if an op has no floor kernel.
 
-    Parameters
-    ----------
-    point : Problem
-        The case.
-
-    Returns
-    -------
-    Loop or None
-        Its passes leave right values, so that what they time is the work itself. None also where seeds touch one sample
-        each: the strategies then share pullbacks, which these passes do not.
+    Also None where each seed touches one sample: the strategies then batch the seeds, and the kernels do not.
     """
-    graph = point.graph
+    graph = problem.graph
     planned = steps(graph)
     samples = samples_of(graph, planned)
-    if samples and len(point.seeds) >= samples.count and batch_seeds(point.seeds, samples.count) is not None:
+    if samples and len(problem.seeds) >= samples.count and batch_seeds(problem.seeds, samples.count) is not None:
         return None
-    if any(node.op.name not in FORWARD for node in graph.nodes):
-        return None
-    values: list[Any] = [point.leaves[name] for name in graph.leaves]
-    forward: list[Pass] = []
+    values: list[Any] = [problem.leaves[name] for name in graph.leaves]
+    forward: list[Call] = []
     for node in graph.nodes:
-        xs = tuple(values[i] for i in node.args)
-        y = np.array(node.op.forward(NUMPY, *xs, **node.attrs), order="C")
-        forward += FORWARD[node.op.name](xs, y, node.attrs)
+        if node.op.floor is None and not node.op.is_view:
+            return None
+        y, calls = _forward(node, tuple(values[i] for i in node.args))
         values.append(y)
-    backward = _backward(planned, graph, values, point.seeds)
-    return None if backward is None else Loop(forward, backward)
+        forward += calls
+    scheduled = _backward(planned, graph, values, problem.seeds)
+    return None if scheduled is None else Loop(forward, scheduled[0], values[graph.output], scheduled[1])
 
 
-def _backward(planned: Sequence[Step], graph: Graph, values: Sequence[Array], seeds: Array) -> list[Pass] | None:
-    passes: list[Pass] = []
-    bars: dict[int, Array] = {graph.output: seeds}
+def _forward(node: Node, xs: tuple[Array, ...]) -> tuple[Array, list[Call]]:
+    y = node.op.forward(NUMPY, *xs, **node.attrs)
+    if node.op.floor is None:
+        return y, []
+    y = np.array(y, order="C")
+    return y, node.op.floor(xs, y, node.attrs)
+
+
+def _backward(
+    planned: Sequence[Step], graph: Graph, values: Sequence[Array], seeds: Array
+) -> tuple[list[Call], dict[int, Array]] | None:
+    calls: list[Call] = []
+    cotangents: dict[int, Array] = {graph.output: seeds}
+    written: set[int] = set()  # values whose cotangents have an array of their own
     for step in reversed(planned):
-        kernels = BACKWARD.get(step.node.op.name, ())
-        xs = tuple(values[i] for i in step.node.args)
+        y_bar, y, xs = cotangents[step.y], values[step.y], tuple(values[i] for i in step.node.args)
         for edge in step.edges:
-            k = min(edge.ctx.k, len(kernels) - 1) if step.node.op.variadic else edge.ctx.k
-            if k >= len(kernels):
+            view = edge.argument.returns_cotangent(edge.ctx)
+            if view:
+                # Kernels need arrays in C order. A copy is not required work, so a strided view is copied only here.
+                x_bar = np.ascontiguousarray(edge.argument.vjp(y_bar, y, xs, edge.ctx))
+            elif edge.argument.floor is None:
                 return None
-            y_bar = bars[step.y]
-            x_bar = np.zeros((len(seeds), *edge.ctx.x), seeds.dtype)
-            passes += kernels[k](y_bar, values[step.y], xs, x_bar, edge.ctx)
-            if edge.x in bars:
-                passes.append((np.add, (bars[edge.x], x_bar, bars[edge.x])))
-            bars.setdefault(edge.x, x_bar)
-    return passes
+            else:
+                x_bar = np.zeros((len(seeds), *edge.ctx.x), seeds.dtype)
+                calls += edge.argument.floor(y_bar, y, xs, x_bar, edge.ctx)
+            if edge.x in cotangents:
+                first = cotangents[edge.x]
+                total = x_bar if not view else first if edge.x in written else np.zeros_like(x_bar)
+                calls.append((np.add, (first, x_bar, total)))
+                x_bar, view = total, False
+            cotangents[edge.x] = x_bar
+            written |= set() if view else {edge.x}
+    return calls, cotangents
 
 
-def run(passes: Sequence[Pass]) -> None:
-    """Run passes in order."""
-    for function, arguments in passes:
+def run(calls: Sequence[Call]) -> None:
+    """Run calls in order."""
+    for function, arguments in calls:
         function(*arguments)
 
 
 def fastest(call: Callable[[], Any]) -> float:
-    """Return the seconds of a call: the fastest of several rounds of at least half a millisecond each."""
+    """Return the seconds of a call: the fastest of seven rounds of at least half a millisecond."""
     call()
     start = time.perf_counter()
     call()
@@ -133,21 +146,21 @@ def fastest(call: Callable[[], Any]) -> float:
 
 
 def write_seconds(n_bytes: int) -> float:
-    """Return how long it takes to write so many bytes.
+    """Return the seconds to write this number of bytes.
 
-    Not half of a copy: that reads each line of its target before it writes it, which filling does not, and dense Jacobians
-    were then found to be made in less than their floor.
+    Not half of a copy, which reads each line of its target before writing it. With half a copy, `dense` was faster than
+    its floor.
     """
     return _in_proportion(_write, n_bytes)
 
 
 def read_seconds(n_bytes: int) -> float:
-    """Return how long it takes to read so many bytes, in the quickest products there are."""
+    """Return the seconds to read this number of bytes, in the fastest matrix-vector product."""
     return _in_proportion(_read, n_bytes)
 
 
 def _in_proportion(seconds: Callable[[int], float], n_bytes: int) -> float:
-    """Measure at the power of two below, once in a process, so that the many sizes of a suite cost little."""
+    """Measure at the power of two below, once per process, so that the sizes of a suite cost little."""
     if not n_bytes:
         return 0.0
     size = min(LARGEST, 1 << (n_bytes.bit_length() - 1))
@@ -169,7 +182,7 @@ def _read(size: int) -> float:
 
 @cache
 def seconds_a_flop(dtype: str) -> float:
-    """Return how long an arithmetic operation takes at the rate of a matrix product; measured once."""
+    """Return the seconds of one arithmetic operation at the rate of a matrix product; measured once."""
     a = np.ones((PRODUCT_SIDE, PRODUCT_SIDE), dtype)
     product = np.empty_like(a)
     return fastest(lambda: np.matmul(a, a, out=product)) / (2 * PRODUCT_SIDE**3)
@@ -177,67 +190,57 @@ def seconds_a_flop(dtype: str) -> float:
 
 @dataclass
 class Floors:
-    """The floors of one case, each measured when it is first asked for.
+    """Floors of one case, each measured at its first use.
 
     Attributes
     ----------
-    point : Problem
+    problem : Problem
         The case.
     """
 
-    point: Problem
+    problem: Problem
 
     def __post_init__(self) -> None:
-        self._loop = loop(self.point)
+        self._loop = loop(self.problem)
         self._seconds: dict[str, float] = {}
 
     def of(self, strategy: Any, phase: str) -> float | None:
-        """Return the floor of a strategy's phase.
+        """Return the floor of a strategy's phase in seconds per call; None if there is no model for it.
 
-        Parameters
-        ----------
-        strategy : Strategy
-            One that was loaded.
-        phase : str
-            ``linearize``, ``pullback`` or ``gradient``, both in turn; ``prepare`` has no floor.
-
-        Returns
-        -------
-        float or None
-            Seconds of one call; None if there is no model for it.
+        `phase` is ``linearize``, ``pullback`` or ``gradient`` (both in turn); ``prepare`` has no floor.
         """
         if self._loop is None or not isinstance(strategy, Reverse) or strategy.name not in MODELS:
             return None
         if phase not in PHASES:
             return None
         if strategy.name == "vjp":
-            return self._passes(phase)
+            return self._loop_seconds(phase)
         return sum(PARTS[part](self, strategy) for part in PARTS if phase in (part, "gradient"))
 
-    def _passes(self, phase: str) -> float:
-        """Time the loop; the whole one for `gradient`, since what one half leaves in the caches the other may not find."""
+    def _loop_seconds(self, phase: str) -> float:
+        """Time the loop; all of it for `gradient`, because each half alone finds its own data in the caches."""
         assert self._loop is not None
         if phase not in self._seconds:
             halves = {"linearize": self._loop.forward, "pullback": self._loop.backward}
-            passes = halves.get(phase, (*self._loop.forward, *self._loop.backward))
-            self._seconds[phase] = fastest(lambda: run(passes))
+            calls = halves.get(phase, (*self._loop.forward, *self._loop.backward))
+            self._seconds[phase] = fastest(lambda: run(calls))
         return self._seconds[phase]
 
     def _materialize(self, strategy: Reverse) -> float:
-        """Run the forward sweep, and write the local Jacobians once."""
-        return self._passes("linearize") + write_seconds(sum(size for size, _, _ in self._jacobians(strategy)))
+        """Return the seconds of the forward pass and of writing the local Jacobians once."""
+        return self._loop_seconds("linearize") + write_seconds(sum(size for size, _, _ in self._jacobians(strategy)))
 
     def _apply(self, strategy: Reverse) -> float:
-        """Read the local Jacobians once, their indices too, and multiply meanwhile."""
+        """Return the seconds to read the local Jacobians and their indices once, and to multiply at the same time."""
         jacobians = self._jacobians(strategy)
         reading = read_seconds(sum(size + indices for size, indices, _ in jacobians))
-        return max(reading, sum(flops for _, _, flops in jacobians) * seconds_a_flop(self.point.graph.dtype.name))
+        return max(reading, sum(flops for _, _, flops in jacobians) * seconds_a_flop(self.problem.graph.dtype.name))
 
     def _jacobians(self, strategy: Reverse) -> list[tuple[int, int, int]]:
-        """Return bytes of values, bytes of indices, and flops of the product, of each local Jacobian."""
+        """Return the bytes of values, bytes of indices and flops of the product of each local Jacobian."""
         costs = (
-            strategy.local.cost(edge.argument, edge.ctx, len(self.point.seeds))
-            for step in steps(self.point.graph)
+            strategy.local.cost(edge.argument, edge.ctx, len(self.problem.seeds))
+            for step in steps(self.problem.graph)
             for edge in step.edges
         )
         return [(cost.linearize_bytes, cost.prepare_bytes, cost.pull_flops) for cost in costs]

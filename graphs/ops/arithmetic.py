@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import Argument, Jacobian, Op, never
+from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.selections import identity_between_empty_rows, selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jacobench.graphs.array_types import ArgumentContext, Array
+    from jacobench.graphs.op import Call
 
 _IDENTITY = Argument(
     vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
     jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False),
     residuals=(),
-    flops=lambda _ctx: 0,
+    flops=zero,
     returns_cotangent=lambda _ctx: True,
 )
 
@@ -33,9 +34,10 @@ ADD = Op(
     forward=lambda _xp, x, y: x + y,
     shape=shapes.same,
     arguments=(_IDENTITY, _IDENTITY),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     source="x + y; a residual connection: He et al., Deep Residual Learning (2016), section 3.2",
     example=lambda g, batch=3, size=4: g.add(g.input("x", (batch, size)), g.input("y", (batch, size))),
+    floor=lambda xs, y, _attrs: [(np.add, (*xs, y))],
 )
 
 
@@ -44,7 +46,8 @@ def _factor(other: int) -> Argument:
         vjp=lambda y_bar, _y, xs, _ctx: y_bar * xs[other],
         jacobian=Jacobian(DIAGONAL, lambda _y, xs, _ctx: xs[other].reshape(-1), allocates=False),
         residuals=(other,),
-        flops=lambda ctx: ctx.n_out,
+        flops=output_size,
+        floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.multiply, (y_bar, xs[other], x_bar))],
     )
 
 
@@ -53,9 +56,10 @@ MULTIPLY = Op(
     forward=lambda _xp, x, y: x * y,
     shape=shapes.same,
     arguments=(_factor(1), _factor(0)),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     source="x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
     example=lambda g, batch=3, size=4: g.multiply(g.input("x", (batch, size)), g.input("y", (batch, size))),
+    floor=lambda xs, y, _attrs: [(np.multiply, (*xs, y))],
 )
 
 
@@ -85,12 +89,12 @@ CHANNEL_BIAS = Op(
             vjp=_sum_channels,
             jacobian=selection("stacked identity, repeated", _channels),
             residuals=(),
-            flops=lambda ctx: ctx.n_out,
+            flops=output_size,
             per_sample_vjp=_sum_channels_each,
             per_sample=never,
         ),
     ),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     source="x[b, c, …] + b[c]; the bias of a convolution: LeCun et al., Gradient-Based Learning (1998), section II",
     example=lambda g, batch=3, size=4: g.channel_bias(g.input("x", (batch, 2, size)), g.parameter("b", (2,))),
 )
@@ -101,6 +105,10 @@ def _finite_factor(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isfinite(factor):
         raise BadInput(f"the factor is {factor}: expected a finite number")
     return {"factor": factor}
+
+
+def _scale_floor(xs: tuple[Array, ...], y: Array, attrs: Mapping[str, Any]) -> list[Call]:
+    return [(np.multiply, (xs[0], y.dtype.type(attrs["factor"]), y))]
 
 
 SCALE = Op(
@@ -114,14 +122,16 @@ SCALE = Op(
                 IDENTITY_MULTIPLE, lambda y, _xs, ctx: np.full(1, ctx.attrs["factor"], y.dtype), allocates=False
             ),
             residuals=(),
-            flops=lambda ctx: ctx.n_out,
+            flops=output_size,
+            floor=lambda y_bar, _y, _xs, x_bar, ctx: _scale_floor((y_bar,), x_bar, ctx.attrs),
         ),
     ),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     source="factor · x for a fixed number",
     example=lambda g, batch=3, size=4: g.scale(g.input("x", (batch, size)), factor=-1.5),
     attrs={"factor": 1.0},
     prepare=_finite_factor,
+    floor=_scale_floor,
 )
 
 
@@ -134,10 +144,10 @@ NEG = Op(
             vjp=lambda y_bar, _y, _xs, _ctx: -y_bar,
             jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype), allocates=False),
             residuals=(),
-            flops=lambda ctx: ctx.n_out,
+            flops=output_size,
         ),
     ),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     source="−x",
     example=lambda g, batch=3, size=4: g.neg(g.input("x", (batch, size))),
 )
@@ -162,16 +172,17 @@ CONCAT = Op(
             vjp=_take_part,
             jacobian=identity_between_empty_rows(_part),
             residuals=(),
-            flops=lambda _ctx: 0,
+            flops=zero,
             returns_cotangent=lambda _ctx: True,
         ),
     ),
-    flops=lambda _ctx: 0,
+    flops=zero,
     source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
     example=lambda g, batch=3, size=4: g.concat(
         g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))
     ),
     variadic=True,
+    floor=lambda xs, y, _attrs: [(np.concatenate, (xs, -1, y))],
 )
 
 OPS = (ADD, MULTIPLY, NEG, SCALE, CHANNEL_BIAS, CONCAT)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.op import Argument, Jacobian, Op, never
+from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import (
     BLOCK_DIAGONAL,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Builder
+    from jacobench.graphs.op import Builder, Call
 
 
 def _rows(ctx: ArgumentContext) -> int:
@@ -113,14 +113,37 @@ def _affine_b_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: Argumen
     return np.ascontiguousarray(np.add.reduce(g, axis=2).transpose(1, 0, 2))
 
 
+def _matrix(array: Array) -> Array:
+    """View (…, n) as (rows, n)."""
+    return array.reshape(-1, array.shape[-1])
+
+
+def _affine_floor(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Call]:
+    t = _matrix(y)
+    return [(np.matmul, (_matrix(xs[0]), xs[1].T, t)), (np.add, (t, xs[2], t))]
+
+
+def _affine_W_floor(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    z = _matrix(xs[0])
+    if len(z) == 1:
+        return [(outer_product, (y_bar.reshape(-1, 1), z, _matrix(x_bar)))]
+    g = y_bar.reshape(len(y_bar), -1, ctx.out[-1])
+    return [(np.matmul, (gradient.T, z, bar)) for gradient, bar in zip(g, x_bar, strict=True)]
+
+
+def _affine_b_floor(y_bar: Array, _y: Array, _xs: tuple[Array, ...], x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    return [(np.add.reduce, (y_bar.reshape(len(y_bar), -1, ctx.out[-1]), 1, None, x_bar))]
+
+
 BIAS = Argument(
     vjp=_affine_b,
     jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _ctx: np.ones((1, 1), y.dtype), allocates=False),
     residuals=(),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     per_sample_vjp=_affine_b_each,
     per_sample=never,
     returns_cotangent=lambda ctx: _rows(ctx) == 1,
+    floor=_affine_b_floor,
 )
 
 AFFINE = Op(
@@ -133,6 +156,7 @@ AFFINE = Op(
             jacobian=Jacobian(BLOCK_DIAGONAL, lambda _y, xs, _ctx: xs[1][None], allocates=False),
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out * ctx.x[-1],
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (_matrix(y_bar), xs[1], _matrix(x_bar)))],
         ),
         Argument(
             vjp=_affine_W,
@@ -141,6 +165,7 @@ AFFINE = Op(
             flops=lambda ctx: 2 * _rows(ctx) * ctx.n_in,
             per_sample_vjp=_affine_W_each,
             per_sample=never,
+            floor=_affine_W_floor,
         ),
         BIAS,
     ),
@@ -149,6 +174,7 @@ AFFINE = Op(
     example=lambda g, batch=3, size=4: g.affine(
         g.input("z", (batch, size)), g.parameter("W", (size + 1, size)), g.parameter("b", (size + 1,))
     ),
+    floor=_affine_floor,
 )
 
 

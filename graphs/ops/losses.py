@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Jacobian, Op, multiply_in_place, never
+from jacobench.graphs.op import Argument, Jacobian, Op, multiply_in_place, never, zero
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.ops.normalization import add_reduce, max_reduce, per_vector, softmax_into
 from jacobench.graphs.structures.sparsity import DENSE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Count
+    from jacobench.graphs.op import Call, Count, VjpFloor
 
 
 def _arrays(count: int) -> Count:
@@ -22,8 +23,10 @@ def _arrays(count: int) -> Count:
     return lambda ctx: count * ctx.n_in * ctx.dtype.itemsize
 
 
-def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Count) -> Argument:
-    """Make the rules of a scalar's argument from its gradient, a fresh array, before it is averaged over the batch."""
+def _gradient(
+    of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Count, floor: VjpFloor | None = None
+) -> Argument:
+    """Return the rules of a scalar's argument from its gradient, a new array, before averaging over the batch."""
 
     def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
         share = (y_bar / ctx.x[0]).reshape(-1, *(1,) * len(ctx.x))
@@ -42,6 +45,7 @@ def _gradient(of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Cou
         flops=lambda ctx: (flops + 1) * ctx.n_in,
         per_sample=never,
         scratch_once=scratch,
+        floor=floor,
     )
 
 
@@ -68,26 +72,85 @@ def _cross_entropy_of_target(xs: tuple[Array, ...]) -> Array:
     return np.negative(gradient, gradient)
 
 
+def _mse_floor(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Call]:
+    difference = np.empty_like(xs[0])
+    flat = difference.reshape(-1)
+    share = y.dtype.type(0.5 / len(difference))
+    return [(np.subtract, (*xs, difference)), (np.dot, (flat, flat, y)), (np.multiply, (y, share, y))]
+
+
+def _shares(y_bar: Array, x: Array) -> Array:
+    """Return each seed's cotangent over the batch. The seeds of a loss are constant, so this is not part of the floor."""
+    return y_bar.reshape(-1, *(1,) * x.ndim) / len(x)
+
+
+def _mse_vjp_floor(sign: int) -> VjpFloor:
+    def calls(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
+        difference = np.empty_like(xs[0])
+        shares = sign * _shares(y_bar, xs[0])
+        return [(np.subtract, (*xs, difference)), (np.multiply, (shares, difference, x_bar))]
+
+    return calls
+
+
+def _cross_entropy_into(
+    t: Array, target: Array, y: Array, e: Array, largest: Array, total: Array, weight: Array, sum_of_products: Array
+) -> None:
+    """Write Σ (log Σ exp t) Σ target − Σ target · t, over the batch, to y; the last five arrays are overwritten."""
+    max_reduce(t, -1, None, largest, True)
+    np.subtract(t, largest, e)
+    np.exp(e, e)
+    add_reduce(e, -1, None, total, True)
+    np.log(total, total)
+    np.add(total, largest, total)
+    add_reduce(target, -1, None, weight, True)
+    np.dot(total.reshape(-1), weight.reshape(-1), y)
+    np.dot(target.reshape(-1), t.reshape(-1), sum_of_products)
+    np.subtract(y, sum_of_products, y)
+    np.divide(y, len(t), y)
+
+
+def _cross_entropy_floor(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Call]:
+    t = xs[0]
+    scratch = (np.empty_like(t), per_vector(t), per_vector(t), per_vector(t), np.empty_like(y))
+    return [(_cross_entropy_into, (*xs, y, *scratch))]
+
+
+def _cross_entropy_vjp_floor(
+    y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext
+) -> list[Call]:
+    t, target = xs
+    gradient, weight = np.empty_like(t), per_vector(t)
+    return [
+        (softmax_into, (t, gradient, weight)),
+        (add_reduce, (target, -1, None, weight, True)),
+        (np.multiply, (gradient, weight, gradient)),
+        (np.subtract, (gradient, target, gradient)),
+        (np.multiply, (_shares(y_bar, t), gradient, x_bar)),
+    ]
+
+
 OPS = (
     Op(
         name="mse",
         forward=_mse,
         shape=shapes.loss,
         arguments=(
-            _gradient(lambda xs: xs[0] - xs[1], flops=2, scratch=_arrays(0)),
-            _gradient(lambda xs: xs[1] - xs[0], flops=2, scratch=_arrays(0)),
+            _gradient(lambda xs: xs[0] - xs[1], flops=2, scratch=zero, floor=_mse_vjp_floor(1)),
+            _gradient(lambda xs: xs[1] - xs[0], flops=2, scratch=zero, floor=_mse_vjp_floor(-1)),
         ),
         flops=lambda ctx: 3 * ctx.n_in,
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
         example=lambda g, batch=3, size=4: g.mse(g.input("t", (batch, size)), g.input("target", (batch, size))),
         scratch=_arrays(1),
+        floor=_mse_floor,
     ),
     Op(
         name="cross_entropy",
         forward=lambda xp, t, target: -xp.sum_of_products(target, _log_softmax(xp, t)) / t.shape[0],
         shape=shapes.loss,
         arguments=(
-            _gradient(_cross_entropy_of_t, flops=9, scratch=_arrays(1)),
+            _gradient(_cross_entropy_of_t, flops=9, scratch=_arrays(1), floor=_cross_entropy_vjp_floor),
             _gradient(_cross_entropy_of_target, flops=6, scratch=_arrays(1)),
         ),
         flops=lambda ctx: 7 * ctx.n_in,
@@ -96,5 +159,6 @@ OPS = (
             g.input("t", (batch, size)), g.input("target", (batch, size), distribution="one_hot")
         ),
         scratch=_arrays(2),
+        floor=_cross_entropy_floor,
     ),
 )

@@ -1,4 +1,4 @@
-"""The floor times the work itself: its passes leave what the rules return. Its sums are tested with times made up."""
+"""Floors: the calls that are timed compute what the rules return. Sums are tested with given times."""
 
 from __future__ import annotations
 
@@ -9,50 +9,71 @@ import pytest
 
 import jacobench as jb
 from jacobench.bench.cell.prepared_cell import problem_of
-from jacobench.bench.floor.floors import floors
+from jacobench.bench.floor import floors
 from jacobench.bench.floor.floors import Floors, loop, run
-from jacobench.bench.floor.hand_kernels import BACKWARD, FORWARD
 from jacobench.bench.suites.case import Case
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
 
+WITH_FLOOR = sorted(name for name, op in OPS.items() if op.floor)
+DIFFERENTIATED = sorted(
+    name for name in WITH_FLOOR if any(argument.floor for argument in OPS[name].arguments if argument)
+)
+TOLERANCES = {"float64": {"rtol": 1e-11, "atol": 1e-12}, "float32": {"rtol": 1e-4, "atol": 1e-6}}
 
-def test_every_op_of_a_table_is_an_op():
-    assert FORWARD.keys() <= OPS.keys()
-    assert BACKWARD.keys() <= FORWARD.keys()
+
+def test_ops_with_a_floor():
+    assert set(WITH_FLOOR) >= {
+        *("affine", "add", "multiply", "scale", "concat", "relu", "leaky_relu", "tanh", "sigmoid", "softplus"),
+        *("gelu", "silu", "sin", "softmax", "layer_norm", "mse", "cross_entropy"),
+    }
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", sorted(FORWARD))
-def test_forward_passes_leave_the_output(name, dtype):
+@pytest.mark.parametrize("dtype", sorted(TOLERANCES))
+@pytest.mark.parametrize("name", WITH_FLOOR)
+def test_forward_calls_write_the_output(name, dtype):
     graph = op_graph(name, dtype)
     (node,) = graph.nodes
     xs = tuple(graph.sample(1).values())
-    expected = node.op.forward(NUMPY, *xs, **node.attrs)
     y = np.full(node.shape, np.nan, dtype)
-    run(FORWARD[name](xs, y, node.attrs))
-    np.testing.assert_allclose(y, expected, rtol=1e-5 if dtype == "float32" else 1e-12, atol=1e-6)
+    calls = node.op.floor(xs, y, node.attrs)
+    run(calls)
+    run(calls)  # a floor is timed in a loop
+    np.testing.assert_allclose(y, node.op.forward(NUMPY, *xs, **node.attrs), **TOLERANCES[dtype])
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", sorted(BACKWARD))
+@pytest.mark.parametrize("dtype", sorted(TOLERANCES))
+@pytest.mark.parametrize("name", DIFFERENTIATED)
 @pytest.mark.parametrize("n_seeds", [1, 3])
-def test_backward_passes_leave_the_cotangents(name, dtype, n_seeds):
+def test_backward_calls_write_the_cotangents(name, dtype, n_seeds):
     graph = op_graph(name, dtype)
     (node,) = graph.nodes
     xs = tuple(graph.sample(1).values())
     y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
     y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
-    for kernel, ctx in zip(BACKWARD[name], node.contexts, strict=False):
-        x_bar = np.full((n_seeds, *ctx.x), np.nan, dtype)
-        passes = kernel(y_bar, y, xs, x_bar, ctx)
-        run(passes)
-        run(passes)  # they are run again and again
-        if passes:
-            expected = node.op.argument(ctx.k).vjp(y_bar, y, xs, ctx)
-            np.testing.assert_allclose(x_bar, expected, rtol=1e-4 if dtype == "float32" else 1e-11, atol=1e-6)
+    for ctx in node.contexts:
+        argument = node.op.argument(ctx.k)
+        if argument.floor is not None:
+            x_bar = np.full((n_seeds, *ctx.x), np.nan, dtype)
+            calls = argument.floor(y_bar, y, xs, x_bar, ctx)
+            run(calls)
+            run(calls)
+            np.testing.assert_allclose(x_bar, argument.vjp(y_bar, y, xs, ctx), **TOLERANCES[dtype])
+
+
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_the_loop_of_a_network_computes_its_output_and_its_cotangents(n_seeds):
+    sizes = {"batch": 4, "residual": True, "normalization": "layer_norm", "loss": None}
+    problem = problem_of(Case("case", {"n_seeds": n_seeds}, (), lambda: mlp_graph([3] * 5, **sizes)))
+    graph, by_hand = problem.graph, loop(problem)
+    run(by_hand.forward)
+    run(by_hand.backward)
+    at = jb.strategy("vjp").prepare(graph).linearize(problem.leaves)
+    np.testing.assert_allclose(by_hand.output, at.output, rtol=1e-12)
+    for name, expected in at.pullback(problem.seeds).items():
+        np.testing.assert_allclose(by_hand.cotangents[list(graph.leaves).index(name)], expected, rtol=1e-9, atol=1e-12)
 
 
 def point(**knobs):
@@ -61,7 +82,7 @@ def point(**knobs):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Let every pass take a second, each byte 1 ms to write and 2 ms to read, and flops nothing."""
+    """Let every loop take a second, each byte 1 ms to write and 2 ms to read, and flops no time."""
     monkeypatch.setattr(floors, "fastest", lambda _call: 1.0)
     monkeypatch.setattr(floors, "write_seconds", lambda n_bytes: n_bytes * 1e-3)
     monkeypatch.setattr(floors, "read_seconds", lambda n_bytes: n_bytes * 2e-3)
@@ -70,7 +91,7 @@ def clock(monkeypatch):
 
 def test_the_floor_of_vjp_is_the_loop_and_that_of_its_gradient_the_whole_loop(monkeypatch):
     monkeypatch.setattr(floors, "fastest", lambda call: call())
-    monkeypatch.setattr(floors, "run", lambda passes: float(len(passes)))
+    monkeypatch.setattr(floors, "run", lambda calls: float(len(calls)))
     at = point()
     bound, by_hand, vjp = Floors(at), loop(at), jb.strategy("vjp")
     forward, backward = len(by_hand.forward), len(by_hand.backward)
