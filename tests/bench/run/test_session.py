@@ -101,7 +101,7 @@ def test_memory_is_measured_where_it_is_asked_for_and_never_in_a_timed_call(make
     session = make_session(measure_memory=True)
     order = []
     real = session_module.heap_memory.measure
-    monkeypatch.setattr(session_module.memory, "measure", lambda call: order.append("memory") or real(call))
+    monkeypatch.setattr(session_module.heap_memory, "measure", lambda call: order.append("memory") or real(call))
 
     def timed(call, plan):
         order.append("time")
