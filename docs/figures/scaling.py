@@ -41,7 +41,7 @@ def crossings(run: str) -> str:
     for line in found[found["phase"] == "gradient"].to_dict("records"):
         of = QUANTITIES[line["quantity"]].word
         pair = f"{line['first']}, {line['second']}"
-        ahead = f"{line['ahead']}, {line['factor']:.3g} ×" if isinstance(line["ahead"], str) else "cannot be told"
+        ahead = f"{line['ahead']}, {line['factor']:.3g} ×" if isinstance(line["ahead"], str) else "undecided"
         lines.append(f"| {KNOBS[line['knob']]} | {of} | {pair} | {line['outcome']} | {_place(line)} | {ahead} |")
     return "\n".join(lines)
 
