@@ -1,1 +1,1 @@
-"""The machine: its record, the environment of a worker process, the doctor, and noise."""
+"""The machine: its record, the environment of worker processes, checks for noise sources, and noise itself."""

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file beside its place and rename it into it, so that it is there whole or not at all."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Write a temporary file in the same folder, flush it to the disk, and rename it to `path`."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with beside.open("wb") as file:
+        with partial.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        partial.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     return path

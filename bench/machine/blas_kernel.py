@@ -1,7 +1,7 @@
-"""Which OpenBLAS kernel suits this processor: a short measured probe, its answer kept per machine.
+"""The fastest OpenBLAS kernel of this machine: measured once, then read from a cache.
 
-OpenBLAS picks its kernel by the processor's name, and an old one where it does not know the name; so may an environment that
-sets ``OPENBLAS_CORETYPE``, which overrides it. That is read when the library is loaded, hence only in a fresh process.
+OpenBLAS selects its kernel by the processor's name and selects an old kernel if it does not know the name. The variable
+``OPENBLAS_CORETYPE`` overrides this; OpenBLAS reads it when it is loaded, that is, only in a fresh process.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ NEEDS: Mapping[str, set[str]] = {
     "Cooperlake": _AVX512 | {"avx512_bf16"},
     "SapphireRapids": _AVX512 | {"avx512_bf16", "amx_bf16", "amx_tile"},
 }
-"""Kernel → the capabilities, as Linux names them, without which it would end in an illegal instruction."""
+"""Processor flags (Linux names) that each kernel needs; without them it ends with an illegal instruction."""
 
 CLEARLY_FASTER = 1.03
-"""A kernel is chosen over the one found only if it is faster by more than the probe's noise."""
+"""Minimum speed-up over the default kernel; more than the noise of the probe."""
 
 PROBE = """
 import time, numpy as np
@@ -61,16 +61,16 @@ print(*kernels, *times)
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What the probe found.
+    """Result of the probe.
 
     Attributes
     ----------
     found : str
-        The kernel in use without us, which OpenBLAS or the environment picks; empty if the BLAS is another library.
+        The kernel that OpenBLAS or the environment selects; empty if the BLAS is not OpenBLAS.
     chosen : str
-        The kernel that is set; empty: the one found is as good.
+        The kernel to set; empty if none is clearly faster.
     gain : float
-        How many times as fast the chosen one is, over a few matrix products of both dtypes (geometric mean).
+        Speed-up of the chosen kernel: geometric mean over matrix products in float64 and float32.
     """
 
     found: str
@@ -79,7 +79,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def choice() -> Choice:
-    """Return the kernel for this machine, from the file it is kept in or else by probing, which takes some seconds."""
+    """Return the kernel for this machine from the cache, or else by probing, which takes a few seconds."""
     depends_on = f"{machine_record.digest()} {np.__version__} {os.environ.get(VARIABLE)}"
     path = _cache() / f"blas-{sha256(depends_on.encode()).hexdigest()[:12]}.json"
     try:
@@ -90,7 +90,7 @@ def choice() -> Choice:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, msgspec.json.encode(found))
     except OSError:
-        pass  # nowhere to keep it: the next run probes again
+        pass  # the cache is not writable: the next run probes again
     return found
 
 
@@ -100,13 +100,7 @@ def _cache() -> Path:
 
 
 def probe() -> Choice:
-    """Time each kernel that the processor can run, twice in turns, in fresh processes with one thread.
-
-    Returns
-    -------
-    Choice
-        With the fastest kernel, if it is clearly faster than the one found.
-    """
+    """Time each kernel that the processor supports twice, alternating, in fresh processes with one thread."""
     flags = set(machine_record.processor_flags())
     candidates = ["", *(kernel for kernel, needs in NEEDS.items() if needs <= flags)]
     best: dict[str, list[float]] = {}
@@ -132,7 +126,7 @@ def _gain(before: list[float], after: list[float]) -> float:
 
 
 def _time(kernel: str) -> tuple[list[str], list[float]]:
-    """Return the kernels in use and the seconds of each product; nothing if the process does not survive it."""
+    """Return the kernels in use and the seconds of each product; both empty if the process crashes."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"} | ({VARIABLE: kernel} if kernel else {})
     command = [sys.executable, "-P", "-c", PROBE]
     try:

@@ -1,4 +1,4 @@
-"""Quantities as people type them: ``2GiB``, ``512 MiB``, ``1e9``."""
+"""Sizes as text: ``2GiB``, ``512 MiB``, ``1e9``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import inf
 from jacobench.graphs.errors import BadInput
 
 DEFAULT_BUDGET = "2GiB"
-"""The memory budget unless another is asked for: the same on every machine, so that runs compare."""
+"""Default memory budget: the same on every machine, so that runs are comparable."""
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     f"{prefix}IB": 2 ** (10 * power) for power, prefix in enumerate("KMGTP", 1)
@@ -21,12 +21,12 @@ def parse_bytes(text: str) -> int:
     Parameters
     ----------
     text : str
-        A number above 0 with a unit, decimal (``GB``) or binary (``GiB``); none means bytes.
+        A positive number with a decimal (``GB``) or binary unit (``GiB``). Without a unit it is in bytes.
 
     Raises
     ------
     BadInput
-        If it is none.
+        If it is not a size.
 
     Examples
     --------
@@ -40,5 +40,5 @@ def parse_bytes(text: str) -> int:
     except ValueError:
         amount = 0
     if not 1 <= amount < inf:
-        raise BadInput(f"{text!r} is no size: expected a number with a unit, such as 512MiB or 2GiB")
+        raise BadInput(f"{text!r} is not a size; expected a number with a unit, such as 512MiB or 2GiB")
     return int(amount)

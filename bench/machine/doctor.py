@@ -1,7 +1,4 @@
-"""What on this machine spoils measurements: each check with its measured size, and the mend.
-
-A check is one entry of `CHECKS`.
-"""
+"""Checks for sources of measurement noise on this machine, each with a measured size and a suggested fix."""
 
 from __future__ import annotations
 
@@ -24,7 +21,9 @@ if TYPE_CHECKING:
 GOOD, NOTE, BAD = "good", "note", "bad"
 
 WATCH_SECONDS = 0.5
-"""How long other processes and stolen time are watched."""
+"""Time during which other processes and stolen time are observed."""
+
+SET_BY_RUN = "'jacobench run' sets it for its workers, except with --controls asis"
 
 FILL_PROBE = """
 import time, numpy as np
@@ -37,34 +36,34 @@ print(min(once() for _ in range(12)))
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What one check found.
+class HealthCheck:
+    """Result of one check.
 
     Attributes
     ----------
     check : str
-        What was looked at.
+        What was checked.
     status : {"good", "note", "bad"}
-        Whether it spoils measurements; "note": it may, or cannot be read.
+        "bad" disturbs measurements; "note" may disturb them, or could not be read.
     measured : str
-        What was found, with its size.
-    mend : str
-        What to do; empty if nothing is needed.
+        What was found, with numbers.
+    fix : str
+        Suggested fix; empty if none is needed.
     """
 
     check: str
     status: str
     measured: str
-    mend: str = ""
+    fix: str = ""
 
 
-def examine() -> list[Finding]:
-    """Run every check; takes about ten seconds."""
-    return [finding for check in CHECKS for finding in check()]
+def examine() -> list[HealthCheck]:
+    """Run all checks; takes about ten seconds."""
+    return [found for check in CHECKS for found in check()]
 
 
-def _other_load() -> list[Finding]:
-    """Watch who else runs, and what the hypervisor keeps for itself."""
+def _other_load() -> list[HealthCheck]:
+    """Observe other processes, and the time that the hypervisor gives to other machines."""
     processes = {process.pid: process for process in psutil.process_iter() if process.pid != os.getpid()}
     for process in processes.values():
         _percent(process)
@@ -73,28 +72,19 @@ def _other_load() -> list[Finding]:
     after = psutil.cpu_times()
     busy = sorted(((_percent(process), process) for process in processes.values()), key=lambda pair: -pair[0])
     total = sum(share for share, _ in busy) / 100
-    names = ", ".join(
-        f"{_name(process)} (process {process.pid}, {share:.0f} %)" for share, process in busy[:3] if share > 5
-    )
+    names = ", ".join(f"{_name(other)} (process {other.pid}, {share:.0f} %)" for share, other in busy[:3] if share > 5)
     status = GOOD if total < 0.1 else BAD if total > 0.5 else NOTE
     load = machine_record.load()
-    told = f"others use {total:.2f} cores" + (f", load {load:.2f} over a minute" if load is not None else "")
-    found = [
-        Finding("other load", status, f"{told}{f': {names}' if names else ''}", "end them, or wait" if names else "")
-    ]
+    measured = f"other processes use {total:.2f} cores" + (f", load average {load:.2f}" if load is not None else "")
+    fix = "end these processes, or wait" if names else "" if status == GOOD else "wait until the machine is idle"
+    found = [HealthCheck("other load", status, f"{measured}{f': {names}' if names else ''}", fix)]
     stolen = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
     share = stolen / (WATCH_SECONDS * (os.cpu_count() or 1))
     virtual = "hypervisor" in machine_record.processor_flags()
     if virtual or share:
-        status = BAD if share > 0.01 else NOTE
-        found.append(
-            Finding(
-                "virtual machine",
-                status,
-                f"{'yes' if virtual else 'no'}; {share:.1%} of the time went to others (steal)",
-                "compare only pairs measured in one process; for absolute figures use a machine of your own",
-            )
-        )
+        measured = f"{'yes' if virtual else 'no'}; other machines took {share:.1%} of the time (steal)"
+        fix = "use ratios of strategies, which are paired; for absolute times use a dedicated machine"
+        found.append(HealthCheck("virtual machine", BAD if share > 0.01 else NOTE, measured, fix))
     return found
 
 
@@ -109,111 +99,86 @@ def _name(process: psutil.Process) -> str:
     try:
         return process.name()
     except psutil.Error:
-        return "gone"
+        return "ended"
 
 
-def _frequency() -> list[Finding]:
+def _frequency() -> list[HealthCheck]:
     governor, boost = machine_record.governor(), machine_record.boost()
     if not governor and not boost:
-        return [Finding("frequency", NOTE, "governor and boost cannot be read here", "")]
+        return [HealthCheck("frequency", NOTE, "governor and boost cannot be read on this machine")]
     found = []
     if governor:
         slow = governor not in {"performance", "schedutil"}
-        mend = "cpupower frequency-set -g performance" if governor != "performance" else ""
-        found.append(Finding("governor", BAD if slow else GOOD, governor, mend))
+        fix = "cpupower frequency-set -g performance" if governor != "performance" else ""
+        found.append(HealthCheck("governor", BAD if slow else GOOD, governor, fix))
     if boost:
-        mend = "switch it off for steadier, slower figures" if boost == "on" else ""
-        found.append(Finding("boost", NOTE if boost == "on" else GOOD, boost, mend))
+        fix = "switch boost off for less variable, but slower, times" if boost == "on" else ""
+        found.append(HealthCheck("boost", NOTE if boost == "on" else GOOD, boost, fix))
     return found
 
 
-def _blas_kernel() -> list[Finding]:
+def _blas_kernel() -> list[HealthCheck]:
     choice = blas_kernel.choice()
     if not choice.found:
-        return [Finding("BLAS kernel", NOTE, "the BLAS is not OpenBLAS: its kernel is not ours to choose")]
+        return [HealthCheck("BLAS kernel", NOTE, "cannot be selected: the BLAS is not OpenBLAS")]
     if not choice.chosen:
-        return [Finding("BLAS kernel", GOOD, f"{choice.found}, the fastest that this processor runs")]
+        return [HealthCheck("BLAS kernel", GOOD, f"{choice.found}, the fastest on this processor")]
     asked = os.environ.get(blas_kernel.VARIABLE)
-    mend = f"unset {blas_kernel.VARIABLE}" if asked else f"export {blas_kernel.VARIABLE}={choice.chosen}"
-    return [
-        Finding(
-            "BLAS kernel",
-            BAD,
-            f"{choice.found}{' (the environment asks for it)' if asked else ''}; {choice.chosen} is {choice.gain:.2f}× as fast",
-            f"{mend}; 'jacobench run' sets it for its workers unless --controls asis",
-        )
-    ]
+    measured = (
+        f"{choice.found}{' (set by the environment)' if asked else ''}; {choice.chosen} is {choice.gain:.2f}× as fast"
+    )
+    fix = f"unset {blas_kernel.VARIABLE}" if asked else f"export {blas_kernel.VARIABLE}={choice.chosen}"
+    return [HealthCheck("BLAS kernel", BAD, measured, f"{fix}; {SET_BY_RUN}")]
 
 
-def _threads() -> list[Finding]:
+def _threads() -> list[HealthCheck]:
     threads = max((found.get("num_threads") or 1 for found in machine_record.blas_in_use({})), default=1)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    found = [
-        Finding(
-            "BLAS threads",
-            GOOD if threads == 1 else NOTE,
-            f"{threads} as found, {usable} cores usable",
-            "" if threads == 1 else "'jacobench run' takes one unless --threads says otherwise",
-        )
-    ]
+    fix = "" if threads == 1 else "'jacobench run' uses one thread unless --threads is given"
+    measured = f"{threads} by default, {usable} cores usable"
+    found = [HealthCheck("BLAS threads", GOOD if threads == 1 else NOTE, measured, fix)]
     quota = machine_record.read("/sys/fs/cgroup/cpu.max").split()
     if quota and quota[0] != "max":
         cores = int(quota[0]) / int(quota[1])
-        found.append(
-            Finding("CPU quota", BAD if cores < usable else NOTE, f"{cores:g} cores", "lift the container's quota")
-        )
+        fix = "raise the CPU quota of the container"
+        found.append(HealthCheck("CPU quota", BAD if cores < usable else NOTE, f"{cores:g} cores", fix))
     return found
 
 
-def _malloc() -> list[Finding]:
+def _malloc() -> list[HealthCheck]:
     tuned = {name: value for name, value in environment.settings("tuned", 1).items() if name in environment.MALLOC}
     if not tuned:
-        return [Finding("malloc", NOTE, "the C library is not glibc: its thresholds are not ours to set")]
-    plain, set_ = _fill_seconds({}), _fill_seconds(tuned)
-    gain = plain / set_
-    return [
-        Finding(
-            "malloc",
-            NOTE if gain > 1.1 else GOOD,
-            f"filling a fresh array of 64 MiB is {gain:.2f}× as fast with glibc's thresholds set",
-            "'jacobench run' sets them for its workers unless --controls asis" if gain > 1.1 else "",
-        )
-    ]
+        return [HealthCheck("malloc", NOTE, "thresholds cannot be set: the C library is not glibc")]
+    gain = _fill_seconds({}) / _fill_seconds(tuned)
+    measured = f"with thresholds set, filling a new array of 64 MiB is {gain:.2f}× as fast"
+    return [HealthCheck("malloc", NOTE, measured, SET_BY_RUN) if gain > 1.1 else HealthCheck("malloc", GOOD, measured)]
 
 
 def _fill_seconds(settings: Mapping[str, str]) -> float:
-    found = []
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", FILL_PROBE],
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=60,
-        )
-        found.append(float(done.stdout))
-    return min(found)
+    command, variables = [sys.executable, "-P", "-c", FILL_PROBE], {**os.environ, **settings}
+    runs = (subprocess.run(command, env=variables, capture_output=True, check=True, timeout=60) for _ in range(2))
+    return min(float(done.stdout) for done in runs)
 
 
-def _swap() -> list[Finding]:
+def _swap() -> list[HealthCheck]:
     swap = psutil.swap_memory()
     if not swap.total:
-        return [Finding("swap", GOOD, "none")]
+        return [HealthCheck("swap", GOOD, "none")]
     used = swap.used / machine_record.GIB
-    return [Finding("swap", BAD if used > 0.1 else GOOD, f"{used:.1f} GiB in use", "swapoff -a" if used > 0.1 else "")]
+    found = f"{used:.1f} GiB in use"
+    return [HealthCheck("swap", BAD, found, "swapoff -a") if used > 0.1 else HealthCheck("swap", GOOD, found)]
 
 
-def _battery() -> list[Finding]:
+def _battery() -> list[HealthCheck]:
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
     if battery is None:
-        return [Finding("battery", GOOD, "none")]
+        return [HealthCheck("battery", GOOD, "none")]
     if battery.power_plugged:
-        return [Finding("battery", GOOD, "plugged in")]
-    return [Finding("battery", BAD, f"on battery, {battery.percent:.0f} % left", "plug in")]
+        return [HealthCheck("battery", GOOD, "plugged in")]
+    return [HealthCheck("battery", BAD, f"on battery power, {battery.percent:.0f} % left", "plug in the power supply")]
 
 
-def _timer() -> list[Finding]:
+def _timer() -> list[HealthCheck]:
     ticks = []
     for _ in range(2000):
         start = time.perf_counter()
@@ -221,26 +186,31 @@ def _timer() -> list[Finding]:
             pass
         ticks.append(now - start)
     tick = min(ticks)
-    return [Finding("timer", GOOD if tick < 1e-6 else BAD, f"resolution {ceil(tick * 1e9)} ns, reading included")]
+    fix = "" if tick < 1e-6 else "select a faster clock source of the system"
+    return [HealthCheck("timer", BAD if fix else GOOD, f"resolution {ceil(tick * 1e9)} ns, including the read", fix)]
 
 
-def _memory_tool() -> list[Finding]:
+def _memory_tool() -> list[HealthCheck]:
     if heap_memory.has_memray():
-        return [Finding("memory", GOOD, "memray: every allocation of the process is seen")]
-    return [Finding("memory", NOTE, "tracemalloc: only what goes through Python is seen", "pip install memray")]
+        return [HealthCheck("memory", GOOD, "memray: sees all allocations of the process")]
+    return [HealthCheck("memory", NOTE, "tracemalloc: sees only allocations through Python", "pip install memray")]
 
 
-def _noise() -> list[Finding]:
-    """Measure the noise by an A/A run of a few seconds."""
+def _noise() -> list[HealthCheck]:
+    """Measure the noise with identical code in eight processes."""
     tuned = environment.settings("tuned", 1)
     found = noise.spreads([noise.sample(tuned) for _ in range(8)])
     worst = {kind: max(spread[kind] for spread in found.values()) for kind in ("inside", "between", "paired")}
-    told = f"±{worst['inside']:.1%} inside a process, ±{worst['between']:.1%} between processes, ±{worst['paired']:.1%} paired"
-    mend = "mend what stands above, and take more passes" if worst["paired"] > 0.02 else ""
-    return [Finding("noise (8 processes)", BAD if worst["paired"] > 0.05 else NOTE if mend else GOOD, told, mend)]
+    measured = (
+        f"±{worst['inside']:.1%} within a process, ±{worst['between']:.1%} between processes, "
+        f"±{worst['paired']:.1%} in paired ratios"
+    )
+    fix = "fix the problems above and use more passes" if worst["paired"] > 0.02 else ""
+    status = BAD if worst["paired"] > 0.05 else NOTE if fix else GOOD
+    return [HealthCheck("noise (8 processes)", status, measured, fix)]
 
 
-CHECKS: tuple[Callable[[], list[Finding]], ...] = (
+CHECKS: tuple[Callable[[], list[HealthCheck]], ...] = (
     _other_load,
     _frequency,
     _blas_kernel,

@@ -1,10 +1,10 @@
-"""What is set about a worker's process before its interpreter starts, equally for every strategy.
+"""Environment of worker processes, set before their interpreter starts and equal for all strategies.
 
-- Threads, for each library alike.
-- glibc's thresholds: as found, each large fresh array is mapped and page-faulted anew at each call.
-- OpenBLAS's kernel: as found, it may be one for a processor of ten years ago.
+- Threads: the same number for each library.
+- malloc: with glibc's default thresholds, each large new array is mapped and page-faulted again in every call.
+- BLAS kernel: the default may be a kernel for a ten-year-old processor.
 
-docs/measurement.md says what each of them was measured to gain.
+docs/measurement.md lists the measured effect of each.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from jacobench.bench.machine import blas_kernel
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CONTROLS = ("tuned", "asis")
-
 THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",  # torch goes by it, too
+    "OMP_NUM_THREADS",  # torch reads it, too
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
-    "NPROC",  # the size of XLA's thread pool: jaxlib 0.10.2 spreads its work over two cores in spite of the flag below
+    "NPROC",  # size of XLA's thread pool: jaxlib 0.10.2 uses two cores despite the flag below
 )
 
 MALLOC = {
@@ -36,26 +34,26 @@ MALLOC = {
     "MALLOC_TOP_PAD_": str(2**24),
     "MALLOC_ARENA_MAX": "1",
 }
-"""16 GiB: never map an array apart, never give memory back; and grow the heap by 16 MiB at a time.
+"""Thresholds of 16 GiB: never map single arrays, never return memory. The heap grows by 16 MiB at a time.
 
-One arena, because another thread's own holds 64 MiB at most, and what is larger is mapped after all: with JAX, which
-allocates in threads of its own, a Jacobian of 109 MiB took now 4 and now 26 ms."""
+One arena, because the arena of another thread holds at most 64 MiB and larger arrays are mapped again. With JAX, which
+allocates in its own threads, a Jacobian of 109 MiB took either 4 or 26 ms."""
 
 
 def settings(controls: str, threads: int) -> dict[str, str]:
-    """Return the environment variables that a run's workers are given.
+    """Return the environment variables to set for workers.
 
     Parameters
     ----------
     controls : {"tuned", "asis"}
-        ``asis``: nothing is set.
+        ``asis`` sets nothing.
     threads : int
-        For every library alike.
+        Number of threads of every library.
 
     Returns
     -------
     dict of str to str
-        To be laid over the environment. What cannot be set on this system is not in it.
+        Variable → value, without variables that have no effect on this system.
     """
     if controls == "asis":
         return {}
@@ -70,25 +68,20 @@ def settings(controls: str, threads: int) -> dict[str, str]:
 
 
 def _xla_flags(threads: int) -> str:
-    """Return XLA's flags, the reader's own first: its CPU client takes no number of threads, only one or all."""
+    """Return the user's XLA flags plus ours: XLA's CPU client accepts no number of threads, only one or all."""
     found = os.environ.get("XLA_FLAGS", "")
     return f"{found} --xla_cpu_multi_thread_eigen={'false' if threads == 1 else 'true'}".strip()
 
 
 def environment(chosen: Mapping[str, str], pass_number: int) -> dict[str, str]:
-    """Return a worker's environment.
+    """Return the whole environment of a worker: that of this process without pytest's variables, plus `chosen`.
 
     Parameters
     ----------
     chosen : mapping of str to str
-        The run's settings.
+        Result of `settings`.
     pass_number : int
-        Counted from 0; fixes the order of sets of strings, differently in each pass.
-
-    Returns
-    -------
-    dict of str to str
-        This process's environment with the settings, without what would change the worker's pytest.
+        Counted from 0; the hash seed of strings, so that the order of sets differs between passes.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
     fixed = {"PYTHONHASHSEED": str(pass_number), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1"}

@@ -1,4 +1,4 @@
-"""Which machine and which code: what a figure means nothing without."""
+"""Record of the machine and the code that produced a measurement."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ print(json.dumps([{key: found.get(key) for key in keys} for found in threadpool_
 
 
 def pytest_benchmark_info() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return pytest-benchmark's own descriptions of the machine and of the commit; takes about a second."""
-    from pytest_benchmark import plugin, utils  # noqa: PLC0415  (only a run that is started needs it)
+    """Return pytest-benchmark's descriptions of the machine and the commit; takes about a second."""
+    from pytest_benchmark import plugin, utils  # noqa: PLC0415  (only the start of a run needs it)
 
     return plugin.pytest_benchmark_generate_machine_info(), utils.get_commit_info()
 
 
 def commit() -> str:
-    """Return the commit that is checked out here, with ``-dirty`` where files differ from it; empty outside git."""
+    """Return the current commit, with ``-dirty`` if files differ from it; empty outside git."""
     try:
         command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
@@ -47,23 +47,23 @@ def commit() -> str:
 
 
 def machine_key() -> str:
-    """Return what says which runs may be compared: processor, cores, memory and system; no clock reading.
+    """Return the key of the machine; only runs with equal keys are comparable.
 
     Returns
     -------
     str
-        Such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c)"``; the digest is of all of it, and of the
-        processor's capabilities.
+        Such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c)"``, with the digest of this text and the processor's
+        flags. Nothing in it changes over time.
     """
-    return f"{_said()} ({digest()})"
+    return f"{_description()} ({digest()})"
 
 
 def digest() -> str:
-    """Return six hexadecimal digits that tell this machine from others."""
-    return sha256(f"{_said()} {' '.join(processor_flags())}".encode()).hexdigest()[:6]
+    """Return six hexadecimal digits that identify the machine."""
+    return sha256(f"{_description()} {' '.join(processor_flags())}".encode()).hexdigest()[:6]
 
 
-def _said() -> str:
+def _description() -> str:
     memory = round(psutil.virtual_memory().total / GIB)
     return f"{processor()}, {os.cpu_count() or 1} cores, {memory} GiB, {platform.system()} {platform.machine()}"
 
@@ -74,7 +74,7 @@ def processor() -> str:
 
 
 def processor_flags() -> list[str]:
-    """Return the processor's capabilities as Linux names them; empty elsewhere."""
+    """Return the processor's flags on Linux; empty elsewhere."""
     return _cpuinfo("flags").split()
 
 
@@ -84,7 +84,7 @@ def _cpuinfo(key: str) -> str:
 
 
 def read(path: str | Path) -> str:
-    """Return a file's text, stripped; empty if there is none."""
+    """Return the stripped text of a file; empty if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -92,18 +92,13 @@ def read(path: str | Path) -> str:
 
 
 def record(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Describe the machine as a worker with these settings sees it.
-
-    Parameters
-    ----------
-    settings : mapping of str to str
-        The environment variables that workers are given.
+    """Return the record of the machine as a worker with these environment variables sees it.
 
     Returns
     -------
     dict
-        Processor, caches, cores, memory, kernel, governor and boost where readable, the libraries' versions, each BLAS
-        with its kernel and threads, the load, the settings.
+        Processor, caches, cores, memory, operating-system kernel, governor and boost (if readable), versions of
+        libraries, each BLAS with its kernel and threads, load, settings.
     """
     return {
         "processor": processor(),
@@ -124,18 +119,18 @@ def record(settings: Mapping[str, str]) -> dict[str, Any]:
 
 
 def caches() -> list[str]:
-    """Return the first core's caches, such as ``"L1 Data 48K"``."""
+    """Return the caches of the first core, such as ``"L1 Data 48K"``."""
     found = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
     return [f"L{read(cache / 'level')} {read(cache / 'type')} {read(cache / 'size')}" for cache in found]
 
 
 def governor() -> str:
-    """Return the first core's frequency governor; empty where it cannot be read, as in most virtual machines."""
+    """Return the frequency governor of the first core; empty if it cannot be read, as in most virtual machines."""
     return read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 
 def boost() -> str:
-    """Return "on" or "off"; empty where it cannot be read."""
+    """Return whether frequency boost is "on" or "off"; empty if it cannot be read."""
     cpufreq, no_turbo = (
         read("/sys/devices/system/cpu/cpufreq/boost"),
         read("/sys/devices/system/cpu/intel_pstate/no_turbo"),
@@ -144,19 +139,19 @@ def boost() -> str:
 
 
 def memory_limit() -> int:
-    """Return the bytes of memory that this machine has, or its control group, if that has less."""
+    """Return the memory of the machine, or the limit of its control group if that is smaller, in bytes."""
     group = read("/sys/fs/cgroup/memory.max") or read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
     total = psutil.virtual_memory().total
     return min(total, int(group)) if group.isdigit() else total
 
 
 def load() -> float | None:
-    """Return how many processes wanted to run, on average over the last minute."""
+    """Return the load average of the last minute; None where the system has none."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
 def blas_in_use(settings: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return each BLAS and OpenMP library that a fresh process with these settings loads, with kernel and threads."""
+    """Return each BLAS and OpenMP library loaded by a fresh process with these variables, with kernel and threads."""
     command = [sys.executable, "-P", "-c", SEEN_FROM_INSIDE]
     environment = {**os.environ, **settings}
     try:

@@ -1,6 +1,6 @@
-"""How noisy this machine is: identical code timed in many fresh processes, with each of the controls off and on.
+"""Noise of this machine: identical code timed in many fresh processes, with and without each setting.
 
-``python -m jacobench.bench.machine.noise`` is one such process: it times each workload twice over, as two strategies would be.
+``python -m jacobench.bench.machine.noise`` is one of these processes. It times each workload as two equal strategies.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ WORKLOADS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "dense": ("dense", {"widths": [64] * 3, "batch": 4}),
     "sparse": ("sparse", {"widths": [128] * 3, "batch": 8}),
 }
-"""Workload → strategy, and the `mlp` whose gradient it takes."""
+"""Workload → strategy, and arguments of the `mlp` whose gradient is timed."""
 
 CONDITIONS: Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
-    "as found, one thread": lambda tuned: _only(tuned, environment.THREAD_VARIABLES),
+    "default settings, one thread": lambda tuned: _only(tuned, environment.THREAD_VARIABLES),
     "malloc": lambda tuned: _only(tuned, (*environment.THREAD_VARIABLES, *environment.MALLOC)),
     "BLAS kernel": lambda tuned: _only(tuned, (*environment.THREAD_VARIABLES, blas_kernel.VARIABLE)),
     "both (tuned)": dict,
 }
-"""Condition → the part of the tuned settings that it has."""
+"""Condition → its part of the tuned settings."""
 
 
 def _only(tuned: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
@@ -43,12 +43,12 @@ def _only(tuned: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """What one process measured.
+    """Measurements of one process.
 
     Attributes
     ----------
     first, second : dict of str to tuple of float
-        Workload → seconds per call of each round, of two strategies made alike and timed in turns.
+        Workload → seconds per call of each round, of two equal strategies timed alternately.
     """
 
     first: dict[str, tuple[float, ...]]
@@ -56,7 +56,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def sample_here() -> Sample:
-    """Time each workload twice over in this process."""
+    """Time each workload in this process."""
     first, second = {}, {}
     for workload, (strategy, knobs) in WORKLOADS.items():
         first[workload], second[workload] = _in_turns(_gradient(strategy, knobs), _gradient(strategy, knobs))
@@ -64,7 +64,7 @@ def sample_here() -> Sample:
 
 
 def _gradient(strategy: str, knobs: Mapping[str, Any]) -> Callable[[], Any]:
-    from jacobench.graphs.generators.mlp import mlp  # noqa: PLC0415  (only the processes that time need them)
+    from jacobench.graphs.generators.mlp import mlp  # noqa: PLC0415  (only the timing processes need them)
     from jacobench.strategies import registry  # noqa: PLC0415
 
     graph, leaves = mlp(**knobs)
@@ -87,13 +87,7 @@ def _round(call: Callable[[], Any], calls: int) -> float:
 
 
 def sample(settings: Mapping[str, str]) -> Sample:
-    """Let a fresh process with these settings measure.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If it fails.
-    """
+    """Measure in a fresh process with these variables; raises subprocess.CalledProcessError if it fails."""
     command = [sys.executable, "-P", "-m", "jacobench.bench.machine.noise"]
     variables = environment.environment(settings, 0)
     done = subprocess.run(command, env=variables, capture_output=True, check=True, timeout=120)
@@ -101,19 +95,19 @@ def sample(settings: Mapping[str, str]) -> Sample:
 
 
 def experiment(pairs: int) -> Iterator[tuple[str, Sample]]:
-    """Measure: 2 × `pairs` tuned processes, and one of each condition after every eighth of them.
+    """Run the experiment: 2 × `pairs` tuned processes, and one process per condition after every eighth of them.
 
     Parameters
     ----------
     pairs : int
-        How many pairs of neighbouring processes.
+        Number of pairs of neighbouring processes.
 
     Yields
     ------
     condition : str
-        Of `CONDITIONS`.
+        ``"both (tuned)"``, or ``"condition: "`` and a key of `CONDITIONS`.
     sample : Sample
-        As it is measured. The tuned ones come first in each group of eight.
+        Measurements of one process.
     """
     tuned = environment.settings("tuned", 1)
     for number in range(2 * pairs):
@@ -124,19 +118,19 @@ def experiment(pairs: int) -> Iterator[tuple[str, Sample]]:
 
 
 def spreads(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-    """Say how far apart measurements of identical code are.
+    """Return the spread of measurements of identical code.
 
     Parameters
     ----------
     samples : sequence of Sample
-        Of neighbouring processes, in order; at least two.
+        Of consecutive processes, in order; at least two.
 
     Returns
     -------
     dict of str to dict of str to float
-        Workload → ``inside`` (rounds of one process, the median process), ``between`` (the minima of all processes),
-        ``neighbours`` (ratios of the minima of processes 2k and 2k + 1), ``paired`` (ratios of the minima of two
-        strategies made alike, timed in turns in one process). Each is half the range of the middle 90 %, relative.
+        Workload → ``inside`` (rounds of one process; median over processes), ``between`` (minima of all processes),
+        ``neighbours`` (ratios of the minima of processes 2k and 2k + 1), ``paired`` (ratios of the minima of the two
+        equal strategies of one process). Each is half the range of the middle 90 %, relative.
     """
     found = {}
     for workload in samples[0].first:
@@ -158,35 +152,25 @@ def _spread(logs: Sequence[float] | np.ndarray[Any, Any]) -> float:
 
 
 def gains(by_condition: Mapping[str, Sequence[Sample]]) -> dict[str, dict[str, float]]:
-    """Say how much faster each workload is under each condition than as found.
+    """Return the speed-up of each workload under each condition, relative to the first condition.
 
     Parameters
     ----------
     by_condition : mapping of str to sequence of Sample
-        Condition → its samples, the k-th of each measured near each other in time.
+        Condition → its samples; the k-th samples of all conditions were measured at about the same time.
 
     Returns
     -------
     dict of str to dict of str to float
-        Condition → workload → the median over k of (as found / condition).
+        Condition → workload → median over k of (seconds of the first condition / seconds of this condition).
     """
     base, *others = by_condition
-    return {
-        condition: {
-            workload: exp(
-                float(
-                    np.median(
-                        [
-                            log(min(a.first[workload]) / min(b.first[workload]))
-                            for a, b in zip(by_condition[base], by_condition[condition], strict=True)
-                        ]
-                    )
-                )
-            )
-            for workload in WORKLOADS
-        }
-        for condition in others
-    }
+
+    def gain(condition: str, workload: str) -> float:
+        pairs = zip(by_condition[base], by_condition[condition], strict=True)
+        return exp(float(np.median([log(min(a.first[workload]) / min(b.first[workload])) for a, b in pairs])))
+
+    return {condition: {workload: gain(condition, workload) for workload in WORKLOADS} for condition in others}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A worker's process as its parent sees it: started with its environment, listened to, ended."""
+"""Worker processes, seen from the parent: start, receive events, end."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GRACE = 1.0
-"""Seconds for what an ended worker said to come through, if a child of its that got away still holds the pipe."""
+"""Seconds to wait for the last events of an ended worker if a surviving child keeps its pipe open."""
 
-PYTEST_SAID = re.compile(r"[.FEsxX]+( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
-"""Lines that are pytest's own: its dots, and its counts at the end."""
+PYTEST_OUTPUT = re.compile(r"[.FEsxX]+( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
+"""Lines printed by pytest: progress dots, and the counts at the end."""
 
 LAST_WORDS = 20_000
-"""Characters of a worker's output that are looked at when it fails."""
+"""Characters of a worker's output that are searched for the cause when it fails."""
 
 
-class HarnessFailure(RuntimeError):  # noqa: N818  (a failure of ours, exit code 4, not an error of the caller's)
-    """The harness itself failed."""
+class HarnessFailure(RuntimeError):  # noqa: N818  (not an error of the caller: exit code 4)
+    """The benchmark could not be completed, for a reason other than a strategy."""
 
 
 def signal_name(number: int) -> str:
-    """Return a signal's name, or its number for one that has none, as most real-time signals."""
+    """Return the name of a signal, or its number if it has none, as most real-time signals."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -43,18 +43,18 @@ def signal_name(number: int) -> str:
 
 
 class WorkerProcess:
-    """A fresh process that does a job.
+    """A fresh process that executes a job and reports events.
 
     Parameters
     ----------
     job : object
-        What it is to do; it reads it from standard input, as JSON.
+        Sent to standard input as JSON.
     environment : mapping of str to str
-        Its whole environment, there before its interpreter starts.
+        The whole environment of the process.
     command : sequence of str, optional
-        What starts it; default: a worker of a run.
+        Command line; default: a worker of a run.
     folder : Path, optional
-        Where it is started; default: here.
+        Working directory; default: the current one.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class WorkerProcess:
         command: Sequence[str] = (),
         folder: Path | None = None,
     ) -> None:
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115  (it lives as long as the worker)
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  (open as long as the worker)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False
         self._process = subprocess.Popen(
@@ -74,10 +74,10 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=self._output,
             env=environment,
-            start_new_session=True,  # so that a strategy's own children are ended with it
+            start_new_session=True,  # so that children of a strategy end with it
         )
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it ended at once: `failed` and `last_words` tell
+        with suppress(BrokenPipeError):  # it has already ended: `last_words` has the cause
             self._process.stdin.write(msgspec.json.encode(job))
             self._process.stdin.close()
         listener = Thread(target=self._listen, daemon=True)
@@ -91,12 +91,12 @@ class WorkerProcess:
                 try:
                     event = msgspec.json.decode(line)
                 except msgspec.DecodeError:
-                    continue  # a line torn when the worker was ended
+                    continue  # an incomplete line of a killed worker
                 self._events.put(event)
         self._events.put(None)
 
     def _await_end(self, listener: Thread) -> None:
-        """End what an ended worker started: a child that inherited the pipe would keep it open, and us listening."""
+        """Kill the children of an ended worker: they inherit the pipe and would keep it open."""
         self._process.wait()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -111,31 +111,25 @@ class WorkerProcess:
         self._output.close()
 
     def next_event(self, deadline: float | None) -> dict[str, Any] | None:
-        """Wait for the worker's next report; None when it has ended, or was ended because the deadline passed.
-
-        Parameters
-        ----------
-        deadline : float or None
-            In the clock of `time.monotonic`.
-        """
-        patience = None if deadline is None else max(0.0, deadline - time.monotonic())
+        """Wait for the next event; None if the worker has ended, or was killed at the deadline (`time.monotonic`)."""
+        timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
         try:
-            return self._events.get(timeout=patience)
+            return self._events.get(timeout=timeout)
         except queue.Empty:
             self._timed_out = True
             self.end()
             return None
 
     def end(self) -> None:
-        """End the worker and whatever it started and left in its session; nothing it does can stop that."""
+        """Kill the worker and all processes of its session."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def how_it_ended(self, timeout_seconds: float) -> tuple[str, str]:
-        """Return the status and the reason that a cell gets at which the worker ended."""
+        """Return status and reason of the cell that was measured when the worker ended."""
         if self._timed_out:
-            return "timeout", f"not done after {timeout_seconds:g} s"
+            return "timeout", f"not finished after {timeout_seconds:g} s"
         code = self._process.wait()
         if code < 0:
             return "crashed", f"the process was ended by {signal_name(-code)}{self._tail()}"
@@ -146,11 +140,11 @@ class WorkerProcess:
         return f": {words}" if words else ""
 
     def last_words(self) -> str:
-        """Return the last line that the worker printed, or where it was when faulthandler told of its end."""
+        """Return the last line that the worker printed, or the location that faulthandler reported."""
         self._output.seek(0, os.SEEK_END)
         self._output.seek(max(0, self._output.tell() - LAST_WORDS))
         text = self._output.read().decode(errors="replace")
-        lines = [line for line in text.splitlines() if line.strip() and not PYTEST_SAID.match(line)]
+        lines = [line for line in text.splitlines() if line.strip() and not PYTEST_OUTPUT.match(line)]
         if any("Fatal Python error" in line for line in lines):
             return next((line.strip() for line in lines if line.strip().startswith("File")), "")
         return lines[-1] if lines else ""

@@ -1,4 +1,4 @@
-"""``jacobench doctor``: what on this machine spoils measurements."""
+"""``jacobench doctor``: check for sources of noise."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import typer
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
-    noise: Annotated[bool, typer.Option("--noise", help="Only the noise, by a long A/A experiment.")] = False,
-    pairs: Annotated[int, typer.Option(metavar="N", help="Pairs of processes for --noise.", min=2)] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    noise: Annotated[
+        bool, typer.Option("--noise", help="Only measure the noise, by timing identical code in many processes.")
+    ] = False,
+    pairs: Annotated[int, typer.Option(metavar="N", help="With --noise: number of pairs of processes.", min=2)] = 200,
 ) -> None:
-    """Say what on this machine spoils measurements, how much, and the mend; nothing is changed.
+    """Check this machine for sources of measurement noise and suggest fixes. Changes nothing.
 
     Example: jacobench doctor --noise --pairs 200
     """
@@ -33,7 +35,7 @@ def _examine(*, as_json: bool) -> None:
         _print_json(findings)
         return
     rows = [tuple(finding.values()) for finding in findings]
-    console.out().print(console.columns(("check", "", "measured", "mend"), rows))
+    console.out().print(console.columns(("check", "", "measured", "fix"), rows))
 
 
 def _noise(pairs: int, *, as_json: bool) -> None:
@@ -52,11 +54,11 @@ def _noise(pairs: int, *, as_json: bool) -> None:
     if as_json:
         _print_json({"processes": len(samples), "spreads": spreads, "gains": gains})
         return
-    headings = ("workload", "inside a process", "between processes", "neighbours' ratio", "paired ratio")
+    headings = ("workload", "within a process", "between processes", "ratio of neighbors", "paired ratio")
     rows = [(workload, *(f"±{value:.2%}" for value in found.values())) for workload, found in spreads.items()]
     console.out().print(console.columns(headings, rows))
     rows = [(name, *(f"{gain:.2f}×" for gain in found.values())) for name, found in gains.items()]
-    console.out().print(console.columns(("control", *noise.WORKLOADS), rows))
+    console.out().print(console.columns(("setting", *noise.WORKLOADS), rows))
 
 
 def _print_json(content: Any) -> None:

@@ -44,8 +44,8 @@ def refused(jacobench, tmp_path):
         ("run --suite smoke --timeout inf", ["timeout is inf", "expected seconds above 0"]),
         ("run --suite smoke --timeout 0", ["timeout is 0.0", "expected seconds above 0"]),
         ("run --suite smoke --timeout -1", ["timeout is -1.0", "expected seconds above 0"]),
-        ("run --suite smoke --memory-budget 1e400", ["'1e400' is no size", "2GiB"]),
-        ("run --suite smoke --memory-budget much", ["'much' is no size", "2GiB"]),
+        ("run --suite smoke --memory-budget 1e400", ["'1e400' is not a size", "2GiB"]),
+        ("run --suite smoke --memory-budget much", ["'much' is not a size", "2GiB"]),
         ("run --suite smoke --controls tunde", ["unknown controls 'tunde'", "did you mean 'tuned'"]),
         ("run --resume nowhere", ["nowhere"]),
         (

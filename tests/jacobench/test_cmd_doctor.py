@@ -14,11 +14,11 @@ def test_every_check_is_there_with_its_size(jacobench, tmp_path):
     assert {finding["check"] for finding in findings} >= CHECKS
     assert any(finding["check"].startswith("noise") for finding in findings)
     assert all(finding["status"] in {"good", "note", "bad"} and finding["measured"] for finding in findings)
-    assert all(finding["mend"] for finding in findings if finding["status"] == "bad")
+    assert all(finding["fix"] for finding in findings if finding["status"] == "bad")
     assert not list(tmp_path.iterdir())
 
 
-def test_noise_tells_spreads_and_gains(jacobench, tmp_path):
+def test_noise_reports_spreads_and_gains(jacobench, tmp_path):
     done = jacobench("doctor", "--noise", "--pairs", 4, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

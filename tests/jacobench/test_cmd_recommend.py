@@ -56,7 +56,7 @@ def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path)
         ({"widths": "4,4", "weight_density": 2.0}, "^--weight-density: "),
         ({"architecture": "lenet-300"}, "^--architecture: .*did you mean 'lenet-300-100'"),
         ({"architecture": "pinn", "activation": "relu"}, "^--activation goes with --widths"),
-        ({"widths": "4,4", "memory_budget": "much"}, "'much' is no size"),
+        ({"widths": "4,4", "memory_budget": "much"}, "'much' is not a size"),
     ],
     ids=str,
 )

@@ -158,7 +158,7 @@ def test_a_run_is_resumed_from_another_folder_its_journal_damaged_in_the_middle(
     (folder / "run.json").unlink()
     resumed = jacobench("run", "--resume", "../here/run", cwd=elsewhere)
     assert resumed.returncode == 0, resumed.stderr
-    assert "journal.jsonl: line 8 is damaged and left out" in resumed.stderr
+    assert "journal.jsonl: skipped line 8, which is damaged" in resumed.stderr
     assert "budget" not in resumed.stderr
     table = jb.load(folder)
     assert (len(table), set(table["status"]), set(table["strategy"])) == (18, {"ok"}, {"forward", "vjp", "mine"})

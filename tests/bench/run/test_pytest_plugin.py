@@ -132,7 +132,7 @@ def test_the_budget_can_be_chosen(bench_, tiny):
         (["--suite", "nowhere/my.toml"], "my.toml"),
         (["--suite", "smoke", "--strategy", "vpj"], "did you mean 'vjp'"),
         (["--suite", "smoke", "--case", "mlp-w17*"], "no case of suite 'smoke' matches"),
-        (["--suite", "smoke", "--memory-budget", "much"], "'much' is no size"),
+        (["--suite", "smoke", "--memory-budget", "much"], "'much' is not a size"),
     ],
 )
 def test_bad_input_is_one_line_and_a_usage_error(bench_, arguments, told):

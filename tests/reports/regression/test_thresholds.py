@@ -66,7 +66,7 @@ def test_a_later_rule_overrides_an_earlier_one(case, strategy, time):
         ({"time": 0}, ["time is 0", "above 0"]),
         ({"time": True}, ["time is True"]),
         ({"memory": float("nan")}, ["memory is nan"]),
-        ({"memory_bytes": "64KB!"}, ["'64KB!' is no size"]),
+        ({"memory_bytes": "64KB!"}, ["'64KB!' is not a size"]),
         ({"memory_bytes": -1}, ["memory_bytes is -1"]),
         ({"memory_bytes": 0.5}, ["memory_bytes is 0.5", "whole number"]),
         ({"exponent": 0}, ["exponent is 0"]),
