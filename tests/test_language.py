@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from jacobench.commands import COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TOP = Path(__file__).parents[1]
 PAGES = (
@@ -44,18 +44,6 @@ FORBIDDEN = {
     r"held against": "compared with",
 }
 MOST_WORDS, MOST_LONG = 25, 0.05
-
-
-@cache
-def help_of(command: tuple[str, ...]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "jacobench", *command, "--help"],
-        env=os.environ | {"COLUMNS": "1000", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
 
 
 def prose(markdown: str) -> str:
@@ -106,11 +94,11 @@ def test_sentences_of_a_page_are_short(name: str) -> None:
     assert_short(sentences(prose((TOP / name).read_text("utf-8"))))
 
 
-def test_help_has_no_forbidden_word() -> None:
+def test_help_has_no_forbidden_word(help_of: Callable[[tuple[str, ...]], str]) -> None:
     assert {" ".join(command): forbidden(help_of(command)) for command in HELPS if forbidden(help_of(command))} == {}
 
 
-def test_sentences_of_help_are_short() -> None:
+def test_sentences_of_help_are_short(help_of: Callable[[tuple[str, ...]], str]) -> None:
     assert_short([sentence for command in HELPS for sentence in help_sentences(help_of(command))])
 
 

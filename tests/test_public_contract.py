@@ -1,0 +1,128 @@
+"""Public contract: every name, option and column that programs outside this repository use.
+
+What a later issue adds is marked ``PLANNED``. A test fails when a planned item exists, so that the issue removes its mark.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+
+import pytest
+
+import jacobench as jb
+from jacobench.__main__ import main
+from jacobench.bench.row.columns import COLUMNS
+from jacobench.bench.suites.suite_files import suite_names
+from jacobench.strategies.registry import registered
+
+NAMES = """
+    BadInput Graph GraphBuilder Unsupported attention chain compare crossovers explain gate growth load load_passes mlp plot
+    predict read recommend recommend_for reuse run strategies strategy strategy_names what_fits
+"""
+PLANNED_NAMES = "from_torch from_onnx from_sklearn from_jax"
+
+PARAMETERS = {
+    "run": "suite out strategies cases passes threads memory_budget timeout controls",
+    "mlp": "widths batch activation loss dtype residual normalization weight_density rng_seed",
+    "recommend": "table passes phase",
+    "what_fits": "table knob quantity limit",
+}
+PLANNED_PARAMETERS = {"run": "model cluster max_minutes", "mlp": "wrt"}
+
+OPTIONS = {
+    "run": "suite strategy case passes out resume threads memory-budget timeout controls dry-run quiet",
+    "list": "suite",
+    "verify": "strategy",
+    "explain": "widths architecture op graph batch json",
+    "recommend": "widths batch from memory-budget json",
+    "report": "out markdown",
+    "compare": "across-machines",
+    "gate": "against suite strategy case install max-minutes markdown junit self-test",
+    "doctor": "json noise",
+    "history show": "file case",
+    "history export": "format",
+}
+PLANNED_OPTIONS = {
+    "run": "model max-minutes cluster same-machine",
+    "verify": "model",
+    "explain": "model",
+    "recommend": "uses model",
+    "gate": "memory untracked pytest suite-from base-with head-with out",
+    "doctor": "profile cluster",
+    "history show": "branch",
+}
+COMMANDS = "run list verify explain recommend table plot report compare gate doctor history"
+PLANNED_COMMANDS = "bisect"
+HISTORY = "add import show check plot report export"
+PLANNED_HISTORY = "rename merge"
+
+COLUMN_NAMES = """
+    run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
+    weight_density dtype n_parameters strategy phase status reason passes rounds seconds_min seconds_median seconds_iqr
+    seconds_low seconds_high ratio_to_vjp ratio_low ratio_high peak_bytes retained_bytes memory_tool predicted_bytes
+    predicted_flops n_nonzeros floor_seconds efficiency max_relative_error
+"""
+PLANNED_COLUMNS = "wrt task seconds_first predicted_seconds"
+
+STRATEGIES = "dense dense-blocks sparse vjp forward-dense forward-sparse linear-operator"
+PEERS = "torch-vjp torch-jacrev jax-vjp jax-jacrev autograd-vjp asdex"
+PLANNED_PEERS = "torch-original jax-original"
+SUITES = "smoke standard scaling crossover architectures claims gate peers"
+PLANNED_SUITES = "models"
+
+
+Help = Callable[[tuple[str, ...]], str]
+
+
+def options_in(text: str) -> set[str]:
+    return set(re.findall(r"--([a-z][a-z-]*)", text))
+
+
+def commands_in(text: str) -> set[str]:
+    return set(re.findall(r"^  ([a-z]+)  ", text.partition("Commands:")[2], re.MULTILINE))
+
+
+def test_every_name_is_there() -> None:
+    assert set(NAMES.split()) <= set(jb.__all__)
+    assert set(PLANNED_NAMES.split()).isdisjoint(jb.__all__)
+    assert all(getattr(jb, name) is not None for name in NAMES.split())
+    assert inspect.ismodule(jb.strategies)
+    assert isinstance(jb.strategy_names(), list)
+    assert issubclass(jb.BadInput, ValueError)
+    assert inspect.signature(main).return_annotation == "int"
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_is_there(name: str) -> None:
+    found = set(inspect.signature(getattr(jb, name)).parameters)
+    assert set(PARAMETERS[name].split()) <= found
+    assert set(PLANNED_PARAMETERS.get(name, "").split()).isdisjoint(found)
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_every_option_is_there(command: str, help_of: Help) -> None:
+    found = options_in(help_of(tuple(command.split())))
+    assert set(OPTIONS[command].split()) <= found
+    assert set(PLANNED_OPTIONS.get(command, "").split()).isdisjoint(found)
+
+
+def test_every_command_is_there(help_of: Help) -> None:
+    found, history = commands_in(help_of(())), commands_in(help_of(("history",)))
+    assert set(COMMANDS.split()) <= found
+    assert set(PLANNED_COMMANDS.split()).isdisjoint(found)
+    assert set(HISTORY.split()) <= history
+    assert set(PLANNED_HISTORY.split()).isdisjoint(history)
+
+
+def test_every_column_is_there_with_its_description() -> None:
+    assert set(COLUMN_NAMES.split()) <= set(COLUMNS)
+    assert set(PLANNED_COLUMNS.split()).isdisjoint(COLUMNS)
+
+
+def test_every_strategy_and_suite_is_there() -> None:
+    assert {*STRATEGIES.split(), *PEERS.split()} <= set(registered())
+    assert set(PLANNED_PEERS.split()).isdisjoint(registered())
+    assert set(SUITES.split()) <= set(suite_names())
+    assert set(PLANNED_SUITES.split()).isdisjoint(suite_names())
