@@ -1,4 +1,4 @@
-"""What a competent person writes in NumPy and SciPy for one network: yardsticks for `vjp` and `sparse`, as plug-ins."""
+"""Hand-written backpropagation in NumPy and SciPy, as plug-ins to compare `vjp` and `sparse` with."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Loop:
-    """The gradient of affine layers with tanh between them and mse behind: a loop over the layers, one seed."""
+    """Gradient of affine layers with tanh between them and a final mse: a loop over the layers, one seed."""
 
     name = "loop-by-hand"
 
@@ -31,7 +31,7 @@ class Loop:
         ops = [node.op.name for node in graph.nodes]
         depth = len(ops) // 2
         if ops != ["affine", "tanh"] * (depth - 1) + ["affine", "mse"]:
-            raise Unsupported("this loop is written for affine layers with tanh between them and mse behind")
+            raise Unsupported("this loop supports only affine layers with tanh between them and a final mse")
         layers = [(f"W{k}", f"b{k}") for k in range(1, depth + 1)]
 
         def linearize(leaves: Leaves) -> Any:

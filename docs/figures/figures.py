@@ -1,6 +1,6 @@
-"""Print the figures of docs/performance.md from runs: python docs/figures/figures.py RUN [RUN …].
+"""Print the numbers of docs/performance.md from runs: python docs/figures/figures.py RUN [RUN …].
 
-With --load first: how long it takes to load and to tabulate 10,000 rows, made by repeating those of the run.
+With --load first: the time to load and tabulate 10,000 rows, which repeat those of the run.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from jacobench.reports.render.run_table import terminal_table
 DEFAULT_STRATEGIES = ("vjp", "dense", "sparse")
 GRADIENTS = ("jax-vjp", "torch-vjp", "autograd-vjp")
 WHOLE = ("jax-jacrev", "torch-jacrev", "asdex")
-"""They have the whole Jacobian at the end of linearize."""
+"""Strategies that have the whole Jacobian at the end of linearize."""
 
 ROWS = 10_000
 
 LONG_SECONDS = 1e-3
-"""The cases that are asked to stand close to their floors take at least so long."""
+"""Shortest time of a case that is compared with its floor."""
 
 
 def geometric_mean(values: pd.Series) -> float:
-    """Return exp of the mean of logarithms; NaN of nothing."""
+    """Return the geometric mean; NaN without values."""
     return float(np.exp(np.log(values.astype(float)).mean()))
 
 
 def wide(table: pd.DataFrame, column: str, phase: str) -> pd.DataFrame:
-    """Return one row a case, one column a strategy."""
+    """Return one row per case, one column per strategy."""
     chosen = table[table["phase"].eq(phase) & table["status"].eq("ok")]
     return chosen.pivot_table(index="case", columns="strategy", values=column).astype(float)
 
 
 def efficiencies(table: pd.DataFrame) -> pd.DataFrame:
-    """Return, for each of the three, how its gradients of at least 1 ms stand to their floors."""
+    """Return the efficiency of gradients of at least 1 ms, per strategy."""
     rows = []
     for strategy in DEFAULT_STRATEGIES:
         of = table[table["strategy"].eq(strategy) & table["phase"].eq("gradient")].dropna(subset="efficiency")
@@ -68,14 +68,14 @@ def above(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def gradients(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `vjp` beside the fastest peer, one row a case of one seed."""
+    """Return `vjp` and the fastest peer, one row per case with one seed."""
     seconds = wide(table[table["n_seeds"].eq(1)], "seconds_median", "gradient")
     peers = seconds[[name for name in GRADIENTS if name in seconds]].dropna(how="all")
     return _beside(seconds.loc[peers.index, "vjp"], peers, "vjp").sort_index()
 
 
 def whole_jacobians(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the fastest and the smallest of ours beside those of the peers, one row a case of many seeds."""
+    """Return the fastest and smallest built-in and peer strategies, one row per case with many seeds."""
     of = table[table["n_seeds"] > 1]
     parts = {}
     for column in ("seconds_median", "peak_bytes"):
@@ -110,7 +110,7 @@ def _beside(ours: pd.Series, peers: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def write_seconds(n_bytes: int) -> float:
-    """Return the least time of filling an array of so many bytes, whose pages are there already."""
+    """Return the shortest time to fill an array of `n_bytes` bytes with mapped pages, in seconds."""
     target, found = np.empty(n_bytes, np.uint8), []
     for _ in range(20):
         start = time.perf_counter()
@@ -120,7 +120,7 @@ def write_seconds(n_bytes: int) -> float:
 
 
 def by_hand(table: pd.DataFrame) -> pd.DataFrame:
-    """Return ours beside what docs/figures/by_hand.py does."""
+    """Return built-in strategies and the hand-written ones of docs/figures/by_hand.py."""
     seconds = wide(table, "seconds_min", "gradient")
     rows = [
         {
@@ -137,7 +137,7 @@ def by_hand(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def load_seconds(folder: str) -> tuple[float, float]:
-    """Return the least time of three of loading, and of tabulating, 10,000 rows: the run's, again and again."""
+    """Return the shortest of three times to load, and to tabulate, 10,000 rows."""
     document = json.loads((Path(folder) / "run.json").read_text())
     timed = document["benchmarks"]
     document["benchmarks"] = [
@@ -160,13 +160,13 @@ def load_seconds(folder: str) -> tuple[float, float]:
 
 
 def show(title: str, table: pd.DataFrame) -> None:
-    """Print a table as text, if it holds anything."""
+    """Print a table as text unless it is empty."""
     if len(table):
         print(f"\n{title}\n{table.to_string(float_format='{:.4g}'.format)}")
 
 
 def main(folders: list[str]) -> None:
-    """Print all figures that the runs hold."""
+    """Print all numbers that the runs contain."""
     if folders[:1] == ["--load"]:
         print("load {:.2f} s, tabulate {:.2f} s".format(*load_seconds(folders[1])))
         return

@@ -1,12 +1,13 @@
-"""Make docs/gallery.md and its pictures: python docs/figures/gallery.py STANDARD AGAIN SCALING CROSSOVER.
+"""Write docs/gallery.md and its images: python docs/figures/gallery.py STANDARD AGAIN SCALING CROSSOVER.
 
-Four runs: two of the suite standard, of which the second is held against the first, one of scaling and one of crossover.
+The arguments are four runs: two of the suite standard, which are compared, one of scaling and one of crossover.
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from jacobench.reports.data.provenance import provenance
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1]
 DPI = 80
+WIDTH = 118
+"""Columns of the page's text."""
 
-# From each kind to the suite whose run shows it best, and the pictures of that kind that are shown; all of them if none is named.
+# Kind of plot → the suite that shows it, and the plots of that kind; () for all of them.
 SHOWN: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "time and memory of every case": ("standard", ()),
     "growth with a knob": ("scaling", ("time-vs-width", "memory-vs-width", "time-vs-batch", "memory-vs-batch")),
@@ -34,10 +37,11 @@ ELSE: tuple[str, tuple[str, ...]] = ("standard", ())
 
 HEAD = """# Gallery
 
-Every kind of picture that `jacobench plot` draws, made from real runs. `jacobench run` leaves them in a run's folder as PNG, SVG and, as CSV,
-what is drawn; `--dark` is for dark paper. A strategy has its colour, its marker and its line wherever it appears.
+Every kind of plot that `jacobench plot` draws, from real runs. `jacobench run` writes them into the run's folder as PNG
+and SVG, and their data as CSV. `--dark` uses a dark background. Each strategy has the same color, marker and line in
+every plot.
 
-This page and its pictures are written by
+These commands write this page and its images:
 
 ```text
 jacobench run --suite standard --passes 5 --out runs/standard
@@ -47,17 +51,17 @@ jacobench run --suite crossover --passes 5 --out runs/crossover
 python docs/figures/gallery.py runs/standard runs/again runs/scaling runs/crossover
 ```
 
-Measured on: {source}
+Measured on: {source}.
 """
 
 
 def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[str, str, Plot]]:
-    """Yield heading, file name and picture of all that the page shows.
+    """Yield kind, file name and plot of everything on the page.
 
     Raises
     ------
     NoData
-        If a run lacks what is shown of it.
+        If a run does not have a plot that the page shows.
     """
     for kind, draw in PLOTS.items():
         suite, names = SHOWN.get(kind, ELSE)
@@ -72,18 +76,19 @@ def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[st
 def page(shown: list[tuple[str, str, Plot]], source: str) -> str:
     """Return the page."""
     parts, last = [HEAD.format(source=source)], ""
-    for kind, name, picture in shown:
+    for kind, name, plot in shown:
         if kind != last:
             parts.append(f"## {kind[0].upper()}{kind[1:]}\n")
         last = kind
-        parts.append(f"![{kind}: {name}](images/gallery/{name}.png)\n\n{picture.caption}\n")
-        if picture.notes:
-            parts.append("\n".join(f"- {note}" for note in picture.notes) + "\n")
+        parts.append(f"![{kind}: {name}](images/gallery/{name}.png)\n\n{fill(plot.caption, WIDTH)}\n")
+        if plot.notes:
+            notes = (fill(note, WIDTH, initial_indent="- ", subsequent_indent="  ") for note in plot.notes)
+            parts.append("\n".join(notes) + "\n")
     return "\n".join(parts)
 
 
 def main(paths: list[str]) -> None:
-    """Write the pictures, then the page, and take away pictures that it no longer shows."""
+    """Write the images, then the page, and delete images that the page does not show."""
     if len(paths) != 4:
         sys.exit(f"expected four runs, STANDARD AGAIN SCALING CROSSOVER; got {len(paths)}")
     base, head, scaling, crossover = map(read, paths)
@@ -92,8 +97,8 @@ def main(paths: list[str]) -> None:
     folder = DOCS / "images" / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
     with styled():
-        for _, name, picture in shown:
-            picture.figure.savefig(folder / f"{name}.png", dpi=DPI, pil_kwargs={"optimize": True})
+        for _, name, plot in shown:
+            plot.figure.savefig(folder / f"{name}.png", dpi=DPI, pil_kwargs={"optimize": True})
     for file in folder.glob("*.png"):
         if file.stem not in {name for _, name, _ in shown}:
             file.unlink()

@@ -1,4 +1,4 @@
-"""Print docs/ops.md from the table of ops: python docs/figures/ops.py > docs/ops.md."""
+"""Print docs/ops.md from the op table: python docs/figures/ops.py > docs/ops.md."""
 
 from __future__ import annotations
 
@@ -17,27 +17,31 @@ SIZE = 64
 
 HEAD = f"""# The op catalogue
 
-This page is made from the code: `python docs/figures/ops.py > docs/ops.md`. An op is one entry of the table in
-`graphs/ops/`: a forward rule, and for each argument a vjp rule and a Jacobian rule. `jacobench list ops` prints the table.
+This page is made from the code by `python docs/figures/ops.py > docs/ops.md`. An op is one entry of the table in
+`graphs/ops/`. The entry has a forward rule, and a vjp rule and a Jacobian rule per argument. `jacobench list ops` prints
+the table.
 
-## What each op's Jacobians look like
+## The Jacobians of each op
 
-One line an argument, for the op's example of size {SIZE} and batch 1. *Entries* are those of the dense Jacobian,
-*non-zeros* those that the sparse one stores. *VJP* and *Jacobian* are arithmetic operations: of the vjp rule for one seed,
-and of working out the Jacobian's values, 0 where they are there already; *forward* are those of the op itself. *Keeps*
-says what the vjp rule reads of the forward pass, which then cannot be freed.
+Each line is one argument, for the op's example of size {SIZE} and batch size 1. The columns are:
+
+- *entries*: entries of the dense Jacobian;
+- *non-zeros*: entries that the sparse Jacobian stores;
+- *forward*, *VJP*, *Jacobian*: arithmetic operations of the forward rule, of the vjp rule for one seed, and of the
+  values of the Jacobian (0 if no computation is needed);
+- *keeps*: primals that the vjp rule reads, so that they stay in memory.
 """
 
 MIDDLE = """
-## Where each op is defined
+## Definitions
 
-Axes are written as in NumPy; batches lead. Ops "over the last axis" take any number of axes before it.
+Axes are numbered as in NumPy, and the batch is the first. Ops "over the last axis" accept any number of axes before it.
 """
 
 TAIL = f"""
 ## Chains
 
-`jb.chain(ops, size, batch=…)`, in a suite `graph = "chain"`, makes A B C D e of links that leave the size as it is:
+`jb.chain(ops, size, batch=…)`, or `graph = "chain"` in a suite, makes A B C D e from links that keep the size:
 {", ".join(f"`{name}`" for name in LINKS)}.
 """
 

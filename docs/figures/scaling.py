@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def laws(run: str) -> str:
-    """Return how a gradient's time and memory grow in a run, as a Markdown table."""
+    """Return the growth of a gradient's time and memory in a run, as a Markdown table."""
     found = jb.growth(jb.load(run), jb.load_passes(run))
     lines = ["| knob | strategy | of | exponent | predicted | verdict | rules from | worst misfit |", "|---" * 8 + "|"]
     for law in found[found["phase"] == "gradient"].to_dict("records"):
@@ -35,7 +35,7 @@ def laws(run: str) -> str:
 
 
 def crossings(run: str) -> str:
-    """Return where the strategies of a run cross in the time and memory of a gradient, as a Markdown table."""
+    """Return the crossovers of a gradient's time and memory in a run, as a Markdown table."""
     found = jb.crossovers(jb.load(run), jb.load_passes(run))
     lines = ["| knob | of | strategies | outcome | at | ahead at the largest size |", "|---" * 6 + "|"]
     for line in found[found["phase"] == "gradient"].to_dict("records"):
@@ -47,7 +47,7 @@ def crossings(run: str) -> str:
 
 
 def _place(line: Mapping[str, Any]) -> str:
-    """Return a crossing with its interval, marked where it lies beyond what was measured."""
+    """Return a crossover with its interval, and a mark if it is outside the measured range."""
     if line["size"] != line["size"]:
         return "–"
     interval = "" if line["low"] != line["low"] else f" [{line['low']:.3g}, {line['high']:.3g}]"
@@ -55,7 +55,7 @@ def _place(line: Mapping[str, Any]) -> str:
 
 
 def uses(run: str) -> str:
-    """Return from how many pullbacks on a strategy of a run is cheaper than vjp, where it ever is, as a Markdown table."""
+    """Return after how many pullbacks a strategy is cheaper than vjp, as a Markdown table of the cells where this happens."""
     found = jb.reuse(jb.load_passes(run))
     lines = ["| case | strategy | cheaper than `vjp` |", "|---" * 3 + "|"]
     for line in found[found["outcome"] != "never"].to_dict("records"):

@@ -1,9 +1,10 @@
-"""Write docs/the-question.md and its pictures: python docs/figures/the_question.py RUN, a run of the suite claims."""
+"""Write docs/the-question.md and its images: python docs/figures/the_question.py RUN (a run of the suite claims)."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import jacobench as jb
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1]
 MOST_ROWS = 24
+WIDTH = 118
+"""Columns of the page's text."""
 
-# Claim → the pictures under it: which cases, against which knob, of what.
-PICTURES: dict[int, tuple[tuple[str, str, str], ...]] = {
+# Claim → its plots: cases, knob, quantity.
+PLOTS: dict[int, tuple[tuple[str, str, str], ...]] = {
     3: ((BY_WEIGHTS, "width", "bytes"), (BY_WEIGHTS, "width", "seconds")),
     6: tuple((f"chain-{link}-w*", "width", "seconds") for link in LINKS),
     7: ((ORDER, "width", "seconds"), (ORDER, "n_seeds", "seconds")),
@@ -35,18 +38,18 @@ PICTURES: dict[int, tuple[tuple[str, str, str], ...]] = {
 
 HEAD = """# The question, in numbers
 
-People ask whether backpropagation needs Jacobians. "It's not necessary to compute the Jacobian in order to perform
-backpropagation, all that is needed is the vector-Jacobian product", says one; "as far as I know you need to compute the
-Jacobian at each step", says another. This page takes each claim of that exchange in turn: what is claimed, what theory
-says, what was measured, and a verdict, which a function computes from the measured rows (`reports/claims/`).
+Does backpropagation need Jacobians? One answer is: "It's not necessary to compute the Jacobian in order to perform
+backpropagation, all that is needed is the vector-Jacobian product." Another is: "As far as I know you need to compute
+the Jacobian at each step." This page judges each claim of that discussion. It gives the claim, the theory, the
+measurement, and a verdict. A function computes the verdict from the measured rows (`reports/claims/`).
 
-Get the answer on your own machine, one line a claim:
+To get the answer on your machine, one line per claim, run:
 
 ```text
 jacobench run --suite claims
 ```
 
-This page and its pictures are made of such a run by
+These commands write this page and its images:
 
 ```text
 jacobench run --suite claims --passes 5 --out runs/claims
@@ -56,7 +59,7 @@ python docs/figures/the_question.py runs/claims
 
 
 def page(run: Run, images: Path) -> str:
-    """Return the page's text, and save its pictures."""
+    """Return the text of the page, and save its images."""
     judged = judge(run)
     source = f"Measured on: {' · '.join(provenance(run.table))}. The machine was {trust(run).verdict}."
     verdicts = "\n".join(
@@ -65,25 +68,25 @@ def page(run: Run, images: Path) -> str:
     )
     summary = f"| | claim | verdict |\n|---|---|---|\n{verdicts}"
     sections = [section(number, *each, run, images) for number, each in enumerate(judged, 1)]
-    return "\n".join([HEAD, escape(source), "", summary, "", *sections])
+    return "\n".join([HEAD, fill(escape(source), WIDTH), "", summary, "", *sections])
 
 
 def section(number: int, claim: Claim, found: Finding, run: Run, images: Path) -> str:
-    """Return what the page says of one claim."""
+    """Return the section of one claim."""
     parts = [
         f"## {number}. {escape(claim.claimed)}",
-        f"**Theory.** {escape(claim.theory)}",
-        f"**Measured.** {escape(found.sentence[0].upper() + found.sentence[1:])}.",
+        fill(f"**Theory.** {escape(claim.theory)}", WIDTH),
+        fill(f"**Measured.** {escape(found.sentence[0].upper() + found.sentence[1:])}.", WIDTH),
         f"**Verdict: {found.verdict}.**",
     ]
     if len(found.evidence):
         parts.append(as_markdown(found.evidence))
-    parts += [picture(run, number, *each, images) for each in PICTURES.get(number, ())]
+    parts += [image(run, number, *each, images) for each in PLOTS.get(number, ())]
     return "\n\n".join(parts) + "\n"
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """Return a table, at most MOST_ROWS of it, evenly spread."""
+    """Return a table as Markdown: at most MOST_ROWS evenly spaced rows."""
     step = -(-len(table) // MOST_ROWS)
     shown = table.iloc[::step]
     rows = [table.columns.tolist(), *shown.astype(str).to_numpy().tolist()]
@@ -93,8 +96,8 @@ def as_markdown(table: pd.DataFrame) -> str:
     return "\n".join(written) + kept
 
 
-def picture(run: Run, number: int, cases: str, knob: str, quantity: str, images: Path) -> str:
-    """Draw one sweep, save it, and return the line that shows it."""
+def image(run: Run, number: int, cases: str, knob: str, quantity: str, images: Path) -> str:
+    """Draw one sweep, save it, and return the Markdown line that shows it."""
     phases = [rows_of(run, cases, phase) for phase in ("gradient",)]
     drawn = scaling(phases[0], knob, quantity, passes=run.passes)
     name = f"claim{number}-{cases.strip('*-').replace('*', 'x')}-{QUANTITIES[quantity].word}-vs-{knob.replace('_', '-')}.png"
