@@ -1,9 +1,10 @@
-"""``jacobench history``: many runs in one file, what changed in them and when."""
+"""``jacobench history``: many runs in one file, and the changes between them."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,17 +16,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="history",
-    help="Many runs in one file: what changed in them, when, and by how much.",
-    epilog="Begin with: jacobench history add runs/first",
+    help="Keep many runs in one file and find when and by how much they changed.",
+    epilog="Start with: jacobench history add runs/first",
     rich_markup_mode=None,
 )
 
-File = Annotated[Path, typer.Option("--file", metavar="FILE", help="The history.")]
-Case = Annotated[str | None, typer.Option(metavar="GLOB", help="Only cases whose names match.")]
-Strategy = Annotated[str | None, typer.Option(metavar="GLOB", help="Only strategies whose names match.")]
-Phase = Annotated[str | None, typer.Option(metavar="GLOB", help="Only phases whose names match.")]
-Machine = Annotated[str | None, typer.Option(metavar="GLOB", help="Only machines whose names match.")]
-Recent = Annotated[int, typer.Option(metavar="N", min=1, help="Runs for which a standing regression counts.")]
+File = Annotated[Path, typer.Option("--file", metavar="FILE", help="File of the history.")]
+Case = Annotated[str | None, typer.Option(metavar="GLOB", help="Only cases that match GLOB.")]
+Strategy = Annotated[str | None, typer.Option(metavar="GLOB", help="Only strategies that match GLOB.")]
+Phase = Annotated[str | None, typer.Option(metavar="GLOB", help="Only phases that match GLOB.")]
+Machine = Annotated[str | None, typer.Option(metavar="GLOB", help="Only machines that match GLOB.")]
+Recent = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Fail only on regressions that began within the last N runs.")
+]
+Quantity = Annotated[str, typer.Option(metavar="Q", help="Quantity: seconds, bytes or nonzeros.")]
 
 DEFAULT = Path("benchmarks/history.sqlite")
 EXIT_CODES = {"clear": 0, "regressed": 1, "inconclusive": 3, "nothing": 4}
@@ -33,10 +37,10 @@ EXIT_CODES = {"clear": 0, "regressed": 1, "inconclusive": 3, "nothing": 4}
 
 @app.command()
 def add(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
     file: File = DEFAULT,
 ) -> None:
-    """Add runs, each whole or not at all; one that is there already changes nothing.
+    """Add runs to a history. Runs that it already contains are skipped.
 
     Example: jacobench history add runs/first --file benchmarks/history.sqlite
     """
@@ -49,11 +53,11 @@ def add(
 @app.command("import")
 def import_(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE…", help="Folders .benchmarks, or files that pytest-benchmark wrote.")
+        list[Path], typer.Argument(metavar="SOURCE…", help="Folders .benchmarks, or JSON files of pytest-benchmark.")
     ],
     file: File = DEFAULT,
 ) -> None:
-    """Add what pytest-benchmark saved.
+    """Add results saved by pytest-benchmark.
 
     Example: jacobench history import .benchmarks
     """
@@ -67,8 +71,8 @@ def _add(records: list[Record], file: Path) -> None:
     from jacobench.reports.history import store
 
     for record in records:
-        said = "added to" if store.add(file, record) else "is in already, nothing changed in"
-        console.talk().print(f"{record.run_id}: {said} {file}")
+        is_new = store.add(file, record)
+        console.talk().print(f"{record.run_id}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")
 
 
 @app.command()
@@ -78,9 +82,9 @@ def show(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
-    quantity: Annotated[str, typer.Option(metavar="Q", help="seconds, bytes or nonzeros.")] = "seconds",
+    quantity: Quantity = "seconds",
 ) -> None:
-    """Show each series with a sparkline, those of one machine and its controls together.
+    """Print each series with a sparkline, grouped by machine, controls, threads and suite.
 
     Example: jacobench history show --strategy vjp --phase gradient
     """
@@ -91,7 +95,9 @@ def show(
     for heading, rows in series_rows(history, quantity):
         console.out().print(heading)
         console.out().print(
-            console.columns(("case", "strategy", "phase", "runs", "median", "latest", "", "oldest to newest"), rows)
+            console.columns(
+                ("case", "strategy", "phase", "runs", "median", "latest", "change", "oldest to newest"), rows
+            )
         )
         console.out().print()
 
@@ -104,12 +110,12 @@ def check(
     phase: Phase = None,
     machine: Machine = None,
     recent: Recent = 20,
-    csv: Annotated[bool, typer.Option("--csv", help="All columns, as CSV.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
 ) -> None:
-    """Find where series changed: commits, size with its 95 % interval, step or drift, and what that means.
+    """Find changes of series: commits, size with its 95 % interval, step or drift, and verdict.
 
-    Exit code 1 if a series regressed within the last N runs of its machine and still is; 3 if no series has ten runs yet, or the machine may
-    have done it; 4 if there is nothing to look at. Improvements, and regressions older than that, are shown and exit with 0.
+    Exit code 1: a series regressed within the last N runs and did not recover. 3: no series has ten runs, or the machine may
+    be the cause. 4: no series has a measured value. Improvements and older regressions are printed and do not fail.
 
     Example: jacobench history check --recent 30
     """
@@ -124,7 +130,7 @@ def check(
     if csv:
         found.changes.to_csv(sys.stdout, index=False)
     elif len(found.changes):
-        headings = ("series", "change", "verdict", "by (95 %)", "level", "between")
+        headings = ("series", "change", "verdict", "size (95 % interval)", "level", "between")
         console.out().print(console.columns(headings, change_rows(history, found.changes)))
     console.talk().print(summary(found))
     if code := EXIT_CODES[found.state]:
@@ -138,21 +144,21 @@ def plot(
     strategy: Strategy = None,
     phase: Phase = "gradient",
     machine: Machine = None,
-    quantity: Annotated[str, typer.Option(metavar="Q", help="seconds, bytes or nonzeros.")] = "seconds",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to.")] = Path("plots"),
+    quantity: Quantity = "seconds",
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory.")] = Path("plots"),
 ) -> None:
-    """Draw series over runs as PNG and SVG, with what is drawn as CSV, and print the paths.
+    """Plot series over runs as PNG and SVG, write their data as CSV, and print the paths.
 
-    Example: jacobench history plot --case 'mlp-*' --out pictures
+    Example: jacobench history plot --case 'mlp-*' --out plots
     """
     from jacobench.reports.history.history_check import check as find
     from jacobench.reports.history.history_plots import draw
     from jacobench.reports.render import output_files
 
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
-    pictures = draw(history, find(history, (quantity,)).changes, quantity)
+    plots = draw(history, find(history, (quantity,)).changes, quantity)
     with _writing(out):
-        for path in output_files.save(pictures, out):
+        for path in output_files.save(plots, out):
             typer.echo(path)
 
 
@@ -163,11 +169,11 @@ def export(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
-    to: Annotated[str, typer.Option("--format", metavar="F", help="csv, json, github or bencher.")] = "csv",
+    to: Annotated[str, typer.Option("--format", metavar="F", help="Format: csv, json, github or bencher.")] = "csv",
 ) -> None:
-    """Print a history for other tools: all of it (csv, json), or its newest run (github, bencher).
+    """Print the whole history (csv, json) or its newest run (github, bencher) for other tools.
 
-    github is for github-action-benchmark with tool: customSmallerIsBetter; bencher is the Bencher Metric Format.
+    github: for github-action-benchmark with tool: customSmallerIsBetter. bencher: Bencher Metric Format.
 
     Example: jacobench history export --format github --phase gradient > output.json
     """
@@ -180,7 +186,7 @@ def export(
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
     if to in OF_ONE_RUN:
         run = history.runs.loc[newest(history)]
-        console.talk().print(f"the newest run: {run['run_id']}, {run['measured_at']}, {run['machine']}")
+        console.talk().print(f"newest run: {run['run_id']}, {run['measured_at']}, {run['machine']}")
     typer.echo(FORMATS[to](history), nl=False)
 
 
@@ -192,9 +198,9 @@ def report(
     phase: Phase = None,
     machine: Machine = None,
     recent: Recent = 20,
-    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Where to.")] = Path("history.html"),
+    out: Annotated[Path, typer.Option(metavar="FILE.html", help="Output file.")] = Path("history.html"),
 ) -> None:
-    """Write one HTML page of all series with their changes marked; it needs nothing else, and no network.
+    """Write an HTML page of all series and their changes, without external resources.
 
     Example: jacobench history report --out history.html
     """
@@ -215,16 +221,12 @@ def _read(file: Path, **globs: str | None) -> History:
     return select(store.load(file), {column: glob for column, glob in globs.items() if glob is not None})
 
 
-def _writing(out: Path) -> Any:
-    from contextlib import contextmanager
-
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Report a file that cannot be written as bad input."""
     from jacobench.graphs.errors import BadInput
 
-    @contextmanager
-    def told() -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise BadInput(f"cannot write {str(error.filename or out)!r}: {error.strerror}") from None
-
-    return told()
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot write {str(error.filename or out)!r}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""``jacobench report``: runs as one HTML page, or as Markdown for a pull request."""
+"""``jacobench report``: runs as one HTML page, or as Markdown."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Default: report.html beside the first run's run.json; with --markdown, standard output.",
+            help="Output file. Default: report.html next to the first run's run.json; with --markdown, standard output.",
         ),
     ] = None,
     phase: Annotated[
-        str, typer.Option(metavar="PHASE", help="The phase that counts: prepare, linearize, pullback or gradient.")
+        str, typer.Option(metavar="PHASE", help="Phase to compare: prepare, linearize, pullback or gradient.")
     ] = "gradient",
-    markdown: Annotated[bool, typer.Option("--markdown", help="Markdown on standard output, or to FILE.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown instead of HTML.")] = False,
 ) -> None:
-    """Write one self-contained HTML page of what runs found, and print its path.
+    """Write an HTML page of one or more runs, without external resources, and print its path.
 
     Example: jacobench report runs/first --out first.html
     """
@@ -35,16 +35,16 @@ def report(
         raise unknown("phase", phase, PHASES)
     found = [read(run) for run in runs]
     if markdown:
-        from jacobench.reports.page.run_markdown import markdown as written
+        from jacobench.reports.page.run_markdown import markdown as render
     else:
-        from jacobench.reports.page.html_page import page as written
-    text = written(found, phase)
+        from jacobench.reports.page.html_page import page as render
+    text = render(found, phase)
     if markdown and out is None:
         typer.echo(text, nl=False)
         return
-    beside = runs[0] if runs[0].is_dir() else runs[0].parent
-    path = out or beside / "report.html"
+    folder = runs[0] if runs[0].is_dir() else runs[0].parent
+    path = out or folder / "report.html"
     try:
         typer.echo(write_text(text, path))
     except OSError as error:
-        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; --out names another file") from None
+        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; choose another file with --out") from None

@@ -1,4 +1,4 @@
-"""Where series changed: change points by PELT, with a penalty that chance reaches in none of the series together."""
+"""Change points of a family of series, by PELT with a penalty from random orders."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.reports.history.change_shapes import MIN_SEGMENT, Change, Size, join, measure, place
-from jacobench.reports.history.outliers import inflation, likeness, noise, tame
+from jacobench.reports.history.change_shapes import (
+    MIN_SEGMENT,
+    Change,
+    ChangeSize,
+    changes_between,
+    measure,
+    position_bounds,
+)
+from jacobench.reports.history.outliers import error_inflation, hampel_filter, lag1_autocorrelation, noise
 from jacobench.reports.history.significance import PERMUTATIONS, null_scores, penalty, score
 
 if TYPE_CHECKING:
@@ -18,36 +25,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ALPHA = 0.01
-"""How often, at most, some series of a family in which nothing changed is called changed."""
+"""Probability of any false alarm in a family of series without a change."""
 
 MIN_RUNS = 10
-"""Shorter series have too few orders for a permutation test to call anything rare."""
+"""Shorter series are not searched: they have too few orders for a permutation test."""
 
 CHANGE_COUNT_FACTOR = {1: 1.0, 2: 1.25}
-"""What a critical score is multiplied by for so many changes at once: two places are chosen from many more than one is."""
+"""Number of changes found together → factor of the critical score. Two positions have far more choices than one."""
 
 ROUNDS = 4
-"""How often the noise is measured anew around the levels found."""
+"""Largest number of searches; each uses the noise around the levels found before."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A change that chance does not explain.
+class FoundChange:
+    """Significant change of a series.
 
     Attributes
     ----------
     change : Change
-        Between which runs.
-    size : Size
-        How large.
+        Its position.
+    size : ChangeSize
+        Its size.
     before, after : int
-        The last run surely before it, and the first surely after it.
+        Last run before and first run after it, with 95 % confidence.
     p_value : float
-        Corrected over the family: how often chance makes any series of it look changed as clearly.
+        Corrected over the family: how often random orders make any of its series look changed as clearly.
     """
 
     change: Change
-    size: Size
+    size: ChangeSize
     before: int
     after: int
     p_value: float
@@ -55,7 +62,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Searched:
-    """A series under search: its tamed logarithms, its levels, and what chance makes of what they leave."""
+    """A series under search: filtered logarithms, edges of its levels, and scores of random orders."""
 
     values: NDArray[np.float64]
     resolution: float
@@ -80,31 +87,31 @@ class _Searched:
         return sqrt(float(residuals @ residuals) / self.freedom + self.resolution**2)
 
 
-def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[float]) -> list[list[Found]]:
+def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[float]) -> list[list[FoundChange]]:
     """Find the changes of a family of series.
 
     Parameters
     ----------
     series : sequence of arrays, each shape (n_runs,)
-        Positive numbers, run by run; those with fewer than `MIN_RUNS` runs are not searched.
+        Positive numbers in the order of the runs. Series with fewer than `MIN_RUNS` runs are not searched.
     resolutions : sequence of float
-        The relative noise that each has at least.
+        Lower bound of the relative noise of each series.
 
     Returns
     -------
-    list of list of Found
-        Of each series, in order.
+    list of list of FoundChange
+        The changes of each series, in order.
 
     Notes
     -----
-    Levels are found by PELT (Killick, Fearnhead and Eckley, 2012) on logarithms whose outliers are tamed. Its penalty is the
-    most that a step explains when all series are put into random orders together, in 99 % of 999 orders (Westfall and Young's
-    maxT, Resampling-based multiple testing, 1993), more where runs resemble their neighbours. As a change hides smaller ones
-    beside it, the search is repeated with the noise around the levels found. The interval of a size takes the place as known.
+    PELT (Killick, Fearnhead and Eckley, 2012) finds levels of the logarithms, after a Hampel filter. Its penalty is the 99 %
+    quantile of the largest gain of a step over 999 random orders of all series together: maxT of Westfall and Young,
+    Resampling-based multiple testing (1993). Autocorrelation increases it. A large change hides smaller ones near it, so
+    the search is repeated with the noise around the levels found. The interval of a size takes the position as known.
 
-    Of a hundred families of ten series without a change, this many had an alarm (simulated, 20 and 60 runs, noise 2 %): 0.3 of
-    normal noise, 2 with heavy tails (t with 3 degrees of freedom), 2 where neighbours are correlated by 0.3 or 0.6, 4 where a tenth
-    of the runs stand out by four standard deviations to one side.
+    False alarms per 100 families of ten series without a change (simulated, 20 and 60 runs, noise 2 %): 0.3 for normal
+    noise, 2 for heavy tails (t with 3 degrees of freedom), 2 for autocorrelation 0.3 or 0.6, 4 if a tenth of the runs are
+    outliers of four standard deviations on one side.
     """
     searched = {
         number: _begin(np.log(values), resolution)
@@ -125,15 +132,15 @@ def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[fl
 
 
 def _begin(logs: NDArray[np.float64], resolution: float) -> _Searched:
-    values = tame(logs, noise(logs, resolution))
+    values = hampel_filter(logs, noise(logs, resolution))
     nulls = null_scores(values - values.mean(), resolution)
-    return _Searched(values, resolution, likeness(values), [0, logs.size], nulls)
+    return _Searched(values, resolution, lag1_autocorrelation(values), [0, logs.size], nulls)
 
 
 def _pool_autocorrelation(searched: list[_Searched]) -> list[_Searched]:
-    """Take how much runs resemble their neighbours from all series, as a machine has one mood, or from one where it is more.
+    """Set the autocorrelation of each series to the median of all series, or to its own if that is clearly larger.
 
-    Of all only if it is beyond one and a half standard errors; of one, what is beyond two.
+    The median counts if it exceeds 1.5 standard errors. Of a series' own value, the part beyond 2 standard errors counts.
     """
     noisy = [own for own in searched if not isnan(own.rho)]
     shared = float(np.median([own.rho for own in noisy])) if noisy else 0.0
@@ -146,13 +153,13 @@ def _pool_autocorrelation(searched: list[_Searched]) -> list[_Searched]:
 
 
 def _highest(searched: Iterable[_Searched]) -> NDArray[np.float64]:
-    """Return the clearest step of all series in each order."""
+    """Return the largest score over all series in each order."""
     highest: NDArray[np.float64] = np.max([own.nulls for own in searched], axis=0)
     return highest
 
 
 def _search(own: _Searched, critical: float) -> _Searched:
-    """Search again, with the noise around the levels that were found before."""
+    """Search again with the noise around the levels found before."""
     edges = _edges(own, critical)
     if edges == own.edges:
         return own
@@ -161,26 +168,26 @@ def _search(own: _Searched, critical: float) -> _Searched:
 
 
 def _edges(own: _Searched, critical: float) -> list[int]:
-    """Return where levels begin and end: by one clear change at least, or by two that are clear together."""
-    import ruptures  # noqa: PLC0415  (it loads scipy.stats: a second that only a search needs)
+    """Return the edges of the levels: with at least one significant change, or two that are significant together."""
+    import ruptures  # noqa: PLC0415  (it loads scipy.stats, which takes a second)
 
     n = own.values.size
     search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
-    for n_changes, prudence in CHANGE_COUNT_FACTOR.items():
-        least = penalty(critical, own.residuals, own.resolution, prudence * inflation(own.rho), n_changes)
-        least = max(least, 3 * log(n) * own.resolution**2)  # chance makes nothing of a series without noise
+    for n_changes, factor in CHANGE_COUNT_FACTOR.items():
+        least = penalty(critical, own.residuals, own.resolution, factor * error_inflation(own.rho), n_changes)
+        least = max(least, 3 * log(n) * own.resolution**2)  # for series without noise
         edges = [0, *(int(edge) for edge in search.predict(pen=least))]
         if len(edges) - 2 >= n_changes:
             return edges
     return [0, n]
 
 
-def _found(own: _Searched, highest: NDArray[np.float64]) -> list[Found]:
+def _found(own: _Searched, highest: NDArray[np.float64]) -> list[FoundChange]:
     found = []
-    sigma = own.sigma * inflation(own.rho)
-    for change in join(own.values, own.edges, own.sigma):
+    sigma = own.sigma * error_inflation(own.rho)
+    for change in changes_between(own.values, own.edges, own.sigma):
         size = measure(own.values, change, sigma, own.freedom)
         reached = np.searchsorted(highest, score(np.array(size.t), own.freedom), side="left")
         p_value = float(1 + PERMUTATIONS - reached) / (1 + PERMUTATIONS)
-        found.append(Found(change, size, *place(own.values, change, sigma), p_value))
+        found.append(FoundChange(change, size, *position_bounds(own.values, change, sigma), p_value))
     return [one for one in found if one.p_value <= ALPHA]

@@ -1,4 +1,4 @@
-"""The shapes that a change can have: from one level to another, at once (a step) or over several runs (a drift)."""
+"""Shapes of a change between two levels: a step at one run, or a drift over several runs."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ from math import exp, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import stdtrit
 
-from jacobench.bench.row.statistics import CONFIDENCE
+from jacobench.bench.row.statistics import half_width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_SEGMENT = 3
-"""Runs that a level needs: one or two that stand out are outliers."""
+"""Runs that a level needs; fewer are outliers."""
 
 GRID = 24
-"""Positions tried for each end of a drift."""
+"""Number of positions tried for each end of a drift."""
 
 EVIDENCE = 2.0
-"""By how much a drift's BIC must be below that of steps: "positive" in Kass and Raftery, Bayes Factors (1995)."""
+"""Required difference between the BIC of steps and of a drift: "positive" in Kass and Raftery, Bayes Factors (1995)."""
 
 PLAUSIBLE = 7.4
-"""Twice the logarithm of the likelihood that a step's place may lose: 95 %, after Siegmund, Confidence sets in
-change-point problems (1988): 2 log 40."""
+"""Log-likelihood ratio, times two, that bounds the 95 % confidence set of a step's position: 2 log 40, after Siegmund,
+Confidence sets in change-point problems (1988)."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A change of a series, between two levels.
+    """Position of a change in a series.
 
     Attributes
     ----------
     low, high : int
-        The runs that were compared: from ``low``, before ``high``.
+        The compared runs: from ``low`` to before ``high``.
     start, end : int
-        The old level reaches up to run ``start``, the new one begins with run ``end``; a step has ``end == start + 1``.
+        Last run on the old level, and first run on the new one. A step has ``end == start + 1``.
     """
 
     low: int
@@ -48,20 +47,20 @@ class Change:
 
     @property
     def is_drift(self) -> bool:
-        """Whether it took several runs."""
+        """Whether the change took several runs."""
         return self.end > self.start + 1
 
 
 @dataclass(frozen=True)
-class Size:
-    """How large a change is: new over old, with its 95 % t-interval, and how many standard errors that is.
+class ChangeSize:
+    """Size of a change: ratio of the new to the old level with its 95 % t-interval.
 
     Attributes
     ----------
     ratio, low, high : float
         1 is no change.
     t : float
-        The logarithm of the ratio over its standard error.
+        Logarithm of the ratio divided by its standard error.
     """
 
     ratio: float
@@ -71,20 +70,20 @@ class Size:
 
 
 def shape(change: Change) -> NDArray[np.float64]:
-    """Return 0 for runs on the old level, 1 for runs on the new one, and what lies between for a drift's own runs."""
+    """Return 0 for runs on the old level, 1 on the new one, and values in between for the runs of a drift."""
     runs = np.arange(change.low, change.high)
     return np.clip((runs - change.start) / (change.end - change.start), 0.0, 1.0)
 
 
-def measure(values: NDArray[np.float64], change: Change, sigma: float, freedom: int) -> Size:
-    """Measure a change by least squares.
+def measure(values: NDArray[np.float64], change: Change, sigma: float, freedom: int) -> ChangeSize:
+    """Measure the size of a change by least squares.
 
     Parameters
     ----------
     values : array, shape (n_runs,)
-        Logarithms, outliers tamed.
+        Logarithms without outliers.
     change : Change
-        Where it is.
+        Its position.
     sigma : float
         Standard deviation of one run around its level.
     freedom : int
@@ -95,42 +94,42 @@ def measure(values: NDArray[np.float64], change: Change, sigma: float, freedom: 
     spread = float(form @ form)
     slope = float(form @ values[change.low : change.high]) / spread
     error = sigma / sqrt(spread)
-    reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error
-    return Size(exp(slope), exp(slope - reach), exp(slope + reach), slope / error)
+    reach = float(half_width(error, freedom))
+    return ChangeSize(exp(slope), exp(slope - reach), exp(slope + reach), slope / error)
 
 
-def place(values: NDArray[np.float64], change: Change, sigma: float) -> tuple[int, int]:
-    """Return the last run that is surely before a change, and the first that is surely after it.
+def position_bounds(values: NDArray[np.float64], change: Change, sigma: float) -> tuple[int, int]:
+    """Return the last run that is before a change, and the first that is after it, with 95 % confidence.
 
-    Of a step: the splits whose likelihood is within `PLAUSIBLE` of the best (95 %). Of a drift: where it begins and ends.
+    For a step these are the outermost splits whose likelihood is within `PLAUSIBLE` of the best; for a drift, its ends.
     """
     if change.is_drift:
         return change.start, change.end
-    explained = between(values[change.low : change.high], margin=1) / sigma**2
-    splits = np.flatnonzero(explained >= explained.max() - PLAUSIBLE) + 1 + change.low
+    gains = split_gains(values[change.low : change.high], margin=1) / sigma**2
+    splits = np.flatnonzero(gains >= gains.max() - PLAUSIBLE) + 1 + change.low
     return min(int(splits[0]) - 1, change.start), max(int(splits[-1]), change.end)
 
 
-def between(values: NDArray[np.float64], margin: int = MIN_SEGMENT) -> NDArray[np.float64]:
-    """Return the sum of squares that each split explains, along the last axis; ``margin`` runs stay on either side."""
+def split_gains(values: NDArray[np.float64], margin: int = MIN_SEGMENT) -> NDArray[np.float64]:
+    """Return the sum of squares that each split explains, along the last axis. Each side keeps at least ``margin`` runs."""
     n = values.shape[-1]
     sums = np.cumsum(values - values.mean(axis=-1, keepdims=True), axis=-1)
     k = np.arange(margin, n - margin + 1)
-    chosen = sums[..., margin - 1 : n - margin]
-    chosen *= chosen
-    chosen *= n / (k * (n - k))
-    return chosen
+    gains = sums[..., margin - 1 : n - margin]
+    gains *= gains
+    gains *= n / (k * (n - k))
+    return gains
 
 
-def join(values: NDArray[np.float64], edges: list[int], sigma: float) -> list[Change]:
-    """Turn the edges between levels into changes: steps, or a drift where steps in one direction are better one.
+def changes_between(values: NDArray[np.float64], edges: list[int], sigma: float) -> list[Change]:
+    """Convert the edges of levels to changes. Neighboring steps in one direction become a drift if it fits better.
 
     Parameters
     ----------
     values : array, shape (n_runs,)
-        Logarithms, outliers tamed.
+        Logarithms without outliers.
     edges : list of int
-        From 0 to n_runs: where each level begins, and the end.
+        First run of each level, from 0, and n_runs at the end.
     sigma : float
         Standard deviation of one run around its level.
     """
@@ -148,9 +147,9 @@ def _rises(values: NDArray[np.float64], step: Change) -> bool:
 
 
 def _drift_instead(values: NDArray[np.float64], steps: list[Change], sigma: float) -> Change | None:
-    """Return the drift that is better than neighbouring steps in one direction; None where none is.
+    """Return the drift that fits better than neighboring steps in one direction, or None.
 
-    By the Bayesian information criterion: a drift has two ends and two levels, a step one place and one level more.
+    The Bayesian information criterion decides. A drift has two ends and two levels; each step adds a position and a level.
     """
     low, high = steps[0].low, steps[-1].high
     edges = [low, *(step.end for step in steps), high]
@@ -162,7 +161,7 @@ def _drift_instead(values: NDArray[np.float64], steps: list[Change], sigma: floa
 
 
 def _best_drift(own: NDArray[np.float64], low: int) -> tuple[Change | None, float]:
-    """Return the drift with the least sum of squares over a grid of its ends, and that sum."""
+    """Return the drift with the smallest residual sum of squares over a grid of ends, and that sum."""
     grid = np.unique(np.linspace(0, own.size - 1, GRID).round().astype(int))
     starts, ends = (axis.ravel() for axis in np.meshgrid(grid, grid, indexing="ij"))
     long_enough = ends - starts >= 2 * MIN_SEGMENT
@@ -171,8 +170,8 @@ def _best_drift(own: NDArray[np.float64], low: int) -> tuple[Change | None, floa
         return None, np.inf
     forms = np.clip((np.arange(own.size) - starts[:, None]) / (ends - starts)[:, None], 0.0, 1.0)
     forms -= forms.mean(axis=1, keepdims=True)
-    centred = own - own.mean()
-    explained = (forms @ centred) ** 2 / np.sum(forms**2, axis=1)
+    centered = own - own.mean()
+    explained = (forms @ centered) ** 2 / np.sum(forms**2, axis=1)
     best = int(explained.argmax())
     change = Change(low, low + own.size, low + int(starts[best]), low + int(ends[best]))
-    return change, float(centred @ centred - explained[best])
+    return change, float(centered @ centered - explained[best])

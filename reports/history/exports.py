@@ -1,4 +1,4 @@
-"""A history in other tools' formats: one entry a format, from a history to a text."""
+"""Export of a history to other tools: one function per format."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ NANOSECONDS = 1e9
 
 
 def csv(history: History) -> str:
-    """Return every cell of every run as CSV, missing as an empty field."""
+    """Return every cell of every run as CSV; missing values are empty."""
     return table_of(history).to_csv(index=False, lineterminator="\n")
 
 
 def as_json(history: History) -> str:
-    """Return every cell of every run as a JSON array of objects, missing as null."""
+    """Return every cell of every run as a JSON array of objects; missing values are null."""
     return _dump([{name: _value(value) for name, value in line.items()} for line in lines_of(table_of(history))])
 
 
 def github(history: History) -> str:
-    """Return the newest run as github-action-benchmark takes it with ``tool: customSmallerIsBetter``.
+    """Return the newest run for github-action-benchmark with ``tool: customSmallerIsBetter``.
 
-    An array of ``name``, ``unit``, ``value`` and, where there is an interval, ``range``: time in seconds, peak memory in bytes.
+    Each entry has ``name``, ``unit``, ``value`` and, if there is an interval, ``range``. Times are in s, peak memory in B.
     """
     found = []
     for line in _newest(history):
@@ -45,7 +45,7 @@ def github(history: History) -> str:
 
 
 def bencher(history: History) -> str:
-    """Return the newest run in the Bencher Metric Format: ``latency`` in ns, Bencher's unit for it, and ``peak-bytes``."""
+    """Return the newest run in the Bencher Metric Format: ``latency`` in ns and ``peak-bytes``."""
     found: dict[str, Any] = {}
     for line in _newest(history):
         latency = {"value": line["seconds_median"] * NANOSECONDS}
@@ -67,24 +67,24 @@ FORMATS: Mapping[str, Callable[[History], str]] = {
     "bencher": bencher,
 }
 OF_ONE_RUN = ("github", "bencher")
-"""Formats of tools that keep a history themselves: they take one run."""
+"""Formats of tools that keep a history themselves: they contain one run."""
 
 
 def newest(history: History) -> int:
-    """Return the newest run that has a cell in a history, a line of ``history.runs``.
+    """Return the newest run that has a cell: a row number of ``history.runs``.
 
     Raises
     ------
     BadInput
-        If no run has one.
+        If no run has a cell.
     """
     if history.cells.empty:
-        raise BadInput("no run in the history has a cell: 'jacobench history add RUN' adds one")
+        raise BadInput("the history has no cell; add a run with: jacobench history add RUN")
     return int(history.cells["run"].max())
 
 
 def _newest(history: History) -> list[dict[str, Any]]:
-    """Return the timed cells of the newest run with their names, missing as None."""
+    """Return the timed cells of the newest run with their names; missing values are None."""
     cells = history.cells
     own = cells[(cells["run"] == newest(history)) & (cells["status"] == "ok") & cells["seconds_median"].notna()]
     lines = [{name: _value(value) for name, value in line.items()} for line in lines_of(own)]

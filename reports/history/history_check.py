@@ -1,4 +1,4 @@
-"""What changed in a history, and what that means: regressed, improved, the machine's own doing, or long known."""
+"""Check of a history: changes of its series and their verdicts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from jacobench.reports.history.change_points import MIN_RUNS, Found, find_changes
+from jacobench.reports.history.change_points import MIN_RUNS, FoundChange, find_changes
 from jacobench.reports.history.change_shapes import MIN_SEGMENT
 from jacobench.reports.history.series import (
     CELL,
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from jacobench.reports.history.store import History
 
 RECENT = 20
-"""Runs for which a standing regression counts; then it is known."""
+"""A regression counts if it began within this number of runs; older ones are ``known``."""
 
 MACHINE_SHARE = 0.5
-"""Of a change, what the control kernel must show of it for the machine to have done it."""
+"""A change is attributed to the machine if the calibration kernel changed by at least this share of it."""
 
 VERDICTS = ("broken", "regressed", "machine", "known", "undone", "improved")
 
@@ -60,17 +60,17 @@ State = Literal["clear", "regressed", "inconclusive", "nothing"]
 
 @dataclass(frozen=True)
 class Checked:
-    """What a check found.
+    """Result of a check.
 
     Attributes
     ----------
     state : {"clear", "regressed", "inconclusive", "nothing"}
-        ``regressed``: a verdict ``regressed`` or ``broken``. ``inconclusive``: no series has `MIN_RUNS` runs, or what looks
-        recently regressed may be the machine's doing. ``nothing``: there are no series.
+        ``regressed``: some verdict is ``regressed`` or ``broken``. ``inconclusive``: no series has `MIN_RUNS` runs, or the
+        machine may have caused a recent slowdown. ``nothing``: there are no series.
     changes : DataFrame
-        One line a change, the newest first; see `check`.
+        One line per change, newest first; see `check`.
     n_series, n_short : int
-        How many were looked at, and how many more have fewer than `MIN_RUNS` runs.
+        Number of series that were checked, and of those with fewer than `MIN_RUNS` runs.
     """
 
     state: State
@@ -80,30 +80,33 @@ class Checked:
 
 
 def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recent: int = RECENT) -> Checked:
-    """Find where a history's series changed.
+    """Find the changes of a history's series and their verdicts.
 
     Parameters
     ----------
     history : History
-        All that is kept, or part of it.
+        The history.
     quantities : iterable of str
         Keys of ``QUANTITIES``.
     recent : int
-        Runs of a setting for which a regression counts.
+        A regression counts if it began within the last ``recent`` runs of its setting.
 
     Returns
     -------
     Checked
-        Of each change: where it was measured and what (``SETTING``, ``CELL``, ``quantity``); ``kind``: step up, step down,
-        drift up, drift down, or broken; ``old`` and ``new`` level; their ``ratio`` with its 95 % interval; ``p_value``,
-        corrected over all series; ``control_ratio``, by which the control kernel's time changed between the same runs; the
-        commit range and the runs (lines of ``history.runs``): what changed it is after ``commit_before`` and not after
-        ``commit_after`` (95 %); ``at``: the most likely first run; ``verdict``:
+        Columns of its changes:
 
-        - ``regressed``: up, in the last ``recent`` runs of its setting, and not taken back since;
-        - ``broken``: it went well, and has failed in the last three runs or more, or is ``wrong`` in the last;
-        - ``known``: up and standing or broken, but older; ``undone``: up, and taken back since; ``improved``: down;
-        - ``machine``: the control kernel moved the same way, by at least half as much.
+        - ``SETTING``, ``CELL``, ``quantity``: the series;
+        - ``kind``: step up, step down, drift up, drift down, or the status of a broken cell;
+        - ``old``, ``new``: the levels; ``ratio``, ``low``, ``high``: their ratio with its 95 % interval;
+        - ``p_value``: corrected over all series;
+        - ``control_ratio``: change of the calibration kernel's time between the same runs;
+        - ``commit_before``, ``commit_after``, ``run_before``, ``run_after``: the cause came after the first and no later than
+          the second (95 %); runs are row numbers of ``history.runs``;
+        - ``at``: the most likely first run of the new level;
+        - ``verdict``: ``regressed`` (slower or larger, recent, not reverted), ``broken`` (was ok, and failed in the last three
+          runs or is ``wrong`` in the last), ``known`` (as these two, but older), ``undone`` (reverted since), ``improved``,
+          ``machine`` (the calibration kernel changed in the same direction by at least half as much).
     """
     controls = control_series(history)
     measured = [own for quantity in quantities for own in series(history, quantity)]
@@ -137,13 +140,13 @@ def _state(
     return "inconclusive" if not long or is_recent else "clear"
 
 
-def _matters(own: Series, found: Found) -> bool:
+def _matters(own: Series, found: FoundChange) -> bool:
     quantity = QUANTITIES[own.quantity]
     old, new = _levels(own, found)
     return abs(log(found.size.ratio)) >= log(1 + quantity.floor) and abs(new - old) >= quantity.least
 
 
-def _levels(own: Series, found: Found) -> tuple[float, float]:
+def _levels(own: Series, found: FoundChange) -> tuple[float, float]:
     change = found.change
     return (
         float(np.median(own.measured[change.low : change.start + 1])),
@@ -152,7 +155,7 @@ def _levels(own: Series, found: Found) -> tuple[float, float]:
 
 
 def _lines(
-    history: History, own: Series, found: list[Found], controls: Sequence[Series], recent: int
+    history: History, own: Series, found: list[FoundChange], controls: Sequence[Series], recent: int
 ) -> list[dict[str, Any]]:
     lines = []
     for number, one in enumerate(found):
@@ -198,8 +201,8 @@ def _verdict(own: Series, ratio: float, control_ratio: float, net: float, *, is_
     return "regressed" if is_recent else "known"
 
 
-def _control_ratio(own: Series, found: Found, controls: Sequence[Series]) -> float:
-    """Return by how much the control kernel's time differs between the runs before a change and those after it."""
+def _control_ratio(own: Series, found: FoundChange, controls: Sequence[Series]) -> float:
+    """Return the ratio of the calibration kernel's time after a change to that before it; NaN if unknown."""
     change = found.change
     for control in controls:
         if control.setting[:3] == own.setting[:3]:
@@ -211,13 +214,13 @@ def _control_ratio(own: Series, found: Found, controls: Sequence[Series]) -> flo
 
 
 def _later(history: History, key: Mapping[Any, Any], run: int) -> int:
-    """Return how many runs of a setting came after a run: also those in which a cell that was given up is not any more."""
+    """Return the number of later runs of a setting, including runs without this cell."""
     same = np.logical_and.reduce([history.runs[name] == key[name] for name in SETTING])
     return int(same[run + 1 :].sum())
 
 
 def _broken(history: History, recent: int) -> list[dict[str, Any]]:
-    """Return a line for each cell that went well and does not any more."""
+    """Return a line for each cell that was ok before and fails now."""
     lines = []
     runs, statuses = history.cells["run"].to_numpy(), history.cells["status"].to_numpy()
     for key, own in cells_of(history, history.cells):

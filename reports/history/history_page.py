@@ -1,4 +1,4 @@
-"""The page of a history: every series with its changes marked, in one HTML file that needs nothing else."""
+"""HTML page of a history: every series with its changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jacobench.reports.history.series import (
     series,
     setting_words,
 )
-from jacobench.reports.history.svg_lines import line_svg
+from jacobench.reports.history.series_drawings import line_svg
 from jacobench.reports.render.html_document import render_html
 
 if TYPE_CHECKING:
@@ -34,33 +34,33 @@ if TYPE_CHECKING:
 
 WHAT = {name: quantity.words for name, quantity in QUANTITIES.items()} | {"status": "status"}
 
-# The one sentence at the top, by state.
 STATES = {
-    "clear": "Nothing has regressed lately",
-    "regressed": "Something has regressed",
-    "inconclusive": "It cannot be told yet whether anything has regressed",
-    "nothing": "There is nothing to look at",
+    "clear": "No recent regression",
+    "regressed": "Recent regression",
+    "inconclusive": "Inconclusive: a regression can be neither shown nor excluded",
+    "nothing": "No measured series",
 }
+"""State of a check → headline."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What the page shows of a cell.
+class HistoryCell:
+    """One cell on the page.
 
     Attributes
     ----------
     id : str
-        Of its element.
+        Id of its HTML element.
     name : str
-        Case, strategy, phase.
+        Case, strategy and phase.
     lines : list of (str, Markup)
-        A caption and a picture each.
+        Captions and SVG drawings.
     constant : list of str
-        What never changed, one phrase each.
-    changes : list of mapping
-        As `_changes` returns them.
+        Quantities that never changed, one phrase each.
+    changes : list of dict
+        See `_changes`.
     newest, largest : float
-        By which the reader may sort: the last change's run, and the largest change's size; -1 and 0 without one.
+        Sort keys: run of the last change, and log ratio of the largest change; -1 and 0 without a change.
     """
 
     id: str
@@ -73,19 +73,9 @@ class Cell:
 
 
 def page(history: History, checked: Checked) -> str:
-    """Return the page of a history.
+    """Return the HTML page of a history and of the changes that `history_check.check` found in it.
 
-    Parameters
-    ----------
-    history : History
-        All that is kept, or part of it.
-    checked : Checked
-        What `check.check` found in it.
-
-    Returns
-    -------
-    str
-        HTML. Works without scripts, but for filtering and sorting.
+    Only searching and sorting need a script.
     """
     changes = _changes(history, checked)
     settings = _settings(history, changes)
@@ -107,7 +97,7 @@ def page(history: History, checked: Checked) -> str:
 
 
 def _changes(history: History, checked: Checked) -> list[dict[str, Any]]:
-    """Return the changes with their words."""
+    """Return the changes with their texts."""
     found = []
     for line in lines_of(checked.changes):
         size, level = size_words(line)
@@ -127,29 +117,30 @@ def _changes(history: History, checked: Checked) -> list[dict[str, Any]]:
     return found
 
 
-def _settings(history: History, changes: Sequence[dict[str, Any]]) -> dict[str, list[Cell]]:
-    """Return the cells of every setting, in the order of the runs."""
+def _settings(history: History, changes: Sequence[dict[str, Any]]) -> dict[str, list[HistoryCell]]:
+    """Return the cells of every setting."""
     by_cell: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for change in changes:
         by_cell[change["setting"], change["name"]].append(change)
     grouped: dict[tuple[str, str], list[Series]] = defaultdict(list)
     for own in [*(one for quantity in QUANTITIES for one in series(history, quantity)), *control_series(history)]:
         grouped[setting_words(own.setting), own.name].append(own)
-    found: dict[str, list[Cell]] = defaultdict(list)
+    found: dict[str, list[HistoryCell]] = defaultdict(list)
     for number, ((setting, name), group) in enumerate(grouped.items()):
         found[setting].append(_cell(f"s{number}", name, group, by_cell[setting, name]))
     return found
 
 
-def _cell(identifier: str, name: str, group: Sequence[Series], changes: list[dict[str, Any]]) -> Cell:
+def _cell(identifier: str, name: str, group: Sequence[Series], changes: list[dict[str, Any]]) -> HistoryCell:
     moving = [own for own in group if own.quantity == "seconds" or np.ptp(own.measured) > 0]
     still = [own for own in group if own.quantity != "seconds" and np.ptp(own.measured) == 0]
-    return Cell(
+    return HistoryCell(
         id=identifier,
         name=name,
         lines=[_line(name, own, [one for one in changes if one["quantity"] == own.quantity]) for own in moving],
         constant=[
-            f"{WHAT[own.quantity]} always {QUANTITIES[own.quantity].format(float(own.measured[0]))}" for own in still
+            f"{WHAT[own.quantity]} constant at {QUANTITIES[own.quantity].format(float(own.measured[0]))}"
+            for own in still
         ],
         changes=changes,
         newest=max((one["at"] for one in changes), default=-1),

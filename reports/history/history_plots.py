@@ -1,4 +1,4 @@
-"""Series over runs as pictures: one of each setting and phase, a panel a case, a line a strategy, changes marked."""
+"""Plots of series over runs: one plot per setting and phase, one panel per case, one line per strategy."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jacobench.reports.plots.layout import CHARACTERS_PER_INCH, strategy_handles
 from jacobench.reports.plots.plot_data import Plot
 from jacobench.reports.plots.small_multiples import MOST_PANELS, grid, share
 from jacobench.reports.plots.style import FAINT, strategy_style, styled
+from jacobench.reports.render.formatting import relative
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,37 +31,37 @@ def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Pl
     Parameters
     ----------
     history : History
-        All that is kept, or part of it.
+        The history.
     changes : DataFrame
-        What `check.check` found in it.
+        Its changes; see `history_check.check`.
     quantity : str
         A key of ``QUANTITIES``.
 
     Returns
     -------
     dict of str to Plot
-        ``history-PHASE-QUANTITY``, with six digits of its own where there are several settings. At most twelve cases, those that
-        changed last first.
+        Named ``history-PHASE-QUANTITY``, with a hash appended if there are several settings. A plot shows at most twelve
+        cases; the latest changes come first.
 
     Raises
     ------
     BadInput
-        If there is nothing to draw.
+        If no run has the quantity.
     """
     found: dict[tuple[Any, ...], list[Series]] = {}
     for own in series(history, quantity):
         found.setdefault((*own.setting, own.key["phase"]), []).append(own)
     if not found:
-        raise BadInput(f"no run has {quantity} to draw: expected one of which a cell was measured")
+        raise BadInput(f"no cell has the quantity {quantity}: expected at least one measured cell")
     several = len({key[:-1] for key in found}) > 1
-    pictures = {}
+    plots = {}
     for (*setting, phase), group in found.items():
         parts = ["history", phase, quantity, f"{crc32(repr(setting).encode()):08x}"[:6] if several else ""]
-        pictures["-".join(part for part in parts if part)] = _picture(history, group, changes, quantity)
-    return pictures
+        plots["-".join(part for part in parts if part)] = _plot(history, group, changes, quantity)
+    return plots
 
 
-def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, quantity: str) -> Plot:
+def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quantity: str) -> Plot:
     key = group[0].key
     marks = changes[changes["quantity"] == quantity]
     for name in (*SETTING, "phase"):
@@ -82,7 +83,7 @@ def _picture(history: History, group: Sequence[Series], changes: pd.DataFrame, q
             figure.legend(handles=strategy_handles(strategies), loc="outside right upper")
         source = setting_words(group[0].setting)
         figure.supxlabel(source[: int(figure.get_figwidth() * CHARACTERS_PER_INCH)], fontsize=7.5, color=FAINT)
-    caption = f"One run after another, the oldest on the left ({source}). Dotted lines stand where a series changed."
+    caption = f"Runs from left (oldest) to right, on {source}. A dotted line marks a change of a series."
     return Plot(
         figure, _data(history, [own for own in group if own.key["case"] in shown], marks), caption, _notes(marks)
     )
@@ -128,7 +129,7 @@ def _data(history: History, group: Sequence[Series], marks: pd.DataFrame) -> pd.
 
 def _notes(marks: pd.DataFrame) -> tuple[str, ...]:
     return tuple(
-        f"{line['case']} · {line['strategy']}: {line['kind']}, {line['ratio'] - 1:+.1%}, "
+        f"{line['case']} · {line['strategy']}: {line['kind']}, {relative(line['ratio'])}, "
         f"after {line['commit_before'] or 'run ' + str(line['run_before'])}"
         for line in lines_of(marks)
     )

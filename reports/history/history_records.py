@@ -1,4 +1,4 @@
-"""What is kept of a run: who measured what, where and when, and a line a cell. From our runs, and from plain benchmarks."""
+"""Records of a history: one run with its cells, from our runs and from plain pytest-benchmark files."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ NUMBERS = (
 
 @dataclass(frozen=True)
 class Record:
-    """A run as the history keeps it.
+    """A run in the history.
 
     Attributes
     ----------
     run_id, machine, controls, suite, commit : str
-        See `columns.COLUMNS`; empty where unknown. A suite of one's own goes by its file's name.
+        See `bench.row.columns.COLUMNS`; empty if unknown. A suite file is named without its folder.
     threads : int
-        0 where it was not recorded.
+        0 if unknown.
     measured_at, committed_at : str
-        ISO 8601 in UTC, to the second; ``committed_at`` is empty where unknown.
+        ISO 8601 in UTC, to the second; ``committed_at`` is empty if unknown.
     control_seconds : float or None
-        Median time of the control kernel.
+        Median time of the calibration kernel.
     cells : tuple of tuples
-        ``case, strategy, phase, status`` and ``NUMBERS``, None where missing.
+        ``case, strategy, phase, status`` and ``NUMBERS``; None if missing.
     """
 
     run_id: str
@@ -64,7 +64,7 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """What tells this run from others: of all that was measured, so that a copy of its folder is the same run."""
+        """Hash of everything that was measured, which identifies the run: a copy of its folder has the same hash."""
         own = (
             self.run_id,
             self.machine,
@@ -78,12 +78,12 @@ class Record:
 
 
 def from_run(run: Run) -> Record:
-    """Keep what the history needs of a run.
+    """Return the record of a run.
 
     Raises
     ------
     BadInput
-        If it has no rows, or does not say when it was measured.
+        If it has no rows or no date.
     """
     if run.table.empty:
         raise BadInput(f"the run {run.name!r} has no rows: expected at least one measured cell")

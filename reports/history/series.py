@@ -1,4 +1,4 @@
-"""A history as series: one quantity of one cell, run by run, on one machine under one set of controls."""
+"""Series of a history: one quantity of one cell over runs, on one machine with one set of controls."""
 
 from __future__ import annotations
 
@@ -22,30 +22,28 @@ if TYPE_CHECKING:
 SETTING = ("machine", "controls", "threads", "suite")
 CELL = ("case", "strategy", "phase")
 MOST_NAMED = 20
-"""Names that an error lists."""
+"""Largest number of names that an error lists."""
 
 CONTROL = "control"
-"""Case, strategy and phase of the fixed kernel that rides in every process."""
+"""Case, strategy and phase of the calibration kernel, which is timed in every process."""
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """Something measured that is followed over runs.
+class TrackedQuantity:
+    """Measured quantity that is compared over runs.
 
     Attributes
     ----------
     column : str
-        Of a history's cells.
+        Column of the history's cells.
     resolution : float
-        The relative noise that it has at least.
-    floor : float
-        A relative change below is not worth a word.
-    least : float
-        Nor is one below, in its own unit.
+        Lower bound of its relative noise.
+    floor, least : float
+        Smaller changes are not reported: relative, and in the unit of the quantity.
     format : callable
-        To a number with its unit.
+        Converts a value to text with its unit.
     words : str
-        What it is.
+        Its name.
     """
 
     column: str
@@ -56,29 +54,28 @@ class Quantity:
     words: str
 
 
-# Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly differ at all: the limits are those of
-# the gate.
-QUANTITIES: Mapping[str, Quantity] = {
-    "seconds": Quantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, "time"),
-    "bytes": Quantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, "peak memory"),
-    "nonzeros": Quantity("n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}", "stored entries"),
+# Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly vary; their limits are the gate's.
+QUANTITIES: Mapping[str, TrackedQuantity] = {
+    "seconds": TrackedQuantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, "time"),
+    "bytes": TrackedQuantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, "peak memory"),
+    "nonzeros": TrackedQuantity("n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}", "stored entries"),
 }
 
 
 @dataclass(frozen=True)
 class Series:
-    """One quantity of one cell.
+    """Values of one quantity of one cell over runs.
 
     Attributes
     ----------
     key : mapping
-        ``SETTING`` and ``CELL``, whose values are text but for the number of threads.
+        Values of ``SETTING`` and ``CELL``.
     quantity : str
         A key of ``QUANTITIES``.
     runs : array of int, shape (n_runs,)
-        Lines of the history's runs, ascending.
+        Row numbers in the history's runs, ascending.
     measured : array, shape (n_runs,)
-        The number of each.
+        The value in each run.
     """
 
     key: Mapping[str, Any]
@@ -88,22 +85,22 @@ class Series:
 
     @property
     def name(self) -> str:
-        """Case, strategy and phase, as far as there are any."""
+        """Case, strategy and phase, without empty parts."""
         return cell_name(self.key)
 
     @property
     def setting(self) -> tuple[Any, ...]:
-        """Where and how it was measured: series of different settings are never compared."""
+        """Machine, controls, threads and suite. Series of different settings are never compared."""
         return tuple(self.key[name] for name in SETTING)
 
 
 def cell_name(key: Mapping[str, Any]) -> str:
-    """Return case, strategy and phase of a key, as far as there are any."""
-    return "the control kernel" if key["case"] == CONTROL else " · ".join(str(key[name]) for name in CELL if key[name])
+    """Return case, strategy and phase of a key, without empty parts."""
+    return "calibration kernel" if key["case"] == CONTROL else " · ".join(str(key[name]) for name in CELL if key[name])
 
 
 def setting_words(setting: tuple[Any, ...]) -> str:
-    """Return where and how a series was measured, in a few words."""
+    """Return machine, controls, threads and suite as text."""
     machine, controls, threads, suite = setting
     counted = f"{threads} thread{'' if threads == 1 else 's'}" if threads else ""
     phrases = (machine, controls and f"controls {controls}", counted, suite and f"suite {suite}")
@@ -116,14 +113,14 @@ def select(history: History, globs: Mapping[str, str]) -> History:
     Parameters
     ----------
     history : History
-        All that is kept.
+        The history.
     globs : mapping of str to str
-        From ``case``, ``strategy``, ``phase`` or ``machine`` to a pattern.
+        ``case``, ``strategy``, ``phase`` or ``machine`` → pattern.
 
     Raises
     ------
     BadInput
-        If nothing matches one of them.
+        If a pattern matches nothing.
     """
     cells = history.cells
     for column, glob in globs.items():
@@ -137,7 +134,7 @@ def select(history: History, globs: Mapping[str, str]) -> History:
 
 
 def cells_of(history: History, cells: pd.DataFrame) -> Iterator[tuple[dict[str, Any], NDArray[np.intp]]]:
-    """Yield the key of every cell in its setting, and its lines among the cells given, in the order of the runs."""
+    """Yield the key of every cell in its setting, and its row numbers in ``cells``, in the order of the runs."""
     settings = history.runs.groupby(list(SETTING), sort=False).ngroup().to_numpy()
     runs = cells["run"].to_numpy()
     grouped = cells.groupby([settings[runs], *(cells[name] for name in CELL)], sort=False, observed=True)
@@ -148,19 +145,9 @@ def cells_of(history: History, cells: pd.DataFrame) -> Iterator[tuple[dict[str, 
 
 
 def series(history: History, quantity: str) -> list[Series]:
-    """Return every series of a quantity.
+    """Return every series of a quantity, a key of ``QUANTITIES``.
 
-    Parameters
-    ----------
-    history : History
-        All that is kept, or part of it.
-    quantity : str
-        A key of ``QUANTITIES``.
-
-    Returns
-    -------
-    list of Series
-        Only runs in which the cell went well and the quantity was measured; a series has at least one.
+    A series has the runs in which the cell is ok and the quantity was measured: at least one.
 
     Raises
     ------
@@ -176,7 +163,7 @@ def series(history: History, quantity: str) -> list[Series]:
 
 
 def control_series(history: History) -> list[Series]:
-    """Return the control kernel's time of every machine and its controls, over all runs: no change of the code moves it."""
+    """Return the calibration kernel's time of every machine and its controls. The measured code does not affect it."""
     found = []
     shown = history.runs.index.isin(history.cells["run"])
     for setting, own in history.runs[shown & (history.runs["control_seconds"] > 0)].groupby(
@@ -188,7 +175,7 @@ def control_series(history: History) -> list[Series]:
 
 
 def table_of(history: History) -> pd.DataFrame:
-    """Return a history as one flat table, a line a cell: the fields of its run, then its own."""
+    """Return a history as one table: one line per cell, with the fields of its run first."""
     return (
         history.runs.loc[history.cells["run"]]
         .reset_index(drop=True)
@@ -197,5 +184,5 @@ def table_of(history: History) -> pd.DataFrame:
 
 
 def lines_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return a table's lines, each from column to value."""
+    """Return the lines of a table as dicts from column to value."""
     return [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]

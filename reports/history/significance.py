@@ -1,4 +1,4 @@
-"""What chance alone makes of a family of series: their runs in random orders."""
+"""Significance of changes in a family of series, from random orders of their runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from jacobench.reports.history.change_shapes import between
+from jacobench.reports.history.change_shapes import split_gains
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,58 +16,58 @@ if TYPE_CHECKING:
 PERMUTATIONS = 999
 RNG_SEED = 0
 BLOCK = 2**16
-"""Numbers that are put into order at once: what a processor's cache holds."""
+"""Numbers permuted at once, to fit into the processor's cache."""
 
 LARGEST = 37.0
-"""Standard deviations; beyond, a tail's probability is below what a float holds."""
+"""Largest score in standard deviations: beyond it, the tail probability underflows."""
 
 
 def null_scores(residuals: NDArray[np.float64], resolution: float) -> NDArray[np.float64]:
-    """Return how clear the best step is when the same runs stand in random orders.
+    """Return the score of the clearest step in each random order of the same runs.
 
     Parameters
     ----------
     residuals : array, shape (n_runs,)
-        What the levels leave; at least six.
+        Differences from the levels; at least six.
     resolution : float
-        The noise that is there at least.
+        Lower bound of the noise.
 
     Returns
     -------
     array, shape (PERMUTATIONS,)
-        See `score`. Series of equal length are put into the same orders, so that what they have in common is kept.
+        See `score`. Series of equal length use the same orders, which keeps their correlation.
     """
     n = residuals.size
-    centred = residuals - residuals.mean()
+    centered = residuals - residuals.mean()
     blocks = np.array_split(_orders(n), -(-PERMUTATIONS * n // BLOCK))
-    explained = np.concatenate([between(centred[orders]).max(axis=-1) for orders in blocks])
+    explained = np.concatenate([split_gains(centered[orders]).max(axis=-1) for orders in blocks])
     total = _total(residuals, resolution)
     return score(np.sqrt((n - 2) * explained / (total - explained)), n - 2)
 
 
 def score(t: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
-    """Return t as a standard normal of equal probability, so that long and short series can be compared."""
+    """Convert t to the standard normal value of equal probability, so that short and long series are comparable."""
     return np.minimum(-ndtri(stdtr(freedom, -np.abs(t))), LARGEST)
 
 
 def penalty(
     critical: float, residuals: NDArray[np.float64], resolution: float, inflation: float, n_changes: int
 ) -> float:
-    """Return the sum of squares that each of several changes must explain for them to be as clear as a critical score.
+    """Return the sum of squares that each change must explain to reach a critical score.
 
     Parameters
     ----------
     critical : float
-        As `null_scores` has them.
+        A score; see `null_scores`.
     residuals : array, shape (n_runs,)
-        What the levels found so far leave.
+        Differences from the levels found so far.
     resolution : float
-        The noise that is there at least.
+        Lower bound of the noise.
     inflation : float
-        What an error is multiplied by; see `tame.inflation`.
+        Factor of the standard error; see `outliers.error_inflation`.
     n_changes : int
-        How many there are together: what they leave is the noise that they are held against, so two together may be clear of
-        which neither is alone, as up and down again.
+        Number of changes tested together. They are compared with the noise that remains after all of them, so two
+        changes, such as up and down again, can be significant together although neither is alone.
     """
     n = residuals.size
     t = inflation * float(-stdtrit(n - 2, ndtr(-critical)))

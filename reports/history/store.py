@@ -1,4 +1,4 @@
-"""The history's file: SQLite, one transaction a run. Every way of the history to the disk is here, but for pages and pictures."""
+"""SQLite file of a history: one transaction per run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from jacobench.reports.history.history_records import Record
 
 VERSION = 1
-OURS = 0x4A414342
-"""The application id in the file's header: "JACB"."""
+APPLICATION_ID = 0x4A414342
+"""Application id in the file's header: "JACB"."""
 
-PATIENCE = 60.0
-"""Seconds to wait for other writers."""
+LOCK_SECONDS = 60.0
+"""Longest time to wait for other writers."""
 
 RUN = ("run_id", "machine", "controls", "suite", "commit", "threads", "measured_at", "committed_at", "control_seconds")
 
@@ -48,7 +48,7 @@ CREATE TABLE cells (
 CREATE VIEW history AS SELECT * FROM cells JOIN runs USING (run) JOIN names USING (name)
 """
 
-# The columns in the order of the tables above: a run after its own number, a cell after its run's and its name's.
+# Columns in the order of the tables above.
 ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_NAME = "INSERT OR IGNORE INTO names VALUES (NULL, ?, ?, ?)"
 ADD_CELL = """
@@ -59,16 +59,16 @@ READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), meas
 
 @dataclass(frozen=True)
 class History:
-    """All that a history's file holds.
+    """Contents of a history's file.
 
     Attributes
     ----------
     runs : DataFrame
-        One line a run: the fields of `Record` but its cells; ordered by the commit's time, or its own where that is unknown,
-        then by its own; the index counts from 0.
+        One line per run: the fields of `Record` without the cells. Ordered by the commit's time, or the run's if unknown, then
+        by the run's time; the index counts from 0.
     cells : DataFrame
-        One line a cell: ``run`` (a line of ``runs``), ``case``, ``strategy``, ``phase``, ``status`` and ``NUMBERS``, missing
-        is NaN; ordered by run.
+        One line per cell: ``run`` (row number of ``runs``), ``case``, ``strategy``, ``phase``, ``status`` and ``NUMBERS``, NaN
+        if missing; ordered by run.
     """
 
     runs: pd.DataFrame
@@ -76,19 +76,19 @@ class History:
 
 
 def add(path: Path, record: Record) -> bool:
-    """Add a run, whole or not at all; the file is made if it is not there.
+    """Add a run completely or not at all; create the file if it does not exist.
 
     Returns
     -------
     bool
-        False if the run is in it already; then nothing is changed.
+        False if the file already has the run; it is then unchanged.
 
     Raises
     ------
     BadInput
-        If the file is no history, another version's, damaged, or cannot be written.
+        If the file is not a history, has another version, is damaged, or cannot be written.
     """
-    with _told(path):
+    with _errors_as_bad_input(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(_open(path, "rwc")) as file:
             _prepare(file, path)
@@ -108,15 +108,15 @@ def load(path: Path) -> History:
     Raises
     ------
     BadInput
-        If it is not there, no history, another version's, damaged, or cannot be read.
+        If the file does not exist, is not a history, has another version, is damaged, or cannot be read.
     """
     if not path.is_file():
-        raise BadInput(f"no history at {str(path)!r}: 'jacobench history add RUN --file {path}' begins one")
-    with _told(path), closing(_open_to_read(path)) as file:
+        raise BadInput(f"no history at {str(path)!r}; create one with: jacobench history add RUN --file {path}")
+    with _errors_as_bad_input(path), closing(_open_to_read(path)) as file:
         if _is_empty(file):
-            raise BadInput(f"{str(path)!r} is empty: 'jacobench history add RUN --file {path}' begins a history")
+            raise BadInput(f"{str(path)!r} is empty; start a history with: jacobench history add RUN --file {path}")
         _check(file, path)
-        file.execute("BEGIN")  # what others add meanwhile is in none of the three, or in all
+        file.execute("BEGIN")  # all three queries see the same state
         runs = pd.read_sql(READ_RUNS, file)
         names = pd.read_sql("SELECT * FROM names", file, index_col="name").astype("category")
         cells = pd.read_sql("SELECT * FROM cells", file)
@@ -127,16 +127,18 @@ def load(path: Path) -> History:
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=PATIENCE, isolation_level=None)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=LOCK_SECONDS, isolation_level=None
+    )
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
-    """Open as a writer would, who leaves nothing beside the file when it closes; where that is not allowed, as it lies there."""
+    """Open for reading: as a writer, which leaves no extra files, or immutably if the file cannot be written."""
     return _open(path, "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro&immutable=1")
 
 
 def _prepare(file: sqlite3.Connection, path: Path) -> None:
-    """Check the file, or make an empty one a history; of many processes that find it empty, one does."""
+    """Check the file, or initialize it if it is empty. If several processes try, one does."""
     if not _is_empty(file):
         _check(file, path)
         return
@@ -145,20 +147,20 @@ def _prepare(file: sqlite3.Connection, path: Path) -> None:
     if _is_empty(file):
         for statement in SCHEMA.split(";"):
             file.execute(statement)
-        file.execute(f"PRAGMA application_id = {OURS}")
+        file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         file.execute(f"PRAGMA user_version = {VERSION}")
     file.execute("COMMIT")
     _check(file, path)
 
 
 def _write_ahead(file: sqlite3.Connection) -> None:
-    """Let readers read while one writes. SQLite does not wait for others when it changes this, so we do."""
-    patient_until = time.monotonic() + PATIENCE
+    """Allow reading during writing. SQLite does not wait for locks when it changes this mode, so this function does."""
+    deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             file.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
-            if time.monotonic() > patient_until:
+            if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
@@ -171,15 +173,13 @@ def _is_empty(file: sqlite3.Connection) -> bool:
 
 def _check(file: sqlite3.Connection, path: Path) -> None:
     (owner,), (version,) = (file.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version"))
-    if owner != OURS:
+    if owner != APPLICATION_ID:
         raise BadInput(
-            f"{str(path)!r} is an SQLite file but no history of jacobench's: expected one that 'history add' made"
+            f"{str(path)!r} is an SQLite file but not a jacobench history: expected a file created by 'history add'"
         )
     if version != VERSION:
-        age = "newer" if version > VERSION else "older"
-        raise BadInput(
-            f"{str(path)!r} has version {version}: expected {VERSION}; a jacobench that is {age} than this one wrote it"
-        )
+        age = "a newer" if version > VERSION else "an older"
+        raise BadInput(f"{str(path)!r} has version {version}, written by {age} jacobench: expected version {VERSION}")
     found = file.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise _damaged(path, found)
@@ -195,11 +195,11 @@ def _insert(file: sqlite3.Connection, record: Record) -> bool:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _errors_as_bad_input(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:  # cannot be opened, is read-only, locked for too long, the disk is full
-        raise BadInput(f"cannot use {str(path)!r}: {error}; what was in it before is kept") from None
+        raise BadInput(f"cannot use {str(path)!r}: {error}; its earlier contents are unchanged") from None
     except sqlite3.DatabaseError as error:
         raise _damaged(path, str(error)) from None
     except OSError as error:
@@ -208,6 +208,6 @@ def _told(path: Path) -> Iterator[None]:
 
 def _damaged(path: Path, why: str) -> BadInput:
     return BadInput(
-        f"{str(path)!r} is damaged, or no history: {' '.join(why.split())}; nothing was changed in it: "
-        f"take a copy from before, or rescue what is readable with 'sqlite3 {path} .recover'"
+        f"{str(path)!r} is damaged or not a history: {' '.join(why.split())}; it was not changed. "
+        f"Restore a backup, or recover its readable part with: sqlite3 {path} .recover"
     )

@@ -50,7 +50,7 @@ def test_a_run_is_added_once(finished, jacobench, tmp_path):
     before = (tmp_path / "benchmarks" / "history.sqlite").read_bytes()
     again = jacobench("history", "add", finished[0] / "run.json", cwd=tmp_path)
     assert again.returncode == 0
-    assert "is in already, nothing changed" in again.stderr
+    assert "already in benchmarks/history.sqlite, skipped" in again.stderr
     assert (tmp_path / "benchmarks" / "history.sqlite").read_bytes() == before
     young = jacobench("history", "check", cwd=tmp_path)
     assert young.returncode == 3
@@ -76,7 +76,7 @@ def test_show_report_plot_and_export(nights, jacobench):
     page = jacobench("history", "report", "--file", "h.sqlite", "--out", "pages/history.html", cwd=nights)
     assert page.stdout == "pages/history.html\n", page.stderr
     assert (nights / "pages" / "history.html").read_text("utf-8").rstrip().endswith("</html>")
-    plotted = jacobench("history", "plot", "--file", "h.sqlite", "--out", "pictures", cwd=nights)
+    plotted = jacobench("history", "plot", "--file", "h.sqlite", "--out", "plots", cwd=nights)
     assert plotted.returncode == 0, plotted.stderr
     assert [line.rpartition(".")[2] for line in plotted.stdout.splitlines()] == ["png", "svg", "csv"]
     assert all((nights / line).stat().st_size for line in plotted.stdout.splitlines())
@@ -88,8 +88,8 @@ def test_show_report_plot_and_export(nights, jacobench):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("show", "no history at 'benchmarks/history.sqlite': 'jacobench history add RUN"),
-        ("check --file note.txt", "'note.txt' is damaged, or no history"),
+        ("show", "no history at 'benchmarks/history.sqlite'; create one with: jacobench history add RUN"),
+        ("check --file note.txt", "'note.txt' is damaged or not a history"),
         ("add nowhere", "no run at 'nowhere'"),
         ("import .", "no JSON file in '.'"),
         (

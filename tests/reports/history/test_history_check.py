@@ -10,7 +10,7 @@ from jacobench.reports.history.history_check import check
 from jacobench.reports.history.history_plots import draw
 from jacobench.reports.history.history_tables import change_rows, series_rows, summary
 from jacobench.reports.history.series import select, series
-from jacobench.reports.history.sparklines import sparkline
+from jacobench.reports.history.series_drawings import sparkline
 
 
 def runs(record, logs, *, start=0, **more):

@@ -78,7 +78,7 @@ def test_nothing_to_export(history_of, record):
     history = history_of(record())
     empty = store.History(history.runs, history.cells[:0])
     for name in ("github", "bencher"):
-        with pytest.raises(BadInput, match="no run in the history has a cell"):
+        with pytest.raises(BadInput, match="the history has no cell"):
             FORMATS[name](empty)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from jacobench.reports.history.history_check import check
 from jacobench.reports.history.history_page import page
-from jacobench.reports.history.svg_lines import line_svg
+from jacobench.reports.history.series_drawings import line_svg
 
 VOID = {"meta", "link", "input", "br"}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -69,11 +69,11 @@ def test_series_and_changes_are_there(text):
     elements = read(text)
     cells = [attributes for _, attributes in elements.tags if attributes.get("class") == "cell"]
     names = [attributes["data-name"] for attributes in cells]
-    assert names == [f"mlp · {name} · gradient" for name in ("vjp", "dense", "sparse")] + ["the control kernel"]
+    assert names == [f"mlp · {name} · gradient" for name in ("vjp", "dense", "sparse")] + ["calibration kernel"]
     marks = [attributes["class"] for _, attributes in elements.tags if attributes.get("class", "").startswith("mark")]
     assert marks == ["mark regressed", "mark regressed"]  # of its time and of its bytes
-    assert "Something has regressed" in text
-    assert "peak memory always 1.00 MiB" in text
+    assert "Recent regression" in text
+    assert "peak memory constant at 1.00 MiB" in text
     assert float(cells[0]["data-largest"]) > 0.5
     assert cells[1]["data-newest"] == "-1"
 
@@ -102,7 +102,7 @@ def test_a_young_history(n_runs, history_of, record):
     history = history_of(*(record(k) for k in range(n_runs)))
     text = page(history, check(history))
     read(text)
-    assert "It cannot be told yet" in text
+    assert "Inconclusive: " in text
     assert f"{n_runs} run{'s' if n_runs > 1 else ''}, measured from" in text
 
 

@@ -104,9 +104,9 @@ def test_a_writer_that_is_killed_leaves_the_file_whole(path):
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ("PRAGMA user_version = 2", "has version 2: expected 1; a jacobench that is newer"),
-        ("PRAGMA user_version = 0", "has version 0: expected 1; a jacobench that is older"),
-        ("PRAGMA application_id = 7", "no history of jacobench's"),
+        ("PRAGMA user_version = 2", "has version 2, written by a newer jacobench: expected version 1"),
+        ("PRAGMA user_version = 0", "has version 0, written by an older jacobench: expected version 1"),
+        ("PRAGMA application_id = 7", "not a jacobench history"),
     ],
 )
 def test_a_file_that_is_another_versions_or_anothers(statement, expected, path, record):
@@ -135,7 +135,7 @@ def test_a_damaged_file_is_told_and_left_alone(damage, path, record):
     }[damage]
     path.write_bytes(damaged)
     for use in (lambda: store.add(path, record(1)), lambda: store.load(path)):
-        with pytest.raises(BadInput, match="is damaged, or no history") as told:
+        with pytest.raises(BadInput, match="is damaged or not a history") as told:
             use()
         assert "\n" not in str(told.value)
     assert path.read_bytes() == damaged

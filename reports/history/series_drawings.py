@@ -1,4 +1,4 @@
-"""A series as an inline SVG: as light as a thousand runs in four kilobytes, so that hundreds stand on a page."""
+"""Small drawings of a series: a sparkline of characters, and an inline SVG of a few kilobytes for a page with hundreds."""
 
 from __future__ import annotations
 
@@ -9,34 +9,60 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup, escape
 
-from jacobench.reports.history.outliers import noise, tame
+from jacobench.reports.history.outliers import hampel_filter, noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+BLOCKS = "▁▂▃▄▅▆▇█"
+LENGTH = 24
 HEIGHT = 100
 LEAST_SPAN = log(1.05)
-"""A span below 5 % is not stretched to the full height: noise is to look like noise."""
+"""A span below 5 % does not fill the height, so that noise looks like noise."""
+LEAST = 1e-12
+"""Smaller values are drawn here, because the scale is logarithmic."""
+
+
+def sparkline(values: Sequence[float] | NDArray[np.float64], length: int = LENGTH) -> str:
+    """Draw a series as blocks on a logarithmic scale.
+
+    Parameters
+    ----------
+    values : sequence of float
+        Not negative.
+    length : int
+        Largest number of characters. In a longer series, each character is the median of several runs.
+
+    Examples
+    --------
+    >>> sparkline([1.0, 1.0, 1.0, 1.3, 1.3]), sparkline([1.0, 1.001])
+    ('▁▁▁██', '▄▅')
+    """
+    parts = np.array_split(np.asarray(values, float), min(length, len(values)))
+    heights = np.log(np.maximum([float(np.median(part)) for part in parts], LEAST))
+    middle, span = (heights.max() + heights.min()) / 2, max(float(np.ptp(heights)), LEAST_SPAN)
+    steps = ((heights - middle) / span + 0.5) * len(BLOCKS)
+    return "".join(BLOCKS[min(int(step), len(BLOCKS) - 1)] for step in steps)
 
 
 def line_svg(values: NDArray[np.float64], marks: Sequence[tuple[int, int, str, str]], label: str) -> Markup:
-    """Draw a series.
+    """Draw a series as SVG on a logarithmic scale; outliers are drawn at the edge.
 
     Parameters
     ----------
     values : array, shape (n_runs,)
-        Not negative; on a logarithmic scale, runs far outside at the edge.
+        Not negative.
     marks : sequence of (int, int, str, str)
-        Of each change the runs between which it is, its verdict, which is the mark's class, and its title.
+        Per change: the runs before and after it, its verdict (the CSS class of the mark), and its title.
     label : str
-        What it shows, for those who do not see it.
+        Text for screen readers.
 
     Returns
     -------
     Markup
-        One unit a run along, stretched by the page to its width; colours are the page's.
+        One unit per run. The page stretches it to its width and sets the colors.
     """
     last = max(values.size - 1, 1)
     drawn = Markup("").join(_mark(mark, last) for mark in marks)
@@ -50,13 +76,13 @@ def _path(values: NDArray[np.float64]) -> str:
     heights = _heights(values).tolist()
     if len(heights) == 1:
         return f"M0 {heights[0]}h1"
-    moves = "".join(f"1{'' if after < before else ' '}{after - before} " for before, after in pairwise(heights))
-    return f"M0 {heights[0]}l{moves.strip()}"
+    steps = "".join(f"1{'' if after < before else ' '}{after - before} " for before, after in pairwise(heights))
+    return f"M0 {heights[0]}l{steps.strip()}"
 
 
 def _heights(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    logs = np.log(np.maximum(values, 1e-12))
-    ordinary = tame(logs, max(noise(logs, 0.002), 0.002))
+    logs = np.log(np.maximum(values, LEAST))
+    ordinary = hampel_filter(logs, noise(logs, 0.002))
     low, high = float(ordinary.min()), float(ordinary.max())
     middle, span = (low + high) / 2, max(1.1 * (high - low), LEAST_SPAN)
     shares = np.clip(0.5 - (logs - middle) / span, 0.0, 1.0)
