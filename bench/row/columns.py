@@ -13,7 +13,14 @@ from jacobench.strategies import contract
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PHASES = ("forward", *contract.PHASES)
+FORWARD = "forward"
+"""Strategy and phase of the plain forward pass."""
+
+PHASES = (FORWARD, *contract.PHASES)
+
+CELL_KEYS = ("case", "strategy", "phase")
+"""Columns that identify a row of one run."""
+
 
 STATUSES = (
     "ok",

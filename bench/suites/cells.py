@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from jacobench.bench.row import columns
 from jacobench.strategies import contract, registry
 
 if TYPE_CHECKING:
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.suites.case import Suite
 
-FORWARD = "forward"
-"""The strategy, and the phase, of the forward pass alone."""
+FORWARD = columns.FORWARD
 
 BY_STRATEGY = contract.PHASES
 

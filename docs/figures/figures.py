@@ -151,11 +151,11 @@ def load_seconds(folder: str) -> tuple[float, float]:
         found = []
         for _ in range(3):
             start = time.perf_counter()
-            table = jb.load(path)
+            run = jb.read(path)
             loaded = time.perf_counter()
-            terminal_table(table, "gradient")
+            terminal_table(run, "gradient")
             found.append((loaded - start, time.perf_counter() - loaded))
-        print(f"{len(table)} rows, {path.stat().st_size / 2**20:.0f} MiB")
+        print(f"{len(run.table)} rows, {path.stat().st_size / 2**20:.0f} MiB")
     return min(load for load, _ in found), min(tabulate for _, tabulate in found)
 
 

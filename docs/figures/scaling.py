@@ -27,7 +27,7 @@ def laws(run: str) -> str:
             f"{law['exponent']:.2f}{interval}",
             f"{law['exponent_predicted']:.2f}",
             law["verdict"],
-            f"{law['rules_from']:.3g}",
+            f"{law['dominates_from']:.3g}",
             f"{law['residual'] - 1:.0%}",
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -41,7 +41,7 @@ def crossings(run: str) -> str:
     for line in found[found["phase"] == "gradient"].to_dict("records"):
         of = QUANTITIES[line["quantity"]].word
         pair = f"{line['first']}, {line['second']}"
-        ahead = f"{line['ahead']}, {line['factor']:.3g} ×" if isinstance(line["ahead"], str) else "undecided"
+        ahead = f"{line['cheaper']}, {line['factor']:.3g} ×" if isinstance(line["cheaper"], str) else "undecided"
         lines.append(f"| {KNOBS[line['knob']]} | {of} | {pair} | {line['outcome']} | {_place(line)} | {ahead} |")
     return "\n".join(lines)
 

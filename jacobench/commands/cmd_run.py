@@ -113,7 +113,7 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
         cause = f"{error.filename or folder.path}: {error.strerror or error}"
         console.talk().print(f"jacobench: not completed: {cause}. {kept if folder.path.exists() else ''}".rstrip())
         raise typer.Exit(4) from None
-    console.out().print(terminal_table(found.table))
+    console.out().print(terminal_table(found))
     if folder.settings.suite == CLAIMS:
         _print_claims(found)
     if not quiet:

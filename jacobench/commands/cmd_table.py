@@ -21,13 +21,13 @@ def table(
     from jacobench.bench.row.columns import PHASES
     from jacobench.commands import console
     from jacobench.graphs.errors import unknown
-    from jacobench.reports.data.run_data import load
+    from jacobench.reports.data.run_data import read
     from jacobench.reports.render.run_table import terminal_table
 
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
-    for number, found in enumerate([load(run) for run in runs]):
+    for number, found in enumerate([read(run) for run in runs]):
         if csv:
-            found.to_csv(sys.stdout, index=False, header=not number)
+            found.table.to_csv(sys.stdout, index=False, header=not number)
         else:
             console.out().print(terminal_table(found, phase))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.cost_model import comparable, distance, estimate_bytes, estimate_seconds
-from jacobench.reports.analysis.growth import LEAST_BYTES
 from jacobench.reports.analysis.nearby import nearby
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.single_verdict import COLUMNS, Place, by_model, measured_bytes, measured_seconds

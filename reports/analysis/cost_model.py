@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from jacobench.bench.row.statistics import CONFIDENCE
-from jacobench.reports.analysis.growth import LEAST_BYTES
+from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

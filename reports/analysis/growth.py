@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.power_laws import PowerLaw, fit
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
 from jacobench.reports.data.units import format_bytes, format_seconds
@@ -23,10 +24,6 @@ GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_byt
 # Theory counts operations and bytes: caches, and the allocator's steps, bend what is measured by about this much.
 TOLERANCE = 0.1
 
-# NumPy keeps blocks of less than 1 KiB in a cache of its own, which no profiler of the heap sees: what is measured of a
-# call that needs little more than such blocks is too low (120 B where 3 KB are used).
-LEAST_BYTES = 8192
-
 COLUMNS = (
     "knob",
     "held",
@@ -40,7 +37,7 @@ COLUMNS = (
     "verdict",
     "fixed",
     "scale",
-    "rules_from",
+    "dominates_from",
     "r_squared",
     "residual",
     "smallest",
@@ -72,7 +69,7 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
         - ``exponent_predicted``: of the same form of law fitted to the predicted flops or bytes at the same sizes, and
           ``verdict``: ``"agrees"`` if it lies within 0.1 of the interval, else ``"disagrees"``; missing without a prediction;
         - ``fixed`` and ``scale`` of the law ``fixed + scale * size ** exponent``, in seconds or bytes, and
-          ``rules_from``, the size from which its second term is the larger;
+          ``dominates_from``, the size from which its second term is the larger;
         - ``r_squared``, ``residual`` (largest factor between a value and the law), ``smallest``, ``largest``,
           ``n_sizes`` and ``n_passes``.
     """
@@ -127,7 +124,7 @@ def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: PowerLaw) -> dic
         "exponent_high": law.high,
         "exponent_predicted": theory.exponent if theory else math.nan,
         "verdict": _verdict(law, theory),
-        **{name: getattr(law, name) for name in ("fixed", "scale", "rules_from", "r_squared", "residual")},
+        **{name: getattr(law, name) for name in ("fixed", "scale", "dominates_from", "r_squared", "residual")},
         "smallest": sizes.min(),
         "largest": sizes.max(),
         "n_sizes": law.n_sizes,
@@ -165,5 +162,5 @@ def in_words(line: Mapping[str, Any]) -> str:
     theory = ""
     if not math.isnan(line["exponent_predicted"]):
         theory = f", predicted exponent {line['exponent_predicted']:.2f}: {line['verdict']}"
-    rules = f"; the growing term rules from {of} {line['rules_from']:.3g}" if line["fixed"] > 0 else ""
+    rules = f"; the growing term rules from {of} {line['dominates_from']:.3g}" if line["fixed"] > 0 else ""
     return f"{line['strategy']}: {told}{theory}{rules}; off by at most {line['residual'] - 1:.0%}"

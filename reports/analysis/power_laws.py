@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import least_squares
-from scipy.special import fdtrc, stdtrit
+from scipy.special import fdtrc
 
-from jacobench.bench.row.statistics import CONFIDENCE
+from jacobench.bench.row.statistics import half_width, t_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -36,7 +36,7 @@ class PowerLaw:
         Of the leading term.
     low, high : float
         The 95 % t-interval of the exponent over the passes; NaN for fewer than two passes.
-    rules_from : float
+    dominates_from : float
         The size from which the leading term is at least the fixed cost; never below the smallest size.
     r_squared : float
         Share of the variance of the logarithms that the law explains; NaN where the values do not vary.
@@ -56,7 +56,7 @@ class PowerLaw:
     exponent: float
     low: float
     high: float
-    rules_from: float
+    dominates_from: float
     r_squared: float
     residual: float
     n_passes: int
@@ -83,7 +83,8 @@ class PowerLaw:
             slopes = _slopes(np.array([leading, self.exponent, math.log(self.fixed)]), u)
         else:
             slopes = np.column_stack([np.ones_like(u), u])
-        reach = _quantile(self.n_passes) * np.sqrt(np.einsum("ni,ij,nj->n", slopes, covariance, slopes).clip(min=0))
+        errors = np.sqrt(np.einsum("ni,ij,nj->n", slopes, covariance, slopes).clip(min=0))
+        reach = half_width(errors, self.n_passes - 1)
         return values * np.exp(-reach), values * np.exp(reach)
 
 
@@ -176,7 +177,7 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
     log_scale = float(parameters[0]) - exponent * math.log(x.max())
     log_fixed = float(parameters[2]) if parameters.size == 3 else -math.inf
     steps = (logs - fitted) @ np.linalg.pinv(jacobian).T  # of each pass, from the fit
-    low, high = _t_interval(exponent + steps[:, 1])
+    low, high = t_interval((exponent + steps[:, 1]).tolist())
     mean = logs.mean(axis=0)
     variance = float(((mean - mean.mean()) ** 2).sum())
     # Where the values hardly vary there is nothing to explain, and the quotient would be rounding over rounding.
@@ -188,7 +189,7 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
         exponent=exponent,
         low=low,
         high=high,
-        rules_from=max(meets, float(x.min())),
+        dominates_from=max(meets, float(x.min())),
         r_squared=1 - unexplained,
         residual=math.exp(float(np.abs(mean - fitted).max())),
         n_passes=logs.shape[0],
@@ -207,14 +208,3 @@ def _covariance(steps: Array) -> tuple[tuple[float, ...], ...]:
     if len(steps) < 2:
         return ()
     return tuple(tuple(row) for row in (np.cov(steps, rowvar=False) / len(steps)).tolist())
-
-
-def _quantile(n_passes: int) -> float:
-    return float(stdtrit(n_passes - 1, 0.5 + CONFIDENCE / 2))
-
-
-def _t_interval(values: Array) -> tuple[float, float]:
-    if values.size < 2:
-        return math.nan, math.nan
-    reach = _quantile(values.size) * float(values.std(ddof=1)) / math.sqrt(values.size)
-    return float(values.mean()) - reach, float(values.mean()) + reach

@@ -1,4 +1,4 @@
-"""Which strategy to take for a case: the one that is clearly ahead of every other, by what factor, and the runner-up."""
+"""Winners of each case: the fastest strategy and the one that needs the least memory, where they are clearly so."""
 
 from __future__ import annotations
 
@@ -7,85 +7,96 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.statistics import geometric_mean, log_t_interval
+from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.statistics import clearly_less, decide, geometric_mean
+from jacobench.reports.data.vocabulary import in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-COLUMNS = ("case", "strategy", "sure", "factor", "low", "high", "runner_up", "n_passes")
-NOTHING: dict[str, Any] = {
-    "strategy": math.nan,
-    "factor": math.nan,
-    "low": math.nan,
-    "high": math.nan,
-    "runner_up": math.nan,
-}
+COLUMNS = ("case", "strategy", "decision", "factor", "low", "high", "runner_up", "n_passes")
+NOTHING: dict[str, Any] = dict.fromkeys(("strategy", "factor", "low", "high", "runner_up"), math.nan)
+
+NO_WINNER = ("equal", "undecided", "one pass")
+"""Decisions where several strategies were timed and none is clearly ahead."""
 
 
 def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient") -> pd.DataFrame:
-    """Recommend a strategy for every case that was measured, by time.
+    """Recommend a strategy for every measured case, by time.
 
     Parameters
     ----------
     table : DataFrame
         The tidy table of one run.
     passes : DataFrame
-        What each pass measured, as `runs.load_passes` returns it.
+        Seconds of each pass, as returned by `load_passes`.
     phase : str
-        The phase whose time counts.
+        The phase whose times are compared.
 
     Returns
     -------
     DataFrame
-        One line a case with the phase:
+        One line per case that has the phase:
 
-        - ``strategy``: the fastest;
-        - ``sure``: ``"clear"`` if its time is below that of every other one with 95 % confidence each, over pairs from one
-          process; ``"undecided"`` if not, and then it is no winner; ``"one pass"`` where there is nothing to tell it from;
-          ``"alone"`` if no other succeeded beside it; ``"nothing"`` if none did; ``"no passes"`` for a run of an
-          earlier version, which did not record them;
-        - ``factor`` with ``low`` and ``high``: how many times as long the ``runner_up`` takes, the strategy that comes closest,
-          and the 95 % interval;
-        - ``n_passes``: the processes in which both were timed.
+        - ``strategy``: the fastest by geometric mean;
+        - ``decision``: ``"ahead"``, ``"equal"`` or ``"undecided"`` by `decide` on pairs from one process, and only
+          ``"ahead"`` is a winner; ``"one pass"``: one pass cannot decide; ``"alone"``: no other strategy succeeded;
+          ``"nothing"``: none succeeded; ``"no passes"``: an earlier version wrote the run and did not record them;
+        - ``factor``: how many times as long the ``runner_up`` takes, the strategy that comes closest, with its 95 %
+          interval ``low``, ``high``;
+        - ``n_passes``: number of processes in which both were timed.
     """
-    rows = table[(table["phase"] == phase) & table["strategy"].ne("forward")]
-    times = passes[passes["phase"] == phase]
+    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
+    times = passes[(passes["phase"] == phase) & (passes["seconds"] > 0)]
     lines = []
     for case, own in rows.groupby("case", sort=False):
         ok = own.loc[own["status"] == "ok", "strategy"]
         timed = times[(times["case"] == case) & times["strategy"].isin(ok)]
         missing = "nothing" if ok.empty else "no passes"
-        lines.append({"case": case, **(_line(timed) if len(timed) else {**NOTHING, "sure": missing, "n_passes": 0})})
+        lines.append({"case": case, **(_fastest(timed) if len(timed) else _line(missing))})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _line(timed: pd.DataFrame) -> Mapping[str, Any]:
+def _fastest(timed: pd.DataFrame) -> Mapping[str, Any]:
     seconds = timed.pivot_table(index=["pass", "worker"], columns="strategy", values="seconds")
-    best = str(timed.groupby("strategy")["seconds"].apply(lambda own: geometric_mean(own.tolist())).idxmin())
-    rivals = [_rival(seconds, best, str(name)) for name in seconds.columns if name != best]
-    rivals = [rival for rival in rivals if rival["n_passes"]]
-    if not rivals:
-        return {**NOTHING, "strategy": best, "sure": "alone", "n_passes": int(seconds[best].count())}
-    rival = closest(rivals)
-    if any(math.isnan(rival["low"]) for rival in rivals):
-        sure = "one pass"
-    else:
-        sure = "clear" if rival["low"] > 1 else "undecided"
-    return {"strategy": best, "sure": sure, **rival}
+    best = str(seconds.apply(lambda own: geometric_mean(own.dropna().tolist())).idxmin())
+    rivals = seconds.drop(columns=best)
+    if rivals.empty:
+        return _line("alone", strategy=best, n_passes=int(seconds[best].count()))
+    ratios = {str(name): (own / seconds[best]).dropna().tolist() for name, own in rivals.items()}
+    found = vars(decide(ratios))
+    status = found.pop("status") if max(map(len, ratios.values())) > 1 else "one pass"
+    return _line(
+        status, strategy=best, **{name: found[name] for name in ("factor", "low", "high", "runner_up", "n_passes")}
+    )
 
 
-def closest(rivals: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Return the rival that the best is least sure to beat; of those without an interval, the one nearest to it."""
-    return min(rivals, key=lambda rival: rival["factor"] if math.isnan(rival["low"]) else rival["low"])
+def _line(decision: str, **found: Any) -> dict[str, Any]:
+    return {**NOTHING, "n_passes": 0, **found, "decision": decision}
 
 
-def _rival(seconds: pd.DataFrame, best: str, name: str) -> dict[str, Any]:
-    ratios = (seconds[name] / seconds[best]).dropna().tolist()
-    low, high = log_t_interval(ratios)
-    return {
-        "factor": geometric_mean(ratios),
-        "low": low,
-        "high": high,
-        "runner_up": name,
-        "n_passes": len(ratios),
-    }
+def fastest(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient") -> dict[str, str]:
+    """Return the clear winner in time of each case that has one: case → strategy."""
+    found = recommend(table, passes, phase)
+    ahead = found[found["decision"] == "ahead"]
+    return dict(zip(ahead["case"], ahead["strategy"], strict=True))
+
+
+def least_memory(table: pd.DataFrame, phase: str = "gradient") -> dict[str, str]:
+    """Return the clear winner in peak memory of each case that has one: case → strategy.
+
+    There is none where fewer than two strategies succeeded, where one of them has no peak, or where the smallest peak
+    is not `clearly_less` than the next.
+    """
+    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD) & table["status"].eq("ok")]
+    found = {}
+    for case, own in rows.groupby("case", sort=False):
+        peaks = own.set_index("strategy")["peak_bytes"].sort_values()
+        if len(peaks) > 1 and peaks.notna().all() and clearly_less(peaks.iloc[0], peaks.iloc[1]):
+            found[str(case)] = str(peaks.index[0])
+    return found
+
+
+def materializing(table: pd.DataFrame) -> list[str]:
+    """Return the strategies that stored entries of a Jacobian in any row, by the column ``n_nonzeros``."""
+    return in_order(table.loc[table["n_nonzeros"] > 0, "strategy"])

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.row.statistics import clearly_less
 from jacobench.reports.analysis.cost_model import FEWEST_ERRORS, Estimate, factor_of, reach
-from jacobench.reports.analysis.recommendation import NOTHING, closest, recommend
-from jacobench.reports.analysis.winners import CLEARLY_LESS
+from jacobench.reports.analysis.recommendation import NOTHING, recommend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,11 +58,11 @@ def measured_seconds(place: Place, rows: pd.DataFrame, passes: pd.DataFrame, pha
         `COLUMNS`.
     """
     found = recommend(rows[rows["case"] == place.case], passes, phase).to_dict("records")
-    line: dict[Any, Any] = found[0] if found else {**NOTHING, "sure": "nothing", "n_passes": 0}
+    line: dict[Any, Any] = found[0] if found else {**NOTHING, "decision": "nothing", "n_passes": 0}
     low, high = line["low"] / place.drift, line["high"] * place.drift
     return {
         "strategy": line["strategy"],
-        "sure": "undecided" if line["sure"] == "clear" and low <= 1 else line["sure"],
+        "sure": ("clear" if low > 1 else "undecided") if line["decision"] == "ahead" else line["decision"],
         "factor": line["factor"],
         "low": low,
         "high": high,
@@ -83,7 +83,7 @@ def measured_bytes(case: str, peaks: Mapping[str, float]) -> Line:
     best, *others = sorted(peaks, key=lambda name: peaks[name])
     if not others:
         return start | {"strategy": best, "sure": "alone"}
-    sure = "clear" if peaks[best] < CLEARLY_LESS * peaks[others[0]] else "undecided"
+    sure = "clear" if clearly_less(peaks[best], peaks[others[0]]) else "undecided"
     factor = peaks[others[0]] / peaks[best]
     return start | {"strategy": best, "sure": sure, "factor": factor, "runner_up": others[0]}
 
@@ -102,8 +102,13 @@ def by_model(estimates: Mapping[str, Estimate]) -> Line:
         return start | {"sure": "alone"}
     near = [rival for rival in rivals if not rival["low"] > 1]  # also where nothing is known of the errors: NaN
     if near:
-        return start | {"sure": "undecided", **closest(near)}
+        return start | {"sure": "undecided", **_closest(near)}
     return start | {"sure": "clear", **min(rivals, key=lambda rival: float(rival["factor"]))}
+
+
+def _closest(rivals: list[Line]) -> Line:
+    """Return the rival that is most likely to cost less; of those without an interval, the nearest."""
+    return min(rivals, key=lambda rival: float(rival["factor"] if math.isnan(rival["low"]) else rival["low"]))
 
 
 def _rival(best: Estimate, other: Estimate, name: str) -> Line:

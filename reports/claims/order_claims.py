@@ -10,13 +10,12 @@ import pandas as pd
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.growth import growth
 from jacobench.reports.analysis.power_laws import fit
-from jacobench.reports.analysis.recommendation import recommend
+from jacobench.reports.analysis.recommendation import materializing, recommend
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.sweeps import find_sweeps
 from jacobench.reports.claims.claim_cases import ORDER, in_words, ratio, rows_of, value
 from jacobench.reports.claims.claim_finding import BOUNDED, HOLDS, WRONG, Finding, not_shown
 from jacobench.reports.data.units import format_bytes, format_ratio
-from jacobench.reports.page.answers import materializing
 
 if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
@@ -98,7 +97,7 @@ def _pays(run: Run, rows: pd.DataFrame) -> str:
     pair = found[(found["first"].isin([FIRST, LAST])) & (found["second"].isin([FIRST, LAST]))]
     parts = [
         f"from {line['size']:.3g} [{line['low']:.3g}, {line['high']:.3g}] seeds at once"
-        for line in pair[(pair["outcome"] == "crosses") & (pair["ahead"] == FIRST)].to_dict("records")
+        for line in pair[(pair["outcome"] == "crosses") & (pair["cheaper"] == FIRST)].to_dict("records")
     ]
     uses = reuse(run.passes)
     single = rows.loc[rows["n_seeds"] == 1, "case"]
@@ -116,7 +115,7 @@ def sometimes_worth_it(run: Run) -> Finding:
     if not stored:
         return not_shown("no strategy that stores a Jacobian was measured")
     best = recommend(run.table, run.passes)
-    clear = best[(best["sure"] == "clear")]
+    clear = best[best["decision"] == "ahead"]
     wins = clear[clear["strategy"].isin(stored)]
     uses = reuse(run.passes)
     pays = uses[uses["strategy"].isin(stored) & uses["outcome"].isin(["after", "from the first"])]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.reports.analysis.growth import LEAST_BYTES
+from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.claims.claim_cases import LINKS, in_words, ratio, rows_of, value
 from jacobench.reports.claims.claim_finding import BOUNDED, HOLDS, WRONG, Finding, not_shown
 from jacobench.reports.data.units import format_bytes, format_ratio

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.reports.analysis.growth import LEAST_BYTES, TOLERANCE, growth
+from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.reports.analysis.growth import TOLERANCE, growth
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.size_limits import what_fits
 from jacobench.reports.claims.claim_cases import BY_INPUT, BY_WEIGHTS, UNEQUAL, in_words, ratio, rows_of, value

@@ -1,4 +1,4 @@
-"""Numbers as people read them: three significant digits and the unit that keeps them short."""
+"""Numbers formatted for readers: three significant digits, and the unit that keeps them short."""
 
 from __future__ import annotations
 
@@ -17,17 +17,7 @@ Scale = tuple[tuple[float, str], ...]
 
 
 def format_seconds(seconds: float) -> str:
-    """Return a time with its unit.
-
-    Parameters
-    ----------
-    seconds : float
-        A time in seconds; NaN is missing.
-
-    Returns
-    -------
-    str
-        Three significant digits in ns, µs, ms or s; a dash for a missing one.
+    """Return a time in ns, µs, ms or s; a dash for NaN.
 
     Examples
     --------
@@ -38,17 +28,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_bytes(n_bytes: float) -> str:
-    """Return an amount of memory with its unit.
-
-    Parameters
-    ----------
-    n_bytes : float
-        A number of bytes; NaN is missing.
-
-    Returns
-    -------
-    str
-        Three significant digits (four from 1000 to 1023) in B, KiB … EiB; a dash for a missing one.
+    """Return an amount of memory in B, KiB … EiB (four digits from 1000 to 1023); a dash for NaN.
 
     Examples
     --------
@@ -59,7 +39,7 @@ def format_bytes(n_bytes: float) -> str:
 
 
 def format_count(count: float) -> str:
-    """Return a number of things: three significant digits and k, M, G … from a thousand on.
+    """Return a number of things, with k, M, G … from a thousand on; a dash for NaN.
 
     Examples
     --------
@@ -70,17 +50,7 @@ def format_count(count: float) -> str:
 
 
 def format_flops(n_flops: float) -> str:
-    """Return a number of arithmetic operations with its unit.
-
-    Parameters
-    ----------
-    n_flops : float
-        A number of operations; NaN is missing.
-
-    Returns
-    -------
-    str
-        Three significant digits in flop, kflop, Mflop …; a dash for a missing one.
+    """Return a number of arithmetic operations in flop, kflop, Mflop …; a dash for NaN.
 
     Examples
     --------
@@ -90,47 +60,78 @@ def format_flops(n_flops: float) -> str:
     return _scaled(n_flops, FLOPS)
 
 
-def format_ratio(ratio: float) -> str:
-    """Return how many times as much.
-
-    Parameters
-    ----------
-    ratio : float
-        A quotient; NaN is missing.
-
-    Returns
-    -------
-    str
-        Three significant digits and a multiplication sign; a dash for a missing one.
+def format_size(size: float) -> str:
+    """Return a size, such as a width: whole numbers with commas, without a decimal point; a dash for NaN.
 
     Examples
     --------
-    >>> format_ratio(0.85), format_ratio(12.34), format_ratio(56_789), format_ratio(0.0)
-    ('0.850×', '12.3×', '56.8k×', '0×')
+    >>> format_size(48.0), format_size(32768.0), format_size(52.34), format_size(0.01)
+    ('48', '32,768', '52.3', '0.01')
+    """
+    if math.isnan(size):
+        return MISSING
+    if math.isinf(size):
+        return "any"
+    if float(size).is_integer() or abs(size) >= 1000:
+        return f"{size:,.0f}"
+    return f"{size:.3g}"
+
+
+def format_ratio(ratio: float) -> str:
+    """Return how many times as much, in three significant digits; a dash for NaN.
+
+    Examples
+    --------
+    >>> format_ratio(0.85), format_ratio(12.34), format_ratio(1_360), format_ratio(56_789), format_ratio(0.0)
+    ('0.850×', '12.3×', '1360×', '56,800×', '0×')
     """
     if math.isnan(ratio):
         return MISSING
-    if ratio == 0:
-        return "0×"
-    if abs(ratio) >= 999.5:
-        return _scaled(ratio, COUNTS).replace(" ", "") + "×"
-    return _three_digits(ratio) + "×"
+    if math.isinf(ratio) or ratio == 0:
+        return "∞×" if ratio else "0×"
+    if abs(ratio) >= 99_950:
+        digits, exponent = f"{ratio:.2e}".split("e")
+        return f"{digits}e{int(exponent)}×"
+    return f"{_three_digits(_rounded(ratio))}×"
+
+
+def format_interval(value: float, low: float, high: float) -> str:
+    """Return a ratio with its interval, where it has one; empty for NaN.
+
+    Examples
+    --------
+    >>> format_interval(2.0, 1.96, 2.04), format_interval(2.0, float("nan"), float("nan"))
+    ('2.00× [1.96×, 2.04×]', '2.00×')
+    """
+    if math.isnan(value):
+        return ""
+    if math.isnan(low):
+        return format_ratio(value)
+    return f"{format_ratio(value)} [{format_ratio(low)}, {format_ratio(high)}]"
+
+
+def format_percent(share: float) -> str:
+    """Return a share in percent; from ten times on how many times as much; a dash for NaN.
+
+    Examples
+    --------
+    >>> format_percent(0.07), format_percent(0.0123), format_percent(255.966), format_percent(float("nan"))
+    ('7%', '1%', '256×', '–')
+    """
+    if math.isnan(share):
+        return MISSING
+    return format_ratio(share) if abs(share) >= 10 else f"{share:.0%}"
 
 
 def format_tick(value: float, scale: Scale) -> str:
-    """Return a label for an axis: as short as the value allows.
+    """Return a label for an axis: up to four digits without trailing zeros, and the unit.
 
     Parameters
     ----------
     value : float
-        In the scale's base unit, positive.
+        Positive, in the scale's base unit.
     scale : tuple of (float, str)
         ``SECONDS``, ``BYTES`` or ``COUNTS``.
-
-    Returns
-    -------
-    str
-        Up to four significant digits without trailing zeros, and the unit.
 
     Examples
     --------
@@ -152,7 +153,7 @@ def _scaled(value: float, scale: Scale) -> str:
 
 
 def _unit(value: float, scale: Scale) -> tuple[float, str]:
-    """Return the smallest unit in which the value, as rounded for print, stays below one of the next unit."""
+    """Return the smallest unit in which the printed value is below one of the next unit."""
     if value == 0:
         return next((size, unit) for size, unit in scale if size == 1.0)
     for (size, unit), (larger, _) in pairwise(scale):
@@ -162,8 +163,12 @@ def _unit(value: float, scale: Scale) -> tuple[float, str]:
     return scale[-1]
 
 
+def _rounded(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
 def _three_digits(value: float) -> str:
-    rounded = float(f"{value:.3g}")
+    rounded = _rounded(value)
     if abs(rounded) >= 100:
         return f"{rounded:,.0f}" if abs(rounded) >= 10_000 else f"{value:.0f}"
     return f"{value:.{2 - math.floor(math.log10(abs(rounded)))}f}"

@@ -1,4 +1,4 @@
-"""The question and the answer: three sentences made from a run's rows."""
+"""The question and its answer: three sentences made from a run's rows."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jacobench.reports.analysis.recommendation import recommend
+from jacobench.bench.row.columns import FORWARD
+from jacobench.reports.analysis.recommendation import least_memory, materializing, recommend
 from jacobench.reports.analysis.reuse import reuse
-from jacobench.reports.analysis.winners import memory_winner
 from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.strategies.registry import REFERENCE
@@ -22,51 +22,59 @@ if TYPE_CHECKING:
 HALF = 0.5
 QUESTION = "Should these graphs be backpropagated through materialized Jacobians, or through vector-Jacobian products?"
 
+# What a decision says of one case, and of several.
+NOT_AHEAD = {
+    "equal": ("is equal within 5 %", "are equal within 5 %"),
+    "undecided": ("is undecided", "are undecided"),
+    "one pass": ("is undecided because one pass cannot decide", "are undecided because one pass cannot decide"),
+    "alone": ("has only one timed strategy", "have only one timed strategy"),
+    "nothing": ("has no timed strategy", "have no timed strategy"),
+    "no passes": (
+        "is undecided because the run has no single passes",
+        "are undecided because the run has no single passes",
+    ),
+}
+
 
 def answers(run: Run, phase: str = "gradient") -> list[str]:
-    """Answer the question in three sentences: on time, on memory, and on when a Jacobian pays.
+    """Answer the question in three sentences: on time, on memory, and on reuse of a Jacobian.
 
     Parameters
     ----------
     run : Run
-        What was measured.
+        The run.
     phase : str
-        The phase that counts for time and memory.
+        The phase whose time and memory are compared.
 
     Returns
     -------
     list of str
-        Three sentences of plain text; where the rows do not answer, they say what is missing.
+        Three sentences of plain text. A sentence without an answer states what is missing.
     """
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != "forward")]
+    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)]
     if rows.empty:
-        return [f"No cell of this run has the phase {phase}, so there is nothing to answer with."]
-    return [_on_time(run, rows, phase), _on_memory(rows, phase), _on_reuse(run)]
-
-
-def materializing(table: pd.DataFrame) -> list[str]:
-    """Return the strategies that stored entries of a Jacobian in any row, as the column ``n_nonzeros`` has it."""
-    return in_order(table.loc[table["n_nonzeros"] > 0, "strategy"])
+        return [f"No answer: no cell of this run has the phase {phase}."]
+    return [_on_time(run, rows, phase), _on_memory(run, rows, phase), _on_reuse(run)]
 
 
 def _on_time(run: Run, rows: pd.DataFrame, phase: str) -> str:
     found = recommend(run.table, run.passes, phase)
-    n_cases = len(found)
-    clear = found[found["sure"] == "clear"]
+    is_ahead = found["decision"] == "ahead"
+    winners = found.loc[is_ahead, "strategy"]
     parts = [
-        f"{name} {'' if number else 'is clearly the fastest '}in {_of(count, n_cases) if not number else count}"
-        for number, (name, count) in enumerate(_counts(clear["strategy"]))
+        f"{name} {count}" if number else f"{name} is clearly the fastest in {_of(count, len(found))}"
+        for number, (name, count) in enumerate(_counts(winners))
     ]
-    left = found[found["sure"] != "clear"]["sure"]
-    parts += [f"{_cases(count)} {_undecided(str(sure), count)}" for sure, count in _counts(left)]
+    others = _counts(found.loc[~is_ahead, "decision"])
+    parts += [f"{_cases(count)} {NOT_AHEAD[decision][count > 1]}" for decision, count in others]
     spread = _spread(rows, "ratio_to_vjp", "as long as")
-    return f"{_verdict(run.table, clear['strategy'])}: in the time of the phase {phase} {_listed(parts)}{spread}."
+    return f"{_verdict(run.table, winners)}: in the time of the phase {phase}, {_listed(parts)}{spread}."
 
 
 def _verdict(table: pd.DataFrame, winners: pd.Series[str]) -> str:
-    """Answer the question by the strategies that are clearly the fastest in their cases."""
+    """Answer the question by the share of winners that materialize Jacobians."""
     if winners.empty:
-        return "This run does not tell"
+        return "Undecided"
     share = float(winners.isin(materializing(table)).mean())
     return (
         "Through products" if share == 0
@@ -77,31 +85,18 @@ def _verdict(table: pd.DataFrame, winners: pd.Series[str]) -> str:
     )  # fmt: skip
 
 
-def _undecided(sure: str, count: int) -> str:
-    is_, has = ("is", "has") if count == 1 else ("are", "have")
-    return {
-        "undecided": f"{is_} undecided, as intervals overlap",
-        "one pass": f"{is_} undecided, as one pass gives no interval",
-        "alone": f"{has} only one strategy that was timed",
-        "nothing": f"{has} none that was timed",
-        "no passes": f"{is_} undecided, as the run recorded no single passes",
-    }[sure]
-
-
-def _on_memory(rows: pd.DataFrame, phase: str) -> str:
-    winners: list[str] = []
-    for _, own in rows.groupby("case", sort=False):
-        winners.append(memory_winner([{str(k): v for k, v in row.items()} for row in own.to_dict("records")]) or "")
-    n_cases = len(winners)
-    counted = _counts(pd.Series([name for name in winners if name], dtype=object))
-    parts = [f"{name} needs least in {_of(count, n_cases)}" for name, count in counted]
-    if undecided := winners.count(""):
-        parts.append(f"none needs clearly least in {_of(undecided, n_cases)}" if parts else "none needs clearly least")
-    ok = rows[(rows["status"] == "ok") & (rows["peak_bytes"] > 0)]  # 0: in NumPy's own cache, see growth.LEAST_BYTES
+def _on_memory(run: Run, rows: pd.DataFrame, phase: str) -> str:
+    winners = least_memory(run.table, phase)
+    n_cases = rows["case"].nunique()
+    counted = _counts(pd.Series(list(winners.values()), dtype=object))
+    parts = [f"{name} needs the least in {_of(count, n_cases)}" for name, count in counted]
+    if undecided := n_cases - len(winners):
+        parts.append(f"no strategy needs clearly the least{f' in {_of(undecided, n_cases)}' if parts else ''}")
+    ok = rows[(rows["status"] == "ok") & (rows["peak_bytes"] > 0)]
     reference = ok[ok["strategy"] == REFERENCE].set_index("case")["peak_bytes"]
     ratios = rows.assign(ratio=ok["peak_bytes"] / ok["case"].map(reference))
-    over = _over_budget(rows)
-    return f"In peak memory of the phase {phase} {_listed(parts)}{_spread(ratios, 'ratio', 'as much as')}{over}."
+    spread = _spread(ratios, "ratio", "as much as")
+    return f"In peak memory of the phase {phase}, {_listed(parts)}{spread}{_over_budget(rows)}."
 
 
 def _over_budget(rows: pd.DataFrame) -> str:
@@ -114,7 +109,7 @@ def _over_budget(rows: pd.DataFrame) -> str:
 
 
 def _spread(rows: pd.DataFrame, column: str, comparison: str) -> str:
-    """Say from what to what factor each strategy takes of the reference."""
+    """Return the smallest and the largest factor of each strategy to the reference."""
     ok = rows[(rows["status"] == "ok") & (rows["strategy"] != REFERENCE) & rows[column].notna()]
     parts = []
     for strategy in in_order(ok["strategy"]):
@@ -127,31 +122,39 @@ def _spread(rows: pd.DataFrame, column: str, comparison: str) -> str:
 def _on_reuse(run: Run) -> str:
     stored = materializing(run.table)
     if not stored:
-        return "No strategy that materializes a Jacobian was measured, so this run does not say when one pays."
+        return "No strategy that materializes a Jacobian was measured, so this run does not show when one pays off."
     found = reuse(run.passes)
     found = found[found["strategy"].isin(stored)]
     if found.empty:
-        return f"No Jacobian was timed beside {REFERENCE} in both linearize and pullback, so this run does not say when one pays."
+        return (
+            f"No Jacobian was timed together with {REFERENCE} in linearize and pullback, "
+            "so this run does not show when one pays off."
+        )
     names, n_cells = _listed(in_order(found["strategy"])), len(found)
-    first, after = found[found["outcome"] == "from the first"], found[found["outcome"] == "after"]
+    counted = dict(_counts(found["outcome"]))
+    cells = {outcome: _of(count, n_cells, "cell") for outcome, count in counted.items()}
     parts = []
-    if len(first):
-        parts.append(f"from the first product on in {_of(len(first), n_cells, 'cell')}")
-    if len(after):
-        low, high = (math.ceil(uses - 1e-9) for uses in (after["uses"].min(), after["uses"].max()))
-        uses = f"{low}" if low == high else f"{low} to {high}"
-        parts.append(f"after {uses} products with one Jacobian in {_of(len(after), n_cells, 'cell')}")
-    until, undecided = (int((found["outcome"] == outcome).sum()) for outcome in ("until", "undecided"))
-    if until:
-        parts.append(f"for few products only in {_of(until, n_cells, 'cell')}")
-    told = f"; it cannot be told in {_of(undecided, n_cells, 'cell')}" if undecided else ""
-    if not parts and undecided:
-        return f"Whether materializing ({names}) pays{told[1:].replace(' it', '')}."
+    if "from the first" in cells:
+        parts.append(f"from the first product in {cells['from the first']}")
+    if "after" in cells:
+        after = found.loc[found["outcome"] == "after", "uses"]
+        parts.append(f"after {uses_in_words(after)} products with one Jacobian in {cells['after']}")
+    if "until" in cells:
+        parts.append(f"only for few products in {cells['until']}")
+    if "never" in cells:
+        parts.append(f"never in {cells['never']}")
+    unknown = f"; undecided in {cells['undecided']}" if "undecided" in cells else ""
     if not parts:
-        return f"Materializing ({names}) pays in none of the {n_cells} cells, however often a Jacobian is used again."
-    return (
-        f"Materializing ({names}) pays {_listed(parts)}, and in no other, however often a Jacobian is used again{told}."
-    )
+        return f"Whether materializing ({names}) pays off is undecided in {cells['undecided']}."
+    if counted.get("never") == n_cells:
+        return f"Materializing ({names}) pays off in no cell of this run, for any number of products."
+    return f"Materializing ({names}) pays off {_listed(parts)}{unknown}."
+
+
+def uses_in_words(uses: pd.Series[float]) -> str:
+    """Return the range of numbers of uses, rounded up, such as ``"3 to 12"``."""
+    low, high = (math.ceil(number - 1e-9) for number in (uses.min(), uses.max()))
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:
@@ -159,11 +162,11 @@ def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:
 
 
 def _of(count: int, total: int, noun: str = "case") -> str:
-    return f"all {total} {noun}s" if count == total > 1 else f"{count} of {total} {noun}{'' if total == 1 else 's'}"
+    return f"all {total} {noun}s" if count == total > 1 else f"{count} of {_cases(total, noun)}"
 
 
-def _cases(count: int) -> str:
-    return f"{count} case{'' if count == 1 else 's'}"
+def _cases(count: int, noun: str = "case") -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.units import format_bytes
 from jacobench.reports.page.answers import QUESTION, answers
 from jacobench.reports.page.limits_and_crossovers import crossings, fitting
-from jacobench.reports.page.recommendation_table import Advice, advice
+from jacobench.reports.page.recommendation_table import Recommendation, recommendations
 from jacobench.reports.page.row_table import Failure, RowTable, counts, failures, row_table
 from jacobench.reports.page.run_facts import commands, machine_details
 from jacobench.reports.page.stability import Trust, trust
@@ -69,7 +69,7 @@ class Section:
     question: str
     summary: PageFigure | None
     answers: list[str]
-    recommendations: list[Advice]
+    recommendations: list[Recommendation]
     memory: str
     limits: tuple[Groups, Groups]
     crossovers: tuple[Groups, Groups]
@@ -123,7 +123,7 @@ def _section(run: Run, key: str, phase: str) -> Section:
         question=QUESTION,
         summary=plots.pop(SUMMARY, None),
         answers=answers(run, phase),
-        recommendations=advice(run, phase),
+        recommendations=recommendations(run, phase),
         memory=format_bytes(float((run.facts.get("machine") or {}).get("memory_bytes") or "nan")),
         limits=(_grouped(fitting(run, phase)), []),
         crossovers=(_grouped(crossing), _grouped(not_crossing)),

@@ -79,7 +79,9 @@ def crossings(run: Run, phase: str = "gradient") -> list[Crossing]:
             f"{line['first']}, {line['second']}",
             line["outcome"],
             _place(line),
-            f"{line['ahead']}, {format_ratio(line['factor'])}" if isinstance(line["ahead"], str) else "cannot be told",
+            f"{line['cheaper']}, {format_ratio(line['factor'])}"
+            if isinstance(line["cheaper"], str)
+            else "cannot be told",
         )
         for line in found[(found["phase"] == phase)].to_dict("records")
         if "forward" not in (line["first"], line["second"])

@@ -1,88 +1,69 @@
-"""The recommendation table: which strategy to take in each case, for time and for memory."""
+"""Recommendation table: the strategy to use in each case, for time and for memory."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jacobench.reports.analysis.recommendation import recommend
-from jacobench.reports.analysis.winners import memory_winner
-from jacobench.reports.data.units import format_bytes, format_ratio
+from jacobench.reports.analysis.recommendation import least_memory, recommend
+from jacobench.reports.data.units import format_bytes, format_interval
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from jacobench.reports.data.run_data import Run
 
-SURE = {
-    "clear": "clearly",
-    "undecided": "undecided: intervals overlap",
-    "one pass": "undecided: one pass gives no interval",
-    "alone": "alone: no other was timed",
-    "nothing": "none was timed",
-    "no passes": "undecided: no single passes recorded",
+DECISIONS = {
+    "ahead": "clearly",
+    "equal": "equal within 5 %",
+    "undecided": "undecided",
+    "one pass": "undecided: one pass cannot decide",
+    "alone": "no other strategy was timed",
+    "nothing": "no strategy was timed",
+    "no passes": "undecided: the run has no single passes",
 }
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What to take in one case; every field in words, empty where there is nothing to say.
+class Recommendation:
+    """Recommendation for one case, in words; empty where there is nothing to recommend.
 
     Attributes
     ----------
-    case, fastest, sure, factor, runner_up : str
-        ``fastest`` only where it clearly is; ``factor``: how many times as long the runner-up takes, with its interval.
+    case, fastest, decision, factor, runner_up : str
+        ``fastest`` is set for a clear winner, and for a strategy without rivals. ``factor``: how many times as long
+        the runner-up takes, with its interval.
     least_memory, peak : str
-        The strategy that needs clearly least, and its peak.
+        The strategy that clearly needs the least memory, and its peak.
     """
 
     case: str
     fastest: str
-    sure: str
+    decision: str
     factor: str
     runner_up: str
     least_memory: str
     peak: str
 
 
-def advice(run: Run, phase: str = "gradient") -> list[Advice]:
-    """Return one line a case that has the phase."""
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != "forward")]
-    by_case = dict(iter(rows.groupby("case", sort=False)))
-    lines = []
-    for line in recommend(run.table, run.passes, phase).to_dict("records"):
-        least, peak = _memory(by_case[line["case"]])
-        clear = line["sure"] == "clear"
-        lines.append(
-            Advice(
-                case=line["case"],
-                fastest=line["strategy"] if clear or line["sure"] == "alone" else "",
-                sure=SURE[line["sure"]],
-                factor=_factor(line["factor"], line["low"], line["high"]),
-                runner_up=_pair(line["strategy"], line["runner_up"], clear=clear),
-                least_memory=least,
-                peak=peak,
-            )
+def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
+    """Return one line per case that has the phase."""
+    rows = run.table[run.table["phase"] == phase]
+    peaks = rows.set_index(["case", "strategy"])["peak_bytes"]
+    smallest = least_memory(run.table, phase)
+    return [
+        Recommendation(
+            case=line["case"],
+            fastest=line["strategy"] if line["decision"] in {"ahead", "alone"} else "",
+            decision=DECISIONS[line["decision"]],
+            factor=format_interval(line["factor"], line["low"], line["high"]),
+            runner_up=_runner_up(line["strategy"], line["runner_up"], is_ahead=line["decision"] == "ahead"),
+            least_memory=smallest.get(line["case"], ""),
+            peak=format_bytes(float(peaks[line["case"], smallest[line["case"]]])) if line["case"] in smallest else "",
         )
-    return lines
+        for line in recommend(run.table, run.passes, phase).to_dict("records")
+    ]
 
 
-def _pair(best: object, runner_up: object, *, clear: bool) -> str:
+def _runner_up(best: object, runner_up: object, *, is_ahead: bool) -> str:
     if not isinstance(runner_up, str):
         return ""
-    return runner_up if clear else f"{best} before {runner_up}"
-
-
-def _factor(factor: float, low: float, high: float) -> str:
-    if math.isnan(factor):
-        return ""
-    interval = "" if math.isnan(low) else f" [{format_ratio(low)}, {format_ratio(high)}]"
-    return f"{format_ratio(factor)}{interval}"
-
-
-def _memory(rows: pd.DataFrame) -> tuple[str, str]:
-    name = memory_winner([{str(k): v for k, v in row.items()} for row in rows.to_dict("records")])
-    if name is None:
-        return "", ""
-    return name, format_bytes(float(rows.loc[rows["strategy"] == name, "peak_bytes"].iloc[0]))
+    return runner_up if is_ahead else f"{runner_up}, compared with {best}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jacobench.reports.data.provenance import provenance
 from jacobench.reports.page.answers import answers
-from jacobench.reports.page.recommendation_table import advice
+from jacobench.reports.page.recommendation_table import recommendations
 from jacobench.reports.page.row_table import counts, failures
 from jacobench.reports.page.run_facts import commands
 from jacobench.reports.page.stability import trust
@@ -57,8 +57,8 @@ def _blocks(run: Run, phase: str) -> list[str]:
         f"### jacobench: {escape_markdown(suites or run.name or 'a run')}, {phase}",
         "\n".join(f"- {escape_markdown(sentence)}" for sentence in answers(run, phase)),
     ]
-    if lines := advice(run, phase):
-        headings = ("case", "fastest", "how sure", "the runner-up takes", "runner-up", "least memory", "its peak")
+    if lines := recommendations(run, phase):
+        headings = ("case", "fastest", "decision", "the runner-up takes", "runner-up", "least memory", "its peak")
         blocks.append(markdown_table(headings, (map(escape_markdown, vars(line).values()) for line in lines)))
     blocks.append(
         escape_markdown(f"Measured on: {' · '.join(provenance(run.table))}. The machine was {judged.verdict}.")

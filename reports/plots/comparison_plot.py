@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from jacobench.bench.row.columns import PHASES
+from jacobench.bench.row.statistics import CLEARLY_LESS
 from jacobench.graphs.errors import unknown
 from jacobench.reports.analysis.run_changes import changes, differences
-from jacobench.reports.analysis.winners import CLEARLY_LESS
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Placed, band, draw_at_edge, draw_band

@@ -176,8 +176,10 @@ def _told(line: Mapping[Any, Any]) -> str:
     """Return a crossing as a sentence; empty where two strategies do not even head for one."""
     first, second, of = line["first"], line["second"], KNOBS[line["knob"]]
     interval = "" if math.isnan(line["low"]) else f" [{line['low']:.3g}, {line['high']:.3g}]"
-    known = isinstance(line["ahead"], str)
-    ahead = f"{line['ahead']} is ahead by {format_ratio(line['factor'])}" if known else "which is ahead cannot be told"
+    known = isinstance(line["cheaper"], str)
+    ahead = (
+        f"{line['cheaper']} is ahead by {format_ratio(line['factor'])}" if known else "which is ahead cannot be told"
+    )
     ahead = f"at the largest {ahead}"
     near = "" if math.isnan(line["size"]) else f" near {of} {line['size']:.3g}"
     return {

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from jacobench.reports.analysis.grids import Grid, find_grids
-from jacobench.reports.analysis.recommendation import recommend
+from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS
 from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
@@ -140,7 +140,7 @@ def _place(axes: Axes, x: int, y: int, place: Mapping[Any, Any]) -> None:
         axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=PAPER, edgecolor=GRID))
         return
     style, factor = strategy_style(winner), place["factor"]
-    doubtful = place["sure"] in {"undecided", "one pass"}
+    doubtful = place["decision"] in NO_WINNER
     color = (style.color, _opacity(factor))
     axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=color, edgecolor=PAPER, linewidth=0))
     if doubtful:
@@ -187,18 +187,18 @@ def _handles(data: pd.DataFrame, failed: list[tuple[str, str]]) -> list[Artist]:
         Patch(facecolor=(INK, PALEST), label="hardly ahead"),
         Patch(facecolor=(INK, DARKEST), label="ahead by 10× or more"),
     ]
-    if data["sure"].isin(["undecided", "one pass"]).any():
+    if data["decision"].isin(NO_WINNER).any():
         handles.append(Patch(fill=False, hatch=DOUBT * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided"))
     return [*handles, *hollow_handles((status for _, status in failed), "in the corner", any_predicted=False)]
 
 
 def _notes(data: pd.DataFrame) -> tuple[str, ...]:
-    clear = data[data["sure"] == "clear"]
+    clear = data[data["decision"] == "ahead"]
     notes = []
     for name in in_order(clear["strategy"]):
         factors = clear.loc[clear["strategy"] == name, "factor"]
         low, high = format_ratio(factors.min()), format_ratio(factors.max())
         by = low if low == high else f"{low} to {high}"
         notes.append(f"{name} is ahead at {len(factors)} of {len(data)} places, by {by}.")
-    doubtful = int(data["sure"].isin(["undecided", "one pass"]).sum())
+    doubtful = int(data["decision"].isin(NO_WINNER).sum())
     return (*notes, *([f"No winner at {doubtful} of {len(data)} places."] if doubtful else []))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtr, stdtrit
 
-from jacobench.reports.analysis.growth import LEAST_BYTES
+from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
 from jacobench.reports.regression import outcome

@@ -1,4 +1,4 @@
-"""The table on the screen: cases down, strategies across, in each cell time and peak memory."""
+"""Table of one run in the terminal: one line per case, one column per strategy, with time and peak memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from jacobench.bench.row.columns import PHASES
+from jacobench.bench.row.columns import PHASES, STATUSES
 from jacobench.graphs.errors import unknown
-from jacobench.reports.analysis.winners import memory_winner, time_winner
-from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds
+from jacobench.reports.analysis.recommendation import fastest, least_memory
+from jacobench.reports.data.provenance import provenance
+from jacobench.reports.data.units import format_bytes, format_percent, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import in_order, words
-from jacobench.reports.render.footnotes import footnotes
 from jacobench.reports.render.text_tables import rich_table
 from jacobench.strategies.registry import REFERENCE
 
@@ -24,19 +24,21 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
 
+    from jacobench.reports.data.run_data import Run
+
 MARK = "*"
 
-# Characters: the longest a formatted number gets, with its mark.
-TIME, RATIO, EFFICIENCY, MEMORY = 8, 6, 5, 9
+# Widths in characters of the longest formatted number, with its mark.
+TIME, RATIO, EFFICIENCY, MEMORY = 8, 7, 5, 9
 BETWEEN = 2  # rich's divider and the padding on its right
 SHORTEST_CASE = 20
 
-Row = dict[str, Any]
+Row = dict[Any, Any]
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What is shown beside time and memory: the ratio to the reference; the floor as a share of the time."""
+    """Numbers shown in addition to time and memory: ratios to the reference, and efficiencies."""
 
     ratios: bool
     efficiencies: bool
@@ -47,15 +49,23 @@ ALL, RATIOS, NONE = Extras(True, True), Extras(True, False), Extras(False, False
 
 @dataclass(frozen=True)
 class TerminalTable:
-    """The measurements of one run and one phase, laid out when the width of the screen is known.
+    """Measurements of one run and one phase. The layout depends on the width of the terminal.
 
-    Where the strategies do not fit side by side, first the efficiencies go, then the ratios; if that is not enough, the
-    table is split into blocks of whole strategies.
+    If the strategies do not fit, the table omits the efficiencies, then the ratios; then it is split into blocks.
+
+    Attributes
+    ----------
+    cells : dict
+        (case, strategy) → row.
+    fastest, smallest : dict
+        Case → winner in time, and in memory; only clear winners.
     """
 
     cells: dict[tuple[str, str], Row]
     cases: list[str]
     strategies: list[str]
+    fastest: dict[str, str]
+    smallest: dict[str, str]
     title: str
     notes: list[str]
 
@@ -70,14 +80,14 @@ class TerminalTable:
 
     def _layout(self, width: int) -> tuple[Extras, list[list[str]]]:
         efficiencies = any(row["efficiency"] == row["efficiency"] for row in self.cells.values())
-        if efficiencies and self._room(self.strategies, ALL, width) >= self._longest_case():
+        if efficiencies and self._space(self.strategies, ALL, width) >= self._longest_case():
             return ALL, [self.strategies]
         for extras in (RATIOS, NONE):
-            if self._room(self.strategies, extras, width) >= min(SHORTEST_CASE, self._longest_case()):
+            if self._space(self.strategies, extras, width) >= min(SHORTEST_CASE, self._longest_case()):
                 return extras, [self.strategies]
         blocks: list[list[str]] = [[]]
         for name in self.strategies:
-            if blocks[-1] and self._room([*blocks[-1], name], RATIOS, width) < SHORTEST_CASE:
+            if blocks[-1] and self._space([*blocks[-1], name], RATIOS, width) < SHORTEST_CASE:
                 blocks.append([])
             blocks[-1].append(name)
         return RATIOS, blocks
@@ -85,40 +95,52 @@ class TerminalTable:
     def _longest_case(self) -> int:
         return max(len(case) for case in [*self.cases, "case"])
 
-    def _room(self, strategies: Sequence[str], extras: Extras, width: int) -> int:
+    def _space(self, strategies: Sequence[str], extras: Extras, width: int) -> int:
+        """Return the number of characters left for the names of the cases."""
         return width - sum(BETWEEN + _width(name, extras) for name in strategies)
 
     def _block(self, strategies: Sequence[str], extras: Extras, width: int) -> Table:
         table = rich_table(())
-        room = max(self._room(strategies, extras, width), 8)
-        table.add_column("case", overflow="fold", width=min(room, self._longest_case()))
+        space = max(self._space(strategies, extras, width), 8)
+        table.add_column("case", overflow="fold", width=min(space, self._longest_case()))
         for name in strategies:
             table.add_column(_heading(name, extras), justify="right", width=_width(name, extras))
         for case in self.cases:
-            row = {name: self.cells[case, name] for name in self.strategies if (case, name) in self.cells}
-            fastest, smallest = time_winner(list(row.values())), memory_winner(list(row.values()))
-            table.add_row(
-                Text(case),  # a plain string would be read as markup
-                *(_cell(row.get(name), name == fastest, name == smallest, extras) for name in strategies),
-            )
+            table.add_row(Text(case), *(self._cell(case, name, extras) for name in strategies))
         return table
 
+    def _cell(self, case: str, strategy: str, extras: Extras) -> Text:
+        row = self.cells.get((case, strategy))
+        if row is None:
+            return Text("")
+        if row["status"] != "ok":
+            return Text(_failure(row, _width(strategy, extras)), style="yellow")
+        is_fastest, is_smallest = self.fastest.get(case) == strategy, self.smallest.get(case) == strategy
+        time = format_seconds(row["seconds_median"]) + (MARK if is_fastest else " ")
+        memory = format_bytes(row["peak_bytes"]) + (MARK if is_smallest else " ")
+        efficiency = format_percent(row["efficiency"])
+        text = Text(_line(strategy, extras, time, format_ratio(row["ratio_to_vjp"]), efficiency, memory))
+        for marked, part in ((is_fastest, time), (is_smallest, memory)):
+            if marked:
+                text.highlight_words([part], style="bold green")
+        return text
 
-def terminal_table(table: pd.DataFrame, phase: str = "gradient") -> TerminalTable:
-    """Lay out one phase of a run for the terminal.
+
+def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
+    """Return the table of one phase of a run.
 
     Parameters
     ----------
-    table : DataFrame
-        The tidy table of one run.
+    run : Run
+        The run; its passes decide who is fastest.
     phase : str
         One of ``PHASES``.
 
     Returns
     -------
     TerminalTable
-        To be printed with rich: time per call (median over passes), its ratio to vjp, and the peak of the heap; the winner
-        of each marked only where it is clearly ahead. Below it what measured, and why cells have no time.
+        To be printed with rich: time per call (median over passes), its ratio to vjp, and the peak of the heap. A mark
+        shows clear winners. Notes give the machine, the meaning of the marks, and why cells have no time.
 
     Raises
     ------
@@ -129,6 +151,7 @@ def terminal_table(table: pd.DataFrame, phase: str = "gradient") -> TerminalTabl
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
+    table = run.table
     runs = table["run_id"].dropna().unique()
     if len(runs) > 1:
         raise ValueError(f"a terminal table shows one run: got {len(runs)}")
@@ -137,16 +160,14 @@ def terminal_table(table: pd.DataFrame, phase: str = "gradient") -> TerminalTabl
     rows = table.assign(predicted_bytes=heaviest)[table["phase"] == phase]
     suites = ", ".join(str(suite) for suite in rows["suite"].dropna().unique())
     return TerminalTable(
-        cells={(row["case"], row["strategy"]): row for row in _records(rows)},
+        cells={(row["case"], row["strategy"]): row for row in rows.to_dict("records")},
         cases=rows["case"].drop_duplicates().tolist(),
         strategies=in_order(rows["strategy"]),
+        fastest=fastest(table, run.passes, phase),
+        smallest=least_memory(table, phase),
         title=" · ".join(part for part in (suites, phase, "time per call and peak heap memory") if part),
-        notes=footnotes(rows, table, phase, MARK),
+        notes=_notes(rows, table, phase),
     )
-
-
-def _records(rows: pd.DataFrame) -> list[Row]:
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
 
 
 def _width(strategy: str, extras: Extras) -> int:
@@ -167,27 +188,52 @@ def _heading(strategy: str, extras: Extras) -> Text:
     return Text.assemble((strategy, "bold"), "\n", (under, "dim"))
 
 
-def _cell(row: Row | None, fastest: bool, smallest: bool, extras: Extras) -> Text:
-    if row is None:
-        return Text("")
-    if row["status"] != "ok":
-        return Text(_why(row, _width(row["strategy"], extras)), style="yellow")
-    time = format_seconds(row["seconds_median"]) + (MARK if fastest else " ")
-    memory = format_bytes(row["peak_bytes"]) + (MARK if smallest else " ")
-    ratio = MISSING if math.isnan(row["ratio_to_vjp"]) else format_ratio(row["ratio_to_vjp"])
-    efficiency = MISSING if math.isnan(row["efficiency"]) else f"{row['efficiency']:.0%}"
-    text = Text(_line(row["strategy"], extras, time, ratio, efficiency, memory))
-    for marked, part in ((fastest, time), (smallest, memory)):
-        if marked:
-            text.highlight_words([part], style="bold green")
-    return text
-
-
-def _why(row: Row, width: int) -> str:
-    """Name the status, for a cell over budget with what it would have weighed, on a second line if one is too short."""
+def _failure(row: Row, width: int) -> str:
+    """Return the status, with the predicted bytes of a cell over budget; on two lines if one is too short."""
     status = words(row["status"])
     if row["status"] != "over_budget" or math.isnan(row["predicted_bytes"]):
         return status
-    weight = format_bytes(row["predicted_bytes"])
-    one_line = f"{status}: {weight}"
-    return one_line if len(one_line) <= width else f"{status}:\n{weight}"
+    predicted = format_bytes(row["predicted_bytes"])
+    one_line = f"{status}: {predicted}"
+    return one_line if len(one_line) <= width else f"{status}:\n{predicted}"
+
+
+def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str) -> list[str]:
+    """Return the paragraphs under the table."""
+    phrases = provenance(table)
+    sources = ["Measured on: " + " · ".join(phrases)] if phrases else []
+    if rows.empty:
+        return [f"No cell has the phase {phase}.", *sources]
+    return [*sources, _meaning(rows), _status_counts(rows), *_reasons(rows)]
+
+
+def _meaning(rows: pd.DataFrame) -> str:
+    meaning = (
+        f"{MARK} clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "
+        "Memory: at least 1 % and 8 KiB less."
+    )
+    if rows["efficiency"].notna().any():
+        meaning += (
+            " floor (on a wide screen): lower bound for the time as a share of the measured time; see docs/floor.md."
+        )
+    if not (rows["passes"] > 1).any():
+        meaning += " No winner in time is marked because one pass cannot decide."
+    return meaning
+
+
+def _status_counts(rows: pd.DataFrame) -> str:
+    """Return the number of cells with each status, such as ``"Cells: 58 ok · 4 over budget"``."""
+    found = rows["status"].value_counts()
+    return "Cells: " + " · ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
+
+
+def _reasons(rows: pd.DataFrame) -> list[str]:
+    """Return one line for each status and strategy, with the first of its reasons."""
+    noted = rows[(rows["status"] != "ok") | rows["reason"].notna()]
+    lines = []
+    for (status, strategy), group in noted.groupby(["status", "strategy"], sort=False):
+        cases, reasons = group["case"].tolist(), group["reason"].dropna()
+        more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
+        why = f": {reasons.iloc[0]}" if len(reasons) else ""
+        lines.append(f"  {strategy}, {words(str(status))}: {cases[0]}{more}{why}")
+    return lines

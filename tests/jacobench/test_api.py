@@ -100,7 +100,7 @@ def test_growth_and_crossovers_are_had_from_a_run(made):
     assert jb.growth(table, passes)["knob"].tolist() == []  # no knob has three sizes here
     assert set(jb.crossovers(table, passes)["first"]) <= {"vjp"}
     assert jb.reuse(passes).empty  # vjp alone was measured
-    assert set(jb.recommend(table, passes)["sure"]) == {"alone"}
+    assert set(jb.recommend(table, passes)["decision"]) == {"alone"}
     assert {"run.json", "measurements.csv", "journal.jsonl", "plots"} <= {path.name for path in folder.iterdir()}
 
 

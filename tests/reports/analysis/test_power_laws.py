@@ -51,8 +51,8 @@ def test_a_fixed_cost_is_found_only_where_there_is_one():
 
 
 def test_where_the_leading_term_begins_to_rule():
-    assert fit(SIZES, truth(1e-9 * 64**2)).rules_from == pytest.approx(64, rel=1e-5)
-    assert fit(SIZES, truth(0.0)).rules_from == 8
+    assert fit(SIZES, truth(1e-9 * 64**2)).dominates_from == pytest.approx(64, rel=1e-5)
+    assert fit(SIZES, truth(0.0)).dominates_from == 8
 
 
 def test_the_interval_of_a_power_law_is_that_of_the_passes_own_slopes():
@@ -103,4 +103,4 @@ def test_values_that_do_not_grow_have_a_law_all_the_same():
         for with_fixed in (None, True):
             law = fit(sizes, values, with_fixed=with_fixed)
             assert law(sizes) == pytest.approx(2e-5, rel=0.05)
-            assert law.rules_from >= 16
+            assert law.dominates_from >= 16

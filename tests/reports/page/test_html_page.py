@@ -15,7 +15,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.page.html_page import page
 from jacobench.reports.page.notebook import notebook
-from jacobench.reports.page.recommendation_table import advice
+from jacobench.reports.page.recommendation_table import recommendations
 from jacobench.reports.page.row_table import row_table
 from jacobench.reports.page.run_markdown import MOST_CHARACTERS, markdown
 from jacobench.reports.plots.all_plots import all_plots
@@ -172,11 +172,11 @@ def test_what_is_the_same_in_every_row_is_no_column(standard):
 
 def test_no_winner_is_advised_where_there_is_none(standard, run_of):
     run = run_of(standard)
-    assert {line.fastest for line in advice(run)} == {"vjp"}
+    assert {line.fastest for line in recommendations(run)} == {"vjp"}
     once = Run(run.table, run.passes[run.passes["pass"] == 0])
-    rivals = [line for line in advice(once) if line.sure != "alone: no other was timed"]
+    rivals = [line for line in recommendations(once) if line.decision != "no other strategy was timed"]
     assert {line.fastest for line in rivals} == {""}
-    assert {line.sure for line in rivals} == {"undecided: one pass gives no interval"}
+    assert {line.decision for line in rivals} == {"undecided: one pass cannot decide"}
 
 
 def test_markdown_is_a_comment_that_github_takes(standard_run, every_status, monkeypatch):

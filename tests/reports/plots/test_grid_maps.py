@@ -29,7 +29,7 @@ def test_each_place_has_the_colour_and_the_factor_of_the_fastest(grid, make_run)
     (axes,) = picture.figure.axes
     places = {(line["width"], line["batch"]): line for line in picture.data.to_dict("records")}
     assert {at: line["strategy"] for at, line in places.items()} == FASTEST
-    assert all(line["sure"] == "clear" for line in places.values())
+    assert all(line["decision"] == "ahead" for line in places.values())
     for (x, width), (y, batch) in [((x, w), (y, b)) for x, w in enumerate((16, 64)) for y, b in enumerate((1, 4))]:
         color = strategy_style(FASTEST[width, batch]).color
         patches = [p for p in axes.patches if p.get_bbox().contains(x, y)]
