@@ -41,21 +41,31 @@ LARGEST_EXPONENT = {4: 88.0, 8: 709.0}
 """Item size → a number whose exponential does not overflow."""
 
 
-def _sigmoid(x: Any) -> Any:
+# Functions with `out` write all intermediate results to it, if it is given: floor kernels call them so.
+
+
+def _sigmoid(x: Any, out: Any = None) -> Any:
     """Return 1 / (1 + exp(−x)): 1.6 ns an entry, where scipy.special.expit takes 4.2."""
-    y = np.exp(np.minimum(-x, LARGEST_EXPONENT[x.itemsize]))
-    y += 1
-    return 1 / y
+    largest = LARGEST_EXPONENT[x.itemsize]
+    if out is None:  # 0.3 µs less than with out=None
+        y = np.exp(np.minimum(-x, largest))
+        y += 1.0
+        return 1.0 / y
+    np.minimum(np.negative(x, out), largest, out=out)
+    np.add(np.exp(out, out), 1.0, out)
+    return np.divide(1.0, out, out)
 
 
-def _softplus(x: Any) -> Any:
-    """Return log(1 + exp x): 2.5 ns an entry, where np.logaddexp takes 18."""
-    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
+def _softplus(x: Any, out: Any = None, positive: Any = None) -> Any:
+    """Return log(1 + exp x): 2.5 ns an entry, where np.logaddexp takes 18. `positive` is scratch memory."""
+    y = np.log1p(np.exp(np.negative(np.abs(x, out), out), out), out)
+    y += np.maximum(x, 0.0, out=positive)
+    return y
 
 
-def _leaky_relu(x: Any, slope: float) -> Any:
-    """Return x where x > 0, else slope · x, for a slope below 1: NumPy's way, in half the time of np.where."""
-    y = np.asarray(slope * x)
+def _leaky_relu(x: Any, slope: float, out: Any = None) -> Any:
+    """Return x where x > 0, else slope · x, for a slope below 1: half the time of np.where."""
+    y = np.asarray(np.multiply(slope, x, out))
     return np.maximum(x, y, out=y)
 
 
@@ -103,7 +113,7 @@ def _numpy() -> dict[str, Any]:
         "erf": special.erf,
         "sigmoid": _sigmoid,
         "softplus": _softplus,
-        "relu": lambda x: np.maximum(x, 0),
+        "relu": lambda x: np.maximum(x, 0.0),
         "affine": _affine,
         "leaky_relu": _leaky_relu,
         # In place: the sum is the rule's own fresh array, and a second one costs as much as the bias itself.
