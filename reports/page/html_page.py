@@ -15,7 +15,7 @@ from jacobench.reports.page.limits_and_crossovers import crossings, fitting
 from jacobench.reports.page.recommendation_table import Recommendation, recommendations
 from jacobench.reports.page.row_table import Failure, RowTable, counts, failures, row_table
 from jacobench.reports.page.run_facts import commands, machine_details
-from jacobench.reports.page.stability import Trust, trust
+from jacobench.reports.page.stability import Stability, stability
 from jacobench.reports.plots.all_plots import all_plots
 from jacobench.reports.render.html_document import render_html
 from jacobench.reports.render.output_files import inline_svg
@@ -74,7 +74,7 @@ class Section:
     limits: tuple[Groups, Groups]
     crossovers: tuple[Groups, Groups]
     machine: list[str]
-    stability: Trust
+    stability: Stability
     details: list[tuple[str, str]]
     plots: list[PageFigure]
     missing: dict[str, str]
@@ -128,7 +128,7 @@ def _section(run: Run, key: str, phase: str) -> Section:
         limits=(_grouped(fitting(run, phase)), []),
         crossovers=(_grouped(crossing), _grouped(not_crossing)),
         machine=provenance(run.table),
-        stability=trust(run),
+        stability=stability(run, phase),
         details=machine_details(run),
         plots=list(plots.values()),
         missing=drawn.missing,

@@ -1,4 +1,4 @@
-"""What a run says as Markdown, short enough for a comment on a pull request."""
+"""Summary of runs as Markdown, short enough for a comment on a pull request."""
 
 from __future__ import annotations
 
@@ -9,71 +9,71 @@ from jacobench.reports.page.answers import answers
 from jacobench.reports.page.recommendation_table import recommendations
 from jacobench.reports.page.row_table import counts, failures
 from jacobench.reports.page.run_facts import commands
-from jacobench.reports.page.stability import trust
+from jacobench.reports.page.stability import stability
 from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from jacobench.reports.data.run_data import Run
 
-MOST_CHARACTERS = 60_000
+MAX_CHARACTERS = 60_000
 """A comment on GitHub holds 65,536 characters."""
 
-ROOM = 500
-"""For the line that says that it was cut, and what parts blocks."""
+RESERVED = 500
+"""Characters kept for separators and for the line that states how much was cut."""
+
+# Headings of the tables, one per field of the dataclass.
+RECOMMENDATIONS = ("case", "fastest", "decision", "runner-up takes", "runner-up", "least memory", "peak")
+UNCERTAIN = ("case", "strategies", "phase", "problem", "ratio with 95 % interval")
+FAILED = ("case", "strategy", "phases", "status", "reason")
 
 
 def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
-    """Write what runs found as Markdown, in GitHub's dialect.
+    """Return a summary of runs in GitHub's Markdown.
 
     Parameters
     ----------
     runs : sequence of Run
         At least one.
     phase : str
-        The phase that counts.
+        The phase whose times are compared.
 
     Returns
     -------
     str
-        Ends with a line feed; at most 60,000 characters, and then it says that it was cut.
+        At most 60,000 characters. A longer summary is cut, and its last line states it.
     """
     blocks = [block for run in runs for block in _blocks(run, phase)]
     kept = [
-        block for number, block in enumerate(blocks) if sum(map(len, blocks[: number + 1])) < MOST_CHARACTERS - ROOM
+        block for number, block in enumerate(blocks) if sum(map(len, blocks[: number + 1])) < MAX_CHARACTERS - RESERVED
     ]
     text = "\n\n".join(kept) + "\n"
     if len(kept) == len(blocks):
         return text
-    left = len(blocks) - len(kept)
-    return f"{text}\nCut here: {left} more blocks; the page (`jacobench report`) has all.\n"
+    return f"{text}\n{len(blocks) - len(kept)} more blocks do not fit; `jacobench report` writes a page with all of them.\n"
 
 
 def _blocks(run: Run, phase: str) -> list[str]:
     suites = ", ".join(str(suite) for suite in run.table["suite"].dropna().unique())
-    judged = trust(run)
+    quality = stability(run, phase)
     blocks = [
-        f"### jacobench: {escape_markdown(suites or run.name or 'a run')}, {phase}",
+        f"### jacobench: {escape_markdown(suites or run.name or 'run')}, {phase}",
         "\n".join(f"- {escape_markdown(sentence)}" for sentence in answers(run, phase)),
     ]
     if lines := recommendations(run, phase):
-        headings = ("case", "fastest", "decision", "the runner-up takes", "runner-up", "least memory", "its peak")
-        blocks.append(markdown_table(headings, (map(escape_markdown, vars(line).values()) for line in lines)))
-    blocks.append(
-        escape_markdown(f"Measured on: {' · '.join(provenance(run.table))}. The machine was {judged.verdict}.")
-    )
-    told = [
-        [escape_markdown(word) for word in (failure.case, failure.strategy, failure.status, failure.reason)]
-        for failure in failures(run.table)
-    ]
+        blocks.append(_table(RECOMMENDATIONS, lines))
+    blocks.append(escape_markdown(f"Measured on: {' · '.join(provenance(run.table))}. {quality.summary}"))
+    if quality.cells:
+        blocks.append(markdown_details("Undecided and disturbed cells", _table(UNCERTAIN, quality.cells)))
     blocks.append(f"Cells: {counts(run.table) or 'none'}.")
-    if told:
-        blocks.append(
-            markdown_details(
-                "Cells without a number, and notes", markdown_table(("case", "strategy", "status", "why"), told)
-            )
-        )
+    if failed := failures(run.table):
+        blocks.append(markdown_details("Failed cells and notes", _table(FAILED, failed)))
     typed = "\n".join(command for command, _ in commands(run))
-    blocks.append(markdown_details("Measure it again", f"```bash\n{typed}\n```"))
+    blocks.append(markdown_details("Reproduce", f"```bash\n{typed}\n```"))
     return blocks
+
+
+def _table(headings: Sequence[str], lines: Iterable[object]) -> str:
+    """Return a table of dataclasses whose fields are texts."""
+    return markdown_table(headings, (map(escape_markdown, vars(line).values()) for line in lines))

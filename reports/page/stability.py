@@ -1,4 +1,4 @@
-"""How far a run's times can be trusted: what the machine did meanwhile, and how far the passes lie apart."""
+"""Measurement quality of a run: undecided cases, disturbed cells, and what the machine did meanwhile."""
 
 from __future__ import annotations
 
@@ -7,58 +7,111 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jacobench.reports.analysis.recommendation import recommend
+from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from jacobench.reports.data.run_data import Run
 
-# Identical code in two fresh processes differs by 2-9 % (docs/measurement.md): within that a machine does what is usual.
-STEADY, UNSTEADY = 0.05, 0.15
-FEW_PASSES = 3
+DISTURBED = 1.2
+"""A cell is disturbed if its slowest pass takes this many times as long as its fastest. Two processes of identical code
+differ by 2-9 % (docs/measurement.md)."""
+
+UNDECIDED = ("undecided", "one pass", "no passes")
+"""Decisions of `recommend` that leave open which strategy is the fastest."""
 
 
 @dataclass(frozen=True)
-class Trust:
-    """A verdict on the circumstances of a run.
+class UncertainCell:
+    """Undecided or disturbed cell, as text.
 
     Attributes
     ----------
-    verdict : str
-        ``"steady"``, ``"unsteady"``, ``"very unsteady"``, or ``"unknown"`` where nothing was recorded.
-    findings : tuple of str
-        What it rests on, and what else bears on it; a sentence each.
+    case, strategies, phase : str
+        An undecided cell names the fastest strategy and its runner-up.
+    problem : str
+        ``undecided`` or ``disturbed``.
+    values : str
+        Undecided: the runner-up's ratio to the fastest strategy, with its 95 % interval. Disturbed: the ratio of the
+        slowest to the fastest pass, and the 95 % interval of the time.
     """
 
-    verdict: str
-    findings: tuple[str, ...]
+    case: str
+    strategies: str
+    phase: str
+    problem: str
+    values: str
 
 
-def trust(run: Run) -> Trust:
-    """Judge how steady the machine was during a run.
+@dataclass(frozen=True)
+class Stability:
+    """Measurement quality of a run.
 
-    Parameters
+    Attributes
     ----------
-    run : Run
-        With the facts that run.json records.
-
-    Returns
-    -------
-    Trust
-        By how far a fixed kernel, timed in every process, lies apart between processes: at most 5 % between the 5th and
-        the 95th percentile is steady, more than 15 % very unsteady.
+    summary : str
+        One sentence: how many cases are undecided, and how many cells are disturbed.
+    cells : list of UncertainCell
+        These cells; the most disturbed first.
+    findings : list of str
+        Calibration kernel, load, intervals and controls, one sentence each.
     """
-    control = np.asarray(run.facts.get("control_seconds") or (), dtype=np.float64)
-    findings, verdict = [], "unknown"
-    if control.size >= 2:
-        low, high = np.percentile(control, [5, 95])
-        spread = float(high / low - 1)
-        verdict = "steady" if spread <= STEADY else "unsteady" if spread <= UNSTEADY else "very unsteady"
-        findings.append(
-            f"A fixed kernel, timed once in each of {control.size} processes, took {spread:.1%} longer in the slow ones than in the quick "
-            "ones (95th against 5th percentile)."
-        )
-    findings += [*_load(run), *_intervals(run.table), *_controls(run.table)]
-    return Trust(verdict, tuple(findings))
+
+    summary: str
+    cells: list[UncertainCell]
+    findings: list[str]
+
+
+def stability(run: Run, phase: str = "gradient") -> Stability:
+    """Describe the measurement quality of a run; ``phase`` is the one in which cases are decided."""
+    found = recommend(run.table, run.passes, phase)
+    undecided = found[found["decision"].isin(UNDECIDED)]
+    spreads = _spreads(run.passes)
+    disturbed = spreads[spreads >= DISTURBED].sort_values(ascending=False)
+    summary = (
+        f"{len(undecided)} of {len(found)} cases are undecided in the phase {phase}. "
+        f"{len(disturbed)} of {len(spreads)} cells were disturbed: "
+        f"their slowest pass took at least {DISTURBED - 1:.0%} longer than their fastest."
+    )
+    if not len(found) or not len(spreads):
+        summary = "The run does not record single passes, so undecided and disturbed cells are unknown."
+    cells = [_undecided(line, phase) for _, line in undecided.iterrows()] + _disturbed(run.table, disturbed)
+    findings = [*_calibration(run), *_load(run), *_intervals(run.table), *_controls(run.table)]
+    return Stability(summary, cells, findings)
+
+
+def _spreads(passes: pd.DataFrame) -> pd.Series[float]:
+    """Return the slowest over the fastest pass of each cell with several passes."""
+    grouped = passes.groupby(["case", "strategy", "phase"], sort=False)["seconds"]
+    return (grouped.max() / grouped.min())[grouped.count() > 1]
+
+
+def _undecided(line: pd.Series[str], phase: str) -> UncertainCell:
+    names = [name for name in (line["strategy"], line["runner_up"]) if isinstance(name, str)]
+    values = format_interval(float(line["factor"]), float(line["low"]), float(line["high"]))
+    return UncertainCell(line["case"], ", ".join(names), phase, "undecided", values)
+
+
+def _disturbed(table: pd.DataFrame, spreads: pd.Series[float]) -> list[UncertainCell]:
+    times = table.set_index(["case", "strategy", "phase"])
+    cells = []
+    for key, spread in spreads.items():
+        low, high = times.loc[[key], ["seconds_low", "seconds_high"]].iloc[0]
+        case, strategy, phase = key if isinstance(key, tuple) else (key, "", "")
+        values = f"{format_ratio(spread)}, time [{format_seconds(max(low, 0.0))}, {format_seconds(high)}]"
+        cells.append(UncertainCell(str(case), str(strategy), str(phase), "disturbed", values))
+    return cells
+
+
+def _calibration(run: Run) -> list[str]:
+    seconds = np.asarray(run.facts.get("control_seconds") or (), dtype=np.float64)
+    if seconds.size < 2:
+        return []
+    low, high = np.percentile(seconds, [5, 95])
+    spread = f"{high / low - 1:.1%} over {seconds.size} processes (95th against 5th percentile)"
+    return [f"The time of the calibration kernel varied by {spread}."]
 
 
 def _load(run: Run) -> list[str]:
@@ -66,12 +119,8 @@ def _load(run: Run) -> list[str]:
     before, after, cores = machine.get("load"), run.facts.get("load_after"), machine.get("cores")
     if before is None or after is None:
         return []
-    others = (
-        " Other work was waiting for the processors when it began." if cores is not None and before > cores / 2 else ""
-    )
-    return [
-        f"On average {before:.1f} processes wanted to run in the minute before it, {after:.1f} in its last ({cores} cores).{others}"
-    ]
+    busy = " Other processes used the processor when the run began." if cores and before > cores / 2 else ""
+    return [f"Load average: {before:.1f} before the run, {after:.1f} at the end ({cores} cores).{busy}"]
 
 
 def _intervals(table: pd.DataFrame) -> list[str]:
@@ -80,22 +129,16 @@ def _intervals(table: pd.DataFrame) -> list[str]:
     if passes.empty:
         return []
     if passes.max() < 2:
-        return ["Every cell was measured in one process: there are no intervals, and no winner in time is named."]
+        return ["Every cell was measured in one process, so there are no intervals and no clear winner in time."]
     half = (ok["seconds_high"] / ok["seconds_low"]).dropna() ** 0.5 - 1
-    told = [
-        f"Half of the times have a 95 % interval narrower than ±{half.median():.1%}, nine in ten one narrower than ±{half.quantile(0.9):.1%}."
-    ]
-    if passes.min() < FEW_PASSES:
-        told.append(f"Some cells have fewer than {FEW_PASSES} passes: their intervals are wide.")
-    return told
+    widths = f"±{half.median():.1%} for half of the cells, and narrower than ±{half.quantile(0.9):.1%} for 90 % of them"
+    return [f"The 95 % interval of the time is narrower than {widths}."]
 
 
 def _controls(table: pd.DataFrame) -> list[str]:
-    found = set(table["controls"].dropna())
-    if found == {"tuned"}:
-        return [
-            "Controls tuned: the same threads, BLAS kernel and malloc settings for all; a process of your own has none of it."
-        ]
-    if found == {"asis"}:
-        return ["Controls asis: threads, BLAS kernel and malloc as the machine had them."]
-    return []
+    sentences = {
+        "tuned": "Controls tuned: all strategies used the same threads, BLAS kernel and malloc settings. "
+        "Your own processes may use others.",
+        "asis": "Controls asis: threads, BLAS kernel and malloc settings were those of the environment.",
+    }
+    return [sentences[name] for name in table["controls"].dropna().unique() if name in sentences]

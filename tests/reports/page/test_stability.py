@@ -1,37 +1,63 @@
-"""How steady a machine was, from a kernel's times that are given."""
+"""Measurement quality, from passes and kernel times with known answers."""
 
 import numpy as np
-import pytest
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.page.stability import trust
+from jacobench.reports.page.stability import stability
+
+from .conftest import passes_of
 
 
-@pytest.mark.parametrize(
-    ("spread", "verdict"), [(0.0, "steady"), (0.04, "steady"), (0.1, "unsteady"), (0.4, "very unsteady")]
-)
-def test_the_verdict_goes_by_the_kernels_spread(standard, spread, verdict):
-    control = (6e-5 * np.linspace(1, 1 + spread / 0.9, 101)).tolist()  # the percentiles lie 90 % of the range apart
-    found = trust(Run(standard, facts={"control_seconds": control}))
-    assert found.verdict == verdict
-    assert "101 processes" in found.findings[0]
+def test_undecided_and_disturbed_cells_are_counted_and_listed(standard):
+    passes = passes_of(standard)
+    case = standard["case"].iloc[0]
+    own = (passes["case"] == case) & (passes["phase"] == "gradient")
+    slow = own & (passes["strategy"] == "vjp") & (passes["pass"] == 0)
+    passes.loc[slow, "seconds"] *= 4.0
+    found = stability(Run(standard, passes))
+    assert {(cell.case, cell.problem) for cell in found.cells} == {(case, "undecided"), (case, "disturbed")}
+    assert found.summary.startswith("1 of ")
+    assert "undecided in the phase gradient. 1 of " in found.summary
+    undecided, disturbed = sorted(found.cells, key=lambda cell: cell.problem, reverse=True)
+    assert "[" in undecided.values
+    assert disturbed.strategies == "vjp"
+    assert disturbed.values.startswith("3.96×, time [")
 
 
-def test_one_slow_process_in_a_hundred_is_no_verdict(standard):
-    assert trust(Run(standard, facts={"control_seconds": [6e-5] * 99 + [6e-4]})).verdict == "steady"
+def test_a_quiet_run_lists_nothing(standard):
+    found = stability(Run(standard, passes_of(standard)))
+    assert found.cells == []
+    assert found.summary.startswith("0 of ")
 
 
-def test_a_run_that_recorded_nothing_is_unknown():
-    assert trust(Run(tidy([]))).verdict == "unknown"
-    assert trust(Run(tidy([]))).findings == ()
+def test_one_pass_leaves_every_comparison_undecided(standard):
+    passes = passes_of(standard)
+    run = Run(standard.assign(passes=1.0), passes[passes["pass"] == 0])
+    assert "no clear winner in time" in " ".join(stability(run).findings)
 
 
-def test_load_passes_and_controls_are_told(standard):
+def test_the_spread_of_the_calibration_kernel_is_between_percentiles(standard):
+    control = (6e-5 * np.linspace(1, 1 + 0.1 / 0.9, 101)).tolist()
+    (finding,) = stability(Run(tidy([]), facts={"control_seconds": control})).findings
+    assert "varied by 9.9% over 101 processes" in finding
+    assert stability(Run(tidy([]), facts={"control_seconds": [6e-5] * 99 + [6e-4]})).findings[0].count("0.0%") == 1
+
+
+def test_a_run_without_records_states_that(standard):
+    found = stability(Run(tidy([])))
+    assert (found.cells, found.findings) == ([], [])
+    assert "does not record" in found.summary
+
+
+def test_load_and_controls_are_stated(standard):
     facts = {"machine": {"load": 3.0, "cores": 2}, "load_after": 2.5}
-    told = " ".join(trust(Run(standard, facts=facts)).findings)
-    assert "Other work was waiting" in told
-    assert "95 % interval" in told
-    assert "Controls tuned" in told
-    once = " ".join(trust(Run(standard.assign(passes=1.0), facts=facts)).findings)
-    assert "no intervals" in once
+    text = " ".join(stability(Run(standard, facts=facts)).findings)
+    assert "Load average: 3.0 before the run, 2.5 at the end (2 cores). Other processes" in text
+    assert "95 % interval" in text
+    assert "Controls tuned" in text
+
+
+def test_the_word_steady_is_gone(standard_run):
+    found = stability(standard_run)
+    assert "steady" not in " ".join([found.summary, *found.findings]).lower()
