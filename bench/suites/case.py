@@ -1,4 +1,4 @@
-"""What is measured: a case is a graph and the point it is taken at; a suite is cases in order."""
+"""Cases and suites: a case is a graph with its sizes and leaves; a suite is an ordered set of cases."""
 
 from __future__ import annotations
 
@@ -18,24 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Case:
-    """One graph at one point, to be measured under each strategy.
+    """A graph with its sizes and leaves, measured with each strategy.
 
     Attributes
     ----------
     name : str
-        Unique in its suite, made of the knobs, so that globs select by them: ``"mlp-w64-d3-b1-density0.1"``.
+        Unique in its suite. It contains the knobs, so that globs can select them: ``"mlp-w64-d3-b1-density0.1"``.
     knobs : mapping of str to scalar
-        What the case's columns of a row hold (``graph``, ``depth``, ``width``, ``batch``, ``n_seeds`` …); a column
-        that makes no sense for the graph is missing or None.
+        Values of the columns ``graph``, ``depth``, ``width``, ``batch``, ``n_seeds`` …; None or missing where a column
+        does not apply.
     strategies : tuple of str
-        Names of the strategies it is measured under, or ``"file.py:Class"``.
+        Names of strategies, or ``"file.py:Class"``.
     make : callable
-        Builds the graph; nothing large is allocated.
+        Builds the graph without large allocations.
     rng_seed : int
         The leaves are ``graph.sample(rng_seed)``.
     seeds : {"random", "identity"}
-        What is pulled back: as many random cotangents as ``knobs["n_seeds"]`` says, or the unit vector of each output,
-        which gives the whole Jacobian.
+        Seeds of the pullback: ``knobs["n_seeds"]`` random ones, or the unit vector of each output (the whole Jacobian).
     """
 
     name: str
@@ -48,14 +47,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """Cases in the order they are measured in.
+    """Cases in the order of measuring.
 
     Attributes
     ----------
     name : str
-        The name of its file, without ``.toml``.
+        Name of the file without ``.toml``.
     cases : tuple of Case
-        At least one; no two of the same name.
+        At least one, with distinct names.
     """
 
     name: str
@@ -63,31 +62,26 @@ class Suite:
 
 
 def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
-    """Build a case's graph and draw its leaves.
-
-    Parameters
-    ----------
-    case : Case
-        What to build.
+    """Build the graph of a case and draw its leaves; both are the same on every machine.
 
     Returns
     -------
     graph : Graph
         The graph.
     leaves : dict of str to ndarray
-        An array for each leaf, of the leaf's shape and the graph's dtype; the same for the same case on every machine.
+        One array per leaf, with the leaf's shape and the graph's dtype.
 
     Raises
     ------
     BadInput
-        When the case's generator (which may be the reader's own) returns something else than a graph.
+        If the generator, which may be the user's, does not return a graph.
     """
     graph = graph_of(case)
     return graph, graph.sample(case.rng_seed)
 
 
 def graph_of(case: Case) -> Graph:
-    """Build a case's graph alone; raises as `build` does."""
+    """Build only the graph of a case; raises as `build`."""
     graph = case.make()
     if not isinstance(graph, Graph):
         raise BadInput(f"case {case.name!r}: expected its generator to return a Graph, got {type(graph).__name__}")
@@ -95,32 +89,26 @@ def graph_of(case: Case) -> Graph:
 
 
 def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:
-    """Return the suite with only the cases that match.
+    """Return the suite with only the cases whose names match a glob.
 
     Parameters
     ----------
     suite : Suite
-        Where to select from.
+        A suite.
     globs : sequence of str
-        Shell patterns (``*``, ``?``, ``[…]``) over whole case names; a case stays if one of them matches it. None
-        given: every case stays.
-
-    Returns
-    -------
-    Suite
-        Of the same name, its cases in the same order.
+        Shell patterns (``*``, ``?``, ``[…]``) of whole names. If empty, all cases are selected.
 
     Raises
     ------
     BadInput
-        When a pattern matches no case.
+        If a pattern matches no case.
     """
     for glob in globs:
         if not any(fnmatchcase(case.name, glob) for case in suite.cases):
             names = [case.name for case in suite.cases]
-            shown = ", ".join(names[:5]) + (f" … ({len(names)} in all)" if len(names) > 5 else "")
+            shown = ", ".join(names[:5]) + (f" … ({len(names)} in total)" if len(names) > 5 else "")
             hint = "".join(f"; did you mean {near!r}?" for near in get_close_matches(glob, names, n=1))
-            raise BadInput(f"no case of suite {suite.name!r} matches {glob!r}: it has {shown}{hint}")
+            raise BadInput(f"no case of suite {suite.name!r} matches {glob!r}; it has {shown}{hint}")
     if not globs:
         return suite
     chosen = (case for case in suite.cases if any(fnmatchcase(case.name, glob) for glob in globs))
@@ -128,24 +116,11 @@ def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:
 
 
 SIZES = ("depth", "width", "batch", "n_seeds", "weight_density")
-"""The knobs that make a case larger."""
+"""Knobs that make a case larger."""
 
 
 def larger(cases: Sequence[Case], name: str) -> list[Case]:
-    """Return the cases that are larger than one: no size smaller, one at least larger, all else equal.
-
-    Parameters
-    ----------
-    cases : sequence of Case
-        Where to look.
-    name : str
-        The case to compare with, one of them.
-
-    Returns
-    -------
-    list of Case
-        In the order of `cases`.
-    """
+    """Return the cases larger than the case `name`: at least one size is larger, none is smaller, all else is equal."""
     small = next(case for case in cases if case.name == name)
     return [case for case in cases if _is_larger(case.knobs, small.knobs)]
 

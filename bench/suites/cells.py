@@ -1,4 +1,4 @@
-"""Cells: case × strategy × phase, in the order they are measured in."""
+"""Cells: case × strategy × phase, in the order of measuring."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ NEEDS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing to be measured.
+    """What one row measures.
 
     Attributes
     ----------
     case : str
-        The case's name.
+        Name of the case.
     strategy : str
-        A registered strategy's name, or where to load it from: ``file.py:Class``, ``package.module:Class``.
+        Name of a registered strategy, ``file.py:Class`` or ``package.module:Class``.
     phase : str
         One of `columns.PHASES`.
     """
@@ -48,44 +48,39 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """What pytest shows for it."""
+        """The identifier in pytest."""
         return f"{self.case}-{self.strategy.rpartition('/')[2]}-{self.phase}"
 
 
 def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
-    """List a suite's cells: case by case, the forward pass first, then the reference, then the others.
+    """Return the cells of a suite, case by case: the forward pass, then the reference, then the other strategies.
 
     Parameters
     ----------
     suite : Suite
-        The cases, each with its strategies.
+        The cases with their strategies.
     strategies : sequence of str
-        Taken instead of each case's own, if any are given.
-
-    Returns
-    -------
-    list of Cell
-        All of them.
+        Replace those of the cases, unless empty.
 
     Raises
     ------
     BadInput
-        For a strategy that cannot be looked for.
+        For an unknown strategy.
     """
     found = []
     for case in suite.cases:
         found.append(Cell(case.name, FORWARD, FORWARD))
         specs = [registry.absolute(registry.check(strategy)) for strategy in strategies or case.strategies]
-        # The reference first: if another strategy ends the process, those timed before it have had their partner.
+        # The reference first: if a strategy crashes the process, those timed before it already have their partner.
         for spec in sorted(specs, key=lambda spec: spec != registry.REFERENCE):
             found.extend(Cell(case.name, spec, phase) for phase in BY_STRATEGY)
     return list(dict.fromkeys(found))
 
 
 def ordered(cells: Iterable[Cell], pass_number: int) -> list[Cell]:
-    """Return the cells in the order of a pass: in every other pass the strategies of each case are reversed.
+    """Return the cells in the order of a pass. Every other pass reverses the strategies of each case.
 
-    Whatever drifts while a case is measured then favours the first strategy as often as the last.
+    A drift of the machine then favors the first strategy as often as the last.
     """
     if pass_number % 2 == 0:
         return list(cells)

@@ -1,4 +1,4 @@
-"""Suites: TOML files of sweeps, ours in the folder ``suites`` beside this module, or the reader's own."""
+"""Suite files: TOML files of sweeps, those of this package or the user's own."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def suite_names() -> tuple[str, ...]:
-    """Return the names of the suites that come with the package, sorted."""
+    """Return the sorted names of the suites of this package."""
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if _is_toml(entry.name)))
 
 
 def load_suite(name_or_path: str) -> Suite:
-    """Load a suite, checking all of it.
+    """Load and check a suite.
 
     Parameters
     ----------
@@ -35,13 +35,12 @@ def load_suite(name_or_path: str) -> Suite:
     Returns
     -------
     Suite
-        Its cases in the order of the file. A case that several sweeps make is there once, with the strategies of all.
+        Its cases in the order of the file. If several sweeps contain a case, it occurs once, with the strategies of all.
 
     Raises
     ------
     BadInput
-        When there is no such suite, or something in the file cannot be used: one line that tells the file, the place
-        in it, and what was expected.
+        If the suite does not exist or is invalid. The message is one line: file, place in the file, expected value.
     """
     return _read(suite_file(name_or_path))
 
@@ -72,7 +71,7 @@ def _read(file: Path | Traversable) -> Suite:
     except UnicodeDecodeError as error:
         raise BadInput(f"{file}: expected UTF-8 text: {error}") from None
     except OSError as error:
-        raise BadInput(f"{file}: cannot be read as a suite file: {error.strerror}") from None
+        raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
     try:
         cases = _cases(document, Path(str(file)).parent)
     except BadInput as error:
@@ -98,7 +97,7 @@ def _cases(document: Mapping[str, Any], folder: Path) -> tuple[Case, ...]:
 
 
 def _merged(case: Case, again: Case) -> Case:
-    """Return the one case that both are; sweeps that meet may ask for different strategies."""
+    """Merge two occurrences of a case; their strategies may differ."""
     if (case.knobs, case.rng_seed) != (again.knobs, again.rng_seed):
-        raise BadInput(f": a different case is already named {case.name!r}: expected one name for one case")
+        raise BadInput(f": another case already has the name {case.name!r}; expected one name per case")
     return replace(case, strategies=tuple(dict.fromkeys((*case.strategies, *again.strategies))))

@@ -1,7 +1,7 @@
-"""From one ``[[sweep]]`` of a suite file to its cases: a knob is a value or a list, several lists give their product.
+"""Expansion of a ``[[sweep]]`` into cases: a knob is a value or a list; several lists give their product.
 
-The text of every `BadInput` raised here begins with the place inside the sweep, such as ``.width[1]: ``; who knows the
-file and the number of the sweep puts them in front.
+The text of every `BadInput` begins with the place in the sweep, such as ``.width[1]: ``. The caller adds the file and the
+number of the sweep.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
     Parameters
     ----------
     sweep : mapping of str to value
-        As read from the suite file.
+        Content of the table.
     folder : Path
-        The suite file's, to which ``file.py:…`` in it is relative.
+        Folder of the suite file; base of relative paths ``file.py:…``.
 
     Returns
     -------
     list of Case
-        In the order of the product, the knob written last varying fastest. Two of them may be the same case.
+        In the order of the product; the last knob varies fastest. A case may occur twice.
 
     Raises
     ------
     BadInput
-        When a key is unknown or missing, or a value is of a wrong type, out of bounds or not among the known names.
+        If a key is unknown or missing, or a value has a wrong type, is out of bounds or is an unknown name.
     """
     generator = _generator(sweep, folder)
     values = _values(sweep, generator)
@@ -62,7 +62,7 @@ def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
 
 
 def apart(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Return sweeps of one case each that together make the cases of one sweep, without its strategies.
+    """Split a sweep into sweeps of one case each, without its strategies.
 
     Parameters
     ----------
@@ -74,16 +74,16 @@ def apart(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        In the order of the cases. They say no more than is needed, so that a version which does not know every key of
-        today can make them; a file in them is absolute.
+        In the order of the cases, with absolute paths. They contain only the keys that are needed, so that versions
+        that do not know the other keys can expand them.
     """
     values = _values(sweep, _generator(sweep, folder))
     file, colon, name = str(values.pop("graph")).rpartition(":")
     graph = f"{(folder / file).resolve()}:{name}" if colon else name
     swept = {key: _as_list(key, value) for key, value in values.items() if key != "strategies"}
-    said = {key: items for key, items in swept.items() if key in sweep or len(items) > 1}
-    points = product(*said.values())
-    return [{"graph": graph, **{key: [item] for key, item in zip(said, point, strict=True)}} for point in points]
+    given = {key: items for key, items in swept.items() if key in sweep or len(items) > 1}
+    points = product(*given.values())
+    return [{"graph": graph, **{key: [item] for key, item in zip(given, point, strict=True)}} for point in points]
 
 
 def _generator(sweep: Mapping[str, Any], folder: Path) -> Generator:
@@ -99,7 +99,7 @@ def _generator(sweep: Mapping[str, Any], folder: Path) -> Generator:
 
 
 def _values(sweep: Mapping[str, Any], generator: Generator) -> dict[str, Any]:
-    """Check the sweep against the generator's keys; return its keys as written, then those with defaults."""
+    """Check the sweep against the generator's keys; return the given keys in order, then the defaults."""
     known = [field.name for field in msgspec.structs.fields(generator.keys)]
     for key in sweep:
         if key not in known:
@@ -130,12 +130,12 @@ def _as_list(key: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
         return [value]
     if key in {"widths", "ops"} and not any(isinstance(item, list) for item in value):
-        return [value]  # one list of widths is one network, one of ops one chain, and neither a sweep
+        return [value]  # a list of widths is one network, a list of ops is one chain
     return value
 
 
 def _strategy(k: int, spec: str, folder: Path) -> str:
-    """Check that there is such a strategy; a file is looked for beside the suite file, as that of a graph is."""
+    """Check that a strategy exists; the path of a file is relative to the suite file."""
     file, _, name = spec.rpartition(":")
     try:
         return check(f"{folder / file}:{name}" if file.endswith(".py") else spec)

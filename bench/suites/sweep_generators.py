@@ -1,8 +1,8 @@
-"""What a ``[[sweep]]`` can ask for by name: the keys each generator takes, and the case it makes of one value for each."""
+"""Generators of a ``[[sweep]]``: the keys that each accepts, and the case of one value per key."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
@@ -23,6 +23,8 @@ from jacobench.strategies.registry import DEFAULT_STRATEGIES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from jacobench.graphs.graph import Graph
+
 T = TypeVar("T")
 Knob: TypeAlias = T | Annotated[list[T], Meta(min_length=1)]
 Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -33,10 +35,20 @@ Links = Annotated[list[str], Meta(min_length=1)]
 Strategies = Annotated[tuple[str, ...], Meta(min_length=1)]
 
 
-class MlpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What a sweep over `mlp` may say."""
+class SweepKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Keys of every sweep."""
 
     graph: str
+    dtype: Knob[str] = "float64"
+    rng_seed: Knob[RngSeed] = 0
+    n_seeds: Knob[Size] = 1
+    seeds: Knob[str] = "random"
+    strategies: Strategies = DEFAULT_STRATEGIES
+
+
+class MlpKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Keys of a sweep over perceptrons."""
+
     width: Knob[Size] | UnsetType = UNSET
     depth: Knob[Size] | UnsetType = UNSET
     widths: Annotated[list[Size | Widths], Meta(min_length=1)] | UnsetType = UNSET
@@ -46,70 +58,47 @@ class MlpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     residual: Knob[bool] = False
     normalization: Knob[str] = "none"
     weight_density: Knob[Density] = 1.0
-    dtype: Knob[str] = "float64"
-    rng_seed: Knob[RngSeed] = 0
-    n_seeds: Knob[Size] = 1
-    seeds: Knob[str] = "random"
-    strategies: Strategies = DEFAULT_STRATEGIES
 
 
-class ArchitectureKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What a sweep over published networks may say: all of them, with a batch and loss of their own, unless given."""
+class ArchitectureKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Keys of a sweep over published networks. By default: all networks, each with its own batch and loss."""
 
-    graph: str
     name: Knob[str] = msgspec.field(default_factory=lambda: list(ARCHITECTURES))
     batch: Knob[Size] | UnsetType = UNSET
     loss: Knob[str] = "default"
-    dtype: Knob[str] = "float64"
-    rng_seed: Knob[RngSeed] = 0
-    n_seeds: Knob[Size] = 1
-    seeds: Knob[str] = "random"
-    strategies: Strategies = DEFAULT_STRATEGIES
 
 
-class OpKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What a sweep over single ops may say: all of the table, unless named; ``"every-op"`` is all in one graph."""
+class OpKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Keys of a sweep over single ops. By default: all ops. ``"every-op"`` is one graph with all of them."""
 
-    graph: str
     name: Knob[str] = msgspec.field(default_factory=lambda: list(OPS))
     size: Knob[Size] = 64
     batch: Knob[Size] = 1
-    dtype: Knob[str] = "float64"
-    rng_seed: Knob[RngSeed] = 0
-    n_seeds: Knob[Size] = 1
-    seeds: Knob[str] = "random"
-    strategies: Strategies = DEFAULT_STRATEGIES
 
 
-class ChainKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What a sweep over chains may say; links are repeated in turn where there are to be more of them than are named."""
+class ChainKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Keys of a sweep over chains. The links are repeated until there are `depth` of them."""
 
-    graph: str
     ops: Annotated[list[str | Links], Meta(min_length=1)]
     size: Knob[Size]
     depth: Knob[Size] | UnsetType = UNSET
     batch: Knob[Size] = 1
     wrt_links: Knob[bool] = False
-    dtype: Knob[str] = "float64"
-    rng_seed: Knob[RngSeed] = 0
-    n_seeds: Knob[Size] = 1
-    seeds: Knob[str] = "random"
-    strategies: Strategies = DEFAULT_STRATEGIES
 
 
 @dataclass(frozen=True)
 class Generator:
-    """A kind of graph that a sweep can ask for.
+    """A kind of graph that a sweep can request.
 
     Attributes
     ----------
     keys : type of msgspec.Struct
-        The keys it takes, with types, bounds and defaults; a key that may be swept is a `Knob`.
+        The accepted keys with types, bounds and defaults. A `Knob` may be swept.
     choices : mapping of str to (str, sequence of str)
-        For a key whose values are names: what they name, and the names there are. ``"none"`` reaches `case` as None.
+        For keys whose values are names: what they name, and the known names. `case` receives ``"none"`` as None.
     case : callable
-        Makes the case of one value for each key. The text of a `BadInput` it raises begins with ``": "`` or with the
-        key, ``".widths: "``.
+        Returns the case of one value per key. The text of its `BadInput` begins with ``": "`` or with the key,
+        ``".widths: "``.
     """
 
     keys: type[msgspec.Struct]
@@ -118,23 +107,19 @@ class Generator:
 
 
 def mlp_case(knobs: Mapping[str, Any]) -> Case:
-    """Make the case of a perceptron; it is named by its widths, its batch and whatever is not the default."""
+    """Return the case of a perceptron, named by its widths, its batch and all values that differ from the defaults."""
     widths = _widths(knobs)
     depth = len(widths) - 1
     shape = f"w{widths[0]}-d{depth}" if len(set(widths)) == 1 else "x".join(map(str, widths))
     passed = ("batch", "activation", "loss", "dtype", "residual", "normalization", "weight_density", "rng_seed")
-    case = Case(
-        name=f"mlp-{shape}-b{knobs['batch']}{suffix(knobs)}",
-        knobs=_columns(knobs, graph="mlp", depth=depth, width=max(widths)),
-        strategies=knobs["strategies"],
-        make=partial(mlp_graph, widths, **{key: knobs[key] for key in passed}),
-        rng_seed=knobs["rng_seed"],
+    make = partial(mlp_graph, widths, **{key: knobs[key] for key in passed})
+    return _case(
+        f"mlp-{shape}-b{knobs['batch']}{suffix(knobs)}", make, knobs, graph="mlp", depth=depth, width=max(widths)
     )
-    return _seeded(case, knobs)
 
 
 def architecture_case(knobs: Mapping[str, Any]) -> Case:
-    """Make the case of a published network; it is named by itself, its batch and whatever is not the default."""
+    """Return the case of a published network, named by the network, its batch and all values that differ."""
     entry = architecture(knobs["name"])
     batch = knobs.get("batch", entry.batch)
     loss = entry.loss if knobs["loss"] == "default" else knobs["loss"]
@@ -149,31 +134,21 @@ def architecture_case(knobs: Mapping[str, Any]) -> Case:
         "normalization": entry.normalization,
         "weight_density": 1.0,
     }
-    case = Case(
-        name=f"{entry.name}-b{batch}{suffix({**knobs, 'loss': loss}, loss=entry.loss)}",
-        knobs=_columns(knobs, **own),
-        strategies=knobs["strategies"],
-        make=partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"]),
-        rng_seed=knobs["rng_seed"],
+    name = f"{entry.name}-b{batch}{suffix({**knobs, 'loss': loss}, loss=entry.loss)}"
+    return _case(
+        name, partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"]), knobs, **own
     )
-    return _seeded(case, knobs)
 
 
 def op_case(knobs: Mapping[str, Any]) -> Case:
-    """Make the case of one op, to be differentiated by every argument; it is named by the op, its size and batch."""
-    name, size, batch = knobs["name"], knobs["size"], knobs["batch"]
-    case = Case(
-        name=f"{name}-w{size}-b{batch}{suffix(knobs)}",
-        knobs=_columns(knobs, graph=name, width=size),
-        strategies=knobs["strategies"],
-        make=partial(op_graph, name, knobs["dtype"], size=size, batch=batch),
-        rng_seed=knobs["rng_seed"],
-    )
-    return _seeded(case, knobs)
+    """Return the case of one op, differentiated with respect to every argument; named by the op, its size and batch."""
+    op, size, batch = knobs["name"], knobs["size"], knobs["batch"]
+    make = partial(op_graph, op, knobs["dtype"], size=size, batch=batch)
+    return _case(f"{op}-w{size}-b{batch}{suffix(knobs)}", make, knobs, graph=op, width=size)
 
 
 def chain_case(knobs: Mapping[str, Any]) -> Case:
-    """Make the case of a chain; it is named by the links that are repeated, its size, depth, batch and what is not usual."""
+    """Return the case of a chain, named by its repeated links, size, depth, batch and all values that differ."""
     named = knobs["ops"]
     if not isinstance(named, list):
         raise BadInput(f".ops: expected a list of links for each chain, got {named}")
@@ -181,54 +156,50 @@ def chain_case(knobs: Mapping[str, Any]) -> Case:
     links = [named[k % len(named)] for k in range(depth)]
     graph = f"chain-{'-'.join(_period(links))}{'-wrt_links' if knobs['wrt_links'] else ''}"
     passed = ("batch", "dtype", "wrt_links", "rng_seed")
-    case = Case(
-        name=f"{graph}-w{knobs['size']}-d{depth}-b{knobs['batch']}{suffix(knobs)}",
-        knobs=_columns(knobs, graph=graph, depth=depth, width=knobs["size"]),
-        strategies=knobs["strategies"],
-        make=partial(chain_graph, links, knobs["size"], **{key: knobs[key] for key in passed}),
-        rng_seed=knobs["rng_seed"],
-    )
-    try:  # here, so that what is wrong is told with its place in the file
-        case.make()
+    make = partial(chain_graph, links, knobs["size"], **{key: knobs[key] for key in passed})
+    try:  # build it now, so that an error names its place in the file
+        make()
     except BadInput as error:
         raise BadInput(f": {error}") from None
-    return _seeded(case, knobs)
+    name = f"{graph}-w{knobs['size']}-d{depth}-b{knobs['batch']}{suffix(knobs)}"
+    return _case(name, make, knobs, graph=graph, depth=depth, width=knobs["size"])
+
+
+def _case(name: str, make: Callable[[], Graph], knobs: Mapping[str, Any], **own: Any) -> Case:
+    """Return a case with the columns of its knobs. With seeds = "identity", n_seeds is the number of outputs."""
+    columns = {key: knobs[key] for key in _COLUMNS if key in knobs} | own
+    if knobs["seeds"] == "identity":
+        if knobs["n_seeds"] != _DEFAULTS["n_seeds"]:
+            raise BadInput('.n_seeds: n_seeds cannot be combined with seeds = "identity"; remove one of them')
+        columns["n_seeds"] = prod(make().output_shape)
+    return Case(name, columns, knobs["strategies"], make, knobs["rng_seed"], knobs["seeds"])
 
 
 def _period(links: Sequence[str]) -> Sequence[str]:
-    """Return the shortest beginning that, repeated, gives all links."""
+    """Return the shortest prefix that gives all links when it is repeated."""
     lengths = range(1, len(links) + 1)
     return next(links[:n] for n in lengths if all(link == links[k % n] for k, link in enumerate(links)))
 
 
-def _seeded(case: Case, knobs: Mapping[str, Any]) -> Case:
-    """Return the case with the seeds that are asked for; the unit vectors are as many as there are outputs."""
-    if knobs["seeds"] == "random":
-        return case
-    if knobs["n_seeds"] != _USUAL["n_seeds"]:
-        raise BadInput(f'.n_seeds: expected none beside seeds = "identity", got {knobs["n_seeds"]}')
-    return replace(case, seeds="identity", knobs={**case.knobs, "n_seeds": prod(case.make().output_shape)})
-
-
-def suffix(knobs: Mapping[str, Any], **usual: Any) -> str:
-    """Return the part of a case's name that tells the knobs which are not as usual.
+def suffix(knobs: Mapping[str, Any], **defaults: Any) -> str:
+    """Return the part of a case's name for the knobs that differ from their defaults.
 
     Parameters
     ----------
     knobs : mapping of str to scalar
         The knobs.
-    **usual
-        What is usual where it is not the default of `MlpKeys`.
+    **defaults
+        Defaults that differ from those of `MlpKeys`.
 
     Returns
     -------
     str
-        Such as ``"-gelu-density0.1"``; empty when all is as usual.
+        Such as ``"-gelu-density0.1"``; empty if no knob differs.
     """
-    usual = {**_USUAL, **usual}
-    odd = (key for key in _SUFFIXES if key in knobs and knobs[key] != usual[key])
+    defaults = {**_DEFAULTS, **defaults}
+    other = (key for key in _SUFFIXES if key in knobs and knobs[key] != defaults[key])
     return "".join(
-        "-noloss" if key == "loss" and knobs[key] is None else _SUFFIXES[key].format(knobs[key]) for key in odd
+        "-noloss" if key == "loss" and knobs[key] is None else _SUFFIXES[key].format(knobs[key]) for key in other
     )
 
 
@@ -243,19 +214,15 @@ _SUFFIXES = {
     "n_seeds": "-seeds{}",
     "seeds": "-{}",
 }
-_USUAL = {field.name: field.default for field in msgspec.structs.fields(MlpKeys)} | {"normalization": None}
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(MlpKeys)} | {"normalization": None}
 _COLUMNS = ("batch", "n_seeds", "activation", "loss", "residual", "normalization", "weight_density", "dtype")
-
-
-def _columns(knobs: Mapping[str, Any], **own: Any) -> dict[str, Any]:
-    return {key: knobs[key] for key in _COLUMNS if key in knobs} | own
 
 
 def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
     if "widths" in knobs and not {"width", "depth"} & knobs.keys():
         widths = knobs["widths"]
         if not isinstance(widths, list) or len(widths) < 2:
-            raise BadInput(f".widths: expected a list of two or more widths for each network, got {widths}")
+            raise BadInput(f".widths: expected a list of at least two widths for each network, got {widths}")
         return tuple(widths)
     if "width" in knobs and "depth" in knobs and "widths" not in knobs:
         return (int(knobs["width"]),) * (int(knobs["depth"]) + 1)

@@ -1,4 +1,4 @@
-"""The command line: one module a command. Each imports what it needs when it is called, so that ``--help`` is quick."""
+"""The command line: one module per command. Commands import what they need when they run, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="jacobench",
-    help="Should I materialize this Jacobian, or take vector-Jacobian products? Measured on your machine.",
-    epilog="Begin with: jacobench run",
+    help="Should I materialize this Jacobian, or use vector-Jacobian products? Measured on your machine.",
+    epilog="To begin: jacobench run",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -1,4 +1,4 @@
-"""``jacobench list``: what there is."""
+"""``jacobench list``: suites, cases, strategies, ops and architectures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Rows = tuple[tuple[str, ...], "Iterator[Sequence[Any]]"]
 
 
 def list_(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="suites, cases, strategies, ops or architectures.")],
-    suite: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Whose cases.")] = "standard",
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="suites, cases, strategies, ops or architectures")],
+    suite: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Suite whose cases to list.")] = "standard",
 ) -> None:
     """List suites, a suite's cases, strategies, ops or architectures.
 
@@ -58,7 +58,7 @@ def _strategies(_suite: str) -> Rows:
 def _ops(_suite: str) -> Rows:
     from jacobench.graphs.ops import OPS
 
-    return ("op", "Jacobian's structure, argument by argument", "definition and source"), (
+    return ("op", "structure of the Jacobian of each argument", "definition and source"), (
         (op.name, ", ".join(arg.jacobian.structure.name if arg else "none" for arg in op.arguments), op.source)
         for op in OPS.values()
     )
@@ -67,7 +67,7 @@ def _ops(_suite: str) -> Rows:
 def _architectures(_suite: str) -> Rows:
     from jacobench.graphs.architectures import ARCHITECTURES, architecture_graph
 
-    return ("architecture", "parameters", "what it is", "source", "simplified"), (
+    return ("architecture", "parameters", "description", "source", "simplified"), (
         (name, f"{architecture_graph(name).n_parameters:,}", entry.title, entry.source, entry.simplified)
         for name, entry in ARCHITECTURES.items()
     )

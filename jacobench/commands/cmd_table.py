@@ -1,4 +1,4 @@
-"""``jacobench table``: runs' tables again."""
+"""``jacobench table``: print the tables of runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import typer
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
-    phase: Annotated[str, typer.Option(metavar="PHASE", help="prepare, linearize, pullback or gradient.")] = "gradient",
-    csv: Annotated[bool, typer.Option("--csv", help="The whole tidy table, all phases, as CSV.")] = False,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json.")],
+    phase: Annotated[str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")] = "gradient",
+    csv: Annotated[bool, typer.Option("--csv", help="Print the tidy table with all phases as CSV.")] = False,
 ) -> None:
-    """Show runs' tables, one after another, or print all of them as one CSV.
+    """Print the table of each run, or the tidy tables of all runs as one CSV.
 
     Example: jacobench table runs/first --phase pullback
     """

@@ -1,4 +1,4 @@
-"""``jacobench verify``: correctness only."""
+"""``jacobench verify``: check the correctness of strategies."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def verify(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="S", help="A name, file.py:Class or package.module:Class. Default: all that are installed."
+            metavar="S", help="Strategy to verify: a name, file.py:Class or package.module:Class. Default: all installed."
         ),
     ] = None,
     suite: Suite = "smoke",
 ) -> None:
-    """Prove strategies right: every op in float64 and float32, and a suite's cases; nothing is timed.
+    """Verify strategies on every op, in float64 and float32, and on the cases of a suite; nothing is timed.
 
-    Each is held against the strategy vjp, and vjp against central differences. Exit code 1 if one is wrong. What a
-    strategy does not support, or whose library is not installed, is neither right nor wrong.
+    Strategies are compared with vjp, and vjp with central differences. The exit code is 1 if a strategy is wrong.
+    Graphs that a strategy does not support do not count.
 
     Example: jacobench verify --strategy my_strategy.py:Mine
     """
@@ -31,7 +31,7 @@ def verify(
     from jacobench.strategies.registry import check, registered
 
     specs = [check(spec) for spec in strategy or registered()]
-    load_suite(suite)  # a bad one is told before anything is tried
+    load_suite(suite)  # report an invalid suite before any work
     wrong = False
     rows = []
     for spec in specs:
@@ -40,8 +40,8 @@ def verify(
         wrong |= bool(bad)
         right = sum(check.status == "ok" for check in found)
         rows.append((spec, f"{right} of {len(found)}", "" if bad or not right else "right"))
-        said = {(check.status, check.reason): check.graph for check in reversed(found) if check.status != "ok"}
-        for (status, reason), graph in reversed(said.items()):
+        problems = {(check.status, check.reason): check.graph for check in reversed(found) if check.status != "ok"}
+        for (status, reason), graph in reversed(problems.items()):
             alike = sum((check.status, check.reason) == (status, reason) for check in found)
             rows.append(("", graph if alike == 1 else f"{graph} … ({alike})", f"{status}: {reason}"))
     console.out().print(console.columns(("strategy", "graphs", ""), rows))

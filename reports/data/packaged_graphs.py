@@ -1,4 +1,4 @@
-"""Cases built again from the suites that come with the package: a run's file holds numbers, and no graph."""
+"""Graphs of the suites in this package, built again for a run: run.json contains numbers, but no graphs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rebuilt(table: pd.DataFrame) -> dict[str, tuple[Case, Graph]]:
-    """Build again what can be built of a run's cases; nothing large is allocated.
+    """Build the graphs of a run's cases again, without large allocations.
 
     Parameters
     ----------
@@ -25,15 +25,15 @@ def rebuilt(table: pd.DataFrame) -> dict[str, tuple[Case, Graph]]:
     Returns
     -------
     dict of str to (Case, Graph)
-        By case, in the order of the table: those of a suite of ours, if the case of that name there has the same knobs and as
-        many parameters. No file that the run names is opened, and none of its code is run.
+        By case, in the order of the table. It contains the cases of suites of this package that still have the same
+        knobs and number of parameters. No file that the run names is opened or executed.
     """
     found = {}
     first = table.drop_duplicates("case")
     for suite in [name for name in first["suite"].unique() if name in suite_names()]:
-        ours = {case.name: case for case in load_suite(suite).cases}
-        for row in first[(first["suite"] == suite) & first["case"].isin(ours)].to_dict("records"):
-            case = ours[row["case"]]
+        cases = {case.name: case for case in load_suite(suite).cases}
+        for row in first[(first["suite"] == suite) & first["case"].isin(cases)].to_dict("records"):
+            case = cases[row["case"]]
             if all(_equal(row[knob], value) for knob, value in case.knobs.items() if knob in row):
                 graph = case.make()
                 if _equal(row["n_parameters"], graph.n_parameters):
