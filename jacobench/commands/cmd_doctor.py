@@ -35,7 +35,7 @@ def _examine(*, as_json: bool) -> None:
         _print_json(findings)
         return
     rows = [tuple(finding.values()) for finding in findings]
-    console.out().print(console.columns(("check", "", "measured", "fix"), rows))
+    console.stdout().print(console.columns(("check", "", "measured", "fix"), rows))
 
 
 def _noise(pairs: int, *, as_json: bool) -> None:
@@ -48,7 +48,7 @@ def _noise(pairs: int, *, as_json: bool) -> None:
         kind, colon, name = condition.partition(": ")
         (by_condition[name] if colon else samples).append(sample)
         if not len(samples) % 50:
-            console.talk().print(f"{len(samples)} of {2 * pairs} processes ({kind})")
+            console.stderr().print(f"{len(samples)} of {2 * pairs} processes ({kind})")
     spreads = noise.spreads(samples)
     gains = noise.gains(by_condition) if by_condition["malloc"] else {}
     if as_json:
@@ -56,9 +56,9 @@ def _noise(pairs: int, *, as_json: bool) -> None:
         return
     headings = ("workload", "within a process", "between processes", "ratio of neighbors", "paired ratio")
     rows = [(workload, *(f"±{value:.2%}" for value in found.values())) for workload, found in spreads.items()]
-    console.out().print(console.columns(headings, rows))
+    console.stdout().print(console.columns(headings, rows))
     rows = [(name, *(f"{gain:.2f}×" for gain in found.values())) for name, found in gains.items()]
-    console.out().print(console.columns(("setting", *noise.WORKLOADS), rows))
+    console.stdout().print(console.columns(("setting", *noise.WORKLOADS), rows))
 
 
 def _print_json(content: Any) -> None:

@@ -63,7 +63,7 @@ def explain(
     elif as_json:
         typer.echo(_as_json(found, case.name, memory_limit()))
     else:
-        console.out().print(ExplanationTable(found, case.name, memory_limit()))
+        console.stdout().print(ExplanationTable(found, case.name, memory_limit()))
     if plot is not None:
         _draw(found, case.name, memory_limit(), plot)
 
@@ -165,10 +165,10 @@ def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> Non
         try:
             pictures[kind] = draw()
         except NoData as why:
-            console.talk().print(f"not drawn: {kind}: {why}")
+            console.stderr().print(f"not drawn: {kind}: {why}")
     try:
         written = output_files.save(pictures, folder)
     except OSError as error:
         raise BadInput(f"cannot write {str(error.filename or folder)!r}: {error.strerror}") from None
     for file in written:
-        console.talk().print(str(file))
+        console.stderr().print(str(file))

@@ -80,7 +80,7 @@ def gate(
 def _say(text: str) -> None:
     from jacobench.commands import console
 
-    console.talk().print(text)
+    console.stderr().print(text)
 
 
 def _self_test(question: GateConfig, limits: Limits) -> None:
@@ -89,7 +89,7 @@ def _self_test(question: GateConfig, limits: Limits) -> None:
 
     found = self_test(question, limits, _say)
     headings = ("added", "to", "gates", "rows", "found", "inconclusive", "share found, 95 %", "median ratio")
-    console.out().print(console.columns(headings, [_tallied(line) for line in found.to_dict("records")]))
+    console.stdout().print(console.columns(headings, [_tallied(line) for line in found.to_dict("records")]))
     _say(
         "added 0 %: what was found is a false alarm. The time's threshold is "
         f"{limits.default.time:.1%}. Intervals: Clopper-Pearson, as if rows were independent, which those of one gate are not."

@@ -72,7 +72,7 @@ def _add(records: list[Record], file: Path) -> None:
 
     for record in records:
         is_new = store.add(file, record)
-        console.talk().print(f"{record.run_id}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")
+        console.stderr().print(f"{record.run_id}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")
 
 
 @app.command()
@@ -93,13 +93,13 @@ def show(
 
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
     for heading, rows in series_rows(history, quantity):
-        console.out().print(heading)
-        console.out().print(
+        console.stdout().print(heading)
+        console.stdout().print(
             console.columns(
                 ("case", "strategy", "phase", "runs", "median", "latest", "change", "oldest to newest"), rows
             )
         )
-        console.out().print()
+        console.stdout().print()
 
 
 @app.command()
@@ -131,8 +131,8 @@ def check(
         found.changes.to_csv(sys.stdout, index=False)
     elif len(found.changes):
         headings = ("series", "change", "verdict", "size (95 % interval)", "level", "between")
-        console.out().print(console.columns(headings, change_rows(history, found.changes)))
-    console.talk().print(summary(found))
+        console.stdout().print(console.columns(headings, change_rows(history, found.changes)))
+    console.stderr().print(summary(found))
     if code := EXIT_CODES[found.state]:
         raise typer.Exit(code)
 
@@ -186,7 +186,7 @@ def export(
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
     if to in OF_ONE_RUN:
         run = history.runs.loc[newest(history)]
-        console.talk().print(f"newest run: {run['run_id']}, {run['measured_at']}, {run['machine']}")
+        console.stderr().print(f"newest run: {run['run_id']}, {run['measured_at']}, {run['machine']}")
     typer.echo(FORMATS[to](history), nl=False)
 
 

@@ -26,7 +26,7 @@ def list_(
     if what not in LISTS:
         raise unknown("list", what, LISTS)
     headings, rows = LISTS[what](suite)
-    console.out().print(console.columns(headings, rows))
+    console.stdout().print(console.columns(headings, rows))
 
 
 def _suites(_suite: str) -> Rows:

@@ -43,7 +43,7 @@ def plot(
         own = out / _beside(path).resolve().name if out and len(runs) > 1 else out
         _save(found.pictures, own or _beside(path) / "plots", dark=dark)
         for kind, why in found.missing.items():
-            console.talk().print(f"not drawn: {kind}: {why}")
+            console.stderr().print(f"not drawn: {kind}: {why}")
 
 
 def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:
@@ -61,11 +61,11 @@ def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> N
     try:
         picture = comparison(base, head, phase)
     except NoData as why:
-        console.talk().print(f"not drawn: comparison: {why}")
+        console.stderr().print(f"not drawn: comparison: {why}")
         return
     _save({"comparison": picture}, out or _beside(runs[1]) / "plots", dark=dark)
     for note in picture.notes:
-        console.talk().print(note)
+        console.stderr().print(note)
 
 
 def _beside(run: Path) -> Path:

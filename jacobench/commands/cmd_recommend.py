@@ -60,7 +60,7 @@ def recommend(
     }
     given = {name: value for name, value in knobs.items() if value is not None}
     _check(given)
-    advice = api.recommend_for(*(runs or ()), memory_budget=memory_budget, say=console.talk().print, **given)
+    advice = api.recommend_for(*(runs or ()), memory_budget=memory_budget, say=console.stderr().print, **given)
     if as_json:
         typer.echo(_as_json(advice))
     else:
@@ -105,7 +105,7 @@ def _show(advice: Advice) -> None:
     from jacobench.commands import console
     from jacobench.reports.render import advice_text
 
-    out = console.out()
+    out = console.stdout()
     out.print(advice_text.title(advice), style="bold")
     for line in advice_text.verdicts(advice):
         out.print(line)

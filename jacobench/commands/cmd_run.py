@@ -98,27 +98,27 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     began = time.monotonic()
     folder = folders.resume(resume) if resume else start(options, out)
     for note in [*folder.notes, *([] if resume else _budget_note(options, folder.settings.budget_bytes))]:
-        console.talk().print(note)
+        console.stderr().print(note)
     kept = f"Results so far are saved. To continue: jacobench run --resume {folder.path}"
     try:
         with _progress(quiet=quiet) as report:
             found = api.finish(folder, report)
     except KeyboardInterrupt:
-        console.talk().print(f"\nInterrupted. {kept}")
+        console.stderr().print(f"\nInterrupted. {kept}")
         raise typer.Exit(130) from None
     except HarnessFailure as error:
-        console.talk().print(f"jacobench: not completed: {error}. {kept}")
+        console.stderr().print(f"jacobench: not completed: {error}. {kept}")
         raise typer.Exit(4) from None
     except OSError as error:
         cause = f"{error.filename or folder.path}: {error.strerror or error}"
-        console.talk().print(f"jacobench: not completed: {cause}. {kept if folder.path.exists() else ''}".rstrip())
+        console.stderr().print(f"jacobench: not completed: {cause}. {kept if folder.path.exists() else ''}".rstrip())
         raise typer.Exit(4) from None
-    console.out().print(terminal_table(found))
+    console.stdout().print(terminal_table(found))
     if folder.settings.suite == CLAIMS:
         _print_claims(found)
     if not quiet:
         seconds = time.monotonic() - began
-        console.talk().print(_summary(folder.path, found, None if resume else seconds))
+        console.stderr().print(_summary(folder.path, found, None if resume else seconds))
 
 
 def _print_claims(found: Run) -> None:
@@ -154,7 +154,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
     from jacobench.commands import console
 
-    terminal = console.talk()
+    terminal = console.stderr()
     if quiet or not terminal.is_terminal:
         yield lambda _progress: None
         return
@@ -178,7 +178,7 @@ def _dry_run(options: RunOptions) -> None:
 
     planned = plan(options)
     for note in _budget_note(options, planned.budget_bytes):
-        console.talk().print(note)
+        console.stderr().print(note)
     found = estimate(planned)
     rows = [
         (
@@ -191,6 +191,6 @@ def _dry_run(options: RunOptions) -> None:
         )
         for cell in found
     ]
-    console.out().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), rows))
+    console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), rows))
     seconds = total_seconds(found, options.passes)
-    console.talk().print(f"{len(found)} cells, {options.passes} passes: about {seconds:.0f} s; nothing was measured")
+    console.stderr().print(f"{len(found)} cells, {options.passes} passes: about {seconds:.0f} s; nothing was measured")

@@ -11,7 +11,9 @@ import typer
 
 def table(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json.")],
-    phase: Annotated[str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")] = "gradient",
+    phase: Annotated[
+        str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")
+    ] = "gradient",
     csv: Annotated[bool, typer.Option("--csv", help="Print the tidy table with all phases as CSV.")] = False,
 ) -> None:
     """Print the table of each run, or the tidy tables of all runs as one CSV.
@@ -30,4 +32,4 @@ def table(
         if csv:
             found.table.to_csv(sys.stdout, index=False, header=not number)
         else:
-            console.out().print(terminal_table(found, phase))
+            console.stdout().print(terminal_table(found, phase))

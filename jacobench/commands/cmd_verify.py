@@ -13,7 +13,8 @@ def verify(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="S", help="Strategy to verify: a name, file.py:Class or package.module:Class. Default: all installed."
+            metavar="S",
+            help="Strategy to verify: a name, file.py:Class or package.module:Class. Default: all installed.",
         ),
     ] = None,
     suite: Suite = "smoke",
@@ -39,11 +40,11 @@ def verify(
         bad = [check for check in found if check.status in {"wrong", "error", "crashed"}]
         wrong |= bool(bad)
         right = sum(check.status == "ok" for check in found)
-        rows.append((spec, f"{right} of {len(found)}", "" if bad or not right else "right"))
+        rows.append((spec, f"{right} of {len(found)}", "" if bad or not right else "correct"))
         problems = {(check.status, check.reason): check.graph for check in reversed(found) if check.status != "ok"}
         for (status, reason), graph in reversed(problems.items()):
             alike = sum((check.status, check.reason) == (status, reason) for check in found)
             rows.append(("", graph if alike == 1 else f"{graph} … ({alike})", f"{status}: {reason}"))
-    console.out().print(console.columns(("strategy", "graphs", ""), rows))
+    console.stdout().print(console.columns(("strategy", "graphs", ""), rows))
     if wrong:
         raise typer.Exit(1)

@@ -32,7 +32,7 @@ def tell(outcome: Outcome, title: str, markdown: str | None, junit: Path | None)
     if markdown == "-":
         typer.echo(FORMATS["markdown"](outcome, title), nl=False)
     else:
-        console.out().print(VerdictScreen(outcome, title))
+        console.stdout().print(VerdictScreen(outcome, title))
     if markdown not in {None, "-"}:
         _write(FORMATS["markdown"](outcome, title), Path(str(markdown)))
     if junit is not None:
