@@ -8,20 +8,21 @@ from textwrap import fill
 from typing import TYPE_CHECKING
 
 import jacobench as jb
-from jacobench.reports.claims.claim_cases import BY_WEIGHTS, LINKS, ORDER, rows_of
 from jacobench.reports.claims.claim_catalogue import CLAIMS, judge
+from jacobench.reports.claims.claim_evidence import BY_WEIGHTS, LINKS, ORDER, rows_of
 from jacobench.reports.data.provenance import provenance
-from jacobench.reports.page.run_markdown import escape
 from jacobench.reports.page.stability import trust
 from jacobench.reports.plots.quantities import QUANTITIES
 from jacobench.reports.plots.scaling_plots import scaling
 from jacobench.reports.plots.style import styled
 from jacobench.reports.render.output_files import write_text
+from jacobench.reports.render.text_tables import escape_markdown as escape
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from jacobench.reports.claims.claim_finding import Claim, Finding
+    from jacobench.reports.claims.claim_catalogue import Claim
+    from jacobench.reports.claims.claim_evidence import ClaimFinding
     from jacobench.reports.data.run_data import Run
 
 DOCS = Path(__file__).parents[1]
@@ -71,7 +72,7 @@ def page(run: Run, images: Path) -> str:
     return "\n".join([HEAD, fill(escape(source), WIDTH), "", summary, "", *sections])
 
 
-def section(number: int, claim: Claim, found: Finding, run: Run, images: Path) -> str:
+def section(number: int, claim: Claim, found: ClaimFinding, run: Run, images: Path) -> str:
     """Return the section of one claim."""
     parts = [
         f"## {number}. {escape(claim.claimed)}",

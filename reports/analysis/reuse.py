@@ -106,3 +106,9 @@ def _line(case: str, strategy: str, against: str, wide: pd.DataFrame) -> list[di
             "n_passes": len(seconds),
         }
     ]
+
+
+def uses_in_words(uses: pd.Series[float]) -> str:
+    """Return the range of numbers of uses, rounded up, such as ``"3 to 12"``."""
+    low, high = (math.ceil(number - 1e-9) for number in (uses.min(), uses.max()))
+    return f"{low}" if low == high else f"{low} to {high}"

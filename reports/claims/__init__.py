@@ -1,1 +1,1 @@
-"""The claims of the question that began it all, each judged by a function from a run's rows."""
+"""Claims about Jacobians and vector-Jacobian products, each tested by a function on the rows of a run."""

@@ -1,12 +1,11 @@
-"""The eight claims, and what a run says of each: one entry a claim."""
+"""The eight claims. Each entry has the claim, the theory and the function that tests it on a run."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jacobench.reports.claims.claim_finding import Claim, Finding
-from jacobench.reports.claims.gradient_claims import same_gradients
-from jacobench.reports.claims.order_claims import sometimes_worth_it, vector_first_is_cheaper
+from jacobench.reports.claims.order_claims import same_gradients, sometimes_worth_it, vector_first_is_cheaper
 from jacobench.reports.claims.storage_claims import products_need_no_matrices, sparse_does_a_bunch_of_work
 from jacobench.reports.claims.weight_claims import (
     outer_product_takes_n_operations,
@@ -15,22 +14,45 @@ from jacobench.reports.claims.weight_claims import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jacobench.reports.claims.claim_evidence import ClaimFinding
     from jacobench.reports.data.run_data import Run
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Attributes
+    ----------
+    claimed : str
+        The claim, close to the original words.
+    theory : str
+        What theory says about it.
+    judge : callable
+        Run → finding. Every number in the finding is from the run.
+    """
+
+    claimed: str
+    theory: str
+    judge: Callable[[Run], ClaimFinding]
+
 
 CLAIMS: tuple[Claim, ...] = (
     Claim(
-        "To backpropagate, no Jacobian is needed: vector-Jacobian products do.",
-        "The chain rule is a product of Jacobians; it may be bracketed from the vector's side, and then each step is a product.",
+        "To backpropagate, no Jacobian is needed: vector-Jacobian products are enough.",
+        "The chain rule is a product of Jacobians. Evaluated from the vector's side, each step is a vector-Jacobian product.",
         same_gradients,
     ),
     Claim(
         "For t = Wz, dt/dz = W is fine to materialize.",
-        "It is an array that is there already: at batch 1 it costs nothing. For B samples as one matrix it is block-diagonal, W repeated B times.",
+        "W already exists: at batch 1 the Jacobian costs nothing. For B samples as one matrix it is block-diagonal, with W repeated B times.",
         weight_matrix_is_the_jacobian,
     ),
     Claim(
         "dt/dW is an n × n × m object, very expensive to compute.",
-        "n·n·m entries, of which n·m are not zero: with n = m cubic growth, where W and the product with a vector are quadratic.",
+        "It has n·n·m entries, n·m of them non-zero. With n = m it grows cubically; W and the product with a vector grow quadratically.",
         weights_jacobian_is_expensive,
     ),
     Claim(
@@ -40,7 +62,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "The outer product requires only n operations, much less than n²m.",
-        "It has n·m entries, each a multiplication: n·m operations.",
+        "It has n·m entries, each one multiplication: n·m operations.",
         outer_product_takes_n_operations,
     ),
     Claim(
@@ -50,33 +72,33 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         "There is no reason to compute all the Jacobians and then to multiply them.",
-        "Matrix times matrix is cubic, vector times matrix quadratic. For K vectors at one point the whole product is computed once, and pays for large K.",
+        "Matrix times matrix is cubic, vector times matrix quadratic. For K vectors at one point the whole product is computed once, which pays off for large K.",
         vector_first_is_cheaper,
     ),
     Claim(
         "Sometimes it makes sense to materialize a Jacobian.",
-        "Where it is small or very sparse, or used for many vectors.",
+        "It does if the Jacobian is small, very sparse, or used for many vectors.",
         sometimes_worth_it,
     ),
 )
 
 
-def judge(run: Run) -> list[tuple[Claim, Finding]]:
-    """Judge every claim from the rows of a run.
+def judge(run: Run) -> list[tuple[Claim, ClaimFinding]]:
+    """Test every claim on the rows of a run.
 
     Parameters
     ----------
     run : Run
-        Best of the suite ``claims``, with two passes or more; of another run some claims are not shown.
+        A run of the suite ``claims`` with at least two passes. Other runs do not show some of the claims.
 
     Returns
     -------
-    list of (Claim, Finding)
+    list of (Claim, ClaimFinding)
         In the order of the claims.
     """
     return [(claim, claim.judge(run)) for claim in CLAIMS]
 
 
 def lines(run: Run) -> list[str]:
-    """Return one line a claim: ``"claim 3: holds with a bound — …"``."""
+    """Return one line per claim: ``"claim 3: holds with a bound — …"``."""
     return [f"claim {number}: {found.verdict} — {found.sentence}" for number, (_, found) in enumerate(judge(run), 1)]

@@ -1,8 +1,7 @@
-"""Claims 7 and 8: all Jacobians first or the vector first, and when a Jacobian is worth its price."""
+"""Claims 1, 7 and 8: equal gradients, the order of multiplication, and when a Jacobian pays off."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,69 +10,110 @@ from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.growth import growth
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.recommendation import materializing, recommend
-from jacobench.reports.analysis.reuse import reuse
+from jacobench.reports.analysis.reuse import reuse, uses_in_words
 from jacobench.reports.analysis.sweeps import find_sweeps
-from jacobench.reports.claims.claim_cases import ORDER, in_words, ratio, rows_of, value
-from jacobench.reports.claims.claim_finding import BOUNDED, HOLDS, WRONG, Finding, not_shown
-from jacobench.reports.data.units import format_bytes, format_ratio
+from jacobench.reports.claims.claim_evidence import (
+    BOUNDED,
+    HOLDS,
+    ORDER,
+    WRONG,
+    ClaimFinding,
+    not_shown,
+    peak_in_words,
+    rows_of,
+    time_ratio,
+)
+from jacobench.reports.data.units import format_interval, format_ratio, format_size
+from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 FIRST, LAST = "forward-dense", "vjp"
-"""All Jacobians multiplied, then the vector; the vector first, and no Jacobian."""
+"""Jacobians multiplied first, then the vector; the vector first, without Jacobians."""
 
 
-def vector_first_is_cheaper(run: Run) -> Finding:
-    """Judge claim 7 by the time of one product in either order, and by the number of seeds or uses at which the other pays."""
+def same_gradients(run: Run) -> ClaimFinding:
+    """Test claim 1: the largest difference of every other strategy's gradients from those of vjp."""
+    rows = rows_of(run, "*")
+    wrong = rows[rows["status"] == "wrong"]
+    if (wrong["strategy"] == REFERENCE).any():
+        first = wrong[wrong["strategy"] == REFERENCE].iloc[0]
+        return ClaimFinding(WRONG, f"vjp disagrees with central differences in {first['case']}: {first['reason']}")
+    if len(wrong):  # an error of that strategy, not of products
+        first = wrong.iloc[0]
+        return not_shown(f"{first['strategy']} is wrong in {first['case']}: {first['reason']}")
+    compared = rows[(rows["status"] == "ok") & rows["max_relative_error"].notna()]
+    if compared.empty:
+        return not_shown("no strategy was compared with vjp in this run")
+    worst = (
+        compared.groupby(["strategy", "dtype"], sort=False)["max_relative_error"].agg(["max", "count"]).reset_index()
+    )
+    evidence = pd.DataFrame(
+        {
+            "strategy": worst["strategy"],
+            "dtype": worst["dtype"],
+            "cases": worst["count"],
+            "largest relative difference from vjp": worst["max"].map("{:.2g}".format),
+        }
+    )
+    largest = [
+        f"{own['max_relative_error'].max():.1g} in {dtype}"
+        for dtype in ("float64", "float32")
+        if len(own := compared[compared["dtype"] == dtype])
+    ]
+    failed = int((rows["status"] != "ok").sum())
+    return ClaimFinding(
+        HOLDS,
+        f"in {len(compared)} cells over {compared['case'].nunique()} graphs, gradients through Jacobians differ from those of vjp by "
+        f"at most {' and '.join(largest)}, relative to the largest entry{f' ({failed} cells failed)' if failed else ''}",
+        evidence,
+    )
+
+
+def vector_first_is_cheaper(run: Run) -> ClaimFinding:
+    """Test claim 7: the time of one product in either order, and when the other order pays off."""
     rows = rows_of(run, ORDER)
     one = rows[rows["n_seeds"] == 1]
-    lines = []
-    for case, own in one.groupby("case", sort=False):
-        time = ratio(run, str(case), (FIRST, LAST))
-        if not math.isnan(time[1]):
-            lines.append((own.iloc[0], time, [value(own, str(case), name, "peak_bytes") for name in (FIRST, LAST)]))
-    if not lines:
-        return not_shown(f"{FIRST} was not timed beside {LAST} in two passes or more")
+    timed = [
+        (own.iloc[0], time)
+        for case, own in one.groupby("case", sort=False)
+        if (time := time_ratio(run, str(case), (FIRST, LAST))).has_interval
+    ]
+    if not timed:
+        return not_shown(f"{FIRST} was not timed together with {LAST} in two passes or more")
     flops = one.pivot_table(index="case", columns="strategy", values="predicted_flops")
     evidence = pd.DataFrame(
         [
             {
-                "width": int(row["width"]),
-                "depth": int(row["depth"]),
-                "operations, Jacobians over vector first": format_ratio(
+                "width": format_size(row["width"]),
+                "depth": format_size(row["depth"]),
+                "operations, Jacobians / vector first": format_ratio(
                     float(flops.loc[row["case"], FIRST] / flops.loc[row["case"], LAST])
                 ),
-                "time, Jacobians over vector first": in_words(*time),
-                "Jacobians first, peak": format_bytes(peaks[0]),
-                "vector first, peak": format_bytes(peaks[1]),
+                "time, Jacobians / vector first": str(time),
+                "Jacobians first, peak": peak_in_words(one, row["case"], FIRST),
+                "vector first, peak": peak_in_words(one, row["case"], LAST),
             }
-            for row, time, peaks in lines
+            for row, time in timed
         ]
     )
-    slower, quicker = (all(test(time) for _, time, _ in lines) for test in (_slower, _quicker))
-    low, high = min(time[0] for _, time, _ in lines), max(time[0] for _, time, _ in lines)
-    said = f"for one vector, multiplying the Jacobians first takes {format_ratio(low)} to {format_ratio(high)} as long{_exponents(run, one)}"
-    pays = _pays(run, rows)
-    if quicker:
-        return Finding(WRONG, said, evidence)
-    if not slower:
-        return not_shown(said, evidence)
-    if pays:
-        return Finding(BOUNDED, f"{said}; {pays}", evidence)
-    return Finding(HOLDS, f"{said}, and is not seen to pay in this run", evidence)
-
-
-def _slower(time: tuple[float, float, float]) -> bool:
-    return time[1] > 1
-
-
-def _quicker(time: tuple[float, float, float]) -> bool:
-    return time[2] < 1
+    low, high = (format_ratio(end(time.mean for _, time in timed)) for end in (min, max))
+    sentence = (
+        f"for one vector, multiplying the Jacobians first takes {low} to {high} as long as starting with the vector"
+        f"{_exponents(run, one)}"
+    )
+    if all(time.is_faster for _, time in timed):
+        return ClaimFinding(WRONG, sentence, evidence)
+    if not all(time.is_slower for _, time in timed):
+        return not_shown(sentence, evidence)
+    if pays_off := _pays_off(run, rows):
+        return ClaimFinding(BOUNDED, f"{sentence}; it pays off {pays_off}", evidence)
+    return ClaimFinding(HOLDS, f"{sentence}; this run shows no number of vectors at which it pays off", evidence)
 
 
 def _exponents(run: Run, one: pd.DataFrame) -> str:
-    """Say how operations and time grow with width, over the longest sweep."""
+    """Return the exponents of operations and time in the width, over the longest sweep."""
     sweeps = find_sweeps(one, "width", min_sizes=3)
     if not sweeps:
         return ""
@@ -90,61 +130,50 @@ def _exponents(run: Run, one: pd.DataFrame) -> str:
     return f" (operations and time grow as {', '.join(parts)})" if parts else ""
 
 
-def _pays(run: Run, rows: pd.DataFrame) -> str:
-    """Say from how many seeds at once, and from how many uses of one Jacobian, multiplying first is the cheaper order."""
+def _pays_off(run: Run, rows: pd.DataFrame) -> str:
+    """Return the number of seeds, and of uses of one Jacobian, from which multiplying first is cheaper."""
     found = crossovers(rows, run.passes)
     found = found[(found["knob"] == "n_seeds") & (found["quantity"] == "seconds") & (found["phase"] == "gradient")]
     pair = found[(found["first"].isin([FIRST, LAST])) & (found["second"].isin([FIRST, LAST]))]
     parts = [
-        f"from {line['size']:.3g} [{line['low']:.3g}, {line['high']:.3g}] seeds at once"
+        f"from {format_size(line['size'])} [{format_size(line['low'])}, {format_size(line['high'])}] seeds at once"
         for line in pair[(pair["outcome"] == "crosses") & (pair["cheaper"] == FIRST)].to_dict("records")
     ]
     uses = reuse(run.passes)
     single = rows.loc[rows["n_seeds"] == 1, "case"]
     uses = uses[(uses["strategy"] == FIRST) & uses["case"].isin(single) & (uses["outcome"] == "after")]
     if len(uses):
-        low, high = (math.ceil(number - 1e-9) for number in (uses["uses"].min(), uses["uses"].max()))
-        times = f"{low}" if low == high else f"{low} to {high}"
-        parts.append(f"after {times} uses of one Jacobian by one vector each ({len(uses)} cases)")
-    return f"it pays {' and '.join(parts)}" if parts else ""
+        parts.append(f"after {uses_in_words(uses['uses'])} uses of one Jacobian by one vector each ({len(uses)} cases)")
+    return " and ".join(parts)
 
 
-def sometimes_worth_it(run: Run) -> Finding:
-    """Judge claim 8 by the cases in which a strategy that stores Jacobians is clearly the fastest, or gets so by reuse."""
+def sometimes_worth_it(run: Run) -> ClaimFinding:
+    """Test claim 8: the cases in which a stored Jacobian is clearly the fastest, at once or after some uses."""
     stored = materializing(run.table)
     if not stored:
         return not_shown("no strategy that stores a Jacobian was measured")
     best = recommend(run.table, run.passes)
-    clear = best[best["decision"] == "ahead"]
-    wins = clear[clear["strategy"].isin(stored)]
+    ahead = best[best["decision"] == "ahead"]
+    wins = ahead[ahead["strategy"].isin(stored)].to_dict("records")
     uses = reuse(run.passes)
-    pays = uses[uses["strategy"].isin(stored) & uses["outcome"].isin(["after", "from the first"])]
-    lines = [
-        {
-            "case": line["case"],
-            "strategy": line["strategy"],
-            "worth it": f"at once: {line['runner_up']} takes {in_words(line['factor'], line['low'], line['high'])}",
-        }
-        for line in wins.to_dict("records")
-    ]
-    lines += [
-        {
-            "case": line["case"],
-            "strategy": line["strategy"],
-            "worth it": "from the first product with it on"
-            if line["outcome"] == "from the first"
-            else f"after {line['uses']:.3g} [{line['low']:.3g}, {line['high']:.3g}] products with it",
-        }
-        for line in pays.to_dict("records")
-        if not ((wins["case"] == line["case"]) & (wins["strategy"] == line["strategy"])).any()
-    ]
-    evidence = pd.DataFrame(lines, columns=["case", "strategy", "worth it"])
-    said = (
-        f"a stored Jacobian is clearly the fastest way to one gradient in {len(wins)} of {len(best)} cases, and gets cheaper than {LAST} by being used again in "
-        f"{evidence['case'].nunique() - wins['case'].nunique()} more"
+    uses = uses[uses["strategy"].isin(stored)]
+    lines = {
+        (line["case"], line["strategy"]): f"at once: {line['runner_up']} takes "
+        + format_interval(line["factor"], line["low"], line["high"])
+        for line in wins
+    }
+    for line in uses[uses["outcome"].isin(["after", "from the first"])].to_dict("records"):
+        after = f"after {line['uses']:.3g} [{line['low']:.3g}, {line['high']:.3g}] products with it"
+        lines.setdefault(
+            (line["case"], line["strategy"]), "from the first product" if line["outcome"] == "from the first" else after
+        )
+    evidence = pd.DataFrame([(*cell, when) for cell, when in lines.items()], columns=["case", "strategy", "pays off"])
+    by_reuse = evidence["case"].nunique() - len({line["case"] for line in wins})
+    sentence = (
+        f"a stored Jacobian is clearly the fastest way to one gradient in {len(wins)} of {len(best)} cases; "
+        f"in {by_reuse} more it becomes cheaper than {LAST} if it is used again"
     )
-    if len(lines):
-        return Finding(HOLDS, said, evidence)
-    open_ = uses["strategy"].isin(stored) & (uses["outcome"] == "undecided")
-    refuted = len(clear) == len(best) > 0 and not open_.any()
-    return Finding(WRONG, said, evidence) if refuted else not_shown(said, evidence)
+    if lines:
+        return ClaimFinding(HOLDS, sentence, evidence)
+    refuted = len(ahead) == len(best) > 0 and not (uses["outcome"] == "undecided").any()
+    return ClaimFinding(WRONG, sentence, evidence) if refuted else not_shown(sentence, evidence)

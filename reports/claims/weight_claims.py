@@ -1,4 +1,4 @@
-"""Claims 2, 3 and 5: what t = Wz costs when it is differentiated by z, and when by W."""
+"""Claims 2, 3 and 5: the cost of t = Wz, differentiated with respect to z, and to W."""
 
 from __future__ import annotations
 
@@ -12,9 +12,21 @@ from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.growth import TOLERANCE, growth
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.size_limits import what_fits
-from jacobench.reports.claims.claim_cases import BY_INPUT, BY_WEIGHTS, UNEQUAL, in_words, ratio, rows_of, value
-from jacobench.reports.claims.claim_finding import BOUNDED, HOLDS, WRONG, Finding, not_shown
-from jacobench.reports.data.units import format_bytes, format_ratio
+from jacobench.reports.claims.claim_evidence import (
+    BOUNDED,
+    BY_INPUT,
+    BY_WEIGHTS,
+    HOLDS,
+    UNEQUAL,
+    WRONG,
+    ClaimFinding,
+    not_shown,
+    peak_in_words,
+    rows_of,
+    time_ratio,
+    value,
+)
+from jacobench.reports.data.units import format_bytes, format_percent, format_ratio, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,40 +34,38 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 ITEM = 8
-"""Bytes of a float64, in which the suite's cases are."""
+"""Bytes of a float64, the dtype of the suite's cases."""
 
 NOTHING = 0.02
-"""What a Jacobian may add to the memory of the product, as a share of W's own bytes, and still count as nothing."""
+"""Largest share of W's bytes that a Jacobian may add and still count as free."""
 
 SLOWER = 1.1
-"""Below this factor two times are the same for a reader who asks what is harmless."""
+"""Largest factor in time that counts as harmless."""
 
 
-def weight_matrix_is_the_jacobian(run: Run) -> Finding:
-    """Judge claim 2 by what the dense Jacobian by z adds to what vjp holds, in bytes of W, and by the time of a gradient."""
+def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
+    """Test claim 2: the bytes that the dense Jacobian with respect to z adds to vjp's, and the time of a gradient."""
     rows = rows_of(run, BY_INPUT, "linearize")
     lines = []
     for case, own in rows.groupby("case", sort=False):
         width, batch = float(own["width"].iloc[0]), float(own["batch"].iloc[0])
         dense, vjp = (value(rows, str(case), name, "peak_bytes") for name in ("dense", "vjp"))
-        time = ratio(run, str(case), ("dense", "vjp"))
-        if math.isnan(dense) or math.isnan(vjp) or math.isnan(time[1]):
-            continue
-        extra = max(dense - vjp, 0.0)
-        lines.append((width, batch, ITEM * width**2, extra, time))
+        time = time_ratio(run, str(case), ("dense", "vjp"))
+        if not math.isnan(dense) and not math.isnan(vjp) and time.has_interval:
+            lines.append((width, batch, ITEM * width**2, max(dense - vjp, 0.0), time))
     if not lines:
         return not_shown(
-            "no case with t = Wz differentiated by z was measured with dense beside vjp in two passes or more"
+            "no case t = Wz differentiated with respect to z was timed with dense and vjp in two passes or more"
         )
     evidence = pd.DataFrame(
         [
             {
-                "n = m": int(width),
-                "batch": int(batch),
+                "n = m": format_size(width),
+                "batch": format_size(batch),
                 "bytes of W": format_bytes(weight),
                 "the Jacobian adds": format_bytes(extra),
-                "as a share of W": f"{extra / weight:.1%}",
-                "gradient, dense over vjp": in_words(*time),
+                "as a share of W": format_percent(extra / weight),
+                "gradient, dense / vjp": str(time),
             }
             for width, batch, weight, extra, time in lines
         ]
@@ -66,52 +76,44 @@ def weight_matrix_is_the_jacobian(run: Run) -> Finding:
         return not_shown("no case of batch 1 was measured", evidence)
     free = all(extra <= NOTHING * weight + LEAST_BYTES for extra, weight, _ in singles)
     once = all(extra <= (1 + NOTHING) * weight + LEAST_BYTES for extra, weight, _ in singles)
-    adds = (
-        "nothing"
-        if free
-        else "as much memory as W once more, as it is stored as a copy"
-        if once
-        else "more than a copy of W"
-    )
-    slowest = max((time for *_, time in singles), key=lambda time: time[0])
-    said = f"at batch 1 the Jacobian by z adds {adds}, and a gradient through it takes at most {in_words(*slowest)} as long as vjp"
+    adds = "nothing" if free else "as much memory as one copy of W" if once else "more than a copy of W"
+    slowest = max((time for *_, time in singles), key=lambda time: time.mean)
+    sentence = f"at batch 1 the Jacobian adds {adds}, and a gradient through it takes at most {slowest} as long as vjp"
     if batches:
         most, batch = max(batches)
-        said += f"; for {batch:g} samples at once, as one matrix, it adds {most:.3g} times the bytes of W"
+        sentence += f"; for {format_size(batch)} samples as one matrix it adds {most:,.3g} times the bytes of W"
     if not once:
-        return Finding(WRONG, said, evidence)
-    harmless = free and all(most <= NOTHING for most, _ in batches) and slowest[1] <= SLOWER
-    return Finding(HOLDS if harmless else BOUNDED, said, evidence)
+        return ClaimFinding(WRONG, sentence, evidence)
+    harmless = free and all(most <= NOTHING for most, _ in batches) and slowest.low <= SLOWER
+    return ClaimFinding(HOLDS if harmless else BOUNDED, sentence, evidence)
 
 
-def weights_jacobian_is_expensive(run: Run) -> Finding:
-    """Judge claim 3 by the exponents of the dense Jacobian's bytes and time in width, and by where it no longer fits."""
+def weights_jacobian_is_expensive(run: Run) -> ClaimFinding:
+    """Test claim 3: the exponents of the dense Jacobian's bytes and time in the width, and where it no longer fits."""
     rows = rows_of(run, BY_WEIGHTS)
+    evidence = _sizes(run, rows)
     laws = growth(rows, run.passes)
     laws = laws[laws["knob"] == "width"]
     memory = laws[(laws["strategy"] == "dense") & (laws["quantity"] == "bytes")]
     if memory.empty:
-        return not_shown(
-            "the bytes of the dense Jacobian by W were measured at fewer than three widths", _sizes(run, rows)
-        )
+        return not_shown("the bytes of the dense Jacobian were measured at fewer than three widths", evidence)
     exponent = float(memory["exponent"].iloc[0])
-    evidence = _sizes(run, rows)
-    ok = rows[(rows["strategy"] == "dense") & (rows["status"] == "ok")].sort_values("width")
-    last = ok.iloc[-1]
+    last = rows[(rows["strategy"] == "dense") & (rows["status"] == "ok")].sort_values("width").iloc[-1]
     vjp = value(rows, last["case"], "vjp", "peak_bytes")
-    time = ratio(run, last["case"], ("dense", "vjp"))
-    said = (
-        f"with n = m the bytes grow as n^{exponent:.2f} (theory: 3), {format_bytes(last['peak_bytes'])} at n = {last['width']:g}, where vjp takes "
-        f"{format_bytes(vjp)}; a gradient takes {in_words(*time)} as long{_time_exponents(laws)}{_against_n(run)}{_no_longer_fits(run, rows)}"
+    time = time_ratio(run, last["case"], ("dense", "vjp"))
+    sentence = (
+        f"with n = m the bytes grow as n^{exponent:.2f} (theory: 3), to {format_bytes(last['peak_bytes'])} at "
+        f"n = {format_size(last['width'])}, where vjp needs {format_bytes(vjp)}; a gradient takes {time} as long"
+        f"{_time_exponents(laws)}{_constant_product(run)}{_no_longer_fits(run, rows)}"
     )
     if abs(exponent - 3) > TOLERANCE:
-        return not_shown(f"{said}; the exponent found is not that of theory", evidence)
-    if math.isnan(time[1]):
-        return not_shown(f"{said}; one pass gives no interval", evidence)
+        return not_shown(f"{sentence}; the measured exponent differs from theory", evidence)
+    if not time.has_interval:
+        return not_shown(f"{sentence}; one pass gives no interval", evidence)
     larger = last["peak_bytes"] > 2 * vjp
-    if larger and time[1] > 1:
-        return Finding(HOLDS, said, evidence)
-    return Finding(WRONG, said, evidence) if time[2] < 1 or not larger else not_shown(said, evidence)
+    if larger and time.is_slower:
+        return ClaimFinding(HOLDS, sentence, evidence)
+    return ClaimFinding(WRONG, sentence, evidence) if time.is_faster or not larger else not_shown(sentence, evidence)
 
 
 def _time_exponents(laws: pd.DataFrame) -> str:
@@ -120,8 +122,8 @@ def _time_exponents(laws: pd.DataFrame) -> str:
     return f" (time grows as {', '.join(parts)})" if parts else ""
 
 
-def _against_n(run: Run) -> str:
-    """Say how the bytes grow with n where n·m is held."""
+def _constant_product(run: Run) -> str:
+    """Return how the bytes grow with n where n·m is constant."""
     rows = rows_of(run, UNEQUAL)
     rows = rows.assign(n=[_shape(case)[0] for case in rows["case"]])
     laws = {
@@ -132,7 +134,7 @@ def _against_n(run: Run) -> str:
     dense, vjp = laws.get("dense"), laws.get("vjp")
     if dense is None or vjp is None:
         return ""
-    return f"; where n·m is held the bytes grow as n^{dense.exponent:.2f}, those of vjp as n^{vjp.exponent:.2f}"
+    return f"; with constant n·m the bytes grow as n^{dense.exponent:.2f}, those of vjp as n^{vjp.exponent:.2f}"
 
 
 def _shape(case: str) -> tuple[int, int]:
@@ -156,7 +158,8 @@ def _no_longer_fits(run: Run, rows: pd.DataFrame) -> str:
     dense = fits[fits["strategy"] == "dense"]
     if dense.empty or math.isnan(dense["size"].iloc[0]):
         return ""
-    return f"; beyond n = {dense['size'].iloc[0]:,.0f} it no longer fits in this machine's {format_bytes(float(limit))}"
+    largest = format_size(dense["size"].iloc[0])
+    return f"; above n = {largest} it does not fit in this machine's {format_bytes(float(limit))}"
 
 
 def _sizes(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
@@ -164,52 +167,48 @@ def _sizes(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
     both = pd.concat([rows.sort_values("width"), rows_of(run, UNEQUAL)])
     for case, own in both.groupby("case", sort=False):
         n, m = _shape(str(case))
-        line: dict[str, object] = {"n": n, "m": m, "entries of dt/dW": f"{n * n * m:,}"}
-        for name in ("dense", "sparse", "vjp"):
-            peak = value(own, str(case), name, "peak_bytes")
-            status = own.loc[own["strategy"] == name, "status"]
-            line[f"{name}, peak"] = (
-                format_bytes(peak) if len(status) and status.iloc[0] == "ok" else ", ".join(status).replace("_", " ")
-            )
-        line["time, dense over vjp"] = in_words(*ratio(run, str(case), ("dense", "vjp")))
-        lines.append(line)
+        peaks = {f"{name}, peak": peak_in_words(own, str(case), name) for name in ("dense", "sparse", "vjp")}
+        time = {"time, dense / vjp": str(time_ratio(run, str(case), ("dense", "vjp")))}
+        lines.append({"n": n, "m": m, "entries of dt/dW": f"{n * n * m:,}"} | peaks | time)
     return pd.DataFrame(lines)
 
 
-def outer_product_takes_n_operations(run: Run) -> Finding:
-    """Judge claim 5 by the count of multiplications of the pullback against n·m, and by the slope of its time."""
+def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
+    """Test claim 5: the number of multiplications of the pullback compared with n·m, and the exponent of its time."""
     rows = rows_of(run, BY_WEIGHTS, "pullback")
     own = rows[(rows["strategy"] == "vjp") & (rows["status"] == "ok")].sort_values("width")
     dense = rows[rows["strategy"] == "dense"].set_index("case")["predicted_flops"]
     if own["width"].nunique() < 3:
-        return not_shown("the pullback by W was measured at fewer than three widths")
+        return not_shown("the pullback with respect to W was measured at fewer than three widths")
     per_entry = own["predicted_flops"] / own["width"] ** 2
     evidence = pd.DataFrame(
         {
             "n = m": own["width"].astype(int),
             "operations of the product": own["predicted_flops"].map("{:,.0f}".format),
-            "over n·m": per_entry.map("{:.3f}".format),
-            "over n": (own["predicted_flops"] / own["width"]).map("{:,.0f}".format),
+            "per n·m": per_entry.map("{:.3f}".format),
+            "per n": (own["predicted_flops"] / own["width"]).map("{:,.0f}".format),
             "operations through dt/dW": own["case"].map(dense).map("{:,.0f}".format),
         }
     )
     laws = growth(rows, run.passes)
     vjp = laws[(laws["strategy"] == "vjp") & (laws["knob"] == "width") & (laws["quantity"] == "seconds")]
     counted = _slope(own["width"], own["predicted_flops"])
-    time = ""
-    if len(vjp):
-        law = vjp.iloc[0]
-        time = f", its time as n^{_exponent(law)}"
+    time = f", and its time as n^{_exponent(vjp.iloc[0])}" if len(vjp) else ""
     last = own.iloc[-1]
     factor = float(dense.get(last["case"], math.nan)) / float(last["predicted_flops"])
     saved = (
-        "" if math.isnan(factor) else f"; through dt/dW it is {format_ratio(factor)} as many at n = {last['width']:g}"
+        ""
+        if math.isnan(factor)
+        else f"; dt/dW takes {format_ratio(factor)} as many at n = {format_size(last['width'])}"
     )
-    said = f"counted, the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication, and an addition over the batch) for each of the n·m entries of W and grows as n^{counted:.2f} with n = m{time}{saved}"
+    sentence = (
+        f"the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication, and an addition over the batch) for each of the "
+        f"n·m entries of W; their number grows as n^{counted:.2f} with n = m{time}{saved}"
+    )
     if counted <= 1 + TOLERANCE:
-        return Finding(HOLDS, said, evidence)
-    conclusion = ": off by a factor of m, the conclusion stands" if factor > 2 else ": off by a factor of m"
-    return Finding(WRONG, said + conclusion, evidence)
+        return ClaimFinding(HOLDS, sentence, evidence)
+    conclusion = "; the claim is off by a factor of m" + (", but its conclusion is right" if factor > 2 else "")
+    return ClaimFinding(WRONG, sentence + conclusion, evidence)
 
 
 def _slope(sizes: pd.Series[float], counts: pd.Series[float]) -> float:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.analysis.recommendation import least_memory, materializing, recommend
-from jacobench.reports.analysis.reuse import reuse
+from jacobench.reports.analysis.reuse import reuse, uses_in_words
 from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.strategies.registry import REFERENCE
@@ -149,12 +148,6 @@ def _on_reuse(run: Run) -> str:
     if counted.get("never") == n_cells:
         return f"Materializing ({names}) pays off in no cell of this run, for any number of products."
     return f"Materializing ({names}) pays off {_listed(parts)}{unknown}."
-
-
-def uses_in_words(uses: pd.Series[float]) -> str:
-    """Return the range of numbers of uses, rounded up, such as ``"3 to 12"``."""
-    low, high = (math.ceil(number - 1e-9) for number in (uses.min(), uses.max()))
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:

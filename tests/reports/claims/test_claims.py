@@ -7,11 +7,9 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.claims.claim_cases import LINKS
 from jacobench.reports.claims.claim_catalogue import CLAIMS, judge, lines
-from jacobench.reports.claims.claim_finding import BOUNDED, HOLDS, NOT_SHOWN, WRONG
-from jacobench.reports.claims.gradient_claims import same_gradients
-from jacobench.reports.claims.order_claims import sometimes_worth_it, vector_first_is_cheaper
+from jacobench.reports.claims.claim_evidence import BOUNDED, HOLDS, LINKS, NOT_SHOWN, WRONG
+from jacobench.reports.claims.order_claims import same_gradients, sometimes_worth_it, vector_first_is_cheaper
 from jacobench.reports.claims.storage_claims import products_need_no_matrices, sparse_does_a_bunch_of_work
 from jacobench.reports.claims.weight_claims import (
     outer_product_takes_n_operations,
@@ -74,7 +72,7 @@ def test_2_the_jacobian_by_z_is_w():
     assert free.verdict == HOLDS
     copied = weight_matrix_is_the_jacobian(by_input(lambda n, _b: 8.0 * n**2 * 1.01 + 8192, 1.0))
     assert copied.verdict == BOUNDED
-    assert "as much memory as W once more" in copied.sentence
+    assert "as much memory as one copy of W" in copied.sentence
     assert weight_matrix_is_the_jacobian(by_input(lambda n, _b: 16.0 * n**2 + 8192, 1.0)).verdict == WRONG
     repeated = weight_matrix_is_the_jacobian(by_input(lambda n, b: 8.0 * n**2 * b**2 if b > 1 else 0.0, 1.0, (1, 4)))
     assert repeated.verdict == BOUNDED
@@ -105,9 +103,9 @@ def test_3_the_jacobian_by_w_is_expensive():
     found = weights_jacobian_is_expensive(by_weights(3))
     assert found.verdict == HOLDS
     assert "grow as n^3.00" in found.sentence
-    assert "beyond n = 1,024 it no longer fits in this machine's 8.00 GiB" in found.sentence
+    assert "above n = 1,024 it does not fit in this machine's 8.00 GiB" in found.sentence
     assert "51.2×" in found.sentence  # 0.1 · 512
-    assert "where n·m is held the bytes grow as n^1.00, those of vjp as n^0.00" in found.sentence
+    assert "with constant n·m the bytes grow as n^1.00, those of vjp as n^0.00" in found.sentence
     assert (
         weights_jacobian_is_expensive(by_weights(3, lambda n: 1e-9 * n**2)).verdict == WRONG
     )  # vjp takes ten times that
@@ -138,8 +136,8 @@ def test_5_the_outer_product_takes_n_m_multiplications():
     found = outer_product_takes_n_operations(by_weights(3))
     assert found.verdict == WRONG
     assert "takes 1.00 operations (a multiplication, and an addition over the batch) for each" in found.sentence
-    assert "grows as n^2.00" in found.sentence
-    assert found.sentence.endswith("off by a factor of m, the conclusion stands")
+    assert "their number grows as n^2.00" in found.sentence
+    assert found.sentence.endswith("the claim is off by a factor of m, but its conclusion is right")
     assert outer_product_takes_n_operations(by_weights(3, products=1.0)).verdict == HOLDS
     assert outer_product_takes_n_operations(by_weights(3, widths=(64,))).verdict == NOT_SHOWN
 
@@ -159,7 +157,7 @@ def test_6_products_need_no_matrices():
     assert products_need_no_matrices(chains(lambda _n: 2.0, lambda _n: 5 * MIB)).verdict == HOLDS
     bounded = products_need_no_matrices(chains(lambda n: 0.5 if n < 100 else 2.0, lambda _n: 5 * MIB))
     assert bounded.verdict == BOUNDED
-    assert "a matrix is quicker for neg at 48" in bounded.sentence
+    assert "a matrix is faster for neg at 48" in bounded.sentence
     assert products_need_no_matrices(chains(lambda _n: 0.5, lambda _n: MIB)).verdict == WRONG
     assert products_need_no_matrices(run_of([])).verdict == NOT_SHOWN
     evidence = products_need_no_matrices(chains(lambda _n: 2.0, lambda _n: 5 * MIB)).evidence
@@ -186,10 +184,10 @@ def orders(first, seeds=(), reuse=None):
 def test_7_the_order_of_multiplication():
     never = vector_first_is_cheaper(orders(8.0))
     assert never.verdict == HOLDS
-    assert "is not seen to pay" in never.sentence
+    assert "shows no number of vectors at which it pays off" in never.sentence
     seeds = vector_first_is_cheaper(orders(8.0, seeds=(2, 4, 16, 64)))
     assert seeds.verdict == BOUNDED
-    assert "it pays from 8 [8, 8] seeds at once" in seeds.sentence
+    assert "it pays off from 8 [8, 8] seeds at once" in seeds.sentence
     uses = vector_first_is_cheaper(orders(8.0, reuse={"forward-dense": (21.0, 0.5), "vjp": (1.0, 1.0)}))
     assert uses.verdict == BOUNDED
     assert "after 40 uses of one Jacobian by one vector each (2 cases)" in uses.sentence
@@ -238,3 +236,15 @@ def test_a_line_a_claim():
     assert len(found) == len(CLAIMS)
     assert found[2].startswith("claim 3: holds — with n = m the bytes grow")
     assert not any("\n" in line for line in found)
+
+
+def test_numbers_are_formatted_for_readers():
+    small = by_input(lambda n, b: 8.0 * n**2 * b**2 if b > 1 else 0.0, 1.0, (1, 48))
+    table = weight_matrix_is_the_jacobian(small).evidence
+    assert table["as a share of W"].tolist()[1] == "2300×"
+    assert table["batch"].tolist()[:2] == ["1", "48"]
+    sizes = products_need_no_matrices(chains(lambda _n: 2.0, lambda _n: 5 * MIB)).evidence["size"]
+    assert set(sizes) == {"48", "768"}
+    for _, found in judge(by_weights(3)):
+        cells = found.evidence.astype(str).to_numpy().ravel().tolist()
+        assert not [cell for cell in cells if cell.endswith((".0", "nan"))]

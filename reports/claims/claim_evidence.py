@@ -1,0 +1,125 @@
+"""Findings on a claim, the cases of the suite ``claims`` that each claim uses, and their numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval
+from jacobench.reports.data.units import format_bytes, format_interval
+from jacobench.reports.data.vocabulary import words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jacobench.reports.data.run_data import Run
+
+Verdict = Literal["holds", "holds with a bound", "wrong as stated", "not shown on this machine"]
+
+HOLDS: Verdict = "holds"
+BOUNDED: Verdict = "holds with a bound"
+WRONG: Verdict = "wrong as stated"
+NOT_SHOWN: Verdict = "not shown on this machine"
+
+# t = W z, differentiated with respect to W, and to z.
+BY_WEIGHTS, BY_INPUT = "mlp-w*-d1-b1-noloss", "chain-affine-w*"
+
+# The same with different n and m, and n·m constant.
+UNEQUAL = "mlp-*x*-b1-noloss"
+
+# g = A B C D e with four links of one kind; and a net of layers, for the order of multiplication.
+LINKS = ("neg", "permute", "cross", "conv1d")
+ORDER = "chain-affine-tanh-w*"
+
+
+@dataclass(frozen=True)
+class ClaimFinding:
+    """Finding of one run on one claim.
+
+    Attributes
+    ----------
+    verdict : str
+        One of the four.
+    sentence : str
+        The reason, with numbers; plain text on one line.
+    evidence : DataFrame
+        Table of the rows used, formatted for readers.
+    """
+
+    verdict: Verdict
+    sentence: str
+    evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+
+def not_shown(why: str, evidence: pd.DataFrame | None = None) -> ClaimFinding:
+    """Return the finding that the run neither supports nor refutes the claim."""
+    return ClaimFinding(NOT_SHOWN, why, pd.DataFrame() if evidence is None else evidence)
+
+
+@dataclass(frozen=True)
+class TimeRatio:
+    """Times of one strategy over those of another, paired within each process.
+
+    Attributes
+    ----------
+    mean, low, high : float
+        Geometric mean and its 95 % interval. All NaN without pairs; the interval is NaN for one pair.
+    is_slower, is_faster : bool
+        Whether the first strategy is clearly slower, or faster, by `decide`.
+    """
+
+    mean: float
+    low: float
+    high: float
+    is_slower: bool
+    is_faster: bool
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there are two pairs or more."""
+        return not math.isnan(self.low)
+
+    def __str__(self) -> str:
+        return format_interval(self.mean, self.low, self.high)
+
+
+def time_ratio(run: Run, case: str, pair: Sequence[str], phase: str = "gradient") -> TimeRatio:
+    """Return how many times as long the first of two strategies takes."""
+    own = run.passes[(run.passes["case"] == case) & (run.passes["phase"] == phase)]
+    first, second = (own[own["strategy"] == name].set_index(["pass", "worker"])["seconds"] for name in pair)
+    ratios = (first / second).dropna().tolist()
+    is_slower, is_faster = (
+        decide({"rival": sides}).status == "ahead" for sides in (ratios, [1 / ratio for ratio in ratios])
+    )
+    return TimeRatio(geometric_mean(ratios), *log_t_interval(ratios), is_slower, is_faster)
+
+
+def rows_of(run: Run, cases: str, phase: str = "gradient") -> pd.DataFrame:
+    """Return the rows of a phase whose cases match a glob, without those of the forward pass."""
+    table = run.table
+    matching = table["case"].map(lambda case: fnmatchcase(case, cases)).astype(bool)
+    return table[matching & (table["phase"] == phase) & (table["strategy"] != FORWARD)]
+
+
+def value(rows: pd.DataFrame, case: str, strategy: str, column: str) -> float:
+    """Return one number of one successful cell; NaN where there is none."""
+    found = rows[(rows["case"] == case) & (rows["strategy"] == strategy) & (rows["status"] == "ok")][column]
+    return float(found.iloc[0]) if len(found) else float("nan")
+
+
+def peak_in_words(rows: pd.DataFrame, case: str, strategy: str) -> str:
+    """Return the peak memory of a cell, or how the cell ended."""
+    status = rows.loc[(rows["case"] == case) & (rows["strategy"] == strategy), "status"]
+    if status.empty:
+        return "not measured"
+    return format_bytes(value(rows, case, strategy, "peak_bytes")) if status.iloc[0] == "ok" else words(status.iloc[0])
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return up to three names, and how many more there are."""
+    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"
