@@ -1,4 +1,4 @@
-"""What a notebook shows of a run: the answer, a small table, and the pictures."""
+"""Notebook view of a run: the answer, a small table with the winners, and the plots."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.reports.analysis.recommendation import fastest, least_memory
 from jacobench.reports.data.units import format_bytes, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.page.answers import answers
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
     from jacobench.reports.data.run_data import Run
 
-# What the table shows, each column as people read it.
-COLUMNS: dict[str, Callable[[Any], str]] = {
+FORMATS: dict[str, Callable[[Any], str]] = {
     "case": str,
     "strategy": str,
     "status": words,
@@ -31,38 +31,38 @@ COLUMNS: dict[str, Callable[[Any], str]] = {
     "ratio_to_vjp": format_ratio,
     "peak_bytes": format_bytes,
 }
-MOST_ROWS = 20
+"""Columns of the table and their formats."""
+MAX_ROWS = 20
+MARK = " *"
 
 
 def notebook(run: Run, phase: str = "gradient") -> str:
-    """Return a fragment of HTML for a run.
+    """Return an HTML fragment of a run, without script and style, so that it does not affect the page around it.
 
     Parameters
     ----------
     run : Run
-        What was measured.
+        The run.
     phase : str
-        The phase that is shown.
-
-    Returns
-    -------
-    str
-        Without script or style, so that it disturbs nothing in the page that shows it.
+        The phase in the table. ``*`` marks the strategy that is clearly the fastest in its case, and the one that clearly
+        needs the least memory: the same winners as on the page of `jacobench report`.
     """
     rows = run.table[run.table["phase"] == phase]
+    shown = pd.DataFrame({name: rows[name].map(show) for name, show in FORMATS.items()})
+    winners = {"seconds_median": fastest(run.table, run.passes, phase), "peak_bytes": least_memory(run.table, phase)}
+    for column, by_case in winners.items():
+        shown.loc[rows["case"].map(by_case) == rows["strategy"], column] += MARK
     parts = [f"<p><strong>{escape(run.name or 'run')}</strong></p>"]
     parts += [f"<p>{escape(sentence)}</p>" for sentence in answers(run, phase)]
-    shown = pd.DataFrame({name: rows[name].map(show) for name, show in COLUMNS.items()})
-    parts.append(shown.to_html(index=False, max_rows=MOST_ROWS, border=0))
-    for name, picture in all_plots(run, phase).pictures.items():
-        parts.append(
-            f'<p><img alt="{escape(picture.caption)}" title="{escape(name)}" src="{_png(picture.figure)}"></p>'
-        )
+    parts.append(shown.to_html(index=False, max_rows=MAX_ROWS, border=0))
+    parts.append("<p>* clearly the fastest in its case, or clearly the least memory</p>")
+    for name, plot in all_plots(run, phase).pictures.items():
+        parts.append(f'<p><img alt="{escape(plot.caption)}" title="{escape(name)}" src="{_png(plot.figure)}"></p>')
     return f"<div>{''.join(parts)}</div>"
 
 
 def _png(figure: Figure) -> str:
-    """Return a figure as a data URL: an image, as the ids of two SVGs in one notebook would clash."""
+    """Return a figure as a data URL: an image, because the ids of two SVGs in one notebook would clash."""
     content = BytesIO()
     with styled():
         figure.savefig(content, format="png", dpi=100)

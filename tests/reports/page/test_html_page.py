@@ -193,7 +193,7 @@ def test_markdown_is_a_comment_that_github_takes(standard_run, every_status, mon
     assert MAX_CHARACTERS < 65_536
 
 
-def test_a_notebook_shows_the_answer_the_table_and_the_pictures(every_status):
+def test_a_notebook_shows_the_answer_the_table_and_the_plots(every_status):
     run = Run(every_status.table.head(3))
     fragment = notebook(run)
     assert "in the time of the phase gradient" in fragment
@@ -202,3 +202,11 @@ def test_a_notebook_shows_the_answer_the_table_and_the_pictures(every_status):
     assert "<script>document" not in fragment
     assert "<style" not in fragment
     assert "<script" not in fragment
+
+
+def test_a_notebook_marks_the_same_winners_as_the_page(standard, run_of):
+    run = run_of(standard[standard["width"].eq(16) & standard["batch"].eq(1)])
+    (winner,) = {line.fastest for line in recommendations(run)}
+    rows = re.findall(r"<td>([^<]*)</td>", notebook(run))
+    marked = [rows[number - 2] for number, cell in enumerate(rows) if cell.endswith("s *")]
+    assert set(marked) == {winner}
