@@ -1,6 +1,6 @@
-"""The public Python API: what the command line does, as functions of and to DataFrames.
+"""The public Python API: the commands as functions that take and return DataFrames.
 
-Each function imports what it needs when it is called: a plug-in that takes one of our strategies loads no plots.
+Functions import what they need when they are called, so that a plug-in that uses one strategy loads no plots.
 """
 
 from __future__ import annotations
@@ -129,31 +129,32 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
 
 
 def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] = (), **more: str | float) -> Outcome:
-    """Measure the project in this folder as it stands against a revision of it, in turns, and judge what differs.
+    """Compare the working tree of the project in this folder with a revision, measuring both alternately.
 
     Parameters
     ----------
     against : str
-        A branch, tag or commit of the git repository that this folder belongs to.
+        A branch, tag or commit of the git repository of this folder.
     strategies : sequence of str
         Names, ``file.py:Class`` or ``package.module:Class``. Default: those that the project registers.
     cases : sequence of str
         Globs of case names. Default: all.
     **more
-        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``: see `jacobench.bench.gate.gate_config.GateConfig`. What is not
-        given is as ``[tool.jacobench.gate]`` of the project's pyproject.toml has it, as are the thresholds.
+        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``; see `jacobench.bench.gate.gate_config.GateConfig`.
+        Defaults and thresholds come from ``[tool.jacobench.gate]`` in the project's pyproject.toml.
 
     Returns
     -------
     Outcome
-        Its ``state``, ``verdicts`` (a DataFrame), ``notes`` and ``exit_code``; see `jacobench.reports.regression.outcome.Outcome`.
+        With ``state``, ``verdicts`` (a DataFrame), ``notes`` and ``exit_code``; see
+        `jacobench.reports.regression.outcome.Outcome`.
 
     Raises
     ------
     BadInput
         For an unknown revision, suite, strategy or case, or a side that cannot be installed.
     HarnessFailure
-        If a side cannot be measured at all.
+        If one of the two sides cannot be measured.
     """
     from jacobench.gate_session import asked, gated
 
@@ -163,14 +164,14 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
 
 
 def load(run: str | Path) -> pd.DataFrame:
-    """Read a run's folder, or its run.json, as the tidy table; see `jacobench.reports.data.run_data.load`."""
+    """Read the tidy table of a run's folder or run.json; see `jacobench.reports.data.run_data.load`."""
     from jacobench.reports.data import run_data
 
     return run_data.load(run)
 
 
 def read(run: str | Path) -> Run:
-    """Read a run's folder, or its run.json; a notebook displays it. See `jacobench.reports.data.run_data.read`."""
+    """Read a run's folder or run.json. Notebooks display the result. See `jacobench.reports.data.run_data.read`."""
     from dataclasses import replace
 
     from jacobench.reports.data import run_data
@@ -187,7 +188,7 @@ def _notebook(run: Run) -> str:
 def compare(
     base: Run | str | Path, head: Run | str | Path, *, floor: float = 0.05, across_machines: bool = False
 ) -> Outcome:
-    """Compare two runs, read or by their paths; see `jacobench.reports.regression.two_runs.compare`."""
+    """Compare two runs or their paths; see `jacobench.reports.regression.two_runs.compare`."""
     from jacobench.reports.data.pytest_benchmark_json import read_any
     from jacobench.reports.regression import two_runs
 
@@ -203,19 +204,19 @@ def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
 
 
 def predict(suite: str = "standard", strategies: Sequence[str] = ()) -> pd.DataFrame:
-    """Return a suite's tidy table by the model alone: predicted bytes and flops; nothing is measured.
+    """Predict bytes and flops of a suite without measuring.
 
     Parameters
     ----------
     suite : str
         A suite's name, or the path of a TOML file.
     strategies : sequence of str
-        Instead of the suite's.
+        Replace the suite's.
 
     Returns
     -------
     DataFrame
-        Every cell with status ``not_tried``. `what_fits` takes it.
+        The tidy table, with status ``not_tried`` in every row. `what_fits` accepts it.
 
     Raises
     ------

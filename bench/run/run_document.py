@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jacobench.bench.run.run_folder import Settings
     from jacobench.bench.suites.cells import Cell
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def document(

@@ -128,6 +128,6 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
         "machine": chosen.machine_record,
         "load_after": machine_record.load(),
         "command": command(chosen),
-        "control_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],
+        "calibration_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],
     }
     return document(chosen, planned.cells, rows, folder.measurements, facts)

@@ -39,7 +39,7 @@ class Run:
         The ``run_id``, or the name of the folder.
     facts : mapping
         Other content of run.json, where present: ``machine`` (processor, caches, packages, settings),
-        ``control_seconds`` (time of the calibration kernel in each process), ``load_after``, ``wall_seconds``,
+        ``calibration_seconds`` (time of the calibration kernel in each process), ``load_after``, ``wall_seconds``,
         ``measured_seconds``, ``command`` (repeats the run), and pytest-benchmark's ``datetime`` and ``commit_info``.
     view : callable or None
         Returns the HTML that notebooks show. `jacobench.read` sets it, so that data do not import plots.

@@ -16,7 +16,11 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMA = 1
+SCHEMAS = (1, 2)
+"""Versions of the format that can be read; the last is the current one."""
+
+RENAMED = {"control_seconds": "calibration_seconds"}
+"""Columns and facts of schema 1 whose names have changed."""
 
 # Columns that every row needs, and their allowed values.
 REQUIRED: dict[str, tuple[str, ...] | None] = {"case": None, "strategy": None, "phase": PHASES, "status": STATUSES}
@@ -66,8 +70,15 @@ def check_document(content: dict[str, Any], path: Path) -> Document:
     """
     rows = sorted(_rows(path, content), key=lambda row: row.get("position", float("inf")))
     facts = {name: value for name, value in content.get("jacobench", {}).items() if name != "untimed"}
+    if facts.get("schema", 1) == 1:
+        facts, rows = _renamed(facts), [_renamed(row) for row in rows]
     facts |= {"datetime": content.get("datetime"), "commit_info": content.get("commit_info")}
     return Document(path, rows, content["benchmarks"], facts)
+
+
+def _renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a row, or the facts, under their current names."""
+    return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 def newest_run(folder: str | Path) -> Path | None:
@@ -157,8 +168,9 @@ def _rows(path: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:
             f"{str(path)!r} is pytest-benchmark's JSON but not a run of jacobench: "
             "its benchmarks have no case, strategy and phase in extra_info"
         )
-    if (schema := ours.get("schema", SCHEMA)) != SCHEMA:
-        raise BadInput(f"{str(path)!r} has schema {schema!r}; expected {SCHEMA}. Another version of jacobench wrote it")
+    if (schema := ours.get("schema", 1)) not in SCHEMAS:
+        known = " or ".join(map(str, SCHEMAS))
+        raise BadInput(f"{str(path)!r} has schema {schema!r}; expected {known}. A newer version of jacobench wrote it")
     untimed = ours.get("untimed", [])
     rows = [*found, *(untimed if isinstance(untimed, list) else [untimed])]
     seen: set[tuple[str, ...]] = set()

@@ -89,7 +89,7 @@ def from_run(run: Run) -> Record:
         raise BadInput(f"the run {run.name!r} has no rows: expected at least one measured cell")
     known = run.table.astype(object).where(run.table.notna(), None)
     rows = [{str(name): value for name, value in row.items()} for row in known.to_dict("records")]
-    first, controls = rows[0], run.facts.get("control_seconds") or []
+    first, controls = rows[0], run.facts.get("calibration_seconds") or []
     return Record(
         run_id=run.name,
         machine=first["machine"] or "",

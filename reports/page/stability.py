@@ -106,7 +106,7 @@ def _disturbed(table: pd.DataFrame, spreads: pd.Series[float]) -> list[Uncertain
 
 
 def _calibration(run: Run) -> list[str]:
-    seconds = np.asarray(run.facts.get("control_seconds") or (), dtype=np.float64)
+    seconds = np.asarray(run.facts.get("calibration_seconds") or (), dtype=np.float64)
     if seconds.size < 2:
         return []
     low, high = np.percentile(seconds, [5, 95])

@@ -115,7 +115,7 @@ def samples_of(run: Run, side: str) -> pd.DataFrame:
 
 def control_drift(base: Run, head: Run) -> float | None:
     """Return log(head / base) of the medians of the control kernel; None where a run did not time it."""
-    times = [[float(t) for t in run.facts.get("control_seconds") or () if t] for run in (base, head)]
+    times = [[float(t) for t in run.facts.get("calibration_seconds") or () if t] for run in (base, head)]
     if not all(times):
         return None
     before, after = (float(np.median(own)) for own in times)

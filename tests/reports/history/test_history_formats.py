@@ -137,7 +137,7 @@ def test_a_run_is_kept(standard):
         "threads": 2,
         "datetime": "2026-11-24T01:00:00+02:00",
         "commit_info": {"time": "2026-11-23T12:00:00+00:00"},
-        "control_seconds": [3e-5, 1e-5, 2e-5],
+        "calibration_seconds": [3e-5, 1e-5, 2e-5],
     }
     one = from_run(Run(standard, name="a-run", facts=facts))
     assert (one.run_id, one.threads, one.control_seconds) == ("a-run", 2, 2e-5)

@@ -19,7 +19,7 @@ FACTS = {
         "blas": [{"internal_api": "openblas", "version": "0.3.31", "architecture": "SkylakeX"}],
         "settings": {"OMP_NUM_THREADS": "1"},
     },
-    "control_seconds": [6.2e-5, 6.21e-5, 6.25e-5, 6.3e-5],
+    "calibration_seconds": [6.2e-5, 6.21e-5, 6.25e-5, 6.3e-5],
     "load_after": 1.2,
     "command": "jacobench run --suite standard --passes 3",
 }  # fmt: skip

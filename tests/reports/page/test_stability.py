@@ -39,9 +39,9 @@ def test_one_pass_leaves_every_comparison_undecided(standard):
 
 def test_the_spread_of_the_calibration_kernel_is_between_percentiles(standard):
     control = (6e-5 * np.linspace(1, 1 + 0.1 / 0.9, 101)).tolist()
-    (finding,) = stability(Run(tidy([]), facts={"control_seconds": control})).findings
+    (finding,) = stability(Run(tidy([]), facts={"calibration_seconds": control})).findings
     assert "varied by 9.9% over 101 processes" in finding
-    assert stability(Run(tidy([]), facts={"control_seconds": [6e-5] * 99 + [6e-4]})).findings[0].count("0.0%") == 1
+    assert stability(Run(tidy([]), facts={"calibration_seconds": [6e-5] * 99 + [6e-4]})).findings[0].count("0.0%") == 1
 
 
 def test_a_run_without_records_states_that(standard):
