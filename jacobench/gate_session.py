@@ -62,7 +62,7 @@ def judged(gauge: PairedRunner, limits: Limits, max_seconds: float, say: Say) ->
 
     began = time.monotonic()
     say(f"proving and weighing {len(gauge.strategies)} strategies at {len(gauge.cases)} cases, on both sides")
-    gauge.weigh()
+    gauge.precheck()
 
     def measure(cells: Sequence[tuple[str, str]] | None, pairs: range, stage: int) -> pd.DataFrame:
         what = "all cells" if cells is None else f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
@@ -90,10 +90,10 @@ def self_test(question: GateConfig, limits: Limits, say: Say) -> pd.DataFrame:
         cells = [(case.name, strategy) for case in gauge.cases for strategy in gauge.strategies]
         while not gates or time.monotonic() - began + longest < 60 * question.max_minutes:
             gate_began = time.monotonic()
-            gauge.doses = doses(cells, len(gates))
-            say(f"gate {len(gates) + 1}: {'work and memory added to the head' if gauge.doses else 'A/A'}")
+            gauge.injections = doses(cells, len(gates))
+            say(f"gate {len(gates) + 1}: {'work and memory added to the head' if gauge.injections else 'A/A'}")
             outcome = judged(gauge, limits, 60 * SELF_TEST_MINUTES, lambda _text: None)
-            named = {(case, gauge.label(strategy)): dose for (case, strategy), dose in gauge.doses.items()}
+            named = {(case, gauge.label(strategy)): dose for (case, strategy), dose in gauge.injections.items()}
             gates.append(Gate(named, outcome))
             longest = max(longest, time.monotonic() - gate_began)
     return tally(gates)

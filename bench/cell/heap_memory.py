@@ -1,4 +1,4 @@
-"""The heap that one call takes: memray where there is one, else tracemalloc. Never in a timed call."""
+"""Heap memory of one call: memray where it is installed, else tracemalloc. It is never measured in a timed call."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 SETTLE_SECONDS = 0.02
-"""A library's own threads may let go of memory a moment after the call: JAX was said to leak in one call of three."""
+"""A library's threads may release memory shortly after the call: without this, one JAX call in three seemed to leak."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a call took from the heap.
+    """Heap memory of a call.
 
     Attributes
     ----------
     peak_bytes : int
-        The highest the heap rose during the call above where it stood before.
+        Largest increase of the heap during the call.
     retained_bytes : int
-        What was still held when the call returned, its result included.
+        Heap still allocated when the call returns, its result included.
     tool : {"memray", "tracemalloc"}
-        What measured it. memray sees every allocation of the process, tracemalloc only those that go through Python.
+        memray records every allocation of the process, tracemalloc only those made through Python.
     """
 
     peak_bytes: int
@@ -41,7 +41,7 @@ class Memory:
 
 
 def leaked_bytes(call: Callable[[], Any]) -> int | None:
-    """Call once, drop the result, and return what is held all the same; None without memray."""
+    """Call once, drop the result, and return the bytes still allocated; None without memray."""
     if not has_memray():
         return None
 
@@ -49,28 +49,17 @@ def leaked_bytes(call: Callable[[], Any]) -> int | None:
         call()
         time.sleep(SETTLE_SECONDS)
 
-    return _watched(dropped).retained_bytes
+    return _with_memray(dropped).retained_bytes
 
 
 def measure(call: Callable[[], Any]) -> Memory:
-    """Call once and measure the heap. The call should have been made before, so that nothing is made for the first time.
-
-    Parameters
-    ----------
-    call : callable
-        Called without arguments; its result is dropped.
-
-    Returns
-    -------
-    Memory
-        In bytes.
-    """
-    return _watched(call) if has_memray() else _traced(call)
+    """Call once and measure the heap, in bytes. Make the call once before, so that caches are filled."""
+    return _with_memray(call) if has_memray() else _with_tracemalloc(call)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Collect garbage now, and not before this is left."""
+def _without_collector() -> Iterator[None]:
+    """Collect garbage once, then switch the collector off."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()
@@ -83,14 +72,14 @@ def _quiet() -> Iterator[None]:
 
 @cache
 def has_memray() -> bool:
-    """Return whether memray is installed (there is none for Windows)."""
+    """Return whether memray is installed. It does not exist for Windows."""
     return find_spec("memray") is not None
 
 
-def _watched(call: Callable[[], Any]) -> Memory:
-    import memray  # noqa: PLC0415  (not everywhere)
+def _with_memray(call: Callable[[], Any]) -> Memory:
+    import memray  # noqa: PLC0415  (not on every platform)
 
-    with _quiet(), TemporaryDirectory(prefix="jacobench-memory-") as folder:
+    with _without_collector(), TemporaryDirectory(prefix="jacobench-memory-") as folder:
         path = Path(folder) / "allocations.bin"
         with memray.Tracker(
             destination=memray.FileDestination(path, overwrite=True, compress_on_exit=False),
@@ -104,8 +93,8 @@ def _watched(call: Callable[[], Any]) -> Memory:
     return Memory(peak, retained, "memray")
 
 
-def _traced(call: Callable[[], Any]) -> Memory:
-    with _quiet():
+def _with_tracemalloc(call: Callable[[], Any]) -> Memory:
+    with _without_collector():
         tracemalloc.start()
         try:
             before, _ = tracemalloc.get_traced_memory()

@@ -1,36 +1,38 @@
-"""A strategy tried on a case: predicted, prepared, proved right, and only then handed out to be measured."""
+"""A strategy before its phases are measured: predicted, prepared and verified."""
 
 from __future__ import annotations
 
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import nan, prod
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
 
-from jacobench.bench.cell.verification import central_difference_error, verify
-from jacobench.bench.suites.case import build
-from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD, NEEDS
-from jacobench.strategies import registry
-from jacobench.strategies.contract import Predictions, placed
-from jacobench.strategies.memory_model import predict_forward
+from jacobench.strategies.contract import PHASES, placed
+
+from .verification import difference_breach, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-    from jacobench.bench.suites.case import Case
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.strategies.contract import Prepared, Strategy
+    from jacobench.strategies.contract import Predictions, Prepared, Strategy
 
-SMALL_FLOPS = 10**7
-"""Graphs whose forward pass takes no more flops than this are also held against central differences."""
+FORWARD = "forward"
+"""Strategy and phase of the forward pass alone."""
 
-DIFFERENCE_TOLERANCE = {"float64": 1e-5, "float32": 1e-2}
-"""For central differences along a random direction; see `verify.central_difference_error`."""
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    FORWARD: (FORWARD,),
+    "prepare": PHASES,
+    "linearize": PHASES[1:],
+    "pullback": PHASES[2:],
+    "gradient": ("gradient",),
+}
+"""Phase → the phases that fail when it fails."""
 
 GIB = 2**30
 
@@ -40,24 +42,24 @@ LONGEST_REASON = 300
 
 @dataclass(frozen=True)
 class Problem:
-    """A case's graph, leaves and seeds, and the cotangents that the reference finds there.
+    """A graph with the arrays at which it is differentiated.
 
     Attributes
     ----------
     graph : Graph
         The graph.
     leaves : mapping of str to NDArray
-        The point.
+        Leaf name → array.
     seeds : NDArray
-        Shape (n_seeds, *output_shape), uniform on [−1, 1), or each the unit vector of one output.
+        Shape (n_seeds, *output_shape).
     reference : mapping of str to NDArray
-        Leaf name → (n_seeds, *leaf shape), from the strategy ``vjp``.
+        Leaf name → the reference's cotangents, shape (n_seeds, *leaf shape). Empty where nothing is verified.
     """
 
     graph: Graph
     leaves: Mapping[str, Array]
     seeds: Array
-    reference: Mapping[str, Array]
+    reference: Mapping[str, Array] = field(default_factory=dict)
 
     def fingerprint(self) -> int:
         """Return a checksum of all arrays."""
@@ -67,56 +69,86 @@ class Problem:
         return found
 
 
-def problem_of(case: Case) -> Problem:
-    """Build a case's graph, draw its leaves and seeds, and take the reference's cotangents."""
-    graph, leaves = build(case)
-    rng = np.random.default_rng([case.rng_seed, crc32(b"the seeds")])
-    n_out = prod(graph.output_shape)
-    if case.seeds == "identity":
-        seeds = np.eye(n_out, dtype=graph.dtype).reshape(n_out, *graph.output_shape)
-    else:
-        n_seeds = int(case.knobs.get("n_seeds") or 1)
-        seeds = (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
-    reference = registry.load(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
-    return Problem(graph, leaves, seeds, reference)
+def draw_seeds(graph: Graph, kind: str, n_seeds: int, rng_seed: int) -> Array:
+    """Return the seeds of a case.
+
+    Parameters
+    ----------
+    graph : Graph
+        The graph.
+    kind : {"random", "identity"}
+        Uniform on [−1, 1), or the unit vector of each output.
+    n_seeds : int
+        Number of random seeds; not used for ``"identity"``.
+    rng_seed : int
+        Seed of the random numbers.
+
+    Returns
+    -------
+    NDArray
+        Shape (S, *output_shape), dtype of the graph.
+    """
+    if kind == "identity":
+        n_out = prod(graph.output_shape)
+        return np.eye(n_out, dtype=graph.dtype).reshape(n_out, *graph.output_shape)
+    rng = np.random.default_rng([rng_seed, crc32(b"the seeds")])
+    return (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
+
+
+def one_line(reason: str) -> str:
+    """Return a reason on one line of at most `LONGEST_REASON` characters: an exception may contain whole arrays."""
+    text = " ".join(reason.split())
+    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 2] + " …"
+
+
+def status_of(error: BaseException, step: str) -> tuple[str, str]:
+    """Return the status and the reason of a cell in which a step raised an exception."""
+    if isinstance(error, MemoryError):
+        return "out_of_memory", one_line(f"{step}: {str(error) or 'MemoryError'}")
+    if type(error).__name__ == "Unsupported":  # a plug-in may define its own
+        return "unsupported", one_line(str(error))
+    return "error", one_line(f"{step}: {type(error).__name__}: {error}")
 
 
 @dataclass
 class PreparedCell:
-    """How a strategy fared on a case before anything was timed.
+    """One strategy on one problem, before its phases are measured.
 
     Attributes
     ----------
     name : str
         The strategy's name.
-    point : Problem
-        Where it was tried.
+    problem : Problem
+        The graph and its arrays.
     strategy : Strategy or None
         None for the forward pass, or if it could not be loaded.
     prepared : Prepared or None
-        None if it did not get that far.
+        None if a step before failed.
     predictions : Predictions or None
         None if the strategy has no model.
     failed : dict of str to tuple of str
-        Phase → (status, reason) for each phase that must not be timed.
+        Phase → (status, reason), for each phase that must not be timed.
     max_relative_error : float
-        Against the reference; NaN for the reference itself.
+        Error against the reference; NaN for the reference itself.
+    note : str
+        Why a check was left out; empty if all were made.
     traceback : str
-        Of what the strategy raised.
+        Traceback of the exception that the strategy raised.
     """
 
     name: str
-    point: Problem
+    problem: Problem
     strategy: Strategy | None = None
     prepared: Prepared | None = None
     predictions: Predictions | None = None
     failed: dict[str, tuple[str, str]] = field(default_factory=dict)
     max_relative_error: float = nan
+    note: str = ""
     traceback: str = ""
 
     def call(self, phase: str) -> Callable[[], Any]:
-        """Return what is measured in a phase; for ``pullback`` this linearizes first."""
-        graph, leaves, seeds = self.point.graph, self.point.leaves, self.point.seeds
+        """Return the call that a phase measures; for ``pullback`` this linearizes first."""
+        graph, leaves, seeds = self.problem.graph, self.problem.leaves, self.problem.seeds
         if phase == FORWARD:
             return lambda: graph.evaluate(leaves)
         strategy, prepared = self.strategy, self.prepared
@@ -133,67 +165,64 @@ class PreparedCell:
         }[phase]
 
     def fail(self, phase: str, status: str, reason: str) -> None:
-        """Give a phase, and every phase that needs it, a status; an earlier failure stands.
-
-        The reason becomes one line of bounded length: an exception may carry whole arrays.
-        """
-        reason = shorten(reason, LONGEST_REASON, placeholder=" …")
+        """Give a phase, and every phase that needs it, a status; the status of an earlier failure is kept."""
         for needing in NEEDS[phase]:
-            self.failed.setdefault(needing, (status, reason))
+            self.failed.setdefault(needing, (status, one_line(reason)))
+
+    @contextmanager
+    def failures(self, phase: str) -> Iterator[None]:
+        """Turn any exception of a strategy into the status of a phase."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001  (a plug-in may raise anything; only its own rows fail)
+            self.fail(phase, *status_of(error, phase))
+            self.traceback = traceback.format_exc()
 
 
 def prepare_cell(
-    spec: str, point: Problem, budget_bytes: int, load: Callable[[str], Strategy] = registry.load
+    spec: str, problem: Problem, budget_bytes: int, load: Callable[[str], Strategy], *, check: str = "reference"
 ) -> PreparedCell:
-    """Try a strategy on a case.
+    """Load, predict, prepare and verify a strategy.
 
     Parameters
     ----------
     spec : str
-        What `registry.load` takes, or ``"forward"``.
-    point : Problem
-        The case.
+        Name or place of the strategy.
+    problem : Problem
+        The graph and its arrays.
     budget_bytes : int
-        A strategy predicted to need more than this in any phase is not tried.
+        A strategy whose predicted peak exceeds this in any phase is not computed.
     load : callable
-        Loads a strategy.
+        Loads a strategy from its spec.
+    check : {"reference", "differences", "contract"}
+        What the cotangents are compared with: the reference's, central differences (of the reference itself), or
+        nothing, because the reference was compared before in this run.
 
     Returns
     -------
     PreparedCell
-        Never raises for what a strategy does.
+        Failures of the strategy are in `PreparedCell.failed`; nothing is raised.
     """
-    trial = PreparedCell(spec.rpartition(":")[2], point)
-    if spec == FORWARD:
-        trial.predictions = predict_forward(point.graph)
-        return trial
-    step = "prepare"
-    try:
-        trial.strategy = load(spec)
-        trial.name = str(trial.strategy.name)
-        trial.predictions = predict(trial.strategy, point.graph, len(point.seeds))
-        over = _over_budget(trial.predictions, budget_bytes)
+    cell = PreparedCell(spec.rpartition(":")[2], problem)
+    with cell.failures("prepare"):
+        cell.strategy = load(spec)
+        cell.name = str(cell.strategy.name)
+        cell.predictions = predict(cell.strategy, problem.graph, len(problem.seeds))
+        over = _over_budget(cell.predictions, budget_bytes)
         if over:
-            trial.fail("prepare", "over_budget", over)
-            return trial
-        trial.prepared = trial.strategy.prepare(point.graph)
-        step = "linearize"
-        _prove(trial, is_reference=spec == registry.REFERENCE)
-    except MemoryError as error:
-        trial.fail(step, "out_of_memory", f"{step}: {str(error) or 'MemoryError'}")
-        trial.traceback = traceback.format_exc()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # noqa: BLE001  (a plug-in may raise anything; it costs its own rows only)
-        status = "unsupported" if type(error).__name__ == "Unsupported" else "error"
-        reason = str(error) if status == "unsupported" else f"{step}: {type(error).__name__}: {error}"
-        trial.fail(step, status, reason)
-        trial.traceback = traceback.format_exc()
-    return trial
+            cell.fail("prepare", "over_budget", over)
+        else:
+            cell.prepared = cell.strategy.prepare(problem.graph)
+    if not cell.failed:
+        with cell.failures("linearize"):
+            _verify(cell, check)
+    return cell
 
 
 def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | None:
-    """Return what a strategy expects to take, or None if it has no model."""
+    """Return the predicted bytes and flops of a strategy's phases, or None if it has no model."""
     model = getattr(strategy, "predict", None)
     if model is None:
         return None
@@ -204,31 +233,24 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
 def _over_budget(predictions: Predictions | None, budget_bytes: int) -> str:
     if predictions is None:
         return ""
-    phase = max(BY_STRATEGY, key=lambda phase: predictions.phases[phase].peak_bytes)
+    phase = max(PHASES, key=lambda phase: predictions.phases[phase].peak_bytes)
     peak = predictions.phases[phase].peak_bytes
     if peak <= budget_bytes:
         return ""
     return f"{phase} is predicted to need {peak / GIB:,.2f} GiB, the budget is {budget_bytes / GIB:,.2f} GiB"
 
 
-def _prove(trial: PreparedCell, *, is_reference: bool) -> None:
-    """Hold the strategy against the reference, and the reference itself against central differences."""
-    point = trial.point
-    assert trial.prepared is not None
-    reference = None if is_reference else point.reference
-    finding = verify(point.graph, trial.prepared, point.leaves, point.seeds, reference)
-    trial.max_relative_error = finding.max_relative_error
-    breach = finding.breach or (_difference_breach(point) if is_reference else "")
+def _verify(cell: PreparedCell, check: str) -> None:
+    problem = cell.problem
+    assert cell.prepared is not None
+    reference = problem.reference if check == "reference" else None
+    found = verify(problem.graph, cell.prepared, problem.leaves, problem.seeds, reference)
+    cell.max_relative_error = found.max_relative_error
+    breach = found.breach
+    if check == "differences" and not breach:
+        try:
+            breach = difference_breach(problem.graph, problem.leaves, problem.seeds, problem.reference)
+        except MemoryError:
+            cell.note = "not compared with central differences: they need more memory than the budget"
     if breach:
-        trial.fail("prepare", "wrong", breach)
-
-
-def _difference_breach(point: Problem) -> str:
-    graph = point.graph
-    if predict_forward(graph).phases[FORWARD].flops > SMALL_FLOPS or not graph.wrt:
-        return ""
-    error = central_difference_error(graph, point.leaves, point.seeds, point.reference)
-    tolerance = DIFFERENCE_TOLERANCE[graph.dtype.name]
-    if error <= tolerance:
-        return ""
-    return f"cotangents are off by {error:.1e} from central differences: expected at most {tolerance:.0e}, relative"
+        cell.fail("prepare", "wrong", breach)

@@ -1,4 +1,4 @@
-"""A strategy's manners: what it does beside its work, which costs it nothing but a note in its rows."""
+"""Side effects of a strategy (threads, processes, output, leaks), reported as notes in its rows."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ from dataclasses import dataclass
 import psutil
 
 LEAK_BYTES = 2**16
-"""A call that leaves more than 64 KiB behind is said to leak."""
+"""A call that leaves more than 64 KiB allocated is reported as a leak."""
 
 OUTPUT_KEPT = 1000
-"""Characters of what a strategy printed that are kept."""
+"""Characters of a strategy's output that are kept."""
 
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What a process has beside its memory.
-
-    Attributes
-    ----------
-    threads, children : int
-        How many are alive.
-    """
+    """Number of threads and of child processes that are alive."""
 
     threads: int
     children: int
@@ -34,29 +28,29 @@ def process_state() -> ProcessState:
 
 
 def notes(before: ProcessState, after: ProcessState, printed: str, leaked: int | None) -> str:
-    """Say what a strategy left behind.
+    """Describe a strategy's side effects.
 
     Parameters
     ----------
     before, after : ProcessState
-        Of its first cell, and now.
+        State before the strategy's first cell of a case, and now.
     printed : str
-        What it wrote to standard output and error.
+        Its output on stdout and stderr.
     leaked : int or None
-        Bytes that one call left behind beside its result; None if that was not measured.
+        Bytes that stay allocated after a call whose result was dropped; None if not measured.
 
     Returns
     -------
     str
-        Empty if there is nothing to say.
+        Empty without side effects.
     """
-    said = [
+    found = [
         _counted(after.threads - before.threads, "started {} thread{} that it did not end"),
         _counted(after.children - before.children, "started {} process{} that it did not end", "es"),
         f"printed {len(printed):,} characters" if printed else "",
-        f"leaks {leaked:,} bytes a call" if leaked is not None and leaked > LEAK_BYTES else "",
+        f"leaks {leaked:,} bytes per call" if leaked is not None and leaked > LEAK_BYTES else "",
     ]
-    return "; ".join(note for note in said if note)
+    return "; ".join(note for note in found if note)
 
 
 def _counted(count: int, text: str, plural: str = "s") -> str:

@@ -1,43 +1,103 @@
-"""The gate's stopwatch: one round of calls, and work that a self-test adds to them."""
+"""Time of a call: the clock, the number of calls per round, and the fastest round.
+
+Callers switch the garbage collector off: `run` with pytest-benchmark's option, the gate for its whole process.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from itertools import repeat
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TURNS = 20_000
-"""Turns of the idle loop that are timed to know how long one takes."""
+ROUND_SECONDS = 1e-3
+"""Minimum length of a round, in `run` and in the gate."""
+
+LONGEST = 5
+"""Largest multiple of the minimum length that a round may take, so that strategies share a number of calls."""
 
 
-def elapsed(batch: Callable[[], None]) -> float:
-    """Return how many seconds a batch of calls takes."""
+@dataclass(frozen=True)
+class Schedule:
+    """How a call is timed.
+
+    Attributes
+    ----------
+    rounds : int
+        Number of rounds; each gives one number.
+    calls : int
+        Calls per round.
+    """
+
+    rounds: int
+    calls: int
+
+
+def round_seconds(call: Callable[[], Any], n_calls: int) -> float:
+    """Return the seconds that `n_calls` calls take together."""
     start = time.perf_counter()
-    batch()
+    for _ in repeat(None, n_calls):
+        call()
     return time.perf_counter() - start
 
 
-def calls(call: Callable[[], Any], n: int) -> None:
-    """Call n times."""
-    for _ in repeat(None, n):
-        call()
+def calls_per_round(
+    call: Callable[[], Any], min_seconds: float = ROUND_SECONDS, settled: int | None = None, shared: int | None = None
+) -> tuple[int, float]:
+    """Find the number of calls in a round.
+
+    Parameters
+    ----------
+    call : callable
+        Called a few times; it should be warm.
+    min_seconds : float
+        Minimum length of a round.
+    settled : int, optional
+        Calls per round of an earlier pass, which are used again.
+    shared : int, optional
+        Calls per round of another strategy in the same case and phase. They are used if a round then takes one to
+        `LONGEST` times the minimum.
+
+    Returns
+    -------
+    n_calls : int
+        Calls per round.
+    seconds : float
+        Length of a round.
+    """
+    if shared and not settled and round_seconds(call, 1) > LONGEST * min_seconds:
+        shared = None  # checked with one call: the shared number took 20 s where this strategy compiles
+    n_calls = settled or shared or 1
+    seconds = round_seconds(call, n_calls)
+    if settled:
+        return n_calls, seconds
+    if seconds > LONGEST * min_seconds and n_calls > 1:
+        n_calls = 1
+        seconds = round_seconds(call, n_calls)
+    while seconds < min_seconds:
+        needed = ceil(1.2 * n_calls * min_seconds / max(seconds, 1e-7))
+        n_calls = min(10 * n_calls, needed)
+        seconds = round_seconds(call, n_calls)
+    return n_calls, seconds
 
 
-def slowed(call: Callable[[], Any], n: int, turns: int) -> None:
-    """Call n times, and do some work that is nobody's."""
-    calls(call, n)
-    spin(turns)
+def fastest_round(call: Callable[[], Any], schedule: Schedule, time_limit: float = inf) -> float:
+    """Return the seconds per call of the fastest round; no round begins after `time_limit` seconds."""
+    end = time.perf_counter() + time_limit
+    best = inf
+    for _ in repeat(None, schedule.rounds):
+        best = min(best, round_seconds(call, schedule.calls))
+        if time.perf_counter() > end:
+            break
+    return best / schedule.calls
 
 
-def spin(turns: int) -> None:
-    """Do nothing, so many times."""
-    for _ in repeat(None, turns):
-        pass
-
-
-def turn_seconds() -> float:
-    """Return how long one turn of `spin` takes."""
-    return min(elapsed(lambda: spin(TURNS)) for _ in range(5)) / TURNS
+def fastest(call: Callable[[], Any], rounds: int, min_seconds: float) -> float:
+    """Return the seconds of a call: the fastest of some rounds of about `min_seconds`, after one untimed call."""
+    call()
+    n_calls = max(1, int(min_seconds / max(round_seconds(call, 1), 1e-7)))
+    return fastest_round(call, Schedule(rounds, n_calls))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import predict
+from jacobench.bench.cell.prepared_cell import FORWARD, predict
 from jacobench.bench.row.columns import COLUMNS
-from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
+from jacobench.bench.suites.cells import BY_STRATEGY
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies import registry

@@ -1,1 +1,1 @@
-"""The gate's processes: two revisions side by side, installed apart, timed in turns by one harness."""
+"""The gate's measurements: two revisions, installed separately and timed alternately by one harness."""

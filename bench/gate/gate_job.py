@@ -1,4 +1,4 @@
-"""What a probe is told to do: a job of tasks, one case under one strategy each."""
+"""Job of a gate worker: tasks, each one case under one strategy. The worker loads this file by its path."""
 
 from __future__ import annotations
 
@@ -10,57 +10,54 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Task:
+class GateTask:
     """One case under one strategy.
 
     Attributes
     ----------
     case : str
-        The case's name.
+        Name of the case.
     suite : str
-        A suite file with that case alone.
-    strategy : str
-        What this side loads.
-    key : str
-        What the parent calls it.
-    visits : int
-        How often it is come back to in the course of the process.
+        A suite file with this case only.
+    strategy_spec : str
+        The strategy as the user named it.
+    load_spec : str
+        What this side loads for it.
+    blocks : int
+        How often the process returns to the task.
     schedule : mapping of str to (int, int)
-        Phase → calls in a round, rounds in a visit. Only these phases are timed.
+        Phase → calls per round, rounds per block. Only these phases are timed.
     slower, larger : float
-        Work and memory to be added, relative, to see what a gate finds; 0 but in a self-test.
+        Work and memory that a self-test adds, relative to the call's; else 0.
     """
 
     case: str
     suite: str
-    strategy: str
-    key: str
-    visits: int = 0
+    strategy_spec: str
+    load_spec: str
+    blocks: int = 0
     schedule: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     slower: float = 0.0
     larger: float = 0.0
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a probe is to do.
+class GateJob:
+    """Job of one process.
 
     Attributes
     ----------
-    doing : {"weigh", "time"}
-        Prove each task and weigh each of its phases, or time them.
-    tasks : tuple of Task
-        In the order to take them in.
+    action : {"precheck", "time"}
+        Verify each task and measure its memory, or time its phases.
+    tasks : tuple of GateTask
+        In order.
     budget_bytes : int
-        A strategy predicted to need more is not tried, and the process's data are limited accordingly.
-    patience : float
-        Seconds after which a visit's rounds of one phase are broken off.
-    harness : mapping of str to str
-        Module → its file, of those that are loaded from the same file on both sides.
+        A strategy predicted to need more is not computed. The process's data are limited accordingly.
+    time_limit : float
+        Seconds after which the rounds of one phase end in a block.
     """
 
-    doing: str
-    tasks: tuple[Task, ...]
+    action: str
+    tasks: tuple[GateTask, ...]
     budget_bytes: int
-    patience: float
-    harness: Mapping[str, str]
+    time_limit: float

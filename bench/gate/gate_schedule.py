@@ -1,67 +1,67 @@
-"""How often each phase is called in a process: decided once, from both sides' first calls, and then alike for both."""
+"""Number of calls of each phase in a gate process, chosen once from the first calls and equal on both sides."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jacobench.bench.cell.timing import ROUND_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROCESS_SECONDS = 2.0
-"""What all timed calls of one process together are to take."""
+"""Time of all timed calls of one process."""
 
 MOST_SECONDS = 0.03
-"""What one row is given at most in a process: where there are few rows, processes are short."""
+"""Largest time per row and process, so that processes with few rows are short."""
 
-ROUND_SECONDS = 1e-4
-"""The least a round takes, for the clock."""
-
-VISITS, LEAST_VISITS, LEAST_ROUNDS = 6, 2, 2
+BLOCKS, LEAST_BLOCKS, LEAST_ROUNDS = 6, 2, 2
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How often one case is called under one strategy.
+class BlockSchedule:
+    """Calls of one case under one strategy in a process.
 
     Attributes
     ----------
-    visits : int
-        How often the process comes back to it.
+    blocks : int
+        How often the process returns to it: a disturbance then affects only some of its blocks.
     phases : mapping of str to (int, int)
-        Phase → calls in a round, rounds in a visit.
+        Phase → calls per round, rounds per block.
     """
 
-    visits: int
+    blocks: int
     phases: Mapping[str, tuple[int, int]]
 
 
-def schedule(seconds: Mapping[str, float], row_seconds: float) -> Schedule:
-    """Lay out the calls of one case under one strategy.
+def block_schedule(calls: Mapping[str, tuple[float, int]], row_seconds: float) -> BlockSchedule:
+    """Choose blocks and rounds for one case under one strategy.
 
     Parameters
     ----------
-    seconds : mapping of str to float
-        Phase → about how long a call takes.
+    calls : mapping of str to (float, int)
+        Phase → seconds of a call, calls per round; see `cell.timing.calls_per_round`.
     row_seconds : float
-        About what the calls of one phase are to take in a process. Slow calls take more: there are at least two visits
-        of two rounds.
+        Time of one phase in a process. Slow calls take longer: there are at least two blocks of two rounds.
 
     Returns
     -------
-    Schedule
-        Each visit begins with a call of each phase that is not timed.
+    BlockSchedule
+        In each block, one untimed call of each phase precedes its rounds.
     """
-    once = sum((1 + LEAST_ROUNDS) * max(each, ROUND_SECONDS) for each in seconds.values())
-    affordable = int(row_seconds * len(seconds) / once) if once else VISITS
-    visits = min(VISITS, max(LEAST_VISITS, affordable))
-    phases = {}
-    for phase, each in seconds.items():
-        calls = max(1, round(ROUND_SECONDS / each))
-        phases[phase] = calls, max(LEAST_ROUNDS, round(row_seconds / visits / (calls * each)))
-    return Schedule(visits, phases)
+    once = sum((1 + LEAST_ROUNDS) * max(seconds, ROUND_SECONDS) for seconds, _ in calls.values())
+    affordable = int(row_seconds * len(calls) / once) if once else BLOCKS
+    blocks = min(BLOCKS, max(LEAST_BLOCKS, affordable))
+    return BlockSchedule(
+        blocks,
+        {
+            phase: (n_calls, max(LEAST_ROUNDS, round(row_seconds / blocks / (n_calls * seconds))))
+            for phase, (seconds, n_calls) in calls.items()
+        },
+    )
 
 
 def row_seconds(n_rows: int) -> float:
-    """Return what one of so many rows is given in a process, in seconds."""
+    """Return the time of one row in a process with `n_rows` rows, in seconds."""
     return min(MOST_SECONDS, PROCESS_SECONDS / max(1, n_rows))

@@ -1,12 +1,11 @@
-"""The probe: a fresh process of one side, which proves and weighs its cells, or times them.
+"""Worker of the gate: a fresh process of one side that prechecks its cells or times them.
 
-It is run by its path with the side's interpreter, so that one harness measures both sides, even where the project under
-test is jacobench. Of the side's own jacobench it takes what is meant to last: a suite file's cases, strategies by name or
-file, and the contract that a graph and a strategy fulfil. Whatever else it needs it loads from the files that the job
-names, which are the same for both sides.
+The side's interpreter runs this file by its path, so that the same harness measures both sides, even where the project
+under test is jacobench. From the side's own jacobench it takes only `load_suite`, the strategy registry and the strategy
+contract. It loads `bench/cell` and `gate_job.py` from the folders next to this file.
 
-It reads a job (one JSON object) from standard input and writes one JSON object a line to standard output. What anything
-in it prints goes to standard error.
+It reads a job (one JSON object) from standard input and writes one JSON object per line to standard output. All other
+output goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,305 +14,268 @@ import gc
 import json
 import os
 import sys
-import time
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
-from math import prod
+from itertools import repeat
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 import numpy as np
 
-from jacobench.bench.suites.suite_files import load_suite
 from jacobench.strategies import registry
+from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
 
-    from jacobench.bench.gate.gate_job import Job, Task
+    from jacobench.bench.gate.gate_job import GateJob, GateTask
 
-PHASES = ("prepare", "linearize", "pullback", "gradient")
+HERE = Path(__file__).parent
 
-DIFFERENCE_TOLERANCE = {"float64": 1e-5, "float32": 1e-2}
-"""For the reference against central differences."""
+CELL_MODULES = ("calibration", "heap_memory", "prepared_cell", "process_limits", "timing")
 
-LONGEST_REASON = 300
-"""Characters."""
+SUITE_MODULES = ("jacobench.bench.suites.suite_files", "jacobench.bench.suite")
 
-ONCE_ROUNDS = 3
-"""How often a call is made to find out about how long it takes."""
+TURNS = 20_000
+"""Turns of the idle loop that are timed to measure one."""
 
 
-class Failed(Exception):  # noqa: N818  (it is an outcome, not an error of ours)
-    """A cell has a status other than ok."""
-
-    def __init__(self, status: str, reason: str) -> None:
-        super().__init__(status, reason)
-        self.status, self.reason = status, " ".join(reason.split())[:LONGEST_REASON]
-
-
-@contextmanager
-def failing(step: str) -> Iterator[None]:
-    """Turn whatever a strategy or a graph raises into a status and a reason."""
-    try:
-        yield
-    except (Failed, KeyboardInterrupt):
-        raise
-    except MemoryError as error:
-        raise Failed("out_of_memory", f"{step}: {str(error) or 'MemoryError'}") from None
-    except BaseException as error:  # noqa: BLE001  (a plug-in may raise anything; it costs its own rows only)
-        if type(error).__name__ == "Unsupported":
-            raise Failed("unsupported", str(error)) from None
-        raise Failed("error", f"{step}: {type(error).__name__}: {error}") from None
+def load_harness() -> tuple[SimpleNamespace, Any]:
+    """Load the modules of `bench/cell` and `gate_job.py` by path, next to any that this side has."""
+    package = "_jacobench_gate_cell"
+    _load_file(package, HERE.parent / "cell" / "__init__.py")
+    cell = SimpleNamespace(**{name: import_module(f"{package}.{name}") for name in CELL_MODULES})
+    return cell, _load_file("_jacobench_gate_job", HERE / "gate_job.py")
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A case's graph, leaves and seeds, and what the reference pulls these back to."""
-
-    graph: Any
-    leaves: Mapping[str, Any]
-    seeds: Any
-
-    def reference(self) -> Any:
-        """Return the cotangents of this side's reference."""
-        prepared = registry.load(registry.REFERENCE).prepare(self.graph)
-        return prepared.linearize(self.leaves).pullback(self.seeds)
+def _load_file(name: str, path: Path) -> Any:
+    folders = [str(path.parent)] if path.name == "__init__.py" else None
+    spec = spec_from_file_location(name, path, submodule_search_locations=folders)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module
 
 
 @cache
-def problem_of(suite: str) -> Problem:
-    """Build the case that a file has, with the same leaves and seeds on both sides."""
-    (case,) = load_suite(suite).cases
-    graph = case.make()
-    rng = np.random.default_rng([case.rng_seed, crc32(b"the seeds")])
-    n_out = prod(graph.output_shape)
-    if case.seeds == "identity":
-        seeds = np.eye(n_out, dtype=graph.dtype).reshape(n_out, *graph.output_shape)
-    else:
-        n_seeds = int(case.knobs.get("n_seeds") or 1)
-        seeds = (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
-    return Problem(graph, graph.sample(case.rng_seed), seeds)
+def load_suite() -> Any:
+    """Return this side's `load_suite`. Revisions up to ae95b49 have it in another module."""
+    for name in SUITE_MODULES:
+        try:
+            return import_module(name).load_suite
+        except ModuleNotFoundError as error:
+            if not name.startswith(str(error.name)):  # something that the module imports is missing
+                raise
+    raise ModuleNotFoundError(f"none of {', '.join(SUITE_MODULES)}")
 
 
-loaded = cache(registry.load)
+load_strategy = cache(registry.load)
 
 
-def missing(task: Task) -> str:
-    """Say why this side has no such case or strategy; empty if it has both, however broken they are."""
+def missing(task: GateTask) -> str:
+    """Return why this side does not have the case or strategy; empty if it has both, even if they are broken."""
     try:
-        load_suite(task.suite)
-        registry.check(task.strategy)
-        if ":" in task.strategy:
-            loaded(task.strategy)
-    except Exception as error:  # noqa: BLE001  (what a strategy raises when it is loaded is told when it is weighed)
+        load_suite()(task.suite)
+        registry.check(task.load_spec)
+        if ":" in task.load_spec:
+            load_strategy(task.load_spec)
+    except Exception as error:  # noqa: BLE001  (the precheck reports what a strategy raises when it is loaded)
         if type(error).__name__ == "BadInput":
             return str(error)
     return ""
 
 
-def call_of(strategy: Any, prepared: Any, point: Problem, phase: str) -> Callable[[], Any]:
-    """Return what is measured in a phase; for ``pullback`` this linearizes first."""
-    if phase == "prepare":
-        return partial(strategy.prepare, point.graph)
-    place = getattr(prepared, "place", None)
-    leaves, seeds = point.leaves if place is None else place(point.leaves), point.seeds
-    if phase == "linearize":
-        return partial(prepared.linearize, leaves)
-    if phase == "pullback":
-        return partial(prepared.linearize(leaves).pullback, seeds)
-    return lambda: prepared.linearize(leaves).pullback(seeds)
-
-
-class Probe:
-    """A job under way.
+class GateWorker:
+    """A job in progress.
 
     Parameters
     ----------
-    job : Job
-        What to do.
-    tell : callable
-        Takes an event and its content, and reports it.
+    job : GateJob
+        The job.
+    cell : namespace
+        Modules of `bench/cell`.
+    emit : callable
+        Reports an event and its content.
     """
 
-    def __init__(self, job: Job, tell: Callable[..., None]) -> None:
-        self.job, self.tell = job, tell
-        self.harness = {name: _module(name, path) for name, path in job.harness.items()}
-        self._plain: dict[tuple[str, str, str], float] = {}  # seconds of a round without the work that a self-test adds
+    def __init__(self, job: GateJob, cell: Any, emit: Callable[..., None]) -> None:
+        self.job, self.cell, self.emit = job, cell, emit
+        self.problem = lru_cache(maxsize=1 if job.action == "precheck" else None)(self._problem)
+        self._plain: dict[tuple[str, str, str], float] = {}  # seconds per call without the work that a self-test adds
 
     def run(self) -> None:
         """Do the job."""
         gc.collect()
-        gc.freeze()  # what is there already will stay: to look through it each time took half of the time
+        gc.freeze()  # scanning the existing objects in each collection took half of the time
         gc.disable()
-        {"weigh": self.weigh_all, "time": self.time_all}[self.job.doing]()
+        {"precheck": self.precheck_all, "time": self.time_all}[self.job.action]()
 
-    def _strategy(self, task: Task) -> Any:
-        """Load a strategy, its libraries not counted against the limit of data that holds from then on."""
-        limit = self.harness["datalimit"]
-        limit.lift()
-        strategy = loaded(task.strategy)
-        limit.limit_data(self.job.budget_bytes)
-        return strategy
+    def _problem(self, suite: str, *, with_reference: bool) -> Any:
+        """Build the case of a suite file; leaves and seeds are the same on both sides."""
+        prepared_cell = self.cell.prepared_cell
+        (case,) = load_suite()(suite).cases
+        graph = case.make()
+        leaves = graph.sample(case.rng_seed)
+        seeds = prepared_cell.draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
+        if not with_reference:
+            return prepared_cell.Problem(graph, leaves, seeds)
+        reference = load_strategy(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
+        return prepared_cell.Problem(graph, leaves, seeds, reference)
 
-    def weigh_all(self) -> None:
-        """Prove and weigh each task."""
+    def _strategy(self, spec: str) -> Any:
+        """Load a strategy; its libraries do not count against the data limit, which holds from then on."""
+        with self.cell.process_limits.unlimited_then(self.job.budget_bytes):
+            return load_strategy(spec)
+
+    def _start(self, task: GateTask, phase: str) -> None:
+        self.emit("start", cell=[task.case, task.strategy_spec, phase])
+
+    def precheck_all(self) -> None:
+        """Verify each task and measure it once."""
         for task in self.job.tasks:
-            self.tell("start", cell=[task.case, task.key, PHASES[0]])
-            why = missing(task)
-            if why:
-                self.tell("missing", case=task.case, key=task.key, reason=why)
+            self._start(task, PHASES[0])
+            reason = missing(task)
+            if reason:
+                self.emit("missing", case=task.case, strategy_spec=task.strategy_spec, reason=reason)
             else:
-                self._weigh(task)
+                self._precheck(task)
             gc.collect()
 
-    def _weigh(self, task: Task) -> None:
-        at = PHASES[0]
+    def _precheck(self, task: GateTask) -> None:
+        report = partial(self.emit, "prechecked", case=task.case, strategy_spec=task.strategy_spec)
         try:
-            with failing(at):
-                point = problem_of(task.suite)
-                strategy = self._strategy(task)
-                self.tell("loaded", key=task.key, name=str(strategy.name))
-                predicted = self._predict(strategy, point)
-                prepared = strategy.prepare(point.graph)
-            for at in PHASES:
-                self.tell("start", cell=[task.case, task.key, at])
-                with failing(at):
-                    if at == PHASES[1]:  # to be weighed, prepare need not be right
-                        self._prove(task, prepared, point)
-                    found = self._weighed(task, call_of(strategy, prepared, point, at))
-                self.tell("weighed", case=task.case, key=task.key, phase=at, **predicted[at], **found)
-        except Failed as failed:
-            problem_of.cache_clear()  # it may have written its inputs, which is to spoil no other's
-            first = PHASES[0] if failed.status == "wrong" else at  # what is wrong is not timed at all
-            for phase in PHASES[PHASES.index(first) :]:
-                told = {"status": failed.status, "reason": failed.reason}
-                self.tell("weighed", case=task.case, key=task.key, phase=phase, **told)
+            problem = self.problem(task.suite, with_reference=True)
+        except Exception as error:  # noqa: BLE001  (it becomes the status of the case's cells)
+            status, reason = self.cell.prepared_cell.status_of(error, "the case cannot be built")
+            for phase in PHASES:
+                report(phase=phase, status=status, reason=reason)
+            return
+        before = problem.fingerprint()
+        check = "differences" if task.load_spec == registry.REFERENCE else "reference"
 
-    def _predict(self, strategy: Any, point: Problem) -> dict[str, dict[str, int]]:
-        """Return the non-zeros and flops of each phase, if the strategy has a model; refuse what is too large."""
-        model = getattr(strategy, "predict", None)
-        if model is None:
-            return {phase: {} for phase in PHASES}
-        expected = model(point.graph, len(point.seeds))
-        peak, phase = max((expected.phases[phase].peak_bytes, phase) for phase in PHASES)
-        if peak > self.job.budget_bytes:
-            budget = self.job.budget_bytes
-            raise Failed("over_budget", f"{phase} is predicted to need {peak:,} bytes, the budget is {budget:,}")
-        return {
-            phase: {"n_nonzeros": expected.n_nonzeros, "predicted_flops": expected.phases[phase].flops}
-            for phase in PHASES
-        }
+        def load(spec: str) -> Any:
+            strategy = self._strategy(spec)
+            self.emit("loaded", strategy_spec=task.strategy_spec, name=str(strategy.name))
+            return strategy
 
-    def _prove(self, task: Task, prepared: Any, point: Problem) -> None:
-        """Hold the strategy against the reference, and the reference itself against central differences."""
-        verify = self.harness["verify"]
-        is_reference = task.strategy == registry.REFERENCE
-        reference = point.reference()
-        found = verify.verify(point.graph, prepared, point.leaves, point.seeds, None if is_reference else reference)
-        if found.breach:
-            raise Failed("wrong", found.breach)
-        if is_reference and point.graph.wrt:
-            error = verify.central_difference_error(point.graph, point.leaves, point.seeds, reference)
-            tolerance = DIFFERENCE_TOLERANCE[point.graph.dtype.name]
-            if not error <= tolerance:
-                told = f"cotangents are off by {error:.1e} from central differences: expected at most {tolerance:.0e}"
-                raise Failed("wrong", f"{told}, relative")
+        cell = self.cell.prepared_cell.prepare_cell(task.load_spec, problem, self.job.budget_bytes, load, check=check)
+        for phase in PHASES:
+            found: dict[str, Any] = {}
+            if phase not in cell.failed:
+                self._start(task, phase)
+                with cell.failures(phase):
+                    found = self._measured(task, cell, phase)
+            status, reason = cell.failed.get(phase, ("ok", cell.note))
+            report(phase=phase, status=status, reason=reason, **found)
+        if problem.fingerprint() != before:  # a strategy that writes its inputs must not affect the next one
+            self.problem.cache_clear()
 
-    def _weighed(self, task: Task, call: Callable[[], Any]) -> dict[str, Any]:
-        """Return about how long a call takes, and what it takes from the heap."""
+    def _measured(self, task: GateTask, cell: Any, phase: str) -> dict[str, Any]:
+        """Return the predictions, the time and the memory of a call."""
+        call = cell.call(phase)
         call()
-        seconds = min(self.harness["stopwatch"].elapsed(call) for _ in range(ONCE_ROUNDS))
-        memory = self.harness["memory"].measure(call)
+        n_calls, seconds = self.cell.timing.calls_per_round(call)
+        memory = self.cell.heap_memory.measure(call)
         if task.larger:
             extra = int(task.larger * memory.peak_bytes)
-            memory = self.harness["memory"].measure(lambda: (np.empty(extra, np.uint8), call()))
-        told = {"peak_bytes": memory.peak_bytes, "retained_bytes": memory.retained_bytes, "tool": memory.tool}
-        return {"status": "ok", "reason": "", "seconds": seconds, **told}
+            memory = self.cell.heap_memory.measure(lambda: (np.empty(extra, np.uint8), call()))
+        found = {
+            "seconds": seconds / n_calls,
+            "calls": n_calls,
+            "peak_bytes": memory.peak_bytes,
+            "retained_bytes": memory.retained_bytes,
+        }
+        if cell.predictions is None:
+            return found
+        flops = cell.predictions.phases[phase].flops
+        return found | {"n_nonzeros": cell.predictions.n_nonzeros, "predicted_flops": flops}
 
     def time_all(self) -> None:
-        """Time each task, coming back to it again and again: what disturbs the machine for a while hits a visit of many."""
-        most = max((task.visits for task in self.job.tasks), default=0)
-        for visit in range(most):
-            self.tell("control", seconds=min(self.harness["control"].seconds()))
+        """Time the tasks in blocks, so that a disturbance of the machine affects only some blocks of a task."""
+        most = max((task.blocks for task in self.job.tasks), default=0)
+        for block in range(most):
+            self._time_kernel()
             for task in self.job.tasks:
-                if (visit + 1) * task.visits // most > visit * task.visits // most:
-                    self._visit(task)
+                if (block + 1) * task.blocks // most > block * task.blocks // most:
+                    self._time_block(task)
                     gc.collect()
-        self.tell("control", seconds=min(self.harness["control"].seconds()))
+        self._time_kernel()
 
-    def _visit(self, task: Task) -> None:
-        at = PHASES[0]
-        self.tell("start", cell=[task.case, task.key, at])
-        try:
-            with failing(at):
-                point, strategy = problem_of(task.suite), self._strategy(task)
-                prepared = strategy.prepare(point.graph)
-            for at, (calls, rounds) in task.schedule.items():
-                self.tell("start", cell=[task.case, task.key, at])
-                with failing(at):
-                    call = call_of(strategy, prepared, point, at)
-                    call()  # not timed: it finds the caches as others have left them
-                    seconds = self._best(partial(self.harness["stopwatch"].calls, call, calls), rounds)
-                    if task.slower:
-                        seconds = self._slowed(task, at, seconds, call)
-                self.tell("timed", case=task.case, key=task.key, phase=at, seconds=seconds / calls)
-        except Failed as failed:
-            self.tell("failed", case=task.case, key=task.key, phase=at, status=failed.status, reason=failed.reason)
+    def _time_kernel(self) -> None:
+        self.emit("calibration", seconds=min(self.cell.calibration.seconds()))
 
-    def _best(self, batch: Callable[[], None], rounds: int) -> float:
-        """Return the seconds of a round, the least of so many."""
-        elapsed = self.harness["stopwatch"].elapsed
-        ends = time.perf_counter() + self.job.patience
-        best: float = elapsed(batch)
-        for _ in range(rounds - 1):
-            best = min(best, elapsed(batch))
-            if time.perf_counter() > ends:
-                break
-        return best
+    def _time_block(self, task: GateTask) -> None:
+        self._start(task, PHASES[0])
+        cell = self.cell.prepared_cell.PreparedCell(task.strategy_spec, self.problem(task.suite, with_reference=False))
+        report = partial(self.emit, case=task.case, strategy_spec=task.strategy_spec)
+        with cell.failures(PHASES[0]):
+            cell.strategy = self._strategy(task.load_spec)
+            cell.prepared = cell.strategy.prepare(cell.problem.graph)
+        for phase, (n_calls, rounds) in task.schedule.items():
+            if phase not in cell.failed:
+                self._start(task, phase)
+                with cell.failures(phase):
+                    seconds = self._time_phase(
+                        task, cell.call(phase), phase, self.cell.timing.Schedule(rounds, n_calls)
+                    )
+                    report("timed", phase=phase, seconds=seconds)
+        for phase, (status, reason) in cell.failed.items():
+            report("failed", phase=phase, status=status, reason=reason)
+        if cell.failed:
+            self.problem.cache_clear()  # the strategy may have written its inputs
 
-    def _slowed(self, task: Task, phase: str, plain: float, call: Callable[[], Any]) -> float:
-        """Time rounds to which work is added, as much as the shortest round so far asks for."""
-        watch = self.harness["stopwatch"]
-        key = task.case, task.key, phase
+    def _time_phase(self, task: GateTask, call: Callable[[], Any], phase: str, schedule: Any) -> float:
+        """Return the seconds per call of the fastest round."""
+        call()  # not timed: other strategies have changed the caches
+        plain: float = self.cell.timing.fastest_round(call, schedule, self.job.time_limit)
+        return self._slowed(task, call, phase, schedule, plain) if task.slower else plain
+
+    def _slowed(self, task: GateTask, call: Callable[[], Any], phase: str, schedule: Any, plain: float) -> float:
+        """Time rounds with the work that a self-test adds: a share of the shortest round so far."""
+        key = task.case, task.strategy_spec, phase
         self._plain[key] = min(plain, self._plain.get(key, plain))
-        calls, rounds = task.schedule[phase]
-        turns = round(task.slower * self._plain[key] / watch.turn_seconds())
-        return self._best(partial(watch.slowed, call, calls, turns), rounds)
+        turn = self.cell.timing.fastest_round(lambda: spin(TURNS), self.cell.timing.Schedule(5, 1)) / TURNS
+        turns = round(task.slower * self._plain[key] * schedule.calls / turn)
+
+        def longer() -> None:
+            for _ in repeat(None, schedule.calls):
+                call()
+            spin(turns)
+
+        once = self.cell.timing.Schedule(schedule.rounds, 1)
+        seconds: float = self.cell.timing.fastest_round(longer, once, self.job.time_limit)
+        n_calls: int = schedule.calls
+        return seconds / n_calls
 
 
-def _module(name: str, path: str) -> Any:
-    """Load a file of the harness, beside whatever this side has under its name."""
-    spec = spec_from_file_location(f"_harness_{name}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # where dataclasses look for it
-    spec.loader.exec_module(module)
-    return module
+def spin(turns: int) -> None:
+    """Loop without doing anything."""
+    for _ in repeat(None, turns):
+        pass
 
 
 def main() -> None:
     """Do the job on standard input."""
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    cell, jobs = load_harness()
+    cell.process_limits.die_with_parent()
     given = json.load(sys.stdin)
-    told = _module("job", given["harness"]["job"])
-    job = told.Job(**{**given, "tasks": tuple(told.Task(**task) for task in given["tasks"])})
+    job = jobs.GateJob(**{**given, "tasks": tuple(jobs.GateTask(**task) for task in given["tasks"])})
 
-    def tell(event: str, **content: Any) -> None:
+    def emit(event: str, **content: Any) -> None:
         events.write(json.dumps({"event": event, **content}) + "\n")
         events.flush()
 
-    probe = Probe(job, tell)
-    probe.harness["lifeline"].die_with_parent()
-    probe.run()
-    tell("done")
+    GateWorker(job, cell, emit).run()
+    emit("done")
 
 
 if __name__ == "__main__":
     main()
     sys.stderr.flush()
-    os._exit(0)  # not waiting for threads that a strategy has left
+    os._exit(0)  # does not wait for threads that a strategy has left

@@ -1,4 +1,4 @@
-"""The gauge: both sides' cells proved and weighed once, then timed in pairs of fresh processes, one after the other."""
+"""Paired measurement of two sides: cells are prechecked once, then timed in pairs of fresh processes."""
 
 from __future__ import annotations
 
@@ -6,67 +6,67 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.gate.gate_client import HARNESS, CellStatus, Injection, listen
-from jacobench.bench.gate.gate_job import Job, Task
-from jacobench.bench.gate.gate_schedule import Schedule, row_seconds, schedule
-from jacobench.bench.gate.gate_worker import PHASES
+from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.cell.prepared_cell import NEEDS
+from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
+from jacobench.bench.gate.gate_job import GateJob, GateTask
+from jacobench.bench.gate.gate_schedule import BlockSchedule, block_schedule, row_seconds
 from jacobench.bench.gate.side_environments import python_path
 from jacobench.bench.machine import environment
-from jacobench.bench.machine.calibration import CONTROL
-from jacobench.bench.suites.cells import NEEDS
 from jacobench.graphs.errors import BadInput
+from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from jacobench.bench.gate.gate_client import CellStatuses, Heard
+    from jacobench.bench.gate.gate_client import CellKey, CellStatuses, Reports
     from jacobench.bench.gate.revisions import Project
     from jacobench.bench.gate.side_environments import Side
     from jacobench.bench.suites.case import Case
 
-PATIENCE = 0.5
-"""Seconds after which a visit's rounds of one phase are broken off."""
+TIME_LIMIT = 0.5
+"""Seconds after which the rounds of one phase end in a block."""
 
-GIVEN_UP = 6
-"""A cell that failed in so many processes of its side is not tried again; against none of the other side that is 1/64 by
-chance, which is what `reports.verdicts.fates` asks for."""
+MOST_FAILURES = 6
+"""A cell that failed in this many processes of its side is not measured again. Against no failure of the other side, that
+is 1/64 by chance, the probability that `reports.regression.status_changes` requires."""
 
 BY_CHANCE = ("timeout", "crashed", "out_of_memory")
-"""How a cell may also end because of the machine: weighed again until it is well, or has failed so often."""
+"""Statuses that the machine may cause. Such a cell is prechecked again until it is ok or has failed `MOST_FAILURES` times."""
 
 COUNTED = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 
 Pair = tuple[str, str]
-"""A case, and a strategy as it was asked for."""
+"""A case, and a strategy as the user named it."""
 
 
 @dataclass
 class PairedRunner:
-    """Two sides, and what is known of their cells.
+    """Two sides and the status of their cells.
 
     Attributes
     ----------
     project : Project
-        Under test.
+        The project under test.
     sides : tuple of Side
-        The base, and the head.
+        Base and head.
     cases : sequence of Case
-        What they are measured at.
+        Cases to measure.
     files : mapping of str to Path
-        Case → a suite file with it alone.
+        Case → a suite file with this case only.
     strategies : sequence of str
-        As they were asked for.
+        Strategies as the user named them.
     budget_bytes : int
-        A strategy predicted to need more is not tried.
+        A strategy predicted to need more is not computed.
     timeout_seconds : float
-        For a phase of a cell to be heard of again.
+        Time limit of one phase of a cell.
     settings : mapping of str to str
         Environment variables of every process.
-    doses : mapping of (str, str) to Injection
-        Case and strategy → what is added to the head; nothing but in a self-test.
-    weights : dict of str to CellStatuses
-        Side → what `weigh` has found.
+    injections : mapping of (str, str) to Injection
+        Case and strategy → work and memory added to the head; only in a self-test.
+    statuses : dict of str to CellStatuses
+        Side → results of `precheck`.
     """
 
     project: Project
@@ -77,110 +77,116 @@ class PairedRunner:
     budget_bytes: int
     timeout_seconds: float
     settings: Mapping[str, str]
-    doses: Mapping[Pair, Injection] = field(default_factory=dict)
-    weights: dict[str, CellStatuses] = field(default_factory=dict)
+    injections: Mapping[Pair, Injection] = field(default_factory=dict)
+    statuses: dict[str, CellStatuses] = field(default_factory=dict)
     _names: dict[str, dict[str, str]] = field(default_factory=dict)
-    _lost: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
+    _failures: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
-    def weigh(self) -> None:
-        """Prove and weigh every pair on both sides, each in a process of its own, or in several where one is lost.
+    def _all(self) -> list[Pair]:
+        return [(case.name, strategy) for case in self.cases for strategy in self.strategies]
 
-        What fails on one side only is tried once more there: a process may be killed for no fault of its own.
+    def precheck(self) -> None:
+        """Verify every case and strategy on both sides and measure its memory; a lost process is replaced.
+
+        What fails on one side only is prechecked there once more, as a process may be killed by something else.
 
         Raises
         ------
         BadInput
             For a strategy that neither side has.
         HarnessFailure
-            If a side's jacobench cannot be used at all.
+            If a side's jacobench cannot be used.
         """
-        why: dict[Pair, str] = {}
-        every = [(case.name, strategy) for case in self.cases for strategy in self.strategies]
+        missing: dict[Pair, str] = {}
         for side in self.sides:
-            self.weights[side.name], self._names[side.name] = {}, {}
-            why |= self._weigh(side, every)
+            self.statuses[side.name], self._names[side.name] = {}, {}
+            missing |= self._precheck(side, self._all())
         for strategy in self.strategies:
-            if not any(strategy == key for found in self.weights.values() for _, key, _ in found):
-                reasons = [reason for (_, key), reason in why.items() if key == strategy]
+            if not any(strategy == spec for found in self.statuses.values() for _, spec, _ in found):
+                reasons = [reason for (_, spec), reason in missing.items() if spec == strategy]
                 raise BadInput(f"neither side has strategy {strategy!r}: {reasons[0]}")
         for side, other in (self.sides, self.sides[::-1]):
-            self._weigh(side, [pair for pair in every if self._is_worse(side, other, pair)])
-            for _ in range(GIVEN_UP - 2):
-                again = [pair for pair in every if self._is_worse(side, other, pair, BY_CHANCE)]
+            self._precheck(side, [pair for pair in self._all() if self._is_worse(side, other, pair)])
+            for _ in range(MOST_FAILURES - 2):
+                again = [pair for pair in self._all() if self._is_worse(side, other, pair, BY_CHANCE)]
                 if not again:
                     break
-                self._weigh(side, again)
+                self._precheck(side, again)
 
-    def _is_worse(self, side: Side, other: Side, pair: Pair, ended: Sequence[str] = ()) -> bool:
-        """Say whether a phase is ok on the other side and not on this; of so many ends alone, where some are given."""
-        here, there = ([self.weights[each.name].get((*pair, phase)) for phase in PHASES] for each in (side, other))
+    def _is_worse(self, side: Side, other: Side, pair: Pair, statuses: Sequence[str] = ()) -> bool:
+        """Return whether a phase is ok on the other side only; if `statuses` are given, it must have one of them here."""
+        here, there = ([self.statuses[each.name].get((*pair, phase)) for phase in PHASES] for each in (side, other))
         return any(
-            a and b and a.status != "ok" == b.status and (not ended or a.status in ended)
+            a and b and a.status != "ok" == b.status and (not statuses or a.status in statuses)
             for a, b in zip(here, there, strict=True)
         )
 
-    def _weigh(self, side: Side, pairs: Sequence[Pair]) -> dict[Pair, str]:
-        """Weigh pairs on one side; return why it lacks some of them."""
-        why: dict[Pair, str] = {}
+    def _precheck(self, side: Side, pairs: Sequence[Pair]) -> dict[Pair, str]:
+        """Precheck pairs on one side; return the reason for those that it does not have."""
+        missing: dict[Pair, str] = {}
         while pairs:
-            done, lacking = self._weigh_from(side, pairs)
-            why |= lacking
-            pairs = pairs[done:]
-        return why
+            n_done, not_there = self._precheck_from(side, pairs)
+            missing |= not_there
+            pairs = pairs[n_done:]
+        return missing
 
-    def _weigh_from(self, side: Side, left: Sequence[Pair]) -> tuple[int, dict[Pair, str]]:
-        """Let a process weigh what is left; return how many pairs it is through with, and why it lacks some of them."""
-        tasks = tuple(self._task(side, pair) for pair in left)
-        lacking: dict[Pair, str] = {}
-        known = self.weights[side.name]
-        events, lost = self._run(side, "weigh", tasks, 0)
+    def _precheck_from(self, side: Side, left: Sequence[Pair]) -> tuple[int, dict[Pair, str]]:
+        """Precheck pairs in one process; return how many are done, and the reasons for those that the side lacks."""
+        missing: dict[Pair, str] = {}
+        known = self.statuses[side.name]
+        events, lost = self._run(side, "precheck", tuple(self._task(side, pair) for pair in left), 0)
         for event in events:
             match event:
-                case {"event": "loaded", "key": key, "name": name}:
-                    self._names[side.name][key] = name
-                case {"event": "missing", "case": case, "key": key, "reason": reason}:
-                    lacking[case, key] = reason
-                case {"event": "weighed", "case": case, "key": key, "phase": phase, "status": status, "reason": reason}:
+                case {"event": "loaded", "strategy_spec": spec, "name": name}:
+                    self._names[side.name][spec] = name
+                case {"event": "missing", "case": case, "strategy_spec": spec, "reason": reason}:
+                    missing[case, spec] = reason
+                case {"event": "prechecked"}:
                     counts = {name: event[name] for name in COUNTED if name in event}
-                    known[case, key, phase] = CellStatus(status, reason, event.get("seconds"), counts)
+                    known[_key(event)] = CellStatus(
+                        event["status"], event["reason"], event.get("seconds"), event.get("calls", 1), counts
+                    )
         if lost is None:
-            return len(left), lacking
-        (case, key, phase), failed = lost
+            return len(left), missing
+        (case, spec, phase), failed = lost
         for needing in NEEDS[phase]:
-            known[case, key, needing] = failed
-        return left.index((case, key)) + 1, lacking
+            known[case, spec, needing] = failed
+        return left.index((case, spec)) + 1, missing
 
-    def _task(self, side: Side, pair: Pair, planned: Schedule | None = None, phases: Iterable[str] = ()) -> Task:
+    def _task(
+        self, side: Side, pair: Pair, planned: BlockSchedule | None = None, phases: Iterable[str] = ()
+    ) -> GateTask:
         case, strategy = pair
-        dose = self.doses.get(pair, Injection()) if side.name == "head" else Injection()
-        task = Task(case, str(self.files[case]), side.spec(strategy, self.project), strategy, larger=dose.larger)
+        added = self.injections.get(pair, Injection()) if side.name == "head" else Injection()
+        load_spec = side.spec(strategy, self.project)
+        task = GateTask(case, str(self.files[case]), strategy, load_spec, larger=added.larger)
         if planned is None:
             return task
         return replace(
             task,
-            visits=planned.visits,
+            blocks=planned.blocks,
             schedule={phase: planned.phases[phase] for phase in phases},
-            slower=dose.slower,
+            slower=added.slower,
         )
 
-    def _run(self, side: Side, doing: str, tasks: tuple[Task, ...], number: int) -> Heard:
-        job = Job(doing, tasks, self.budget_bytes, PATIENCE, HARNESS)
+    def _run(self, side: Side, action: str, tasks: tuple[GateTask, ...], number: int) -> Reports:
+        job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT)
         variables = environment.environment(self.settings, number) | {"PYTHONPATH": python_path(self.project)}
-        return listen(side, job, variables, self.timeout_seconds)
+        return run_job(side, job, variables, self.timeout_seconds)
 
-    def _seconds(self, pair: Pair, phase: str) -> float:
-        """Return about how long a call takes, on the first side that tells."""
-        found = (self.weights[side.name].get((*pair, phase)) for side in self.sides)
-        return next((weight.seconds for weight in found if weight and weight.seconds), 0.0)
+    def _calls(self, pair: Pair, phase: str) -> tuple[float, int]:
+        """Return the seconds of a call and the calls per round, equal for both sides."""
+        found = (self.statuses[side.name].get((*pair, phase)) for side in self.sides)
+        return next(((status.seconds, status.calls) for status in found if status and status.seconds), (0.0, 1))
 
     def label(self, strategy: str) -> str:
-        """Return what a strategy's rows are called: its own name, or what was asked for where two share a name."""
-        names = {key: name for side in self.sides for key, name in self._names.get(side.name, {}).items()}
+        """Return a strategy's name in the rows: its own, or as the user named it where two share a name."""
+        names = {spec: name for side in self.sides for spec, name in self._names.get(side.name, {}).items()}
         name = names.get(strategy, strategy.rpartition(":")[2])
         return name if list(names.values()).count(name) <= 1 else strategy
 
     def measure(self, cells: Sequence[Pair] | None, pairs: range, stage: int) -> list[dict[str, Any]]:
-        """Time pairs of processes: base first where the number is even, head first where it is odd.
+        """Time pairs of processes: base first for even numbers, head first for odd ones.
 
         Parameters
         ----------
@@ -189,19 +195,15 @@ class PairedRunner:
         pairs : range
             Their numbers.
         stage : int
-            Handed through.
+            Copied into the result.
 
         Returns
         -------
         list of dict
-            One for each phase of each cell, and one for the control kernel, of each process.
+            One for each phase of each cell, and one for the calibration kernel, of each process.
         """
         by_label = {self.label(strategy): strategy for strategy in self.strategies}
-        chosen = (
-            [(case.name, strategy) for case in self.cases for strategy in self.strategies]
-            if cells is None
-            else [(case, by_label[label]) for case, label in cells]
-        )
+        chosen = self._all() if cells is None else [(case, by_label[label]) for case, label in cells]
         found = []
         for pair in pairs:
             order = self.sides if pair % 2 == 0 else self.sides[::-1]
@@ -211,73 +213,74 @@ class PairedRunner:
         return found
 
     def _timed(self, side: Side, chosen: Sequence[Pair], pair: int) -> list[dict[str, Any]]:
-        """Time cells on one side in a fresh process; where it is lost at a cell, again in another without that cell."""
-        known = dict(self.weights[side.name])
+        """Time cells on one side in a fresh process; if it is lost at a cell, in another one without that cell."""
+        known = dict(self.statuses[side.name])
         while tasks := self._tasks(side, known, chosen, pair):
             events, lost = self._run(side, "time", tasks, pair)
             failed = {
-                (event["case"], event["key"], event["phase"]): CellStatus(event["status"], event["reason"])
+                _key(event): CellStatus(event["status"], event["reason"])
                 for event in events
                 if event["event"] == "failed"
-            } | (dict([lost]) if lost else {})
-            for (case, key, phase), why in failed.items():
-                for cell in [(case, key, needing) for needing in NEEDS[phase] if (case, key, needing) in known]:
-                    known[cell] = why
-                    self._lost[side.name, *cell] += 1
-                    if self._lost[side.name, *cell] == GIVEN_UP:
-                        self.weights[side.name][cell] = why
+            }
+            if lost:
+                (case, spec, phase), status = lost
+                failed |= dict.fromkeys([(case, spec, needing) for needing in NEEDS[phase]], status)
+            for cell in failed.keys() & known.keys():
+                known[cell] = failed[cell]
+                self._failures[side.name, *cell] += 1
+                if self._failures[side.name, *cell] == MOST_FAILURES:
+                    self.statuses[side.name][cell] = failed[cell]
             if lost is None:
                 return self._rows(known, chosen, events)
         return self._rows(known, chosen, [])
 
-    def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Pair], pair: int) -> tuple[Task, ...]:
-        """Lay out a process: what both sides can be timed at, in two of four pairs all in the reverse order."""
+    def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Pair], pair: int) -> tuple[GateTask, ...]:
+        """Return the tasks of a process: the phases that are ok on both sides, in two of four pairs in reverse order."""
         (other,) = (each.name for each in self.sides if each is not side)
-        each = row_seconds(len(PHASES) * len(chosen))
+        seconds = row_seconds(len(PHASES) * len(chosen))
         tasks = []
         for cell in chosen if pair % 4 < 2 else chosen[::-1]:
-            rows = [(known.get((*cell, phase)), self.weights[other].get((*cell, phase))) for phase in PHASES]
+            rows = [(known.get((*cell, phase)), self.statuses[other].get((*cell, phase))) for phase in PHASES]
             phases = [
                 phase for phase, (a, b) in zip(PHASES, rows, strict=True) if a and b and a.status == b.status == "ok"
             ]
-            seconds = {phase: self._seconds(cell, phase) for phase in phases}
             if phases:
-                tasks.append(self._task(side, cell, schedule(seconds, each), phases))
+                planned = block_schedule({phase: self._calls(cell, phase) for phase in phases}, seconds)
+                tasks.append(self._task(side, cell, planned, phases))
         return tuple(tasks)
 
     def _rows(
         self, known: CellStatuses, chosen: Sequence[Pair], events: Iterable[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        best: dict[tuple[str, str, str], float] = {}
+        kernel = CONTROL, CONTROL, CONTROL
+        best: dict[CellKey, float] = {}
         for event in events:
-            match event:
-                case {"event": "timed", "case": case, "key": key, "phase": phase, "seconds": seconds}:
-                    cell = case, key, phase
-                case {"event": "control", "seconds": seconds}:
-                    cell = CONTROL, CONTROL, CONTROL
-                case _:
-                    continue
-            best[cell] = min(seconds, best.get(cell, seconds))
+            if event["event"] in {"timed", "calibration"}:
+                cell = _key(event) if event["event"] == "timed" else kernel
+                best[cell] = min(event["seconds"], best.get(cell, event["seconds"]))
         knobs = {case.name: case.knobs for case in self.cases}
-        control = CONTROL, CONTROL, CONTROL
-        rows = [_row(control, CellStatus("ok"), best[control])] if control in best else []
+        rows = [_row(kernel, CellStatus("ok"), best[kernel])] if kernel in best else []
         for pair in chosen:
             for phase in PHASES:
-                weight = known.get((*pair, phase))
-                if weight is not None:
+                status = known.get((*pair, phase))
+                if status is not None:
                     cell = pair[0], self.label(pair[1]), phase
-                    rows.append(dict(knobs[pair[0]]) | _row(cell, weight, best.get((*pair, phase))))
+                    rows.append(dict(knobs[pair[0]]) | _row(cell, status, best.get((*pair, phase))))
         return rows
 
 
-def _row(cell: tuple[str, str, str], weight: CellStatus, seconds: float | None) -> dict[str, Any]:
+def _key(event: Mapping[str, Any]) -> CellKey:
+    return event["case"], event["strategy_spec"], event["phase"]
+
+
+def _row(cell: CellKey, status: CellStatus, seconds: float | None) -> dict[str, Any]:
     case, strategy, phase = cell
     return {
         "case": case,
         "strategy": strategy,
         "phase": phase,
-        "status": weight.status,
-        "reason": weight.reason,
-        "seconds": seconds if weight.status == "ok" else None,
-        **weight.counts,
+        "status": status.status,
+        "reason": status.reason,
+        "seconds": seconds if status.status == "ok" else None,
+        **status.counts,
     }

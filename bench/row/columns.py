@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
+from jacobench.bench.cell import prepared_cell
 from jacobench.strategies import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORWARD = "forward"
+FORWARD = prepared_cell.FORWARD
 """Strategy and phase of the plain forward pass."""
 
 PHASES = (FORWARD, *contract.PHASES)
@@ -98,7 +99,11 @@ COLUMNS: dict[str, Column] = {
     "n_nonzeros": Column("float64", "numbers", "Stored entries of all Jacobians that the strategy materializes."),
     "floor_seconds": Column("float64", "s", "Time below which this machine cannot do the predicted work."),
     "efficiency": Column("float64", "1", "Floor over measured time."),
-    "max_relative_error": Column("float64", "1", "Largest over leaves of max|difference| / max|reference|."),
+    "max_relative_error": Column(
+        "float64",
+        "1",
+        "Largest over leaves of max|difference| / max(max|reference| of the leaf, 1 % of that of any leaf).",
+    ),
 }
 
 

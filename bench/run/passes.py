@@ -1,21 +1,22 @@
-"""The passes of a run: workers are given what is left, listened to, and replaced where one is lost."""
+"""The passes of a run: each worker measures the remaining cells; a lost worker is replaced."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jacobench.bench.machine.calibration import CONTROL
+from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.cell.prepared_cell import FORWARD, NEEDS, one_line
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.row.measurement import Measurement
-from jacobench.bench.run.session import Limits
-from jacobench.bench.run.worker import Job
+from jacobench.bench.run.session import SessionLimits
+from jacobench.bench.run.worker import WorkerJob
 from jacobench.bench.suites.case import larger
-from jacobench.bench.suites.cells import BY_STRATEGY, NEEDS, Cell, ordered
+from jacobench.bench.suites.cells import BY_STRATEGY, Cell, ordered
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -25,22 +26,22 @@ if TYPE_CHECKING:
     from jacobench.bench.run.run_plan import Plan
 
 STARTING_SECONDS = 60.0
-"""What a worker may take beside the timeout between two cells, and before its first."""
+"""Time that a worker may take between two cells, and before its first, in addition to the timeout."""
 
 ENDS_A_SWEEP = ("timeout", "out_of_memory")
-"""Statuses after which a strategy's larger cases are not tried."""
+"""Statuses after which a strategy's larger cases are skipped."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes
     ----------
     done, total : int
-        Measurements that have ended; all of them.
+        Finished measurements, and all measurements.
     cell : Cell or None
-        What is being measured.
+        The cell that is being measured.
     pass_number : int
         Counted from 0.
     """
@@ -58,13 +59,13 @@ class Passes:
     Attributes
     ----------
     folder : RunFolder
-        Where measurements are journaled, and what has been measured before.
+        Its journal receives the measurements; it holds those of an earlier start.
     plan : Plan
-        What is to be measured.
+        Cells to measure.
     report : callable
-        Called with the progress whenever it changes.
+        Called with the progress after each change.
     measured_seconds : float
-        Spent in timed calls so far.
+        Time spent in timed calls.
     """
 
     folder: RunFolder
@@ -75,6 +76,7 @@ class Passes:
     _failed: set[Cell] = field(default_factory=set)
     _iterations: dict[Cell, int] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
+    _checked: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         for measurement in self.folder.measurements:
@@ -86,13 +88,15 @@ class Passes:
         cell = Cell(measurement.case, measurement.spec, measurement.phase)
         self._names.setdefault(measurement.spec, measurement.strategy)
         self._done.add((measurement.pass_number, cell))
+        if cell.strategy == REFERENCE:  # verified before its first phase; a run compares it with differences once
+            self._checked.add(cell.case)
         if measurement.status == "ok":
             self._iterations.setdefault(cell, measurement.iterations)
         else:
             self._failed.add(cell)
 
     def _left(self, pass_number: int) -> list[Cell]:
-        """List what is still to be measured in a pass; what failed in any is not tried again."""
+        """List the remaining cells of a pass; a cell that failed in any pass is not measured again."""
         cells = ordered(self.plan.cells, pass_number)
         return [cell for cell in cells if (pass_number, cell) not in self._done and cell not in self._failed]
 
@@ -105,7 +109,7 @@ class Passes:
         return Progress(len(self._done), len(self._done) + left, cell, pass_number)
 
     def make_pass(self, pass_number: int) -> None:
-        """Measure what is left of a pass, in one worker, or in as many as are lost on the way."""
+        """Measure the remaining cells of a pass; each lost worker is replaced by a new one."""
         used = {m.worker for m in self.folder.measurements if m.pass_number == pass_number}
         worker = max(used, default=-1) + 1
         while left := self._left(pass_number):
@@ -114,11 +118,11 @@ class Passes:
 
     def _work(self, pass_number: int, worker: int, left: list[Cell]) -> None:
         chosen = self.folder.settings
-        job = Job(
+        job = WorkerJob(
             chosen.suite,
             chosen.strategies,
-            tuple((cell.case, cell.strategy, cell.phase) for cell in [*self._partners(pass_number, left), *left]),
-            Limits(
+            tuple(astuple(cell) for cell in [*self._partners(pass_number, left), *left]),
+            SessionLimits(
                 chosen.budget_bytes,
                 chosen.min_seconds,
                 chosen.max_seconds,
@@ -128,13 +132,14 @@ class Passes:
                 pass_number=pass_number,
                 worker=worker,
             ),
-            tuple((*_key(cell), count) for cell, count in self._iterations.items()),
+            tuple((*astuple(cell), count) for cell, count in self._iterations.items()),
+            tuple(self._checked),
         )
         with WorkerProcess(job, environment(chosen.environment, pass_number)) as process:
             self._follow(process, pass_number, worker)
 
     def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:
-        """List the reference's cells that a worker must time again, because it takes over in the middle of a case."""
+        """List the reference's cells that a worker must time again because it starts in the middle of a case."""
         case = left[0].case
         begun = any(number == pass_number and cell.case == case for number, cell in self._done)
         phases = [cell.phase for cell in left if cell.case == case]
@@ -142,7 +147,7 @@ class Passes:
         return [cell for cell in found if (pass_number, cell) in self._done and cell not in self._failed]
 
     def _follow(self, process: WorkerProcess, pass_number: int, worker: int) -> None:
-        """Take in what a worker reports until it has ended or must be ended."""
+        """Record the reports of a worker until it has ended or must be ended."""
         cell: Cell | None = None
         timing = False
         done_before = len(self._done)
@@ -160,8 +165,8 @@ class Passes:
                 case {"event": "timing"}:
                     timing = True
                 case {"event": "measured", "measurement": content}:
-                    self._take_in(content)
-                    if content["spec"] != CONTROL:  # which is timed at the end, too, when a cell has ended the session
+                    self._add(content)
+                    if content["spec"] != CONTROL:  # also timed at the end, when a cell has ended the session
                         cell, deadline = None, time.monotonic() + timeout + STARTING_SECONDS
                 case None:
                     break
@@ -169,18 +174,18 @@ class Passes:
             status, reason = process.how_it_ended(timeout)
             self._lost(cell, status, reason, timing=timing, pass_number=pass_number, worker=worker)
         elif len(self._done) == done_before:
-            # Whatever ended it later, as a strategy's library may at exit, a new worker goes on with what is left.
+            # If it ended later, as some libraries do at exit, a new worker continues with the remaining cells.
             raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")
 
-    def _take_in(self, content: dict[str, Any]) -> None:
+    def _add(self, content: dict[str, Any]) -> None:
         measurement = msgspec.convert(content, Measurement)
         self.folder.append(measurement)
         self.measured_seconds += sum(measurement.seconds) * measurement.iterations
         self._note(measurement)
-        self._spare_larger(measurement)
+        self._skip_larger(measurement)
 
-    def _spare_larger(self, measurement: Measurement) -> None:
-        """Give up on the larger cases of a strategy that ran out of time or memory at this one."""
+    def _skip_larger(self, measurement: Measurement) -> None:
+        """Skip the larger cases of a strategy that ran out of time or memory at this one."""
         if measurement.status not in ENDS_A_SWEEP:
             return
         for case in larger(self.plan.suite.cases, measurement.case):
@@ -189,7 +194,7 @@ class Passes:
             if measured or cell not in self.plan.cells:
                 continue
             status = measurement.status.replace("_", " ")
-            spared = Measurement(
+            skipped = Measurement(
                 cell.case,
                 measurement.strategy,
                 cell.phase,
@@ -199,24 +204,20 @@ class Passes:
                 status="not_tried",
                 reason=f"{status} at the smaller {measurement.case}",
             )
-            self.folder.append(spared)
-            self._note(spared)
+            self.folder.append(skipped)
+            self._note(skipped)
 
     def _lost(self, cell: Cell, status: str, reason: str, *, timing: bool, pass_number: int, worker: int) -> None:
-        """Record that a worker was lost at a cell: for it, and for whatever cannot be had without it."""
-        phases = NEEDS[cell.phase] if timing or cell.phase == "forward" else BY_STRATEGY
+        """Record that a worker was lost at a cell, for this cell and for the phases that need it."""
+        phases = NEEDS[cell.phase] if timing or cell.phase == FORWARD else BY_STRATEGY
         name = self._names.get(cell.strategy, cell.strategy.rpartition(":")[2])
         for phase in phases:
             needing = replace(cell, phase=phase)
             if (pass_number, needing) in self._done and needing != cell:
                 continue
             measurement = Measurement(
-                cell.case, name, phase, cell.strategy, pass_number, worker, status=status, reason=reason
+                cell.case, name, phase, cell.strategy, pass_number, worker, status=status, reason=one_line(reason)
             )
             self.folder.append(measurement)
             self._note(measurement)
-            self._spare_larger(measurement)
-
-
-def _key(cell: Cell) -> tuple[str, str, str]:
-    return cell.case, cell.strategy, cell.phase
+            self._skip_larger(measurement)

@@ -1,4 +1,4 @@
-"""The pytest plugin: its options, and a suite's cells as the items of ``test_cells.py``."""
+"""The pytest plugin: its options, and a suite's cells as items of ``test_cells.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.run.row_summary import Header, as_scalars, rows_of
 from jacobench.bench.run.run_document import SCHEMA
-from jacobench.bench.run.session import Limits, Session
+from jacobench.bench.run.session import Session, SessionLimits
 from jacobench.bench.suites.case import select_cases
 from jacobench.bench.suites.cells import Cell, cells_of
 from jacobench.bench.suites.suite_files import load_suite
@@ -19,6 +19,7 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jacobench.bench.cell.timing import Schedule
     from jacobench.bench.row.measurement import Measurement
 
 DEFAULT_SUITE = "standard"
@@ -27,29 +28,36 @@ CELLS = pytest.StashKey[list[Cell]]()
 SESSION = pytest.StashKey[Session]()
 BAD_INPUT = pytest.StashKey[BadInput]()
 MEASURED = pytest.StashKey["list[tuple[str, Cell, Measurement]]"]()
-"""The name of the item, its cell, and how it fared, for each that has ended."""
+"""Name of the item, cell and measurement of each finished item."""
 
 REPORT = pytest.StashKey["Callable[[Measurement], None]"]()
-"""Called with each measurement as it ends."""
+"""Called with each measurement."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options that choose what ``pytest bench`` measures."""
-    group = parser.getgroup("jacobench", "Jacobians against vector-Jacobian products (pytest bench)")
-    group.addoption("--suite", default=DEFAULT_SUITE, metavar="NAME|FILE.toml", help="what to measure (%(default)s)")
-    group.addoption("--strategy", action="append", default=[], metavar="S", help="instead of the suite's; repeatable")
-    group.addoption("--case", action="append", default=[], metavar="GLOB", help="only these cases; repeatable")
-    group.addoption("--memory-budget", default=DEFAULT_BUDGET, metavar="SIZE", help="predicted over it: not tried")
+    group = parser.getgroup("jacobench", "benchmark Jacobians against vector-Jacobian products (pytest bench)")
+    group.addoption("--suite", default=DEFAULT_SUITE, metavar="NAME|FILE.toml", help="suite to measure (%(default)s)")
+    group.addoption(
+        "--strategy", action="append", default=[], metavar="S", help="replaces the suite's strategies; repeatable"
+    )
+    group.addoption("--case", action="append", default=[], metavar="GLOB", help="measure only these cases; repeatable")
+    group.addoption(
+        "--memory-budget",
+        default=DEFAULT_BUDGET,
+        metavar="SIZE",
+        help="cells predicted to need more are skipped (%(default)s)",
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item of each cell."""
+    """Make one item per cell."""
     if "cell" not in metafunc.fixturenames:
         return
     try:
         cells = _cells(metafunc.config)
     except BadInput as error:
-        # Raised here it would be an error of the module that is collected, with a traceback.
+        # Raised here, pytest would report an error of the collected module, with a traceback.
         metafunc.config.stash[BAD_INPUT] = error
         cells = []
     metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
@@ -64,7 +72,7 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
 def _cells(config: pytest.Config) -> list[Cell]:
     if CELLS not in config.stash:
         suite = select_cases(load_suite(config.getoption("suite")), config.getoption("case"))
-        limits = Limits(
+        limits = SessionLimits(
             parse_bytes(config.getoption("memory_budget")),
             float(config.getoption("benchmark_min_time")),
             float(config.getoption("benchmark_max_time")),
@@ -76,7 +84,7 @@ def _cells(config: pytest.Config) -> list[Cell]:
 
 
 def _printed(config: pytest.Config) -> Callable[[], str]:
-    """Return what takes from pytest's capture whatever has been printed; with ``-s`` there is nothing to take."""
+    """Return a function that takes the output from pytest's capture; with ``-s`` there is none."""
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     return lambda: "".join(capture.read_global_capture()) if capture.is_globally_capturing() else ""
 
@@ -89,8 +97,8 @@ def bench(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Cell], Me
     def measured(cell: Cell) -> Measurement:
         benchmark.group = f"{cell.case} · {cell.phase}"
 
-        def timed(call: Callable[[], Any], plan: Any) -> list[float]:
-            benchmark.pedantic(call, rounds=plan.rounds, iterations=plan.iterations)
+        def timed(call: Callable[[], Any], plan: Schedule) -> list[float]:
+            benchmark.pedantic(call, rounds=plan.rounds, iterations=plan.calls)
             return list(benchmark.stats.stats.data) if benchmark.stats else []
 
         config.stash[SESSION].printed = _printed(config)
@@ -106,8 +114,8 @@ def bench(request: pytest.FixtureRequest, benchmark: Any) -> Callable[[Cell], Me
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], output_json: dict[str, Any]) -> None:
-    """Put each cell's row into its ``extra_info``, and the rows without a time beside, as a run.json has them."""
-    del benchmarks  # what pytest-benchmark made them of
+    """Put each cell's row into its ``extra_info``, and rows without a time into ``jacobench``, as in run.json."""
+    del benchmarks
     if MEASURED not in config.stash:
         return
     names, cells, measurements = zip(*config.stash[MEASURED], strict=True)

@@ -8,9 +8,9 @@ from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.cell.prepared_cell import FORWARD
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_t_interval
-from jacobench.bench.suites.cells import FORWARD, Cell
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.row.measurement import Measurement
     from jacobench.bench.suites.case import Case
+    from jacobench.bench.suites.cells import Cell
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import PreparedCell, Problem
+from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem
 from jacobench.bench.floor.predicted_rows import n_seeds_of, phases_of
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
-from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
+from jacobench.bench.suites.cells import BY_STRATEGY
 from jacobench.graphs.generators.mlp import mlp
 from jacobench.strategies import registry
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from jacobench.bench.cell.calibration import CONTROL
 from jacobench.bench.machine import machine_record
-from jacobench.bench.machine.calibration import CONTROL
 from jacobench.bench.machine.environment import settings
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.passes import Passes, Progress

@@ -1,24 +1,22 @@
-"""Correctness only: a strategy on every op and on a suite's cases, through the trial that comes before any timing.
+"""Verification without timing: a strategy on every op and on a suite's cases.
 
-``python -m jacobench.bench.run.strategy_checks STRATEGY SUITE`` checks one strategy, in a process that it may bring down.
+``python -m jacobench.bench.run.strategy_checks`` checks one strategy in a process that the strategy may crash. It reads
+the job (one JSON object) from standard input and writes one JSON object per graph to standard output.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-from contextlib import suppress
+import time
 from functools import partial
-from threading import Thread, Timer
 
 import msgspec
 
-from jacobench.bench.cell.prepared_cell import prepare_cell, problem_of
+from jacobench.bench.cell.prepared_cell import prepare_cell, status_of
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
-from jacobench.bench.machine.worker_process import signal_name
-from jacobench.bench.suites.case import Case
+from jacobench.bench.machine.worker_process import WorkerProcess
+from jacobench.bench.suites.case import Case, problem_of
 from jacobench.bench.suites.suite_files import load_suite
 from jacobench.graphs.builder import DTYPES
 from jacobench.graphs.generators.one_op import op_graph
@@ -26,25 +24,35 @@ from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
 
 GRAPH_SECONDS = 60.0
-"""What one graph may take before its process is ended."""
+"""Time limit of one graph."""
 
 BUDGET = parse_bytes(DEFAULT_BUDGET)
 
+COMMAND = ("-P", "-m", "jacobench.bench.run.strategy_checks")
+
 
 class Check(msgspec.Struct, frozen=True):
-    """How a strategy fared on one graph.
+    """Result of checking a strategy on one graph.
 
     Attributes
     ----------
     graph : str
-        The op's or the case's name.
+        Name of the op or case.
     status, reason : str
-        ``ok``, or what went wrong, and why.
+        ``ok``, or what went wrong and why.
     """
 
     graph: str
     status: str
     reason: str
+
+
+class CheckJob(msgspec.Struct, frozen=True):
+    """Strategy and suite to check, and the number of graphs that are already done."""
+
+    spec: str
+    suite: str
+    start: int
 
 
 def op_cases() -> list[Case]:
@@ -55,117 +63,60 @@ def op_cases() -> list[Case]:
 
 
 def check_all(spec: str, suite: str) -> list[Check]:
-    """Try a strategy on every op and on a suite's cases, in a fresh process.
+    """Check a strategy on every op and on a suite's cases, in a fresh process.
 
     Parameters
     ----------
     spec : str
-        What `registry.load` takes.
+        As for `registry.load`.
     suite : str
         Name or path.
 
     Returns
     -------
     list of Check
-        One for each graph; where a process was lost, the graph's says how, and a new one goes on with the next.
+        One for each graph. If a process is lost, its graph gets the reason and a new process continues with the next.
     """
     names = [case.name for case in (*op_cases(), *load_suite(suite).cases)]
     checks: list[Check] = []
     while len(checks) < len(names):
-        found, how = _try_from(len(checks), spec, suite)
+        found, status, reason = _check_from(CheckJob(registry.absolute(spec), suite, len(checks)))
         checks += found
         if len(checks) < len(names):
-            checks.append(Check(names[len(checks)], "crashed", how))
+            checks.append(Check(names[len(checks)], status, reason))
     return checks
 
 
-def _try_from(start: int, spec: str, suite: str) -> tuple[list[Check], str]:
-    """Let a fresh process check the graphs from one on; return what it had done, and how it ended."""
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "jacobench.bench.run.strategy_checks",
-        registry.absolute(spec),
-        suite,
-        str(start),
-    ]
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # so that a strategy's own children are ended with it
-    ) as process:
-        assert process.stdout is not None
-        alarm = Alarm(process)
-        Thread(target=_end_what_it_left, args=(process,), daemon=True).start()
-        found = []
-        try:
-            for line in process.stdout:
-                found.append(msgspec.json.decode(line, type=Check))
-                alarm.again()
-        finally:  # Ctrl-C does not reach it in its own session
-            alarm.off()
-            _end(process)
-        code = process.wait()
-    if alarm.rung:
-        return found, f"not done after {GRAPH_SECONDS:g} s"
-    return found, f"the process was ended by {signal_name(-code)}" if code < 0 else f"the process exited with {code}"
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and whatever it started and left in its session."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _end_what_it_left(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process; then end its children, which would keep the pipe open and us listening."""
-    process.wait()
-    _end(process)
-
-
-class Alarm:
-    """End a process that has said nothing for too long."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.rung = False
-        self._process = process
-        self.again()
-
-    def again(self) -> None:
-        """Count from now on."""
-        self.off()
-        self._timer = Timer(GRAPH_SECONDS, self._ring)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def off(self) -> None:
-        """Count no longer."""
-        if hasattr(self, "_timer"):
-            self._timer.cancel()
-
-    def _ring(self) -> None:
-        self.rung = True
-        _end(self._process)
+def _check_from(job: CheckJob) -> tuple[list[Check], str, str]:
+    """Check the remaining graphs in a fresh process; return the checks, and how the process ended."""
+    found: list[Check] = []
+    with WorkerProcess(job, os.environ, [sys.executable, *COMMAND]) as process:
+        while (event := process.next_event(time.monotonic() + GRAPH_SECONDS)) is not None:
+            found.append(msgspec.convert(event, Check))
+        return found, *process.how_it_ended(GRAPH_SECONDS)
 
 
 def _check(spec: str, case: Case) -> Check:
-    trial = prepare_cell(spec, problem_of(case), BUDGET)
-    status, reason = trial.failed.get("gradient", ("ok", ""))
-    return Check(case.name, status, reason)
+    try:
+        problem = problem_of(case)
+    except Exception as error:  # noqa: BLE001  (it becomes the graph's status)
+        return Check(case.name, *status_of(error, "the case cannot be built"))
+    check = "differences" if spec == registry.REFERENCE else "reference"
+    cell = prepare_cell(spec, problem, BUDGET, registry.load, check=check)
+    return Check(case.name, *cell.failed.get("gradient", ("ok", "")))
 
 
-def _main(spec: str, suite: str, start: str) -> None:
-    """Print each check from one on as a line of JSON; what the strategy prints goes elsewhere."""
+def main() -> None:
+    """Do the job on standard input. The strategy's own output goes to standard error."""
     lines = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    for case in (*op_cases(), *load_suite(suite).cases)[int(start) :]:
-        lines.write(msgspec.json.encode(_check(spec, case)) + b"\n")
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=CheckJob)
+    for case in (*op_cases(), *load_suite(job.suite).cases)[job.start :]:
+        lines.write(msgspec.json.encode(_check(job.spec, case)) + b"\n")
         lines.flush()
-    os._exit(0)  # not waiting for threads that the strategy has left
+    sys.stderr.flush()
+    os._exit(0)  # does not wait for threads that the strategy has left
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    main()

@@ -1,4 +1,4 @@
-"""The suite under pytest-benchmark: ``pytest bench`` in a checkout, the same items in each worker of ``jacobench run``."""
+"""A suite under pytest-benchmark: the items of ``pytest bench`` and of each worker of ``jacobench run``."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 FAILURES = ("wrong", "error")
 
 
-@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # as where a strategy is wrong: never timed
+@pytest.mark.filterwarnings("ignore:Benchmark fixture was not used")  # a wrong strategy is never timed
 def test_cell(cell: Cell, bench: Callable[[Cell], Measurement]) -> None:
-    """Measure one case × strategy × phase; fail where the strategy is wrong, skip where it cannot be measured."""
+    """Measure one cell; fail if the strategy is wrong, skip if it cannot be measured."""
     measurement = bench(cell)
     if measurement.status in FAILURES:
         pytest.fail(f"{measurement.status}: {measurement.reason}", pytrace=False)

@@ -1,7 +1,7 @@
-"""A worker: a fresh process that measures cells through pytest and pytest-benchmark and reports each as it ends.
+"""A worker: a fresh process that measures cells with pytest and pytest-benchmark and reports each one.
 
-It reads a job (one JSON object) from standard input and writes one JSON object a line to standard output: a start of
-each cell, a note when its timing begins, its measurement. What anything in it prints goes to standard error.
+It reads a job (one JSON object) from standard input and writes one JSON object per line to standard output: the start of
+each cell, the start of its timing, and its measurement. All other output goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,42 +15,45 @@ from typing import IO, Any
 import msgspec
 import pytest
 
-from jacobench.bench.machine import calibration
-from jacobench.bench.machine.lifeline import die_with_parent
+from jacobench.bench.cell import calibration
+from jacobench.bench.cell.process_limits import die_with_parent
 from jacobench.bench.row.measurement import Measurement, to_builtins
 from jacobench.bench.run import pytest_plugin
-from jacobench.bench.run.session import Limits, Session
+from jacobench.bench.run.session import Session, SessionLimits
 from jacobench.bench.suites.cells import Cell
 
 
-class Job(msgspec.Struct, frozen=True):
-    """What a worker is to do.
+class WorkerJob(msgspec.Struct, frozen=True):
+    """Cells that a worker measures.
 
     Attributes
     ----------
     suite : str
         Name or path.
     strategies : tuple of str
-        Instead of the suite's, if any.
+        Replace the suite's, if there are any.
     cells : tuple of (str, str, str)
-        Case, strategy and phase of each cell, in the order to measure them in.
-    limits : Limits
-        What the session goes by.
+        Case, strategy and phase of each cell, in the order of measurement.
+    limits : SessionLimits
+        Limits of the session.
     iterations : tuple of (str, str, str, int)
-        Calls in a round that an earlier pass has settled for a cell.
+        Case, strategy, phase, and the calls per round that an earlier pass has settled.
+    checked : tuple of str
+        Cases in which this run has already compared the reference with central differences.
     """
 
     suite: str
     strategies: tuple[str, ...]
     cells: tuple[tuple[str, str, str], ...]
-    limits: Limits
+    limits: SessionLimits
     iterations: tuple[tuple[str, str, str, int], ...] = ()
+    checked: tuple[str, ...] = ()
 
 
 class Reporter:
-    """The pytest plugin that puts the items in the job's order and reports them."""
+    """Pytest plugin that puts the items in the job's order and reports them."""
 
-    def __init__(self, job: Job, events: IO[str]) -> None:
+    def __init__(self, job: WorkerJob, events: IO[str]) -> None:
         self.job, self.events = job, events
 
     def emit(self, event: str, **content: Any) -> None:
@@ -60,46 +63,51 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the job's cells, in its order, and tell the session what it goes by."""
+        """Keep the job's cells in its order, and start the session with its limits."""
         session: Session = config.stash[pytest_plugin.SESSION]
         settled = {Cell(*cell): count for *cell, count in self.job.iterations}
         config.stash[pytest_plugin.SESSION] = Session(
-            session.suite, self.job.limits, settled, loaded=self.loaded, timing_begins=self.timing_begins
+            session.suite,
+            self.job.limits,
+            settled,
+            set(self.job.checked),
+            loaded=self.loaded,
+            timing_begins=self.timing_begins,
         )
         config.stash[pytest_plugin.REPORT] = self.measured
         by_cell = {item.callspec.params["cell"]: item for item in items}  # type: ignore[attr-defined]
         items[:] = [by_cell[Cell(*cell)] for cell in self.job.cells]
 
     def pytest_collection_finish(self) -> None:
-        """Time the control kernel before the first cell; spare the collector what is there already and will stay.
+        """Time the calibration kernel before the first cell, and exempt existing objects from garbage collection.
 
-        Each measurement of memory collects garbage first. With all modules in its way that took half of the time.
+        Each measurement of memory collects garbage first. Scanning all modules took half of the time.
         """
         gc.collect()
         gc.freeze()
-        self._time_control()
+        self._time_kernel()
 
     def pytest_sessionfinish(self) -> None:
-        """Time it again after the last."""
-        self._time_control()
+        """Time the kernel again after the last cell."""
+        self._time_kernel()
 
-    def _time_control(self) -> None:
+    def _time_kernel(self) -> None:
         limits, name = self.job.limits, calibration.CONTROL
         self.measured(
             Measurement("", name, name, name, limits.pass_number, limits.worker, seconds=calibration.seconds())
         )
 
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        """Say which cell is about to begin."""
+        """Report the cell that begins."""
         cell: Cell = item.callspec.params["cell"]  # type: ignore[attr-defined]
         self.emit("start", cell=[cell.case, cell.strategy, cell.phase])
 
     def loaded(self, spec: str, name: str) -> None:
-        """Say what a strategy calls itself: its rows have that name even if it is not heard of again."""
+        """Report a strategy's name, which its rows have even if this process is lost."""
         self.emit("loaded", spec=spec, name=name)
 
     def timing_begins(self) -> None:
-        """Say that the strategy was set up and proved, and its measuring begins."""
+        """Report that the strategy was verified and its measurement begins."""
         self.emit("timing")
 
     def measured(self, measurement: Measurement) -> None:
@@ -107,12 +115,12 @@ class Reporter:
         self.emit("measured", measurement=to_builtins(measurement))
 
 
-def arguments(job: Job) -> list[str]:
+def arguments(job: WorkerJob) -> list[str]:
     """Return the command line of a worker's pytest."""
     here = Path(__file__).parent
     options = {
         "--suite": job.suite,
-        "--benchmark-storage": f"file://{here}",  # nothing is stored; its own choice is made in the reader's folder
+        "--benchmark-storage": f"file://{here}",  # nothing is stored; the default is made in the user's folder
         "--benchmark-min-time": str(job.limits.min_seconds),
         "--benchmark-max-time": str(job.limits.max_seconds),
         "--benchmark-min-rounds": str(job.limits.min_rounds),
@@ -132,14 +140,14 @@ def main() -> int:
     die_with_parent()
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    job = msgspec.json.decode(sys.stdin.buffer.read(), type=Job)
+    job = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerJob)
     code = int(pytest.main(arguments(job), plugins=[Reporter(job, events)]))
-    # Failed and skipped items have been reported as such: to the parent they are no failure of the worker.
+    # Failed and skipped items have been reported; they are not a failure of the worker.
     return 0 if code == pytest.ExitCode.TESTS_FAILED else code
 
 
 if __name__ == "__main__":
     status = main()
     sys.stderr.flush()
-    # Not sys.exit: that waits for threads which a strategy has left, and runs what its library has registered for the end.
+    # sys.exit would wait for threads that a strategy has left and run the exit handlers of its library.
     os._exit(status)

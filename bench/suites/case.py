@@ -7,8 +7,10 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.cell.prepared_cell import Problem, draw_seeds
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
+from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,6 +80,14 @@ def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
     """
     graph = graph_of(case)
     return graph, graph.sample(case.rng_seed)
+
+
+def problem_of(case: Case) -> Problem:
+    """Build a case's graph, draw its leaves and seeds, and compute the reference's cotangents; raises as `build` does."""
+    graph, leaves = build(case)
+    seeds = draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
+    reference = registry.load(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
+    return Problem(graph, leaves, seeds, reference)
 
 
 def graph_of(case: Case) -> Graph:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from jacobench.bench.row import columns
+from jacobench.bench.cell.prepared_cell import FORWARD
 from jacobench.strategies import contract, registry
 
 if TYPE_CHECKING:
@@ -14,18 +14,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.suites.case import Suite
 
-FORWARD = columns.FORWARD
-
 BY_STRATEGY = contract.PHASES
-
-NEEDS = {
-    "forward": ("forward",),
-    "prepare": BY_STRATEGY,
-    "linearize": BY_STRATEGY[1:],
-    "pullback": BY_STRATEGY[2:],
-    "gradient": ("gradient",),
-}
-"""Phase → the phases that cannot be had where it fails."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jacobench.bench.machine.calibration import CONTROL
+from jacobench.bench.cell.calibration import CONTROL
 from jacobench.reports.analysis.sweeps import GRAPH_KNOBS
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.runner import carry_on, start
-from jacobench.bench.run.session import Limits, Session
+from jacobench.bench.run.session import Session, SessionLimits
 from jacobench.bench.suites.case import Case, Suite
 from jacobench.graphs.generators.mlp import mlp_graph
 
@@ -93,7 +93,9 @@ def make_session(make_case):
     """Return a function that makes a session over one case, which times nothing for long."""
 
     def make(*cases: Case, **limits: Any) -> Session:
-        usual = Limits(budget_bytes=2**31, min_seconds=1e-6, max_seconds=1e-6, min_rounds=2, measure_memory=False)
+        usual = SessionLimits(
+            budget_bytes=2**31, min_seconds=1e-6, max_seconds=1e-6, min_rounds=2, measure_memory=False
+        )
         return Session(Suite("mine", cases or (make_case(),)), replace(usual, **limits))
 
     return make

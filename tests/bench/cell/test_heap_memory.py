@@ -116,14 +116,16 @@ import json, sys
 import scipy.sparse
 from jacobench.bench.cell import heap_memory
 from jacobench.bench.suites.suite_files import load_suite
-from jacobench.bench.cell.prepared_cell import prepare_cell, problem_of
+from jacobench.bench.cell.prepared_cell import prepare_cell
+from jacobench.bench.suites.case import problem_of
+from jacobench.strategies import registry
 
 suite = load_suite(sys.argv[1])
 found = {}
 for case in suite.cases:
     point = problem_of(case)
     for name in set(case.strategies) & {"dense", "sparse"}:
-        trial = prepare_cell(name, point, 2**31)
+        trial = prepare_cell(name, point, 2**31, registry.load)
         assert not trial.failed, trial.failed
         for phase, predicted in trial.predictions.phases.items():
             call = trial.call(phase)

@@ -1,4 +1,4 @@
-"""A strategy tried on a case: what it may do before anything is timed, and what each failure costs."""
+"""A strategy on a case before anything is timed: predictions, budget, verification, and the result of each failure."""
 
 import math
 from dataclasses import replace
@@ -6,48 +6,53 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jacobench.bench.cell.prepared_cell import predict, prepare_cell, problem_of
-from jacobench.bench.suites.case import Case
-from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD
+from jacobench.bench.cell import prepared_cell
+from jacobench.bench.cell.prepared_cell import LONGEST_REASON, one_line, predict
+from jacobench.bench.suites.case import Case, problem_of
+from jacobench.bench.suites.cells import BY_STRATEGY
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
-from jacobench.strategies.contract import Prediction, Predictions
-from jacobench.strategies.memory_model import predict_forward
+from jacobench.strategies.contract import Prediction
 
 BUDGET = 2**31
 GIB = 2**30
 
 
+def prepare_cell(spec, problem, budget):
+    check = "differences" if spec == registry.REFERENCE else "reference"
+    return prepared_cell.prepare_cell(spec, problem, budget, registry.load, check=check)
+
+
 @pytest.fixture
-def point(make_case):
+def problem(make_case):
     return problem_of(make_case(n_seeds=3))
 
 
 @pytest.fixture
-def tried(plugin_file, point):
+def tried(plugin_file, problem):
     """Return a function that tries the class `Mine`, whose body is given, in a file of its own."""
 
     def attempted(body, budget=BUDGET):
         lines = "".join(f"    {line}\n" for line in body.splitlines())
         file = plugin_file(f"class Mine(Right):\n    name = 'mine'\n{lines}")
-        return prepare_cell(f"{file}:Mine", point, budget)
+        return prepare_cell(f"{file}:Mine", problem, budget)
 
     return attempted
 
 
-def statuses(trial):
-    return {phase: status for phase, (status, _) in trial.failed.items()}
+def statuses(prepared):
+    return {phase: status for phase, (status, _) in prepared.failed.items()}
 
 
-def reason(trial, phase="gradient"):
-    return trial.failed[phase][1]
+def reason(prepared, phase="gradient"):
+    return prepared.failed[phase][1]
 
 
-# ---- the point
+# ---- the problem
 
 
-def test_the_point_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
+def test_the_problem_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
     one, again = problem_of(make_case(n_seeds=3)), problem_of(make_case(n_seeds=3))
     assert one.seeds.shape == (3, *one.graph.output_shape)
     assert one.seeds.dtype == one.graph.dtype
@@ -58,7 +63,7 @@ def test_the_point_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
     assert set(one.reference) == set(one.graph.wrt)
 
 
-def test_another_rng_seed_is_another_point(make_case):
+def test_another_rng_seed_is_another_problem(make_case):
     one, other = problem_of(make_case()), problem_of(replace(make_case(), rng_seed=1))
     assert not np.array_equal(one.seeds, other.seeds)
 
@@ -67,42 +72,35 @@ def test_another_rng_seed_is_another_point(make_case):
 
 
 @pytest.mark.parametrize("name", registry.DEFAULT_STRATEGIES)
-def test_the_three_at_the_heart_may_be_timed(name, point):
-    trial = prepare_cell(name, point, BUDGET)
-    assert trial.name == name
-    assert not trial.failed
-    assert set(BY_STRATEGY) <= set(trial.predictions.phases)
+def test_the_default_strategies_may_be_timed(name, problem):
+    prepared = prepare_cell(name, problem, BUDGET)
+    assert prepared.name == name
+    assert not prepared.failed
+    assert set(BY_STRATEGY) <= set(prepared.predictions.phases)
     if name == registry.REFERENCE:
-        assert math.isnan(trial.max_relative_error)
+        assert math.isnan(prepared.max_relative_error)
     else:
-        assert 0 <= trial.max_relative_error <= 1e-10
-    prepare, linearize, pullback, gradient = (trial.call(phase)() for phase in BY_STRATEGY)
+        assert 0 <= prepared.max_relative_error <= 1e-10
+    prepare, linearize, pullback, gradient = (prepared.call(phase)() for phase in BY_STRATEGY)
     assert callable(prepare.linearize)
-    assert linearize.output.shape == point.graph.output_shape
+    assert linearize.output.shape == problem.graph.output_shape
     for bars in (pullback, gradient):
-        assert all(np.allclose(bars[leaf], point.reference[leaf]) for leaf in point.graph.wrt)
-
-
-def test_the_forward_pass_is_tried_without_a_strategy(point):
-    trial = prepare_cell(FORWARD, point, BUDGET)
-    assert (trial.name, trial.strategy, trial.failed) == (FORWARD, None, {})
-    assert np.array_equal(trial.call(FORWARD)(), point.graph.evaluate(point.leaves))
-    assert trial.predictions == predict_forward(point.graph)
+        assert all(np.allclose(bars[leaf], problem.reference[leaf]) for leaf in problem.graph.wrt)
 
 
 def test_a_plugin_that_is_right_may_be_timed_and_has_no_predictions(tried):
-    trial = tried("pass")
-    assert (trial.name, trial.failed, trial.predictions) == ("mine", {}, None)
-    assert trial.max_relative_error == 0
+    prepared = tried("pass")
+    assert (prepared.name, prepared.failed, prepared.predictions) == ("mine", {}, None)
+    assert prepared.max_relative_error == 0
 
 
 def test_the_pullback_is_measured_on_one_linearization(tried):
-    trial = tried(
+    prepared = tried(
         "linearized = 0\ndef Linearized(self, *a):\n    Mine.linearized += 1\n    return Right.Linearized(*a)"
     )
-    module = type(trial.strategy)
+    module = type(prepared.strategy)
     before = module.linearized
-    call = trial.call("pullback")
+    call = prepared.call("pullback")
     call()
     call()
     assert module.linearized == before + 1
@@ -111,12 +109,12 @@ def test_the_pullback_is_measured_on_one_linearization(tried):
 # ---- budgets
 
 
-def test_over_the_budget_tells_the_figures(point):
-    need = max(p.peak_bytes for p in prepare_cell("dense", point, BUDGET).predictions.phases.values())
-    assert not prepare_cell("dense", point, need).failed
-    trial = prepare_cell("dense", point, need - 1)
-    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "over_budget")
-    assert trial.prepared is None
+def test_over_the_budget_tells_the_figures(problem):
+    need = max(p.peak_bytes for p in prepare_cell("dense", problem, BUDGET).predictions.phases.values())
+    assert not prepare_cell("dense", problem, need).failed
+    prepared = prepare_cell("dense", problem, need - 1)
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "over_budget")
+    assert prepared.prepared is None
 
 
 MODEL = """
@@ -135,20 +133,20 @@ class Mine(Right):
 """
 
 
-def test_a_strategy_over_the_budget_is_never_tried(plugin_file, point):
-    trial = prepare_cell(f"{plugin_file(MODEL)}:Mine", point, 2 * GIB)
-    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "over_budget")
-    assert "gradient" in reason(trial)
-    assert "3.00 GiB" in reason(trial)
-    assert "2.00 GiB" in reason(trial)
-    assert trial.strategy.prepare.__globals__["calls"] == [3]
+def test_a_strategy_over_the_budget_is_never_tried(plugin_file, problem):
+    prepared = prepare_cell(f"{plugin_file(MODEL)}:Mine", problem, 2 * GIB)
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "over_budget")
+    assert "gradient" in reason(prepared)
+    assert "3.00 GiB" in reason(prepared)
+    assert "2.00 GiB" in reason(prepared)
+    assert prepared.strategy.prepare.__globals__["calls"] == [3]
 
 
-def test_a_plugins_own_model_is_used(plugin_file, point):
-    trial = prepare_cell(f"{plugin_file(MODEL)}:Mine", point, 4 * GIB)
-    assert not trial.failed
-    assert trial.predictions.n_nonzeros == 7
-    assert predict(trial.strategy, point.graph, 1).phases["gradient"] == Prediction(3 * GIB, 8, 2)
+def test_a_plugins_own_model_is_used(plugin_file, problem):
+    prepared = prepare_cell(f"{plugin_file(MODEL)}:Mine", problem, 4 * GIB)
+    assert not prepared.failed
+    assert prepared.predictions.n_nonzeros == 7
+    assert predict(prepared.strategy, problem.graph, 1).phases["gradient"] == Prediction(3 * GIB, 8, 2)
 
 
 @pytest.mark.parametrize(
@@ -164,10 +162,10 @@ def test_a_plugins_broken_model_raises_nothing(tried, body):
     assert set(statuses(tried(body)).values()) <= {"error"}
 
 
-def test_predictions_count_what_the_forward_pass_holds(point):
-    found = predict_forward(point.graph)
-    assert isinstance(found, Predictions)
-    assert found.phases[FORWARD].peak_bytes > found.phases[FORWARD].retained_bytes > 0
+def test_a_reason_is_one_line_of_bounded_length():
+    assert one_line("array\n  of   zeros") == "array of zeros"
+    assert len(one_line("x" * 1000)) == LONGEST_REASON
+    assert one_line("word " * 1000).endswith(" …")
 
 
 # ---- what goes wrong, and at which step
@@ -190,19 +188,19 @@ RAISED = [
 
 @pytest.mark.parametrize(("statement", "status", "told"), RAISED)
 def test_what_prepare_raises_costs_every_phase(tried, statement, status, told):
-    trial = tried(f"def prepare(self, graph):\n        {statement}")
-    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, status)
-    assert told in reason(trial)
-    assert "prepare" in trial.traceback
+    prepared = tried(f"def prepare(self, graph):\n        {statement}")
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, status)
+    assert told in reason(prepared)
+    assert "prepare" in prepared.traceback
 
 
 @pytest.mark.parametrize(("statement", "status", "told"), RAISED)
 def test_what_linearize_or_pullback_raises_leaves_prepare(tried, statement, status, told):
-    trial = tried(f"class Linearized(Right.Linearized):\n    def pullback(self, seeds):\n        {statement}")
-    assert statuses(trial).keys() >= {"pullback", "gradient"}
-    assert "prepare" not in statuses(trial)
-    assert set(statuses(trial).values()) == {status}
-    assert told in reason(trial)
+    prepared = tried(f"class Linearized(Right.Linearized):\n    def pullback(self, seeds):\n        {statement}")
+    assert statuses(prepared).keys() >= {"pullback", "gradient"}
+    assert "prepare" not in statuses(prepared)
+    assert set(statuses(prepared).values()) == {status}
+    assert told in reason(prepared)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +214,7 @@ def test_what_linearize_or_pullback_raises_leaves_prepare(tried, statement, stat
         ("bars['b3'] = bars['b1']", "b3"),
         ("bars['x'] = bars['b1']", "x"),
         ("seeds[...] = 0", "seeds"),
-        ("self.n = getattr(self, 'n', 0) + 1; bars['W1'] *= self.n", "second time"),
+        ("self.n = getattr(self, 'n', 0) + 1; bars['W1'] *= self.n", "second pullback differs"),
         ("bars = None", "pullback returned"),
         ("bars = {name: bar.tolist() for name, bar in bars.items()}", "list"),
         ("bars['b1'].flags.writeable = False", "read-only"),
@@ -224,19 +222,19 @@ def test_what_linearize_or_pullback_raises_leaves_prepare(tried, statement, stat
     ],
 )
 def test_a_wrong_answer_may_not_be_timed(tried, answer, told):
-    trial = tried(
+    prepared = tried(
         "class Linearized(Right.Linearized):\n    def pullback(self, seeds):\n"
         f"        bars = super().pullback(seeds)\n        {answer}\n        return bars"
     )
-    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
-    assert told in reason(trial)
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
+    assert told in reason(prepared)
 
 
 def test_a_wrong_output_may_not_be_timed(tried):
     body = "class Linearized(Right.Linearized):\n    def __init__(self, *a):\n        super().__init__(*a)\n"
-    trial = tried(f"{body}        self.output = 2 * self.output")
-    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
-    assert "output" in reason(trial)
+    prepared = tried(f"{body}        self.output = 2 * self.output")
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
+    assert "output" in reason(prepared)
 
 
 @pytest.mark.parametrize(
@@ -250,17 +248,17 @@ def test_a_wrong_output_may_not_be_timed(tried):
         ("class Other: pass", "unknown strategy"),
     ],
 )
-def test_a_file_that_cannot_be_imported_costs_its_own_rows(plugin_file, point, content, told):
-    trial = prepare_cell(f"{plugin_file(content)}:Mine", point, BUDGET)
-    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "error")
-    assert told in reason(trial)
-    assert trial.traceback
+def test_a_file_that_cannot_be_imported_costs_its_own_rows(plugin_file, problem, content, told):
+    prepared = prepare_cell(f"{plugin_file(content)}:Mine", problem, BUDGET)
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "error")
+    assert told in reason(prepared)
+    assert prepared.traceback
 
 
-def test_a_package_that_is_not_there_costs_its_own_rows(point):
-    trial = prepare_cell("no_such_package.at_all:Mine", point, BUDGET)
-    assert set(statuses(trial).values()) == {"error"}
-    assert "no_such_package" in reason(trial)
+def test_a_package_that_is_not_there_costs_its_own_rows(problem):
+    prepared = prepare_cell("no_such_package.at_all:Mine", problem, BUDGET)
+    assert set(statuses(prepared).values()) == {"error"}
+    assert "no_such_package" in reason(prepared)
 
 
 # ---- the reference itself
@@ -273,9 +271,9 @@ def test_central_differences_catch_a_wrong_reference(make_case, monkeypatch, dty
     (rule,) = OPS["tanh"].arguments
     wrong = replace(rule, vjp=lambda y_bar, y, _xs, _ctx: (y_bar * (1 - y * y * y)).astype(dtype))
     monkeypatch.setitem(vars(OPS["tanh"]), "arguments", (wrong,))
-    trial = prepare_cell(registry.REFERENCE, problem_of(case), BUDGET)
-    assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong")
-    assert "central differences" in reason(trial)
+    prepared = prepare_cell(registry.REFERENCE, problem_of(case), BUDGET)
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
+    assert "central differences" in reason(prepared)
 
 
 RECTIFIERS = [(activation, rng_seed) for activation in ("relu", "leaky_relu") for rng_seed in range(100)] + [
@@ -291,8 +289,10 @@ def rectifier_case(activation, rng_seed):
 
 
 def test_a_kink_does_not_make_the_reference_wrong():
-    trials = {case: prepare_cell(registry.REFERENCE, problem_of(rectifier_case(*case)), BUDGET) for case in RECTIFIERS}
-    assert {case: reason(trial) for case, trial in trials.items() if trial.failed} == {}
+    prepareds = {
+        case: prepare_cell(registry.REFERENCE, problem_of(rectifier_case(*case)), BUDGET) for case in RECTIFIERS
+    }
+    assert {case: reason(prepared) for case, prepared in prepareds.items() if prepared.failed} == {}
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu"])
@@ -301,5 +301,24 @@ def test_kinks_do_not_hide_a_rule_that_is_one_per_cent_off(activation, monkeypat
     wrong = replace(rule, vjp=lambda *a: 1.01 * rule.vjp(*a))
     monkeypatch.setitem(vars(OPS[activation]), "arguments", (wrong,))
     for rng_seed in range(50):
-        trial = prepare_cell(registry.REFERENCE, problem_of(rectifier_case(activation, rng_seed)), BUDGET)
-        assert statuses(trial) == dict.fromkeys(BY_STRATEGY, "wrong"), rng_seed
+        prepared = prepare_cell(registry.REFERENCE, problem_of(rectifier_case(activation, rng_seed)), BUDGET)
+        assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong"), rng_seed
+
+
+def test_the_reference_is_compared_with_central_differences_at_every_size(make_case, monkeypatch):
+    case = replace(make_case(), make=lambda: mlp_graph([512] * 4, batch=32, loss=None))
+    problem = problem_of(case)
+    wrong = replace(problem, reference={name: 1.01 * bar for name, bar in problem.reference.items()})
+    prepared = prepare_cell(registry.REFERENCE, wrong, BUDGET)
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
+    assert not prepared_cell.prepare_cell(registry.REFERENCE, wrong, BUDGET, registry.load, check="contract").failed
+
+
+def test_central_differences_without_enough_memory_are_noted(problem, monkeypatch):
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(prepared_cell, "difference_breach", fails)
+    prepared = prepare_cell(registry.REFERENCE, problem, BUDGET)
+    assert not prepared.failed
+    assert "not compared with central differences" in prepared.note

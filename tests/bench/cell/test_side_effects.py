@@ -1,4 +1,4 @@
-"""What a strategy leaves behind beside its result is noted, and what it allocates is limited."""
+"""Side effects of a strategy are noted, and its data are limited."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTHING = ProcessState(threads=2, children=0)
         (ProcessState(3, 0), "", 0, "started 1 thread that it did not end"),
         (ProcessState(4, 2), "", 0, "started 2 threads that it did not end; started 2 processes that it did not end"),
         (NOTHING, "x" * 1234, 0, "printed 1,234 characters"),
-        (NOTHING, "", 100_000, "leaks 100,000 bytes a call"),
+        (NOTHING, "", 100_000, "leaks 100,000 bytes per call"),
     ],
 )
 def test_notes(after, printed, leaked, said):
@@ -39,7 +39,7 @@ def test_a_leak_is_what_is_held_without_the_result():
 def test_data_are_limited_to_the_budget_and_the_slack_above_the_footprint():
     code = """
 import numpy as np
-from jacobench.bench.cell.data_limit import SLACK, lift, limit_data
+from jacobench.bench.cell.process_limits import SLACK, lift, limit_data
 held = np.ones(2**27)  # 1 GiB of footprint is not counted
 limit_data(2**28)
 np.ones((2**28 + SLACK) // 10)  # a tenth of the entries that would fill it

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 import jacobench as jb
-from jacobench.bench.cell.prepared_cell import problem_of
 from jacobench.bench.floor import floors
 from jacobench.bench.floor.floors import Floors, loop, run
-from jacobench.bench.suites.case import Case
+from jacobench.bench.suites.case import Case, problem_of
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.generators.one_op import op_graph

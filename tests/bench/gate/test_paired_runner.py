@@ -1,4 +1,4 @@
-"""Strategies that misbehave under the gate: they cost their own rows, in real processes."""
+"""Strategies that fail under the gate affect only their own rows, in real processes."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig
-from jacobench.bench.gate.gate_worker import PHASES
 from jacobench.bench.gate.sides import here_twice
 from jacobench.graphs.errors import BadInput
+from jacobench.strategies.contract import PHASES
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
@@ -44,13 +44,17 @@ class Dies(Fine):
 
 
 class Late(Fine):
-    '''Is right as long as it is proved and weighed, and dies when it is timed.'''
+    '''Passes the precheck and dies when it is timed.'''
     name = "late"
-    calls = 0
+    prepares, verified = 0, False
+
+    def prepare(self, graph):
+        Late.prepares += 1
+        return super().prepare(graph)
 
     def pullback(self, seeds):
-        Late.calls += 1
-        if Late.calls > 40:
+        Late.verified |= Late.prepares == 1  # the precheck verifies after one prepare; timing begins with many
+        if not Late.verified:
             print("no more")
             os._exit(5)
         return super().pullback(seeds)
@@ -76,23 +80,23 @@ SUITE = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n'
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     """Return the samples of one pair, in which everything goes wrong that can."""
-    folder = tmp_path_factory.mktemp("gauge")
+    folder = tmp_path_factory.mktemp("runner")
     (folder / "my.py").write_text(STRATEGIES)
     (folder / "my.toml").write_text(SUITE)
     names = tuple(f"{folder}/my.py:{name}" for name in ("Dies", "Late", "Hangs", "Picky", "Fine"))
-    with here_twice(GateConfig(suite=str(folder / "my.toml"), strategies=names, timeout_seconds=5)) as gauge:
-        gauge.weigh()
-        return pd.DataFrame(gauge.measure(None, range(1, 2), 1))
+    with here_twice(GateConfig(suite=str(folder / "my.toml"), strategies=names, timeout_seconds=5)) as runner:
+        runner.precheck()
+        return pd.DataFrame(runner.measure(None, range(1, 2), 1))
 
 
 EXPECTED = {
     "fine": ("ok", "", PHASES),
-    "dies": ("crashed", "status 3", PHASES[1:]),
+    "dies": ("crashed", "status 3", PHASES),
     "late": ("crashed", "status 5: no more", PHASES[2:]),
     "Hangs": ("timeout", "5 s", PHASES),
     "picky": ("unsupported", "no perceptrons", PHASES),
 }
-"""Strategy → its status, why, and the phases that have it; one that was never heard of is called by its class."""
+"""Strategy → its status, why, and the phases that have it; one that was never loaded is named by its class."""
 
 
 @pytest.mark.parametrize("strategy", EXPECTED)
@@ -107,13 +111,13 @@ def test_a_fault_costs_its_own_rows_and_says_why(strategy, samples):
         assert math.isnan(row["seconds"]) == (row["status"] != "ok")
 
 
-def test_an_odd_pair_runs_head_first_and_the_control_kernel_rides_along(samples):
+def test_an_odd_pair_runs_head_first_and_times_the_calibration_kernel(samples):
     control = samples[samples["strategy"] == "control"]
     assert control[["side", "position", "pair"]].to_numpy().tolist() == [["head", 0, 1], ["base", 1, 1]]
     assert (control["seconds"] > 0).all()
 
 
-def test_what_is_weighed_stands_in_each_row(samples):
+def test_each_row_has_the_memory_of_the_precheck(samples):
     fine = samples[samples["strategy"] == "fine"]
     assert (fine[fine["phase"] == "gradient"]["peak_bytes"] > 0).all()
     assert set(fine["width"]) == {4}
@@ -121,9 +125,9 @@ def test_what_is_weighed_stands_in_each_row(samples):
 
 def test_a_strategy_that_neither_side_has_is_bad_input(tmp_path):
     (tmp_path / "my.toml").write_text(SUITE)
-    question = GateConfig(suite=str(tmp_path / "my.toml"), strategies=("vjpp",))
+    config = GateConfig(suite=str(tmp_path / "my.toml"), strategies=("vjpp",))
     with (
-        here_twice(question) as gauge,
+        here_twice(config) as runner,
         pytest.raises(BadInput, match="neither side has strategy 'vjpp': unknown strategy"),
     ):
-        gauge.weigh()
+        runner.precheck()

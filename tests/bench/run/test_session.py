@@ -5,20 +5,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from jacobench.bench.cell.prepared_cell import problem_of
+from jacobench.bench.cell import timing
+from jacobench.bench.cell.prepared_cell import FORWARD
+from jacobench.bench.cell.timing import Schedule
 from jacobench.bench.run import session as session_module
-from jacobench.bench.run.session import Limits, Schedule, schedule
-from jacobench.bench.suites.case import Case, Suite
-from jacobench.bench.suites.cells import BY_STRATEGY, FORWARD, Cell, cells_of
+from jacobench.bench.run.session import SessionLimits, schedule
+from jacobench.bench.suites.case import Case, Suite, problem_of
+from jacobench.bench.suites.cells import BY_STRATEGY, Cell, cells_of
 
-PLAN = Limits(budget_bytes=2**31, min_seconds=1e-3, max_seconds=0.05, min_rounds=5)
+LIMITS = SessionLimits(budget_bytes=2**31, min_seconds=1e-3, max_seconds=0.05, min_rounds=5)
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Return a clock that moves only when it is told to."""
+    """Return a clock that only calls move."""
     found = SimpleNamespace(now=0.0, perf_counter=lambda: found.now, monotonic=time.monotonic)
-    monkeypatch.setattr(session_module, "time", found)
+    monkeypatch.setattr(timing, "time", found)
     return found
 
 
@@ -31,7 +33,7 @@ def taking(clock, seconds):
 
 def counted(call, plan):
     """Time nothing: make each call, and say one second."""
-    for _ in range(plan.rounds * plan.iterations):
+    for _ in range(plan.rounds * plan.calls):
         call()
     return [1.0] * plan.rounds
 
@@ -41,25 +43,25 @@ def counted(call, plan):
 
 @pytest.mark.parametrize("seconds", [1e-7, 3e-6, 1e-4, 0.99e-3, 1e-3, 0.02, 3.0])
 def test_a_round_is_long_enough_for_the_clock_and_no_longer_than_it_need_be(clock, seconds):
-    found = schedule(taking(clock, seconds), PLAN)
-    assert found.iterations * seconds >= 1e-3 * (1 - 1e-9)
-    assert found.iterations == 1 or found.iterations * seconds <= 2e-3 + 10 * seconds
+    found = schedule(taking(clock, seconds), LIMITS)
+    assert found.calls * seconds >= 1e-3 * (1 - 1e-9)
+    assert found.calls == 1 or found.calls * seconds <= 2e-3 + 10 * seconds
     assert found.rounds >= 5
 
 
 @pytest.mark.parametrize("seconds", [1e-6, 1e-3, 2e-3])
 def test_all_rounds_together_take_about_the_time_given(clock, seconds):
-    found = schedule(taking(clock, seconds), PLAN)
-    assert found.rounds * found.iterations * seconds == pytest.approx(0.05, rel=0.1)
+    found = schedule(taking(clock, seconds), LIMITS)
+    assert found.rounds * found.calls * seconds == pytest.approx(0.05, rel=0.1)
 
 
 def test_a_slow_call_is_made_in_the_fewest_rounds(clock):
-    assert schedule(taking(clock, 1.0), PLAN) == Schedule(5, 1)
+    assert schedule(taking(clock, 1.0), LIMITS) == Schedule(5, 1)
 
 
 def test_settled_iterations_are_kept(clock):
-    assert schedule(taking(clock, 1e-4), PLAN, 30).iterations == 30
-    assert schedule(taking(clock, 1e-7), PLAN, 3).iterations == 3
+    assert schedule(taking(clock, 1e-4), LIMITS, 30).calls == 30
+    assert schedule(taking(clock, 1e-7), LIMITS, 3).calls == 3
 
 
 def test_a_call_too_fast_for_the_clock_still_ends(clock):
@@ -70,7 +72,7 @@ def test_a_call_too_fast_for_the_clock_still_ends(clock):
         calls += 1
         clock.now += 1e-9 if calls > 1000 else 0.0
 
-    assert schedule(call, PLAN).iterations * 1e-9 >= 1e-3 * 0.9
+    assert schedule(call, LIMITS).calls * 1e-9 >= 1e-3 * 0.9
 
 
 # ---- cells
@@ -113,7 +115,7 @@ def test_memory_is_measured_where_it_is_asked_for_and_never_in_a_timed_call(make
     assert found.memory_tool in {"memray", "tracemalloc"}
 
 
-def test_a_strategy_is_prepared_and_proved_once_for_all_its_phases(make_session, plugin_file):
+def test_a_strategy_is_prepared_and_verified_once_for_all_its_phases(make_session, plugin_file):
     file = plugin_file("""
         calls = []
         class Mine(Right):
@@ -124,8 +126,8 @@ def test_a_strategy_is_prepared_and_proved_once_for_all_its_phases(make_session,
     session = make_session()
     for phase in ("linearize", "pullback", "gradient"):
         assert session.measure(Cell("small", f"{file}:Mine", phase), counted).status == "ok"
-    trial = session.trial(Cell("small", f"{file}:Mine", "gradient"))
-    assert len(trial.strategy.prepare.__globals__["calls"]) == 1
+    prepared = session.prepared(Cell("small", f"{file}:Mine", "gradient"))
+    assert len(prepared.strategy.prepare.__globals__["calls"]) == 1
 
 
 def test_what_is_wrong_is_never_timed(make_session, plugin_file):
@@ -190,7 +192,7 @@ WRITERS = {
                     leaves["W1"][...] += 1
                     return super().linearize(leaves)
     """,
-    "in pullback, only once it was proved": """
+    "in pullback, only after verification": """
         class Mine(Right):
             calls = 0
             class Prepared(Right.Prepared):
@@ -213,23 +215,23 @@ def test_a_strategy_that_writes_its_inputs_spoils_no_other(make_session, plugin_
     file = plugin_file(WRITERS[writer])
     session = make_session()
     before = session.measure(Cell("small", "dense", "gradient"), counted)
-    point = session._point
+    problem = session._problem
     for phase in BY_STRATEGY:
         session.measure(Cell("small", f"{file}:Mine", phase), counted)
     for strategy in ("dense", "sparse", "vjp"):
         found = session.measure(Cell("small", strategy, "gradient"), counted)
         assert (found.status, found.reason) == ("ok", "")
     assert before.status == "ok"
-    assert session._point is not point, "the point was spoilt, and is to be drawn anew"
-    assert session._point.fingerprint() == session._fingerprint == problem_of(session.suite.cases[0]).fingerprint()
+    assert session._problem is not problem, "the problem was spoilt, and is to be drawn anew"
+    assert session._problem.fingerprint() == session._fingerprint == problem_of(session.suite.cases[0]).fingerprint()
 
 
-def test_a_point_that_nobody_has_written_is_kept(make_session):
+def test_a_problem_that_nobody_has_written_is_kept(make_session):
     session = make_session()
     session.measure(Cell("small", "dense", "gradient"), counted)
-    point = session._point
+    problem = session._problem
     session.measure(Cell("small", "sparse", "gradient"), counted)
-    assert session._point is point
+    assert session._problem is problem
 
 
 def test_a_graph_that_cannot_be_built_is_an_error_in_each_of_its_cells_and_no_other(make_session, make_case):
@@ -260,3 +262,22 @@ def test_a_plugin_named_as_another_strategy_keeps_its_rows_apart(make_session, p
 def test_seconds_are_those_that_the_timer_gave(make_session):
     found = make_session().measure(Cell("small", "vjp", "gradient"), lambda _call, _plan: [0.25, 0.125])
     assert found.seconds == (0.25, 0.125)
+
+
+def test_the_reference_is_compared_with_central_differences_once_per_case(make_session, monkeypatch):
+    checks = []
+    real = session_module.prepare_cell
+
+    def recorded(*arguments, check):
+        checks.append((arguments[0], check))
+        return real(*arguments, check=check)
+
+    monkeypatch.setattr(session_module, "prepare_cell", recorded)
+    session = make_session()
+    for strategy in ("vjp", "dense", "vjp"):
+        session.measure(Cell("small", strategy, "gradient"), counted)
+    assert checks == [("vjp", "differences"), ("dense", "reference"), ("vjp", "contract")]
+    later = make_session()
+    later.checked = {"small"}
+    later.measure(Cell("small", "vjp", "gradient"), counted)
+    assert checks[-1] == ("vjp", "contract")

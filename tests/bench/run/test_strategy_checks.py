@@ -59,11 +59,12 @@ def test_what_ends_or_hangs_the_process_costs_its_own_graph(plugin_file, monkeyp
     assert [check.graph for check in checks] == NAMES
     found = {check.graph: (check.status, check.reason) for check in checks if check.status != "ok"}
     for dtype in ("float64", "float32"):
-        assert found.pop(f"softmax-{dtype}") == ("crashed", "the process exited with 7")
-        assert found.pop(f"gelu-{dtype}") == ("crashed", "the process was ended by SIGSEGV")
+        assert found.pop(f"softmax-{dtype}") == ("crashed", "the process exited with status 7")
+        status, reason = found.pop(f"gelu-{dtype}")
+        assert (status, "ended by SIGSEGV" in reason) == ("crashed", True)
         status, reason = found.pop(f"relu-{dtype}")
         assert (status, "no rectifiers" in reason) == ("error", True)
-    assert found == {"tanh-float32": ("crashed", "not done after 5 s")}
+    assert found == {"tanh-float32": ("timeout", "not done after 5 s")}
     children = [int(line) for line in file.with_name("children").read_text().split()]
     assert len(children) == 6
     deadline = time.monotonic() + 5

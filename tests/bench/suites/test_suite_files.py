@@ -5,8 +5,7 @@ from math import log2
 import numpy as np
 import pytest
 
-from jacobench.bench.cell.prepared_cell import problem_of
-from jacobench.bench.suites.case import Case, build, select_cases
+from jacobench.bench.suites.case import Case, build, problem_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput

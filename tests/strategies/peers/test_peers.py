@@ -7,9 +7,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from jacobench.bench.cell.prepared_cell import prepare_cell, problem_of
+from jacobench.bench.cell.prepared_cell import prepare_cell
 from jacobench.bench.cell.verification import verify
-from jacobench.bench.suites.case import Case
+from jacobench.bench.suites.case import Case, problem_of
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.generators.chain import chain_graph
@@ -269,7 +269,7 @@ def nothing_installed(monkeypatch):
 def test_a_peer_that_is_not_installed_is_unsupported(peer):
     with pytest.raises(Unsupported, match=r"is not installed: pip install 'jacobench\[peers\]'"):
         load(peer)
-    trial = prepare_cell(peer, problem_of(Case("case", {}, (), GRAPHS["mse"])), 2**30)
+    trial = prepare_cell(peer, problem_of(Case("case", {}, (), GRAPHS["mse"])), 2**30, load)
     assert trial.name == peer
     assert set(trial.failed) == {"prepare", "linearize", "pullback", "gradient"}
     assert all(status == "unsupported" and "pip install" in reason for status, reason in trial.failed.values())

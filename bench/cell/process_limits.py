@@ -1,0 +1,77 @@
+"""Limits of a worker process: its data, so that a wrong prediction ends as ``out_of_memory``, and its life."""
+
+from __future__ import annotations
+
+import ctypes
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SLACK = 2**29
+"""512 MiB above the budget, for verification, the libraries' own buffers and the memory profiler."""
+
+PR_SET_PDEATHSIG = 1
+
+
+def limit_data(budget_bytes: int) -> int | None:
+    """Limit this process's data to its present size plus the budget and the slack.
+
+    Larger allocations fail; NumPy reports them as MemoryError. Call it again when the footprint changes.
+
+    Parameters
+    ----------
+    budget_bytes : int
+        The memory budget.
+
+    Returns
+    -------
+    int or None
+        The limit in bytes; None where the system has no such limit (all but Linux).
+    """
+    if sys.platform != "linux":
+        return None
+    import resource  # noqa: PLC0415  (POSIX only)
+
+    wanted = _data_bytes() + budget_bytes + SLACK
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    return limit
+
+
+def lift() -> None:
+    """Remove the limit."""
+    if sys.platform != "linux":
+        return
+    import resource  # noqa: PLC0415  (POSIX only)
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+
+
+@contextmanager
+def unlimited_then(budget_bytes: int) -> Iterator[None]:
+    """Remove the limit while a plug-in's libraries are loaded, then set it above the new footprint."""
+    lift()
+    try:
+        yield
+    finally:
+        limit_data(budget_bytes)
+
+
+def _data_bytes() -> int:
+    """Return the bytes that count against the limit: private writable memory, touched or not."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    line = next(line for line in status.splitlines() if line.startswith("VmData:"))
+    return int(line.split()[1]) * 1024
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends. Elsewhere the closed pipe ends it at its next report."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
