@@ -1,1 +1,1 @@
-"""What is differentiated: ops as a table of rules, the graph, generators, and the catalogue of architectures."""
+"""Graphs to differentiate: the table of ops, the builder, generators, and published architectures."""

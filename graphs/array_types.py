@@ -1,4 +1,4 @@
-"""Types of shapes and arrays, and the context of an argument."""
+"""Types of shapes and arrays, and the context that rules receive."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class ArgumentContext:
-    """One argument of one node: all that a rule may know before the point is given.
+    """Shapes, attributes and dtype of one argument of one node: what a rule knows before the primals are given.
 
     Attributes
     ----------
     k : int
-        Which argument.
+        Number of the argument.
     shapes : tuple of tuple of int
-        The shapes of all arguments.
+        Shapes of all arguments.
     out : tuple of int
-        The output's shape.
+        Shape of the output.
     attrs : mapping
-        What the op was called with beside its arguments.
+        Attributes of the op.
     dtype : numpy.dtype
         float32 or float64.
     samples : int
-        How many samples stand along the leading axes of argument and output without mixing; 1 where there is no such axis.
+        Number of independent samples along the leading axes of argument and output; 1 without such an axis.
     """
 
     k: int
@@ -46,15 +46,15 @@ class ArgumentContext:
 
     @cached_property
     def x(self) -> Shape:
-        """The shape of this argument."""
+        """Shape of this argument."""
         return self.shapes[self.k]
 
     @cached_property
     def n_in(self) -> int:
-        """The number of entries of this argument."""
+        """Number of entries of this argument."""
         return prod(self.x)
 
     @cached_property
     def n_out(self) -> int:
-        """The number of entries of the output."""
+        """Number of entries of the output."""
         return prod(self.out)

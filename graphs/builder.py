@@ -1,4 +1,4 @@
-"""`GraphBuilder`: graphs written down op by op, one method for each entry of the op table."""
+"""`GraphBuilder`: builds a graph op by op, with one method per entry of the op table."""
 
 from __future__ import annotations
 
@@ -26,38 +26,35 @@ DTYPES = ("float64", "float32")
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A leaf or the output of an op, as a builder hands it out.
+    """Leaf or output of an op, to be used as an argument of ops.
 
     Attributes
     ----------
     shape : tuple of int
         Its shape.
     batched : bool
-        Whether its leading axis is the batch, and not its last one too, along which ops tie entries together.
+        Whether its leading axis is the batch and it has further axes.
+    builder, args, op, contexts
+        The builder, and for an op's output the op, its arguments and their contexts.
     """
 
     shape: Shape
     batched: bool
-    _builder: GraphBuilder = field(repr=False)
-    _args: tuple[Value, ...] = field(default=(), repr=False)
-    _op: Op | None = field(default=None, repr=False)
-    _attrs: Any = field(default=None, repr=False)
+    builder: GraphBuilder = field(repr=False)
+    args: tuple[Value, ...] = field(default=(), repr=False)
+    op: Op | None = field(default=None, repr=False)
+    contexts: tuple[ArgumentContext, ...] = field(default=(), repr=False)
 
 
 class GraphBuilder:
     """Build a graph op by op.
 
-    Every op of the table is a method: ``h = g.tanh(g.affine(x, W, b))``. A value may be used any number of times.
+    Each op of the table is a method: ``h = g.tanh(g.affine(x, W, b))``. A value may be used any number of times.
 
     Parameters
     ----------
     dtype : {"float64", "float32"}
-        Of every leaf and every value.
-
-    Raises
-    ------
-    BadInput
-        For an unknown dtype.
+        Dtype of all leaves and values. Others raise BadInput.
 
     Examples
     --------
@@ -73,7 +70,7 @@ class GraphBuilder:
             raise unknown("dtype", dtype, DTYPES)
         self._dtype = np.dtype(dtype)
         self._leaves: dict[str, Leaf] = {}
-        self._leaf_values: dict[str, Value] = {}
+        self._leaf_values: list[Value] = []
         self._batch: int | None = None
 
     def input(self, name: str, shape: Sequence[int], *, distribution: str = "uniform") -> Value:
@@ -82,21 +79,16 @@ class GraphBuilder:
         Parameters
         ----------
         name : str
-            A name that no other leaf has.
+            Unique name.
         shape : sequence of int
             The leading axis is the batch, equally long for all inputs.
         distribution : {"uniform", "one_hot"}
             What `Graph.sample` draws: U(−1, 1), or one class for each vector along the last axis.
 
-        Returns
-        -------
-        Value
-            To be used as an op's argument.
-
         Raises
         ------
         BadInput
-            For a name taken, an empty shape, a length below 1, another batch, an unknown distribution.
+            For a duplicate name, an empty shape, a length below 1, another batch or an unknown distribution.
         """
         lengths = whole_numbers(f"leaf {name!r}: its shape", shape)
         if not lengths:
@@ -113,22 +105,17 @@ class GraphBuilder:
         Parameters
         ----------
         name : str
-            A name that no other leaf has.
+            Unique name.
         shape : sequence of int
             Any number of axes.
         fan_in : int, optional
-            `Graph.sample` draws from U(−1/√fan_in, 1/√fan_in). Default: all axes but the first, multiplied; for a
+            `Graph.sample` draws from U(−1/√fan_in, 1/√fan_in). Default: the product of all axes but the first; for a
             vector, its length.
-
-        Returns
-        -------
-        Value
-            To be used as an op's argument.
 
         Raises
         ------
         BadInput
-            For a name taken, a length or a fan-in below 1.
+            For a duplicate name, or a length or fan-in below 1.
         """
         if fan_in is not None and whole_number("fan_in", fan_in) < 1:
             raise BadInput(f"parameter {name!r} has fan_in {fan_in}: expected 1 or more")
@@ -143,9 +130,7 @@ class GraphBuilder:
         fan_in: int | None,
     ) -> Value:
         if name in self._leaves:
-            raise BadInput(
-                f"leaf {name!r} is there already, with shape {self._leaves[name].shape}: expected a new name"
-            )
+            raise BadInput(f"leaf {name!r} already exists, with shape {self._leaves[name].shape}: expected a new name")
         if distribution not in DISTRIBUTIONS:
             raise unknown("distribution", distribution, DISTRIBUTIONS)
         lengths = whole_numbers(f"leaf {name!r}: its shape", shape)
@@ -153,7 +138,7 @@ class GraphBuilder:
             raise BadInput(f"leaf {name!r} has shape {lengths}: expected lengths of 1 or more")
         self._leaves[name] = Leaf(lengths, role, distribution, fan_in or prod(lengths[1:] or lengths))
         value = Value(lengths, role == "input" and len(lengths) > 1, self)
-        self._leaf_values[name] = value
+        self._leaf_values.append(value)
         return value
 
     def __getattr__(self, name: str) -> Callable[..., Value]:
@@ -165,7 +150,7 @@ class GraphBuilder:
 
     def _apply(self, op: Op, *args: Value, **attrs: Any) -> Value:
         for arg in args:
-            if not isinstance(arg, Value) or arg._builder is not self:  # noqa: SLF001
+            if not isinstance(arg, Value) or arg.builder is not self:
                 raise BadInput(f"{op.name} was given {arg!r:.60}: expected values of this builder")
         n = len(op.arguments)
         if not (len(args) == n or (op.variadic and args)):
@@ -173,74 +158,57 @@ class GraphBuilder:
         for attr in attrs:
             if attr not in op.attrs:
                 raise unknown(f"attribute of {op.name}", attr, op.attrs or ["none"])
+        shapes = tuple(arg.shape for arg in args)
         try:
             prepared = op.prepare({**op.attrs, **attrs})
-            arg_shapes = tuple(arg.shape for arg in args)
-            shape = op.shape(arg_shapes, prepared)
+            out = op.shape(shapes, prepared)
         except BadInput as error:
             raise BadInput(f"{op.name}: {error}") from None
-        batched = any(arg.batched and op.per_sample(k, arg_shapes, prepared) for k, arg in enumerate(args))
-        return Value(shape, batched and len(shape) > 1, self, args, op, prepared)
+        per_sample = [arg.batched and op.per_sample(k, shapes, prepared) for k, arg in enumerate(args)]
+        contexts = tuple(
+            ArgumentContext(k, shapes, out, prepared, self._dtype, samples=out[0] if batched else 1)
+            for k, batched in enumerate(per_sample)
+        )
+        return Value(out, any(per_sample) and len(out) > 1, self, args, op, contexts)
 
     def build(self, output: Value, wrt: Iterable[str] | None = None) -> Graph:
-        """Return the graph that computes `output`.
+        """Return the graph that computes `output`: all leaves, and the nodes that the output needs.
 
         Parameters
         ----------
         output : Value
             A value of this builder.
         wrt : iterable of str, optional
-            Names of the leaves to differentiate. Default: every parameter.
-
-        Returns
-        -------
-        Graph
-            All leaves of the builder, and the nodes that the output needs.
+            Names of the leaves to differentiate. Default: all parameters.
 
         Raises
         ------
         BadInput
-            For a foreign output, or a name in `wrt` that is no leaf.
+            If the output is not of this builder, or a name in `wrt` is not a leaf.
         """
-        if not isinstance(output, Value) or output._builder is not self:  # noqa: SLF001
+        if not isinstance(output, Value) or output.builder is not self:
             raise BadInput(f"output is {output!r:.60}: expected a value of this builder")
         names = [name for name, leaf in self._leaves.items() if leaf.role == "parameter"] if wrt is None else list(wrt)
         for name in names:
             if name not in self._leaves:
                 raise unknown("leaf in wrt", name, self._leaves)
-        numbers = {id(value): number for number, value in enumerate(self._leaf_values.values())}
+        numbers = {id(value): number for number, value in enumerate(self._leaf_values)}
         nodes = []
         for value in _in_order(output):
-            if value._op is not None:  # noqa: SLF001
+            if value.op is not None:
                 numbers[id(value)] = len(numbers)
-                nodes.append(self._node(value, value._op, numbers))  # noqa: SLF001
+                args = tuple(numbers[id(arg)] for arg in value.args)
+                nodes.append(Node(value.op, args, value.contexts[0].attrs, value.contexts, value.shape))
         return Graph(self._dtype, dict(self._leaves), tuple(nodes), numbers[id(output)], tuple(dict.fromkeys(names)))
-
-    def _node(self, value: Value, op: Op, numbers: dict[int, int]) -> Node:
-        args = value._args  # noqa: SLF001
-        attrs = value._attrs  # noqa: SLF001
-        arg_shapes = tuple(arg.shape for arg in args)
-        contexts = tuple(
-            ArgumentContext(
-                k,
-                arg_shapes,
-                value.shape,
-                attrs,
-                self._dtype,
-                samples=value.shape[0] if arg.batched and op.per_sample(k, arg_shapes, attrs) else 1,
-            )
-            for k, arg in enumerate(args)
-        )
-        return Node(op, tuple(numbers[id(arg)] for arg in args), attrs, contexts, value.shape)
 
 
 def _in_order(output: Value) -> list[Value]:
-    """List the values that the output needs, each after its arguments; no recursion, so that depth is no limit."""
+    """List the values that the output needs, each after its arguments; without recursion, so depth is not limited."""
     done: dict[int, Value] = {}
     stack = [output]
     while stack:
         value = stack[-1]
-        missing = [arg for arg in value._args if id(arg) not in done]  # noqa: SLF001
+        missing = [arg for arg in value.args if id(arg) not in done]
         if missing:
             stack.extend(reversed(missing))
         else:

@@ -1,4 +1,4 @@
-"""What the user got wrong: one sentence that names it, says what was expected and offers the nearest match."""
+"""Errors in the user's input: one sentence with the given value, the expected value and the nearest match."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class BadInput(ValueError):  # noqa: N818  (it is the input that is bad; "BadInputError" says no more)
-    """Something that a person typed or wrote in a file cannot be used. The front door turns it into exit code 2."""
+class BadInput(ValueError):  # noqa: N818  (the input is bad; "BadInputError" adds nothing)
+    """Invalid value from the user or from a file. The command line exits with code 2."""
 
 
 def unknown(kind: str, given: object, known: Iterable[str]) -> BadInput:
-    """Return the error for a name that is not in a table.
+    """Return the error for a name that is not in a table, with the nearest match.
 
     Parameters
     ----------
     kind : str
-        What the name was to name, such as ``"activation"``.
+        What the name denotes, such as ``"activation"``.
     given : object
-        What was given.
+        The given name.
     known : iterable of str
-        What would have been right.
-
-    Returns
-    -------
-    BadInput
-        To be raised by the caller, where the bad name entered.
+        The names in the table.
     """
     names = sorted(known)
     near = get_close_matches(str(given), names, n=1)
@@ -39,14 +34,14 @@ def unknown(kind: str, given: object, known: Iterable[str]) -> BadInput:
 
 
 def real_number(what: str, given: Any) -> float:
-    """Return `given` as a float, or raise BadInput that says what it was to be."""
+    """Return `given` as a float. Raises BadInput, which names it `what`."""
     if not isinstance(given, Real):
         raise BadInput(f"{what} is {given!r}: expected a number")
     return float(given)
 
 
 def whole_number(what: str, given: Any) -> int:
-    """Return `given` as an integer, or raise BadInput that says what it was to be."""
+    """Return `given` as an integer. Raises BadInput, which names it `what`."""
     try:
         return index(given)
     except TypeError:
@@ -54,8 +49,15 @@ def whole_number(what: str, given: Any) -> int:
 
 
 def whole_numbers(what: str, given: Any) -> tuple[int, ...]:
-    """Return `given` as integers, or raise BadInput that says what they were to be."""
+    """Return `given` as integers. Raises BadInput, which names them `what`."""
     try:
         return tuple(map(index, given))
     except TypeError:
         raise BadInput(f"{what} is {given!r}: expected a sequence of whole numbers") from None
+
+
+def check_least(least: int, **numbers: Any) -> None:
+    """Raise BadInput unless each number is an integer of at least `least`."""
+    for what, number in numbers.items():
+        if whole_number(what, number) < least:
+            raise BadInput(f"{what} is {number}: expected {least} or more")

@@ -1,4 +1,4 @@
-"""A graph: leaves, nodes in the order they are computed, an output, and the leaves to differentiate."""
+"""Graph: leaves, nodes in order of evaluation, an output, and the leaves to differentiate."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """An op applied to values, which are numbered: first the leaves, then the nodes.
+    """Op applied to values.
 
     Attributes
     ----------
     op : Op
         The op.
     args : tuple of int
-        The values it is applied to.
+        Numbers of its arguments: first the leaves are numbered, then the nodes.
     attrs : mapping
-        What else it is called with.
+        Attributes of the op.
     contexts : tuple of ArgumentContext
         One for each argument.
     shape : tuple of int
-        The output's shape.
+        Shape of the output.
     """
 
     op: Op
@@ -48,20 +48,20 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A function from leaves to one output, as a directed acyclic graph of ops. Made by `GraphBuilder`.
+    """Function from leaves to one output, as a directed acyclic graph of ops. Built by `GraphBuilder`.
 
     Attributes
     ----------
     dtype : numpy.dtype
-        float32 or float64: of every leaf and every value.
+        float32 or float64, for all leaves and values.
     leaves : mapping of str to Leaf
         Name → shape and role.
     nodes : tuple of Node
-        In an order in which they can be computed; all of them feed the output.
+        In order of evaluation; the output depends on all of them.
     output : int
-        Which value is the output.
+        Number of the value that is the output.
     wrt : tuple of str
-        The leaves to differentiate.
+        Names of the leaves to differentiate.
     """
 
     dtype: np.dtype[np.floating]
@@ -72,7 +72,7 @@ class Graph:
 
     @cached_property
     def output_shape(self) -> Shape:
-        """The shape of the output."""
+        """Shape of the output."""
         n_leaves = len(self.leaves)
         if self.output < n_leaves:
             return tuple(self.leaves.values())[self.output].shape
@@ -80,18 +80,18 @@ class Graph:
 
     @cached_property
     def n_parameters(self) -> int:
-        """The number of stored entries of all parameters."""
+        """Number of stored entries of all parameters."""
         return sum(prod(leaf.shape) for leaf in self.leaves.values() if leaf.role == "parameter")
 
     @cached_property
     def wrt_values(self) -> tuple[int, ...]:
-        """The numbers of the values to differentiate, in the order of `wrt`."""
+        """Numbers of the values to differentiate, in the order of `wrt`."""
         order = tuple(self.leaves)
         return tuple(order.index(name) for name in self.wrt)
 
     @cached_property
     def active(self) -> frozenset[int]:
-        """The values that depend on a leaf to differentiate: cotangents are needed for these and no others."""
+        """Numbers of the values that depend on a leaf in `wrt`; only these need cotangents."""
         active = set(self.wrt_values)
         for number, node in enumerate(self.nodes, len(self.leaves)):
             if active.intersection(node.args):
@@ -99,12 +99,7 @@ class Graph:
         return frozenset(active)
 
     def sample(self, rng_seed: int = 0) -> dict[str, Array]:
-        """Draw an array for every leaf.
-
-        Parameters
-        ----------
-        rng_seed : int
-            0 or more. The same seed gives the same arrays on every machine.
+        """Draw an array for each leaf; the same `rng_seed` (0 or more) gives the same arrays on every machine.
 
         Returns
         -------
@@ -115,13 +110,7 @@ class Graph:
         return {name: sample_leaf(name, leaf, self.dtype, rng_seed) for name, leaf in self.leaves.items()}
 
     def check(self, leaves: Mapping[str, Any]) -> None:
-        """Check that arrays are this graph's leaves.
-
-        Raises
-        ------
-        BadInput
-            If a name, a shape or a dtype is wrong; says what was given and what was expected.
-        """
+        """Raise BadInput, with the given and the expected value, if a name, shape or dtype of `leaves` is wrong."""
         if leaves.keys() != self.leaves.keys():
             given, expected = ", ".join(map(str, leaves)), ", ".join(self.leaves)
             raise BadInput(f"leaves given: {given}; expected exactly: {expected}")
@@ -129,12 +118,12 @@ class Graph:
             array = leaves[name]
             if tuple(array.shape) != leaf.shape:
                 raise BadInput(f"leaf {name!r} has shape {tuple(array.shape)}: expected {leaf.shape}")
-            # Two thirds of a small gradient's time went into names of dtypes, hence the look at NumPy's own first.
+            # The identity is checked first: names of dtypes took two thirds of a small gradient's time.
             if array.dtype is not self.dtype and _dtype_name(array) != self.dtype.name:
                 raise BadInput(f"leaf {name!r} has dtype {_dtype_name(array)}: expected {self.dtype.name}")
 
     def evaluate(self, leaves: Mapping[str, Any], xp: Any = np) -> Any:
-        """Compute the output: the way in for other libraries, which can trace it.
+        """Compute the output, shape `output_shape`. Libraries such as JAX can trace it.
 
         Parameters
         ----------
@@ -143,15 +132,10 @@ class Graph:
         xp : module
             ``numpy``, ``jax.numpy``, ``torch`` or ``autograd.numpy``.
 
-        Returns
-        -------
-        array of `xp`
-            Shape `output_shape`.
-
         Raises
         ------
         BadInput
-            If a leaf's name, shape or dtype is wrong. JAX makes float32 of float64 unless ``jax_enable_x64`` is on.
+            If a leaf's name, shape or dtype is wrong. JAX converts float64 to float32 unless ``jax_enable_x64`` is set.
         """
         self.check(leaves)
         functions = namespace(xp)

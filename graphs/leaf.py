@@ -1,6 +1,6 @@
-"""A graph's leaves, inputs and parameters, and the distributions their sample arrays are drawn from.
+"""Leaves of a graph (inputs and parameters), and the distributions of their sample arrays.
 
-Only uniform numbers are drawn, made from the generator's integers by exact arithmetic, so that the same arguments give the
+All draws use uniform numbers, which exact arithmetic makes from the generator's integers. So the same arguments give the
 same arrays on every machine.
 """
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leaf:
-    """An input or a parameter.
+    """Input (data) or parameter (weights) of a graph.
 
     Attributes
     ----------
     shape : tuple of int
         Its shape. An input's leading axis is the batch.
     role : {"input", "parameter"}
-        Whether it is data or weights.
+        Its role.
     distribution : str
-        The entry of `DISTRIBUTIONS` that its samples are drawn from.
+        The entry of `DISTRIBUTIONS` that `sample_leaf` uses.
     fan_in : int
-        How many terms an output that this leaf weighs sums up; what "fan_in" scales by.
+        Number of terms per output; the distribution "fan_in" scales by it.
     """
 
     shape: Shape
@@ -48,7 +48,7 @@ def _uniform(rng: np.random.Generator, leaf: Leaf) -> NDArray[np.float64]:
 
 
 def _fan_in(rng: np.random.Generator, leaf: Leaf) -> NDArray[np.float64]:
-    """Draw from U(−1/√f, 1/√f), f the fan-in, as torch.nn.Linear does."""
+    """Draw from U(−1/√f, 1/√f) with f the fan-in, as torch.nn.Linear does."""
     return _uniform(rng, leaf) / sqrt(leaf.fan_in)
 
 
@@ -69,27 +69,10 @@ DISTRIBUTIONS: Mapping[str, Callable[[np.random.Generator, Leaf], NDArray[np.flo
 
 
 def sample_leaf(name: str, leaf: Leaf, dtype: np.dtype[np.floating], rng_seed: int) -> Array:
-    """Draw a leaf's array.
+    """Draw an array of shape `leaf.shape`: numbers in float64, rounded to `dtype`.
 
-    Each leaf has a stream of its own, told by its name, so that no leaf's array depends on which others there are.
-
-    Parameters
-    ----------
-    name : str
-        The leaf's name.
-    leaf : Leaf
-        Its shape and distribution.
-    dtype : numpy.dtype
-        float32 or float64; numbers are drawn in float64 and rounded.
-    rng_seed : int
-        0 or more.
-
-    Returns
-    -------
-    NDArray
-        Shape `leaf.shape`, dtype `dtype`.
+    Each leaf has its own random stream, determined by its name and `rng_seed`, so its array does not depend on the others.
     """
     rng = np.random.default_rng([rng_seed, crc32(name.encode())])
-    return np.asarray(
-        DISTRIBUTIONS[leaf.distribution](rng, leaf), dtype
-    )  # of shape () too, where NumPy's arithmetic makes scalars
+    array = DISTRIBUTIONS[leaf.distribution](rng, leaf)
+    return np.asarray(array, dtype)  # shape () is an array, too; NumPy's arithmetic returns scalars

@@ -1,4 +1,4 @@
-"""Published networks by name, with sizes exactly as printed: `catalogue` lists them, `networks` wires them."""
+"""Published networks by name, with the sizes of the papers."""
 
 from __future__ import annotations
 
@@ -10,30 +10,14 @@ from jacobench.graphs.errors import unknown
 from jacobench.graphs.generators.mlp import with_loss
 
 if TYPE_CHECKING:
-    from jacobench.graphs.architectures.published_network import Architecture
+    from jacobench.graphs.architectures.catalogue import Architecture
     from jacobench.graphs.graph import Graph
 
 __all__ = ["ARCHITECTURES", "architecture", "architecture_graph"]
 
 
 def architecture(name: str) -> Architecture:
-    """Return a published network's entry.
-
-    Parameters
-    ----------
-    name : str
-        A key of `ARCHITECTURES`.
-
-    Returns
-    -------
-    Architecture
-        Its entry.
-
-    Raises
-    ------
-    BadInput
-        When there is none of that name.
-    """
+    """Return an entry of `ARCHITECTURES`; an unknown name raises BadInput."""
     if name not in ARCHITECTURES:
         raise unknown("architecture", name, ARCHITECTURES)
     return ARCHITECTURES[name]
@@ -42,29 +26,24 @@ def architecture(name: str) -> Architecture:
 def architecture_graph(
     name: str, *, batch: int | None = None, loss: str | None = "default", dtype: str = "float64"
 ) -> Graph:
-    """Build a published network's graph; nothing large is allocated.
+    """Build the graph of a published network; its arrays are not allocated.
 
     Parameters
     ----------
     name : str
         A key of `ARCHITECTURES`.
     batch : int, optional
-        Number of samples: the leading axis of every input. By default the entry's own.
+        Number of samples; by default the entry's.
     loss : str or None
-        ``"default"`` is the entry's own; one of `jacobench.graphs.generators.mlp.LOSSES`; None for the network's output itself.
+        ``"default"`` for the entry's, one of `jacobench.graphs.generators.mlp.LOSSES`, or None for the network's output.
     dtype : str
         ``"float64"`` or ``"float32"``.
 
     Returns
     -------
     Graph
-        With leaves ``W1``, ``b1`` … in the order of the layers, ``x`` (and what else the network takes in), and
-        ``target`` where there is a loss. Every parameter is differentiated.
-
-    Raises
-    ------
-    BadInput
-        When the name, loss or dtype is unknown.
+        With leaves ``W1``, ``b1`` … in the order of the layers, ``x`` and other inputs, and ``target`` if there is a loss.
+        All parameters are differentiated. Unknown names raise BadInput.
 
     Examples
     --------

@@ -1,17 +1,66 @@
-"""The published networks: their source, their sizes, and what is left out of each. To add one is to add one entry."""
+"""Table of published networks: source, sizes and simplifications. A new network is a new entry."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from jacobench.graphs.architectures import networks
-from jacobench.graphs.architectures.published_network import Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-_BERT_LEFT_OUT = "no dropout; the layer norm has no learned gain and offset"
+    from jacobench.graphs.builder import GraphBuilder, Value
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Published network.
+
+    Attributes
+    ----------
+    name : str
+        Name on the command line and in suite files.
+    title : str
+        Description in one line.
+    source : str
+        The paper, and where it gives the sizes.
+    simplified : str
+        Differences from the paper; empty if there are none.
+    network : callable
+        ``network(g, batch)`` adds inputs and layers to the builder `g` and returns the output.
+    depth : int
+        Number of affine layers.
+    width : int
+        Largest number of inputs or units of a layer.
+    activation : str
+        Activation of the hidden layers.
+    batch : int
+        Default number of samples (the leading axis).
+    loss : str
+        Default loss.
+    residual : bool
+        Whether a skip connection adds to the output.
+    normalization : str or None
+        Its normalization.
+    """
+
+    name: str
+    title: str
+    source: str
+    simplified: str
+    network: Callable[[GraphBuilder, int], Value]
+    depth: int
+    width: int
+    activation: str
+    batch: int = 32
+    loss: str = "mse"
+    residual: bool = False
+    normalization: str | None = None
+
+
+_BERT_LEFT_OUT = "no dropout; layer norm without learned gain and offset"
 _MLPERF = "MLPerf's configuration, facebookresearch/dlrm bench/run_and_time.sh"
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
@@ -22,7 +71,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             title="LeNet-300-100 on 28×28 digits",
             source="LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition, "
             "§III-C, two-hidden-layer fully connected network",
-            simplified="plain tanh for 1.7159·tanh(2a/3); softmax cross-entropy for the squared error",
+            simplified="tanh instead of 1.7159·tanh(2a/3); softmax cross-entropy instead of the squared error",
             network=partial(networks.perceptron, widths=(784, 300, 100, 10), activation="tanh"),
             depth=3,
             width=784,
@@ -34,7 +83,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             title="LeNet-5 on 32×32 digits: convolutions of 6 and 16 channels, layers of 120, 84, 10",
             source="LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition, §II-B",
             simplified="every channel of the third layer sees all of the second; averages without a learned coefficient and "
-            "bias; plain tanh for 1.7159·tanh(2a/3); softmax cross-entropy for the radial basis functions",
+            "bias; tanh instead of 1.7159·tanh(2a/3); softmax cross-entropy instead of the radial basis functions",
             network=networks.lenet5,
             depth=3,
             width=120,
@@ -46,7 +95,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             title="deep autoencoder 784-1000-500-250-30 and back, on 28×28 digits",
             source="Hinton, Salakhutdinov 2006, Reducing the dimensionality of data with neural networks, "
             "Science 313:504, the autoencoder for MNIST",
-            simplified="mean squared error stands for the cross-entropy of pixel intensities; no pretraining",
+            simplified="mean squared error instead of the cross-entropy of pixel intensities; no pretraining",
             network=networks.autoencoder,
             depth=8,
             width=1000,
@@ -109,7 +158,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             title="physics-informed network for Burgers' equation, 9 layers, 20 units (batch: points)",
             source="Raissi, Perdikaris, Karniadakis 2019, Physics-informed neural networks, J. Comput. Phys. 378:686, "
             "Appendix A, Burgers' equation",
-            simplified="only the misfit to data: the equation's residual needs derivatives by the inputs",
+            simplified="only the loss on data; the equation's residual needs derivatives with respect to the inputs",
             network=partial(networks.perceptron, widths=(2, *[20] * 8, 1), activation="tanh"),
             depth=9,
             width=20,
@@ -141,7 +190,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             title="DLRM's top MLP for Criteo Terabyte, 479-1024-1024-512-256-1",
             source=f"Naumov et al. 2019, Deep learning recommendation model, §2; sizes: {_MLPERF}; 479 = 128 and the "
             "products of 27 vectors in pairs, 27·26/2 = 351",
-            simplified="starts after the interaction; mean squared error stands for the binary cross-entropy",
+            simplified="starts after the interaction; mean squared error instead of the binary cross-entropy",
             network=partial(
                 networks.perceptron, widths=(479, 1024, 1024, 512, 256, 1), activation="relu", last="sigmoid"
             ),
@@ -153,7 +202,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             name="mixer-mlp",
             title="channel-mixing block of MLP-Mixer B/16, 196 tokens of 768-3072-768 (batch: images)",
             source="Tolstikhin et al. 2021, MLP-Mixer, §2, Table 1 (B/16)",
-            simplified="the layer norm has no learned gain and offset, and its eps is 1e-5",
+            simplified="layer norm without learned gain and offset, with eps 1e-5",
             network=networks.mixer_channels,
             depth=2,
             width=3072,

@@ -1,4 +1,4 @@
-"""How the published networks are wired: each function adds inputs and layers to a builder and returns the output."""
+"""Published networks: each function adds inputs and layers to a builder and returns the output."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _stack(
 def perceptron(
     g: GraphBuilder, batch: int, *, widths: Sequence[int], activation: str, last: str | None = None
 ) -> Value:
-    """Chain layers of these widths, the input's first; `activation` after each but the last, which has `last`."""
+    """Chain layers; `widths` begins with the input's. `activation` follows each layer but the last, which has `last`."""
     hidden = [activation] * (len(widths) - 2)
     return _stack(g, g.input("x", (batch, widths[0])), widths[1:], [*hidden, last])
 
 
 def autoencoder(g: GraphBuilder, batch: int) -> Value:
-    """Chain logistic layers 784-1000-500-250-30-250-500-1000-784, the code of 30 linear."""
+    """Chain logistic layers 784-1000-500-250-30-250-500-1000-784; the code of 30 is linear."""
     code_is_linear = [*["sigmoid"] * 3, None, *["sigmoid"] * 4]
     return _stack(g, g.input("x", (batch, 784)), (1000, 500, 250, 30, 250, 500, 1000, 784), code_is_linear)
 
@@ -48,7 +48,7 @@ def transformer_ffn(g: GraphBuilder, batch: int, *, width: int, hidden: int) -> 
 
 
 def nerf(g: GraphBuilder, batch: int) -> Value:
-    """Chain eight layers, the position again beside the fifth's output; only the colour sees the direction."""
+    """Chain eight layers; the position is joined to the fifth's output, and the direction feeds the colour only."""
     position = g.input("x", (batch, 60))
     direction = g.input("direction", (batch, 24))
     h = _stack(g, position, [256] * 5, ["relu"] * 5)
@@ -60,12 +60,12 @@ def nerf(g: GraphBuilder, batch: int) -> Value:
 
 
 def siren(g: GraphBuilder, batch: int) -> Value:
-    """Chain layers sin(ω₀(Wx + b)), the last one linear."""
+    """Chain layers sin(ω₀(Wx + b)); the last is linear."""
     omega = 30  # ω₀ of §3.2
     x = g.input("x", (batch, 2))
     for number, n_out in enumerate((256, 256, 256, 256, 1), start=1):
         n_in = x.shape[-1]
-        # §3.2: weights from U(−1/n, 1/n) in the first layer, else U(−√(6/n)/ω₀, √(6/n)/ω₀), so that no sine is saturated.
+        # §3.2: weights from U(−1/n, 1/n) in the first layer, else U(−√(6/n)/ω₀, √(6/n)/ω₀), to avoid saturated sines.
         x = _layer(g, x, number, n_out, fan_in=n_in**2 if number == 1 else n_in * omega**2 // 6)
         if number < 5:
             x = g.sin(g.scale(x, factor=float(omega)))
@@ -73,7 +73,7 @@ def siren(g: GraphBuilder, batch: int) -> Value:
 
 
 def lenet5(g: GraphBuilder, batch: int) -> Value:
-    """Chain two convolutions of 5×5 with averages over 2×2, then layers of 120, 84 and 10."""
+    """Chain two 5×5 convolutions with 2×2 average pooling, then layers of 120, 84 and 10."""
     h = g.input("x", (batch, 1, 32, 32))
     for name, channels in (("1", 6), ("3", 16)):
         kernel = g.parameter(f"K{name}", (channels, h.shape[1], 5, 5))
@@ -83,7 +83,7 @@ def lenet5(g: GraphBuilder, batch: int) -> Value:
 
 
 def self_attention(g: GraphBuilder, batch: int, *, tokens: int, width: int, heads: int) -> Value:
-    """Let tokens attend to one another by several heads; add the input, then normalize."""
+    """Apply multi-head self-attention, add the input, then normalize."""
     x = g.input("x", (batch, tokens, width))
     parts = []
     for number in (1, 2, 3):

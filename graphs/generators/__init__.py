@@ -1,1 +1,1 @@
-"""Generated graphs: multilayer perceptrons, chains, attention, and graphs of one op."""
+"""Graph generators: multilayer perceptrons, chains, attention, and graphs of one op."""

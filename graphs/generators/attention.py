@@ -1,4 +1,4 @@
-"""Attention, built from the ops that it is made of."""
+"""Attention, composed of ops."""
 
 from __future__ import annotations
 
@@ -12,24 +12,19 @@ if TYPE_CHECKING:
 
 
 def attention(g: GraphBuilder, queries: Value, keys: Value, values: Value) -> Value:
-    """Add scaled dot-product attention to a builder: softmax(Q Kᵀ / √d) V (Vaswani et al. 2017, equation 1).
+    """Add scaled dot-product attention, softmax(Q Kᵀ / √d) V (Vaswani et al. 2017, equation 1).
 
     Parameters
     ----------
     g : GraphBuilder
         The builder of the arguments.
     queries, keys, values : Value
-        Shapes (…, n, d), (…, m, d) and (…, m, e), all other axes equal; heads are such an axis.
+        Shapes (…, n, d), (…, m, d) and (…, m, e) with equal other axes, such as heads. Other shapes raise BadInput.
 
     Returns
     -------
     Value
-        Shape (…, n, e), by the ops `transpose`, `matmul`, `scale`, `softmax` and `matmul`.
-
-    Raises
-    ------
-    BadInput
-        If the shapes do not fit.
+        Shape (…, n, e).
 
     Examples
     --------
@@ -41,6 +36,6 @@ def attention(g: GraphBuilder, queries: Value, keys: Value, values: Value) -> Va
     n_axes = len(keys.shape)
     if n_axes < 2:
         raise BadInput(f"attention: the keys have shape {keys.shape}: expected (…, m, d)")
-    turned = g.transpose(keys, axes=(*range(n_axes - 2), n_axes - 1, n_axes - 2))
-    scores = g.scale(g.matmul(queries, turned), factor=1 / sqrt(keys.shape[-1]))
+    transposed = g.transpose(keys, axes=(*range(n_axes - 2), n_axes - 1, n_axes - 2))
+    scores = g.scale(g.matmul(queries, transposed), factor=1 / sqrt(keys.shape[-1]))
     return g.matmul(g.softmax(scores), values)

@@ -1,4 +1,4 @@
-"""Generated chains: A B C D e, each link a named op, the vector e differentiated."""
+"""Chains: products A B C D e of named ops, differentiated with respect to the vector e."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from jacobench.graphs.builder import GraphBuilder
-from jacobench.graphs.errors import BadInput, unknown, whole_number
+from jacobench.graphs.errors import BadInput, check_least, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
 
 Form = Literal["any", "line", "channel", "triples"]
-"""What a link works on: entries, wherever they are; one line of them, or a channel's; or three-vectors."""
+"""Shape that a link needs: any, one line of entries, a line with a channel axis, or three-vectors."""
 
 TAPS = 3
-"""Of a convolution's kernel; with a padding of 1 the length stays."""
+"""Length of a convolution's kernel; a padding of 1 keeps the length of the line."""
 
 KEPT = 0.5
-"""The share that dropout keeps."""
+"""Share of the entries that dropout keeps."""
 
 RANK_SHARE = 8
-"""The rank of a low-rank link is the size over this."""
+"""Size of a low-rank link divided by its rank."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """A link of a chain.
+    """Link of a chain.
 
     Attributes
     ----------
     form : str
-        What it works on.
+        Shape that it needs.
     apply : callable
-        (builder, x, number, rng) → a value of x's shape. Leaves are named with the link's number.
+        (builder, x, number, rng) → a value of x's shape. The names of its leaves end with the link's number.
     """
 
     form: Form
@@ -100,7 +100,7 @@ LINKS: Mapping[str, Link] = {
     "affine": Link("line", _affine),
     "low_rank_affine": Link("line", _low_rank),
 }
-"""The links by name: ops that leave the number of entries as it is."""
+"""Links by name: ops that keep the number of entries."""
 
 
 def chain(
@@ -112,39 +112,38 @@ def chain(
     wrt_links: bool = False,
     rng_seed: int = 0,
 ) -> tuple[Graph, dict[str, Array]]:
-    """Make a chain of ops and its leaves' arrays.
+    """Build a chain of ops and sample its leaves.
 
-    The chain is read as a product of matrices is: of ``["A", "B"]`` it is A B e, and B acts first. The vector e has shape
-    (batch, size), with a channel between them, (batch, 1, size), where a convolution is among the links. Where the first
-    to need a certain shape is a cross product, it is (batch, size / 3, 3). Links that need another shape than the one
-    before them are joined by a `reshape`.
+    A chain is read like a product of matrices: ``["A", "B"]`` is A B e, and B acts first. The vector e has shape
+    (batch, size); (batch, 1, size) if a link is a convolution; (batch, size / 3, 3) if a cross product is the first link
+    that needs a certain shape. A `reshape` joins links that need different shapes.
 
     Parameters
     ----------
     ops : sequence of str
-        Names of `LINKS`.
+        Names in `LINKS`.
     size : int
-        Entries of e, for each sample.
+        Entries of e per sample; a multiple of 3 if a link is a cross product.
     batch : int
         Number of samples.
     dtype : {"float64", "float32"}
-        Of every array.
+        Dtype of all arrays.
     wrt_links : bool
-        Whether the leaves of links are differentiated, too: kernels, weights and constant vectors. Else e alone is.
+        Whether to differentiate also with respect to the links' leaves: kernels, weights and constant vectors.
     rng_seed : int
         Seed of permutations, masks and arrays, 0 or more.
 
     Returns
     -------
     graph : Graph
-        With the leaf ``e``; those of link k, counted from the left, are ``Wk``, ``bk``, ``ck`` and the like.
+        With the leaf ``e``; the leaves of link k, counted from the left, are ``Wk``, ``bk``, ``ck`` and so on.
     leaves : dict of str to NDArray
         ``graph.sample(rng_seed)``.
 
     Raises
     ------
     BadInput
-        For no link, an unknown one, a number below 1, or a size that is not a multiple of 3 where three-vectors are crossed.
+        For an empty chain, an unknown link or an invalid number.
 
     Examples
     --------
@@ -165,13 +164,12 @@ def chain_graph(
     wrt_links: bool = False,
     rng_seed: int = 0,
 ) -> Graph:
-    """Make the graph of `chain` without drawing its leaves' arrays; the parameters are those of `chain`."""
+    """Build the graph of `chain` without sampling its leaves."""
     links = _links(ops)
-    for what, number, least in (("size", size, 1), ("batch", batch, 1), ("rng_seed", rng_seed, 0)):
-        if whole_number(what, number) < least:
-            raise BadInput(f"{what} is {number}: expected {least} or more")
+    check_least(1, size=size, batch=batch)
+    check_least(0, rng_seed=rng_seed)
     if size % 3 and any(link.form == "triples" for link in links):
-        raise BadInput(f"size is {size}: expected a multiple of 3, as three-vectors are crossed")
+        raise BadInput(f"size is {size}: expected a multiple of 3 for a cross product")
     g = GraphBuilder(dtype)
     line = (batch, 1, size) if any(link.form == "channel" for link in links) else (batch, size)
     shapes = {"line": line, "channel": line, "triples": (batch, size // 3, 3)}

@@ -1,4 +1,4 @@
-"""Generated multilayer perceptrons, with every knob that a sweep can turn."""
+"""Multilayer perceptrons with the options of a sweep."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jacobench.graphs.builder import GraphBuilder
-from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number, whole_numbers
+from jacobench.graphs.errors import BadInput, check_least, real_number, unknown, whole_numbers
 from jacobench.graphs.structures.sparsity import Pattern, index_dtype
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ def mlp(
     weight_density: float = 1.0,
     rng_seed: int = 0,
 ) -> tuple[Graph, dict[str, Array]]:
-    """Make a multilayer perceptron and its leaves' arrays.
+    """Build a multilayer perceptron and sample its leaves.
 
-    Layer k is ``z W_kᵀ + b_k``; every layer but the last is normalized, if asked for, then activated, and its input is
-    added, if `residual` and the widths allow it.
+    Layer k computes ``z W_kᵀ + b_k``. Optional normalization, the activation and the residual connection follow each layer
+    but the last.
 
     Parameters
     ----------
@@ -49,16 +49,16 @@ def mlp(
     activation : str
         One of `ACTIVATIONS`.
     loss : {"mse", "cross_entropy", None}
-        What the output is; None: the network's output itself, shape (B, widths[-1]).
+        Loss; with None the output is the network's, shape (B, widths[-1]).
     dtype : {"float64", "float32"}
-        Of every array.
+        Dtype of all arrays.
     residual : bool
         Whether each hidden layer of equal input and output width adds its input.
     normalization : {None, "layer_norm"}
-        What each hidden layer's affine output goes through before the activation.
+        Op between each hidden layer's affine map and its activation.
     weight_density : float
-        In (0, 1]. Below 1 each weight is stored on a random pattern of round(density · n · m) places (at least one),
-        drawn once from `rng_seed`, and ``Wk`` is the vector of its stored values in CSR order.
+        In (0, 1]. Below 1 each weight has a random pattern of round(density · n · m) entries (at least one), drawn from
+        `rng_seed`, and ``Wk`` is the vector of its stored values in CSR order.
     rng_seed : int
         Seed of patterns and arrays, 0 or more.
 
@@ -73,7 +73,7 @@ def mlp(
     Raises
     ------
     BadInput
-        For fewer than two widths, a number below 1, a density outside (0, 1], or an unknown name.
+        For fewer than two widths, an invalid number or an unknown name.
     """
     graph = mlp_graph(
         widths,
@@ -101,7 +101,7 @@ def mlp_graph(
     weight_density: float = 1.0,
     rng_seed: int = 0,
 ) -> Graph:
-    """Make the graph of `mlp` without drawing its leaves' arrays; the parameters are those of `mlp`."""
+    """Build the graph of `mlp` without sampling its leaves."""
     lengths = _check(widths, batch, weight_density, rng_seed)
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
@@ -123,13 +123,7 @@ def mlp_graph(
 
 
 def with_loss(g: GraphBuilder, output: Value, loss: str | None) -> Value:
-    """Add a leaf ``target`` and a loss to a network's output, or nothing if `loss` is None.
-
-    Raises
-    ------
-    BadInput
-        For an unknown loss.
-    """
+    """Add a leaf ``target`` and a loss to a network's output; nothing if `loss` is None. An unknown loss raises BadInput."""
     if loss is None:
         return output
     if loss not in LOSSES:
@@ -153,26 +147,14 @@ def _layer(g: GraphBuilder, z: Value, shape: tuple[int, int], suffix: str, *, ma
 
 
 def random_pattern(shape: tuple[int, int], density: float, rng_seed: int | Sequence[int]) -> Pattern:
-    """Draw a pattern of round(density · n · m) places, at least one, each set of places equally likely.
+    """Draw a pattern of round(density · n · m) entries, at least one; all sets of positions are equally likely.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        (n, m).
-    density : float
-        In (0, 1].
-    rng_seed : int or sequence of int
-        Seed of the draw.
-
-    Returns
-    -------
-    Pattern
-        The places in CSR order.
+    `shape` is (n, m), `density` in (0, 1].
     """
     nnz = max(1, round(density * prod(shape)))
-    places = np.sort(np.random.default_rng(rng_seed).choice(prod(shape), nnz, replace=False, shuffle=False))
+    positions = np.sort(np.random.default_rng(rng_seed).choice(prod(shape), nnz, replace=False, shuffle=False))
     dtype = index_dtype(nnz, shape[1])
-    rows, columns = np.divmod(places, shape[1])
+    rows, columns = np.divmod(positions, shape[1])
     indptr = np.zeros(shape[0] + 1, dtype)
     np.cumsum(np.bincount(rows, minlength=shape[0]), out=indptr[1:])
     return Pattern(indptr, columns.astype(dtype), shape)
@@ -182,10 +164,8 @@ def _check(widths: Sequence[int], batch: int, density: float, rng_seed: int) -> 
     lengths = whole_numbers("widths", widths)
     if len(lengths) < 2 or min(lengths) < 1:
         raise BadInput(f"widths are {list(lengths)}: expected at least two numbers, each 1 or more")
-    if whole_number("batch", batch) < 1:
-        raise BadInput(f"batch is {batch}: expected 1 or more")
+    check_least(1, batch=batch)
+    check_least(0, rng_seed=rng_seed)
     if not 0 < real_number("weight_density", density) <= 1:
         raise BadInput(f"weight_density is {density}: expected a number in (0, 1]")
-    if whole_number("rng_seed", rng_seed) < 0:
-        raise BadInput(f"rng_seed is {rng_seed}: expected 0 or more")
     return lengths

@@ -1,4 +1,4 @@
-"""A graph of one op of the table, at any size; and one graph of all of them."""
+"""Graphs of one op of the table, or of all of them."""
 
 from __future__ import annotations
 
@@ -16,26 +16,25 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
 
 EVERY = "every-op"
-"""Stands where a name of an op is expected, for all of them in one graph."""
+"""Name of the graph that contains all ops."""
 
 
 def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:
-    """Make a graph of one op, to be differentiated by every leaf.
+    """Build a graph of one op, differentiated with respect to all leaves.
 
     Parameters
     ----------
     name : str
-        A key of `OPS`, or `EVERY`: then the examples of all ops stand beside each other, and the output is all of theirs in
-        one row.
+        A key of `OPS`, or `EVERY` for the examples of all ops, with their outputs in one row.
     dtype : {"float64", "float32"}
-        Of every array.
+        Dtype of all arrays.
     **lengths
-        ``batch`` and ``size`` of the op's example (see `op.Example`); as it stands, a small one.
+        ``batch`` and ``size`` of the op's example (see `op.Example`); small by default.
 
     Raises
     ------
     BadInput
-        For an unknown op, or a length that the op cannot have.
+        For an unknown op, or a length that the op does not allow.
     """
     builder = GraphBuilder(dtype)
     if name == EVERY:
@@ -50,7 +49,7 @@ def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:
 
 @dataclass(frozen=True)
 class _Named:
-    """A builder that puts a prefix before the names of leaves, as every example has an ``x``."""
+    """Builder that adds a prefix to the names of leaves, because each example has an ``x``."""
 
     builder: GraphBuilder
     prefix: str

@@ -104,7 +104,7 @@ def test_the_seed_draws_permutations_masks_and_arrays():
         ((["neg", "permut"], 4), "unknown link 'permut': .*; did you mean 'permute'"),
         ((["neg"], 0), "size is 0: expected 1 or more"),
         ((["neg"], 1.5), "size is 1.5: expected a whole number"),
-        ((["cross"], 4), "size is 4: expected a multiple of 3, as three-vectors are crossed"),
+        ((["cross"], 4), "size is 4: expected a multiple of 3 for a cross product"),
     ],
 )
 def test_what_makes_no_chain_is_named(given, message):
