@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.history.change_points import MIN_RUNS
 from jacobench.reports.history.history_check import VERDICTS
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from jacobench.reports.history.store import History
 
 Row = tuple[Any, ...]
+
+FACTOR = 1.95
+"""Ratio from which a change is written as a factor instead of a percentage."""
 
 
 def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row]]]:
@@ -64,11 +68,15 @@ def change_rows(history: History, changes: pd.DataFrame) -> list[Row]:
 
 
 def size_words(line: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the size of a change with its interval, and the old and new level; empty if it has none."""
+    """Return the size of a change with its interval, and the old and new level; empty if it has none.
+
+    The size and its interval are percentages, or factors if any of them is about two or more.
+    """
     if isnan(line["ratio"]):
         return "", ""
     show = QUANTITIES[line["quantity"]].format
-    size, low, high = (relative(line[name]) for name in ("ratio", "low", "high"))
+    sizes = [line[name] for name in ("ratio", "low", "high")]
+    size, low, high = map(format_ratio if max(sizes) >= FACTOR else relative, sizes)
     return f"{size} ({low} to {high})", f"{show(line['old'])} → {show(line['new'])}"
 
 

@@ -8,7 +8,7 @@ import pytest
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.history.history_check import check
 from jacobench.reports.history.history_plots import draw
-from jacobench.reports.history.history_tables import change_rows, series_rows, summary
+from jacobench.reports.history.history_tables import change_rows, series_rows, size_words, summary
 from jacobench.reports.history.series import select, series
 from jacobench.reports.history.series_drawings import sparkline
 
@@ -151,3 +151,12 @@ def test_of_a_machine_that_is_not_looked_at_the_control_kernel_is_none_of_our_bu
     history = history_of(*noisy, *runs(record, [0] * 24, start=24, machine="b"))
     assert check(history).changes["case"].tolist() == ["control"]
     assert check(select(history, {"machine": "b"})).changes.empty
+
+
+@pytest.mark.parametrize(
+    ("ratio", "low", "high", "expected"),
+    [(1.054, 1.04, 1.07, "+5.4% (+4.0% to +7.0%)"), (1.99, 1.9, 2.1, "1.99× (1.90× to 2.10×)")],
+)
+def test_a_size_and_its_interval_share_one_format(ratio, low, high, expected):
+    line = {"quantity": "seconds", "ratio": ratio, "low": low, "high": high, "old": 1.0, "new": ratio}
+    assert size_words(line)[0] == expected
