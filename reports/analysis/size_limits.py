@@ -17,7 +17,7 @@ from jacobench.reports.analysis.sweeps import Sweep, find_sweeps
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-COLUMNS = ("knob", "held", "strategy", "size", "by")
+COLUMNS = ("knob", "held", "strategy", "size", "basis")
 
 
 BOUNDS = {"weight_density": 1.0}
@@ -32,14 +32,14 @@ class Fit:
     ----------
     size : float
         NaN where there is none, infinite where the cost does not grow.
-    by : str
+    basis : str
         ``"interpolation"`` between two measured sizes; ``"model"``: between sizes of which one is predicted;
         ``"extrapolation"`` by the fitted law, beyond every size; ``"none"``: even the smallest is over the limit;
         ``"unknown"``: all are within it, and there is no law to go on by; ``"bound"``: every size that the knob can have.
     """
 
     size: float
-    by: str
+    basis: str
 
 
 def largest(sizes: ArrayLike, values: ArrayLike, limit: float, predicted: ArrayLike | None = None) -> Fit:
@@ -71,8 +71,8 @@ def largest(sizes: ArrayLike, values: ArrayLike, limit: float, predicted: ArrayL
     if over.size:
         k = int(over[0])
         share = math.log(limit / y[k - 1]) / math.log(y[k] / y[k - 1])
-        by = "interpolation" if np.isfinite(measured[k - 1 : k + 1]).all() else "model"
-        return Fit(float(x[k - 1] * (x[k] / x[k - 1]) ** share), by)
+        basis = "interpolation" if np.isfinite(measured[k - 1 : k + 1]).all() else "model"
+        return Fit(float(x[k - 1] * (x[k] / x[k - 1]) ** share), basis)
     law = fit(x, [y])
     if law is None:
         return Fit(math.nan, "unknown")

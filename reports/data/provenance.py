@@ -1,4 +1,4 @@
-"""Where a table's numbers come from, in a few words: a figure without its machine and controls means nothing."""
+"""Provenance of a table in a few words: machine, commit, controls, threads, passes and memory tool."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ if TYPE_CHECKING:
 
 
 def provenance(table: pd.DataFrame) -> list[str]:
-    """Say what measured a table, and how.
+    """Return what measured a table, and how.
 
     Parameters
     ----------
     table : DataFrame
-        The tidy table; ``table.attrs["threads"]`` is named where it is there.
+        The tidy table. ``table.attrs["threads"]`` is the number of threads, if it is known.
 
     Returns
     -------
     list of str
-        Short phrases: machine, commit, controls, threads, passes, what measured memory; what is missing is left out.
+        Short phrases, without those that are missing.
     """
+    passes = table.loc[table["status"] == "ok", "passes"].dropna()
     phrases = [
         _values(table, "machine", "{}"),
         _values(table, "commit", "commit {}"),
         _values(table, "controls", "controls {}"),
-        _counted(table.attrs.get("threads"), "thread"),
-        _counted(_range(table[table["status"] == "ok"], "passes"), "pass", "es"),
+        _counted(table.attrs.get("threads"), "thread", "threads"),
+        _counted(_range(passes), "pass", "passes"),
         _values(table, "memory_tool", "memory by {}"),
     ]
     return [phrase for phrase in phrases if phrase]
@@ -37,13 +38,12 @@ def _values(table: pd.DataFrame, column: str, phrase: str) -> str:
     return phrase.format(" and ".join(found)) if found else ""
 
 
-def _range(table: pd.DataFrame, column: str) -> str | None:
-    found = table[column].dropna()
-    if found.empty:
+def _range(numbers: pd.Series[float]) -> str | None:
+    if numbers.empty:
         return None
-    low, high = int(found.min()), int(found.max())
+    low, high = int(numbers.min()), int(numbers.max())
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _counted(count: object, noun: str, plural: str = "s") -> str:
-    return "" if count is None else f"{count} {noun}{'' if str(count) == '1' else plural}"
+def _counted(count: object, noun: str, plural: str) -> str:
+    return "" if count is None else f"{count} {noun if str(count) == '1' else plural}"

@@ -1,8 +1,10 @@
-"""Vocabulary of the reports: the order of strategies, and names of statuses in words and letters."""
+"""Vocabulary of the reports: the order of strategies, and words for statuses and quantities."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from jacobench.bench.row.columns import FORWARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,11 +17,13 @@ STRATEGY_ORDER = (
     "forward-dense",
     "forward-sparse",
     "linear-operator",
-    "forward",
+    FORWARD,
 )
 """Built-in strategies in the order in which every table and plot lists them."""
 
-# status -> (letter, words). The letters stand beside hollow markers in the plots, so each must be another one.
+QUANTITY_WORDS = {"seconds": "time", "bytes": "memory"}
+
+# Status → (letter, words). Plots write the letter next to a hollow marker, so letters are unique.
 LETTERS: dict[str, tuple[str, str]] = {
     "wrong": ("W", "wrong"),
     "unsupported": ("U", "unsupported"),
@@ -29,12 +33,12 @@ LETTERS: dict[str, tuple[str, str]] = {
     "crashed": ("C", "crashed"),
     "error": ("E", "error"),
     "not_tried": ("N", "not tried"),
-    "ok": ("?", "no number measured"),  # a cell that went well but lacks the very quantity that is drawn
+    "ok": ("?", "no number measured"),  # a successful cell without the quantity that is plotted
 }
 
 
 def words(status: str) -> str:
-    """Return a status in words: ``"over_budget"`` as ``"over budget"``, ``"ok"`` as itself."""
+    """Return a status in words, such as ``"over budget"``."""
     return status.replace("_", " ")
 
 

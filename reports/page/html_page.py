@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.units import format_bytes
 from jacobench.reports.page.answers import QUESTION, answers
-from jacobench.reports.page.limits_and_crossovers import crossings, fitting
+from jacobench.reports.page.limits_and_crossovers import CrossoverRow, Groups, LimitRow, crossover_rows, memory_limits
 from jacobench.reports.page.recommendation_table import Recommendation, recommendations
 from jacobench.reports.page.row_table import Failure, RowTable, counts, failures, row_table
 from jacobench.reports.page.run_facts import commands, machine_details
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 
 SUMMARY = "cases"
 """Name of the plot at the top."""
-
-NEVER = "never at all"
-"""Outcome of `crossovers` for a pair of strategies without a crossover."""
-
-Groups = list[tuple[str, list[Any]]]
-"""Lines of a table, grouped under the description of their sweep."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +65,8 @@ class Section:
     answers: list[str]
     recommendations: list[Recommendation]
     memory: str
-    limits: tuple[Groups, Groups]
-    crossovers: tuple[Groups, Groups]
+    limits: tuple[Groups[LimitRow], Groups[LimitRow]]
+    crossovers: tuple[Groups[CrossoverRow], Groups[CrossoverRow]]
     machine: list[str]
     stability: Stability
     details: list[tuple[str, str]]
@@ -112,10 +106,6 @@ def page(runs: Sequence[Run], phase: str = "gradient") -> str:
 def _section(run: Run, key: str, phase: str) -> Section:
     drawn = all_plots(run, phase)
     plots = {name: _figure(f"{key}-{name}", name, plot) for name, plot in drawn.pictures.items()}
-    found = crossings(run, phase)
-    crossing, not_crossing = (
-        [line for line in found if (line.outcome == NEVER) == is_never] for is_never in (False, True)
-    )
     return Section(
         id=key,
         name=run.name,
@@ -125,8 +115,8 @@ def _section(run: Run, key: str, phase: str) -> Section:
         answers=answers(run, phase),
         recommendations=recommendations(run, phase),
         memory=format_bytes(float((run.facts.get("machine") or {}).get("memory_bytes") or "nan")),
-        limits=(_grouped(fitting(run, phase)), []),
-        crossovers=(_grouped(crossing), _grouped(not_crossing)),
+        limits=memory_limits(run, phase),
+        crossovers=crossover_rows(run, phase),
         machine=provenance(run.table),
         stability=stability(run, phase),
         details=machine_details(run),
@@ -138,14 +128,6 @@ def _section(run: Run, key: str, phase: str) -> Section:
         csv=_data_url(run.table.to_csv(index=False, lineterminator="\n")),
         commands=commands(run),
     )
-
-
-def _grouped(lines: Sequence[Any]) -> Groups:
-    """Group lines by sweep, in the order of the first line of each sweep."""
-    groups: dict[str, list[Any]] = {}
-    for line in lines:
-        groups.setdefault(line.sweep, []).append(line)
-    return list(groups.items())
 
 
 def _figure(key: str, name: str, plot: Plot) -> PageFigure:

@@ -69,6 +69,6 @@ def test_the_largest_batch_fits_and_the_next_does_not(strategy):
 def test_a_grid_that_was_not_measured_says_what_fits():
     rows = [row for width in (16, 32, 64, 128) for row in predicted_rows(one_case({"width": width, "depth": 2}))]
     found = what_fits(tidy(rows), "width", "bytes", 10_000_000).set_index("strategy")
-    assert found.loc["dense", "by"] == "model"
+    assert found.loc["dense", "basis"] == "model"
     assert 64 < found.loc["dense", "size"] < 128
-    assert found.loc["vjp", "by"] == "extrapolation"
+    assert found.loc["vjp", "basis"] == "extrapolation"

@@ -1,31 +1,59 @@
-"""What fits and where lines cross, in words, on costs that are exact powers."""
+"""Limits and crossovers in words, on costs that are exact powers: relevant rows first."""
+
+import pytest
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.page.limits_and_crossovers import crossings, fitting
+from jacobench.reports.page.limits_and_crossovers import crossover_rows, memory_limits
 
 
-def test_what_fits_in_the_machines_memory_follows_the_law(standard_run):
-    found = {(line.sweep.split(" (")[0], line.strategy): line for line in fitting(standard_run)}
-    dense = found["width", "dense"]  # 24 width³ bytes are 24 GiB at width 1024
-    assert (dense.largest, dense.known_by) == ("width 1,024", "extrapolated by the fitted law")
-    assert found["width", "vjp"].largest == "width 32,768"
+def lines_of(groups):
+    return {(sweep.split(" (")[0], line.strategy): line for sweep, lines in groups for line in lines}
 
 
-def test_where_time_crosses_is_said_with_its_interval(make_case, make_cell, run_of):
+def test_limits_near_the_measured_sizes_are_relevant_and_others_are_not(standard_run):
+    relevant, other = memory_limits(standard_run)
+    assert lines_of(relevant)["width", "dense"].largest == "width 1,024"  # 24 width³ bytes are 24 GiB
+    assert not set(lines_of(relevant)) & set(lines_of(other))
+    assert ("width", "vjp") in lines_of(other)  # 512 times the largest width
+
+
+def test_a_sweep_is_described_once(standard_run):
+    for groups in (*memory_limits(standard_run), *crossover_rows(standard_run)):
+        sweeps = [sweep for sweep, _ in groups]
+        assert len(sweeps) == len(set(sweeps))
+        assert all(lines for _, lines in groups)
+
+
+@pytest.fixture
+def crossing(make_case, make_cell, run_of):
     rows = []
     for width in (16, 32, 64, 128):
-        for name, seconds in (("dense", 1e-9 * width**3), ("vjp", 64e-9 * width**2)):
-            rows.append(
-                make_cell(make_case(width=width), name) | {"seconds_median": seconds, "peak_bytes": 1e6 * width}
-            )
-    time, memory = crossings(run_of(rows))
+        for name, seconds in (("dense", 1e-9 * width**3), ("vjp", 64e-9 * width**2), ("sparse", 1e-5 * width**2)):
+            peak = {"sparse": 5e6}.get(name, 1e6) * width
+            rows.append(make_cell(make_case(width=width), name) | {"seconds_median": seconds, "peak_bytes": peak})
+    return run_of(rows)
+
+
+def test_a_crossover_is_shown_with_its_interval(crossing):
+    ((sweep, (far, time)),), _ = crossover_rows(crossing)
+    assert sweep.startswith("width (mlp, depth 3")
     assert (time.quantity, time.strategies, time.outcome) == ("time", "dense, vjp", "crosses")
-    assert time.at.startswith("width 64 [")
+    assert time.at == "width 64 [64, 64]"
     assert time.ahead == "vjp, 2.00×"
-    assert (memory.quantity, memory.outcome, memory.ahead) == ("memory", "undecided", "cannot be told")
+    assert (far.strategies, far.outcome) == ("dense, sparse", "beyond the measured sizes")
+    assert far.at.startswith("width 10,000 [")
+    assert far.at.endswith(", extrapolated")
+
+
+def test_pairs_that_do_not_cross_are_in_the_second_list(crossing):
+    _, ((_, others),) = crossover_rows(crossing)
+    found = {(line.quantity, line.strategies): (line.outcome, line.at, line.ahead) for line in others}
+    assert found["time", "sparse, vjp"] == ("never", "–", "vjp, 156×")
+    assert found["memory", "dense, vjp"] == ("undecided", "–", "undecided")
+    assert found["memory", "dense, sparse"] == ("never", "–", "dense, 5.00×")
 
 
 def test_a_run_without_a_sweep_or_facts_has_none(standard):
-    assert fitting(Run(standard)) == []
-    assert crossings(Run(tidy([]))) == []
+    assert memory_limits(Run(standard)) == ([], [])
+    assert crossover_rows(Run(tidy([]))) == ([], [])
