@@ -156,10 +156,12 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
     HarnessFailure
         If one of the two sides cannot be measured.
     """
-    from jacobench.gate_session import asked, gated
+    from jacobench import gate_session
 
-    project, question, limits = asked({"strategies": tuple(strategies), "cases": tuple(cases), **more})
-    outcome, _ = gated(project, against, question, limits, lambda _text: None)
+    project, config, thresholds = gate_session.load_config(
+        {"strategies": tuple(strategies), "cases": tuple(cases), **more}
+    )
+    outcome, _ = gate_session.run(project, against, config, thresholds, lambda _text: None)
     return outcome
 
 

@@ -1,4 +1,4 @@
-"""Print the tables of docs/gate.md: python docs/figures/gate.py. The gate, and other tools' rules, on recorded process noise."""
+"""Print the tables of docs/gate.md: the gate and the rules of other tools on recorded noise. Run: python docs/figures/gate.py."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import betaincinv
 from scipy.stats import mannwhitneyu, ttest_ind, wilcoxon
 
 from jacobench.bench.row.columns import tidy
+from jacobench.bench.row.statistics import clopper_pearson
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 from jacobench.reports.regression.gate_loop import run_gate
-from jacobench.reports.regression.replay import Replay
-from jacobench.reports.regression.thresholds import Limits
+from jacobench.reports.regression.outcome import BASE, CONTROL_ROW, HEAD, ROW
+from jacobench.reports.regression.thresholds import GateThresholds
 from jacobench.reports.regression.two_runs import compare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jacobench.reports.regression.outcome import Outcome
 
 RECORDING = Path(__file__).with_name("processes.csv.gz")
-"""2,184 consecutive fresh processes that run the same code, on two shared cores, within 18 minutes: three workloads, twenty rounds
-each, in units of 10 ns."""
+"""2,184 consecutive fresh processes of the same code, on two shared cores, within 18 minutes: three workloads, twenty rounds each,
+in units of 10 ns."""
 
 WORKLOADS = ("vjp", "dense", "sparse")
 
 SLOWDOWNS = (0.0, 0.03, 0.05, 0.10)
 
 PAIRS = 60
-"""The most that a row can take: thirty in each stage."""
+"""Largest number per row: thirty in each stage."""
 
 
 def recording(half: int) -> Any:
-    """Return the first half of the recording (0, on which the gate was tuned) or the second (1, which is reported).
+    """Return the first half of the recording (0, used to tune the gate) or the second (1, which is reported).
 
     Returns
     -------
@@ -50,23 +50,23 @@ def recording(half: int) -> Any:
 
 
 def windows(logs: Any, rows: int, pairs: int, rng: np.random.Generator, *, shuffled: bool = False) -> Any:
-    """Cut rows of pairs of neighbouring processes out of a recording.
+    """Cut rows of pairs of consecutive processes from a recording.
 
     Parameters
     ----------
     logs : ndarray, shape (processes,)
-        One number a process.
+        One number per process.
     rows, pairs : int
-        How many.
+        Numbers of rows, and of pairs per row.
     rng : Generator
-        Where the windows begin.
+        Chooses where the windows begin.
     shuffled : bool
-        Draw each pair from anywhere, so that rows hardly depend on each other; else a row's pairs follow each other as they did.
+        Draw each pair from the whole recording, so that rows are almost independent; else a row's pairs are consecutive.
 
     Returns
     -------
     ndarray, shape (rows, pairs, 2)
-        Overlapping where there are more rows than fit.
+        Rows overlap if there are more than fit.
     """
     there = len(logs) // 2
     begin = (
@@ -77,36 +77,36 @@ def windows(logs: Any, rows: int, pairs: int, rng: np.random.Generator, *, shuff
     return np.stack([logs[2 * begin], logs[2 * begin + 1]], axis=-1)
 
 
-# Noise that was made up, for what the recording may not hold: from a generator, rows and pairs to logarithms of seconds.
+# Synthetic noise that the recording may lack: from a generator, rows and pairs to logarithms of seconds.
 
 
 def heavy_tails(rng: np.random.Generator, rows: int, pairs: int) -> Any:
-    """Draw from Student's t with two degrees of freedom, which has no variance: quartiles at ±1.2 %."""
+    """Draw from Student's t with two degrees of freedom (infinite variance): quartiles at ±1.2 %."""
     return 0.015 * rng.standard_t(2, (rows, pairs, 2))
 
 
 def two_modes(rng: np.random.Generator, rows: int, pairs: int) -> Any:
-    """Make every third process 6 % slower, beside 1 % of normal noise: where memory happens to lie."""
+    """Make every third process 6 % slower, plus 1 % normal noise: an effect of memory placement."""
     return 0.06 * (rng.random((rows, pairs, 2)) < 1 / 3) + 0.01 * rng.standard_normal((rows, pairs, 2))
 
 
 def drift(rng: np.random.Generator, rows: int, pairs: int) -> Any:
-    """Make each process 0.3 % slower than the one before, beside 1 %: a machine that warms up."""
+    """Make each process 0.3 % slower than the previous one, plus 1 % noise: a machine that warms up."""
     return 0.003 * np.arange(2 * pairs).reshape(1, pairs, 2) + 0.01 * rng.standard_normal((rows, pairs, 2))
 
 
 def second_is_slower(rng: np.random.Generator, rows: int, pairs: int) -> Any:
-    """Make the second process of each pair 2 % slower, beside 1 %."""
+    """Make the second process of each pair 2 % slower, plus 1 % noise."""
     return 0.02 * np.array([0.0, 1.0]) + 0.01 * rng.standard_normal((rows, pairs, 2))
 
 
 def bursts(rng: np.random.Generator, rows: int, pairs: int) -> Any:
-    """Let a neighbour come and go, some twelve processes at a time, and cost 15 %, beside 1 %."""
+    """Slow down about twelve consecutive processes by 15 %, again and again, plus 1 % noise: another tenant."""
     flips = np.cumsum(rng.random((rows, 2 * pairs)) < 1 / 12, axis=1) % 2
     return 0.15 * flips.reshape(rows, pairs, 2) + 0.01 * rng.standard_normal((rows, pairs, 2))
 
 
-MADE_UP: Mapping[str, Callable[[np.random.Generator, int, int], Any]] = {
+SYNTHETIC: Mapping[str, Callable[[np.random.Generator, int, int], Any]] = {
     "heavy tails": heavy_tails,
     "two modes": two_modes,
     "drift": drift,
@@ -115,20 +115,60 @@ MADE_UP: Mapping[str, Callable[[np.random.Generator, int, int], Any]] = {
 }
 
 
+@dataclass
+class Replay:
+    """Recorded or synthetic times as the ``measure`` of `gate_loop.run_gate`: measures error rates in seconds instead of months.
+
+    Attributes
+    ----------
+    times : ndarray, shape (rows, pairs, 2)
+        Logarithms of the seconds of the first and second process of each pair, of identical code.
+    slowdown : float or ndarray, shape (rows,)
+        Slowdown of head, relative.
+    control : ndarray, shape (pairs, 2), optional
+        Logarithms of the calibration kernel's seconds.
+    seconds : float
+        Simulated duration of a process.
+    now : float
+        Simulated time; `clock` returns it.
+    """
+
+    times: Any
+    slowdown: Any = 0.0
+    control: Any = None
+    seconds: float = 2.5
+    now: float = 0.0
+
+    def clock(self) -> float:
+        """Return the simulated time."""
+        return self.now
+
+    def __call__(self, cells: Sequence[tuple[str, str]] | None, pairs: range, stage: int) -> pd.DataFrame:
+        """Return the samples of pairs; the case of row k is k."""
+        rows = np.arange(len(self.times)) if cells is None else np.array([int(case) for case, _ in cells])
+        self.now += 2 * self.seconds * len(pairs)
+        parts = [self._process(rows, pair, position) for pair in pairs for position in (0, 1)]
+        return pd.concat(parts, ignore_index=True).assign(stage=stage, status="ok", reason="")
+
+    def _process(self, rows: Any, pair: int, position: int) -> pd.DataFrame:
+        side = HEAD if (pair + position) % 2 else BASE  # even pairs run base first
+        slower = np.log1p(np.broadcast_to(self.slowdown, len(self.times))[rows]) if side == HEAD else 0.0
+        found = pd.DataFrame({"case": rows.astype(str), "strategy": "replayed", "phase": "gradient"})
+        found["seconds"] = np.exp(self.times[rows, pair, position] + slower)
+        if self.control is not None:
+            control = dict(zip(ROW, CONTROL_ROW, strict=True)) | {"seconds": np.exp(self.control[pair, position])}
+            found = pd.concat([found, pd.DataFrame([control])])
+        return found.assign(pair=pair, side=side, position=position)
+
+
 def gate(times: Any, slowdown: float) -> Outcome:
-    """Let the gate judge rows as if it measured them now, for as long as it likes."""
+    """Run the gate on recorded times, without a time limit."""
     replay = Replay(times, slowdown)
-    return run_gate(replay, Limits(), max_seconds=1e9, clock=replay.clock)
+    return run_gate(replay, GateThresholds(), max_seconds=1e9, clock=replay.clock)
 
 
-def binomial_interval(hits: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of Clopper and Pearson (1934)."""
-    low = float(betaincinv(hits, n - hits + 1, 0.025)) if hits else 0.0
-    return low, float(betaincinv(hits + 1, n - hits, 0.975)) if hits < n else 1.0
-
-
-# The rules of other tools, from base and head, shape (processes, rounds), to whether head is called slower. They are emulated: the
-# statistics as their sources have them, on the recorded rounds.
+# Rules of other tools: from base and head, shape (processes, rounds), to whether head is called slower. They emulate the statistics
+# of the tools' sources on the recorded rounds.
 
 
 def _mean(base: Any, head: Any) -> bool:
@@ -140,7 +180,7 @@ def _min(base: Any, head: Any) -> bool:
 
 
 def _criterion(base: Any, head: Any) -> bool:
-    """Ask for a t-test at 5 %, and for the interval of the change of the mean above the noise threshold of 1 %."""
+    """Require a t-test at 5 %, and an interval of the change of the mean above the noise threshold of 1 %."""
     a, b = base.ravel(), head.ravel()
     error = np.sqrt(a.var(ddof=1) / a.size + b.var(ddof=1) / b.size)
     low = (b.mean() - a.mean() - 1.96 * error) / a.mean()
@@ -148,19 +188,19 @@ def _criterion(base: Any, head: Any) -> bool:
 
 
 def _pyperf(base: Any, head: Any) -> bool:
-    """Ask for Student's t-test at 5 %, on three values of each of twenty processes."""
+    """Require Student's t-test at 5 %, on three values of each of twenty processes."""
     a, b = base[:, :3].ravel(), head[:, :3].ravel()
     return bool(b.mean() > a.mean() and ttest_ind(a, b).pvalue < 0.05)
 
 
 def _asv(base: Any, head: Any) -> bool:
-    """Ask for a Mann-Whitney test at 0.002, and for medians that differ by a factor of 1.1."""
+    """Require a Mann-Whitney test at 0.002, and medians that differ by a factor of 1.1."""
     a, b = base.ravel(), head.ravel()
     return bool(np.median(b) > 1.1 * np.median(a) and mannwhitneyu(a, b).pvalue < 0.002)
 
 
 def _ten_pairs(base: Any, head: Any) -> bool:
-    """Ask for an exact Wilcoxon test at 1 %, and for a median ratio of 1.03 or more."""
+    """Require an exact Wilcoxon test at 1 %, and a median ratio of 1.03 or more."""
     ratios = np.log(head.min(axis=1) / base.min(axis=1))
     return bool(
         np.median(ratios) >= np.log(1.03) and wilcoxon(ratios, alternative="greater", method="exact").pvalue < 0.01
@@ -168,15 +208,15 @@ def _ten_pairs(base: Any, head: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """How a tool decides.
+class ToolRule:
+    """Decision rule of a tool.
 
     Attributes
     ----------
     slower : callable
-        From base and head to whether head is called slower.
+        Takes base and head; returns whether head is called slower.
     processes : int
-        A side.
+        Per side.
     in_turns : bool
         Whether base and head alternate; else all of base runs first.
     """
@@ -186,18 +226,20 @@ class Rule:
     in_turns: bool
 
 
-RULES: Mapping[str, Rule] = {
-    "pytest-benchmark, `mean:5%`": Rule(_mean, 1, in_turns=True),
-    "pytest-benchmark, `min:5%`": Rule(_min, 1, in_turns=True),
-    "criterion-like": Rule(_criterion, 1, in_turns=True),
-    "pyperf-like, 20 processes a side": Rule(_pyperf, 20, in_turns=False),
-    "asv-like, 2 processes a side": Rule(_asv, 2, in_turns=True),
-    "ten pairs, Wilcoxon at 1 %, 3 %": Rule(_ten_pairs, 10, in_turns=True),
+RULES: Mapping[str, ToolRule] = {
+    "pytest-benchmark, `mean:5%`": ToolRule(_mean, 1, in_turns=True),
+    "pytest-benchmark, `min:5%`": ToolRule(_min, 1, in_turns=True),
+    "criterion-like": ToolRule(_criterion, 1, in_turns=True),
+    "pyperf-like, 20 processes a side": ToolRule(_pyperf, 20, in_turns=False),
+    "asv-like, 2 processes a side": ToolRule(_asv, 2, in_turns=True),
+    "ten pairs, Wilcoxon at 1 %, 3 %": ToolRule(_ten_pairs, 10, in_turns=True),
 }
 
 
-def called_slower(rule: Rule, slowdown: float, seconds: Any, rows: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Return how many of how many rows of a recording a rule calls slower."""
+def called_slower(
+    rule: ToolRule, slowdown: float, seconds: Any, rows: int, rng: np.random.Generator
+) -> tuple[int, int]:
+    """Return how many rows of a recording a rule calls slower, and the number of rows."""
     found = 0
     for _ in range(rows):
         own = seconds[:, rng.integers(len(WORKLOADS))]
@@ -209,7 +251,7 @@ def called_slower(rule: Rule, slowdown: float, seconds: Any, rows: int, rng: np.
 
 
 def rules_table(rows: int) -> Iterator[list[str]]:
-    """Yield a line a rule, and the gate's, on the second half of the recording."""
+    """Yield one line per rule, and one for the gate, on the second half of the recording."""
     yield ["rule", "called slower: same code", *(f"+{slowdown:.0%}" for slowdown in SLOWDOWNS[1:])]
     seconds = recording(1)
     for name, rule in RULES.items():
@@ -223,7 +265,7 @@ def rules_table(rows: int) -> Iterator[list[str]]:
 
 
 def noise_table(rows: int) -> Iterator[list[str]]:
-    """Yield a line a workload of the recording's second half, whole and shuffled, and one a noise that was made up."""
+    """Yield one line per workload of the recording's second half, as recorded and shuffled, and one per synthetic noise."""
     headings = (
         "called slower: same code",
         "+3%",
@@ -238,13 +280,13 @@ def noise_table(rows: int) -> Iterator[list[str]]:
         for shuffled in (False, True):
             times = windows(logs[:, k], rows, PAIRS, np.random.default_rng(k), shuffled=shuffled)
             yield [f"{name}, {'shuffled' if shuffled else 'as recorded'}", *_gated(times)]
-    for name, make in MADE_UP.items():
+    for name, make in SYNTHETIC.items():
         yield [name, *_gated(make(np.random.default_rng(0), rows, PAIRS))]
 
 
 def _gated(times: Any) -> list[str]:
     outcomes = [gate(times, slowdown) for slowdown in SLOWDOWNS]
-    looks = {look.n_pairs: look.n_open for look in outcomes[0].looks if look.stage == 1}
+    looks = {look.n_pairs: look.n_open for look in outcomes[0].interim_looks if look.stage == 1}
     still_open = " · ".join(f"{looks.get(n, 0) / len(times):.0%}" for n in (6, 10, 16, 22))
     inconclusive = int((outcomes[0].verdicts["verdict"] == "inconclusive").sum())
     return [*(share(*_regressed(outcome)) for outcome in outcomes), still_open, share(inconclusive, len(times))]
@@ -255,7 +297,7 @@ def _regressed(outcome: Outcome) -> tuple[int, int]:
 
 
 def whole_table(gates: int) -> Iterator[list[str]]:
-    """Yield how whole gates end: two rows that share their processes, and the third workload as the control kernel."""
+    """Yield the states of whole gates: two rows of the same processes, and the third workload as calibration kernel."""
     yield [
         "head",
         "clear",
@@ -290,11 +332,11 @@ def _whole(logs: Any, rng: np.random.Generator, slowdown: float, of_control: flo
     control, dense, sparse = (logs[begin : begin + 2 * PAIRS, k].reshape(PAIRS, 2) for k in range(3))
     head = np.arange(PAIRS)[:, None] % 2 != np.array([[0, 1]])  # even pairs run base first
     replay = Replay(np.stack([dense, sparse]), np.array([slowdown, of_control]), control + np.log1p(of_control) * head)
-    return run_gate(replay, Limits(), max_seconds=1e9, clock=replay.clock)
+    return run_gate(replay, GateThresholds(), max_seconds=1e9, clock=replay.clock)
 
 
 def unpaired_table(rows: int, passes: int = 10) -> Iterator[list[str]]:
-    """Yield what is said of two consecutive blocks of processes, row by row and workload by workload."""
+    """Yield the verdicts on two consecutive blocks of processes, per workload."""
     yield ["workload", "differ at p < 0.01 (Mann-Whitney)", "`compare`: same code", "+5%", "+10%", "+20%"]
     logs = np.log(recording(1).min(axis=2))
     for k, name in enumerate(WORKLOADS):
@@ -305,7 +347,7 @@ def unpaired_table(rows: int, passes: int = 10) -> Iterator[list[str]]:
 
 
 def _compared(times: Any, slowdown: float) -> int:
-    """Return how many rows are regressed, each in a comparison of its own."""
+    """Return how many rows are regressed, each in its own comparison."""
     return sum(_regressed(compare(_run(base), _run(head + np.log1p(slowdown))))[0] for base, head in times)
 
 
@@ -316,11 +358,9 @@ def _run(logs: Any) -> Run:
 
 
 def share(hits: int, n: int) -> str:
-    """Return a share with its interval; of none, three over n, which bounds it at 95 %."""
-    if not hits:
-        return f"0 of {n:,} (< {3 / n:.2%})"
-    low, high = binomial_interval(hits, n)
-    return f"{hits / n:.1%} [{low:.1%}, {high:.1%}]"
+    """Return a share with its two-sided 95 % interval (Clopper and Pearson 1934); of none, the upper end."""
+    low, high = clopper_pearson(hits, n)
+    return f"{hits / n:.1%} [{low:.1%}, {high:.1%}]" if hits else f"0 of {n:,} (< {high:.2%})"
 
 
 TABLES: Mapping[str, Callable[[int], Iterator[list[str]]]] = {
@@ -332,7 +372,7 @@ TABLES: Mapping[str, Callable[[int], Iterator[list[str]]]] = {
 
 
 def main(rows: int) -> None:
-    """Print all tables as Markdown, each rule and noise on so many rows."""
+    """Print all tables as Markdown; ``rows`` is the number of rows per rule and noise."""
     for title, table in TABLES.items():
         lines = list(table(rows // 10 if table in {whole_table, unpaired_table} else rows))
         print(f"\n### {title}\n")

@@ -1,4 +1,4 @@
-"""``jacobench gate``: both revisions measured in turns, here and now."""
+"""``jacobench gate``: measure the working tree against another revision, in pairs of processes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from jacobench.commands.cmd_run import Cases
 from jacobench.commands.write_outcome import Junit, Markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from jacobench.bench.gate.gate_config import GateConfig
     from jacobench.reports.regression.outcome import Outcome
-    from jacobench.reports.regression.thresholds import Limits
+    from jacobench.reports.regression.thresholds import GateThresholds
 
 Strategies = Annotated[
     list[str] | None,
@@ -24,6 +26,9 @@ Strategies = Annotated[
     ),
 ]
 
+MAX_CASES = 3
+"""Cases of failing rows that the advice names."""
+
 
 def gate(
     against: Annotated[
@@ -33,10 +38,15 @@ def gate(
     strategy: Strategies = None,
     case: Cases = None,
     max_minutes: Annotated[
-        float | None, typer.Option(metavar="M", help="After which only candidates are confirmed. Default: 10.")
+        float | None,
+        typer.Option(
+            metavar="M",
+            help="Time limit in minutes; after it, only suspected regressions are re-measured. Default: 10.",
+        ),
     ] = None,
     install: Annotated[
-        str | None, typer.Option(metavar="TEMPLATE", help="How a side is installed, with {python} and {dir}.")
+        str | None,
+        typer.Option(metavar="TEMPLATE", help="Command that installs one side, with {python} and {dir}."),
     ] = None,
     junit: Junit = None,
     markdown: Markdown = None,
@@ -44,19 +54,19 @@ def gate(
         bool, typer.Option("--self-test", help="Measure false alarms and power of the gate on this machine.")
     ] = False,
 ) -> None:
-    """Measure the working tree against another revision of its repository, in turns, and fail if it got worse.
+    """Measure the working tree against another revision; fail if it became slower, larger or broken.
 
     Exit codes: 0 clear, 1 a confirmed regression, 2 bad input, 3 inconclusive, 4 nothing was measured.
     Thresholds and defaults: [tool.jacobench.gate] in pyproject.toml.
 
     Example: jacobench gate --against origin/main --strategy my_strategy.py:Mine
     """
-    from jacobench.gate_session import asked
+    from jacobench import gate_session
     from jacobench.graphs.errors import BadInput
 
     if (against is None) == (not self_test):
-        raise BadInput("expected either --against REV, or --self-test")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that it, too, leaves nothing behind
+        raise BadInput("expected either --against REV or --self-test")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as an interrupt does
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),
@@ -64,50 +74,63 @@ def gate(
         "max_minutes": max_minutes,
         "install": install,
     }
-    project, question, limits = asked(given, in_git=not self_test)
+    project, config, thresholds = gate_session.load_config(given, in_git=not self_test)
     if against is None:
-        _self_test(question, limits)
+        _self_test(config, thresholds)
         return
-    from jacobench.commands.write_outcome import tell
-    from jacobench.gate_session import gated
+    from jacobench.commands.write_outcome import write_outcome
 
-    outcome, title = gated(project, against, question, limits, _say)
-    tell(outcome, title, markdown, junit)
-    _advise(outcome, against)
+    outcome, title = gate_session.run(project, against, config, thresholds, _report)
+    write_outcome(outcome, title, markdown, junit)
+    _advise(outcome, {"against": against} | given)
     raise typer.Exit(outcome.exit_code)
 
 
-def _say(text: str) -> None:
+def _report(text: str) -> None:
     from jacobench.commands import console
 
     console.stderr().print(text)
 
 
-def _self_test(question: GateConfig, limits: Limits) -> None:
+def _self_test(config: GateConfig, thresholds: GateThresholds) -> None:
     from jacobench.commands import console
     from jacobench.gate_session import self_test
 
-    found = self_test(question, limits, _say)
+    found = self_test(config, thresholds, _report)
     headings = ("added", "to", "gates", "rows", "found", "inconclusive", "share found, 95 %", "median ratio")
-    console.stdout().print(console.columns(headings, [_tallied(line) for line in found.to_dict("records")]))
-    _say(
-        "added 0 %: what was found is a false alarm. The time's threshold is "
-        f"{limits.default.time:.1%}. Intervals: Clopper-Pearson, as if rows were independent, which those of one gate are not."
+    console.stdout().print(console.columns(headings, [_counted(line) for line in found.to_dict("records")]))
+    _report(
+        "Whatever is found with 0 % added is a false alarm. The time threshold is "
+        f"{thresholds.default.time:.1%}. The intervals (Clopper-Pearson) treat rows as independent; those of one gate are not."
     )
 
 
-def _tallied(line: dict[Any, Any]) -> tuple[object, ...]:
+def _counted(line: dict[Any, Any]) -> tuple[object, ...]:
     share = f"{line['share']:.2%} [{line['low']:.2%}, {line['high']:.2%}]"
     counts = (line["gates"], line["rows"], line["found"], line["inconclusive"])
     return (f"{line['added']:.0%}", line["quantity"], *counts, share, f"{line['ratio']:.4f}")
 
 
-def _advise(outcome: Outcome, against: str) -> None:
-    """Say what to do about what failed."""
+def _advise(outcome: Outcome, given: Mapping[str, Any]) -> None:
+    """Print the commands that measure failing or undecided rows again, each complete on one line."""
+    from jacobench.reports.regression.outcome import FAILING
+
+    failing = outcome.verdicts[outcome.verdicts["verdict"].isin(FAILING)]
+    if len(failing):
+        cases = failing.loc[~failing["quantity"].str.contains("~"), "case"].unique()  # a sweep is not a case
+        _report(f"To measure again: {_command(given, cases[:MAX_CASES] if len(cases) else given['cases'])}")
+        _report("If the change is intended, raise the threshold in pyproject.toml, [[tool.jacobench.gate.rows]].")
+    if outcome.undecided:
+        _report(f"To measure the undecided cases again: {_command(given, outcome.undecided)}")
+
+
+def _command(given: Mapping[str, Any], cases: Iterable[str]) -> str:
+    """Return this command with the given options, restricted to some cases."""
     from shlex import join
 
-    failing = outcome.verdicts[outcome.verdicts["verdict"].isin(["regressed", "broken"])]
-    if len(failing):
-        cells = [word for case in failing["case"].unique()[:3] for word in ("--case", case)]
-        _say(f"to look closer: {join(['jacobench', 'gate', '--against', against, *cells])}")
-        _say("if it is meant: raise the threshold of these rows in pyproject.toml, [[tool.jacobench.gate.rows]]")
+    words = ["jacobench", "gate"]
+    for name, values in {**given, "cases": tuple(cases)}.items():
+        option = {"strategies": "--strategy", "cases": "--case"}.get(name, f"--{name.replace('_', '-')}")
+        for value in values if isinstance(values, tuple) else (values,):
+            words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return join(words)

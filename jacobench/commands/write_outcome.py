@@ -1,4 +1,4 @@
-"""Where an outcome goes: the screen, a file, and GitHub where it runs the command."""
+"""Output of an outcome: the screen, files, and GitHub if it runs the command."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from jacobench.reports.regression.outcome import Outcome
 
 Markdown = Annotated[
-    str | None, typer.Option(metavar="FILE|-", help="Write Markdown; -: to standard output, instead of the table.")
+    str | None, typer.Option(metavar="FILE|-", help="Write Markdown to FILE, or with - to stdout instead of the table.")
 ]
-Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")]
+Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML to FILE.")]
 
 
-def tell(outcome: Outcome, title: str, markdown: str | None, junit: Path | None) -> None:
-    """Print an outcome, write the files that are asked for, and tell GitHub where ``GITHUB_…`` says that it listens.
+def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Path | None) -> None:
+    """Print an outcome, write the requested files, and the summary and annotations that GitHub's ``GITHUB_…`` variables ask for.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def tell(outcome: Outcome, title: str, markdown: str | None, junit: Path | None)
     if markdown == "-":
         typer.echo(FORMATS["markdown"](outcome, title), nl=False)
     else:
-        console.stdout().print(VerdictScreen(outcome, title))
+        console.stdout().print(VerdictScreen(outcome, title), soft_wrap=True)
     if markdown not in {None, "-"}:
         _write(FORMATS["markdown"](outcome, title), Path(str(markdown)))
     if junit is not None:

@@ -1,1 +1,1 @@
-"""Verdicts: whether the head of a change is slower, bigger or grows faster than its base, and how sure that is."""
+"""Comparison of two sides: whether head is slower, larger, broken or grows faster than base."""

@@ -1,4 +1,4 @@
-"""Bytes, stored non-zeros and flops: all but deterministic, so that one number a side will do, and the thresholds are tight."""
+"""Comparison of bytes, stored non-zeros and flops: almost deterministic, so one number per side is enough."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from jacobench.reports.regression.thresholds import Limits, Thresholds
+    from jacobench.reports.regression.thresholds import GateThresholds, Thresholds
 
 
-def count_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[dict[str, Any]]:
-    """Judge what was counted on both sides.
+def count_lines(samples: pd.DataFrame, thresholds: GateThresholds) -> Iterator[dict[str, Any]]:
+    """Compare the medians of what was counted on both sides.
 
     Parameters
     ----------
     samples : DataFrame
-        ``SAMPLE_COLUMNS``. Where a side has several numbers their median counts.
-    limits : Limits
+        ``SAMPLE_COLUMNS``.
+    thresholds : GateThresholds
         The thresholds.
 
     Yields
     ------
     dict
-        A line of the verdict table: regressed or improved where the number changed by more than its threshold (for
-        bytes: also by more than ``memory_bytes``), else unchanged. It has no interval.
+        A line of the verdict table, without an interval.
     """
     known = [name for name in COUNTS if name in samples.columns]
     ok = samples[samples["status"] == "ok"]
@@ -37,7 +36,7 @@ def count_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[dict[str, Any
     base, head = (medians[medians["side"] == side] for side in (BASE, HEAD))
     both = base.merge(head, on=list(ROW), suffixes=(f" {BASE}", f" {HEAD}"))
     for row in both.to_dict("records"):
-        limit = limits.of(row["case"], row["strategy"])
+        limit = thresholds.of(row["case"], row["strategy"])
         for quantity in known:
             before, after = row[f"{quantity} {BASE}"], row[f"{quantity} {HEAD}"]
             if not (math.isnan(before) or math.isnan(after)):
@@ -45,42 +44,40 @@ def count_lines(samples: pd.DataFrame, limits: Limits) -> Iterator[dict[str, Any
 
 
 def count_line(quantity: str, base: float, head: float, limit: Thresholds) -> dict[str, Any]:
-    """Judge one quantity of one row.
+    """Compare one quantity of one row.
 
     Parameters
     ----------
     quantity : str
         One of ``COUNTS``.
     base, head : float
-        Bytes or numbers.
+        Bytes or counts.
     limit : Thresholds
-        Of the row.
+        Thresholds of the row.
 
     Returns
     -------
     dict
-        What a line of the verdict table says of it.
+        Part of a line of the verdict table. The verdict is regressed or improved if the number changed by more than its threshold
+        (bytes: also by more than ``memory_bytes``), else unchanged.
 
     Examples
     --------
     >>> from jacobench.reports.regression.thresholds import Thresholds
     >>> count_line("n_nonzeros", 0, 4096, Thresholds())["verdict"]
     'regressed'
-    >>> count_line("peak_bytes", 2**20, 2**20 + 2**15, Thresholds())["verdict"]  # 3 %, but no more than 32 KiB
+    >>> count_line("peak_bytes", 2**20, 2**20 + 2**15, Thresholds())["verdict"]  # 3 %, but only 32 KiB
     'unchanged'
     """
-    is_bytes = quantity.endswith("_bytes")
-    share, least = (limit.memory, limit.memory_bytes) if is_bytes else (limit.counts, 0)
-    moved = abs(head - base) > max(share * base, least)
-    verdict = ("regressed" if head > base else "improved") if moved else "unchanged"
-    ratio = head / base if base else (math.inf if head else 1.0)
+    share, least = (limit.memory, limit.memory_bytes) if quantity.endswith("_bytes") else (limit.counts, 0)
+    changed = abs(head - base) > max(share * base, least)
     return {
         "quantity": quantity,
         "base": base,
         "head": head,
-        "ratio": ratio,
+        "ratio": head / base if base else (math.inf if head else 1.0),
         "threshold": share,
         "detectable": max(share, least / base) if base else share,
-        "verdict": verdict,
-        "reason": "there was none before" if moved and not base else "",
+        "verdict": ("regressed" if head > base else "improved") if changed else "unchanged",
+        "reason": "none in base" if changed and not base else "",
     }

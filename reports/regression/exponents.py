@@ -1,4 +1,4 @@
-"""Scaling gates: an exponent that grew is a regression, though each small case passes."""
+"""Comparison of growth exponents: a larger exponent is a regression, even if each small case passes."""
 
 from __future__ import annotations
 
@@ -8,72 +8,72 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtr, stdtrit
 
-from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.bench.row.statistics import LEAST_BYTES, half_width, t_p_value
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
 from jacobench.reports.regression import outcome
 from jacobench.reports.regression.outcome import BASE, HEAD, ROW
-from jacobench.reports.regression.paired_test import CONFIDENCE, IMPROVED, OPEN, SLOWER, UNCHANGED
+from jacobench.reports.regression.paired_test import IMPROVED, OPEN, SLOWER, UNCHANGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from jacobench.reports.analysis.power_laws import PowerLaw
-    from jacobench.reports.regression.thresholds import Limits
+    from jacobench.reports.regression.thresholds import GateThresholds
 
 MIN_SIZES = 3
 
 EXCLUDED = 0.5
-"""An exponent is unchanged only where the interval excludes that it grew by half a power: from n² to n³ is a whole one."""
+"""An exponent is unchanged only if its interval excludes growth by this much. From n² to n³ is 1."""
 
 LEAST = {"seconds": 0.0, "peak_bytes": float(LEAST_BYTES)}
-"""What grows, and the values below which it is not taken."""
+"""Quantity → smallest value that is used."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How the growth of one strategy's cost over one sweep changed.
+    """Change of the growth of one strategy's cost over one sweep.
 
     Attributes
     ----------
     cells : tuple of (str, str)
         Case and strategy, smallest size first.
     line : dict
-        Of the verdict table, where ``verdict`` is slower, improved, unchanged or open; ``case`` names the first and the last case; ``base`` and ``head`` are exponents;
-        ``ratio``, ``low`` and ``high`` the factor by which a doubling of the knob costs more than it did.
+        Line of the verdict table. ``verdict`` is slower, improved, unchanged or open. ``case`` names the first and the last case,
+        ``base`` and ``head`` are exponents. ``ratio``, ``low`` and ``high`` are the factor by which doubling the knob costs more in
+        head than in base.
     """
 
     cells: tuple[tuple[str, str], ...]
     line: dict[str, Any]
 
     @property
-    def suspect(self) -> bool:
-        """Whether it must be measured again: time that interim_looks to grow faster. Memory has nothing to do with chance."""
+    def is_candidate(self) -> bool:
+        """Whether to measure again: time that looks to grow faster. Memory is deterministic."""
         return bool(self.line["verdict"] == SLOWER and self.line["quantity"].startswith("seconds"))
 
 
-def growths(samples: pd.DataFrame, limits: Limits) -> list[Growth]:
+def growths(samples: pd.DataFrame, thresholds: GateThresholds) -> list[Growth]:
     """Compare the exponents of base and head.
 
     Parameters
     ----------
     samples : DataFrame
-        ``SAMPLE_COLUMNS``; knobs may be missing, and then there is no sweep.
-    limits : Limits
+        ``SAMPLE_COLUMNS``; without knobs there is no sweep.
+    thresholds : GateThresholds
         The thresholds.
 
     Returns
     -------
     list of Growth
-        One for each sweep of three sizes or more, strategy, phase and quantity (time; peak memory from 8 KiB on).
+        One per sweep of at least three sizes, strategy, phase and quantity (time; peak memory of 8 KiB or more).
 
     Notes
     -----
-    Both sides are fitted with the form of law that base asks for, by `laws.fit`, each pair of processes being a pass. The
-    interval is Student's, of the difference of two means over the pairs, as if the sides were independent; as what
-    disturbs a pair disturbs both, it is rather too wide. Memory is measured once and has none.
+    Both sides are fitted by `power_laws.fit` with the form that base needs; each pair of processes is one pass. The t-interval of
+    the difference treats the sides as independent. A disturbance of a pair affects both, so the interval is rather too wide. Memory
+    is measured once and has no interval.
     """
     ok = samples[samples["status"] == "ok"].reindex(columns=[*ROW, "pair", "side", *LEAST, *outcome.KNOBS])
     cells = ok.drop_duplicates(list(ROW))
@@ -84,15 +84,15 @@ def growths(samples: pd.DataFrame, limits: Limits) -> list[Growth]:
         for sweep in sweeps
         for (_, strategy), rows in sweep.rows.groupby(["phase", "strategy"], sort=False)
         for quantity in LEAST
-        for growth in _growth(rows, wide[quantity], sweep.knob, quantity, limits)
+        for growth in _growth(rows, wide[quantity], sweep.knob, quantity, thresholds)
     ]
 
 
 def _wide(ok: pd.DataFrame, quantity: str) -> dict[tuple[str, ...], pd.DataFrame]:
-    """Return for each strategy, phase and side a table with a line a pair (for bytes one line) and a column a case."""
+    """Return for each strategy, phase and side a table with one line per pair (bytes: one line) and one column per case."""
     own = ok[ok[quantity] >= LEAST[quantity]]
     if quantity != "seconds":
-        own = own.assign(pair=0)  # it is all but deterministic: the medians stand for all pairs
+        own = own.assign(pair=0)  # almost deterministic: use the median of all pairs
     wide = own.pivot_table(
         index=["strategy", "phase", "side", "pair"], columns="case", values=quantity, aggfunc="median"
     )
@@ -103,7 +103,11 @@ def _wide(ok: pd.DataFrame, quantity: str) -> dict[tuple[str, ...], pd.DataFrame
 
 
 def _growth(
-    rows: pd.DataFrame, wide: Mapping[tuple[str, ...], pd.DataFrame], knob: str, quantity: str, limits: Limits
+    rows: pd.DataFrame,
+    wide: Mapping[tuple[str, ...], pd.DataFrame],
+    knob: str,
+    quantity: str,
+    thresholds: GateThresholds,
 ) -> Iterator[Growth]:
     strategy, phase = rows["strategy"].iloc[0], rows["phase"].iloc[0]
     sides = [wide.get((strategy, phase, side), pd.DataFrame()) for side in (BASE, HEAD)]
@@ -116,7 +120,7 @@ def _growth(
     base = fit(sizes, base_values.loc[both])
     head = base and fit(sizes, head_values.loc[both], with_fixed=base.fixed > 0)
     if base and head:
-        threshold = limits.of(cases[-1], strategy).exponent
+        threshold = thresholds.of(cases[-1], strategy).exponent
         name = {
             "case": f"{cases[0]} … {cases[-1]}",
             "strategy": strategy,
@@ -127,24 +131,24 @@ def _growth(
 
 
 def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[str, Any]:
-    """Judge two fitted laws.
+    """Compare the exponents of two fitted laws.
 
     Parameters
     ----------
     base, head : PowerLaw
-        Of one form.
+        Of the same form.
     threshold : float
-        What the exponent may grow by.
+        Largest growth of the exponent that is not a regression.
 
     Returns
     -------
     dict
-        What a line of the verdict table says of them; see `Growth`.
+        Part of a line of the verdict table; see `Growth`.
     """
     difference = head.exponent - base.exponent
     error = _standard_error(base, head)
     freedom = min(base.n_passes, head.n_passes) - 1
-    reach = float(stdtrit(freedom, 0.5 + CONFIDENCE / 2)) * error if error else 0.0
+    reach = float(half_width(error, freedom)) if error else 0.0
     low, high = difference - reach, difference + reach
     verdict = UNCHANGED if high < max(EXCLUDED, threshold) else OPEN
     if difference >= threshold and low > 0:
@@ -158,7 +162,7 @@ def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[
         "ratio": _doubled(difference),
         "low": _doubled(low) if error else math.nan,
         "high": _doubled(high) if error else math.nan,
-        "p_value": float(stdtr(freedom, -difference / error)) if error else math.nan,
+        "p_value": float(t_p_value(difference, error, freedom)) if error else math.nan,
         "threshold": threshold,
         "detectable": max(threshold, reach),
         "n_pairs": min(base.n_passes, head.n_passes) if error else math.nan,
@@ -168,31 +172,30 @@ def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[
 
 
 def _doubled(difference: float) -> float:
-    """Return 2 ** difference; where the growing term cannot be seen an exponent may be anything, but this is finite."""
+    """Return 2 ** difference, kept finite: an exponent may be anything if the growing term is hidden by noise."""
     return math.exp2(min(max(difference, -1000.0), 1000.0))
 
 
 def bounded_by_rows(growth: Growth, verdicts: Mapping[tuple[str, str, str], str]) -> Growth:
-    """Settle an exponent that cannot be told by the rows that it is fitted to.
+    """Decide an undetermined exponent by the rows it is fitted to.
 
-    Where fixed costs hide the growing term, its exponent may be anything, though each size is known not to be slower; then
-    nothing that was measured has grown.
+    If fixed costs hide the growing term, its exponent is undetermined. If no size is slower either, nothing that was measured grew.
 
     Parameters
     ----------
     growth : Growth
-        Returned as it is unless its verdict is open.
+        Returned unchanged unless its verdict is open.
     verdicts : mapping
         Case, strategy and phase → the verdict of the row's time.
     """
     rows = [(*cell, growth.line["phase"]) for cell in growth.cells]
     if growth.line["verdict"] != OPEN or not all(verdicts.get(row) in {UNCHANGED, IMPROVED} for row in rows):
         return growth
-    reason = f"{growth.line['reason']}: too little of it is seen to tell, but no size is slower"
+    reason = f"{growth.line['reason']}: not determined, but no size is slower"
     return Growth(growth.cells, growth.line | {"verdict": UNCHANGED, "reason": reason})
 
 
 def _standard_error(base: PowerLaw, head: PowerLaw) -> float:
-    """Return that of the difference of the exponents; 0 where nothing was repeated."""
+    """Return the standard error of the difference of the exponents; 0 without repetitions."""
     variances = [law.covariance[1][1] for law in (base, head) if law.covariance]
     return float(np.sqrt(sum(variances)))

@@ -1,4 +1,4 @@
-"""The gate's loop: how many pairs before the next look, which rows are candidates, when it is over."""
+"""Loop of the gate: how many pairs to measure before the next look, which rows are candidates, when to stop."""
 
 from __future__ import annotations
 
@@ -8,41 +8,45 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.reports.regression.calibration_shift import control
-from jacobench.reports.regression.conclusion import Stages, conclude
+from jacobench.reports.regression.calibration_shift import calibration_shift, without_calibration
+from jacobench.reports.regression.conclusion import StageResults, conclude
 from jacobench.reports.regression.exponents import growths
-from jacobench.reports.regression.findings import NO_FINDINGS, findings
-from jacobench.reports.regression.outcome import SAMPLE_COLUMNS, InterimLook, no_samples
-from jacobench.reports.regression.paired_test import CONFIRM, OPEN, SCREEN, SLOWER
+from jacobench.reports.regression.outcome import FINDING_COLUMNS, ROW, SAMPLE_COLUMNS, InterimLook, no_samples
+from jacobench.reports.regression.paired_test import CONFIRM, OPEN, SCREEN, SLOWER, judge_paired, log_ratios
+from jacobench.reports.regression.status_changes import status_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.paired_test import Stage
-    from jacobench.reports.regression.thresholds import Limits
+    from jacobench.reports.regression.thresholds import GateThresholds
 
-    Cell = tuple[str, str]
-    Measure = Callable[[Sequence[Cell] | None, range, int], pd.DataFrame]
+    CellKey = tuple[str, str]
+    Measure = Callable[[Sequence[CellKey] | None, range, int], pd.DataFrame]
 
 FIRST_SHARE = 0.6
-"""The share of the time after which stage one ends if there are candidates: what is not confirmed is no verdict."""
+"""Fraction of the time after which stage one ends if there are candidates, because an unconfirmed candidate is inconclusive."""
+
+NO_FINDINGS = pd.DataFrame(
+    index=pd.MultiIndex.from_arrays([[], [], []], names=ROW), columns=[*FINDING_COLUMNS, "reason"]
+)
 
 
-def run_gate(measure: Measure, limits: Limits, *, max_seconds: float, clock: Callable[[], float]) -> Outcome:
-    """Measure pairs of processes until there is a verdict.
+def run_gate(
+    measure: Measure, thresholds: GateThresholds, *, max_seconds: float, clock: Callable[[], float]
+) -> Outcome:
+    """Measure pairs of processes until every row has a verdict or the time is used up.
 
     Parameters
     ----------
     measure : callable
-        ``measure(cells, pairs, stage)`` runs the pairs with these numbers (even ones base first, odd ones head first) and
-        returns their samples: ``SAMPLE_COLUMNS``, where knobs may be missing. ``cells`` are pairs of case and strategy,
-        at least one; None means all that there are.
-    limits : Limits
+        ``measure(cells, pairs, stage)`` measures the pairs with these numbers (even: base first, odd: head first) and returns their
+        samples: ``SAMPLE_COLUMNS``, where knobs may be missing. ``cells`` are (case, strategy), at least one; None means all.
+    thresholds : GateThresholds
         The thresholds.
     max_seconds : float
-        No pair is begun that would, going by those before, end later than this after the start. The first block of six
-        pairs is taken in any case.
+        No pair starts that is expected to end after this time. The first six pairs, and the first eight of candidates, always run.
     clock : callable
         Returns seconds, such as `time.monotonic`.
 
@@ -53,103 +57,138 @@ def run_gate(measure: Measure, limits: Limits, *, max_seconds: float, clock: Cal
 
     Notes
     -----
-    Stage one takes all rows, and after each look goes on with the cells that are still open. Rows that look slower, and
-    sweeps that look to grow faster, are candidates. Stage two measures their cells alone, with fresh pairs, and judges by
-    those alone: what made a row a candidate by chance is not counted twice. Both end at once when the control kernel moves.
+    Stage one measures all rows, and after each look only the cells that are still open. Rows that look slower, and sweeps that look
+    to grow faster, are candidates. Stage two measures their cells alone, with fresh pairs, and judges by these pairs only, so the
+    chance that made a row a candidate does not count twice. Both stages end when the calibration kernel shifts.
     """
     began = clock()
-    gate = _Gate(measure, limits, clock)
+    gate = _GateLoop(measure, thresholds, clock)
     first = gate.run(SCREEN, None, None, began + max_seconds)
-    suspects = [growth for growth in growths(gate.of(1), limits) if growth.suspect]
+    growing = [growth for growth in growths(gate.of(1), thresholds) if growth.is_candidate]
     candidates = first.index[first["verdict"] == SLOWER]
     second = NO_FINDINGS
-    if (len(candidates) or suspects) and not gate.moved:
-        cells = _cells([*candidates, *(cell for growth in suspects for cell in growth.cells)])
+    if (len(candidates) or growing) and not gate.shifted:
+        cells = _cells([*candidates, *(cell for growth in growing for cell in growth.cells)])
         second = gate.run(CONFIRM, candidates, cells, began + max_seconds)
-    stages = Stages(first, second, tuple(gate.interim_looks), gate.n_pairs, clock() - began)
-    return conclude(gate.samples, stages, limits)
+    stages = StageResults(first, second, tuple(gate.interim_looks), gate.n_pairs, clock() - began)
+    return conclude(gate.samples, stages, thresholds)
+
+
+def stage_findings(
+    samples: pd.DataFrame, thresholds: GateThresholds, stage: Stage, look: int, *, last: bool
+) -> pd.DataFrame:
+    """Judge each row by its times, or by how its processes ended.
+
+    Parameters
+    ----------
+    samples : DataFrame
+        ``SAMPLE_COLUMNS``, of one stage.
+    thresholds, stage, look, last
+        As for `paired_test.judge_paired`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by case, strategy and phase in the order of the samples, ``FINDING_COLUMNS`` and ``reason``. The verdict is one of
+        `judge_paired` or of `status_changes`; a row with neither is open.
+    """
+    samples = without_calibration(samples)
+    if samples.empty:
+        return NO_FINDINGS
+    rows = pd.MultiIndex.from_frame(samples[list(ROW)].drop_duplicates())
+    found = judge_paired(log_ratios(samples), thresholds, stage, look, last=last).reindex(rows)
+    found["verdict"] = found["verdict"].astype(object).fillna(OPEN)
+    found["reason"] = ""
+    for row, (verdict, reason) in status_changes(samples).items():
+        found.loc[row, ["verdict", "reason"]] = [verdict, reason]
+    return found
 
 
 @dataclass
-class _Gate:
-    """What was measured so far, and what a pair took: (cells, seconds) of each block."""
+class _GateLoop:
+    """State of the loop: the samples so far, and the seconds per pair of each block, as (cells, seconds)."""
 
     measure: Measure
-    limits: Limits
+    thresholds: GateThresholds
     clock: Callable[[], float]
     samples: pd.DataFrame = field(default_factory=no_samples)
     interim_looks: list[InterimLook] = field(default_factory=list)
     blocks: list[tuple[float, float]] = field(default_factory=list)
     n_pairs: int = 0
-    moved: bool = False
+    shifted: bool = False
 
     def of(self, stage: int) -> pd.DataFrame:
         return self.samples[self.samples["stage"] == stage]
 
     def run(
-        self, stage: Stage, rows: pd.Index[Any] | None, cells: Sequence[Cell] | None, deadline: float
+        self, stage: Stage, rows: pd.Index[Any] | None, cells: Sequence[CellKey] | None, deadline: float
     ) -> pd.DataFrame:
-        """InterimLook at rows (None: all) until none is open, and return what was found at the look that settled each."""
-        stage = stage.up_to(self.limits.pairs)
+        """Look at rows (None: all) until none is open; return the findings of each row's last look."""
+        stage = stage.up_to(self.thresholds.pairs)
         settled, left, taken = NO_FINDINGS, NO_FINDINGS, 0
         began = self.clock()
-        for number, wanted in enumerate(stage.interim_looks):
+        for look, wanted in enumerate(stage.interim_looks):
             shared = stage.number == 1 and (settled["verdict"] == SLOWER).any()
             until = began + FIRST_SHARE * (deadline - began) if shared else deadline
-            # A first look that is cut short can tell nothing: what was spent on the candidates would be lost.
-            n = self._affordable(wanted - taken, cells, until) if number else wanted
+            # The first look runs in full: a shorter one cannot be significant, and its time would be lost.
+            n = self._affordable(wanted - taken, cells, until) if look else wanted
             if not n:
-                left = self._at_the_end(stage, max(number - 1, 0), left) if taken else left
+                left = self._at_the_end(stage, max(look - 1, 0), left) if taken else left
                 break
             self._take(n, cells, stage.number)
             taken += n
             last = taken < wanted or wanted == stage.interim_looks[-1]
-            found = findings(self.of(stage.number), self.limits, stage, number, last=last)
+            found = stage_findings(self.of(stage.number), self.thresholds, stage, look, last=last)
             found = found[~found.index.isin(settled.index)]
             found = found if rows is None else found[found.index.isin(rows)]
             left = found[found["verdict"] == OPEN]
-            settled = pd.concat([part for part in (settled, found[found["verdict"] != OPEN]) if len(part)] or [settled])
+            settled = _joined(settled, found[found["verdict"] != OPEN])
             n_slower = int((settled["verdict"] == SLOWER).sum())
             self.interim_looks.append(InterimLook(stage.number, taken, len(found), n_slower, len(left)))
             if self._is_over(settled, left):
                 break
             cells = _cells(left.index if len(left) else settled.index[settled["n_pairs"].notna()][:1])
-        return pd.concat([part for part in (settled, left) if len(part)] or [settled])
+        return _joined(settled, left)
 
-    def _at_the_end(self, stage: Stage, number: int, left: pd.DataFrame) -> pd.DataFrame:
-        """Judge what was open at a look again, now that it was the last."""
-        return findings(self.of(stage.number), self.limits, stage, number, last=True).loc[left.index]
+    def _at_the_end(self, stage: Stage, look: int, left: pd.DataFrame) -> pd.DataFrame:
+        """Judge the open rows of a look again, as its last look."""
+        return stage_findings(self.of(stage.number), self.thresholds, stage, look, last=True).loc[left.index]
 
     def _is_over(self, settled: pd.DataFrame, left: pd.DataFrame) -> bool:
-        """Say whether the machine has moved, or nothing is open and the machine is known to be still."""
-        found = control(self.samples, self.limits.tightest)
-        self.moved = found is not None and found.moved
+        """Return whether the calibration kernel shifted, or nothing is open and the kernel is stable."""
+        found = calibration_shift(self.samples, self.thresholds.tightest)
+        self.shifted = found is not None and found.shifted
         timed = bool(settled["n_pairs"].notna().any())
-        return self.moved or (left.empty and (found is None or found.still or not timed))
+        return self.shifted or (left.empty and (found is None or found.stable or not timed))
 
-    def _affordable(self, wanted: int, cells: Sequence[Cell] | None, until: float) -> int:
-        """Return how many pairs may be taken: an even number, so that each side runs first equally often.
+    def _affordable(self, wanted: int, cells: Sequence[CellKey] | None, until: float) -> int:
+        """Return how many pairs fit into the time: an even number, so that each side runs first equally often.
 
-        A pair is taken to last as long as one of the cheapest block that had as many cells or more.
+        A pair is expected to take as long as one of the cheapest block with at least as many cells.
         """
         n_cells = _count(cells)
         seconds = min((seconds for n, seconds in self.blocks if n >= n_cells), default=self.blocks[0][1])
         affordable = math.floor(max(until - self.clock(), 0) / max(seconds, 1e-9))
         return min(wanted, affordable // 2 * 2)
 
-    def _take(self, n: int, cells: Sequence[Cell] | None, stage: int) -> None:
+    def _take(self, n: int, cells: Sequence[CellKey] | None, stage: int) -> None:
         began = self.clock()
         new = self.measure(cells, range(self.n_pairs, self.n_pairs + n), stage)
         self.blocks.append((_count(cells), (self.clock() - began) / n))
         self.n_pairs += n
         new = new.reindex(columns=list(SAMPLE_COLUMNS))
-        self.samples = pd.concat([self.samples, new], ignore_index=True) if len(self.samples) else new
+        self.samples = _joined(self.samples, new).reset_index(drop=True)
 
 
-def _count(cells: Sequence[Cell] | None) -> float:
+def _joined(*parts: pd.DataFrame) -> pd.DataFrame:
+    """Concatenate tables without the empty ones, which would change the dtypes."""
+    return pd.concat([part for part in parts if len(part)] or [parts[0]])
+
+
+def _count(cells: Sequence[CellKey] | None) -> float:
     return math.inf if cells is None else len(cells)
 
 
-def _cells(rows: Iterable[tuple[str, ...]]) -> list[Cell]:
-    """Return the cells of rows, each once, in their order."""
+def _cells(rows: Iterable[tuple[str, ...]]) -> list[CellKey]:
+    """Return the distinct cells of rows, in order."""
     return list(dict.fromkeys((row[0], row[1]) for row in rows))

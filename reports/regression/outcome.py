@@ -1,4 +1,4 @@
-"""What a comparison comes to: the samples that it takes, the table of its verdicts, its state and its exit code."""
+"""Result of a comparison: the samples it takes, the verdict table, the state and the exit code."""
 
 from __future__ import annotations
 
@@ -16,67 +16,50 @@ if TYPE_CHECKING:
 
 BASE, HEAD = "base", "head"
 
-CONTROL_ROW = (CONTROL, CONTROL, CONTROL)
-"""Case, strategy and phase under which the control kernel rides along."""
-
-COUNTS = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
-"""What is all but deterministic, and gated apart from time."""
-
-KNOBS = (*GRAPH_KNOBS, "n_parameters")
-"""What tells the sweeps that a scaling gate needs; a sample may lack any of them."""
-
-SAMPLE_COLUMNS = (
-    "stage",
-    "pair",
-    "side",
-    "position",
-    "case",
-    "strategy",
-    "phase",
-    "status",
-    "reason",
-    "seconds",
-    *COUNTS,
-    *KNOBS,
-)
-
 ROW = ("case", "strategy", "phase")
 
-VERDICT_COLUMNS = (
-    *ROW,
-    "quantity",
-    "base",
-    "head",
-    "ratio",
-    "low",
-    "high",
-    "p_value",
-    "threshold",
-    "detectable",
-    "n_pairs",
-    "verdict",
-    "reason",
-)
+CONTROL_ROW = (CONTROL, CONTROL, CONTROL)
+"""Case, strategy and phase of the calibration kernel's samples."""
 
-VERDICTS = ("broken", "regressed", "inconclusive", "gone", "new", "improved", "unchanged")
-"""Worst first, which is the order in which they are shown."""
+COUNTS = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
+"""Quantities that are almost deterministic. They are compared without a test."""
+
+KNOBS = (*GRAPH_KNOBS, "n_parameters")
+"""Columns that identify sweeps. A sample may lack any of them."""
+
+SAMPLE_COLUMNS = ("stage", "pair", "side", "position", *ROW, "status", "reason", "seconds", *COUNTS, *KNOBS)
+
+FINDING_COLUMNS = ("verdict", "ratio", "low", "high", "p_value", "threshold", "detectable", "n_pairs")
+"""Columns of what a test finds for a row."""
+
+VERDICT_COLUMNS = (*ROW, "quantity", "base", "head", *FINDING_COLUMNS[1:], "verdict", "reason")
+
+FAILING = ("broken", "regressed")
+
+VERDICTS = (*FAILING, "inconclusive", "changed", "not measured", "gone", "new", "improved", "unchanged")
+"""Worst first: the order in which rows are shown."""
 
 EXIT_CODES: Mapping[str, int] = {"clear": 0, "regressed": 1, "inconclusive": 3, "contaminated": 3, "nothing": 4}
-"""State → the command's exit code."""
+"""State → exit code of the command."""
+
+
+def no_samples() -> pd.DataFrame:
+    """Return an empty table with ``SAMPLE_COLUMNS``."""
+    return pd.DataFrame(columns=list(SAMPLE_COLUMNS))
 
 
 @dataclass(frozen=True)
 class InterimLook:
-    """One look at the samples of a stage.
+    """One interim analysis of the samples of a stage.
 
     Attributes
     ----------
     stage : int
         1 or 2.
     n_pairs : int
-        Pairs of this stage that were there.
+        Pairs of this stage so far.
     n_rows : int
-        Rows that were looked at.
+        Rows that were tested.
     n_candidates : int
         Rows that look slower so far.
     n_open : int
@@ -92,47 +75,45 @@ class InterimLook:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a gate, or a comparison of two runs, came to.
+    """Result of a gate, or of a comparison of two runs.
 
     Attributes
     ----------
     state : {"clear", "regressed", "inconclusive", "contaminated", "nothing"}
-        The worst that holds for the whole.
+        The verdict of the whole comparison.
     verdicts : DataFrame
-        One line a row × quantity, ``VERDICT_COLUMNS``: values of both sides in seconds, bytes or numbers, their ratio head / base
-        with its 95 % interval, the p-value, the threshold in force and the smallest change that could have been seen (both relative: 0.02
-        is 2 %), the pairs, the verdict and its reason. Missing is NaN.
+        ``VERDICT_COLUMNS``, one line per row and quantity. ``base`` and ``head`` are in seconds, bytes or counts, ``ratio`` is head / base
+        with its 95 % interval. ``threshold`` and ``detectable`` (the smallest change that would have been found) are relative: 0.02 is 2 %.
+        Missing values are NaN.
     samples : DataFrame
-        ``SAMPLE_COLUMNS``, one line a process × cell; empty for two runs.
+        ``SAMPLE_COLUMNS``, one line per process and cell; empty for two runs.
     n_pairs : int
-        Pairs of processes over all stages; 0 for two runs.
+        Pairs of processes in all stages; 0 for two runs.
     seconds : float
-        How long it took.
+        Duration of the measurement.
     interim_looks : tuple of InterimLook
         In order.
     notes : tuple of str
-        What holds for the whole, a sentence each: why there is no verdict, what to do.
+        Statements about the whole comparison, one sentence or more each.
+    undecided : tuple of str
+        Cases to measure again if the gate is inconclusive or contaminated; empty for two runs.
     """
 
     state: str
     verdicts: pd.DataFrame
-    samples: pd.DataFrame = field(default_factory=lambda: no_samples())  # noqa: PLW0108  (defined below)
+    samples: pd.DataFrame = field(default_factory=no_samples)
     n_pairs: int = 0
     seconds: float = 0.0
     interim_looks: tuple[InterimLook, ...] = ()
     notes: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0 clear · 1 a confirmed regression · 3 inconclusive or contaminated · 4 nothing was measured."""
+        """0 clear, 1 regressed, 3 inconclusive or contaminated, 4 nothing was measured."""
         return EXIT_CODES[self.state]
 
 
-def no_samples() -> pd.DataFrame:
-    """Return samples of nothing, with their columns."""
-    return pd.DataFrame(columns=list(SAMPLE_COLUMNS))
-
-
 def verdict_table(lines: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return lines as a table with the columns of the contract; what a line lacks is NaN."""
+    """Return lines as a table with ``VERDICT_COLUMNS``; what a line lacks is NaN."""
     return pd.DataFrame(list(lines), columns=list(VERDICT_COLUMNS))

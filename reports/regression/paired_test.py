@@ -1,4 +1,4 @@
-"""Rows measured in pairs of processes: slower, faster, unchanged or still open, look after look."""
+"""Test of rows measured in pairs of processes: slower, faster, unchanged or open, at each interim look."""
 
 from __future__ import annotations
 
@@ -8,28 +8,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.reports.regression.outcome import BASE, HEAD, ROW
-from jacobench.reports.regression.signed_rank import Ranked, ranked
+from jacobench.bench.row.statistics import CONFIDENCE
+from jacobench.reports.regression.outcome import BASE, FINDING_COLUMNS, HEAD, ROW
+from jacobench.reports.regression.signed_rank import SignedRanks, signed_ranks
 
 if TYPE_CHECKING:
-    from jacobench.reports.regression.thresholds import Limits
+    from jacobench.reports.regression.thresholds import GateThresholds
 
 SLOWER, IMPROVED, UNCHANGED, OPEN = "slower", "improved", "unchanged", "open"
 
-# A change of this many times the threshold must be excluded before a row is unchanged; at the last look, of that many times.
 MARGIN, LAST_MARGIN = 1.5, 2.5
+"""A row is unchanged if a change of this multiple of the threshold is excluded; the second holds at the last look."""
 
-FASTER = 0.002
-"""The level at which a row is faster: as good news is not measured again, it must be surer than a first suspicion."""
-
-CONFIDENCE = 0.95
-
-FINDING_COLUMNS = ("verdict", "ratio", "low", "high", "p_value", "threshold", "detectable", "n_pairs")
+FASTER_LEVEL = 0.002
+"""Level at which a row is faster. A faster row is not measured again, so its level is stricter than that of a candidate."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """When to look, and the error that each look may spend.
+    """Interim looks of one stage, and the error that each look may spend.
 
     Attributes
     ----------
@@ -38,10 +35,10 @@ class Stage:
     interim_looks : tuple of int
         Pairs at each look; even, so that each side ran first equally often.
     slower : tuple of float
-        The level of each look at which a row is slower. Their sum bounds the error of the whole stage, however the
-        interim_looks depend on each other (Boole's inequality).
+        Level of each look at which a row is slower. Their sum bounds the error of the stage, however the looks depend on each
+        other (Boole's inequality).
     unchanged : tuple of float
-        The level of each look at which a larger change is excluded, on each side; their sum bounds that error.
+        Level of each look at which a larger change is excluded, on each side. Their sum bounds that error.
     """
 
     number: int
@@ -51,17 +48,17 @@ class Stage:
 
     def up_to(self, pairs: int) -> Stage:
         """Return the stage with its last look at ``pairs`` at the latest."""
-        interim_looks = (*(look for look in self.interim_looks if look < pairs), min(pairs, self.interim_looks[-1]))
+        interim_looks = (*(n for n in self.interim_looks if n < pairs), min(pairs, self.interim_looks[-1]))
         return Stage(self.number, interim_looks, self.slower, self.unchanged)
 
 
-# Six pairs are the fewest that can tell anything at 1/64, and enough to clear a quiet row at 3/64. The levels were tuned on
+# Six pairs are the fewest that can be significant at 1/64, and enough to clear a quiet row at 3/64. The levels were tuned on
 # the first half of the recording behind docs/gate.md, which reports the second.
 SCREEN = Stage(1, (6, 10, 16, 22, 30), (1 / 64, 0.004, 0.004, 0.003, 0.003), (3 / 64, 0.04, 0.03, 0.02, 0.02))
 CONFIRM = Stage(2, (8, 12, 16, 22, 30), (1 / 256, 0.0015, 0.0015, 0.0015, 0.0015), (0.02, 0.02, 0.015, 0.01, 0.01))
 
 
-def differences(samples: pd.DataFrame) -> pd.DataFrame:
+def log_ratios(samples: pd.DataFrame) -> pd.DataFrame:
     """Return log(head / base) of each row and pair.
 
     Parameters
@@ -72,7 +69,7 @@ def differences(samples: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Indexed by case, strategy and phase, a column a pair; NaN where a side has no time. Only rows with any.
+        Indexed by case, strategy and phase, one column per pair; NaN where a side has no time. Rows without any time are omitted.
     """
     timed = samples[(samples["status"] == "ok") & samples["seconds"].notna()]
     sides = {
@@ -85,46 +82,47 @@ def differences(samples: pd.DataFrame) -> pd.DataFrame:
     return ratios.pivot_table(index=list(ROW), columns="pair", values="ratio", sort=False).transform(np.log)
 
 
-def look(wide: pd.DataFrame, limits: Limits, stage: Stage, number: int, *, last: bool) -> pd.DataFrame:
-    """Judge rows by the pairs that there are.
+def judge_paired(
+    ratios: pd.DataFrame, thresholds: GateThresholds, stage: Stage, look: int, *, last: bool
+) -> pd.DataFrame:
+    """Judge rows by the pairs so far.
 
     Parameters
     ----------
-    wide : DataFrame
-        As `differences` returns it.
-    limits : Limits
+    ratios : DataFrame
+        As returned by `log_ratios`.
+    thresholds : GateThresholds
         The thresholds.
     stage : Stage
-        Whose levels hold.
-    number : int
-        Of the look, from 0.
+        The stage, which defines the levels.
+    look : int
+        Number of the interim look, from 0.
     last : bool
-        Whether no more pairs will be taken.
+        Whether no more pairs will follow.
 
     Returns
     -------
     DataFrame
-        Indexed as ``wide``, ``FINDING_COLUMNS``; ``verdict`` is slower, improved, unchanged or open. Ratios are head / base.
+        Indexed as ``ratios``, ``FINDING_COLUMNS``. The verdict is slower, improved, unchanged or open. ``ratio`` is head / base.
     """
     parts = []
-    for n, rows in wide.groupby(wide.notna().sum(axis=1)):
+    for n, rows in ratios.groupby(ratios.notna().sum(axis=1)):
         values = rows.to_numpy()
         own = values[~np.isnan(values)].reshape(len(rows), int(n))
-        floors = np.array([limits.of(case, strategy).time for case, strategy, _ in rows.index])
-        parts.append(_judge(ranked(own), floors, stage, number, last=last).set_index(rows.index))
-    found = pd.concat(parts) if parts else pd.DataFrame(index=wide.index)
-    return found.reindex(index=wide.index, columns=list(FINDING_COLUMNS))
+        floors = np.array([thresholds.of(case, strategy).time for case, strategy, _ in rows.index])
+        parts.append(_judge(signed_ranks(own), floors, stage, look, last=last).set_index(rows.index))
+    found = pd.concat(parts) if parts else pd.DataFrame(index=ratios.index)
+    return found.reindex(index=ratios.index, columns=list(FINDING_COLUMNS))
 
 
-def _judge(rows: Ranked, floors: Any, stage: Stage, number: int, *, last: bool) -> pd.DataFrame:
+def _judge(rows: SignedRanks, floors: Any, stage: Stage, look: int, *, last: bool) -> pd.DataFrame:
     floor, margin = np.log1p(floors), np.log1p(floors * (LAST_MARGIN if last else MARGIN))
     estimate, p_value = rows.estimate, rows.above(0)
-    slower = (p_value <= stage.slower[number]) & (estimate >= floor)
-    faster = (rows.below(0) <= FASTER) & (estimate <= -floor)
-    level = stage.unchanged[number]
+    slower = (p_value <= stage.slower[look]) & (estimate >= floor)
+    faster = (rows.below(0) <= FASTER_LEVEL) & (estimate <= -floor)
+    level = stage.unchanged[look]
     not_slower, not_faster = rows.below(margin) <= level, rows.above(-margin) <= level
-    # Of a row that may be faster no more is asked at the end than that it is not slower.
-    unchanged = not_slower & (not_faster | last)
+    unchanged = not_slower & (not_faster | last)  # at the last look it is enough that the row is not slower
     low, high = rows.bounds((1 - CONFIDENCE) / 2)
     return pd.DataFrame(
         {
@@ -141,9 +139,9 @@ def _judge(rows: Ranked, floors: Any, stage: Stage, number: int, *, last: bool) 
 
 
 def _detectable(half: Any, floor: Any) -> Any:
-    """Return the smallest slowdown that four in five repetitions with this interval would find.
+    """Return the smallest slowdown that is found with a probability of 80 %, given half the width of the interval.
 
-    The estimate must lie above the threshold, and be significant at 0.004: 2.65 standard errors from nothing.
+    The estimate must exceed the threshold and be significant at 0.004, which is 2.65 standard errors.
     """
     error = half / 1.96
     return np.expm1(np.maximum(floor + 0.84 * error, (2.65 + 0.84) * error))

@@ -1,15 +1,14 @@
-"""What a gate finds on a machine: false alarms where nothing was changed, and power where work was added on purpose."""
+"""Self-test of the gate: false alarms without changes, and power with work and memory added on purpose."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from scipy.special import betaincinv
 
 from jacobench.bench.gate.gate_client import Injection
+from jacobench.bench.row.statistics import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,44 +16,42 @@ if TYPE_CHECKING:
     from jacobench.reports.regression.outcome import Outcome
 
 SLOWER = (0.01, 0.02, 0.03, 0.05, 0.10)
-"""Work that is added, as shares of a call's time."""
+"""Work to add, relative to the time of a call."""
 
 LARGER = 0.02
-"""Memory that is held beside a call's, as a share of its peak."""
+"""Memory to hold during a call, relative to its peak."""
 
 AMONG = 3
-"""One of so many cells is added to, as a change seldom touches all."""
-
-CONFIDENCE = 0.95
+"""One of this number of cells is changed, because a change seldom affects all."""
 
 COLUMNS = ("added", "quantity", "gates", "rows", "found", "inconclusive", "share", "low", "high", "ratio")
 
 
 @dataclass(frozen=True)
-class Gate:
+class SelfTestGate:
     """One gate of a self-test.
 
     Attributes
     ----------
-    doses : mapping of (str, str) to Injection
-        Case and strategy → what was added to the head; empty: nothing, to any.
+    injections : mapping of (str, str) to Injection
+        Case and strategy → what was added to head; empty if nothing was.
     outcome : Outcome
-        What the gate made of it.
+        Result of the gate.
     """
 
-    doses: Mapping[tuple[str, str], Injection]
+    injections: Mapping[tuple[str, str], Injection]
     outcome: Outcome
 
 
-def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Injection]:
-    """Return what is added in a gate: nothing in every other one, else to a third of the cells one of `SLOWER` each, in turns.
+def injections(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Injection]:
+    """Return what a gate adds: nothing if its number is even, else one of `SLOWER` in turn to each of a third of the cells.
 
     Parameters
     ----------
     cells : sequence of (str, str)
         Cases and strategies.
     number : int
-        Of the gate, counted from 0.
+        Number of the gate, from 0.
     """
     if number % 2 == 0:
         return {}
@@ -63,21 +60,21 @@ def doses(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str]
     return {cell: Injection(SLOWER[(turn + k) % len(SLOWER)], LARGER) for k, cell in enumerate(chosen)}
 
 
-def tally(gates: Sequence[Gate]) -> pd.DataFrame:
-    """Count what was found of what was there.
+def tally(gates: Sequence[SelfTestGate]) -> pd.DataFrame:
+    """Count the regressions found, by the amount added.
 
     Parameters
     ----------
-    gates : sequence of Gate
-        Of one self-test.
+    gates : sequence of SelfTestGate
+        All gates of one self-test.
 
     Returns
     -------
     DataFrame
-        A line for each amount added, of ``seconds`` and of ``peak_bytes`` (rows of which the addition exceeds their threshold in bytes):
-        ``added`` (relative; 0: nothing, so that what is found is a false alarm), ``gates`` and ``rows`` that had it, how many were
-        ``found`` (regressed) and how many ``inconclusive``, the ``share`` found with its 95 % interval ``low``, ``high``
-        (Clopper and Pearson 1934), and the median ``ratio`` head / base, by which it is seen that the work was done.
+        One line per amount, for ``seconds`` and for ``peak_bytes`` (rows where the addition exceeds the threshold in bytes). ``added``
+        is relative; with 0 whatever is found is a false alarm. ``gates`` and ``rows`` had this amount; ``found`` of the rows are
+        regressed, ``inconclusive`` are inconclusive. ``share`` is found / rows with its two-sided 95 % interval ``low``, ``high``
+        (Clopper and Pearson 1934). ``ratio`` is the median of head / base, which shows that the addition took effect.
     """
     lines = pd.concat([_lines(number, gate) for number, gate in enumerate(gates)], ignore_index=True)
     counted = [
@@ -88,24 +85,22 @@ def tally(gates: Sequence[Gate]) -> pd.DataFrame:
     return pd.DataFrame([line for line in counted if line["rows"]], columns=list(COLUMNS))
 
 
-def _lines(number: int, gate: Gate) -> pd.DataFrame:
+def _lines(number: int, gate: SelfTestGate) -> pd.DataFrame:
     """Return a gate's lines of time and peak memory, with what was added to each."""
     table = gate.outcome.verdicts
     table = table[table["quantity"].isin(["seconds", "peak_bytes"]) & table["ratio"].notna()].copy()
-    added = [
-        gate.doses.get((case, strategy), Injection())
-        for case, strategy in zip(table["case"], table["strategy"], strict=True)
-    ]
+    cells = zip(table["case"], table["strategy"], strict=True)
+    added = [gate.injections.get(cell, Injection()) for cell in cells]
     timed = table["quantity"] == "seconds"
-    table["added"] = [dose.slower if is_time else dose.larger for dose, is_time in zip(added, timed, strict=True)]
-    # Of a small row, 2 % are fewer bytes than a gate minds; of one that takes nothing, none.
-    seen = timed | (table["added"] == 0) | ((table["added"] > table["detectable"]) & (table["base"] > 0))
-    return table[seen].assign(gate=number)
+    table["added"] = [one.slower if is_time else one.larger for one, is_time in zip(added, timed, strict=True)]
+    # 2 % of a small row are fewer bytes than the gate's threshold; 2 % of no bytes are none.
+    detectable = timed | (table["added"] == 0) | ((table["added"] > table["detectable"]) & (table["base"] > 0))
+    return table[detectable].assign(gate=number)
 
 
 def _counted(added: float, quantity: str, own: pd.DataFrame) -> dict[str, object]:
     found, rows = int((own["verdict"] == "regressed").sum()), len(own)
-    low, high = binomial_interval(found, rows) if rows else (0.0, 1.0)
+    low, high = clopper_pearson(found, rows)
     return {
         "added": added,
         "quantity": quantity,
@@ -118,26 +113,3 @@ def _counted(added: float, quantity: str, own: pd.DataFrame) -> dict[str, object
         "high": high,
         "ratio": float(own["ratio"].median()),
     }
-
-
-def binomial_interval(hits: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the interval of Clopper and Pearson (1934) for a probability; one-sided where nothing, or all, was hit.
-
-    Parameters
-    ----------
-    hits, n : int
-        Of n tries, one or more.
-    confidence : float
-        The least probability of covering the truth.
-
-    Examples
-    --------
-    >>> low, high = binomial_interval(0, 2000)
-    >>> f"{low:.4f} {high:.4f}"
-    '0.0000 0.0015'
-    """
-    if hits in {0, n}:
-        edge = math.pow(1 - confidence, 1 / n)
-        return (0.0, 1 - edge) if hits == 0 else (edge, 1.0)
-    error = (1 - confidence) / 2
-    return float(betaincinv(hits, n - hits + 1, error)), float(betaincinv(hits + 1, n - hits, 1 - error))

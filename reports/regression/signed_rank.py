@@ -1,4 +1,4 @@
-"""Wilcoxon's signed-rank test with its estimate and intervals, for many rows at once, exact for any number of pairs."""
+"""Wilcoxon's signed-rank test with estimate and intervals, for many rows at once, exact for any number of pairs."""
 
 from __future__ import annotations
 
@@ -15,22 +15,17 @@ Floats = Any
 
 
 @cache
-def tail(n: int) -> NDArray[np.float64]:
+def upper_tail(n: int) -> NDArray[np.float64]:
     """Return the upper tail of the signed-rank sum of ``n`` differences that are symmetric around 0.
-
-    Parameters
-    ----------
-    n : int
-        How many.
 
     Returns
     -------
     ndarray, shape (n (n + 1) / 2 + 1,)
-        At k, the probability that the ranks of the positive ones sum to k or more.
+        At k: the probability that the ranks of the positive differences sum to k or more.
 
     Examples
     --------
-    >>> tail(6)[-3:]  # all six positive, but for the smallest, but for the second
+    >>> upper_tail(6)[-3:]  # all six positive; all but the smallest; all but the second smallest
     array([0.046875, 0.03125 , 0.015625])
     """
     ways = np.ones(1)
@@ -40,17 +35,17 @@ def tail(n: int) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
-class Ranked:
-    """Differences of many rows, ready for every question that the test answers.
+class SignedRanks:
+    """Differences of many rows, prepared for the test.
 
     Attributes
     ----------
     walsh : ndarray, shape (rows, n (n + 1) / 2)
-        The averages of all pairs of differences, of each with itself too, ascending. The signed-rank sum around a shift is the
-        number of them above it (Tukey 1949; Hollander, Wolfe and Chicken 2014, section 3.2), so that test, estimate and
-        intervals all come from this one array and agree.
+        Averages of all pairs of differences, including each with itself, ascending. The signed-rank sum around a shift is the number
+        of averages above it (Tukey 1949; Hollander, Wolfe and Chicken 2014, section 3.2). Test, estimate and intervals use this one
+        array, so they agree.
     n : int
-        Differences of each row.
+        Differences per row.
     """
 
     walsh: Floats
@@ -58,43 +53,37 @@ class Ranked:
 
     @property
     def estimate(self) -> Floats:
-        """The pseudomedians (Hodges and Lehmann 1963), shape (rows,)."""
+        """Pseudomedians (Hodges and Lehmann 1963), shape (rows,)."""
         return np.median(self.walsh, axis=1)
 
     def above(self, shift: ArrayLike) -> Floats:
-        """Return the p-values of the hypothesis that a row's centre is at most its ``shift``, shape (rows,).
+        """Return the p-values of the hypothesis that a row's centre is at most ``shift``, shape (rows,).
 
-        Averages equal to the shift count as below it: with ties the p-value is too large rather than too small.
+        Averages equal to the shift count as below it, so with ties the p-value is too large rather than too small.
         """
-        return tail(self.n)[(self.walsh > np.asarray(shift)[..., None]).sum(axis=1)]
+        return upper_tail(self.n)[(self.walsh > np.asarray(shift)[..., None]).sum(axis=1)]
 
     def below(self, shift: ArrayLike) -> Floats:
-        """Return the p-values of the hypothesis that a row's centre is at least its ``shift``, shape (rows,)."""
-        return tail(self.n)[(self.walsh < np.asarray(shift)[..., None]).sum(axis=1)]
+        """Return the p-values of the hypothesis that a row's centre is at least ``shift``, shape (rows,)."""
+        return upper_tail(self.n)[(self.walsh < np.asarray(shift)[..., None]).sum(axis=1)]
 
     def bounds(self, level: float) -> tuple[Floats, Floats]:
-        """Return what the centre is above, and what it is below, each with an error of at most ``level``.
+        """Return lower and upper bounds of the centre, each with an error of at most ``level``.
 
         Returns
         -------
         low, high : ndarray, shape (rows,)
-            Infinite where so few differences cannot tell.
+            Infinite where there are too few differences.
         """
-        spare = int((tail(self.n) <= level).sum())  # how many averages may be cut off each end
+        spare = int((upper_tail(self.n) <= level).sum())  # averages that may be cut off at each end
         if not spare:
             infinite = np.full(len(self.walsh), np.inf)
             return -infinite, infinite
         return self.walsh[:, spare - 1], self.walsh[:, -spare]
 
 
-def ranked(differences: ArrayLike) -> Ranked:
-    """Prepare the differences of many rows.
-
-    Parameters
-    ----------
-    differences : array_like of float, shape (rows, n)
-        Finite; of logarithms of paired times, say.
-    """
+def signed_ranks(differences: ArrayLike) -> SignedRanks:
+    """Prepare the differences of many rows: finite floats, shape (rows, n)."""
     values = np.asarray(differences, dtype=np.float64)
     i, j = np.triu_indices(values.shape[1])
-    return Ranked(np.sort((values[:, i] + values[:, j]) / 2, axis=1), values.shape[1])
+    return SignedRanks(np.sort((values[:, i] + values[:, j]) / 2, axis=1), values.shape[1])

@@ -1,4 +1,4 @@
-"""The thresholds of a gate, as ``[tool.jacobench.gate]`` of a pyproject.toml names them."""
+"""Thresholds of the gate, as read from ``[tool.jacobench.gate]`` in pyproject.toml."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-MOST_PAIRS, FEWEST_PAIRS = 30, 8
-"""Fewer than eight pairs cannot confirm a slowdown: see `paired.CONFIRM`."""
+MAX_PAIRS, MIN_PAIRS = 30, 8
+"""Per stage. Fewer than eight pairs cannot confirm a slowdown: see `paired_test.CONFIRM`."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What one row may grow by before it is a regression.
+    """Thresholds of one row: larger changes are regressions.
 
     Attributes
     ----------
     time : float
-        Relative: 0.02 lets a row become 2 % slower.
+        Relative: with 0.02 a row may become 2 % slower.
     memory : float
         Relative, of peak and retained bytes.
     memory_bytes : int
-        Bytes by which peak and retained memory may grow in any case.
+        Smallest growth of peak or retained memory that counts, in bytes.
     counts : float
         Relative, of stored non-zeros and predicted flops.
     exponent : float
-        What the exponent of a law of growth may grow by.
+        Growth of the exponent of a power law.
     """
 
     time: float = 0.02
@@ -42,15 +42,15 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
-class Rule:
-    """Thresholds for the rows whose case and strategy match.
+class ThresholdRule:
+    """Thresholds of the rows that match the globs.
 
     Attributes
     ----------
     case, strategy : str
         Globs.
     values : mapping of str to number
-        The thresholds that differ.
+        The thresholds that differ from the default.
     """
 
     case: str
@@ -59,26 +59,26 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Limits:
+class GateThresholds:
     """All thresholds of a gate.
 
     Attributes
     ----------
     default : Thresholds
-        Where no rule says otherwise.
-    rules : tuple of Rule
-        A later one overrides an earlier one.
+        Thresholds of rows that no rule matches.
+    rules : tuple of ThresholdRule
+        A later rule overrides an earlier one.
     pairs : int
-        The most pairs of processes in each stage.
+        Largest number of pairs of processes in each stage.
     """
 
     default: Thresholds = field(default_factory=Thresholds)
-    rules: tuple[Rule, ...] = ()
-    pairs: int = MOST_PAIRS
+    rules: tuple[ThresholdRule, ...] = ()
+    pairs: int = MAX_PAIRS
 
     @property
     def tightest(self) -> float:
-        """The smallest threshold of time that is in force anywhere."""
+        """The smallest time threshold of any row."""
         return min([self.default.time, *(float(rule.values["time"]) for rule in self.rules if "time" in rule.values)])
 
     def of(self, case: str, strategy: str) -> Thresholds:
@@ -90,46 +90,46 @@ class Limits:
         return found
 
 
-def limits_of(table: Mapping[str, Any], where: str = "[tool.jacobench.gate]") -> Limits:
-    """Read the thresholds from a mapping, as TOML gives it.
+def read_thresholds(table: Mapping[str, Any], where: str = "[tool.jacobench.gate]") -> GateThresholds:
+    """Read the thresholds from a parsed TOML table.
 
     Parameters
     ----------
     table : mapping
-        ``time``, ``memory``, ``memory_bytes``, ``counts``, ``exponent``, ``pairs``, and ``rows``: a list of mappings with the globs ``case``
-        and ``strategy`` (default: all) and those of the thresholds that differ there.
+        The fields of `Thresholds`, ``pairs``, and ``rows``: a list of tables with the globs ``case`` and ``strategy`` (default: all)
+        and the thresholds that differ there.
     where : str
-        What errors call it.
+        Name of the table in errors.
 
     Raises
     ------
     BadInput
-        For an unknown key, with the nearest that there is, or a value that is no threshold.
+        For an unknown key or an invalid value.
 
     Examples
     --------
-    >>> limits = limits_of({"time": 0.03, "rows": [{"strategy": "sparse*", "time": 0.05}]})
-    >>> limits.of("mlp-w64-d2-b1", "sparse").time, limits.of("mlp-w64-d2-b1", "vjp").time
+    >>> thresholds = read_thresholds({"time": 0.03, "rows": [{"strategy": "sparse*", "time": 0.05}]})
+    >>> thresholds.of("mlp-w64-d2-b1", "sparse").time, thresholds.of("mlp-w64-d2-b1", "vjp").time
     (0.05, 0.03)
     """
     _known(table, (*READERS, "pairs", "rows"), where)
     rows = table.get("rows", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BadInput(f"{where} has rows = {rows!r}: expected tables, each under [[tool.jacobench.gate.rows]]")
-    return Limits(
+    return GateThresholds(
         replace(Thresholds(), **_thresholds(table, where)),
         tuple(_rule(row, f"{where} rows[{number}]") for number, row in enumerate(rows)),
-        _pairs(table.get("pairs", MOST_PAIRS), f"{where} pairs"),
+        _pairs(table.get("pairs", MAX_PAIRS), f"{where} pairs"),
     )
 
 
-def _rule(row: Mapping[str, Any], where: str) -> Rule:
+def _rule(row: Mapping[str, Any], where: str) -> ThresholdRule:
     _known(row, (*READERS, "case", "strategy"), where)
     globs = {name: row.get(name, "*") for name in ("case", "strategy")}
     for name, glob in globs.items():
         if not isinstance(glob, str):
             raise BadInput(f"{where} {name} is {glob!r}: expected a glob, such as 'mlp-*'")
-    return Rule(**globs, values=_thresholds(row, where))
+    return ThresholdRule(**globs, values=_thresholds(row, where))
 
 
 def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
@@ -167,8 +167,8 @@ def _bytes(what: str, given: Any) -> int:
 
 def _pairs(given: Any, what: str) -> int:
     value = whole_number(what, given)
-    if isinstance(given, bool) or not FEWEST_PAIRS <= value <= MOST_PAIRS or value % 2:
-        raise BadInput(f"{what} is {given!r}: expected an even number from {FEWEST_PAIRS} to {MOST_PAIRS}")
+    if isinstance(given, bool) or not MIN_PAIRS <= value <= MAX_PAIRS or value % 2:
+        raise BadInput(f"{what} is {given!r}: expected an even number from {MIN_PAIRS} to {MAX_PAIRS}")
     return value
 
 
@@ -179,4 +179,4 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "counts": _share,
     "exponent": _exponent,
 }
-"""Key → what reads its value; the keys are the fields of `Thresholds`."""
+"""Field of `Thresholds` → function that reads its value."""

@@ -1,4 +1,4 @@
-"""Two runs compared: what can be said of measurements that were made at different times."""
+"""Comparison of two runs that were made at different times, so their passes are not paired."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from jacobench.reports.regression.counts import count_lines
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.outcome import BASE, COUNTS, HEAD, KNOBS, ROW, SAMPLE_COLUMNS, Outcome, verdict_table
 from jacobench.reports.regression.paired_test import OPEN, SLOWER
-from jacobench.reports.regression.references import over_references
-from jacobench.reports.regression.status_changes import fates
-from jacobench.reports.regression.thresholds import Limits, Thresholds
-from jacobench.reports.regression.unpaired_test import FEWEST_PASSES, KEYS, judge_unpaired
+from jacobench.reports.regression.status_changes import status_changes
+from jacobench.reports.regression.thresholds import GateThresholds, Thresholds
+from jacobench.reports.regression.unpaired_test import KEYS, MIN_PASSES, judge_unpaired
+from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 FLOOR = 0.05
-"""Twenty identical processes in two blocks of ten differ 'significantly' in every tenth row: see docs/gate.md."""
+"""Default threshold. Twenty identical processes in two blocks of ten differ 'significantly' in every tenth row: docs/gate.md."""
+
+FORWARD = "forward"
+
+PROCESS = ("side", "case", "pair", "worker")
+"""Columns that identify one process's measurements of a case."""
 
 Line = dict[str, Any]
 
@@ -37,53 +42,64 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     Parameters
     ----------
     base, head : Run
-        As `jacobench.reports.data.run_data.read` returns them.
+        As returned by `pytest_benchmark_json.read_any`.
     floor : float
-        What a row may become slower by, relative.
+        Threshold of time, relative.
     across_machines : bool
-        Let machines and controls differ. Compared are then no times but their ratios to what the same process measured beside them: to vjp,
-        to the forward pass, and to the floor; what grew there may be the machine's doing, and is inconclusive.
+        Allow different machines, controls and numbers of threads. This compares ratios of times from one process: to vjp, to the
+        forward pass and to the floor. A ratio that grew is inconclusive, because the machine may be the cause.
 
     Returns
     -------
     Outcome
-        Rows with fewer than eight passes a side are inconclusive, and the notes say what would decide them.
+        Rows with fewer than eight passes per side are inconclusive. The notes name the commands that decide them.
 
     Raises
     ------
     BadInput
-        If the runs are of different machines or controls, and that was not asked for, or the floor is no share.
+        If the settings of the runs differ and ``across_machines`` is false, or if the floor is not between 0 and 1.
     """
     if not 0 < floor < 1:
         raise BadInput(f"floor is {floor}: expected a share above 0 and below 1, such as 0.05 for 5 %")
     if not across_machines:
-        _check_alike(base, head)
-    limits = Limits(Thresholds(time=floor))
-    samples = pd.concat([samples_of(base, BASE), samples_of(head, HEAD)], ignore_index=True)
-    drift = None if across_machines else control_drift(base, head)
-    timed = over_references(samples, base, head) if across_machines else samples.assign(quantity="seconds")
-    found = judge_unpaired(timed, limits, drift or 0.0)
-    lines = list(_row_lines(samples, timed, found, across_machines=across_machines))
-    lines += [] if across_machines else list(_growth_lines(samples, limits, verdicts_of(lines)))
-    if across_machines:
-        lines = [_of_the_machine(line) for line in lines]
-    moved = drift is not None and abs(drift) > math.log1p(floor)
-    if drift is not None and moved:
-        lines = [without_verdict(line, math.exp(drift)) for line in lines]
-    counted = list(count_lines(samples, limits)) if _same(base, head, "memory_tool") else []
-    table = verdict_table(in_order([*lines, *counted], samples))
-    state = state_of(table, moved=moved, unsure=False)
-    return Outcome(state, table, notes=tuple(_notes(base, head, table, floor, drift, across_machines=across_machines)))
-
-
-def _check_alike(base: Run, head: Run) -> None:
-    for column, what in (("machine", "machines"), ("controls", "controls")):
-        if not _same(base, head, column):
-            of_base, of_head = (" and ".join(_values(run, column)) for run in (base, head))
+        for what, of_base, of_head in differing_settings(base, head):
             raise BadInput(
-                f"the runs are of different {what}, {of_base!r} and {of_head!r}: their times do not compare; "
+                f"the runs have different {what}, {of_base!r} and {of_head!r}, so their times cannot be compared; "
                 "--across-machines compares ratios to the reference within each run"
             )
+    thresholds = GateThresholds(Thresholds(time=floor))
+    samples = pd.concat([_samples(base, BASE), _samples(head, HEAD)], ignore_index=True)
+    shift = None if across_machines else _calibration_shift(base, head)
+    timed = _over_references(samples, base, head) if across_machines else samples.assign(quantity="seconds")
+    found = judge_unpaired(timed, thresholds, shift or 0.0)
+    lines = [*_row_lines(samples, timed, found), *_status_lines(samples)]
+    if across_machines:
+        lines = [_due_to_machine(line) for line in lines]
+    else:
+        lines += _untested_lines(base, head, samples, lines)
+        lines += _growth_lines(samples, thresholds, verdicts_of(lines))
+    shifted = shift is not None and abs(shift) > math.log1p(floor)
+    if shift is not None and shifted:
+        lines = [without_verdict(line, math.exp(shift)) for line in lines]
+    counted = list(count_lines(samples, thresholds)) if _same(base, head, "memory_tool") else []
+    table = verdict_table(in_order([*lines, *counted], samples))
+    notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
+    return Outcome(state_of(table, shifted=shifted, unstable=False), table, notes=notes)
+
+
+def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
+    """Return name, base value and head value of the settings that make times incomparable; an unknown value does not differ."""
+    threads = [[str(run.facts["threads"])] if run.facts.get("threads") else [] for run in (base, head)]
+    values = {
+        "machines": (_values(base, "machine"), _values(head, "machine")),
+        "controls": (_values(base, "controls"), _values(head, "controls")),
+        "numbers of threads": (threads[0], threads[1]),
+    }
+    return [
+        (what, " and ".join(before), " and ".join(after))
+        for what, (before, after) in values.items()
+        if before and after and before != after
+    ]
 
 
 def _values(run: Run, column: str) -> list[str]:
@@ -91,30 +107,52 @@ def _values(run: Run, column: str) -> list[str]:
 
 
 def _same(base: Run, head: Run, column: str) -> bool:
-    """Say whether the runs name nothing different; what one does not name at all is no difference."""
-    of_base, of_head = _values(base, column), _values(head, column)
-    return not of_base or not of_head or of_base == of_head
+    before, after = _values(base, column), _values(head, column)
+    return not before or not after or before == after
 
 
-def samples_of(run: Run, side: str) -> pd.DataFrame:
-    """Return a run as samples of one side, a pass standing for a pair.
-
-    Returns
-    -------
-    DataFrame
-        ``SAMPLE_COLUMNS`` and ``worker``. A row that failed has one line, as the run's own table does not say in how many passes.
-    """
+def _samples(run: Run, side: str) -> pd.DataFrame:
+    """Return a run as samples of one side, where a pass is a pair; a failed row has one sample."""
     table = run.table[[*ROW, "status", "reason", *COUNTS, *KNOBS]]
     ok = table[table["status"] == "ok"].merge(run.passes, on=list(ROW), how="left")
     failed = table[table["status"] != "ok"]
     parts = [part for part in (ok, failed) if len(part)] or [ok]
     found = pd.concat(parts, ignore_index=True).rename(columns={"pass": "pair"})
-    found["pair"] = found["pair"].fillna(0)
+    found["pair"] = found["pair"].fillna(0) if "pair" in found else 0
     return found.assign(stage=1, side=side, position=0).reindex(columns=[*SAMPLE_COLUMNS, "worker"])
 
 
-def control_drift(base: Run, head: Run) -> float | None:
-    """Return log(head / base) of the medians of the control kernel; None where a run did not time it."""
+def _over_references(samples: pd.DataFrame, base: Run, head: Run) -> pd.DataFrame:
+    """Divide each time by vjp's of the same phase and process, by the forward pass's, and by the floor.
+
+    The samples are repeated for each reference. ``seconds`` is the quotient; ``quantity`` is ``seconds/vjp``, ``seconds/forward`` or
+    ``seconds/floor``. A reference is not divided by itself.
+    """
+    vjp = samples[samples["strategy"] == REFERENCE]
+    forward = samples[samples["strategy"] == FORWARD]
+    floors = pd.concat(
+        [run.table[[*ROW, "floor_seconds"]].assign(side=side) for side, run in ((BASE, base), (HEAD, head))]
+    ).rename(columns={"floor_seconds": "seconds"})
+    others = samples[samples["strategy"] != FORWARD]
+    return pd.concat(
+        [
+            _divided(others[others["strategy"] != REFERENCE], vjp, [*PROCESS, "phase"], REFERENCE),
+            _divided(others, forward, list(PROCESS), FORWARD),
+            _divided(samples, floors, ["side", *ROW], "floor"),
+        ],
+        ignore_index=True,
+    )
+
+
+def _divided(samples: pd.DataFrame, references: pd.DataFrame, on: list[str], name: str) -> pd.DataFrame:
+    known = references[references["seconds"].notna()].drop_duplicates(on)[[*on, "seconds"]]
+    found = samples.merge(known.rename(columns={"seconds": "reference"}), on=on)
+    quotient = found["seconds"] / found["reference"]
+    return found.assign(seconds=quotient, quantity=f"seconds/{name}").drop(columns="reference")
+
+
+def _calibration_shift(base: Run, head: Run) -> float | None:
+    """Return log(head / base) of the medians of the calibration kernel; None if a run did not time it."""
     times = [[float(t) for t in run.facts.get("calibration_seconds") or () if t] for run in (base, head)]
     if not all(times):
         return None
@@ -122,90 +160,109 @@ def control_drift(base: Run, head: Run) -> float | None:
     return math.log(after / before)
 
 
-def _row_lines(
-    samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame, *, across_machines: bool
-) -> Iterator[Line]:
-    ends = fates(samples)
+def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) -> Iterator[Line]:
+    """Return the lines of the rows that have times on both sides."""
+    ended = status_changes(samples)
     medians = timed.groupby([*KEYS, "side"])["seconds"].median().to_dict()
     for line in found.reset_index().to_dict("records"):
         row = tuple(line[name] for name in ROW)
-        if row not in ends:
+        if row not in ended:
             values = {side: medians.get((*row, line["quantity"], side), math.nan) for side in (BASE, HEAD)}
             yield {str(key): value for key, value in line.items()} | values | _final(line)
-    for row, (verdict, reason) in ends.items():
+
+
+def _status_lines(samples: pd.DataFrame) -> Iterator[Line]:
+    for row, (verdict, reason) in status_changes(samples).items():
         yield dict(zip(ROW, row, strict=True)) | {"quantity": "seconds", "verdict": verdict, "reason": reason}
-    if across_machines:
-        return
-    known = {*ends, *(key[:3] for key in found.index)}
+
+
+def _untested_lines(base: Run, head: Run, samples: pd.DataFrame, lines: list[Line]) -> list[Line]:
+    """Return lines for the other rows: they failed on one side, or have no times per pass. Their medians are shown."""
+    known = set(verdicts_of(lines))
+    medians = [run.table.drop_duplicates(list(ROW)).set_index(list(ROW))["seconds_median"] for run in (base, head)]
+    found = []
     for row in samples[list(ROW)].drop_duplicates().itertuples(index=False, name=None):
         if row not in known:
-            why = "failed on one side, or nothing says what each pass measured"
-            yield dict(zip(ROW, row, strict=True)) | {"quantity": "seconds", "verdict": "inconclusive", "reason": why}
+            before, after = (float(own.get(row, math.nan)) for own in medians)
+            why = "failed on one side" if math.isnan(before) or math.isnan(after) else "no times per pass"
+            line = {"quantity": "seconds", BASE: before, HEAD: after, "ratio": after / before if before else math.nan}
+            found.append(
+                dict(zip(ROW, row, strict=True)) | line | {"verdict": "inconclusive", "reason": why, "n_pairs": 0}
+            )
+    return found
 
 
-def _final(line: dict[Any, Any]) -> Line:
-    if line["verdict"] == SLOWER:
-        return {"verdict": "regressed", "reason": ""}
-    if line["verdict"] != OPEN:
-        return {"verdict": line["verdict"], "reason": ""}
-    if line["n_pairs"] < FEWEST_PASSES:
-        return {"verdict": "inconclusive", "reason": _too_few(line["n_pairs"])}
-    return {
-        "verdict": "inconclusive",
-        "reason": "the interval neither excludes nor proves a change beyond the threshold",
-    }
+def _final(line: Mapping[Any, Any]) -> Line:
+    verdict, reason = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"]), ""
+    if verdict == "inconclusive" and line["n_pairs"] < MIN_PASSES:
+        reason = _too_few(line["n_pairs"])
+    elif verdict == "inconclusive":
+        reason = "the interval neither confirms nor excludes a change beyond the threshold"
+    return {"verdict": verdict, "reason": reason}
 
 
 def _too_few(passes: float) -> str:
-    return f"{passes:.0f} passes: it takes {FEWEST_PASSES} a side"
+    return f"{passes:.0f} {'pass' if passes == 1 else 'passes'}: expected at least {MIN_PASSES} per side"
 
 
-def _growth_lines(samples: pd.DataFrame, limits: Limits, rows: Mapping[tuple[str, str, str], str]) -> Iterator[Line]:
-    for growth in growths(samples, limits):
+def _growth_lines(
+    samples: pd.DataFrame, thresholds: GateThresholds, rows: Mapping[tuple[str, str, str], str]
+) -> Iterator[Line]:
+    for growth in growths(samples, thresholds):
         line = bounded_by_rows(growth, rows).line
         verdict = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"])
-        if line["n_pairs"] < FEWEST_PASSES:
+        if line["n_pairs"] < MIN_PASSES:
             verdict, line = "inconclusive", line | {"reason": _too_few(line["n_pairs"])}
         elif verdict == "regressed" and line["low"] < 2 ** line["threshold"]:
-            verdict = "inconclusive"  # runs do not pair: the whole interval must lie beyond the threshold
+            verdict = "inconclusive"  # runs are not paired: the whole interval must exceed the threshold
         yield line | {"verdict": verdict}
 
 
-def _of_the_machine(line: Line) -> Line:
+def _due_to_machine(line: Line) -> Line:
     if line["verdict"] != "regressed":
         return line
     return line | {
         "verdict": "inconclusive",
-        "reason": "it grew against its reference, which may be the machine's doing",
+        "reason": "slower relative to its reference; the machine may be the cause",
     }
 
 
 def _notes(
-    base: Run, head: Run, table: pd.DataFrame, floor: float, drift: float | None, *, across_machines: bool
+    base: Run, head: Run, table: pd.DataFrame, floor: float, shift: float | None, *, across_machines: bool
 ) -> Iterator[str]:
+    read_as = [run.facts.get("read_as") or _passes(run) for run in (base, head)]
+    yield f"Base: {read_as[0]}. Head: {read_as[1]}."
     yield (
-        f"Unpaired: the runs were made at different times, so that only a change beyond {floor:.0%} counts, after a correction over "
-        f"all rows, with at least {FEWEST_PASSES} passes a side."
+        f"The runs were made at different times and are not paired. Only changes of {floor:.0%} or more are detected, corrected "
+        f"over all rows, with at least {MIN_PASSES} passes per side."
     )
     if across_machines:
-        yield "Across machines: compared are ratios to vjp, to the forward pass and to the floor, each from its own process."
-    elif drift is None:
-        yield "The control kernel was not timed in both runs, so that a machine that moved would not be seen."
-    elif abs(drift) > math.log1p(floor):
-        yield f"The control kernel moved by {math.expm1(drift):+.1%} between the runs: times have no verdict."
+        yield "Across machines: the table compares ratios to vjp, to the forward pass and to the floor, each within one process."
+    elif shift is None:
+        yield "The calibration kernel was not timed in both runs, so a change of the machine would not be detected."
+    elif abs(shift) > math.log1p(floor):
+        yield f"The calibration kernel changed by {math.expm1(shift):+.1%} between the runs, so times have no verdict."
     else:
-        yield f"The control kernel moved by {math.expm1(drift):+.1%}; a change must exceed that too."
+        yield f"The calibration kernel changed by {math.expm1(shift):+.1%}; a change must exceed this, too."
     if "inconclusive" in set(table["verdict"]):
-        yield f"What decides: {' · or '.join(_commands(base, head))}"
+        yield f"To decide the inconclusive rows: {' · or '.join(_commands(base, head))}"
+
+
+def _passes(run: Run) -> str:
+    n = run.passes["pass"].nunique()
+    return f"{n} {'pass' if n == 1 else 'passes'} of {len(run.table)} rows"
 
 
 def _commands(base: Run, head: Run) -> Iterator[str]:
-    """Return what would decide: the gate where base is a commit, else both runs again with enough passes."""
+    """Return the commands that decide: the gate if base is a commit, or both runs again with enough passes."""
     commits, suites = _values(base, "commit"), _values(head, "suite")
     if commits and suites:
         yield f"jacobench gate --against {commits[0].removesuffix('-dirty')} --suite {suites[0]}"
     command = head.facts.get("command")
     if isinstance(command, str):
-        yield "both again with: " + re.sub(r"--passes \d+", f"--passes {max(FEWEST_PASSES, 10)}", command)
+        yield "both again with: " + re.sub(r"--passes \d+", f"--passes {max(MIN_PASSES, 10)}", command)
     elif not suites:
-        yield f"{FEWEST_PASSES} runs a side, in turns, each with --benchmark-json=FILE into a folder a side, and compare the folders"
+        yield (
+            f"{MIN_PASSES} runs per side, alternating, each with --benchmark-json=FILE into one folder per side; "
+            "then compare the folders"
+        )

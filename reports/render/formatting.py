@@ -1,4 +1,4 @@
-"""A line of the verdict table in words, alike in every format."""
+"""A line of the verdict table as text, the same in every format."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HEADLINES: Mapping[str, str] = {
     "clear": "No regression",
     "regressed": "Regression",
     "inconclusive": "Inconclusive",
-    "contaminated": "The machine moved: no verdict",
+    "contaminated": "The machine changed: no verdict",
     "nothing": "Nothing was measured",
 }
-"""State → what stands above everything."""
+"""State → headline."""
 
 
 def _count(count: float) -> str:
@@ -37,13 +37,11 @@ QUANTITIES: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "n_nonzeros": ("non-zeros", _count),
     "predicted_flops": ("flops", _count),
 }
-"""Quantity → its word, and how its values are written."""
-
-FAILING = ("broken", "regressed")
+"""Quantity → its name, and the format of its values."""
 
 
 @dataclass(frozen=True)
-class Words:
+class VerdictText:
     """A line of the verdict table as text.
 
     Attributes
@@ -52,12 +50,12 @@ class Words:
         As in the table.
     quantity, base, head : str
         With units.
-    change : str
-        Such as ``+12.3%``; interval such as ``[+11.0%, +13.6%]``, or empty.
-    visible : str
-        The smallest change that could have been seen.
+    change, interval : str
+        Such as ``+12.3%`` and ``[+11.0%, +13.6%]``; the interval may be empty.
+    detectable : str
+        The smallest change that would have been found.
     reason : str
-        In a sentence, or empty.
+        One sentence, or empty.
     """
 
     verdict: str
@@ -69,44 +67,49 @@ class Words:
     head: str
     change: str
     interval: str
-    visible: str
+    detectable: str
     reason: str
 
     @property
     def sentence(self) -> str:
-        """All of it that matters, in one line."""
+        """The line as one sentence."""
         values = "" if self.base == self.head == MISSING else f" ({self.base} → {self.head})"
         change = "" if self.change == MISSING else f" {self.change}{self.interval and ' '}{self.interval}"
         reason = f"; {self.reason}" if self.reason else ""
         return f"{self.case} · {self.strategy} · {self.phase}: {self.quantity} {self.verdict}{change}{values}{reason}"
 
 
-def words(line: Mapping[Any, Any]) -> Words:
-    """Return a line of the verdict table as text."""
-    quantity = str(line["quantity"])
-    word, show = _shown(quantity)
-    is_exponent = "~" in quantity
-    change = f"{line['head'] - line['base']:+.2f}" if is_exponent else relative(line["ratio"])
-    interval = "" if is_exponent else _interval(line["low"], line["high"])
-    visible = line["detectable"]
-    reason = line["reason"]
-    return Words(
+def verdict_texts(table: pd.DataFrame) -> list[VerdictText]:
+    """Return the lines of a verdict table as text, the worst verdict first, and the largest change first within a verdict."""
+    order = table["verdict"].map({verdict: number for number, verdict in enumerate(VERDICTS)})
+    size = -table["ratio"].astype(float).fillna(1.0).sub(1).abs()
+    ranked = table.assign(_order=order, _size=size).sort_values(["_order", "_size"], kind="stable")
+    return [_text(line) for line in ranked.to_dict("records")]
+
+
+def _text(line: Mapping[Any, Any]) -> VerdictText:
+    quantity, show = _shown(str(line["quantity"]))
+    is_exponent = "~" in str(line["quantity"])
+    low, high, detectable, reason = (line[name] for name in ("low", "high", "detectable", "reason"))
+    has_interval = not (is_exponent or math.isnan(low) or math.isnan(high))
+    least = f"{detectable:.2f}" if is_exponent else f"{detectable:.1%}"
+    return VerdictText(
         verdict=str(line["verdict"]),
         case=on_one_line(str(line["case"])),
         strategy=on_one_line(str(line["strategy"])),
         phase=str(line["phase"]),
-        quantity=word,
-        base=_value(line["base"], show),
-        head=_value(line["head"], show),
-        change=change,
-        interval=interval,
-        visible=f"{visible:.2f}" if is_exponent else _visible(visible),
+        quantity=quantity,
+        base=MISSING if math.isnan(line["base"]) else show(line["base"]),
+        head=MISSING if math.isnan(line["head"]) else show(line["head"]),
+        change=f"{line['head'] - line['base']:+.2f}" if is_exponent else relative(line["ratio"]),
+        interval=f"[{relative(low)}, {relative(high)}]" if has_interval else "",
+        detectable=least if math.isfinite(detectable) else MISSING,
         reason=on_one_line(reason) if isinstance(reason, str) else "",
     )
 
 
 def on_one_line(text: str) -> str:
-    r"""Return a text without line breaks and characters that do not print: names and messages of plug-ins may hold anything.
+    r"""Return a text without line breaks and non-printable characters, which names and messages of plug-ins may contain.
 
     Examples
     --------
@@ -117,55 +120,33 @@ def on_one_line(text: str) -> str:
 
 
 def relative(ratio: float) -> str:
-    """Return a ratio as a change in percent, from a doubling on as a factor.
+    """Return a ratio as a change in percent, or as a factor from 2 on.
 
     Examples
     --------
-    >>> relative(1.0234), relative(0.9), relative(3.5)
-    ('+2.3%', '-10.0%', '3.50×')
+    >>> relative(1.0234), relative(0.9), relative(3.5), relative(25596.6)
+    ('+2.3%', '-10.0%', '3.50×', '25,597×')
     """
     if math.isnan(ratio):
         return MISSING
     if math.isinf(ratio):
         return "∞"
-    return f"{ratio:.2f}×" if ratio >= 2 else f"{ratio - 1:+.1%}"
-
-
-def worst_first(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the verdict table with the worst verdicts first, and within one the largest changes first."""
-    order = table["verdict"].map({verdict: number for number, verdict in enumerate(VERDICTS)})
-    size = -table["ratio"].astype(float).fillna(1.0).sub(1).abs()
-    return (
-        table.assign(_order=order, _size=size)
-        .sort_values(["_order", "_size"], kind="stable")
-        .drop(columns=["_order", "_size"])
-    )
+    if ratio < 2:
+        return f"{ratio - 1:+.1%}"
+    return f"{ratio:.2f}×" if ratio < 100 else f"{ratio:,.0f}×"
 
 
 def counted(outcome: Outcome) -> str:
-    """Return how many lines have which verdict, worst first, such as ``1 regressed · 59 unchanged``."""
+    """Return the number of lines per verdict, worst first, such as ``1 regressed · 59 unchanged``."""
     found = outcome.verdicts["verdict"].value_counts()
     return " · ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found.index)
 
 
 def _shown(quantity: str) -> tuple[str, Callable[[float], str]]:
-    over, _, reference = quantity.partition("/")
+    """Return the name of a quantity and the format of its values; ``/`` is a ratio to a reference, ``~`` an exponent."""
+    of, _, reference = quantity.partition("/")
     if reference:
-        return f"{QUANTITIES[over][0]} over {reference}", format_ratio
-    of, _, rest = quantity.partition("~")
-    word, show = QUANTITIES.get(of, (of, lambda value: f"{value:.3g}"))
-    if rest:
-        return f"growth of {word} with {rest}", lambda exponent: f"{exponent:.2f}"
-    return word, show
-
-
-def _value(value: float, show: Callable[[float], str]) -> str:
-    return MISSING if math.isnan(value) else show(value)
-
-
-def _interval(low: float, high: float) -> str:
-    return "" if math.isnan(low) or math.isnan(high) else f"[{relative(low)}, {relative(high)}]"
-
-
-def _visible(share: float) -> str:
-    return f"{share:.1%}" if math.isfinite(share) else MISSING
+        return f"{QUANTITIES[of][0]} over {reference}", format_ratio
+    of, _, knob = quantity.partition("~")
+    name, show = QUANTITIES.get(of, (of, lambda value: f"{value:.3g}"))
+    return (f"growth of {name} with {knob}", lambda exponent: f"{exponent:.2f}") if knob else (name, show)

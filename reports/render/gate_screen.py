@@ -1,25 +1,23 @@
-"""An outcome on the screen: what it came to, the lines that are not unchanged, the worst first, and what to do."""
+"""An outcome on the screen: headline, one line per row with its verdict, worst first, and notes."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from jacobench.reports.render.formatting import HEADLINES, Words, counted, words, worst_first
-from jacobench.reports.render.text_tables import rich_table
+from jacobench.reports.data.units import MISSING
+from jacobench.reports.regression.outcome import FAILING
+from jacobench.reports.render.formatting import HEADLINES, VerdictText, counted, verdict_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
-    from rich.table import Table
 
     from jacobench.reports.regression.outcome import Outcome
-
-MOST = 30
-"""Lines of one verdict; those that are left out have the smaller changes."""
 
 STYLES: Mapping[str, str] = {
     "broken": "bold red",
@@ -28,59 +26,73 @@ STYLES: Mapping[str, str] = {
     "improved": "green",
 }
 
-HEADINGS = ("verdict", "case", "strategy", "phase", "", "base", "head", "change", "95 % interval", "could see")
-LEFT = 5
-"""How many of them are text."""
+HEADINGS = ("verdict", "case", "strategy", "phase", "quantity", "base", "head", "change", "95 % interval", "detectable")
+N_NAMES = 5
+"""The first columns are left-aligned."""
+
+LONGEST_NAME = 60
+"""Characters of a case. A longer name loses the beginning of its path, but keeps everything from ``::`` on."""
 
 
 @dataclass(frozen=True)
 class VerdictScreen:
-    """An outcome, to be printed with rich."""
+    """An outcome for `rich.console.Console.print`; with ``soft_wrap=True`` each row stays on one line."""
 
     outcome: Outcome
     title: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        yield Text(f"{HEADLINES[self.outcome.state]} · {self.title}", style="bold", overflow="fold")
-        table = worst_first(self.outcome.verdicts)
-        if len(table):
+        yield Text(f"{HEADLINES[self.outcome.state]} · {self.title}", style="bold")
+        by_row: dict[tuple[str, str, str], list[VerdictText]] = {}
+        for line in verdict_texts(self.outcome.verdicts):
+            by_row.setdefault((line.case, line.strategy, line.phase), []).append(line)
+        if by_row:
             yield Text(counted(self.outcome))
-        notable = [words(line) for line in table[table["verdict"] != "unchanged"].to_dict("records")]
-        if notable:
             yield Text()
-            yield _table(list(_first_of_each(notable)))
+            yield from _aligned(list(by_row.values()))
             yield Text()
-        for note in (*_reasons(notable), *self.outcome.notes):
-            yield Text(note, overflow="fold")
+        for note in self.outcome.notes:
+            yield Text(note)
 
 
-def _first_of_each(lines: Sequence[Words]) -> Iterator[Words]:
-    seen = dict.fromkeys((line.verdict for line in lines), 0)
-    for line in lines:
-        seen[line.verdict] += 1
-        if seen[line.verdict] <= MOST:
-            yield line
+def _aligned(rows: Sequence[Sequence[VerdictText]]) -> Iterator[Text]:
+    """Return a heading and one line per row: its worst result, then its other results with this verdict, or the reason."""
+    cells = [HEADINGS, *(_cells(row[0]) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    notes = ["", *(_note(row) for row in rows)]
+    styles = ["bold", *(STYLES.get(row[0].verdict, "") for row in rows)]
+    for line, note, style in zip(cells, notes, styles, strict=True):
+        padded = [
+            cell.ljust(width) if number < N_NAMES else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        text = Text(f"{'  '.join(padded)}  {note}".rstrip())
+        text.stylize(style, 0, widths[0] if style != "bold" else None)
+        yield text
 
 
-def _reasons(lines: Sequence[Words]) -> Iterator[str]:
-    """Say each reason once, with the first line that has it."""
-    by_reason: dict[tuple[str, str], list[Words]] = {}
-    for line in lines:
-        if line.reason:
-            by_reason.setdefault((line.verdict, line.reason), []).append(line)
-    for (verdict, reason), alike in list(by_reason.items())[:MOST]:
-        first = alike[0]
-        more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
-        yield f"  {verdict}: {first.case} · {first.strategy} · {first.phase}, {first.quantity}{more}: {reason}"
-    hidden = len(lines) - len(list(_first_of_each(lines)))
-    if hidden:
-        yield f"  {hidden} more lines are not shown here; --markdown FILE has them."
+def _cells(line: VerdictText) -> tuple[str, ...]:
+    names = (line.verdict, shortened(line.case), line.strategy, line.phase, line.quantity)
+    return (*names, line.base, line.head, line.change, line.interval, line.detectable)
 
 
-def _table(lines: Sequence[Words]) -> Table:
-    rows = (
-        (Text(line.verdict, style=STYLES.get(line.verdict, "")), line.case, line.strategy, line.phase, line.quantity,
-         line.base, line.head, line.change, line.interval, line.visible)
-        for line in lines
-    )  # fmt: skip
-    return rich_table(HEADINGS[:LEFT], HEADINGS[LEFT:], rows, keep_first_whole=True)
+def _note(row: Sequence[VerdictText]) -> str:
+    first, *others = row
+    also = [f"{line.quantity} {line.change}" for line in others if line.verdict == first.verdict in FAILING]
+    # A line contains these words only as its verdict; a plug-in's message may contain them, too.
+    ambiguous = first.verdict not in FAILING and re.search("|".join(FAILING), first.reason)
+    show = first.verdict != "unchanged" and not ambiguous and (first.verdict != "regressed" or first.change == MISSING)
+    return "; ".join([*([first.reason] if show and first.reason else []), *also])
+
+
+def shortened(case: str) -> str:
+    """Return a case's name without the beginning of a long path; everything from ``::`` on is kept.
+
+    Examples
+    --------
+    >>> shortened("a/very/long/path/to/the/folder/of/the/benchmarks/test_speed.py::test_mlp[64]")
+    '…/to/the/folder/of/the/benchmarks/test_speed.py::test_mlp[64]'
+    """
+    path, separator, name = case.partition("::")
+    left = max(LONGEST_NAME - len(separator + name), 0)
+    return case if not separator or len(path) <= left else f"…{path[len(path) - left :]}{separator}{name}"

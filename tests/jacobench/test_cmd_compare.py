@@ -32,7 +32,11 @@ def runs(tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "code", "expected"),
-    [({}, 0, "No regression"), ({"ratio": 1.3}, 1, "regressed"), ({"ratio": 1.3, "passes": 3}, 3, "3 passes")],
+    [
+        ({}, 0, "No regression"),
+        ({"ratio": 1.3}, 1, "regressed"),
+        ({"ratio": 1.3, "passes": 3}, 3, "3 passes: expected at least 8"),
+    ],
 )
 def test_exit_codes_and_what_is_said(jacobench, runs, given, code, expected):
     done = jacobench("compare", "base", "head", cwd=runs(**given))
@@ -78,7 +82,7 @@ def test_a_run_of_ours_against_itself(jacobench, finished):
     folder, _ = finished
     done = jacobench("compare", folder, folder / "run.json", cwd=folder)
     assert done.returncode == 3, done.stderr
-    assert "2 passes: it takes 8 a side" in done.stdout
+    assert "2 passes: expected at least 8 per side" in done.stdout
     assert "--passes 10" in done.stdout
 
 

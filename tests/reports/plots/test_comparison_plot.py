@@ -1,11 +1,14 @@
-"""Two runs beside each other."""
+"""Plot of two runs, with the verdicts of `compare`."""
+
+import math
 
 import pytest
 
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.plots.comparison_plot import comparison
+from jacobench.reports.plots.comparison_plot import PALE, comparison
 from jacobench.reports.plots.plot_data import NoData
 from jacobench.reports.plots.style import strategy_style
+from jacobench.reports.regression.two_runs import compare
 
 
 def test_a_run_over_itself_has_not_changed(everything, make_run):
@@ -16,24 +19,53 @@ def test_a_run_over_itself_has_not_changed(everything, make_run):
     assert (data.loc[ok, "bytes_ratio"] == 1).all()
 
 
-def test_a_slower_cell_stands_right_of_one_and_a_failed_one_in_the_band(one_case, make_run, fail):
+def marks(plot, strategy, alpha):
+    """Return the time ratios of a strategy's marks with this opacity."""
+    lines = [line for line in plot.figure.axes[0].lines if line.get_marker() == strategy_style(strategy).marker]
+    drawn = [float(x) for line in lines if line.get_alpha() == alpha for x in line.get_xdata()]
+    return [x for x in drawn if not math.isnan(x)]
+
+
+def test_a_slower_cell_is_right_of_one_and_a_failed_one_in_the_band(one_case, make_run, fail):
     slower = one_case.copy()
     slower.loc[slower["strategy"] == "vjp", "seconds_median"] *= 2
-    head = make_run(fail(slower, slower["strategy"] == "dense", "timeout"), name="new")
-    picture = comparison(make_run(one_case, name="old"), head)
-    time = picture.figure.axes[0]
-    drawn = [
-        line for line in time.lines if line.get_marker() == strategy_style("vjp").marker and line.get_alpha() == 1.0
-    ]
-    assert [float(x) for line in drawn for x in line.get_xdata()] == [pytest.approx(2)]
-    assert [text.get_text() for text in time.texts] == ["T"]
-    assert "mlp-w64-d2-b1, dense: ok before, timeout now." in picture.notes
-    assert picture.figure.get_suptitle() == "gradient: new over old"
+    head = make_run(fail(slower, slower["strategy"] == "dense", "timeout"), passes=10, name="new")
+    plot = comparison(make_run(one_case, passes=10, name="old"), head)
+    assert marks(plot, "vjp", 1.0) == [pytest.approx(2)]
+    assert [text.get_text() for text in plot.figure.axes[0].texts] == ["T"]
+    assert "mlp-w64-d2-b1, dense: ok before, timeout now." in plot.notes
+    assert plot.figure.get_suptitle() == "gradient: new over old"
 
 
-def test_runs_of_two_machines_are_not_held_against_each_other_unsaid(one_case, make_run):
-    picture = comparison(make_run(one_case), make_run(one_case.assign(machine="another")))
-    assert picture.notes[0].startswith("The runs cannot be held against each other in time: machine: AMD EPYC")
+@pytest.mark.parametrize("passes", [3, 10])
+def test_the_marks_agree_with_the_verdicts_of_compare(passes, everything, make_run):
+    """A change of 8 % is significant without a correction, but not always over all rows."""
+    changes = {"dense": 1.5, "sparse": 1.08, "vjp": 0.7}
+    changed = everything.assign(seconds_median=everything["seconds_median"] * everything["strategy"].map(changes))
+    base, head = make_run(everything, passes=passes), make_run(changed, passes=passes)
+    plot, table = comparison(base, head), compare(base, head).verdicts
+    own = table[(table["quantity"] == "seconds") & (table["phase"] == "gradient") & table["ratio"].notna()]
+    known = {(line["case"], line["strategy"]): (line["verdict"], line["ratio"]) for line in own.to_dict("records")}
+    drawn = {
+        (line["case"], line["strategy"]): (line["seconds_verdict"], line["seconds_ratio"])
+        for line in plot.data.dropna(subset="seconds_ratio").to_dict("records")
+    }
+    assert drawn == known
+    for strategy in changes:
+        for alpha, verdicts in ((1.0, {"regressed", "improved"}), (PALE, {"unchanged", "inconclusive"})):
+            expected = [
+                ratio for (_, name), (verdict, ratio) in known.items() if name == strategy and verdict in verdicts
+            ]
+            assert sorted(marks(plot, strategy, alpha)) == pytest.approx(sorted(expected))
+    assert ({verdict for verdict, _ in drawn.values()} == {"inconclusive"}) == (passes == 3)
+
+
+def test_runs_of_two_machines_are_compared_relative_to_vjp(one_case, make_run):
+    other = one_case.assign(machine="another", seconds_median=3 * one_case["seconds_median"])
+    plot = comparison(make_run(one_case, passes=10), make_run(other, passes=10))
+    assert plot.notes[0].startswith("The runs have different machines, 'AMD EPYC")
+    assert "relative to vjp" in plot.figure.axes[0].get_xlabel()
+    assert plot.data["seconds_ratio"].dropna().tolist() == pytest.approx([1, 1])
 
 
 def test_what_two_runs_lack_is_said(one_case, make_run):

@@ -1,4 +1,4 @@
-"""The control kernel: still, moved, or neither."""
+"""Shift of the calibration kernel: shifted, stable, or neither."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.reports.regression.calibration_shift import control
+from jacobench.reports.regression.calibration_shift import calibration_shift
 from jacobench.reports.regression.outcome import CONTROL_ROW, ROW
 
 
@@ -22,7 +22,7 @@ def samples(shift, noise, n_pairs):
 
 
 @pytest.mark.parametrize(
-    ("shift", "noise", "n_pairs", "moved", "still"),
+    ("shift", "noise", "n_pairs", "shifted", "stable"),
     [
         (0.0, 0.003, 6, False, True),
         (0.05, 0.003, 6, False, False),  # six pairs cannot tell
@@ -32,16 +32,16 @@ def samples(shift, noise, n_pairs):
         (0.0, 0.2, 30, False, False),
     ],
 )
-def test_what_is_said_of_it(shift, noise, n_pairs, moved, still):
-    found = control(samples(shift, noise, n_pairs), 0.02)
-    assert (found.moved, found.still, found.n_pairs) == (moved, still, n_pairs)
+def test_what_is_said_of_it(shift, noise, n_pairs, shifted, stable):
+    found = calibration_shift(samples(shift, noise, n_pairs), 0.02)
+    assert (found.shifted, found.stable, found.n_pairs) == (shifted, stable, n_pairs)
     assert found.low <= found.ratio <= found.high
 
 
 def test_a_tighter_threshold_of_time_is_minded_by_less():
-    assert not control(samples(0.006, 0.0005, 12), 0.02).moved
-    assert control(samples(0.006, 0.0005, 12), 0.01).moved
+    assert not calibration_shift(samples(0.006, 0.0005, 12), 0.02).shifted
+    assert calibration_shift(samples(0.006, 0.0005, 12), 0.01).shifted
 
 
 def test_there_may_be_none():
-    assert control(samples(0.0, 0.1, 6).assign(strategy="vjp"), 0.02) is None
+    assert calibration_shift(samples(0.0, 0.1, 6).assign(strategy="vjp"), 0.02) is None

@@ -9,7 +9,7 @@ import pytest
 
 from jacobench.reports.regression.counts import count_line, count_lines
 from jacobench.reports.regression.outcome import SAMPLE_COLUMNS
-from jacobench.reports.regression.thresholds import Limits, Thresholds, limits_of
+from jacobench.reports.regression.thresholds import GateThresholds, Thresholds, read_thresholds
 
 MIB = 2**20
 
@@ -38,7 +38,7 @@ def test_each_quantity_has_its_threshold(quantity, base, head, verdict):
 def test_what_was_not_there_before_is_infinitely_more():
     found = count_line("n_nonzeros", 0, 5, Thresholds())
     assert math.isinf(found["ratio"])
-    assert found["reason"] == "there was none before"
+    assert found["reason"] == "none in base"
 
 
 def test_the_detectable_change_of_small_rows_is_that_of_the_bytes():
@@ -56,16 +56,16 @@ def samples(**sides):
 
 def test_numbers_are_taken_from_wherever_they_stand():
     table = samples(base=[{}, {"peak_bytes": 10 * MIB}], head=[{"peak_bytes": 20 * MIB}, {}])
-    (found,) = count_lines(table, Limits())
+    (found,) = count_lines(table, GateThresholds())
     assert (found["case"], found["quantity"], found["verdict"]) == ("a", "peak_bytes", "regressed")
 
 
 def test_what_one_side_lacks_has_no_line():
-    assert list(count_lines(samples(base=[{"n_nonzeros": 1}], head=[{}]), Limits())) == []
-    assert list(count_lines(samples(base=[{"n_nonzeros": 1}]), Limits())) == []
+    assert list(count_lines(samples(base=[{"n_nonzeros": 1}], head=[{}]), GateThresholds())) == []
+    assert list(count_lines(samples(base=[{"n_nonzeros": 1}]), GateThresholds())) == []
 
 
 def test_a_row_may_have_thresholds_of_its_own():
-    limits = limits_of({"rows": [{"strategy": "dense", "counts": 0.5}]})
+    limits = read_thresholds({"rows": [{"strategy": "dense", "counts": 0.5}]})
     (found,) = count_lines(samples(base=[{"n_nonzeros": 100}], head=[{"n_nonzeros": 140}]), limits)
     assert (found["verdict"], found["threshold"]) == ("unchanged", 0.5)

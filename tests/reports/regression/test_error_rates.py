@@ -30,5 +30,5 @@ def test_the_halves_of_the_recording_do_not_overlap(figures):
 
 
 def test_a_share_of_none_has_a_bound(figures):
-    assert figures.share(0, 2000) == "0 of 2,000 (< 0.15%)"
+    assert figures.share(0, 2000) == "0 of 2,000 (< 0.18%)"
     assert figures.share(1, 2) == "50.0% [1.3%, 98.7%]"

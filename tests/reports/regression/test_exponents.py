@@ -8,7 +8,7 @@ import pytest
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.gate_loop import run_gate
 from jacobench.reports.regression.outcome import SAMPLE_COLUMNS
-from jacobench.reports.regression.thresholds import Limits
+from jacobench.reports.regression.thresholds import GateThresholds
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def found(machine, sweep):
     """Return a function from the laws of both sides to what is found of them after six pairs."""
 
     def run(base, head, noise=0.01, **more):
-        return growths(machine(sweep(base, head, **more), noise=noise)(None, range(6), 1), Limits())
+        return growths(machine(sweep(base, head, **more), noise=noise)(None, range(6), 1), GateThresholds())
 
     return run
 
@@ -32,7 +32,7 @@ def test_the_interval_decides(found, exponent, verdict):
     assert growth.line["base"] == pytest.approx(2, abs=0.03)
     assert growth.line["head"] == pytest.approx(exponent, abs=0.03)
     assert growth.line["low"] < 2 ** (exponent - 2) < growth.line["high"]
-    assert growth.suspect == (verdict == "slower")
+    assert growth.is_candidate == (verdict == "slower")
     assert growth.cells[0] == ("mlp-w16", "dense")
 
 
@@ -62,7 +62,7 @@ def test_two_sizes_are_no_sweep(found):
 
 def test_without_knobs_there_is_no_sweep(machine, steady):
     here = machine({(f"case{k}", "vjp", "gradient"): steady() for k in range(3)})
-    assert growths(here(None, range(6), 1), Limits()) == []
+    assert growths(here(None, range(6), 1), GateThresholds()) == []
 
 
 def test_memory_below_8_kib_is_not_fitted(found):
@@ -75,7 +75,7 @@ def test_a_size_that_one_side_lacks_is_left_out(machine, sweep):
     rows = sweep(lambda w: 1e-9 * w**2, lambda w: 1e-9 * w**2)
     samples = machine(rows)(None, range(6), 1).reindex(columns=list(SAMPLE_COLUMNS))
     lost = (samples["case"] == "mlp-w256") & (samples["side"] == "head")
-    (growth,) = growths(samples[~lost], Limits())
+    (growth,) = growths(samples[~lost], GateThresholds())
     assert growth.line["case"] == "mlp-w16 … mlp-w128"
 
 
@@ -85,7 +85,7 @@ def test_a_power_that_fixed_costs_hide_is_settled_by_its_rows(machine, sweep, la
     for seed in range(8):
         here = machine(sweep(law, law), noise=0.005)
         here.rng = np.random.default_rng(seed)
-        outcome = run_gate(here, Limits(), max_seconds=1e6, clock=here.clock)
+        outcome = run_gate(here, GateThresholds(), max_seconds=1e6, clock=here.clock)
         assert outcome.state == "clear", outcome.verdicts[["case", "quantity", "verdict", "reason"]]
         assert np.isfinite(outcome.verdicts["ratio"].astype(float)).all()
 

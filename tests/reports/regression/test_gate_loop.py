@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from jacobench.reports.regression.gate_loop import run_gate
-from jacobench.reports.regression.thresholds import Limits, Rule, Thresholds, limits_of
+from jacobench.reports.regression.thresholds import GateThresholds, ThresholdRule, Thresholds, read_thresholds
 
 A, B = ("a", "dense", "gradient"), ("b", "vjp", "pullback")
 
 
 def gate(machine, limits=None, max_seconds=1e6):
-    return run_gate(machine, limits or Limits(), max_seconds=max_seconds, clock=machine.clock)
+    return run_gate(machine, limits or GateThresholds(), max_seconds=max_seconds, clock=machine.clock)
 
 
 def line(outcome, row, quantity="seconds"):
@@ -29,7 +29,7 @@ def test_clear_after_the_first_look(machine, steady):
     assert outcome.seconds == 30
     assert set(outcome.verdicts["verdict"]) == {"unchanged"}
     assert line(outcome, A)["detectable"] < 0.03
-    assert "stood still" in " ".join(outcome.notes)
+    assert "did not change" in " ".join(outcome.notes)
     assert len(outcome.samples) == 6 * 2 * 3
 
 
@@ -51,7 +51,7 @@ def test_what_fresh_pairs_do_not_confirm_is_no_regression(machine, steady):
     outcome = gate(machine({A: steady(1.10, second=1.0)}))
     assert outcome.state == "clear"
     assert line(outcome, A)["verdict"] == "unchanged"
-    assert "not with fresh pairs" in line(outcome, A)["reason"]
+    assert "not confirmed with fresh pairs" in line(outcome, A)["reason"]
 
 
 def test_what_fresh_pairs_cannot_decide_is_inconclusive(machine, steady):
@@ -114,7 +114,7 @@ def test_a_machine_that_moved_gives_no_verdict(machine, steady):
     outcome = gate(here)
     assert (outcome.state, outcome.exit_code) == ("contaminated", 3)
     assert set(outcome.verdicts["verdict"]) == {"inconclusive"}
-    assert "control kernel +5" in line(outcome, A)["reason"]
+    assert "calibration kernel changed by +5" in line(outcome, A)["reason"]
 
 
 def test_a_machine_that_moved_stops_a_gate_that_looks_clear(machine, steady):
@@ -136,7 +136,7 @@ def test_bytes_and_failures_have_verdicts_though_the_machine_moved(machine, stea
 def test_without_a_control_kernel_the_gate_says_so(machine, steady):
     outcome = gate(machine({A: steady()}, control=None))
     assert outcome.state == "clear"
-    assert "No control kernel" in " ".join(outcome.notes)
+    assert "calibration kernel was not timed" in " ".join(outcome.notes)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_nothing_at_all(machine):
             "regressed",
         ),
         (lambda side, _: {"status": "timeout"} if side == "base" else {"seconds": 1.0}, "improved", "clear"),
-        (lambda *_: {"status": "unsupported"}, "unchanged", "clear"),
+        (lambda *_: {"status": "unsupported"}, "not measured", "clear"),
     ],
 )
 def test_rows_without_times(machine, steady, says, verdict, state):
@@ -209,7 +209,7 @@ def test_slower_within_the_threshold_is_unchanged_and_says_so(machine, steady):
 
 
 def test_thresholds_hold_for_the_rows_that_they_name(machine, steady):
-    limits = limits_of({"rows": [{"case": "a", "strategy": "d*", "time": 0.2}]})
+    limits = read_thresholds({"rows": [{"case": "a", "strategy": "d*", "time": 0.2}]})
     outcome = gate(machine({A: steady(1.1), B: steady(1.1)}), limits)
     assert line(outcome, A)["verdict"] == "unchanged"
     assert line(outcome, A)["threshold"] == 0.2
@@ -217,14 +217,14 @@ def test_thresholds_hold_for_the_rows_that_they_name(machine, steady):
 
 
 def test_fewer_pairs_where_they_are_limited(machine, steady):
-    outcome = gate(machine({A: steady()}, noise=0.3), Limits(pairs=12))
+    outcome = gate(machine({A: steady()}, noise=0.3), GateThresholds(pairs=12))
     assert outcome.n_pairs == 12
 
 
 def test_an_exponent_that_grew_is_confirmed_though_each_case_passes(machine, sweep):
     rows = sweep(lambda w: 1e-6 * w**2, lambda w: 1e-6 * w**2.2 * 16**-0.2)
     here = machine(rows)
-    lax = Limits(Thresholds(time=0.9))
+    lax = GateThresholds(Thresholds(time=0.9))
     outcome = gate(here, lax)
     growth = outcome.verdicts[outcome.verdicts["quantity"] == "seconds~width"].iloc[0]
     assert growth["verdict"] == "regressed"
@@ -238,7 +238,7 @@ def test_an_exponent_that_grew_is_confirmed_though_each_case_passes(machine, swe
 
 def test_an_exponent_threshold_of_its_own(machine, sweep):
     rows = sweep(lambda w: 1e-6 * w**2, lambda w: 1e-6 * w**2.2 * 16**-0.2)
-    limits = Limits(Thresholds(time=0.9), (Rule("*", "dense", {"exponent": 0.3}),))
+    limits = GateThresholds(Thresholds(time=0.9), (ThresholdRule("*", "dense", {"exponent": 0.3}),))
     assert gate(machine(rows), limits).state == "clear"
 
 

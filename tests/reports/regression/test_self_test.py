@@ -3,11 +3,10 @@
 import math
 
 import pytest
-from scipy.stats import binom
 
 from jacobench.bench.gate.gate_client import Injection
 from jacobench.reports.regression.outcome import Outcome, verdict_table
-from jacobench.reports.regression.self_test import LARGER, SLOWER, Gate, binomial_interval, doses, tally
+from jacobench.reports.regression.self_test import LARGER, SLOWER, SelfTestGate, injections, tally
 
 
 def outcome(*lines):
@@ -33,7 +32,10 @@ def test_false_alarms_and_power_are_counted_apart():
         ("b", "vjp", "peak_bytes", 1.0, 0.01, "unchanged", 0.0),
     )
     found = tally(
-        [Gate({}, plain), Gate({("a", "vjp"): Injection(0.05, 0.02), ("b", "vjp"): Injection(0.05, 0.02)}, dosed)]
+        [
+            SelfTestGate({}, plain),
+            SelfTestGate({("a", "vjp"): Injection(0.05, 0.02), ("b", "vjp"): Injection(0.05, 0.02)}, dosed),
+        ]
     )
     told = found.set_index(["quantity", "added"])[["gates", "rows", "found", "inconclusive"]].T.to_dict("list")
     assert told == {
@@ -47,18 +49,8 @@ def test_false_alarms_and_power_are_counted_apart():
 
 def test_every_other_gate_is_without_additions_and_the_others_add_each_amount_to_a_third():
     cells = [(f"case {k}", "vjp") for k in range(30)]
-    assert [len(doses(cells, number)) for number in range(4)] == [0, 10, 0, 10]
-    assert {dose.slower for dose in doses(cells, 1).values()} == set(SLOWER)
-    assert {dose.larger for dose in doses(cells, 1).values()} == {LARGER}
-    assert {cell for number in (1, 3, 5) for cell in doses(cells, number)} == set(cells)
-    assert doses(cells, 1)[cells[0]] != doses(cells, 7)[cells[0]]
-
-
-@pytest.mark.parametrize(("hits", "n"), [(1, 20), (7, 30), (19, 20), (0, 2000), (20, 20)])
-def test_an_interval_is_where_either_tail_becomes_too_small(hits, n):
-    low, high = binomial_interval(hits, n)
-    tail = 0.05 if hits in {0, n} else 0.025
-    if hits:
-        assert binom.sf(hits - 1, n, low) == pytest.approx(tail)
-    if hits < n:
-        assert binom.cdf(hits, n, high) == pytest.approx(tail)
+    assert [len(injections(cells, number)) for number in range(4)] == [0, 10, 0, 10]
+    assert {dose.slower for dose in injections(cells, 1).values()} == set(SLOWER)
+    assert {dose.larger for dose in injections(cells, 1).values()} == {LARGER}
+    assert {cell for number in (1, 3, 5) for cell in injections(cells, number)} == set(cells)
+    assert injections(cells, 1)[cells[0]] != injections(cells, 7)[cells[0]]

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.regression.thresholds import Limits, Thresholds, limits_of
+from jacobench.reports.regression.thresholds import GateThresholds, Thresholds, read_thresholds
 
 WHOLE = """
 time = 0.03
@@ -29,12 +29,12 @@ time = 0.05
 
 
 def test_nothing_said_means_the_defaults():
-    assert limits_of({}) == Limits()
-    assert Limits().of("any", "thing") == Thresholds(0.02, 0.01, 65536, 0.01, 0.1)
+    assert read_thresholds({}) == GateThresholds()
+    assert GateThresholds().of("any", "thing") == Thresholds(0.02, 0.01, 65536, 0.01, 0.1)
 
 
 def test_all_keys():
-    limits = limits_of(tomllib.loads(WHOLE))
+    limits = read_thresholds(tomllib.loads(WHOLE))
     assert limits.pairs == 20
     assert limits.tightest == 0.03
     assert limits.of("lenet", "vjp") == Thresholds(0.03, 0.05, 2**20, 0.02, 0.2)
@@ -50,7 +50,7 @@ def test_all_keys():
     ],
 )
 def test_a_later_rule_overrides_an_earlier_one(case, strategy, time):
-    found = limits_of(tomllib.loads(WHOLE)).of(case, strategy)
+    found = read_thresholds(tomllib.loads(WHOLE)).of(case, strategy)
     assert found.time == time
     assert found.memory == 0.05
 
@@ -79,6 +79,6 @@ def test_a_later_rule_overrides_an_earlier_one(case, strategy, time):
 )
 def test_what_cannot_be_used(table, expected):
     with pytest.raises(BadInput) as raised:
-        limits_of(table)
+        read_thresholds(table)
     assert all(words in str(raised.value) for words in expected), raised.value
     assert "\n" not in str(raised.value)

@@ -54,7 +54,7 @@ def test_the_same_code_twice_is_clear():
     outcome = compare(run(1), run(2))
     assert (outcome.state, outcome.exit_code, outcome.n_pairs) == ("clear", 0, 0)
     assert set(outcome.verdicts["verdict"]) == {"unchanged"}
-    assert "Unpaired" in said(outcome)
+    assert "not paired" in said(outcome)
 
 
 def test_a_slower_strategy_is_a_regression_and_no_other_is():
@@ -82,7 +82,7 @@ def test_fewer_than_eight_passes_say_what_would_decide():
     outcome = compare(run(1, passes=7), run(2, passes=10, dense=2.0))
     assert outcome.exit_code == 3
     assert verdicts(outcome, "dense") == ["inconclusive"] * 4
-    assert "7 passes: it takes 8 a side" in set(outcome.verdicts["reason"])
+    assert "7 passes: expected at least 8 per side" in set(outcome.verdicts["reason"])
     assert "jacobench gate --against abc --suite s" in said(outcome)
     assert "jacobench run --suite s --passes 10" in said(outcome)
 
@@ -130,13 +130,20 @@ def test_memory_by_another_tool_does_not_compare():
     [
         ({}, {"status": "wrong", "reason": "off by 2"}, "broken", 1),
         ({"status": "timeout"}, {}, "improved", 0),
-        ({"status": "unsupported"}, {"status": "unsupported"}, "unchanged", 0),
+        ({"status": "unsupported"}, {"status": "unsupported"}, "not measured", 0),
     ],
 )
 def test_rows_that_fail(base, head, verdict, exit_code):
     outcome = compare(run(1, dense=base), run(2, dense=head))
     assert verdicts(outcome, "dense") == [verdict] * 4
     assert outcome.exit_code == exit_code
+
+
+def test_a_run_in_which_everything_failed():
+    failed = {"status": "crashed"}
+    outcome = compare(run(1), run(2, dense=failed, vjp=failed, forward=failed))
+    assert outcome.exit_code == 4
+    assert set(outcome.verdicts["verdict"]) == {"inconclusive"}
 
 
 def test_new_and_gone():

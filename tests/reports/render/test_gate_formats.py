@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from jacobench.reports.regression.outcome import EXIT_CODES, VERDICTS, Outcome, verdict_table
-from jacobench.reports.render.formatting import relative, words, worst_first
+from jacobench.reports.render.formatting import relative, verdict_texts
 from jacobench.reports.render.gate_formats import FORMATS
 from jacobench.reports.render.gate_markdown import COMMENT_CHARACTERS, SUMMARY_BYTES, code
 from jacobench.reports.render.gate_screen import VerdictScreen
@@ -60,10 +60,10 @@ def test_markdown_tells_the_case_the_phase_the_ratio_the_interval_and_the_bytes(
     said = FORMATS["markdown"](outcome(row(), heavy), "abc → def")
     assert said.startswith("### 🔴 Regression: abc → def\n")
     assert (
-        "| 🔴 regressed | `mlp-w64` | `dense` | `gradient` | time | 1.00 ms | 1.12 ms | +12.0% | [+10.0%, +14.0%] | 3.1% |"
+        "| 🔴 regressed | `mlp-w64` | `dense` | `gradient` | time | 1.00 ms | 1.12 ms | +12.0% | [+10.0%, +14.0%] | 3.1% | was again with fresh pairs |"
         in said
     )
-    assert "| peak memory | 1.00 MiB | 1.50 MiB | +50.0% |  | 3.1% |" in said
+    assert "| peak memory | 1.00 MiB | 1.50 MiB | +50.0% |  | 3.1% |  |" in said
     assert "24 pairs" in said
 
 
@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_counted(name, fits):
 def test_nothing_in_a_name_breaks_the_table():
     said = FORMATS["markdown"](outcome(row(case=NASTY, reason=NASTY)), NASTY)
     (line,) = [line for line in said.splitlines() if line.startswith("| 🔴")]
-    assert len(re.findall(r"(?<!\\)\|", line)) == 11
+    assert len(re.findall(r"(?<!\\)\|", line)) == 12
     assert r"::error::\<b\>" in said.splitlines()[0]
     assert said.replace("\n", "").isprintable()
     assert not any(line.startswith("::") for line in said.splitlines())
@@ -148,29 +148,62 @@ def test_junit_is_well_formed_and_counts_right(state):
     assert len(suite.findall("testcase/failure")) == 2 + (state == "regressed")
 
 
-def test_the_screen_tells_the_worst_first_and_each_reason_once():
-    console = Console(width=120, record=True, file=StringIO())
-    console.print(VerdictScreen(EVERY, "a → b [bold]"))
-    said = console.export_text()
-    assert "Regression · a → b [bold]" in said
-    places = [said.index(f"case-{verdict}") for verdict in VERDICTS[:-1]]
+def on_screen(outcome, title="a → b"):
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(VerdictScreen(outcome, title), soft_wrap=True)
+    return console.export_text()
+
+
+def test_the_screen_has_one_line_per_row_the_worst_first():
+    lines = on_screen(EVERY, "a → b [bold]").splitlines()
+    assert lines[0] == "Regression · a → b [bold]"
+    for verdict in VERDICTS:
+        (line,) = [line for line in lines if f"case-{verdict} " in line]
+        assert line.startswith(verdict)
+    places = [lines.index(next(line for line in lines if f"case-{verdict} " in line)) for verdict in VERDICTS]
     assert places == sorted(places)
-    assert "case-unchanged" not in said
-    console.print(VerdictScreen(MANY, "x"))
-    said = console.export_text()
-    assert "7970 more lines are not shown" in said
-    assert said.count("was again") == 1
+    assert sum("case-" in line for line in on_screen(MANY).splitlines()) == 8000
+
+
+def test_a_row_with_several_results_is_one_line_with_its_worst_verdict():
+    heavy = row(quantity="peak_bytes", base=2**20, head=3 * 2**19, ratio=1.5, low=math.nan, high=math.nan, reason="")
+    lines = on_screen(outcome(row("improved"), heavy, row(quantity="n_nonzeros", ratio=2.5))).splitlines()
+    (line,) = [line for line in lines if "mlp-w64" in line]
+    assert line.startswith("regressed  mlp-w64  dense     gradient  non-zeros")
+    assert line.endswith("peak memory +50.0%")
+
+
+def test_the_reason_of_a_broken_row_is_in_its_line_and_not_below_the_table():
+    said = on_screen(outcome(row("broken", base=math.nan, head=math.nan, ratio=math.nan, reason="error (not today)")))
+    (line,) = [line for line in said.splitlines() if "not today" in line]
+    assert line.startswith("broken")
+
+
+@pytest.mark.parametrize("verdict", VERDICTS)
+def test_a_line_contains_regressed_or_broken_only_as_its_verdict(verdict):
+    lines = on_screen(outcome(row(verdict, reason="torch is installed but broken; it regressed"))).splitlines()
+    (line,) = [line for line in lines if "mlp-w64" in line]
+    words = {word for word in ("regressed", "broken") if word in line}
+    assert words <= {verdict} or verdict == "broken"
+
+
+def test_a_long_name_keeps_everything_from_the_colons_on():
+    name = "test_speed.py::TestGradient::test_" + "x" * 80
+    assert name[len("test_speed.py") :] in on_screen(outcome(row(case=f"{'benchmarks/' * 9}{name}")))
+    short = "benchmarks/test_speed.py::TestGradient::test_mlp[64]"
+    assert short in on_screen(outcome(row(case=short)))
 
 
 def test_words_of_an_exponent():
-    found = words(row(quantity="seconds~width", base=2.0, head=3.0, ratio=2.0, threshold=0.1, detectable=0.12))
-    assert (found.quantity, found.base, found.head, found.change, found.visible) == (
+    line = row(quantity="seconds~width", base=2.0, head=3.0, ratio=2.0, threshold=0.1, detectable=0.12)
+    (found,) = verdict_texts(verdict_table([line]))
+    assert (found.quantity, found.base, found.head, found.change, found.detectable) == (
         "growth of time with width", "2.00", "3.00", "+1.00", "0.12",
     )  # fmt: skip
 
 
 def test_words_of_a_ratio_to_a_reference():
-    found = words(row(quantity="seconds/vjp", base=10.0))
+    (found,) = verdict_texts(verdict_table([row(quantity="seconds/vjp", base=10.0)]))
     assert (found.quantity, found.base) == ("time over vjp", "10.0×")
 
 
@@ -183,4 +216,4 @@ def test_changes(ratio, expected):
 
 def test_within_a_verdict_the_largest_change_is_first():
     table = verdict_table([row(ratio=1.1, case="small"), row(ratio=1.5, case="large"), row("broken", ratio=math.nan)])
-    assert worst_first(table)["case"].tolist() == ["mlp-w64", "large", "small"]
+    assert [line.case for line in verdict_texts(table)] == ["mlp-w64", "large", "small"]
