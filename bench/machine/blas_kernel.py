@@ -1,7 +1,7 @@
 """The fastest OpenBLAS kernel of this machine: measured once, then read from a cache.
 
-OpenBLAS selects its kernel by the processor's name and selects an old kernel if it does not know the name. The variable
-``OPENBLAS_CORETYPE`` overrides this; OpenBLAS reads it when it is loaded, that is, only in a fresh process.
+OpenBLAS selects its kernel by the processor's name, and selects an old one if it does not know the name. The variable
+``OPENBLAS_CORETYPE`` overrides this. OpenBLAS reads it when it is loaded, that is, only in a fresh process.
 """
 
 from __future__ import annotations
@@ -81,22 +81,19 @@ class Choice(msgspec.Struct, frozen=True):
 def choice() -> Choice:
     """Return the kernel for this machine from the cache, or else by probing, which takes a few seconds."""
     depends_on = f"{machine_record.digest()} {np.__version__} {os.environ.get(VARIABLE)}"
-    path = _cache() / f"blas-{sha256(depends_on.encode()).hexdigest()[:12]}.json"
+    cache = os.environ.get("XDG_CACHE_HOME")
+    folder = (Path(cache) if cache else Path.home() / ".cache") / "jacobench"
+    path = folder / f"blas-{sha256(depends_on.encode()).hexdigest()[:12]}.json"
     try:
         return msgspec.json.decode(path.read_bytes(), type=Choice)
     except (OSError, msgspec.MsgspecError):
         found = probe()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         write_whole(path, msgspec.json.encode(found))
     except OSError:
         pass  # the cache is not writable: the next run probes again
     return found
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "jacobench"
 
 
 def probe() -> Choice:
@@ -112,17 +109,16 @@ def probe() -> Choice:
             if not found:
                 return Choice("", "", 1.0)
         if times:
-            before = best.get(kernel, times)
-            best[kernel] = [min(pair) for pair in zip(before, times, strict=True)]
-    gains = {kernel: _gain(best[""], times) for kernel, times in best.items() if kernel}
+            best[kernel] = [min(pair) for pair in zip(best.get(kernel, times), times, strict=True)]
+    gains = {
+        kernel: exp(sum(log(old / new) for old, new in zip(best[""], times, strict=True)) / len(times))
+        for kernel, times in best.items()
+        if kernel
+    }
     chosen = max(gains, key=lambda kernel: gains[kernel], default="")
     if not chosen or gains[chosen] < CLEARLY_FASTER:
         return Choice(found, "", 1.0)
     return Choice(found, chosen, gains[chosen])
-
-
-def _gain(before: list[float], after: list[float]) -> float:
-    return exp(sum(log(old / new) for old, new in zip(before, after, strict=True)) / len(before))
 
 
 def _time(kernel: str) -> tuple[list[str], list[float]]:

@@ -47,19 +47,15 @@ def commit() -> str:
 
 
 def machine_key() -> str:
-    """Return the key of the machine; only runs with equal keys are comparable.
+    """Return the key of the machine, such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c)"``.
 
-    Returns
-    -------
-    str
-        Such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c)"``, with the digest of this text and the processor's
-        flags. Nothing in it changes over time.
+    Only runs with equal keys are comparable. Nothing in the key changes over time; see `digest`.
     """
     return f"{_description()} ({digest()})"
 
 
 def digest() -> str:
-    """Return six hexadecimal digits that identify the machine."""
+    """Return six hexadecimal digits that identify the machine, including the flags of its processor."""
     return sha256(f"{_description()} {' '.join(processor_flags())}".encode()).hexdigest()[:6]
 
 
@@ -92,14 +88,7 @@ def read(path: str | Path) -> str:
 
 
 def record(settings: Mapping[str, str]) -> dict[str, Any]:
-    """Return the record of the machine as a worker with these environment variables sees it.
-
-    Returns
-    -------
-    dict
-        Processor, caches, cores, memory, operating-system kernel, governor and boost (if readable), versions of
-        libraries, each BLAS with its kernel and threads, load, settings.
-    """
+    """Return the record of the machine as a worker with these environment variables sees it."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -131,10 +120,8 @@ def governor() -> str:
 
 def boost() -> str:
     """Return whether frequency boost is "on" or "off"; empty if it cannot be read."""
-    cpufreq, no_turbo = (
-        read("/sys/devices/system/cpu/cpufreq/boost"),
-        read("/sys/devices/system/cpu/intel_pstate/no_turbo"),
-    )
+    cpufreq = read("/sys/devices/system/cpu/cpufreq/boost")
+    no_turbo = read("/sys/devices/system/cpu/intel_pstate/no_turbo")
     return {"1": "on", "0": "off"}.get(cpufreq) or {"0": "on", "1": "off"}.get(no_turbo, "")
 
 

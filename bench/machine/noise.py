@@ -29,17 +29,13 @@ WORKLOADS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 }
 """Workload → strategy, and arguments of the `mlp` whose gradient is timed."""
 
-CONDITIONS: Mapping[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
-    "default settings, one thread": lambda tuned: _only(tuned, environment.THREAD_VARIABLES),
-    "malloc": lambda tuned: _only(tuned, (*environment.THREAD_VARIABLES, *environment.MALLOC)),
-    "BLAS kernel": lambda tuned: _only(tuned, (*environment.THREAD_VARIABLES, blas_kernel.VARIABLE)),
-    "both (tuned)": dict,
+CONDITIONS: Mapping[str, Sequence[str]] = {
+    "default settings, one thread": environment.THREAD_VARIABLES,
+    "malloc": (*environment.THREAD_VARIABLES, *environment.MALLOC),
+    "BLAS kernel": (*environment.THREAD_VARIABLES, blas_kernel.VARIABLE),
+    "both (tuned)": (*environment.THREAD_VARIABLES, "XLA_FLAGS", *environment.MALLOC, blas_kernel.VARIABLE),
 }
-"""Condition → its part of the tuned settings."""
-
-
-def _only(tuned: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
-    return {name: value for name, value in tuned.items() if name in names}
+"""Condition → the tuned variables that it sets."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -76,7 +72,8 @@ def _gradient(strategy: str, knobs: Mapping[str, Any]) -> Callable[[], Any]:
 def _in_turns(a: Callable[[], Any], b: Callable[[], Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     calls = max(1, int(ROUND_SECONDS / min(_round(a, 1) for _ in range(3))))
     found = [(_round(a, calls), _round(b, calls)) for _ in range(ROUNDS)]
-    return tuple(x for x, _ in found), tuple(y for _, y in found)
+    first, second = zip(*found, strict=True)
+    return first, second
 
 
 def _round(call: Callable[[], Any], calls: int) -> float:
@@ -95,12 +92,7 @@ def sample(settings: Mapping[str, str]) -> Sample:
 
 
 def experiment(pairs: int) -> Iterator[tuple[str, Sample]]:
-    """Run the experiment: 2 × `pairs` tuned processes, and one process per condition after every eighth of them.
-
-    Parameters
-    ----------
-    pairs : int
-        Number of pairs of neighbouring processes.
+    """Measure in 2 × `pairs` tuned processes, and in one process per condition after every eighth of them.
 
     Yields
     ------
@@ -113,8 +105,9 @@ def experiment(pairs: int) -> Iterator[tuple[str, Sample]]:
     for number in range(2 * pairs):
         yield "both (tuned)", sample(tuned)
         if number % 8 == 7:
-            for condition, chosen in CONDITIONS.items():
-                yield f"condition: {condition}", sample(chosen(tuned))
+            for condition, names in CONDITIONS.items():
+                chosen = {name: value for name, value in tuned.items() if name in names}
+                yield f"condition: {condition}", sample(chosen)
 
 
 def spreads(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
@@ -154,15 +147,7 @@ def _spread(logs: Sequence[float] | np.ndarray[Any, Any]) -> float:
 def gains(by_condition: Mapping[str, Sequence[Sample]]) -> dict[str, dict[str, float]]:
     """Return the speed-up of each workload under each condition, relative to the first condition.
 
-    Parameters
-    ----------
-    by_condition : mapping of str to sequence of Sample
-        Condition → its samples; the k-th samples of all conditions were measured at about the same time.
-
-    Returns
-    -------
-    dict of str to dict of str to float
-        Condition → workload → median over k of (seconds of the first condition / seconds of this condition).
+    The k-th samples of all conditions were measured at about the same time; the speed-up is the median of their ratios.
     """
     base, *others = by_condition
 

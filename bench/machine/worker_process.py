@@ -130,14 +130,9 @@ class WorkerProcess:
         """Return status and reason of the cell that was measured when the worker ended."""
         if self._timed_out:
             return "timeout", f"not finished after {timeout_seconds:g} s"
-        code = self._process.wait()
-        if code < 0:
-            return "crashed", f"the process was ended by {signal_name(-code)}{self._tail()}"
-        return "crashed", f"the process exited with status {code}{self._tail()}"
-
-    def _tail(self) -> str:
-        words = self.last_words()
-        return f": {words}" if words else ""
+        code, words = self._process.wait(), self.last_words()
+        how = f"was ended by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
+        return "crashed", f"the process {how}{f': {words}' if words else ''}"
 
     def last_words(self) -> str:
         """Return the last line that the worker printed, or the location that faulthandler reported."""

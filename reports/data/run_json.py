@@ -89,43 +89,30 @@ def newest_run(folder: str | Path) -> Path | None:
 
 def _find(path: Path) -> Path:
     try:
-        if path.is_dir():
-            return _in_folder(path)
-        if path.exists():
-            return path
+        if not path.is_dir():
+            if path.exists():
+                return path
+            near = get_close_matches(path.name, [other.name for other in path.parent.glob("*")], n=1)
+            raise BadInput(
+                f"no run at {str(path)!r}; expected a run's folder or its run.json{_hint(path.parent, near)}"
+            )
+        if (path / "run.json").is_file():
+            return path / "run.json"
+        if (path / "journal.jsonl").is_file():
+            raise BadInput(f"the run in {str(path)!r} is not finished; to continue: jacobench run --resume {path}")
+        # The name of a run begins with its date: the last is the newest.
+        runs = sorted(other.parent.name for other in path.glob("*/run.json"))[-1:]
+        raise BadInput(f"{str(path)!r} is not a run's folder; expected a run.json in it{_hint(path, runs)}")
     except OSError as error:
         raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from None
-    raise BadInput(f"no run at {str(path)!r}; expected a run's folder or its run.json{_nearest(path)}")
 
 
-def _in_folder(folder: Path) -> Path:
-    if (folder / "run.json").is_file():
-        return folder / "run.json"
-    if (folder / "journal.jsonl").is_file():
-        raise BadInput(f"the run in {str(folder)!r} is not finished; to continue: jacobench run --resume {folder}")
-    runs = sorted(path.parent for path in folder.glob("*/run.json"))
-    # The name of a run begins with its date: the last is the newest.
-    hint = f"; did you mean {str(runs[-1])!r}?" if runs else ""
-    raise BadInput(f"{str(folder)!r} is not a run's folder; expected a run.json in it{hint}")
-
-
-def _nearest(path: Path) -> str:
-    try:
-        siblings = [sibling.name for sibling in path.parent.iterdir()]
-    except OSError:
-        return ""
-    near = get_close_matches(path.name, siblings, n=1)
-    return f"; did you mean {str(path.with_name(near[0]))!r}?" if near else ""
+def _hint(folder: Path, names: list[str]) -> str:
+    return "".join(f"; did you mean {str(folder / name)!r}?" for name in names)
 
 
 def parse(path: Path) -> dict[str, Any]:
-    """Read a file that contains one JSON object.
-
-    Raises
-    ------
-    BadInput
-        If it cannot be read or contains something else.
-    """
+    """Read a file that contains one JSON object; raises BadInput if it does not."""
     try:
         document = _decode(path.read_text(encoding="utf-8").strip())
     except OSError as error:
@@ -133,7 +120,7 @@ def parse(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise BadInput(f"{str(path)!r} {_what_is_wrong(path, error)}; expected a run.json of jacobench") from None
     if not isinstance(document, dict):
-        raise _not_ours(path)
+        raise _not_a_run(path)
     return document
 
 
@@ -161,7 +148,7 @@ def _rows(path: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:
     timed = document.get("benchmarks")
     ours = document.get("jacobench", {})
     if not isinstance(timed, list) or not isinstance(ours, dict):
-        raise _not_ours(path)
+        raise _not_a_run(path)
     found = [entry.get("extra_info") if isinstance(entry, dict) else None for entry in timed]
     if "jacobench" not in document and not any(isinstance(row, dict) and "strategy" in row for row in found):
         raise BadInput(
@@ -173,31 +160,31 @@ def _rows(path: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:
         raise BadInput(f"{str(path)!r} has schema {schema!r}; expected {known}. A newer version of jacobench wrote it")
     untimed = ours.get("untimed", [])
     rows = [*found, *(untimed if isinstance(untimed, list) else [untimed])]
-    seen: set[tuple[str, ...]] = set()
+    cells: set[tuple[str, ...]] = set()
     for number, row in enumerate(rows):
-        _check(path, number, row)
+        problem = _problem(row)
+        if problem:
+            raise BadInput(f"{str(path)!r} is damaged: row {number} {problem}")
         cell = (row["case"], row["strategy"], row["phase"])
-        if cell in seen:
-            raise BadInput(
-                f"{str(path)!r} is damaged: the cell {' · '.join(cell)} occurs twice; expected one row per cell"
-            )
-        seen.add(cell)
+        if cell in cells:
+            raise BadInput(f"{str(path)!r} is damaged: {' · '.join(cell)} occurs twice; expected one row per cell")
+        cells.add(cell)
     return rows
 
 
-def _check(path: Path, number: int, row: object) -> None:
+def _problem(row: object) -> str:
+    """Return what is wrong with a row, or an empty text."""
     if not isinstance(row, dict):
-        raise BadInput(
-            f"{str(path)!r} is damaged: row {number} is {row!r}; expected an object with case, strategy and phase"
-        )
+        return f"is {row!r}; expected an object with case, strategy and phase"
     for name, allowed in REQUIRED.items():
         value = row.get(name)
         if not isinstance(value, str) or (allowed is not None and value not in allowed):
             expected = "a name" if allowed is None else f"one of {', '.join(allowed)}"
-            raise BadInput(f"{str(path)!r} is damaged: row {number} has {name} {value!r}; expected {expected}")
+            return f"has {name} {value!r}; expected {expected}"
     if not isinstance(row.get("position", 0), int | float):
-        raise BadInput(f"{str(path)!r} is damaged: row {number} has position {row['position']!r}; expected a number")
+        return f"has position {row['position']!r}; expected a number"
+    return ""
 
 
-def _not_ours(path: Path) -> BadInput:
+def _not_a_run(path: Path) -> BadInput:
     return BadInput(f"{str(path)!r} is JSON but not a run of jacobench; expected an object with a list 'benchmarks'")
