@@ -32,13 +32,13 @@ def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Proje
     BadInput
         If the folder must be in a git repository and is not, or for an invalid pyproject.toml.
     """
-    from jacobench.bench.gate.gate_config import question_of, read_table
+    from jacobench.bench.gate.gate_config import config_from_table, read_table
     from jacobench.bench.gate.revisions import Project, project_of
     from jacobench.reports.regression.thresholds import read_thresholds
 
     here = Path.cwd()
     project = project_of(here) if in_git else Project(here, here)
-    config, rest = question_of(read_table(project), project.folder)
+    config, rest = config_from_table(read_table(project), project.folder)
     options = {name: value for name, value in given.items() if value not in ((), None)}
     return project, replace(config, **options), read_thresholds(rest)
 

@@ -5,13 +5,13 @@ They are measured in the process that measures the strategy, at the case's shape
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.bench.cell import timing
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.seed_batching import batch_seeds, samples_of
@@ -132,17 +132,7 @@ def run(calls: Sequence[Call]) -> None:
 
 def fastest(call: Callable[[], Any]) -> float:
     """Return the seconds of a call: the fastest of seven rounds of at least half a millisecond."""
-    call()
-    start = time.perf_counter()
-    call()
-    calls = max(1, int(MIN_SECONDS / max(time.perf_counter() - start, 1e-7)))
-    found = []
-    for _ in range(ROUNDS):
-        start = time.perf_counter()
-        for _ in range(calls):
-            call()
-        found.append((time.perf_counter() - start) / calls)
-    return min(found)
+    return timing.fastest(call, ROUNDS, MIN_SECONDS)
 
 
 def write_seconds(n_bytes: int) -> float:

@@ -1,4 +1,4 @@
-"""A suite's cases, each in a file of its own: what a revision cannot make costs it that case and no other."""
+"""A suite's cases, each in a file of its own, so that a case that a revision cannot build affects no other case."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def write_cases(suite: str, names: Collection[str], folder: Path) -> dict[str, P
     Parameters
     ----------
     suite : str
-        A name or path, which `load_suite` has found good.
+        A name or path that `load_suite` has accepted.
     names : collection of str
-        The cases that are wanted.
+        Cases to write.
     folder : Path
         Where to write.
 
@@ -32,11 +32,11 @@ def write_cases(suite: str, names: Collection[str], folder: Path) -> dict[str, P
         Name of the case → its file.
     """
     source = suite_file(suite)
-    beside = Path(str(source)).parent
+    suite_folder = Path(str(source)).parent
     found: dict[str, Path] = {}
     for sweep in tomllib.loads(source.read_text(encoding="utf-8"))["sweep"]:
-        for single in apart(sweep, beside):
-            (case,) = expand(single, beside)
+        for single in apart(sweep, suite_folder):
+            (case,) = expand(single, suite_folder)
             if case.name in names and case.name not in found:
                 path = folder / f"{len(found):04d}.toml"
                 path.write_text(_toml(single), encoding="utf-8")
@@ -45,7 +45,7 @@ def write_cases(suite: str, names: Collection[str], folder: Path) -> dict[str, P
 
 
 def _toml(sweep: Mapping[str, Any]) -> str:
-    """Write scalars and lists: TOML has them as JSON does."""
+    """Return a sweep as TOML, which writes scalars and lists as JSON does."""
     return "[[sweep]]\n" + "".join(
         f"{json.dumps(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in sweep.items()
     )

@@ -1,4 +1,4 @@
-"""What a gate is asked: on the command line, or in ``[tool.jacobench.gate]`` of the project's pyproject.toml."""
+"""Configuration of a gate, from the command line or ``[tool.jacobench.gate]`` of the project's pyproject.toml."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ DEFAULT_SUITE = "gate"
 
 @dataclass(frozen=True)
 class GateConfig:
-    """What a gate is to measure.
+    """What a gate measures.
 
     Attributes
     ----------
     suite : str
-        Name or path; that of the working tree, for both sides.
+        Name or path. Both sides are measured with the suite of the working tree.
     strategies : tuple of str
-        Names, ``file.py:Class`` or ``package.module:Class``; empty: those that the project itself registers.
+        Names, ``file.py:Class`` or ``package.module:Class``; empty: those that the project registers.
     cases : tuple of str
         Globs; empty: all.
     install : str
-        How a side is installed; see `environments.INSTALL`.
+        Command that installs a side; see `side_environments.INSTALL`.
     max_minutes : float
-        After which only candidates are confirmed.
+        Time limit, after which only suspected regressions are measured again.
     timeout_seconds : float
-        For a phase of a cell to be heard of again.
+        Time limit of one phase of a cell.
     """
 
     suite: str = DEFAULT_SUITE
@@ -50,18 +50,18 @@ class GateConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.max_minutes < inf:
-            raise BadInput(f"max_minutes is {self.max_minutes}: expected minutes above 0")
+            raise BadInput(f"max_minutes is {self.max_minutes}: expected a number of minutes above 0")
         if not 0 < self.timeout_seconds < inf:
-            raise BadInput(f"timeout_seconds is {self.timeout_seconds}: expected seconds above 0")
+            raise BadInput(f"timeout_seconds is {self.timeout_seconds}: expected a number of seconds above 0")
 
 
 def read_table(project: Project) -> dict[str, Any]:
-    """Return what a project's pyproject.toml says of the gate; nothing if it has none or says nothing.
+    """Return ``[tool.jacobench.gate]`` of a project's pyproject.toml; empty if it has none.
 
     Raises
     ------
     BadInput
-        If the file is not TOML, or its ``tool.jacobench.gate`` is no table.
+        If the file is not TOML, or its ``tool.jacobench.gate`` is not a table.
     """
     path = project.folder / "pyproject.toml"
     if not path.is_file():
@@ -78,27 +78,27 @@ def read_table(project: Project) -> dict[str, Any]:
     return found
 
 
-def question_of(table: Mapping[str, Any], folder: Path) -> tuple[GateConfig, dict[str, Any]]:
-    """Take from a table what is to be measured.
+def config_from_table(table: Mapping[str, Any], folder: Path) -> tuple[GateConfig, dict[str, Any]]:
+    """Split a table into the configuration and the thresholds.
 
     Parameters
     ----------
     table : mapping
         As `read_table` returns it.
     folder : Path
-        The project's, to which files in the table are relative.
+        Folder of the project. Paths in the table are relative to it.
 
     Returns
     -------
-    question : GateConfig
-        With the defaults where the table is silent.
+    config : GateConfig
+        With defaults for what the table does not set.
     rest : dict
-        What is left of the table: the thresholds.
+        The thresholds.
 
     Raises
     ------
     BadInput
-        For a value of a wrong kind.
+        For a value of the wrong type.
     """
     given = {name: read(f"{WHERE} {name}", table[name]) for name, read in READERS.items() if name in table}
     rest = {name: value for name, value in table.items() if name not in READERS}
@@ -134,4 +134,4 @@ READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "max_minutes": real_number,
     "timeout_seconds": real_number,
 }
-"""Key → what reads its value; the keys are fields of `GateConfig`."""
+"""Field of `GateConfig` → function that reads its value."""

@@ -1,4 +1,4 @@
-"""The two sides as files: the base in a worktree of git's, and the working tree as it stands."""
+"""Files of the two sides: the base in a git worktree, the head as a copy of the working tree."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = ("pyproject.toml", "setup.py", "setup.cfg")
-"""The files by which a project's folder is known."""
+"""Files that mark the folder of a project."""
 
 ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
-"""What git sets for its hooks, and would make it look elsewhere than in the folder that it is given."""
+"""Variables that git sets for its hooks. With them it would use another repository than the given folder's."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """What is under test.
+    """The project under test.
 
     Attributes
     ----------
     top : Path
-        The git repository's folder.
+        Folder of the git repository.
     folder : Path
-        The project's: `top`, or a folder in it that has a ``pyproject.toml`` of its own.
+        Folder of the project: `top`, or a folder in it with its own ``pyproject.toml``.
     """
 
     top: Path
@@ -40,14 +40,14 @@ class Project:
 
 @dataclass(frozen=True)
 class Tree:
-    """One side's files.
+    """Files of one side.
 
     Attributes
     ----------
     revision : str
-        The commit's name, with ``-dirty`` where files differ from it.
+        First 12 digits of the commit, with ``-dirty`` if files differ from it.
     top, folder : Path
-        As `Project` has them.
+        As in `Project`.
     """
 
     revision: str
@@ -82,11 +82,9 @@ def commit_of(project: Project, revision: str) -> str:
             project.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         ).strip()
     except BadInput:
-        mend = (
-            "; this clone is shallow: fetch more of it, as with 'git fetch --unshallow'" if _is_shallow(project) else ""
-        )
+        fix = "; this clone is shallow, fetch the rest with 'git fetch --unshallow'" if _is_shallow(project) else ""
         raise BadInput(
-            f"unknown revision {revision!r}: expected a branch, tag or commit of {project.top}{mend}"
+            f"unknown revision {revision!r}: expected a branch, tag or commit of {project.top}{fix}"
         ) from None
 
 
@@ -96,46 +94,46 @@ def _is_shallow(project: Project) -> bool:
 
 @contextmanager
 def checked_out(project: Project, commit: str, into: Path) -> Iterator[tuple[Tree, Tree]]:
-    """Check out a commit, and beside it HEAD with every change of the working tree laid over it, ignored files left out.
+    """Check out a commit, and HEAD with the changes of the working tree; ignored files are left out.
 
     Parameters
     ----------
     project : Project
-        Nothing in it is touched but git's list of worktrees, which is as before on leaving.
+        Only git's list of worktrees in it changes; it is restored at the end.
     commit : str
         The base.
     into : Path
-        A folder of ours.
+        A temporary folder.
 
     Yields
     ------
     base, head : Tree
-        Their files are gone on leaving.
+        Their files are removed at the end.
     """
     head = commit_of(project, "HEAD")
     sides = {"base": commit, "head": head}
     try:
         for side, wanted in sides.items():
             _git(project.top, "worktree", "add", "--quiet", "--detach", str(into / side), wanted)
-        changed = _lay_over(project.top, into / "head")
+        changed = _apply_changes(project.top, into / "head")
         names = {"base": commit[:12], "head": head[:12] + ("-dirty" if changed else "")}
         inside = project.folder.relative_to(project.top)
         base, tip = (Tree(names[side], into / side, into / side / inside) for side in sides)
         yield base, tip
     finally:
         for side in sides:
-            with suppress(BadInput):  # it was not made, or half
+            with suppress(BadInput):  # it was not made, or only in part
                 _git(project.top, "worktree", "remove", "--force", "--force", str(into / side))
             shutil.rmtree(into / side, ignore_errors=True)
 
 
-def _lay_over(top: Path, copy: Path) -> bool:
-    """Give a copy of HEAD what the working tree has changed, added and removed; return whether there was anything."""
+def _apply_changes(top: Path, copy: Path) -> bool:
+    """Apply the working tree's changes to a copy of HEAD; return whether there are any."""
     listed = _git(top, "diff", "--name-only", "-z", "--no-renames", "HEAD") + _git(
         top, "ls-files", "-z", "--others", "--exclude-standard"
     )
     names = [name for name in listed.split("\0") if name]
-    # All that goes before all that comes, and nothing through a link: a folder that became a link leads out of the copy.
+    # Remove first, then copy, and never through a link: a folder that became a link leads out of the copy.
     for name in names:
         target = copy / name
         if not _through_link(copy, name) and (target.is_symlink() or target.is_file()):
@@ -152,18 +150,18 @@ def _lay_over(top: Path, copy: Path) -> bool:
 
 
 def _through_link(folder: Path, name: str) -> bool:
-    """Say whether a folder on the way to a name below another folder is a symbolic link."""
+    """Return whether a parent folder of a name is a symbolic link."""
     return any((folder / parent).is_symlink() for parent in Path(name).parents)
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """Return what git prints; what it has to say against it is bad input. Nobody's hooks are run."""
+    """Return the output of git; an error of git is bad input. No hooks are run."""
     command = ["git", "-c", f"core.hooksPath={os.devnull}", "-C", str(folder), *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in ANOTHER_REPOSITORY}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     except OSError as error:
-        raise BadInput(f"git cannot be run: {error.strerror}") from None
+        raise BadInput(f"cannot run git: {error.strerror}") from None
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip().splitlines() or [f"exit status {error.returncode}"]
         raise BadInput(f"git {arguments[0]} failed in {folder}: {said[-1]}") from None

@@ -1,7 +1,7 @@
-"""The two sides as installations: an environment each, which sees the current one's packages behind its own.
+"""Environments of the two sides: each has the side's installation first, then the current environment's packages.
 
-An installation of the project itself in the current environment is not seen: a side's own comes first on its path, and the
-folders that an editable one adds are taken off it.
+The project's installation in the current environment is hidden: the side's own comes first on the path, and the folders
+of an editable installation are removed from it.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.revisions import Project, Tree
 
 INSTALL = "{python} -m pip install --quiet --no-deps --no-build-isolation --ignore-installed {dir}"
-"""How a side is installed: no network is needed, as what it depends on and what builds it are those of the current environment."""
+"""Default command. It needs no network: dependencies and build tools are those of the current environment."""
 
 PLACEHOLDERS = ("{python}", "{dir}")
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
-"""What builds a project that does not say what does (PEP 517)."""
+"""Build backend of a project that names none (PEP 517)."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two revisions, ready to be measured.
+    """One of the two revisions, installed.
 
     Attributes
     ----------
     name : {"base", "head"}
-        Which one.
+        The side.
     tree : Tree
         Its files.
     python : Path
-        The interpreter that sees it.
+        Its interpreter.
     packages : Path
-        Where it is installed, and nothing else.
+        Folder that contains only its installation.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Side:
     packages: Path
 
     def registered(self) -> list[str]:
-        """Return the names of the strategies that the project itself registers."""
+        """Return the names of the strategies that the project registers."""
         found = distributions(path=[str(self.packages)])
         return sorted(point.name for each in found for point in each.entry_points.select(group=GROUP))
 
     def spec(self, strategy: str, project: Project) -> str:
-        """Return what this side loads for a strategy: of a file in the project, its own."""
+        """Return the spec that this side loads for a strategy: a file in the project is replaced by the side's own."""
         spec = absolute(strategy)
         place, colon, name = spec.rpartition(":")
         if not (colon and place.endswith(".py") and Path(place).is_relative_to(project.top)):
@@ -75,7 +75,7 @@ class Side:
 
 
 def check_template(template: str) -> str:
-    """Return the template if it has both placeholders and nothing else in braces.
+    """Return the template if it has both placeholders and no others.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def check_template(template: str) -> str:
 
 
 def build_system(folder: Path) -> dict[str, Any] | None:
-    """Return a project's build system as its pyproject.toml has it; None if there is nothing to install.
+    """Return ``[build-system]`` of a project's pyproject.toml; None if there is nothing to install.
 
     Raises
     ------
@@ -113,12 +113,12 @@ def build_system(folder: Path) -> dict[str, Any] | None:
 
 
 def check_backend(tree: Tree) -> None:
-    """Check that what builds a project is there.
+    """Check that the build backend of a project is installed.
 
     Raises
     ------
     BadInput
-        If it is not, with the mend.
+        If it is not; the message names the packages to install.
     """
     system = build_system(tree.folder)
     if system is None or "backend-path" in system:
@@ -127,13 +127,13 @@ def check_backend(tree: Tree) -> None:
     if find_spec(backend.partition(".")[0]) is None:
         needed = " ".join(map(shlex.quote, system.get("requires", ["setuptools"])))
         raise BadInput(
-            f"{backend}, which builds the project at {tree.revision}, is not installed here: pip install {needed}, "
-            "or give --install a command that brings its own"
+            f"{backend}, which builds the project at {tree.revision}, is not installed: run pip install {needed}, "
+            "or use a command for --install that installs it"
         )
 
 
 def install(name: str, tree: Tree, folder: Path, project: Project, template: str = INSTALL) -> Side:
-    """Make an environment and install a side into it.
+    """Create an environment and install a side into it.
 
     Parameters
     ----------
@@ -142,45 +142,45 @@ def install(name: str, tree: Tree, folder: Path, project: Project, template: str
     tree : Tree
         Its files.
     folder : Path
-        Where the environment is made.
+        Folder of the environment.
     project : Project
-        As it stands in the working tree; its installation in the current environment is kept out of sight.
+        Project of the working tree; its installation in the current environment is hidden.
     template : str
-        The command, with `PLACEHOLDERS`. It is run in the side's folder, and by no shell.
+        Command with `PLACEHOLDERS`. It runs in the side's folder, without a shell.
 
     Returns
     -------
     Side
-        Ready.
+        The installed side.
 
     Raises
     ------
     BadInput
-        If it cannot be installed: the last line that the command printed.
+        If it cannot be installed, with the line of the command's output that names the error.
     """
     venv.create(folder, symlinks=os.name != "nt", with_pip=find_spec("pip") is None)
     packages = next(path for path in folder.rglob("site-packages") if path.is_dir())
-    (packages / "zz_behind.pth").write_text(_behind(project), encoding="utf-8")
+    (packages / "zz_after.pth").write_text(_after(project), encoding="utf-8")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if build_system(tree.folder) is not None:
         command = [word.format(python=python, dir=tree.folder) for word in shlex.split(template)]
-        code, said = _run(command, tree.folder, os.environ | {"VIRTUAL_ENV": str(folder)})
+        code, output = _run(command, tree.folder, os.environ | {"VIRTUAL_ENV": str(folder)})
         if code:
-            raise BadInput(f"{name} ({tree.revision}) cannot be installed: {_complaint(said)}")
+            raise BadInput(f"{name} ({tree.revision}) cannot be installed: {_error_line(output)}")
     return Side(name, tree, python, packages)
 
 
-def _behind(project: Project) -> str:
-    """Return the .pth file that puts the current environment's packages behind a side's own."""
-    places = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
-    ours = [entry for entry in sys.path if entry and _is_editable(Path(entry), project)]
-    lines = [f"import site; site.addsitedir({place!r})" for place in places if Path(place).is_dir()]
-    hide = f"import sys; sys.path[:] = [entry for entry in sys.path if entry not in {ours!r}]"
+def _after(project: Project) -> str:
+    """Return the .pth file that puts the current environment's packages after a side's own."""
+    folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    hidden = [entry for entry in sys.path if entry and _is_editable(Path(entry), project)]
+    lines = [f"import site; site.addsitedir({folder!r})" for folder in folders if Path(folder).is_dir()]
+    hide = f"import sys; sys.path[:] = [entry for entry in sys.path if entry not in {hidden!r}]"
     return "\n".join([*lines, hide, ""])
 
 
 def _is_editable(entry: Path, project: Project) -> bool:
-    """Return whether a folder on the path is one of the project's own, and not of an environment that lies in it."""
+    """Return whether a folder on the path belongs to the project, and not to an environment inside it."""
     resolved = entry.resolve()
     return resolved.is_relative_to(project.top) and not resolved.is_relative_to(Path(sys.prefix).resolve())
 
@@ -192,7 +192,7 @@ def python_path(project: Project) -> str:
 
 
 def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Run a command to its end, or end it and all that it has started; return its exit code and what it printed."""
+    """Run a command; return its exit code and output. On an interrupt, end it and all its children."""
     try:
         process = subprocess.Popen(
             command,
@@ -209,17 +209,17 @@ def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> t
         return 127, f"{command[0]}: {error.strerror}"
     with process:
         try:
-            said, _ = process.communicate()
+            output, _ = process.communicate()
         except BaseException:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
-    return process.returncode, said
+    return process.returncode, output
 
 
-def _complaint(said: str) -> str:
-    """Return the line of an installer's output that tells most: the last that names an error, or else the last."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _error_line(output: str) -> str:
+    """Return the most useful line of an installer's output: the last that names an error, else the last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|error:", line)]
     named = [line for line in errors if not line.startswith(("ERROR: Failed", "error: subprocess", "error: metadata"))]
-    return (named or errors or lines or ["it printed nothing"])[-1][:500]
+    return (named or errors or lines or ["no output"])[-1][:500]

@@ -1,4 +1,4 @@
-"""From what is asked of a gate to a gauge that can answer it; whatever was made on the way is gone afterwards."""
+"""Both sides of a gate, checked out and installed in a temporary folder, with the runner that measures them."""
 
 from __future__ import annotations
 
@@ -28,79 +28,79 @@ if TYPE_CHECKING:
 
 @contextmanager
 def two_revisions(
-    project: Project, against: str, question: GateConfig, say: Callable[[str], None]
+    project: Project, against: str, config: GateConfig, report: Callable[[str], None]
 ) -> Iterator[PairedRunner]:
-    """Check out and install both sides; yield what measures them.
+    """Check out and install both sides; yield the runner that measures them.
 
     Parameters
     ----------
     project : Project
-        Under test.
+        The project under test.
     against : str
-        The base's revision.
-    question : GateConfig
-        What to measure.
-    say : callable
-        ShapePredicate what is being done.
+        Revision of the base.
+    config : GateConfig
+        Its configuration.
+    report : callable
+        Called with a sentence about each step.
 
     Yields
     ------
     PairedRunner
-        Not weighed yet.
+        Not prechecked yet.
 
     Raises
     ------
     BadInput
-        For an unknown revision, suite or case, a project that cannot be installed, or one that registers no strategy.
+        For an unknown revision, suite or case, or a project that cannot be installed or registers no strategy.
     """
-    load_suite(question.suite)
-    check_template(question.install)
+    load_suite(config.suite)
+    check_template(config.install)
     commit = commit_of(project, against)
     with _folder() as folder, checked_out(project, commit, folder) as trees:
-        for tree in trees if question.install == INSTALL else ():
+        for tree in trees if config.install == INSTALL else ():
             check_backend(tree)
         sides = []
         for name, tree in zip(("base", "head"), trees, strict=True):
-            say(f"installing {name}: {tree.revision}")
-            sides.append(install(name, tree, folder / f"{name}-env", project, question.install))
+            report(f"installing {name}: {tree.revision}")
+            sides.append(install(name, tree, folder / f"{name}-env", project, config.install))
         registered = dict.fromkeys(name for side in reversed(sides) for name in side.registered())
-        strategies = question.strategies or tuple(registered)
+        strategies = config.strategies or tuple(registered)
         if not strategies:
             raise BadInput(
-                f"the project in {project.folder} registers no strategy: name one by --strategy path/to/file.py:Class"
+                f"the project in {project.folder} registers no strategy: name one with --strategy path/to/file.py:Class"
             )
-        yield _gauge(project, (sides[0], sides[1]), question, strategies, folder)
+        yield _runner(project, (sides[0], sides[1]), config, strategies, folder)
 
 
 @contextmanager
-def here_twice(question: GateConfig) -> Iterator[PairedRunner]:
-    """Yield what measures the current environment against itself."""
+def here_twice(config: GateConfig) -> Iterator[PairedRunner]:
+    """Yield a runner that measures the current environment against itself."""
     here = Path.cwd()
     python = Path(sys.executable)
     base, head = (Side(name, Tree("here", here, here), python, here) for name in ("base", "head"))
     with _folder() as folder:
-        yield _gauge(Project(folder, folder), (base, head), question, question.strategies or DEFAULT_STRATEGIES, folder)
+        yield _runner(Project(folder, folder), (base, head), config, config.strategies or DEFAULT_STRATEGIES, folder)
 
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="jacobench-gate-") as made:
-        yield Path(made).resolve()
+    with TemporaryDirectory(prefix="jacobench-gate-") as folder:
+        yield Path(folder).resolve()
 
 
-def _gauge(
-    project: Project, sides: tuple[Side, Side], question: GateConfig, strategies: Sequence[str], folder: Path
+def _runner(
+    project: Project, sides: tuple[Side, Side], config: GateConfig, strategies: Sequence[str], folder: Path
 ) -> PairedRunner:
-    cases = select_cases(load_suite(question.suite), question.cases).cases
+    cases = select_cases(load_suite(config.suite), config.cases).cases
     files = folder / "cases"
     files.mkdir()
     return PairedRunner(
         project,
         sides,
         cases,
-        write_cases(question.suite, [case.name for case in cases], files),
+        write_cases(config.suite, [case.name for case in cases], files),
         strategies,
         min(parse_bytes(DEFAULT_BUDGET), machine_record.memory_limit()),
-        question.timeout_seconds,
+        config.timeout_seconds,
         settings("tuned", 1),
     )

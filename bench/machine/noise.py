@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from math import exp, log
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from jacobench.bench.cell import timing
 from jacobench.bench.machine import blas_kernel, environment
 
 if TYPE_CHECKING:
@@ -77,10 +77,7 @@ def _in_turns(a: Callable[[], Any], b: Callable[[], Any]) -> tuple[tuple[float, 
 
 
 def _round(call: Callable[[], Any], calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return (time.perf_counter() - start) / calls
+    return timing.round_seconds(call, calls) / calls
 
 
 def sample(settings: Mapping[str, str]) -> Sample:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.gate_config import GateConfig, question_of, read_table
+from jacobench.bench.gate.gate_config import GateConfig, config_from_table, read_table
 from jacobench.bench.gate.revisions import Project, Tree
 from jacobench.bench.gate.side_environments import INSTALL, Side, build_system, check_backend, check_template
 from jacobench.graphs.errors import BadInput
@@ -12,13 +12,13 @@ from jacobench.graphs.errors import BadInput
 
 def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
     table = {"suite": "my.toml", "strategies": ["mine", "my.py:Mine"], "max_minutes": 3, "time": 0.05}
-    question, rest = question_of(table, tmp_path)
+    config, rest = config_from_table(table, tmp_path)
     assert rest == {"time": 0.05}
-    assert question == GateConfig(
+    assert config == GateConfig(
         suite=str(tmp_path / "my.toml"), strategies=("mine", f"{tmp_path / 'my.py'}:Mine"), max_minutes=3
     )
-    assert question_of({}, tmp_path) == (GateConfig(), {})
-    assert question_of({"suite": "smoke"}, tmp_path)[0].suite == "smoke"
+    assert config_from_table({}, tmp_path) == (GateConfig(), {})
+    assert config_from_table({"suite": "smoke"}, tmp_path)[0].suite == "smoke"
 
 
 @pytest.mark.parametrize(
@@ -27,19 +27,19 @@ def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
         ({"suite": 3}, "suite is 3: expected text"),
         ({"strategies": "mine"}, "strategies is 'mine': expected a list of text"),
         ({"max_minutes": "3"}, "expected a number"),
-        ({"max_minutes": 0}, "expected minutes above 0"),
+        ({"max_minutes": 0}, "expected a number of minutes above 0"),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_told(table, said, tmp_path):
+def test_a_value_of_the_wrong_type_is_bad_input(table, said, tmp_path):
     with pytest.raises(BadInput, match=said):
-        question_of(table, tmp_path)
+        config_from_table(table, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [("", {}), ("[tool.jacobench]\n", {}), ("[tool.jacobench.gate]\ntime = 0.1\n", {"time": 0.1})],
 )
-def test_a_project_that_says_nothing_asks_nothing(text, found, tmp_path):
+def test_a_project_without_a_table_has_no_settings(text, found, tmp_path):
     project = Project(tmp_path, tmp_path)
     assert read_table(project) == {}
     (tmp_path / "pyproject.toml").write_text(text)
@@ -49,14 +49,14 @@ def test_a_project_that_says_nothing_asks_nothing(text, found, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"), [("[tool", "not TOML"), ("[tool.jacobench]\ngate = 3\n", "expected a table")]
 )
-def test_a_pyproject_that_cannot_be_read_is_told(text, said, tmp_path):
+def test_an_invalid_pyproject_is_bad_input(text, said, tmp_path):
     (tmp_path / "pyproject.toml").write_text(text)
     with pytest.raises(BadInput, match=said):
         read_table(Project(tmp_path, tmp_path))
 
 
 @pytest.mark.parametrize("template", ["pip install {dir}", "{python} -m pip install", "{python} {dir} {more}", ""])
-def test_a_template_must_say_where_from_and_into_what(template):
+def test_a_template_must_have_both_placeholders(template):
     assert check_template(INSTALL) == INSTALL
     with pytest.raises(BadInput, match="expected a command with"):
         check_template(template)

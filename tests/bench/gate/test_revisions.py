@@ -85,7 +85,7 @@ def test_what_is_no_revision_or_no_repository_is_said(repository, tmp_path, monk
     with pytest.raises(BadInput, match="not a git repository"):
         project_of(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BadInput, match="git cannot be run"):
+    with pytest.raises(BadInput, match="cannot run git"):
         project_of(repository)
 
 
