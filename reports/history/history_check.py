@@ -36,24 +36,9 @@ MACHINE_SHARE = 0.5
 VERDICTS = ("broken", "regressed", "machine", "known", "undone", "improved")
 
 COLUMNS = (
-    *SETTING,
-    *CELL,
-    "quantity",
-    "kind",
-    "verdict",
-    "old",
-    "new",
-    "ratio",
-    "low",
-    "high",
-    "p_value",
-    "control_ratio",
-    "commit_before",
-    "commit_after",
-    "run_before",
-    "run_after",
-    "at",
-)
+    *SETTING, *CELL, "quantity", "kind", "verdict", "old", "new", "ratio", "low", "high", "p_value", "control_ratio",
+    "commit_before", "commit_after", "run_before", "run_after", "at",
+)  # fmt: skip
 
 State = Literal["clear", "regressed", "inconclusive", "nothing"]
 

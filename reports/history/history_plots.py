@@ -26,16 +26,7 @@ if TYPE_CHECKING:
 
 
 def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Plot]:
-    """Draw a history.
-
-    Parameters
-    ----------
-    history : History
-        The history.
-    changes : DataFrame
-        Its changes; see `history_check.check`.
-    quantity : str
-        A key of ``QUANTITIES``.
+    """Draw one quantity of a history with its changes, which `history_check.check` found.
 
     Returns
     -------

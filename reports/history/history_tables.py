@@ -50,20 +50,38 @@ def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row
         yield setting_words(setting), rows
 
 
+def change_texts(history: History, changes: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the lines of a table of changes with their texts.
+
+    The texts are ``setting``, ``name`` (of the series), ``what``, ``size`` with its interval, ``level`` (old and new),
+    ``between`` (commits or runs) and ``when`` (date of the first run after the change).
+    """
+    names = {name: quantity.words for name, quantity in QUANTITIES.items()}
+    texts = []
+    for line in lines_of(changes):
+        size, level = size_words(line)
+        text = {
+            "setting": setting_words(tuple(line[name] for name in SETTING)),
+            "name": cell_name(line),
+            "what": f"{names.get(line['quantity'], line['quantity'])}: {words(line['kind'])}",
+            "size": size,
+            "level": level,
+            "between": commits_words(history, line),
+            "when": history.runs.loc[line["run_after"], "measured_at"][:10],
+        }
+        texts.append(line | text)
+    return texts
+
+
 def change_rows(history: History, changes: pd.DataFrame) -> list[Row]:
-    """Return one row per change: series, kind, verdict, size with its interval, old and new level, commits."""
+    """Return one row per change: series, change, verdict, size with its interval, old and new level, commits."""
     several = changes.groupby(list(SETTING)).ngroups > 1
     return [
         (
-            f"{cell_name(line)} ({setting_words(tuple(line[name] for name in SETTING))})"
-            if several
-            else cell_name(line),
-            f"{words(line['kind'])}, {line['quantity']}",
-            line["verdict"],
-            *size_words(line),
-            commits_words(history, line),
+            f"{text['name']} ({text['setting']})" if several else text["name"],
+            *(text[name] for name in ("what", "verdict", "size", "level", "between")),
         )
-        for line in lines_of(changes)
+        for text in change_texts(history, changes)
     ]
 
 
@@ -99,6 +117,6 @@ def summary(found: Checked) -> str:
     if found.state == "nothing":
         return "nothing to check: no cell has a measured value"
     counts = found.changes["verdict"].value_counts()
-    said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts) or "no change"
+    verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if verdict in counts) or "no change"
     short = f"; {found.n_short} more series have fewer than {MIN_RUNS} runs" if found.n_short else ""
-    return f"{found.state}: {said} in {found.n_series} series{short}"
+    return f"{found.state}: {verdicts} in {found.n_series} series{short}"

@@ -89,6 +89,15 @@ class Series:
         return cell_name(self.key)
 
     @property
+    def words(self) -> str:
+        """Name of the quantity."""
+        return QUANTITIES[self.quantity].words
+
+    def format(self, value: float) -> str:
+        """Return a value with its unit."""
+        return QUANTITIES[self.quantity].format(float(value))
+
+    @property
     def setting(self) -> tuple[Any, ...]:
         """Machine, controls, threads and suite. Series of different settings are never compared."""
         return tuple(self.key[name] for name in SETTING)

@@ -88,7 +88,7 @@ def test_a_cell_that_does_not_go_well_any_more_is_broken(status, n_failed, is_br
     assert found.state == ("regressed" if is_broken else "clear")
     assert found.changes["verdict"].tolist() == ["broken"] * is_broken
     if is_broken:
-        assert change_rows(history, found.changes)[0][1:3] == (f"{status}, status", "broken")
+        assert change_rows(history, found.changes)[0][1:3] == (f"status: {status}", "broken")
         assert (found.changes.loc[0, "run_before"], found.changes.loc[0, "run_after"]) == (11, 12)
 
 
