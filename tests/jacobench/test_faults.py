@@ -16,7 +16,10 @@ import pytest
 import jacobench as jb
 from jacobench.bench.suites.cells import BY_STRATEGY
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX"),
+]
 
 FAULTS = '''
 import ctypes, os, signal, sys, threading, time

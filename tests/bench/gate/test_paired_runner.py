@@ -13,7 +13,10 @@ from jacobench.bench.gate.sides import here_twice
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.contract import PHASES
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX"),
+]
 
 STRATEGIES = """
 import os, time
