@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.suites.suite_files import suite_file
-from jacobench.bench.suites.sweep_expansion import apart, expand
+from jacobench.bench.suites.sweep_expansion import expand, split_sweep
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -35,7 +35,7 @@ def write_cases(suite: str, names: Collection[str], folder: Path) -> dict[str, P
     suite_folder = Path(str(source)).parent
     found: dict[str, Path] = {}
     for sweep in tomllib.loads(source.read_text(encoding="utf-8"))["sweep"]:
-        for single in apart(sweep, suite_folder):
+        for single in split_sweep(sweep, suite_folder):
             (case,) = expand(single, suite_folder)
             if case.name in names and case.name not in found:
                 path = folder / f"{len(found):04d}.toml"

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     from jacobench.bench.suites.cells import Cell
 
 
+ONCE_PER_CELL = (
+    *("peak_bytes", "retained_bytes", "memory_tool", "predicted_bytes", "predicted_flops", "n_nonzeros"),
+    *("max_relative_error", "n_parameters"),
+)
+"""Columns that one measurement of a cell determines."""
+
+
 @dataclass(frozen=True)
 class Header:
-    """Columns that all rows of a run share.
-
-    Attributes
-    ----------
-    run_id, commit, machine, controls, suite : str
-        See `columns.COLUMNS`.
-    """
+    """Columns that all rows of a run share; see `columns.COLUMNS`."""
 
     run_id: str
     commit: str
@@ -50,15 +51,10 @@ def rows_of(
     cases : iterable of Case
         The cases of the suite.
     cells : sequence of Cell
-        Each becomes a row, in this order.
+        Each becomes a row, in this order: a dict from columns to scalars or None.
     measurements : iterable of Measurement
         In the order of measuring. If a cell was measured twice in a pass, the first counts; the second is only the
         partner of strategies in a new process.
-
-    Returns
-    -------
-    list of dict
-        Column → scalar or None.
     """
     knobs = {case.name: case.knobs for case in cases}
     by_cell: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
@@ -104,17 +100,7 @@ def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
         return {"status": "not_tried", "reason": "the run ended before it", "passes": 0, "rounds": 0}
     failure = next((measurement for measurement in found if measurement.status != "ok"), None)
     first = {measurement.pass_number: measurement for measurement in reversed(found)}.values()
-    columns = (
-        "peak_bytes",
-        "retained_bytes",
-        "memory_tool",
-        "predicted_bytes",
-        "predicted_flops",
-        "n_nonzeros",
-        "max_relative_error",
-        "n_parameters",
-    )
-    shared = {column: _first(found, column) for column in columns}
+    shared = {column: _first(found, column) for column in ONCE_PER_CELL}
     if failure:
         return {**shared, "status": failure.status, "reason": failure.reason, "passes": 0, "rounds": 0}
     seconds = [min(measurement.seconds) for measurement in first]

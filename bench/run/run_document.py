@@ -39,13 +39,7 @@ def document(
     measurements : sequence of Measurement
         All measurements of the run.
     facts : mapping
-        Other content of the key ``jacobench``.
-
-    Returns
-    -------
-    dict
-        pytest-benchmark's ``machine_info, commit_info, benchmarks, datetime, version``; and ``jacobench``, with the
-        facts and the untimed rows.
+        Other content of the key ``jacobench``, which also has the untimed rows.
     """
     samples: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
     for measurement in measurements:

@@ -123,13 +123,7 @@ class RunFolder:
 
 
 def check_free(path: Path) -> None:
-    """Check that a run's folder can be created, before any costly work.
-
-    Raises
-    ------
-    BadInput
-        If the path exists or cannot be written.
-    """
+    """Check that a run's folder can be created; raises BadInput if the path exists or cannot be written."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         hint = f", or continue this run: jacobench run --resume {path}" if (path / JOURNAL).exists() else ""
         raise BadInput(f"{str(path)!r} already exists; choose another folder{hint}")
@@ -141,13 +135,7 @@ def check_free(path: Path) -> None:
 
 
 def create(path: Path, settings: Settings) -> RunFolder:
-    """Create a run's folder with its settings and an empty journal, completely or not at all.
-
-    Raises
-    ------
-    BadInput
-        If the path exists or cannot be written.
-    """
+    """Create a run's folder with its settings and an empty journal, completely or not at all; raises as `check_free`."""
     check_free(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,13 +156,7 @@ def create(path: Path, settings: Settings) -> RunFolder:
 
 
 def resume(path: Path) -> RunFolder:
-    """Open the folder of a run to continue it.
-
-    Raises
-    ------
-    BadInput
-        If it is not a run's folder, is damaged, or is open in another process.
-    """
+    """Open a run's folder; raises BadInput if it is none, is damaged, or is open in another process."""
     try:
         settings = _decode_settings((path / SETTINGS).read_bytes())
         journal = os.open(path / JOURNAL, os.O_RDWR | os.O_APPEND)

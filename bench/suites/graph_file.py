@@ -38,7 +38,7 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
 
 
 def graph_file_generator(graph: str, folder: Path) -> Generator:
-    """Return the generator of a function in a file.
+    """Return the generator of a function in a file. Its keys are the function's arguments and those of every sweep.
 
     Parameters
     ----------
@@ -47,11 +47,6 @@ def graph_file_generator(graph: str, folder: Path) -> Generator:
         receives that of the case.
     folder : Path
         Base of a relative path.
-
-    Returns
-    -------
-    Generator
-        Its keys are the function's arguments, and ``graph``, ``rng_seed``, ``n_seeds``, ``strategies``.
 
     Raises
     ------

@@ -25,17 +25,12 @@ def suite_names() -> tuple[str, ...]:
 
 
 def load_suite(name_or_path: str) -> Suite:
-    """Load and check a suite.
+    """Load and check a suite. A case of several sweeps occurs once, with the strategies of all.
 
     Parameters
     ----------
     name_or_path : str
         One of `suite_names`, or the path of a file ending in ``.toml``.
-
-    Returns
-    -------
-    Suite
-        Its cases in the order of the file. If several sweeps contain a case, it occurs once, with the strategies of all.
 
     Raises
     ------

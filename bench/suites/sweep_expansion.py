@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
-    """Return the cases of one ``[[sweep]]``.
+    """Return the cases of one ``[[sweep]]`` in the order of the product; the last knob varies fastest.
 
     Parameters
     ----------
@@ -35,11 +35,6 @@ def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
         Content of the table.
     folder : Path
         Folder of the suite file; base of relative paths ``file.py:…``.
-
-    Returns
-    -------
-    list of Case
-        In the order of the product; the last knob varies fastest. A case may occur twice.
 
     Raises
     ------
@@ -61,21 +56,11 @@ def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
     return [generator.case(fixed | dict(zip(swept, point, strict=True))) for point in product(*swept.values())]
 
 
-def apart(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Split a sweep into sweeps of one case each, without its strategies.
+def split_sweep(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """Split a sweep into sweeps of one case each, without its strategies; parameters as for `expand`.
 
-    Parameters
-    ----------
-    sweep : mapping of str to value
-        As for `expand`.
-    folder : Path
-        As for `expand`.
-
-    Returns
-    -------
-    list of dict
-        In the order of the cases, with absolute paths. They contain only the keys that are needed, so that versions
-        that do not know the other keys can expand them.
+    Paths become absolute. Only the keys that are needed are kept, so that versions that do not know the others can expand
+    the result.
     """
     values = _values(sweep, _generator(sweep, folder))
     file, colon, name = str(values.pop("graph")).rpartition(":")
