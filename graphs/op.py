@@ -116,7 +116,7 @@ class Jacobian:
 
     structure: Structure
     values: JacobianValues
-    allocates: bool
+    allocates: bool = False
     flops: Count = zero
     scratch: Count = zero
     fill: FillRule | None = None
@@ -153,8 +153,8 @@ class Argument:
 
     vjp: VjpRule
     jacobian: Jacobian
-    residuals: tuple[int, ...]
-    flops: Count
+    residuals: tuple[int, ...] = ()
+    flops: Count = zero
     per_sample_vjp: VjpRule | None = None
     per_sample: ShapePredicate = always
     scratch: Count = zero
@@ -177,12 +177,12 @@ class Op:
         (shapes, attrs) → the output's shape. Raises BadInput if the shapes do not fit.
     arguments : tuple of (Argument or None)
         Rules per argument, None for one that cannot be differentiated. A variadic op repeats its last.
-    flops : callable
-        ctx of argument 0 → arithmetic operations of the forward rule.
     source : str
         Definition, with its source.
     example : callable
         (builder, batch, size) → an output of this op; small by default. Used by tests, `verify` and the docs.
+    flops : callable
+        ctx of argument 0 → arithmetic operations of the forward rule.
     attrs : mapping
         Names of the attributes and their defaults.
     prepare : callable
@@ -201,9 +201,9 @@ class Op:
     forward: Callable[..., Any]
     shape: Callable[[tuple[Shape, ...], Mapping[str, Any]], Shape]
     arguments: tuple[Argument | None, ...]
-    flops: Count
     source: str
     example: Example
+    flops: Count = zero
     attrs: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
     variadic: bool = False

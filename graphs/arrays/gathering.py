@@ -1,4 +1,4 @@
-"""Functions made of indexing and sums, for libraries that have none of their own: each can differentiate through them."""
+"""Functions composed of indexing and sums, for libraries that lack them; every library can differentiate them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ ROTATED_ONCE, ROTATED_TWICE = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 def crossed(x: Any, y: Any) -> Any:
-    """Return x × y over the last axis, from rotated axes."""
+    """Return x × y over the last axis."""
     return x[..., ROTATED_ONCE] * y[..., ROTATED_TWICE] - x[..., ROTATED_TWICE] * y[..., ROTATED_ONCE]
 
 
 def _gathered(xp: Any, x: Any, windows: Windows) -> Any:
-    """Return the windows of x (…, *lengths), shape (…, windows, taps), 0 where there is no place."""
+    """Return the windows of x (…, *lengths), shape (…, windows, taps), padded with zeros."""
     leading = tuple(x.shape[: x.ndim - len(windows.lengths)])
     wide = xp.pad(x, [(0, 0)] * len(leading) + [(n, n) for n in windows.padding], "constant")
     lengths = tuple(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
     within = Windows(lengths, windows.kernel, windows.stride, (0,) * len(lengths))
-    return wide.reshape((*leading, -1))[..., within.places()]
+    return wide.reshape((*leading, -1))[..., within.positions()]
 
 
 def correlate(xp: Any, x: Any, W: Any, windows: Windows) -> Any:
@@ -36,7 +36,7 @@ def correlate(xp: Any, x: Any, W: Any, windows: Windows) -> Any:
 
 
 def largest(xp: Any, x: Any, windows: Windows) -> Any:
-    """Return the largest of each window of x (rows, *lengths), the first of equals: autograd would share a slope among them."""
+    """Return the maximum of each window of x (rows, *lengths); the slope goes to the first of equal entries."""
     seen = _gathered(xp, x, windows)
     first = xp.argmax(seen, axis=-1)[..., None] == np.arange(windows.n_taps)
     return xp.sum(seen * first, axis=-1).reshape((len(x), *windows.out))
@@ -48,8 +48,8 @@ def average(xp: Any, x: Any, windows: Windows) -> Any:
 
 
 def masked_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
-    """Multiply z (…, m) by the transpose of a dense weight that is gathered from v."""
-    place = np.full(mask.shape, mask.indices.size)
-    place[mask.rows, mask.indices] = np.arange(mask.indices.size)
-    W = xp.concatenate([v, v[:1] * 0])[place]
+    """Multiply z (…, m) by the transpose of a dense weight gathered from v."""
+    position = np.full(mask.shape, mask.indices.size)
+    position[mask.rows, mask.indices] = np.arange(mask.indices.size)
+    W = xp.concatenate([v, v[:1] * 0])[position]
     return xp.matmul(z, W.T)

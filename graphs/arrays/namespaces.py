@@ -1,7 +1,7 @@
-"""How the functions that forward rules call are named in each array library.
+"""Functions that forward rules call, in each array library.
 
-A rule calls ``xp.tanh``, ``xp.erf`` and so on. What a library has under that very name is taken from it; where it differs,
-its table below says what stands for it. Nothing is imported that is not asked for.
+A rule calls ``xp.tanh``, ``xp.erf`` and so on. A library's own function of that name is used, unless its table below
+replaces it. Libraries are imported on first use.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def _affine(z: Any, W: Any, b: Any) -> Any:
-    """Return z Wᵀ + b: NumPy's way.
+    """Return z Wᵀ + b, as one matrix product.
 
-    ``dot`` takes 0.4 µs where the operator ``@`` takes 0.9, and b with t's number of axes is added in 0.4 µs instead of
-    0.7, in place: a second array would cost as much again. All vectors of a z with more axes go into one matrix product.
+    ``dot`` takes 0.4 µs, the operator ``@`` 0.9. Adding b takes 0.4 µs instead of 0.7 if it has as many axes as t, in
+    position, because a second array would double the cost.
     """
     if z.ndim == 2:
         t = z.dot(W.T)
@@ -38,10 +38,10 @@ def _affine(z: Any, W: Any, b: Any) -> Any:
 
 
 LARGEST_EXPONENT = {4: 88.0, 8: 709.0}
-"""Item size → a number whose exponential does not overflow."""
+"""Item size in bytes → number whose exponential does not overflow."""
 
 
-# Functions with `out` write all intermediate results to it, if it is given: floor kernels call them so.
+# Functions with `out` write intermediate results and the result to it, if given, as floor kernels need.
 
 
 def _sigmoid(x: Any, out: Any = None) -> Any:
@@ -70,26 +70,26 @@ def _leaky_relu(x: Any, slope: float, out: Any = None) -> Any:
 
 
 def _masked_matmul(mask: Pattern, z: Any, v: Any) -> Any:
-    """Multiply z (…, m) by the transpose of the n×m CSR matrix that holds v on the mask: NumPy's way."""
+    """Multiply z (…, m) by the transpose of the (n, m) CSR matrix with values v on the mask."""
     W = csr_array((v, mask.indices, mask.indptr), shape=mask.shape)
     t = W @ z.reshape(-1, mask.shape[1]).T
     return np.ascontiguousarray(t.T).reshape(*z.shape[:-1], mask.shape[0])
 
 
 def _pad_last(x: Any, before: int, after: int) -> Any:
-    """Lay x between zeros: np.pad takes 18 µs for 64 numbers, this 0.7."""
+    """Pad x with zeros: np.pad takes 18 µs for 64 numbers, this 0.7."""
     y = np.zeros((*x.shape[:-1], before + x.shape[-1] + after), x.dtype)
     y[..., before : before + x.shape[-1]] = x
     return y
 
 
 FEW_VECTORS = 2**10
-"""Up to so many, rotated copies are the quicker cross product: 3 µs for 100 vectors, where entry by entry takes 10 and
-np.cross 23. At 10,000 they take 104 and entry by entry 70, with a third of the memory."""
+"""Number of vectors up to which rotated copies are the faster cross product: 3 µs for 100 vectors, against 10 entry by
+entry and 23 by np.cross. For 10,000 they take 104 µs, entry by entry 70, with a third of the memory."""
 
 
 def _crossed(x: Any, y: Any) -> Any:
-    """Return x × y over the last axis, of arrays that broadcast."""
+    """Return x × y over the last axis; the arrays may broadcast."""
     if max(x.size, y.size) <= 3 * FEW_VECTORS:
         z = x.take(ROTATED_ONCE, axis=-1) * y.take(ROTATED_TWICE, axis=-1)
         z -= x.take(ROTATED_TWICE, axis=-1) * y.take(ROTATED_ONCE, axis=-1)
@@ -103,7 +103,7 @@ def _crossed(x: Any, y: Any) -> Any:
 
 
 def _keep(x: Any, mask: Any, scale: float) -> Any:
-    """Scale what a mask keeps: two passes and one array."""
+    """Scale the entries that a mask keeps, with one array."""
     y = np.asarray(x * x.dtype.type(scale))
     return np.multiply(y, mask, out=y)
 
@@ -116,14 +116,14 @@ def _numpy() -> dict[str, Any]:
         "relu": lambda x: np.maximum(x, 0.0),
         "affine": _affine,
         "leaky_relu": _leaky_relu,
-        # In place: the sum is the rule's own fresh array, and a second one costs as much as the bias itself.
+        # In place: the rule owns y, and a second array costs as much as the bias itself.
         "add_to": lambda y, x: np.add(y, x, out=y),
-        "sum_of_products": np.vdot,  # without an array of products, in 0.4 µs instead of 1.8
+        "sum_of_products": np.vdot,  # no array of products: 0.4 µs instead of 1.8
         "masked_matmul": _masked_matmul,
         # The method takes 0.2 µs for 64 entries, 51 for 100,000; np.take 0.8 and 54, indexing 0.8 and 96.
         "take_last": lambda x, order: x.take(order, axis=-1),
         "take_rows": lambda table, indices: table.take(indices, axis=0),
-        # Copies in C order, which the next rule would make otherwise.
+        # Copies in C order, which the next rule would need anyway.
         "flip_last": lambda x: x[..., ::-1].copy(),
         "transposed": lambda x, axes: x.transpose(axes).copy(),
         "pad_last": _pad_last,
@@ -165,7 +165,7 @@ def _torch() -> dict[str, Any]:
         return over_axes("conv", windows)(x, W, stride=windows.stride, padding=windows.padding)
 
     def pool(name: str, x: Any, windows: Windows) -> Any:
-        """Take a row for a sample of one channel."""
+        """Pool rows as samples with one channel."""
         return over_axes(name, windows)(x[:, None], windows.kernel, windows.stride)[:, 0]
 
     return {
@@ -197,7 +197,7 @@ TABLES: Mapping[str, Callable[[], dict[str, Any]]] = {
 
 
 class Namespace:
-    """The functions of one array library under the names that forward rules use.
+    """Functions of an array library, under the names that forward rules use.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ class Namespace:
     def __init__(self, library: ModuleType) -> None:
         self._library = library
         everywhere = {
-            # Not the maximum of x and 0, to which JAX and autograd give the slope 1/2 at 0.
+            # Not the maximum of x and 0: its slope at 0 is 1/2 in JAX and autograd.
             "relu": lambda x: self.where(x > 0, x, 0),
             "leaky_relu": lambda x, slope: self.where(x > 0, x, slope * x),
             "softplus": lambda x: self.logaddexp(x, 0),
@@ -239,7 +239,7 @@ class Namespace:
 
 @cache
 def namespace(library: ModuleType) -> Namespace:
-    """Return the one namespace of a library."""
+    """Return the namespace of a library."""
     return Namespace(library)
 
 

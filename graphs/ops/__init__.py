@@ -1,4 +1,4 @@
-"""The op table: every op that a graph can be made of, by name."""
+"""Op table: all ops by name."""
 
 from jacobench.graphs.op import Op
 from jacobench.graphs.ops import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size, zero
+from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.selections import identity_between_empty_rows, selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 _IDENTITY = Argument(
     vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
-    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False),
-    residuals=(),
-    flops=zero,
+    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
     returns_cotangent=lambda _ctx: True,
 )
 
@@ -44,7 +42,7 @@ ADD = Op(
 def _factor(other: int) -> Argument:
     return Argument(
         vjp=lambda y_bar, _y, xs, _ctx: y_bar * xs[other],
-        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _ctx: xs[other].reshape(-1), allocates=False),
+        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _ctx: xs[other].reshape(-1)),
         residuals=(other,),
         flops=output_size,
         floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.multiply, (y_bar, xs[other], x_bar))],
@@ -64,7 +62,7 @@ MULTIPLY = Op(
 
 
 def _channels(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
-    """Return each output's channel."""
+    """Return the channel of each output."""
     each = prod(ctx.out[2:])
     return np.tile(np.repeat(np.arange(ctx.n_in, dtype=dtype), each), ctx.out[0])
 
@@ -88,7 +86,6 @@ CHANNEL_BIAS = Op(
         Argument(
             vjp=_sum_channels,
             jacobian=selection("stacked identity, repeated", _channels),
-            residuals=(),
             flops=output_size,
             per_sample_vjp=_sum_channels_each,
             per_sample=never,
@@ -118,10 +115,7 @@ SCALE = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: y_bar * ctx.attrs["factor"],
-            jacobian=Jacobian(
-                IDENTITY_MULTIPLE, lambda y, _xs, ctx: np.full(1, ctx.attrs["factor"], y.dtype), allocates=False
-            ),
-            residuals=(),
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, ctx: np.full(1, ctx.attrs["factor"], y.dtype)),
             flops=output_size,
             floor=lambda y_bar, _y, _xs, x_bar, ctx: _scale_floor((y_bar,), x_bar, ctx.attrs),
         ),
@@ -142,8 +136,7 @@ NEG = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, _ctx: -y_bar,
-            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype), allocates=False),
-            residuals=(),
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype)),
             flops=output_size,
         ),
     ),
@@ -154,7 +147,7 @@ NEG = Op(
 
 
 def _part(ctx: ArgumentContext) -> slice:
-    """Return the argument's part of the concatenation's last axis."""
+    """Return the argument's part of the last axis."""
     start = sum(shape[-1] for shape in ctx.shapes[: ctx.k])
     return slice(start, start + ctx.x[-1])
 
@@ -171,12 +164,9 @@ CONCAT = Op(
         Argument(
             vjp=_take_part,
             jacobian=identity_between_empty_rows(_part),
-            residuals=(),
-            flops=zero,
             returns_cotangent=lambda _ctx: True,
         ),
     ),
-    flops=zero,
     source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
     example=lambda g, batch=3, size=4: g.concat(
         g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))

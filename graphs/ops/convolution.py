@@ -1,4 +1,4 @@
-"""Convolutions over one and two axes, as the field means them: cross-correlations of all channels, without a bias."""
+"""Convolutions over one and two axes: cross-correlations of all channels, without a bias."""
 
 from __future__ import annotations
 
@@ -23,16 +23,10 @@ if TYPE_CHECKING:
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
-    """Return one number for each axis, from one for all of them or one for each.
-
-    Raises
-    ------
-    BadInput
-        If there are too few or too many, or one is less than `least`.
-    """
+    """Return one number per axis from one number or one per axis; BadInput if one is below `least` or the count is wrong."""
     numbers = (whole_number(what, given),) * n_axes if np.ndim(given) == 0 else whole_numbers(what, given)
     if len(numbers) != n_axes or min(numbers) < least:
-        raise BadInput(f"{what} is {given}: expected a number for each of {n_axes} axes, each {least} or more")
+        raise BadInput(f"{what} is {given}: expected one number for each of {n_axes} axes, each {least} or more")
     return numbers
 
 
@@ -82,7 +76,7 @@ def _vjp_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentCon
 
 
 def _values_x(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Repeat the kernel for each window and row."""
+    """Return the kernel, repeated for each window and row."""
     layout = _layout(ctx)
     windows = layout.windows
     values = np.empty((layout.rows, layout.outputs, layout.n_entries), ctx.dtype)
@@ -90,7 +84,7 @@ def _values_x(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     W = xs[1].reshape(layout.outputs, *ones, *xs[1].shape[1:])
     if windows.padded:
         for weights, stored in zip(W, values[0], strict=True):
-            stored[...] = _where_there_is_a_place(weights, layout)
+            stored[...] = _select_valid(weights, layout)
         values[1:] = values[0]
     else:
         values.reshape(layout.rows, layout.outputs, *windows.out, *xs[1].shape[1:])[...] = W
@@ -98,20 +92,20 @@ def _values_x(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
 
 
 def _values_W(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Lay out each row's windows, once for each output."""
+    """Return the windows of each row, repeated for each output."""
     layout = _layout(ctx)
     values = np.empty((layout.rows, layout.outputs, layout.n_entries), ctx.dtype)
     seen = correlation.windows_of(xs[0], layout.windows)
     if layout.windows.padded:
         for row, stored in zip(seen, values, strict=True):
-            stored[...] = _where_there_is_a_place(row, layout)
+            stored[...] = _select_valid(row, layout)
     else:
         values.reshape(layout.rows, layout.outputs, *seen.shape[1:])[...] = seen[:, None]
     return values
 
 
-def _where_there_is_a_place(values: Array, layout: Layout) -> Array:
-    """Select from values that broadcast to (*windows, channels, *taps); in C order, which is that of the pattern."""
+def _select_valid(values: Array, layout: Layout) -> Array:
+    """Select the entries of the pattern, in its order, from values that broadcast to (*windows, channels, *taps)."""
     windows = layout.windows
     valid = windows.valid().reshape(*windows.out, 1, *windows.kernel)
     full = (*windows.out, layout.channels, *windows.kernel)
@@ -120,7 +114,7 @@ def _where_there_is_a_place(values: Array, layout: Layout) -> Array:
 
 
 def _selected_bytes(ctx: ArgumentContext) -> int:
-    """Return the bytes of what is selected for one row, and of the padded argument."""
+    """Return the bytes of the entries selected for one row, and of the padded argument."""
     layout = _layout(ctx)
     windows = layout.windows
     if not windows.padded:

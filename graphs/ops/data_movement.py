@@ -1,4 +1,4 @@
-"""Ops that move entries and compute nothing: permutations, changes of shape, padding and look-ups."""
+"""Ops that only move entries: permutations, changes of shape, padding and look-ups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
-from jacobench.graphs.op import Argument, Jacobian, Op, never
+from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.selections import along_last_axis, identity_between_empty_rows, selection
 from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE
@@ -24,15 +24,11 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Builder
 
 
-def _nothing(_ctx: ArgumentContext) -> int:
-    return 0
-
-
 @dataclass(frozen=True, eq=False)
 class Order:
-    """A permutation of 0 … n − 1, and its inverse: ``places[inverse[i]] == i``; both of shape (n,)."""
+    """Permutation of 0 … n − 1 and its inverse, ``positions[inverse[i]] == i``, both of shape (n,)."""
 
-    places: NDArray[np.intp]
+    positions: NDArray[np.intp]
     inverse: NDArray[np.intp]
 
 
@@ -43,10 +39,10 @@ def _as_order(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     n = given.size
     if given.ndim != 1 or given.dtype.kind not in "iu" or not np.array_equal(np.sort(given), np.arange(n)):
         raise BadInput(f"the order is {attrs['order']!r:.60}: expected each of 0 … n − 1 once")
-    places = given.astype(np.intp)
-    inverse = np.empty_like(places)
-    inverse[places] = np.arange(n)
-    return {"order": Order(places, inverse)}
+    positions = given.astype(np.intp)
+    inverse = np.empty_like(positions)
+    inverse[positions] = np.arange(n)
+    return {"order": Order(positions, inverse)}
 
 
 def _permute_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
@@ -60,19 +56,16 @@ def _permute_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
 
 PERMUTE = Op(
     name="permute",
-    forward=lambda xp, x, order: xp.take_last(x, order.places),
+    forward=lambda xp, x, order: xp.take_last(x, order.positions),
     shape=shapes.permute,
     arguments=(
         Argument(
             vjp=_permute_back,
             jacobian=selection(
-                "permutation", lambda ctx, dtype: along_last_axis(ctx.attrs["order"].places, ctx, dtype)
+                "permutation", lambda ctx, dtype: along_last_axis(ctx.attrs["order"].positions, ctx, dtype)
             ),
-            residuals=(),
-            flops=_nothing,
         ),
     ),
-    flops=_nothing,
     source="y[…, i] = x[…, order[i]]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
     example=_permute_example,
     attrs={"order": None},
@@ -90,11 +83,8 @@ FLIP = Op(
                 "exchange permutation",
                 lambda ctx, dtype: along_last_axis(np.arange(ctx.x[-1] - 1, -1, -1, dtype=dtype), ctx, dtype),
             ),
-            residuals=(),
-            flops=_nothing,
         ),
     ),
-    flops=_nothing,
     source="y[…, i] = x[…, n − 1 − i]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
     example=lambda g, batch=3, size=4: g.flip(g.input("x", (batch, size))),
 )
@@ -111,14 +101,11 @@ RESHAPE = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: y_bar.reshape(len(y_bar), *ctx.x),
-            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False),
-            residuals=(),
-            flops=_nothing,
+            jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
             per_sample=lambda given, attrs: shapes.reshape(given, attrs)[:1] == given[0][:1],
-            returns_cotangent=lambda _ctx: True,  # but of a part of a longer cotangent, which NumPy must copy
+            returns_cotangent=lambda _ctx: True,  # except for a part of a longer cotangent, which NumPy copies
         ),
     ),
-    flops=_nothing,
     source="the same entries in C order in another shape, a view; one length may be −1, as in NumPy",
     example=lambda g, batch=3, size=4: g.reshape(g.input("x", (batch, size, 2)), shape=(batch, 2, size)),
     attrs={"shape": ()},
@@ -152,12 +139,9 @@ TRANSPOSE = Op(
         Argument(
             vjp=_transpose_back,
             jacobian=selection("permutation", _transposed),
-            residuals=(),
-            flops=_nothing,
             per_sample=lambda _shapes, attrs: attrs["axes"][:1] == (0,),
         ),
     ),
-    flops=_nothing,
     source="axis k of y is axis axes[k] of x; Magnus & Neudecker, The commutation matrix (1979)",
     example=lambda g, batch=3, size=4: g.transpose(g.input("x", (batch, size, 2)), axes=(0, 2, 1)),
     attrs={"axes": ()},
@@ -189,12 +173,9 @@ PAD = Op(
         Argument(
             vjp=_take_inside,
             jacobian=identity_between_empty_rows(_inside),
-            residuals=(),
-            flops=_nothing,
             returns_cotangent=lambda _ctx: True,
         ),
     ),
-    flops=_nothing,
     source="zeros before and after, along the last axis; Goodfellow et al., Deep Learning (2016), section 9.5",
     example=lambda g, batch=3, size=4: g.pad(g.input("x", (batch, size)), before=1, after=2),
     attrs={"before": 0, "after": 0},
@@ -212,12 +193,12 @@ def _as_indices(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
 def _rows_of_table(ctx: ArgumentContext, dtype: Any) -> NDArray[np.signedinteger]:
     width = ctx.x[1]
     starts = ctx.attrs["indices"].reshape(-1).astype(dtype) * dtype(width)
-    places: NDArray[np.signedinteger] = np.add.outer(starts, np.arange(width, dtype=dtype)).reshape(-1)
-    return places
+    positions: NDArray[np.signedinteger] = np.add.outer(starts, np.arange(width, dtype=dtype)).reshape(-1)
+    return positions
 
 
 def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Add each cotangent to its row of the table: a product with the transposed selection of rows."""
+    """Add each cotangent to its row of the table, by a product with the transposed selection of rows."""
     indices = ctx.attrs["indices"].reshape(-1)
     shape = (indices.size, ctx.x[0])
     rows = sparse.csr_array((np.ones(indices.size, ctx.dtype), indices, np.arange(indices.size + 1)), shape=shape)
@@ -244,13 +225,11 @@ EMBEDDING = Op(
         Argument(
             vjp=_add_rows,
             jacobian=selection("row selection", _rows_of_table),
-            residuals=(),
-            flops=lambda ctx: ctx.n_out,
+            flops=output_size,
             per_sample=never,
             scratch_once=lambda ctx: prod(ctx.attrs["indices"].shape) * (ctx.dtype.itemsize + 8),
         ),
     ),
-    flops=_nothing,
     source="y[…, :] = table[indices[…], :]; Bengio et al., A Neural Probabilistic Language Model (2003), section 2",
     example=_embedding_example,
     attrs={"indices": ()},

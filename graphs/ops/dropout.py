@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.arrays.namespaces import Namespace
     from jacobench.graphs.op import Builder
 
 
@@ -28,11 +27,7 @@ def _as_mask(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"mask": mask.copy(), "rate": rate}
 
 
-def _dropout(xp: Namespace, x: Any, mask: Any, rate: float) -> Any:
-    return xp.keep(x, mask, 1 / (1 - rate))
-
-
-def _keep_bars(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _vjp(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     x_bar: Array = y_bar * y_bar.dtype.type(1 / (1 - ctx.attrs["rate"]))
     x_bar *= ctx.attrs["mask"]
     return x_bar
@@ -52,13 +47,12 @@ def _dropout_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
 
 DROPOUT = Op(
     name="dropout",
-    forward=_dropout,
+    forward=lambda xp, x, mask, rate: xp.keep(x, mask, 1 / (1 - rate)),
     shape=shapes.dropout,
     arguments=(
         Argument(
-            vjp=_keep_bars,
+            vjp=_vjp,
             jacobian=Jacobian(KEPT_DIAGONAL, _scale, allocates=False, fill=_fill_diagonal),
-            residuals=(),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
     ),

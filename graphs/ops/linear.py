@@ -1,4 +1,4 @@
-"""Layers: affine maps with a dense weight and with a weight on a fixed sparsity pattern."""
+"""Affine maps with a dense weight, and with a weight on a fixed sparsity pattern."""
 
 from __future__ import annotations
 
@@ -33,38 +33,35 @@ def _rows(ctx: ArgumentContext) -> int:
 
 
 def _affine_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return g W, all seeds and rows in one matrix product: `dot` takes 0.5 µs less than the operator."""
+    """Return g W as one matrix product of all seeds and rows; `dot` takes 0.5 µs less than the operator."""
     z_bar: Array = y_bar.reshape(-1, ctx.out[-1]).dot(xs[1])
     return z_bar.reshape(len(y_bar), *ctx.x)
 
 
 SMALL = 2**13
-"""Entries of W below which ``dot`` is the quickest product gᵀ z: it takes 0.4 µs at width 16, where np.matmul takes 0.9,
-but it fills its result with zeros first: at batch 4 and width 512 it takes 80 µs, np.matmul 64."""
+"""Number of entries of W below which ``dot`` is the fastest product gᵀ z: 0.4 µs at width 16, against 0.9 by np.matmul. But
+it first fills its result with zeros: at batch 4 and width 512 it takes 80 µs, np.matmul 64."""
 
 PART_BYTES, ALIGNED_PART_BYTES, ALIGNMENT = 2**18, 2**15, 2**10
-"""Of `outer_product`'s parts: what fits into the second-level cache. Rows a multiple of 1 KiB long fall on few sets of the
-first one (a way holds 4 KiB): there 32 KiB, or 8 rows where that is more, was measured quickest, by up to three times."""
+"""Bytes of the parts of `outer_product`: they fit into the second-level cache. Rows whose length is a multiple of 1 KiB map
+to few sets of the first-level cache (a way holds 4 KiB); for these, 32 KiB or 8 rows are up to three times faster."""
 
 
 def outer_product(g: Array, z: Array, out: Array) -> Array:
-    """Write the outer product g zᵀ, part by part while it is in the cache.
+    """Write the outer product g zᵀ in parts that fit into the cache.
 
-    In microseconds (one CPU of a cloud's EPYC), for g of n and z of n numbers, and for n such g at once:
+    Microseconds on one EPYC CPU, for g and z of n numbers, and for several such g at once:
 
     ==============================  =====  =====  =======  =======  =======
     n                                 256  1,024   64 × n  100 × n  192 × n
     ==============================  =====  =====  =======  =======  =======
-    writing alone                       9    226       34      161    1,980
-    by parts                           19    277       56      165    2,525
+    writing only                        9    226       34      161    1,980
+    in parts                           19    277       56      165    2,525
     np.einsum                          22    428       99      408    3,878
     one product with inner size 1      57    365       71      260    4,970
     ==============================  =====  =====  =======  =======  =======
 
-    Parameters
-    ----------
-    g, z, out : NDArray
-        Shapes (rows, 1), (1, n) and (rows, n), the last in C order.
+    Shapes: g (rows, 1), z (1, n), out (rows, n) in C order.
     """
     n_bytes = z.nbytes
     rows = max(8, (PART_BYTES if n_bytes % ALIGNMENT else ALIGNED_PART_BYTES) // n_bytes)
@@ -137,8 +134,7 @@ def _affine_b_floor(y_bar: Array, _y: Array, _xs: tuple[Array, ...], x_bar: Arra
 
 BIAS = Argument(
     vjp=_affine_b,
-    jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _ctx: np.ones((1, 1), y.dtype), allocates=False),
-    residuals=(),
+    jacobian=Jacobian(STACKED_IDENTITY, lambda y, _xs, _ctx: np.ones((1, 1), y.dtype)),
     flops=output_size,
     per_sample_vjp=_affine_b_each,
     per_sample=never,
@@ -153,14 +149,14 @@ AFFINE = Op(
     arguments=(
         Argument(
             vjp=_affine_z,
-            jacobian=Jacobian(BLOCK_DIAGONAL, lambda _y, xs, _ctx: xs[1][None], allocates=False),
+            jacobian=Jacobian(BLOCK_DIAGONAL, lambda _y, xs, _ctx: xs[1][None]),
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out * ctx.x[-1],
             floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (_matrix(y_bar), xs[1], _matrix(x_bar)))],
         ),
         Argument(
             vjp=_affine_W,
-            jacobian=Jacobian(KRONECKER, lambda _y, xs, ctx: xs[0].reshape(-1, 1, ctx.x[-1]), allocates=False),
+            jacobian=Jacobian(KRONECKER, lambda _y, xs, ctx: xs[0].reshape(-1, 1, ctx.x[-1])),
             residuals=(0,),
             flops=lambda ctx: 2 * _rows(ctx) * ctx.n_in,
             per_sample_vjp=_affine_W_each,
@@ -190,15 +186,15 @@ def _masked_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentConte
 
 CHUNK = 2**13
 """Entries that `_masked_v` gathers at once: 64 KiB in float64, below glibc's mmap threshold. Chunks of 2**16 took up to
-eight times as long at width 256 and batch 64, most of it in page faults."""
+eight times as long at width 256 and batch 64, mostly in page faults."""
 
 DENSE_FROM = 1 / 32
-"""Density from which the dense product and a selection are the shorter way. Measured at widths 128 to 512 and batches 4 to
-64, they overtake gathering at densities of 1/100 to 1/32. At batch 1 gathering always wins, by 1.6 to 30 times."""
+"""Density from which the dense product and a selection are faster than gathering. At widths 128 to 512 and batches 4 to 64
+this is 1/100 to 1/32. At batch 1 gathering is always faster, by 1.6 to 30 times."""
 
 
 def _masked_v(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return gᵀ z on the mask's places only."""
+    """Return gᵀ z on the mask."""
     mask: Pattern = ctx.attrs["mask"]
     g = y_bar.reshape(len(y_bar), -1, ctx.out[-1]).transpose(0, 2, 1)
     z = xs[0].reshape(-1, ctx.shapes[0][-1])
@@ -216,18 +212,18 @@ def _masked_v(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentConte
 
 
 def _masked_v_each(y_bar: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return gᵀ z on the mask's places for each sample and seed."""
+    """Return gᵀ z on the mask for each sample and seed."""
     return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), ctx) for i in range(y_bar.shape[1])])
 
 
 def _masked_v_bytes(ctx: ArgumentContext) -> int:
-    """Return the bytes of gᵀ z where `_masked_v` takes all of it, else those of g and z turned and of what it gathers."""
+    """Return the bytes of gᵀ z if `_masked_v` computes all of it, else of transposed g and z and of one chunk."""
     mask: Pattern = ctx.attrs["mask"]
     rows, nnz = _rows(ctx), mask.indices.size
     if rows > 1 and nnz >= DENSE_FROM * prod(mask.shape):
         return prod(mask.shape) * ctx.dtype.itemsize
-    turned = rows * sum(mask.shape) if rows > 1 else 0
-    return (turned + 2 * min(CHUNK, nnz * rows)) * ctx.dtype.itemsize
+    transposed = rows * sum(mask.shape) if rows > 1 else 0
+    return (transposed + 2 * min(CHUNK, nnz * rows)) * ctx.dtype.itemsize
 
 
 def _gathered_z(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
@@ -244,17 +240,17 @@ def _as_pattern(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     entries = sparse.csr_array(mask, copy=True)  # the next line sorts in place
     entries.sum_duplicates()
     if not entries.nnz:
-        raise BadInput("the mask has no place: expected at least one")
+        raise BadInput("the mask has no non-zero entry: expected at least one")
     dtype = index_dtype(entries.nnz, entries.shape[1])
     pattern = Pattern(entries.indptr.astype(dtype), entries.indices.astype(dtype), entries.shape)
     return {**attrs, "mask": pattern}
 
 
 def _masked_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
-    """Give every other row of W two places, which are next to each other, and the rows between them none."""
+    """Use a mask with two adjacent entries in every other row."""
     rows = np.arange(0, size + 1, 2)
-    places = np.concatenate((rows, rows)), np.concatenate((rows, rows + 1)) % size
-    mask = sparse.csr_array((np.ones(2 * rows.size), places), shape=(size + 1, size))
+    positions = np.concatenate((rows, rows)), np.concatenate((rows, rows + 1)) % size
+    mask = sparse.csr_array((np.ones(2 * rows.size), positions), shape=(size + 1, size))
     z, v, b = g.input("z", (batch, size)), g.parameter("v", (mask.nnz,)), g.parameter("b", (size + 1,))
     return g.masked_affine(z, v, b, mask=mask)
 
@@ -266,7 +262,7 @@ MASKED_AFFINE = Op(
     arguments=(
         Argument(
             vjp=_masked_z,
-            jacobian=Jacobian(MASKED_BLOCKS, lambda _y, xs, _ctx: xs[1], allocates=False),
+            jacobian=Jacobian(MASKED_BLOCKS, lambda _y, xs, _ctx: xs[1]),
             residuals=(1,),
             flops=lambda ctx: 2 * _rows(ctx) * ctx.shapes[1][0],
         ),

@@ -1,4 +1,4 @@
-"""Losses: two arguments (B, …, n) to a scalar, averaged over the batch."""
+"""Losses: scalar functions of two arguments (B, …, n), averaged over the batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An affine map whose weight is a product of two thin matrices."""
+"""Affine map whose weight is a product of two thin matrices."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _vjp_V(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext)
 
 
 def _values_V(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return U[o, k] z[i] for each row: the whole matrix."""
+    """Return the whole matrix, U[o, k] z[i] for each row."""
     values = np.empty((_rows(ctx), *ctx.shapes[1], ctx.x[1]), ctx.dtype)
     return np.multiply(xs[1][:, :, None], xs[0].reshape(-1, 1, 1, ctx.x[1]), out=values)
 
@@ -72,7 +72,7 @@ def _example(g: Builder, batch: int = 3, size: int = 4) -> Any:
 
 
 def _flops(ctx: ArgumentContext) -> int:
-    """Count z Vᵀ and its product with Uᵀ, or the same backwards."""
+    """Return the operations of z Vᵀ and its product with Uᵀ, or of the two products of a vjp."""
     return 2 * _rows(ctx) * _rank(ctx) * (ctx.shapes[2][1] + ctx.out[-1])
 
 
@@ -86,7 +86,6 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 BLOCK_DIAGONAL,
                 lambda _y, xs, _ctx: xs[1].dot(xs[2])[None],
-                allocates=False,
                 flops=lambda ctx: 2 * ctx.out[-1] * _rank(ctx) * ctx.x[-1],
                 scratch=lambda ctx: ctx.out[-1] * ctx.x[-1] * ctx.dtype.itemsize,
             ),
@@ -99,7 +98,6 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 KRONECKER,
                 lambda _y, xs, _ctx: _code(xs)[:, None],
-                allocates=False,
                 flops=lambda ctx: 2 * _rows(ctx) * _rank(ctx) * ctx.shapes[2][1],
                 scratch=_within,
             ),

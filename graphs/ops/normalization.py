@@ -1,4 +1,4 @@
-"""Ops that tie together the entries of each vector along the last axis: softmax and layer normalization."""
+"""Softmax and layer normalization, over the last axis."""
 
 from __future__ import annotations
 

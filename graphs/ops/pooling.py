@@ -1,4 +1,4 @@
-"""Pooling over the last axis or the last two: the largest of each window, or the mean."""
+"""Pooling over the last axis or the last two: the maximum or the mean of each window."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _windows(x: Shape, window: Shape, stride: Shape) -> Windows:
 
 def _layout(ctx: ArgumentContext) -> Layout:
     windows = _windows(ctx.x, ctx.attrs["window"], ctx.attrs["stride"])
-    return Layout(windows, rows=ctx.n_in // windows.n_places)
+    return Layout(windows, rows=ctx.n_in // windows.n_positions)
 
 
 def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
@@ -51,7 +51,7 @@ def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
 
 
 def _other_axes(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
-    """Say whether there is an axis for the samples beside those that are pooled over."""
+    """Return whether the argument has an axis that is not pooled."""
     return len(given[0]) > len(attrs["window"])
 
 
@@ -62,7 +62,7 @@ def _pool(way: str, xp: Any, x: Any, window: Shape, stride: Shape) -> Any:
 
 
 def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
-    """Yield for each tap its places, and the windows of which it is the first to be the largest: one array, overwritten.
+    """Yield for each tap its positions, and a mask of the windows whose first maximum it is; the mask is overwritten.
 
     Parameters
     ----------
@@ -70,22 +70,22 @@ def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ..
         Shapes (rows, *lengths) and (rows, *out).
     """
     free, hit = np.ones(y.shape, bool), np.empty(y.shape, bool)
-    for _, _, places in windows.taps():
-        np.equal(x[last(places)], y, out=hit)
+    for _, _, positions in windows.taps():
+        np.equal(x[last(positions)], y, out=hit)
         hit &= free
         free ^= hit
-        yield places, hit
+        yield positions, hit
 
 
 def _max_back(y_bar: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Add each cotangent to the place that was the largest."""
+    """Add each cotangent to the position of the maximum."""
     layout = _layout(ctx)
     windows = layout.windows
     g = y_bar.reshape(len(y_bar), layout.rows, *windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *windows.lengths), y_bar.dtype)
     x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
-    for places, hit in hits(x, y, windows):
-        x_bar[last(places)] += g * hit
+    for positions, hit in hits(x, y, windows):
+        x_bar[last(positions)] += g * hit
     return x_bar.reshape(len(y_bar), *ctx.x)
 
 
@@ -120,8 +120,8 @@ def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentCon
     layout = _layout(ctx)
     g = (y_bar * y_bar.dtype.type(_share(ctx))).reshape(len(y_bar), layout.rows, *layout.windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *layout.windows.lengths), y_bar.dtype)
-    for _, _, places in layout.windows.taps():
-        x_bar[last(places)] += g
+    for _, _, positions in layout.windows.taps():
+        x_bar[last(positions)] += g
     return x_bar.reshape(len(y_bar), *ctx.x)
 
 
@@ -178,10 +178,8 @@ OPS = (
                 jacobian=Jacobian(
                     toeplitz("block diagonal, Toeplitz blocks", _layout, padded=False),
                     lambda y, _xs, ctx: np.full(1, _share(ctx), y.dtype),
-                    allocates=False,
                     fill=_mean_fill,
                 ),
-                residuals=(),
                 flops=lambda ctx: _flops(ctx) + ctx.n_out,
                 per_sample=_other_axes,
                 scratch=_output_bytes,

@@ -1,4 +1,4 @@
-"""Products of two arguments: cross, inner and outer products of vectors, and products of matrices."""
+"""Products of two arguments: cross, inner and outer products of vectors, and matrix products."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.arrays.namespaces import NUMPY
-from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.op import Argument, Jacobian, Op, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.blocks import OUTER_LEFT, OUTER_RIGHT, PRODUCT_LEFT, PRODUCT_RIGHT, ROW_BLOCKS, SKEW
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 CROSS_ENTRIES = np.array([2, 1, 2, 0, 1, 0])
 CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
-"""(x × y)₀ = x₁y₂ − x₂y₁ and so on: what stands off the diagonal of the Jacobian by x, row by row, in terms of y."""
+"""Off-diagonal entries of the Jacobian of x × y with respect to x, row by row, in terms of y: (x × y)₀ = x₁y₂ − x₂y₁, …"""
 
 
 def _cross_values(other: int) -> Any:
@@ -59,7 +59,7 @@ CROSS = Op(
 def _dot_factor(other: int) -> Argument:
     return Argument(
         vjp=lambda y_bar, _y, xs, _ctx: y_bar[..., None] * xs[other],
-        jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, ctx: xs[other].reshape(-1, ctx.x[-1]), allocates=False),
+        jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, ctx: xs[other].reshape(-1, ctx.x[-1])),
         residuals=(other,),
         flops=lambda ctx: ctx.n_in,
     )
@@ -95,29 +95,29 @@ OUTER = Op(
     arguments=(
         Argument(
             vjp=_outer_x,
-            jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1]), allocates=False),
+            jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
             vjp=_outer_y,
-            jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1), allocates=False),
+            jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
     ),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     source="x yᵀ over the last axes; Giles, An extended collection of matrix derivative results (2008), section 2.2",
     example=lambda g, batch=3, size=4: g.outer(g.input("x", (batch, size)), g.input("y", (batch, size + 1))),
 )
 
 
-def _turned(matrices: Array) -> Array:
+def _transposed(matrices: Array) -> Array:
     return matrices.swapaxes(-1, -2)
 
 
 def _own_axis(k: int) -> Any:
-    """Make the test whether there is an axis for the samples beside those that the product runs over."""
+    """Return a predicate: whether argument `k` has an axis in addition to those of the matrices."""
 
     def per_sample(given: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
         return len(given[k]) > 2
@@ -131,13 +131,13 @@ def _matmul_flops(ctx: ArgumentContext) -> int:
 
 def _matmul_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
     """Return G Yᵀ."""
-    x_bar: Array = np.matmul(y_bar, _turned(xs[1]))
+    x_bar: Array = np.matmul(y_bar, _transposed(xs[1]))
     return x_bar
 
 
 def _matmul_y(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
     """Return Xᵀ G."""
-    x_bar: Array = np.matmul(_turned(xs[0]), y_bar)
+    x_bar: Array = np.matmul(_transposed(xs[0]), y_bar)
     return x_bar
 
 
@@ -150,8 +150,7 @@ MATMUL = Op(
             vjp=_matmul_x,
             jacobian=Jacobian(
                 PRODUCT_LEFT,
-                lambda _y, xs, ctx: _turned(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None],
-                allocates=False,
+                lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None],
             ),
             residuals=(1,),
             flops=_matmul_flops,
@@ -159,9 +158,7 @@ MATMUL = Op(
         ),
         Argument(
             vjp=_matmul_y,
-            jacobian=Jacobian(
-                PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None], allocates=False
-            ),
+            jacobian=Jacobian(PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]),
             residuals=(0,),
             flops=_matmul_flops,
             per_sample=_own_axis(1),

@@ -1,4 +1,4 @@
-"""Jacobians of ops that only move entries: each output is one entry of the argument, or none."""
+"""Jacobians of ops that only move entries: each output is one entry of the argument, or zero."""
 
 from __future__ import annotations
 
@@ -22,25 +22,20 @@ if TYPE_CHECKING:
 
 
 def along_last_axis(order: Indices, ctx: ArgumentContext, dtype: Any) -> Indices:
-    """Return for each output the flat place of the entry that it is, where every vector is taken in one order."""
+    """Return the flat position of each output's entry, if all vectors are reordered in the same way."""
     starts = np.arange(0, ctx.n_in, ctx.x[-1], dtype=dtype)
-    places: Indices = np.add.outer(starts, order.astype(dtype, copy=False)).reshape(-1)
-    return places
+    positions: Indices = np.add.outer(starts, order.astype(dtype, copy=False)).reshape(-1)
+    return positions
 
 
 def selection(name: str, sources: Sources) -> Jacobian:
-    """Make the Jacobian rule of an op whose every output is one entry of its argument.
+    """Return the Jacobian rule of an op whose outputs are entries of its argument.
 
-    Parameters
-    ----------
-    name : str
-        The structure's.
-    sources : callable
-        (ctx, dtype) → for each output the flat place of the entry that it is, shape (outputs,).
+    `name` is the structure's; ``sources(ctx, dtype)`` returns the flat position of each output's entry, shape (outputs,).
     """
 
     def index(ctx: ArgumentContext) -> tuple[Indices, Indices]:
-        """Return the places in one sample's block; the others' are alike."""
+        """Return the positions in the block of one sample; all samples have the same."""
         n_out = ctx.n_out // ctx.samples
         return np.arange(n_out), sources(ctx, np.intp)[:n_out]
 
@@ -57,20 +52,13 @@ def selection(name: str, sources: Sources) -> Jacobian:
             scratch=lambda _ctx: 0,
         ),
         lambda y, _xs, _ctx: np.ones(1, y.dtype),
-        allocates=False,
         fill=fill,
         fill_scratch=lambda ctx: np.dtype(np.intp).itemsize * (ctx.n_out + ctx.n_out // ctx.samples),
     )
 
 
 def identity_between_empty_rows(part: Callable[[ArgumentContext], slice]) -> Jacobian:
-    """Make the Jacobian rule of an op that lays its argument into a part of a longer last axis.
-
-    Parameters
-    ----------
-    part : callable
-        ctx → the argument's part of the output's last axis.
-    """
+    """Return the Jacobian rule of an op that copies its argument to the slice ``part(ctx)`` of a longer last axis."""
 
     def rows(ctx: ArgumentContext) -> Indices:
         filled = np.zeros((prod(ctx.out[:-1]), ctx.out[-1]), np.int32)
@@ -91,4 +79,4 @@ def identity_between_empty_rows(part: Callable[[ArgumentContext], slice]) -> Jac
         per_row=rows,
         scratch=lambda ctx: ctx.n_out,
     )
-    return Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False)
+    return Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype))

@@ -1,4 +1,4 @@
-"""How an op's output shape follows from its arguments' shapes, and what is wrong where it does not."""
+"""Output shapes of ops from the shapes of their arguments, and errors if these do not fit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def same(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
-    """All arguments have one shape, and so has the output."""
+    """Require equal shapes; the output has the same."""
     if len(set(shapes)) != 1:
         raise BadInput(f"arguments have shapes {_and(shapes)}: expected equal shapes")
     return shapes[0]
 
 
 def vectors(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Like `same`, for ops over a last axis."""
+    """Require equal shapes with at least one axis."""
     if not shapes[0]:
         raise BadInput("the argument is a scalar: expected at least one axis")
     return same(shapes, attrs)
@@ -42,7 +42,7 @@ def masked_affine(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     nnz = attrs["mask"].indices.size
     if not z or z[-1] != m or v != (nnz,) or b != (n,):
         raise BadInput(
-            f"shapes {_and(shapes)} do not fit a mask {(n, m)} with {nnz} places: "
+            f"shapes {_and(shapes)} do not fit a mask {(n, m)} with {nnz} entries: "
             f"expected z (…, {m}), v ({nnz},), b ({n},)"
         )
     return (*z[:-1], n)
@@ -57,30 +57,32 @@ def channel_bias(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
 
 
 def concat(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
-    """All arguments agree but for the last axis, along which they are joined."""
+    """Join along the last axis; require equal other axes."""
     if not all(shapes) or len({shape[:-1] for shape in shapes}) != 1:
         raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in the last axis only")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
 def permute(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Match the last axis with the order's length."""
+    """Require a last axis of the order's length."""
     (x,) = shapes
-    n = attrs["order"].places.size
+    n = attrs["order"].positions.size
     if not x or x[-1] != n:
-        raise BadInput(f"the argument has shape {x} and the order {n} places: expected a last axis of {n}")
+        raise BadInput(f"the argument has shape {x} and the order {n} entries: expected a last axis of {n}")
     return x
 
 
 def reshape(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Give as many entries another shape, of which one length may be −1."""
+    """Return the requested shape; require equally many entries. One length may be −1."""
     (x,), wanted = shapes, attrs["shape"]
     known = prod(length for length in wanted if length != -1)
     n = prod(x)
     if -1 in wanted and known > 0 and n % known == 0 and wanted.count(-1) == 1:
         wanted = tuple(n // known if length == -1 else length for length in wanted)
     if prod(wanted) != n or min(wanted, default=1) < 1:
-        raise BadInput(f"the argument has shape {x}, {n} entries: expected a shape of as many, got {attrs['shape']}")
+        raise BadInput(
+            f"the argument has shape {x}, {n} entries: expected a shape with as many entries, got {attrs['shape']}"
+        )
     return tuple(wanted)
 
 
@@ -99,17 +101,17 @@ def pad(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
 
 
 def embedding(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Put a row of the table (V, D) in each index's place."""
+    """Replace each index by a row of the table (V, D)."""
     (table,), indices = shapes, attrs["indices"]
     if len(table) != 2 or indices.max() >= table[0]:
         raise BadInput(
-            f"the table has shape {table}, the largest index is {indices.max()}: expected (V, D) with V above it"
+            f"the table has shape {table}, the largest index is {indices.max()}: expected (V, D) with V above this index"
         )
     return (*indices.shape, table[1])
 
 
 def cross(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Two arguments of one shape, the last axis three long."""
+    """Require equal shapes with a last axis of 3."""
     x = same(shapes, attrs)
     if x[-1:] != (3,):
         raise BadInput(f"the arguments have shape {x}: expected a last axis of 3")
@@ -117,7 +119,7 @@ def cross(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
 
 
 def dot(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Two arguments of one shape; the last axis is summed over."""
+    """Require equal shapes; sum over the last axis."""
     return vectors(shapes, attrs)[:-1]
 
 
@@ -138,15 +140,15 @@ def matmul(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
 
 
 def reduced(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Leave out the last axis."""
+    """Remove the last axis."""
     return vectors(shapes, attrs)[:-1]
 
 
 def dropout(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Match the last axes with the mask."""
+    """Require last axes equal to the mask's."""
     (x,), mask = shapes, attrs["mask"].shape
     if mask != x[len(x) - len(mask) :] or len(mask) > len(x):
-        raise BadInput(f"the argument has shape {x}, the mask {mask}: expected a mask over the last axes")
+        raise BadInput(f"the argument has shape {x}, the mask {mask}: expected the shape of its last axes")
     return x
 
 
@@ -168,7 +170,7 @@ def convolution(shapes: tuple[Shape, ...], n_axes: int) -> tuple[Shape, Shape]:
 
 
 def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Two arguments of one shape, the leading axis the batch, give a scalar."""
+    """Require equal shapes; return a scalar."""
     vectors(shapes, attrs)
     return ()
 

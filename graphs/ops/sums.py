@@ -1,4 +1,4 @@
-"""Sums along the last axis: all of it, its mean, and the running sum."""
+"""Sum, mean and cumulative sum over the last axis."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Jacobian, Op
+from jacobench.graphs.op import Argument, Jacobian, Op, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.blocks import ROW_BLOCKS, TRIANGULAR
 from jacobench.graphs.structures.sparsity import split
@@ -28,9 +28,7 @@ SUM = Op(
     arguments=(
         Argument(
             vjp=_spread,
-            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False),
-            residuals=(),
-            flops=lambda _ctx: 0,
+            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
         ),
     ),
     flops=lambda ctx: ctx.n_in,
@@ -45,9 +43,8 @@ MEAN = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, y, xs, ctx: _spread(y_bar / ctx.x[-1], y, xs, ctx),
-            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, ctx: np.full(1, 1 / ctx.x[-1], y.dtype), allocates=False),
-            residuals=(),
-            flops=lambda ctx: ctx.n_out,
+            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, ctx: np.full(1, 1 / ctx.x[-1], y.dtype)),
+            flops=output_size,
         ),
     ),
     flops=lambda ctx: ctx.n_in,
@@ -57,14 +54,14 @@ MEAN = Op(
 
 
 def _sum_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
-    """Sum from the end."""
+    """Return the cumulative sum from the end."""
     x_bar = np.empty_like(y_bar, order="C")
     np.cumsum(y_bar[..., ::-1], axis=-1, out=x_bar[..., ::-1])
     return x_bar
 
 
 def _fill_triangles(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
-    """Write row by row: 0.4 ms at width 1,000, where half a million indices took 21 and one comparison 2.3."""
+    """Write row by row: 0.4 ms at width 1,000, against 21 with half a million indices and 2.3 with a comparison."""
     blocks = split(J, ctx)
     for i in range(ctx.x[-1]):
         blocks[..., i, : i + 1] = 1
@@ -80,11 +77,10 @@ CUMSUM = Op(
             jacobian=Jacobian(
                 TRIANGULAR, lambda y, _xs, _ctx: np.ones(1, y.dtype), allocates=False, fill=_fill_triangles
             ),
-            residuals=(),
-            flops=lambda ctx: ctx.n_out,
+            flops=output_size,
         ),
     ),
-    flops=lambda ctx: ctx.n_out,
+    flops=output_size,
     source="y[…, i] = Σ x[…, : i + 1]; Blelloch, Prefix Sums and Their Applications (1990)",
     example=lambda g, batch=3, size=4: g.cumsum(g.input("x", (batch, size))),
 )

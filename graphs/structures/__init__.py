@@ -1,1 +1,1 @@
-"""Sparsity structures of local Jacobians: patterns as CSR arrays and as views of the dense matrix."""
+"""Sparsity structures of local Jacobians, as CSR arrays and as views of the dense matrix."""

@@ -1,4 +1,4 @@
-"""Structures of products and sums along the last axis: one block of the Jacobian for each vector, or pair of them."""
+"""Structures with one block of the Jacobian for each vector along the last axis, or for each pair of vectors."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _vectors(ctx: ArgumentContext) -> int:
-    """Count the vectors along the last axis of the argument."""
+    """Return the number of vectors along the last axis of the argument."""
     return prod(ctx.x[:-1])
 
 
@@ -28,7 +28,7 @@ def _row_blocks(J: Array, ctx: ArgumentContext) -> Array:
     return view
 
 
-# A number for each vector: y_r = Σ_i a_ri x_ri.
+# One output for each vector: y_r = Σ_i a_ri x_ri.
 ROW_BLOCKS = Structure(
     "block diagonal, one row a block",
     extent=lambda ctx: (ctx.n_out, ctx.x[-1]),
@@ -73,7 +73,7 @@ TRIANGULAR = Structure(
 
 
 def _outer_shape(ctx: ArgumentContext) -> tuple[int, int, int, int]:
-    """Return (samples, pairs a sample, n, m) of an output (…, n, m)."""
+    """Return (samples, pairs per sample, n, m) of an output (…, n, m)."""
     *leading, n, m = ctx.out
     return ctx.samples, prod(leading) // ctx.samples, n, m
 
@@ -90,7 +90,7 @@ def _outer_right(J: Array, ctx: ArgumentContext) -> Array:
     return view
 
 
-# x yᵀ against x: I ⊗ y for each pair …
+# Jacobian of x yᵀ with respect to x: I ⊗ y for each pair …
 OUTER_LEFT = Structure(
     "Kronecker, identity ⊗ column",
     extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:]),
@@ -98,7 +98,7 @@ OUTER_LEFT = Structure(
     view=_outer_left,
 )
 
-# … and against y: x ⊗ I.
+# … and with respect to y: x ⊗ I.
 OUTER_RIGHT = Structure(
     "Kronecker, column ⊗ identity",
     OUTER_LEFT.extent,
@@ -119,7 +119,7 @@ def _product_right(J: Array, ctx: ArgumentContext) -> Array:
     return view
 
 
-# X Y against X: I ⊗ Yᵀ for each pair …
+# Jacobian of X Y with respect to X: I ⊗ Yᵀ for each pair …
 PRODUCT_LEFT = Structure(
     "Kronecker, identity ⊗ matrix",
     extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:], ctx.x[-1]),
@@ -127,7 +127,7 @@ PRODUCT_LEFT = Structure(
     view=_product_left,
 )
 
-# … and against Y: X ⊗ I.
+# … and with respect to Y: X ⊗ I.
 PRODUCT_RIGHT = Structure(
     "Kronecker, matrix ⊗ identity",
     extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:], ctx.x[-2]),
@@ -137,7 +137,7 @@ PRODUCT_RIGHT = Structure(
 
 
 def kept(ctx: ArgumentContext) -> NDArray[np.bool_]:
-    """Return which entries a mask over the last axes keeps, in the argument's shape: a view of the mask."""
+    """Return the entries that a mask over the last axes keeps: a view of the mask in the argument's shape."""
     return np.broadcast_to(ctx.attrs["mask"], ctx.x)
 
 

@@ -1,4 +1,4 @@
-"""Where a local Jacobian can be non-zero: the pattern as CSR arrays, and the same places as a view of the dense matrix."""
+"""Sparsity structure of a local Jacobian: the pattern as CSR arrays, and its positions as a view of the dense matrix."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ INT32_MAX = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
-    """The places of a sparse matrix's entries, in CSR order.
+    """Positions of a sparse matrix's entries in CSR order.
 
     Attributes
     ----------
     indptr : NDArray
-        Shape (rows + 1,): where each row begins in `indices`. int32 wherever it suffices, as scipy.sparse wants it.
+        Start of each row in `indices`, shape (rows + 1,). int32 where it suffices, as in scipy.sparse.
     indices : NDArray
-        Shape (nnz,), the dtype of `indptr`: the column of each entry, ascending within a row.
+        Column of each entry, ascending within a row, shape (nnz,), dtype of `indptr`.
     shape : tuple of int
         (rows, columns).
     """
@@ -41,43 +41,42 @@ class Pattern:
 
     @cached_property
     def rows(self) -> NDArray[np.signedinteger]:
-        """Return the row of each entry, shape (nnz,)."""
+        """Row of each entry, shape (nnz,)."""
         return np.repeat(np.arange(self.shape[0], dtype=self.indptr.dtype), np.diff(self.indptr))
 
 
 def index_dtype(*largest: int) -> type[np.signedinteger]:
-    """Return the smaller of int32 and int64 that can hold every number given."""
+    """Return int32 if it holds all numbers, else int64."""
     return np.int32 if max(largest) <= INT32_MAX else np.int64
 
 
 def index_bytes(n_rows: int, n_columns: int, nnz: int) -> int:
-    """Return the bytes that a CSR pattern's two index arrays take; scipy widens both where either side is long."""
+    """Return the bytes of the two index arrays of a CSR pattern; scipy widens both if either side is long."""
     return np.dtype(index_dtype(n_rows, n_columns, nnz)).itemsize * (nnz + n_rows + 1)
 
 
 @dataclass(frozen=True)
 class Structure:
-    """A family of patterns, told by the shapes at a ctx.
+    """Family of patterns; the shapes in a context determine one of them.
 
     Attributes
     ----------
     name : str
-        The mathematician's word for it.
+        Mathematical name.
     extent : callable
-        ctx → the shape of the array of values, whose C order is the CSR order; its product is the number of non-zeros.
+        ctx → shape of the array of values, whose C order is the CSR order. Its product is the number of non-zeros.
     columns : callable
-        (ctx, dtype) → the column of each entry, broadcastable to `extent`.
+        (ctx, dtype) → column of each entry, broadcastable to `extent`.
     view : callable
-        (J, ctx) → the entries' places in the dense J, whose shape is (samples, outputs per sample, inputs per sample), as
-        a strided view of it: nothing is scattered.
+        (J, ctx) → strided view of the entries in the dense J of shape (samples, outputs per sample, inputs per sample).
     index : callable
-        ctx → arrays that index the view's last axes, where no view alone can hold the places; indexed, it has the C order
-        of `extent`.
+        ctx → arrays that index the view's last axes, where a view alone cannot select the entries. The result has the C
+        order of `extent`.
     per_row : callable or None
-        ctx → the number of entries in each row, shape (outputs,); None where all rows have as many.
-    scratch : callable
-        ctx → how many numbers of columns, or of entries in rows, `pattern` holds at most beside what it returns. By
-        default one for each input, where the columns are repeated, before there is one for each output.
+        ctx → number of entries in each row, shape (outputs,); None if all rows have equally many.
+    scratch : callable or None
+        ctx → largest number of indices that `pattern` holds in addition to its result. By default one for each input,
+        where columns are repeated, before `indptr` exists.
     """
 
     name: str
@@ -89,11 +88,11 @@ class Structure:
     scratch: Callable[[ArgumentContext], int] | None = None
 
     def n_nonzeros(self, ctx: ArgumentContext) -> int:
-        """Return how many entries the pattern has, from the shapes alone."""
+        """Return the number of entries of the pattern, from the shapes alone."""
         return prod(self.extent(ctx))
 
     def scratch_bytes(self, ctx: ArgumentContext) -> int:
-        """Return the bytes that `pattern` allocates and frees beside what it returns."""
+        """Return the bytes that `pattern` allocates and frees in addition to its result."""
         nnz = self.n_nonzeros(ctx)
         repeated = ctx.n_in - ctx.n_out if nnz != ctx.n_in else 0
         count = repeated if self.scratch is None else self.scratch(ctx)
@@ -117,12 +116,12 @@ class Structure:
 
 
 def _rows(ctx: ArgumentContext) -> int:
-    """Count the vectors along the last axis of the output."""
+    """Return the number of vectors along the last axis of the output."""
     return prod(ctx.out[:-1])
 
 
 def split(J: NDArray[np.floating], ctx: ArgumentContext) -> NDArray[np.floating]:
-    """View J's diagonal blocks, one for each vector along the last axis: shape (samples, vectors a sample, O, I)."""
+    """View the diagonal blocks of J, one for each vector along the last axis: (samples, vectors per sample, O, I)."""
     vectors = _rows(ctx) // ctx.samples
     view: NDArray[np.floating] = np.einsum(
         "bpopi->bpoi", J.reshape(ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
@@ -153,7 +152,7 @@ DENSE = Structure(
     view=lambda J, _ctx: J,
 )
 
-# t = z Wᵀ + b against W: row (r, o) holds z[r] in the columns of W[o]. For one row this is I ⊗ zᵀ.
+# Jacobian of t = z Wᵀ + b with respect to W: row (r, o) holds z[r] in the columns of W[o]; for one row, I ⊗ zᵀ.
 KRONECKER = Structure(
     "Kronecker with identity",
     extent=lambda ctx: (_rows(ctx), *ctx.x),
@@ -161,7 +160,7 @@ KRONECKER = Structure(
     view=lambda J, ctx: np.einsum("rooi->roi", J.reshape(_rows(ctx), ctx.x[0], *ctx.x)),
 )
 
-# … and against b: one identity under the other.
+# … and with respect to b: stacked identities.
 STACKED_IDENTITY = Structure(
     "stacked identity",
     extent=lambda ctx: (_rows(ctx), ctx.n_in),
@@ -179,7 +178,7 @@ def _rows_of_mask(ctx: ArgumentContext) -> NDArray[np.signedinteger]:
     return np.tile(np.diff(_mask(ctx).indptr), _rows(ctx))
 
 
-# t = z Wᵀ + b with W on a fixed pattern, against z: the pattern once for every row …
+# Jacobian of t = z Wᵀ + b, W on a fixed pattern, with respect to z: the pattern once for each row …
 MASKED_BLOCKS = Structure(
     "block diagonal, sparse blocks",
     extent=lambda ctx: (_rows(ctx), _mask(ctx).indices.size),
@@ -190,7 +189,7 @@ MASKED_BLOCKS = Structure(
     scratch=lambda ctx: ctx.n_out,
 )
 
-# … and against W's stored values: entry k of W, in row o of the pattern, stands in row (r, o), column k.
+# … and with respect to the stored values of W: entry k, in row o of the pattern, is in row (r, o), column k.
 MASKED_KRONECKER = Structure(
     "Kronecker with identity, masked",
     extent=lambda ctx: (_rows(ctx), ctx.n_in),

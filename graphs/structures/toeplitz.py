@@ -1,4 +1,4 @@
-"""Structures and dense rules of ops that slide a kernel: Toeplitz blocks by the argument, Kronecker by the kernel."""
+"""Structures and dense rules of ops with a sliding kernel: Toeplitz blocks for the argument, Kronecker for the kernel."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Layout:
-    """An argument of shape (rows, channels, *lengths) and an output of shape (rows, outputs, *windows).
+    """Axes of an argument (rows, channels, *lengths) and an output (rows, outputs, *windows).
 
-    Rows do not mix; each output sees all channels of its row.
+    Rows are independent; each output depends on all channels of its row.
 
     Attributes
     ----------
     windows : Windows
-        How the kernel slides.
+        Windows of the kernel.
     rows, outputs, channels : int
-        The lengths of the other axes.
+        Lengths of the other axes.
     """
 
     windows: Windows
@@ -44,22 +44,22 @@ class Layout:
 
     @property
     def n_entries(self) -> int:
-        """The number of entries in the Jacobian's rows that belong to one row of the argument and one output."""
+        """Number of Jacobian entries for one row of the argument and one output."""
         return self.channels * self.windows.n_pairs
 
-    def reached(self) -> tuple[Indices, Indices, Indices, Indices]:
-        """Return of each of those entries, in order, the window, the channel, the tap and the place."""
+    def entries(self) -> tuple[Indices, Indices, Indices, Indices]:
+        """Return the window, channel, tap and position of each of these entries, in order."""
         windows = self.windows
-        valid, places = windows.valid(), windows.places()
+        valid, positions = windows.valid(), windows.positions()
         full = (windows.n_windows, self.channels, windows.n_taps)
         window, channel, tap = np.nonzero(np.broadcast_to(valid[:, None], full))
-        return window, channel, tap, places[window, tap]
+        return window, channel, tap, positions[window, tap]
 
     def flat(self, *, by_kernel: bool, dtype: type[np.signedinteger]) -> Indices:
-        """Return of each of those entries, in order, where in (channels, taps) it is weighed, or in (channels, places)."""
+        """Return the flat index of each of these entries in (channels, taps), or in (channels, positions)."""
         windows = self.windows
-        within = np.arange(windows.n_taps, dtype=dtype)[None] if by_kernel else windows.places(dtype)
-        length = windows.n_taps if by_kernel else windows.n_places
+        within = np.arange(windows.n_taps, dtype=dtype)[None] if by_kernel else windows.positions(dtype)
+        length = windows.n_taps if by_kernel else windows.n_positions
         flat = np.empty((windows.n_windows, self.channels, windows.n_taps), dtype)
         np.add(within[:, None], np.arange(self.channels, dtype=dtype)[:, None] * dtype(length), out=flat)
         if not windows.padded:
@@ -74,17 +74,17 @@ def _per_row(layout: Layout) -> Indices:
 
 
 def _scratch(layout: Layout, copies: int) -> int:
-    """Count the column numbers that are made and freed, where `copies` of one row's and output's are told apart."""
+    """Count the column indices allocated and freed; `copies` copies of those of one row and output are offset."""
     windows = layout.windows
     of_windows = windows.n_windows * windows.n_taps * (1 + layout.channels)
     n_entries, n_out = layout.n_entries, layout.rows * layout.outputs * windows.n_windows
     made = of_windows + (n_entries if windows.padded else 0) - layout.rows * layout.outputs * n_entries
-    told_apart = copies * n_entries if copies < layout.rows * layout.outputs else n_entries if copies > 1 else 0
-    return max(made, told_apart) - n_out
+    offset = copies * n_entries if copies < layout.rows * layout.outputs else n_entries if copies > 1 else 0
+    return max(made, offset) - n_out
 
 
 def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
-    """Make the structure of the Jacobian by the argument that the kernel slides over, which may be `padded`."""
+    """Return the structure of the Jacobian with respect to the argument, which may be `padded`."""
 
     def columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
         layout = layout_of(ctx)
@@ -95,13 +95,13 @@ def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
     def view(J: Array, ctx: ArgumentContext) -> Array:
         layout, windows = layout_of(ctx), layout_of(ctx).windows
         rows = layout.rows // ctx.samples
-        shape = (ctx.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_places)
+        shape = (ctx.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_positions)
         found: Array = np.einsum("sroprcl->sropcl", J.reshape(shape))
         return found
 
     def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
-        window, channel, _, place = layout_of(ctx).reached()
-        return window, channel, place
+        window, channel, _, position = layout_of(ctx).entries()
+        return window, channel, position
 
     return Structure(
         name,
@@ -115,7 +115,7 @@ def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
 
 
 def kernels(layout_of: LayoutOf) -> Structure:
-    """Make the structure of the Jacobian by the kernel, shape (outputs, channels, *taps): for each row, I ⊗ its windows."""
+    """Return the structure of the Jacobian with respect to the kernel (outputs, channels, *taps): I ⊗ windows per row."""
 
     def columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
         layout = layout_of(ctx)
@@ -129,7 +129,7 @@ def kernels(layout_of: LayoutOf) -> Structure:
         return found
 
     def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
-        window, channel, tap, _ = layout_of(ctx).reached()
+        window, channel, tap, _ = layout_of(ctx).entries()
         return window, channel, tap
 
     return Structure(
@@ -154,34 +154,34 @@ def _extent(layout_of: LayoutOf) -> Callable[[ArgumentContext], Shape]:
 def fill_toeplitz(
     J: Array, ctx: ArgumentContext, layout: Layout, weights: Callable[[int, Shape], NDArray[np.generic] | float]
 ) -> None:
-    """Write a kernel's weights tap by tap, each along the diagonals that it stands on.
+    """Write a kernel's weights to J, tap by tap, each along its diagonals.
 
     Parameters
     ----------
     J : NDArray
         Zeros of shape (samples, outputs per sample, inputs per sample).
     ctx, layout
-        Where it stands.
+        Context and axes.
     weights : callable
-        (the tap's number, its place in the kernel) → what stands there, broadcastable to (samples, rows a sample, outputs,
+        (number of the tap, its position in the kernel) → values broadcastable to (samples, rows per sample, outputs,
         *windows, channels).
     """
     windows, rows = layout.windows, layout.rows // ctx.samples
     axes = ascii_letters[: len(windows.out)].upper()
     shape = (ctx.samples, rows, layout.outputs, *windows.out, rows, layout.channels, *windows.lengths)
     blocks = np.einsum(f"sro{axes}rc{axes.swapcase()}->sro{axes}c{axes.swapcase()}", J.reshape(shape))
-    for number, (tap, inside, places) in enumerate(windows.taps()):
-        diagonals = np.einsum(f"sro{axes}c{axes}->sro{axes}c", blocks[last((*inside, slice(None), *places))])
+    for number, (tap, inside, positions) in enumerate(windows.taps()):
+        diagonals = np.einsum(f"sro{axes}c{axes}->sro{axes}c", blocks[last((*inside, slice(None), *positions))])
         diagonals[...] = weights(number, tap)
 
 
 def fill_kernels(J: Array, x: Array, layout: Layout) -> None:
-    """Write what each tap is over: J of shape (1, outputs, inputs), zeros, and x of shape (rows, channels, *lengths)."""
+    """Write x (rows, channels, *lengths) below each tap to J, zeros of shape (1, outputs, inputs)."""
     windows = layout.windows
     axes = ascii_letters[: len(windows.out)].upper()
     taps = axes.translate(str.maketrans("ABC", "XYZ"))
     shape = (layout.rows, layout.outputs, *windows.out, layout.outputs, layout.channels, *windows.kernel)
     blocks = np.einsum(f"ro{axes}oc{taps}->ro{axes}c{taps}", J.reshape(shape))
-    for tap, inside, places in windows.taps():
-        seen = np.moveaxis(x[last(places)], 1, -1)[:, None]
+    for tap, inside, positions in windows.taps():
+        seen = np.moveaxis(x[last(positions)], 1, -1)[:, None]
         blocks[last((*inside, slice(None), *tap))] = seen

@@ -1,4 +1,4 @@
-"""Sliding windows: which places a kernel's taps reach as it slides over one axis or more."""
+"""Sliding windows: positions that the taps of a kernel cover along one or more axes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Windows:
-    """How a kernel slides: in window p, tap k is over the place p · stride + k − padding, where there is one.
+    """Windows of a sliding kernel: in window p, tap k covers position p · stride + k − padding, if it exists.
 
     Attributes
     ----------
     lengths, kernel, stride, padding : tuple of int
-        One of each for every axis.
+        One number per axis.
     """
 
     lengths: Shape
@@ -37,58 +37,58 @@ class Windows:
 
     @cached_property
     def out(self) -> Shape:
-        """The number of windows along each axis."""
+        """Number of windows along each axis."""
         each = zip(self.lengths, self.kernel, self.stride, self.padding, strict=True)
         return tuple((length + 2 * padding - taps) // stride + 1 for length, taps, stride, padding in each)
 
     @cached_property
-    def n_places(self) -> int:
-        """The number of places."""
+    def n_positions(self) -> int:
+        """Number of positions."""
         return prod(self.lengths)
 
     @cached_property
     def n_taps(self) -> int:
-        """The number of taps."""
+        """Number of taps."""
         return prod(self.kernel)
 
     @cached_property
     def n_windows(self) -> int:
-        """The number of windows."""
+        """Number of windows."""
         return prod(self.out)
 
     @cached_property
     def n_pairs(self) -> int:
-        """The number of pairs of a window and a tap that is over a place in it."""
+        """Number of pairs of a window and a tap that covers a position in it."""
         return prod(sum(windows.stop - windows.start for windows, _ in spans) for spans in self._spans)
 
     @property
     def padded(self) -> bool:
-        """Whether a tap may be over no place."""
+        """Whether a tap may cover no position."""
         return any(self.padding)
 
     @cached_property
     def _spans(self) -> list[list[tuple[slice, slice]]]:
-        """For each axis and tap: the windows in which the tap is over a place, and those places."""
+        """For each axis and tap: the windows in which the tap covers a position, and these positions."""
         axes = zip(self.lengths, self.out, self.stride, self.padding, self.kernel, strict=True)
         return [[_span(k, *axis) for k in range(taps)] for *axis, taps in axes]
 
     def taps(self) -> Iterator[tuple[Shape, Slices, Slices]]:
-        """Yield each tap: its place in the kernel, the windows in which it is over a place, and those places."""
+        """Yield for each tap its position in the kernel, the windows in which it covers a position, and these positions."""
         for tap in product(*map(range, self.kernel)):
             spans = [spans[k] for k, spans in zip(tap, self._spans, strict=True)]
-            yield tap, tuple(windows for windows, _ in spans), tuple(places for _, places in spans)
+            yield tap, tuple(windows for windows, _ in spans), tuple(positions for _, positions in spans)
 
-    def places(self, dtype: type[np.signedinteger] = np.intp) -> NDArray[np.signedinteger]:
-        """Return the flat place of each window and tap, shape (windows, taps); nonsense where there is none."""
+    def positions(self, dtype: type[np.signedinteger] = np.intp) -> NDArray[np.signedinteger]:
+        """Return the flat position of each window and tap, shape (windows, taps); undefined where `valid` is False."""
         found: Any = 0
         for axis, length in enumerate(self.lengths):
             first = np.arange(self.out[axis], dtype=dtype)[:, None] * dtype(self.stride[axis])
-            place = first + np.arange(-self.padding[axis], self.kernel[axis] - self.padding[axis], dtype=dtype)
-            found = found * dtype(length) + self._along(axis, place)
+            position = first + np.arange(-self.padding[axis], self.kernel[axis] - self.padding[axis], dtype=dtype)
+            found = found * dtype(length) + self._along(axis, position)
         return np.asarray(found).reshape(self.n_windows, self.n_taps)
 
     def valid(self) -> NDArray[np.bool_]:
-        """Return whether there is a place, shape (windows, taps)."""
+        """Return whether each window and tap has a position, shape (windows, taps)."""
         found: Any = True
         for axis, spans in enumerate(self._spans):
             inside = np.zeros((self.out[axis], self.kernel[axis]), bool)
@@ -98,15 +98,15 @@ class Windows:
         return np.asarray(found).reshape(self.n_windows, self.n_taps)
 
     def _along(self, axis: int, values: NDArray[Any]) -> NDArray[Any]:
-        """Return values (windows, taps) of one axis in the shape (1, …, windows, …, 1, 1, …, taps, …, 1)."""
+        """Reshape values (windows, taps) of one axis to (1, …, windows, …, 1, 1, …, taps, …, 1)."""
         shape = [1] * (2 * len(self.lengths))
         shape[axis], shape[len(self.lengths) + axis] = values.shape
         return values.reshape(shape)
 
 
-def last(places: Iterable[int | slice]) -> Any:
+def last(positions: Iterable[int | slice]) -> Any:
     """Return an index into the last axes of an array."""
-    return (..., *places)
+    return (..., *positions)
 
 
 def _span(k: int, length: int, n_windows: int, stride: int, padding: int) -> tuple[slice, slice]:

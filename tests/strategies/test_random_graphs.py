@@ -426,7 +426,7 @@ def changes_its_largest(node, a, b):
     """Say whether another place of a window is the largest at the other end, or two are as large."""
     window, stride = node.attrs["window"], node.attrs["stride"]
     windows = Windows(a.shape[-len(window) :], window, stride, (0,) * len(window))
-    low, high = (x.reshape(-1, windows.n_places)[:, windows.places()] for x in (a, b))
+    low, high = (x.reshape(-1, windows.n_positions)[:, windows.positions()] for x in (a, b))
     tied = any(np.any(np.sum(x == x.max(axis=-1, keepdims=True), axis=-1) > 1) for x in (low, high))
     return tied or not np.array_equal(low.argmax(axis=-1), high.argmax(axis=-1))
 

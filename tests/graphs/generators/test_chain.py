@@ -93,7 +93,7 @@ def test_the_seed_draws_permutations_masks_and_arrays():
     assert np.array_equal(one.evaluate(leaves), same.evaluate(again))
     assert not np.array_equal(leaves["e"], other["e"])
     orders = [chain(["permute"] * 2, 9, rng_seed=seed)[0].nodes[k].attrs["order"] for seed in (1, 2) for k in (0, 1)]
-    assert len({tuple(order.places) for order in orders}) == 4
+    assert len({tuple(order.positions) for order in orders}) == 4
 
 
 @pytest.mark.parametrize(

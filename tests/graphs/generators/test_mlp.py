@@ -102,10 +102,10 @@ def test_patterns_are_in_order_and_every_place_is_as_likely():
     counts = np.zeros((4, 5))
     for rng_seed in range(600):
         pattern = random_pattern((4, 5), 0.35, rng_seed)
-        places = pattern.rows * 5 + pattern.indices
-        assert pattern.indptr[-1] == places.size == 7
-        assert np.all(np.diff(places) > 0)
-        counts.reshape(-1)[places] += 1
+        positions = pattern.rows * 5 + pattern.indices
+        assert pattern.indptr[-1] == positions.size == 7
+        assert np.all(np.diff(positions) > 0)
+        counts.reshape(-1)[positions] += 1
     # 600 draws of 7 in 20: 210 each, standard deviation 11.7
     assert np.all(np.abs(counts - 210) < 5 * 11.7)
 

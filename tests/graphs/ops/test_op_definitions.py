@@ -13,9 +13,9 @@ from jacobench.graphs.ops import OPS
 from jacobench.strategies.registry import load
 
 
-def wide_mask(n, m, n_places, rng_seed=0):
+def wide_mask(n, m, n_positions, rng_seed=0):
     mask = np.zeros(n * m, bool)
-    mask[np.random.default_rng(rng_seed).choice(n * m, n_places, replace=False)] = True
+    mask[np.random.default_rng(rng_seed).choice(n * m, n_positions, replace=False)] = True
     return mask.reshape(n, m)
 
 
@@ -125,7 +125,7 @@ def shapes_given(g, *shapes):
         ("scale", [(2,)], {"faktor": 2}, "unknown attribute of scale 'faktor': .*did you mean 'factor'"),
         ("tanh", [(2,)], {"factor": 2}, "unknown attribute of tanh 'factor'"),
         ("masked_affine", [(3, 4), (2,), (5,)], {}, r"masked_affine: the mask has shape \(\): expected a boolean"),
-        ("masked_affine", [(3, 4), (2,), (5,)], {"mask": np.zeros((5, 4), bool)}, "the mask has no place"),
+        ("masked_affine", [(3, 4), (2,), (5,)], {"mask": np.zeros((5, 4), bool)}, "the mask has no non-zero entry"),
         (
             "permute",
             [(2, 3)],
@@ -133,15 +133,15 @@ def shapes_given(g, *shapes):
             r"permute: the order is \[0, 2, 2\]: expected each of 0 … n − 1 once",
         ),
         ("permute", [(2, 3)], {}, "the order is None: expected each of"),
-        ("permute", [(2, 3)], {"order": [1, 0]}, r"shape \(2, 3\) and the order 2 places: expected a last axis of 2"),
+        ("permute", [(2, 3)], {"order": [1, 0]}, r"shape \(2, 3\) and the order 2 entries: expected a last axis of 2"),
         (
             "reshape",
             [(2, 3)],
             {"shape": (4, 2)},
-            r"shape \(2, 3\), 6 entries: expected a shape of as many, got \(4, 2\)",
+            r"shape \(2, 3\), 6 entries: expected a shape with as many entries, got \(4, 2\)",
         ),
-        ("reshape", [(2, 3)], {"shape": (-1, -1)}, "expected a shape of as many"),
-        ("reshape", [(2, 3)], {"shape": (-2, -3)}, "expected a shape of as many"),
+        ("reshape", [(2, 3)], {"shape": (-1, -1)}, "expected a shape with as many entries"),
+        ("reshape", [(2, 3)], {"shape": (-2, -3)}, "expected a shape with as many entries"),
         ("transpose", [(2, 3)], {"axes": (0, 0)}, "the axes are .* expected each of 0 … 1 once"),
         ("transpose", [(2, 3)], {"axes": (0, 1, 2)}, r"shape \(2, 3\): expected as many axes, got \(0, 1, 2\)"),
         ("pad", [(2, 3)], {"before": -1}, "pad: before is -1: expected 0 or more"),
@@ -156,7 +156,7 @@ def shapes_given(g, *shapes):
             "dropout",
             [(2, 3)],
             {"mask": [True, False]},
-            r"shape \(2, 3\), the mask \(2,\): expected a mask over the last axes",
+            r"shape \(2, 3\), the mask \(2,\): expected the shape of its last axes",
         ),
         ("dropout", [(2, 3)], {"mask": [1, 0, 1]}, "expected booleans, at least one of them true"),
         ("dropout", [(2, 3)], {"mask": [True] * 3, "rate": 1}, r"the rate is 1.0: expected a number in \[0, 1\)"),
@@ -177,7 +177,7 @@ def shapes_given(g, *shapes):
             "conv2d",
             [(2, 3, 5, 5), (4, 3, 2, 2)],
             {"stride": (1, 0)},
-            "the stride is .* a number for each of 2 axes, each 1 or more",
+            "the stride is .* one number for each of 2 axes, each 1 or more",
         ),
         (
             "conv2d",
@@ -192,7 +192,7 @@ def shapes_given(g, *shapes):
             "masked_affine",
             [(3, 4), (2,), (5,)],
             {"mask": np.eye(5, 4, dtype=bool)},
-            r"do not fit a mask \(5, 4\) with 4 places: expected z \(…, 4\), v \(4,\), b \(5,\)",
+            r"do not fit a mask \(5, 4\) with 4 entries: expected z \(…, 4\), v \(4,\), b \(5,\)",
         ),
     ],
 )

@@ -16,16 +16,16 @@ from jacobench.strategies import dense, sparse
 from jacobench.strategies.registry import load
 
 
-def wide_mask(n, m, n_places, rng_seed=0):
+def wide_mask(n, m, n_positions, rng_seed=0):
     mask = np.zeros(n * m, bool)
-    mask[np.random.default_rng(rng_seed).choice(n * m, n_places, replace=False)] = True
+    mask[np.random.default_rng(rng_seed).choice(n * m, n_positions, replace=False)] = True
     return mask.reshape(n, m)
 
 
-def masked(g, z_shape, n, n_places):
+def masked(g, z_shape, n, n_positions):
     m = z_shape[-1]
-    mask = wide_mask(n, m, n_places)
-    return g.masked_affine(g.input("z", z_shape), g.parameter("v", (n_places,)), g.parameter("b", (n,)), mask=mask)
+    mask = wide_mask(n, m, n_positions)
+    return g.masked_affine(g.input("z", z_shape), g.parameter("v", (n_positions,)), g.parameter("b", (n,)), mask=mask)
 
 
 # Beside each op's own example: shapes with more and fewer axes, a single sample, a single entry, arguments that trade the
@@ -95,7 +95,7 @@ EXAMPLES = {
     "avg_pool-overlap": lambda g: g.avg_pool(g.input("x", (2, 7)), window=3, stride=2),
     "avg_pool-2d": lambda g: g.avg_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(1, 2)),
     "channel_bias-2d": lambda g: g.channel_bias(g.input("x", (2, 3, 2, 2)), g.parameter("b", (3,))),
-    "channel_bias-no-places": lambda g: g.channel_bias(g.parameter("x", (2, 3)), g.input("b", (3,))),
+    "channel_bias-no-positions": lambda g: g.channel_bias(g.parameter("x", (2, 3)), g.input("b", (3,))),
     "mse-vector": lambda g: g.mse(g.input("t", (3,)), g.input("target", (3,))),
     "cross_entropy-3d": lambda g: g.cross_entropy(g.input("t", (2, 3, 4)), g.input("target", (2, 3, 4), distribution="one_hot")),
 }  # fmt: skip
@@ -125,10 +125,10 @@ def test_every_op_has_an_entry_that_documents_itself():
 
 def test_masked_examples_reach_every_way():
     """Dense product and selection, one gathering, several: the sizes at which they part may have been changed."""
-    places = {name: one_node(name)[1].contexts[1].n_in for name in EXAMPLES if name.startswith("masked")}
-    assert places["masked-gathered"] < DENSE_FROM * 20 * 20
-    assert places["masked-3d"] >= DENSE_FROM * 5 * 4
-    assert places["masked-chunks"] * 3 > CHUNK
+    positions = {name: one_node(name)[1].contexts[1].n_in for name in EXAMPLES if name.startswith("masked")}
+    assert positions["masked-gathered"] < DENSE_FROM * 20 * 20
+    assert positions["masked-3d"] >= DENSE_FROM * 5 * 4
+    assert positions["masked-chunks"] * 3 > CHUNK
 
 
 @pytest.mark.parametrize(
