@@ -1,1 +1,1 @@
-"""What follows from the numbers: laws of growth, crossovers, limits, recommendations. DataFrame in, DataFrame out."""
+"""Analysis of a run: growth, crossovers, limits and recommendations. Functions from DataFrame to DataFrame."""

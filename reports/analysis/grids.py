@@ -1,4 +1,4 @@
-"""Grids: the cases of a table that differ in two knobs and in nothing else."""
+"""Grids: cases of a table that differ in two knobs only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_FILLED = 0.5
-"""A size with cases at less than this share of the other knob's sizes belongs to a sweep of its own, not to the grid."""
+"""A size with cases at a smaller share of the other knob's sizes belongs to a sweep, not to the grid."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Grid:
     fixed : mapping
         The other knobs and their values, NaN where missing.
     rows : DataFrame
-        The rows, as the table has them.
+        In the order of the table.
     """
 
     x: str
@@ -38,7 +38,7 @@ class Grid:
 
     @property
     def held(self) -> str:
-        """The other knobs in a few words."""
+        """Description of the other knobs."""
         return held(self.fixed)
 
     def sizes(self, knob: str) -> list[float]:
@@ -47,7 +47,7 @@ class Grid:
 
 
 def find_grids(table: pd.DataFrame) -> list[Grid]:
-    """Find the groups of rows that are equal in all knobs but two.
+    """Find the groups of rows that differ in two knobs only.
 
     Parameters
     ----------
@@ -57,8 +57,9 @@ def find_grids(table: pd.DataFrame) -> list[Grid]:
     Returns
     -------
     list of Grid
-        In the order of ``KNOBS``, of each pair the largest first: those with two sizes or more of either knob, each with cases at
-        half of the other's sizes or more. Groups with several cases at a place, which differ in something that is no column, are in none.
+        Grids with at least two sizes of either knob, in the order of ``KNOBS``; per pair of knobs the largest first. Each
+        size has cases at half of the other knob's sizes or more. Groups with several cases per place are left out: these
+        cases differ in something that has no column.
     """
     return [grid for x, y in combinations(KNOBS, 2) for grid in _grids(table, x, y)]
 
@@ -77,7 +78,7 @@ def _grids(table: pd.DataFrame, x: str, y: str) -> list[Grid]:
 
 
 def _filled(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
-    """Leave out the thinnest size of either knob until all that are left are filled; of two crossing sweeps nothing is left."""
+    """Remove the least filled size of either knob until all sizes are filled; two crossing sweeps leave nothing."""
     while True:
         places = rows[[x, y]].drop_duplicates()
         filled = {
@@ -85,7 +86,7 @@ def _filled(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
             for knob, other in ((x, y), (y, x))
             for size, share in (places[knob].value_counts() / places[other].nunique()).items()
         }
-        thinnest = min(filled, key=lambda place: filled[place], default=None)
-        if thinnest is None or filled[thinnest] >= LEAST_FILLED:
+        emptiest = min(filled, key=lambda place: filled[place], default=None)
+        if emptiest is None or filled[emptiest] >= LEAST_FILLED:
             return rows
-        rows = rows[rows[thinnest[0]] != thinnest[1]]
+        rows = rows[rows[emptiest[0]] != emptiest[1]]

@@ -1,4 +1,4 @@
-"""How cost grows: the fitted law of each strategy over each sweep, beside the exponent that the model predicts."""
+"""Growth of cost: the power law of each strategy over each sweep, and the exponent that the model predicts."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pandas as pd
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.power_laws import PowerLaw, fit
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
-from jacobench.reports.data.units import format_bytes, format_seconds
+from jacobench.reports.data.units import format_bytes, format_percent, format_seconds, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
-# The measured column, and the prediction that it is held against.
+# Quantity → measured column, and the prediction to compare its exponent with.
 GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_bytes", "predicted_bytes")}
 
-# Theory counts operations and bytes: caches, and the allocator's steps, bend what is measured by about this much.
 TOLERANCE = 0.1
+"""Difference of exponents that caches and the allocator cause; theory counts operations and bytes only."""
 
 COLUMNS = (
     "knob",
@@ -48,28 +48,28 @@ COLUMNS = (
 
 
 def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Fit how time and memory grow with each knob that the table sweeps.
+    """Fit the growth of time and memory with each swept knob.
 
     Parameters
     ----------
     table : DataFrame
         The tidy table of one run.
     passes : DataFrame, optional
-        What each pass measured, as `runs.load_passes` returns it. Without it the exponents of time have no interval.
+        Seconds of each pass, as returned by `load_passes`. Without it, the exponents of time have no interval.
 
     Returns
     -------
     DataFrame
-        One line a sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three sizes or more that are ok,
-        for bytes three that took 8 KiB or more:
+        One line per sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three successful sizes or more;
+        for bytes, sizes that took 8 KiB or more:
 
         - ``knob``, and ``held``: what the sweep holds fixed, in words;
-        - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN where only one
-          number was measured a size, as for memory);
-        - ``exponent_predicted``: of the same form of law fitted to the predicted flops or bytes at the same sizes, and
-          ``verdict``: ``"agrees"`` if it lies within 0.1 of the interval, else ``"disagrees"``; missing without a prediction;
+        - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN for memory, which is
+          measured once);
+        - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted flops or bytes at the same sizes;
+          ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else ``"disagrees"``; missing without a prediction;
         - ``fixed`` and ``scale`` of the law ``fixed + scale * size ** exponent``, in seconds or bytes, and
-          ``dominates_from``, the size from which its second term is the larger;
+          ``dominates_from``, the size from which the second term is larger;
         - ``r_squared``, ``residual`` (largest factor between a value and the law), ``smallest``, ``largest``,
           ``n_sizes`` and ``n_passes``.
     """
@@ -84,21 +84,21 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
 
 
 def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterator[tuple[PowerLaw, dict[str, Any]]]:
-    """Fit how each strategy's cost grows in one sweep.
+    """Fit the growth of each strategy's cost in one sweep.
 
     Parameters
     ----------
     sweep : Sweep
-        Its rows may be of several phases.
+        May hold rows of several phases.
     quantity : {"seconds", "bytes"}
-        What grows.
+        The cost.
     passes : DataFrame, optional
         As for `growth`.
 
     Yields
     ------
     PowerLaw, dict
-        The law, and its line of `growth`, for each phase and strategy with three sizes or more that can be fitted.
+        The law and its line of `growth`, for each phase and strategy with at least three sizes that can be fitted.
     """
     for (phase, strategy), own in sweep.rows.groupby(["phase", "strategy"], sort=False):
         rows = _fitted(own, quantity)
@@ -133,7 +133,7 @@ def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: PowerLaw) -> dic
 
 
 def _values(rows: pd.DataFrame, measured: str, passes: pd.DataFrame | None) -> NDArray[np.float64]:
-    """Return what there is to fit, a line a pass: times of the passes that have every size, else the merged number."""
+    """Return the values to fit, a line per pass: times of the passes that have every size, else the merged number."""
     if passes is not None and measured == "seconds_median":
         first = rows.iloc[0]
         own = passes[(passes["strategy"] == first["strategy"]) & (passes["phase"] == first["phase"])]
@@ -151,16 +151,18 @@ def _verdict(law: PowerLaw, theory: PowerLaw | None) -> str | float:
 
 
 def in_words(line: Mapping[str, Any]) -> str:
-    """Return a line of `growth` as a sentence: the law, its exponent beside the predicted one, where it rules, the misfit."""
+    """Return a line of `growth` as a sentence: the law, the predicted exponent, where it dominates, and the misfit."""
     of = KNOBS[line["knob"]]
     show = format_seconds if line["quantity"] == "seconds" else format_bytes
     fixed = f"{show(line['fixed'])} + " if line["fixed"] > 0 else ""
     interval = ""
     if not math.isnan(line["exponent_low"]):
         interval = f" [{line['exponent_low']:.2f}, {line['exponent_high']:.2f}]"
-    told = f"{fixed}{show(line['scale'])} × {of}^{line['exponent']:.2f}{interval}"
+    law = f"{fixed}{show(line['scale'])} × {of}^{line['exponent']:.2f}{interval}"
     theory = ""
     if not math.isnan(line["exponent_predicted"]):
         theory = f", predicted exponent {line['exponent_predicted']:.2f}: {line['verdict']}"
-    rules = f"; the growing term rules from {of} {line['dominates_from']:.3g}" if line["fixed"] > 0 else ""
-    return f"{line['strategy']}: {told}{theory}{rules}; off by at most {line['residual'] - 1:.0%}"
+    dominates = (
+        f"; the growing term dominates from {of} {format_size(line['dominates_from'])}" if line["fixed"] > 0 else ""
+    )
+    return f"{line['strategy']}: {law}{theory}{dominates}; largest deviation {format_percent(line['residual'] - 1)}"

@@ -1,4 +1,4 @@
-"""Laws of growth: a power of the size, with or without a fixed cost, fitted on logarithms."""
+"""Power laws of growth, with or without a fixed cost, fitted on logarithms."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from scipy.optimize import least_squares
 from scipy.special import fdtrc
 
-from jacobench.bench.row.statistics import half_width, t_interval
+from jacobench.bench.row.statistics import bounded_exp, half_width, t_interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-# A fixed cost is one parameter more: it must earn its place by an F-test at this level.
-EARNS_ITS_PLACE = 0.05
+FIXED_LEVEL = 0.05
+"""Level of the F-test that a fixed cost, an additional parameter, must pass."""
 
-# A power law leaves one degree of freedom from three sizes on; with a fixed cost, and something to test it with, from five.
-FEWEST_SIZES, FEWEST_FOR_FIXED = 3, 5
+MIN_SIZES, MIN_SIZES_FIXED = 3, 5
+"""Fewest sizes that leave a degree of freedom: for a power law, and for a test of a fixed cost."""
 
 Array = Any
 
@@ -31,24 +31,24 @@ class PowerLaw:
     Attributes
     ----------
     fixed : float
-        What is paid at every size, in the unit of the values; 0 where the sizes show none.
+        Cost at every size, in the unit of the values; 0 where there is none.
     scale, exponent : float
         Of the leading term.
     low, high : float
         The 95 % t-interval of the exponent over the passes; NaN for fewer than two passes.
     dominates_from : float
-        The size from which the leading term is at least the fixed cost; never below the smallest size.
+        Size from which the leading term is at least the fixed cost; not below the smallest size.
     r_squared : float
-        Share of the variance of the logarithms that the law explains; NaN where the values do not vary.
+        Explained share of the variance of the logarithms; NaN where the values do not vary.
     residual : float
-        The largest factor by which a value lies above or below the law; 1 is a perfect fit.
+        Largest factor between a value and the law; 1 is a perfect fit.
     n_passes, n_sizes : int
-        What it was fitted to.
+        Numbers of passes and of sizes.
     largest : float
         The largest size.
     covariance : tuple of tuple of float
-        Of the logarithm of the law's leading term at the largest size, the exponent and, where there is one, the logarithm of the
-        fixed cost, over the passes, as means of them; empty for fewer than two passes.
+        Covariance of the means over the passes of: the logarithm of the leading term at the largest size, the exponent and,
+        if there is one, the logarithm of the fixed cost. Empty for fewer than two passes.
     """
 
     fixed: float
@@ -65,13 +65,13 @@ class PowerLaw:
     covariance: tuple[tuple[float, ...], ...]
 
     def __call__(self, sizes: ArrayLike) -> NDArray[np.float64]:
-        """Return the values at sizes; an array of their shape, in the unit of what was fitted."""
+        """Return the values at sizes; an array of their shape, in the unit of the fitted values."""
         return np.asarray(self.fixed + self.scale * np.asarray(sizes, dtype=np.float64) ** self.exponent)
 
     def band(self, sizes: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the ends of the law's 95 % t-interval over the passes at each size; NaN for fewer than two passes.
+        """Return the 95 % t-interval of the law over the passes at each size; NaN for fewer than two passes.
 
-        It is that of the curves of the passes, each moved from the fitted one by its own Gauss-Newton step.
+        The curve of each pass differs from the fitted one by the pass's own Gauss-Newton step.
         """
         values = self(sizes)
         if not self.covariance:
@@ -89,29 +89,29 @@ class PowerLaw:
 
 
 def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) -> PowerLaw | None:
-    """Fit a law of growth to what several passes measured.
+    """Fit a power law to the values of several passes.
 
     Parameters
     ----------
     sizes : array_like of float, shape (n,)
         Positive and distinct.
     values : array_like of float, shape (passes, n)
-        Positive; one line a pass.
+        Positive; one line per pass.
     with_fixed : bool, optional
-        Whether the law has a fixed cost. None: only where there are five sizes and an F-test at 5 % on the residuals of
-        the passes' mean says that the power alone does not do.
+        Whether the law has a fixed cost. None: only if there are five sizes and an F-test at 5 % on the residuals of the
+        passes' mean rejects the power alone.
 
     Returns
     -------
     PowerLaw or None
-        The least-squares fit to the logarithms. None for fewer than three sizes, for no pass, or for a value that is not
-        positive and finite.
+        The least-squares fit to the logarithms. None for fewer than three sizes, without passes, or for a value that is
+        not positive and finite.
 
     Notes
     -----
-    Each pass gives an exponent of its own: the fitted one plus the Gauss-Newton step from the fit to that pass's values
-    (Bates and Watts 1988, section 2.2: the linear approximation at the optimum). For a power law this is the pass's own
-    least-squares slope. Their mean is the fitted exponent, and their t-interval its interval.
+    Each pass has its own exponent: the fitted one plus the Gauss-Newton step from the fit to that pass's values (Bates and
+    Watts 1988, section 2.2: linear approximation at the optimum). For a power law this is the pass's own least-squares
+    slope. The fitted exponent is their mean, and its interval their t-interval.
 
     Examples
     --------
@@ -121,14 +121,14 @@ def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) 
     """
     x, y = np.asarray(sizes, dtype=np.float64), np.atleast_2d(np.asarray(values, dtype=np.float64))
     usable = np.isfinite(y).all() and (y > 0).all() and (x > 0).all()
-    if y.shape[0] == 0 or np.unique(x).size < FEWEST_SIZES or not usable:
+    if y.shape[0] == 0 or np.unique(x).size < MIN_SIZES or not usable:
         return None
     u, logs = np.log(x / x.max()), np.log(y)
     mean = logs.mean(axis=0)
     parameters, jacobian = _power(u, mean)
-    if with_fixed or (with_fixed is None and x.size >= FEWEST_FOR_FIXED):
+    if with_fixed or (with_fixed is None and x.size >= MIN_SIZES_FIXED):
         richer = _with_fixed(u, mean, parameters)
-        if with_fixed or _earns(mean - jacobian @ parameters, mean - _logs(richer, u)):
+        if with_fixed or _improves(mean - jacobian @ parameters, mean - _logs(richer, u)):
             parameters, jacobian = richer, _slopes(richer, u)
     return _law(x, u, logs, parameters, jacobian)
 
@@ -139,7 +139,7 @@ def _power(u: Array, mean: Array) -> tuple[Array, Array]:
 
 
 def _with_fixed(u: Array, mean: Array, power: Array) -> Array:
-    """Fit log scale, exponent and log fixed; a fixed cost is thus never negative, and goes to 0 where there is none."""
+    """Fit log scale, exponent and log fixed: the fixed cost is never negative, and goes to 0 where there is none."""
     start = np.array([mean[u.argmax()], max(power[1], 0.1) * 1.3, mean.min() - 0.5])
 
     def residuals(parameters: Array) -> Array:
@@ -162,13 +162,13 @@ def _slopes(parameters: Array, u: Array) -> Array:
     return np.column_stack([share, share * u, 1 - share])
 
 
-def _earns(without: Array, having: Array) -> bool:
-    """Say whether a third parameter lowers the squared residuals by more than chance does."""
+def _improves(without: Array, having: Array) -> bool:
+    """Return whether a third parameter lowers the squared residuals by more than chance."""
     freedom = having.size - 3
     before, after = float(without @ without), float(having @ having)
     if before - after <= 1e-20 * having.size:  # both are rounding
         return False
-    return bool(fdtrc(1, freedom, (before - after) / (max(after, 1e-300) / freedom)) < EARNS_ITS_PLACE)
+    return bool(fdtrc(1, freedom, (before - after) / (max(after, 1e-300) / freedom)) < FIXED_LEVEL)
 
 
 def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) -> PowerLaw:
@@ -180,12 +180,12 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
     low, high = t_interval((exponent + steps[:, 1]).tolist())
     mean = logs.mean(axis=0)
     variance = float(((mean - mean.mean()) ** 2).sum())
-    # Where the values hardly vary there is nothing to explain, and the quotient would be rounding over rounding.
+    # For nearly constant values the quotient would be rounding error over rounding error.
     unexplained = float(((mean - fitted) ** 2).sum()) / variance if variance > 1e-12 else math.nan
-    meets = _exp((log_fixed - log_scale) / exponent) if exponent > 0 else 0.0
+    meets = bounded_exp((log_fixed - log_scale) / exponent) if exponent > 0 else 0.0
     return PowerLaw(
-        fixed=_exp(log_fixed),
-        scale=_exp(log_scale),
+        fixed=bounded_exp(log_fixed),
+        scale=bounded_exp(log_scale),
         exponent=exponent,
         low=low,
         high=high,
@@ -197,11 +197,6 @@ def _law(x: Array, u: Array, logs: Array, parameters: Array, jacobian: Array) ->
         largest=float(x.max()),
         covariance=_covariance(steps),
     )
-
-
-def _exp(log: float) -> float:
-    """Return e ** log, infinite where that is too large: of values that do not grow, the leading term may be anything."""
-    return math.exp(log) if log < 700 else math.inf
 
 
 def _covariance(steps: Array) -> tuple[tuple[float, ...], ...]:

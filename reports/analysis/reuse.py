@@ -1,4 +1,4 @@
-"""Worth it after K products: how often a linearization must be used until one strategy is cheaper than another."""
+"""Reuse: the number of products per linearization from which one strategy is cheaper than another."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ COLUMNS = ("case", "strategy", "outcome", "uses", "low", "high", "n_passes")
 
 @dataclass(frozen=True)
 class Reuse:
-    """From how many pullbacks on a strategy is the cheaper one.
+    """Number of pullbacks from which a strategy is cheaper.
 
     Attributes
     ----------
     outcome : str
-        ``"from the first"``: one use is enough; ``"after"`` that many uses; ``"until"``: cheaper for fewer uses
-        only; ``"never"``; ``"undecided"`` where the passes do not say the same.
+        ``"from the first"``: one use is enough; ``"after"``: that many uses are needed; ``"until"``: cheaper for fewer
+        uses only; ``"never"``; ``"undecided"``: the passes disagree.
     uses, low, high : float
-        The break-even and its 95 % interval over the passes; NaN where there is none.
+        Break-even and its 95 % interval over the passes; NaN where there is none.
     """
 
     outcome: str
@@ -39,26 +39,26 @@ class Reuse:
 
 
 def break_even(linearize: ArrayLike, pullback: ArrayLike) -> Reuse:
-    """Find the number of uses K at which ``linearize + K · pullback`` of two strategies is equal.
+    """Find the number of uses K at which ``linearize + K · pullback`` of two strategies are equal.
 
     Parameters
     ----------
     linearize, pullback : array_like of float, shape (passes, 2)
-        Seconds per call of the strategy and of the reference, each line from one process.
+        Seconds per call of the strategy and of the reference, one line per process.
 
     Returns
     -------
     Reuse
-        Of the strategy against the reference.
+        Of the strategy, compared with the reference.
     """
     once, each = (np.asarray(seconds, dtype=np.float64) for seconds in (linearize, pullback))
-    dearer_once, cheaper_each = once[:, 0] - once[:, 1], each[:, 1] - each[:, 0]
-    uses = dearer_once / np.where(cheaper_each == 0, np.nan, cheaper_each)
-    if (cheaper_each > 0).all() and (uses <= 1).all():
+    extra_once, saved_each = once[:, 0] - once[:, 1], each[:, 1] - each[:, 0]
+    uses = extra_once / np.where(saved_each == 0, np.nan, saved_each)
+    if (saved_each > 0).all() and (uses <= 1).all():
         return Reuse("from the first")
-    if (cheaper_each <= 0).all() and (dearer_once + each[:, 0] - each[:, 1] >= 0).all():
+    if (saved_each <= 0).all() and (extra_once + each[:, 0] - each[:, 1] >= 0).all():
         return Reuse("never")
-    for outcome, agreed in (("after", cheaper_each > 0), ("until", cheaper_each < 0)):
+    for outcome, agreed in (("after", saved_each > 0), ("until", saved_each < 0)):
         if agreed.all() and (uses > 0).all():
             low, high = log_t_interval(uses.tolist())
             return Reuse(outcome, geometric_mean(uses.tolist()), low, high)
@@ -66,19 +66,19 @@ def break_even(linearize: ArrayLike, pullback: ArrayLike) -> Reuse:
 
 
 def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
-    """Find for every case from how many pullbacks on each strategy is cheaper than another.
+    """Find the number of pullbacks from which each strategy is cheaper than another, for every case.
 
     Parameters
     ----------
     passes : DataFrame
-        What each pass measured, as `runs.load_passes` returns it.
+        Seconds of each pass, as returned by `load_passes`.
     against : str
-        The strategy that the others are held against.
+        The strategy to compare with.
 
     Returns
     -------
     DataFrame
-        One line a case and strategy other than ``against`` that were timed in the same processes, phases ``linearize`` and
+        One line per case and strategy that was timed in the same processes as ``against``, in the phases ``linearize`` and
         ``pullback``: ``case``, ``strategy``, the fields of `Reuse`, ``n_passes``.
     """
     times = passes[passes["phase"].isin(["linearize", "pullback"])]

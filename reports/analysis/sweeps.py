@@ -1,4 +1,4 @@
-"""Sweeps: the cases of a table that differ in one knob and in nothing else."""
+"""Sweeps: cases of a table that differ in one knob only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-# Knobs that have a size, with the word that titles and file names use.
+# Knobs that have a size → the word in titles and file names.
 KNOBS = {
     "width": "width",
     "depth": "depth",
@@ -36,7 +36,7 @@ GRAPH_KNOBS = (
     "dtype",
 )
 
-# knob, its phrase, and the values that go without saying
+# Knob, its phrase, and the values that need no mention.
 FIXED: tuple[tuple[str, str, tuple[object, ...]], ...] = (
     ("graph", "{}", ()),
     ("width", "width {:g}", ()),
@@ -51,8 +51,8 @@ FIXED: tuple[tuple[str, str, tuple[object, ...]], ...] = (
     ("dtype", "{}", ()),
 )
 
-# These leave the parameters alone, so nets that share every knob but are shaped differently (300-100-10, 300-50-10) can be
-# kept apart by counting them.
+# These do not change the number of parameters. It separates nets with equal knobs and different shapes, such as 300-100-10
+# and 300-50-10.
 SAME_PARAMETERS = ("batch", "n_seeds")
 
 
@@ -63,11 +63,11 @@ class Sweep:
     Attributes
     ----------
     knob : str
-        The knob that is swept, a key of ``KNOBS``.
+        The swept knob, a key of ``KNOBS``.
     fixed : mapping
         The other knobs and their values, NaN where missing.
     rows : DataFrame
-        The rows, ordered by the knob.
+        Ordered by the knob.
     """
 
     knob: str
@@ -81,12 +81,12 @@ class Sweep:
 
     @property
     def held(self) -> str:
-        """The other knobs in a few words."""
+        """Description of the other knobs."""
         return held(self.fixed)
 
 
 def held(fixed: Mapping[str, Any]) -> str:
-    """Return knobs and their values in a few words, without those that are off or missing."""
+    """Return a short description of knobs and their values, without defaults and missing ones."""
     known = [(phrase, fixed.get(knob, math.nan), off) for knob, phrase, off in FIXED]
     return ", ".join(
         phrase.format(value)
@@ -96,7 +96,7 @@ def held(fixed: Mapping[str, Any]) -> str:
 
 
 def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:
-    """Find the groups of rows that are equal in all knobs but one.
+    """Find the groups of rows that differ in one knob only.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
     knob : str
         A key of ``KNOBS``.
     min_sizes : int
-        How many distinct sizes a group must have.
+        Smallest number of distinct sizes of a group.
 
     Returns
     -------
     list of Sweep
-        The longest first, among equals as the table has them. Rows where the knob is missing are in none, and so are
-        groups with several cases at a size, which differ in something that is no column: a seed, one's own argument.
+        The longest first, equally long ones in the order of the table. Rows without the knob are left out. So are groups with
+        several cases per size: these cases differ in something that has no column, such as a seed.
 
     Raises
     ------
@@ -132,5 +132,5 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
 
 
 def drawable_sweeps(table: pd.DataFrame, knob: str) -> list[Sweep]:
-    """Find the sweeps worth a picture: those of three sizes and more, or of two where there are none longer."""
+    """Find the sweeps to plot: those of three sizes or more or, if there are none, of two."""
     return find_sweeps(table, knob, min_sizes=3) or find_sweeps(table, knob)
