@@ -131,7 +131,7 @@ def _intervals(table: pd.DataFrame) -> list[str]:
     if passes.max() < 2:
         return ["Every cell was measured in one process, so there are no intervals and no clear winner in time."]
     half = (ok["seconds_high"] / ok["seconds_low"]).dropna() ** 0.5 - 1
-    widths = f"±{half.median():.1%} for half of the cells, and narrower than ±{half.quantile(0.9):.1%} for 90 % of them"
+    widths = f"±{half.median():.0%} for half of the cells, and narrower than ±{half.quantile(0.9):.0%} for 90 % of them"
     return [f"The 95 % interval of the time is narrower than {widths}."]
 
 
