@@ -1,1 +1,1 @@
-"""Many runs: kept in one file, shown as series, searched for the runs at which something changed."""
+"""History of many runs: storage, change points, checks, plots, page and exports."""

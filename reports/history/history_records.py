@@ -203,11 +203,11 @@ def _committed_at(info: Any) -> str:
     return _moment(moment, "the commit") if moment else ""
 
 
-def _moment(text: Any, whose: str) -> str:
-    """Return a time as ISO 8601 in UTC; one without a zone is taken to be in UTC, as pytest-benchmark writes it."""
+def _moment(text: Any, owner: str) -> str:
+    """Return a time as ISO 8601 in UTC; a time without a zone is in UTC, as written by pytest-benchmark."""
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise BadInput(f"{whose} says {text!r} for its time: expected a date and time in ISO 8601") from None
+        raise BadInput(f"{owner} has the time {text!r}: expected a date and time in ISO 8601") from None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,1 +1,1 @@
-"""What a run says, on one page: HTML that a person opens from disk, or Markdown for a pull request."""
+"""Page of a run: HTML with tables and plots, Markdown, and the notebook view."""
