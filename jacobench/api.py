@@ -5,7 +5,6 @@ Functions import what they need when they are called, so that a plug-in that use
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,8 @@ if TYPE_CHECKING:
 
     from jacobench.bench.run.passes import Progress
     from jacobench.bench.run.run_folder import RunFolder
-    from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
-    from jacobench.reports.analysis.case_advice import Advice
+    from jacobench.reports.analysis.case_advice import CaseAdvice
     from jacobench.reports.data.run_data import Run
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.strategies.contract import Strategy
@@ -236,93 +234,53 @@ def predict(suite: str = "standard", strategies: Sequence[str] = ()) -> pd.DataF
 
 def recommend_for(
     *runs: str | Path, memory_budget: str | None = None, say: Callable[[str], object] = lambda _text: None, **knobs: Any
-) -> Advice:
-    """Recommend a strategy for a network that need not have been measured.
+) -> CaseAdvice:
+    """Recommend a strategy for a network that may not have been measured.
 
     Parameters
     ----------
     *runs : str or Path
-        Runs to go by: the one that measured the case, or one nearest to it, counts. None given: the newest in ``runs/``; if
-        there is none, or it says nothing of the case, small cases are measured on the spot, for a few seconds.
+        Runs to use; the run that measured the case, or the nearest one, counts. Default: the newest in ``runs/``. If there
+        is none, or it has no usable measurements, small cases are measured now, which takes a few seconds.
     memory_budget : str, optional
-        Strategies predicted to need more are not recommended. Default, and at most: what the machine has.
+        Strategies that are predicted to need more are not recommended. Default and maximum: the machine's memory.
     say : callable
-        Called with a sentence when something takes a while, or was chosen.
+        Called with a message about what is used or measured.
     **knobs
         As in a suite file: ``widths=[784, 300, 10]`` or ``name="lenet-300-100"``, ``batch``, ``activation`` …
 
     Returns
     -------
-    Advice
-        For time and for memory; see `jacobench.reports.analysis.case_advice.Advice`.
+    CaseAdvice
+        Recommendations for time and for memory; see `jacobench.reports.analysis.case_advice.CaseAdvice`.
 
     Raises
     ------
     BadInput
-        For knobs that make no case, or a run that cannot be read.
+        If the knobs do not describe one case, or a run cannot be read.
     """
     from jacobench.bench.floor.predicted_rows import one_case
     from jacobench.bench.machine.byte_sizes import parse_bytes
     from jacobench.bench.machine.machine_record import memory_limit
+    from jacobench.reports.analysis.advice_sources import (
+        advise_from_runs,
+        advise_from_small_cases,
+        with_largest_batches,
+    )
+    from jacobench.reports.data.run_json import newest_run
 
     case = one_case(knobs)
     budget = min(parse_bytes(memory_budget), memory_limit()) if memory_budget else memory_limit()
-    advice = _from_runs(case, runs or _newest(say), budget)
-    if advice is None or not (advice.by or advice.all_over_budget):
-        where = (
-            f"{', '.join(map(str, runs)) or advice.source} tells no rates for this case" if advice else "no run here"
-        )
-        say(f"{where}: measuring small cases on the spot, for a few seconds")
-        advice = _on_the_spot(case, budget)
-    return _with_batches(advice, knobs)
-
-
-def _newest(say: Callable[[str], object]) -> Sequence[Path]:
-    from jacobench.reports.data.run_json import newest_run
-
-    found = newest_run("runs")
-    if found is None:
-        return ()
-    say(f"from {found}, the newest run here; --from takes another")
-    return (found,)
-
-
-def _from_runs(case: Case, runs: Sequence[str | Path], budget: float) -> Advice | None:
-    from jacobench.bench.floor.predicted_rows import predicted_rows
-    from jacobench.bench.row.columns import tidy
-    from jacobench.reports.analysis.case_advice import advise, rank
-    from jacobench.reports.data.run_data import read
-    from jacobench.strategies.registry import registered
-
-    found = []
-    for run in map(read, runs):
-        specs = [name for name in run.table["strategy"].unique() if name in registered()]
-        found.append(advise(tidy(predicted_rows(case, specs)), run, budget))
-    return min(found, key=rank) if found else None
-
-
-def _on_the_spot(case: Case, budget: float) -> Advice:
-    from jacobench.bench.floor.microbenchmarks import probe
-    from jacobench.bench.floor.predicted_rows import predicted_rows
-    from jacobench.bench.row.columns import tidy
-    from jacobench.reports.analysis.case_advice import advise
-    from jacobench.reports.data.run_data import Run
-
-    run = Run(tidy(probe(case, case.strategies)))
-    return advise(tidy(predicted_rows(case)), run, budget)
-
-
-def _with_batches(advice: Advice, knobs: dict[str, Any]) -> Advice:
-    from dataclasses import replace
-
-    from jacobench.bench.floor.predicted_rows import largest_batch, one_case
-
-    def largest(name: str) -> float:
-        found = largest_batch(lambda batch: one_case({**knobs, "batch": batch}), name, advice.budget_bytes)
-        return math.nan if found is None else found
-
-    batches = advice.strategies["strategy"].map(largest)
-    return replace(advice, strategies=advice.strategies.assign(largest_batch=batches))
+    newest = None if runs else newest_run("runs")
+    if newest:
+        say(f"Using {newest}, the newest run in this folder; choose another with --from.")
+    advice = advise_from_runs(case, [read(run) for run in runs or filter(None, [newest])], budget)
+    if advice is None or not (advice.basis or advice.all_over_budget):
+        where = ", ".join(map(str, runs)) or newest
+        problem = f"No usable measurements in {where}" if where else "No run in this folder"
+        say(f"{problem}; measuring small cases now (about 5 s).")
+        advice = advise_from_small_cases(case, budget)
+    return with_largest_batches(advice, knobs)
 
 
 def strategy(spec: str) -> Strategy:

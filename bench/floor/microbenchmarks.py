@@ -1,4 +1,4 @@
-"""Small cases measured on the spot, in one fresh process: rates to go by where there is no run."""
+"""Microbenchmarks: small cases measured in a fresh process, to fit rates where there is no run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from jacobench.bench.cell import heap_memory
-from jacobench.bench.cell.prepared_cell import PreparedCell, Problem
+from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem
 from jacobench.bench.floor.floors import fastest
 from jacobench.bench.floor.predicted_rows import n_seeds_of, predicted_rows
 from jacobench.bench.machine import environment
@@ -23,58 +23,66 @@ from jacobench.graphs.generators.mlp import ACTIVATIONS, LOSSES
 from jacobench.strategies import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from jacobench.bench.suites.case import Case
+    from collections.abc import Iterator, Mapping, Sequence
 
 SHAPES = (
     *({"width": width, "depth": 2, "batch": batch} for batch in (1, 8, 64) for width in (16, 32, 64, 128, 256)),
     *({"width": width, "depth": depth, "batch": 1} for width in (16, 64) for depth in (1, 6)),
 )
-"""Perceptrons whose work spans four orders of magnitude; four are shallow or deep, to tell a layer's cost from a call's."""
+"""Perceptrons over four orders of magnitude of work. Four have another depth, to separate cost per layer from cost per
+call."""
 
 LARGEST = 2**26
-"""Bytes: what is predicted to need more takes too long to be measured on the spot."""
+"""Bytes. Cells that are predicted to need more take too long."""
 
-WEIGHED = (32, 64)
-"""The widths whose heap is measured too; that takes longer than timing does."""
+MEMORY_WIDTHS = (32, 64)
+"""Widths whose peak memory is measured, too; this takes longer than timing."""
 
-LIKE = ("dtype", "n_seeds", "weight_density")
-"""Knobs in which the small cases are as the case at hand."""
+SAME_KNOBS = ("dtype", "n_seeds", "weight_density")
+"""Knobs that the small cases take over from a case."""
 
 
-class Job(msgspec.Struct, frozen=True):
-    """What a fresh process measures: small cases with these knobs, under these strategies, one phase."""
+class SmallCases(msgspec.Struct, frozen=True):
+    """Small cases with these knobs, measured under these strategies in these phases."""
 
     knobs: dict[str, Any]
     strategies: tuple[str, ...]
-    phase: str
+    phases: tuple[str, ...]
+    with_memory: bool
 
 
-def probe(case: Case, specs: Sequence[str], phase: str = "gradient") -> list[dict[str, Any]]:
-    """Measure strategies in small cases like one, in a fresh process with the settings of a run.
+def measure_like(
+    knobs: Mapping[str, Any],
+    specs: Sequence[str],
+    phases: Sequence[str] = ("gradient",),
+    *,
+    with_memory: bool = True,
+) -> list[dict[str, Any]]:
+    """Measure small cases that resemble a case, in a fresh process with the settings of a run.
 
     Parameters
     ----------
-    case : Case
-        Its dtype, seeds and density of weights are taken over, and activation and loss where perceptrons have them.
+    knobs : mapping of str to value
+        Knobs of the case: its dtype, seeds and weight density are used, and a perceptron's activation and loss.
     specs : sequence of str
-        Strategies.
-    phase : str
-        What is timed.
+        Strategies; ``"forward"`` for the forward pass.
+    phases : sequence of str
+        Phases that are timed.
+    with_memory : bool
+        Whether peaks are measured, too.
 
     Returns
     -------
     list of dict
-        For `columns.tidy`: a row for each small case and strategy with a model, with seconds (the fastest of seven rounds)
-        and, of some of them, peak bytes. It takes a few seconds.
+        Rows for `columns.tidy`, one per small case, strategy with a memory model, and phase. ``seconds_median`` is the
+        fastest of seven rounds. Measuring takes a few seconds.
 
     Raises
     ------
     subprocess.CalledProcessError
         If the process fails.
     """
-    job = Job(_like(case), tuple(specs), phase)
+    job = SmallCases(_knobs_like(knobs), tuple(specs), tuple(phases), with_memory)
     done = subprocess.run(
         [sys.executable, "-P", "-m", "jacobench.bench.floor.microbenchmarks"],
         env=environment.environment(environment.settings("tuned", 1), 0),
@@ -83,44 +91,51 @@ def probe(case: Case, specs: Sequence[str], phase: str = "gradient") -> list[dic
     return msgspec.json.decode(done.stdout, type=list[dict[str, Any]])
 
 
-def _like(case: Case) -> dict[str, Any]:
-    like = {name: case.knobs[name] for name in LIKE if case.knobs.get(name) is not None}
-    if case.knobs.get("activation") in ACTIVATIONS:
-        like["activation"] = case.knobs["activation"]
-    loss = case.knobs.get("loss")
-    return like | {"loss": loss if loss in LOSSES else "none"}
+def _knobs_like(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    like = {name: knobs[name] for name in SAME_KNOBS if knobs.get(name) is not None}
+    if knobs.get("activation") in ACTIVATIONS:
+        like["activation"] = knobs["activation"]
+    return like | {"loss": knobs["loss"] if knobs.get("loss") in LOSSES else "none"}
 
 
-def measure(job: Job) -> Iterator[dict[str, Any]]:
+def measure(job: SmallCases) -> Iterator[dict[str, Any]]:
     """Measure in this process."""
+    failed: set[str] = set()
     for shape in SHAPES:
         (case,) = expand({"graph": "mlp", **shape, **job.knobs}, Path())
-        yield from _rows(replace(case, name=f"probe-{case.name}"), job)
+        graph, leaves = build(case)
+        problem = Problem(graph, leaves, np.ones((n_seeds_of(case), *graph.output_shape), graph.dtype), {})
+        rows = predicted_rows(replace(case, name=f"small-{case.name}"), job.strategies)
+        for spec in (spec for spec in job.strategies if spec not in failed):
+            own = [row for row in rows if row["strategy"] == spec and row["phase"] in (FORWARD, *job.phases)]
+            if any(row["predicted_bytes"] is None or row["predicted_bytes"] >= LARGEST for row in own):
+                continue
+            try:
+                yield from _measured(own, spec, problem, job)
+            except Exception:  # noqa: BLE001  (a run reports in its rows why a plug-in fails)
+                failed.add(spec)
 
 
-def _rows(case: Case, job: Job) -> Iterator[dict[str, Any]]:
-    graph, leaves = build(case)
-    point = Problem(graph, leaves, np.ones((n_seeds_of(case), *graph.output_shape), graph.dtype), {})
-    for row in predicted_rows(case, job.strategies):
-        if row["phase"] != job.phase or not (row["predicted_bytes"] or LARGEST) < LARGEST:
-            continue
-        strategy = registry.load(row["strategy"])
-        trial = PreparedCell(row["strategy"], point, strategy, strategy.prepare(graph))
-        call = trial.call(job.phase)
-        seconds = fastest(call)
-        heap = heap_memory.measure(call) if case.knobs["width"] in WEIGHED else None
+def _measured(rows: Sequence[dict[str, Any]], spec: str, problem: Problem, job: SmallCases) -> Iterator[dict[str, Any]]:
+    cell = PreparedCell(spec, problem)
+    if spec != FORWARD:
+        cell.strategy = registry.load(spec)
+        cell.prepared = cell.strategy.prepare(problem.graph)
+    for row in rows:
+        call = cell.call(row["phase"])
+        heap = heap_memory.measure(call) if job.with_memory and row["width"] in MEMORY_WIDTHS else None
         yield row | {
             "status": "ok",
             "reason": None,
             "machine": machine_key(),
             "controls": "tuned",
             "passes": 1,
-            "seconds_median": seconds,
+            "seconds_median": fastest(call),
             "peak_bytes": heap and heap.peak_bytes,
             "memory_tool": heap and heap.tool,
         }
 
 
 if __name__ == "__main__":
-    rows = list(measure(msgspec.json.decode(sys.stdin.buffer.read(), type=Job)))
+    rows = list(measure(msgspec.json.decode(sys.stdin.buffer.read(), type=SmallCases)))
     sys.stdout.buffer.write(msgspec.json.encode(rows))

@@ -1,4 +1,4 @@
-"""Cases by the model alone: what each strategy is predicted to take, from the shapes; nothing is measured."""
+"""Rows of cases before they are measured: bytes, flops and seconds predicted from the shapes."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from jacobench.strategies.contract import Prediction
 
 LARGEST_BATCH = 2**31 - 1
-"""The largest that a suite can ask for."""
+"""Largest batch of a suite."""
 
 
 def phases_of(spec: str, graph: Graph, n_seeds: int) -> Mapping[str, Prediction]:
-    """Return what each phase is expected to take; empty if there is no model, or the strategy cannot be asked."""
+    """Return the predicted cost of each phase; empty if the strategy has no model or cannot be loaded."""
     if spec == FORWARD:
         return predict_forward(graph).phases
     try:
         found = predict(registry.load(spec), graph, n_seeds)
-    except Exception:  # noqa: BLE001  (a run will say in its rows what is wrong with a plug-in)
+    except Exception:  # noqa: BLE001  (a run reports in its rows why a plug-in fails)
         return {}
     return found.phases if found else {}
 
 
 def n_seeds_of(case: Case) -> int:
-    """Return how many seeds a case pulls back."""
+    """Return the number of seeds of a case."""
     return int(case.knobs.get("n_seeds") or 1)
 
 
 def one_case(knobs: Mapping[str, Any]) -> Case:
-    """Return the one case that knobs make.
+    """Return the one case of a ``[[sweep]]`` with these knobs.
 
     Parameters
     ----------
     knobs : mapping of str to value
-        Those of a ``[[sweep]]``. Without ``graph`` it is ``"architecture"`` where there is a ``name``, else ``"mlp"``.
+        Without ``graph`` it is ``"architecture"`` if there is a ``name``, else ``"mlp"``.
 
     Raises
     ------
     BadInput
-        As `sweep.expand`, or if they make several cases.
+        As `sweep_expansion.expand`, or if there are several cases.
     """
     graph = {"graph": "architecture" if "name" in knobs else "mlp"}
     try:
@@ -59,72 +59,94 @@ def one_case(knobs: Mapping[str, Any]) -> Case:
     except BadInput as error:
         raise BadInput(str(error).removeprefix(": ").removeprefix(".")) from error.__cause__
     if len(cases) > 1:
-        raise BadInput(f"the knobs make {len(cases)} cases: expected one value for each, not a list")
+        raise BadInput(f"the knobs describe {len(cases)} cases: expected one value for each knob, not a list")
     return cases[0]
 
 
 def predicted_rows(case: Case, specs: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Return a case's rows as they are before anything is measured.
+    """Return a case's rows before it is measured.
 
     Parameters
     ----------
     case : Case
         The case.
     specs : iterable of str
-        Strategies, instead of the case's.
+        Strategies, instead of the case's; ``"forward"`` for the forward pass.
 
     Returns
     -------
     list of dict
-        For `columns.tidy`: one for each strategy and phase, status ``"not_tried"``, with predicted bytes and flops where the strategy
-        has a model.
+        Rows for `columns.tidy`, one per strategy and phase, with status ``"not_tried"``. They have predicted bytes and
+        flops where the strategy has a model. `time_model.predict_seconds` adds seconds.
     """
     graph = case.make()
     knobs = {name: value for name, value in case.knobs.items() if name in COLUMNS}
+    shared = {"dtype": graph.dtype.name, **knobs, "case": case.name, "n_parameters": graph.n_parameters}
     rows = []
     for spec in specs or case.strategies:
         phases = phases_of(spec, graph, n_seeds_of(case))
-        for phase in BY_STRATEGY:
+        for phase in (FORWARD,) if spec == FORWARD else BY_STRATEGY:
             expected = phases.get(phase)
             rows.append(
-                knobs
-                | {"case": case.name, "strategy": spec, "phase": phase, "n_parameters": graph.n_parameters}
-                | {"status": "not_tried", "reason": "predicted only"}
+                shared
+                | {"strategy": spec, "phase": phase, "status": "not_tried", "reason": "predicted only"}
                 | {"predicted_bytes": expected and expected.peak_bytes, "predicted_flops": expected and expected.flops}
             )
     return rows
 
 
+def peak_bytes(case: Case, spec: str, phase: str | None = None) -> int | None:
+    """Return the predicted peak of a strategy in a phase, or in its largest phase; None if it has no model."""
+    phases = phases_of(spec, case.make(), n_seeds_of(case))
+    if not phases:
+        return None
+    return phases[phase].peak_bytes if phase else max(expected.peak_bytes for expected in phases.values())
+
+
+def largest_within(cost: Callable[[int], float], limit: float, start: int, stop: int) -> int:
+    """Find the largest size whose cost is at most a limit.
+
+    Parameters
+    ----------
+    cost : callable
+        Size → cost; it must not decrease.
+    limit : float
+        In the unit of the cost.
+    start, stop : int
+        First size tried, and the largest size allowed; at least 1.
+
+    Returns
+    -------
+    int
+        From 0 to `stop`; 0 if even size 1 costs more. Found by doubling and bisection.
+    """
+    fits, over = 0, min(start, stop)
+    while over <= stop and cost(over) <= limit:
+        fits, over = over, 2 * over
+    over = min(over, stop + 1)
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        fits, over = (middle, over) if cost(middle) <= limit else (fits, middle)
+    return fits
+
+
 def largest_batch(case_of: Callable[[int], Case], spec: str, budget_bytes: float) -> int | None:
-    """Find the largest batch that a strategy can take.
+    """Find the largest batch whose predicted peak, in any phase of a strategy, is within a budget.
 
     Parameters
     ----------
     case_of : callable
-        From a batch to the case.
+        Batch → case.
     spec : str
         The strategy.
     budget_bytes : float
-        What its heaviest phase may be predicted to need.
+        The budget.
 
     Returns
     -------
     int or None
-        By bisection, at most `LARGEST_BATCH`; 0 if not even one sample fits, None if there is no model.
+        At most `LARGEST_BATCH`; 0 if not even one sample fits, None if the strategy has no model.
     """
-
-    def needed(batch: int) -> int:
-        case = case_of(batch)
-        phases = phases_of(spec, case.make(), n_seeds_of(case))
-        return max((expected.peak_bytes for expected in phases.values()), default=-1)
-
-    if needed(1) < 0:
+    if peak_bytes(case_of(1), spec) is None:
         return None
-    fits, over = 0, 1
-    while over <= LARGEST_BATCH and needed(over) <= budget_bytes:
-        fits, over = over, 2 * over
-    over = min(over, LARGEST_BATCH + 1)
-    while over - fits > 1:
-        middle = (fits + over) // 2
-        fits, over = (middle, over) if needed(middle) <= budget_bytes else (fits, middle)
-    return fits
+    return largest_within(lambda batch: peak_bytes(case_of(batch), spec) or 0, budget_bytes, 1, LARGEST_BATCH)

@@ -96,6 +96,7 @@ COLUMNS: dict[str, Column] = {
     "memory_tool": Column("object", "", "What measured the heap: memray, or tracemalloc (Python allocations only)."),
     "predicted_bytes": Column("float64", "B", "Peak predicted from the shapes alone."),
     "predicted_flops": Column("float64", "flop", "Floating-point operations predicted from the shapes alone."),
+    "predicted_seconds": Column("float64", "s", "Time of one call predicted by the time model from measured cells."),
     "n_nonzeros": Column("float64", "numbers", "Stored entries of all Jacobians that the strategy materializes."),
     "floor_seconds": Column("float64", "s", "Time below which this machine cannot do the predicted work."),
     "efficiency": Column("float64", "1", "Floor over measured time."),

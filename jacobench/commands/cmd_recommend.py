@@ -1,4 +1,4 @@
-"""``jacobench recommend``: which strategy to take for one's own network."""
+"""Command ``jacobench recommend``: the best strategy for a network."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from jacobench.reports.analysis.case_advice import Advice
+    from jacobench.reports.analysis.case_advice import CaseAdvice
 
-# knob of a suite file → the option that asks for it, where it has another name
 OPTIONS = {"n_seeds": "seeds", "name": "architecture"}
+"""Knob of a suite file → its option, where the names differ."""
 
 
 def recommend(
     widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="Input, hidden and output widths.")] = None,
     architecture: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Instead: a published network; see 'jacobench list architectures'."),
+        typer.Option(metavar="NAME", help="Published network instead; see 'jacobench list architectures'."),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(metavar="B", help="Samples. Default: 1, or the architecture's own.")
+        int | None, typer.Option(metavar="B", help="Samples per batch. Default: 1, or the architecture's own.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(metavar="S", help="Cotangents pulled back in one call.")] = None,
     activation: Annotated[str | None, typer.Option(metavar="NAME", help="Default: tanh.")] = None,
     loss: Annotated[str | None, typer.Option(metavar="NAME", help="mse, cross_entropy or none. Default: mse.")] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="Default: float64.")] = None,
-    weight_density: Annotated[
-        float | None, typer.Option(metavar="D", help="Share of the weights that is stored.")
-    ] = None,
+    weight_density: Annotated[float | None, typer.Option(metavar="D", help="Share of the weights stored.")] = None,
     runs: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="RUN", help="A run to go by. Default: the newest in runs/."),
+        typer.Option("--from", metavar="RUN", help="Use measurements from this run. Default: the newest in runs/."),
     ] = None,
     memory_budget: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="What may be used, such as 2GiB. Default: what the machine has.")
+        str | None,
+        typer.Option(metavar="SIZE", help="Memory that may be used, such as 2GiB. Default: the machine's memory."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Recommend a strategy for a network: from measurements of it or near it, else by the model; it says which.
+    """Recommend a strategy for a network, from measurements of it or near it, otherwise from the time and byte models.
 
-    Without a run, small cases are measured on the spot. There is no winner where intervals overlap.
+    The output states which of them was used. Without a run, small cases are measured now. If the difference is not clear,
+    no winner is named.
 
     Example: jacobench recommend --widths 784,300,10 --batch 32 --from runs/first
     """
@@ -79,7 +79,7 @@ def _widths(text: str | None) -> list[int] | None:
 
 
 def _check(given: dict[str, Any]) -> None:
-    """Refuse what makes no case, in the words of the options."""
+    """Raise an error that names the option, if the knobs do not describe one case."""
     import re
 
     from jacobench.bench.floor.predicted_rows import one_case
@@ -90,18 +90,18 @@ def _check(given: dict[str, Any]) -> None:
         raise BadInput(f"expected either --widths, such as 784,300,10, or --architecture, got {what}")
     own = sorted({"activation", "weight_density"} & given.keys())
     if "name" in given and own:
-        raise BadInput(f"{_option(own[0])} goes with --widths: a published network has its own")
+        raise BadInput(f"{_option(own[0])} requires --widths: a published network has its own")
     try:
         one_case(given)
     except BadInput as error:
-        raise BadInput(re.sub(r"^(\w+)(\[\d+\])?:", lambda place: f"{_option(place[1])}:", str(error))) from None
+        raise BadInput(re.sub(r"^(\w+)(\[\d+\])?:", lambda match: f"{_option(match[1])}:", str(error))) from None
 
 
 def _option(knob: str) -> str:
     return f"--{OPTIONS.get(knob, knob).replace('_', '-')}"
 
 
-def _show(advice: Advice) -> None:
+def _show(advice: CaseAdvice) -> None:
     from jacobench.commands import console
     from jacobench.reports.render import advice_text
 
@@ -112,11 +112,11 @@ def _show(advice: Advice) -> None:
     out.print()
     out.print(console.columns(advice_text.headings(advice), advice_text.rows(advice)))
     out.print()
-    for paragraph in advice_text.grounds(advice):
+    for paragraph in advice_text.reasons(advice):
         out.print(paragraph)
 
 
-def _as_json(advice: Advice) -> str:
+def _as_json(advice: CaseAdvice) -> str:
     import json
 
     return json.dumps(advice.as_dict(), indent=1, ensure_ascii=False)

@@ -185,11 +185,11 @@ def _dry_run(options: RunOptions) -> None:
             cell["case"],
             cell["strategy"],
             cell["phase"],
-            "?" if cell["predicted_bytes"] is None else format_bytes(cell["predicted_bytes"]),
-            "?" if cell["predicted_seconds"] is None else format_seconds(cell["predicted_seconds"]),
-            "over budget" if cell["over_budget"] else "",
+            format_bytes(cell["predicted_bytes"]),
+            format_seconds(cell["predicted_seconds"]),
+            "over budget" if cell["status"] == "over_budget" else "",
         )
-        for cell in found
+        for cell in found.to_dict("records")
     ]
     console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), rows))
     seconds = total_seconds(found, options.passes)

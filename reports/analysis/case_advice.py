@@ -1,4 +1,4 @@
-"""Which strategy to take for a case that need not have been measured: from measurements at it or near it, else by the model."""
+"""Advice on a case that may not have been measured: from measurements at it or near it, otherwise from the models."""
 
 from __future__ import annotations
 
@@ -9,59 +9,69 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.bench.row.statistics import LEAST_BYTES
-from jacobench.reports.analysis.cost_model import comparable, distance, estimate_bytes, estimate_seconds
+from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
 from jacobench.reports.analysis.nearby import nearby
 from jacobench.reports.analysis.reuse import reuse
-from jacobench.reports.analysis.single_verdict import COLUMNS, Place, by_model, measured_bytes, measured_seconds
+from jacobench.reports.analysis.single_verdict import COLUMNS, estimated, measured_bytes, measured_seconds
 from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.vocabulary import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.reports.analysis.cost_model import Estimate
+    from jacobench.reports.analysis.estimates import Estimate
+    from jacobench.reports.analysis.nearby import NearCase
     from jacobench.reports.data.run_data import Run
 
-STRATEGY_COLUMNS = ("strategy", "status", "seconds", "seconds_off", "bytes", "bytes_off", "needs_bytes")
+STRATEGY_COLUMNS = (
+    "strategy",
+    "status",
+    "seconds",
+    "seconds_error_factor",
+    "bytes",
+    "bytes_error_factor",
+    "needs_bytes",
+    "largest_batch",
+)
 UNTRIED = ("over_budget", "not_tried")
-"""Statuses of a cell that say nothing of a run with another budget."""
+"""Statuses that do not apply to a run with another budget."""
 
-FOUNDED = ("measured", "near", "model", "")
-"""What time may rest on, the best first."""
+BASES = ("measured", "near", "model", "")
+"""Bases of the verdict on time, best first."""
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What to take for one case, and why.
+class CaseAdvice:
+    """Recommended strategies for one case, with the reasons.
 
     Attributes
     ----------
     case : str
         Its name.
     source : str
-        The run that it goes by; empty for what was measured on the spot.
+        The run that was used; empty for microbenchmarks.
     measured_on : list of str
-        What measured there, as `provenance` says it.
+        Machines and settings, as returned by `provenance`.
     budget_bytes : float
-        What may be used.
+        Memory that may be used.
     verdicts : DataFrame
         Two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
 
-        - ``strategy``, ``factor`` with ``low`` and ``high``, ``runner_up``: as in `recommend`;
-        - ``sure``: ``"clear"`` only if ``low`` is above one (peaks, which have no interval: if they differ by more than one per cent);
-          ``"undecided"``; ``"one pass"``; ``"alone"`` if no other came into question; ``"nothing"`` if none did;
-        - ``by``: ``"measured"``: at the case itself; ``"near"``: at one near it, then ``low`` and ``high`` are widened by how much the ratio
-          may differ there; ``"model"``: then they are what 95 % of such estimates of the run's own cells lay within; missing if nothing can
-          be said;
-        - ``at``: the case measured; ``away``: the factor between it and this case (for the model, to the nearest cell, in flops or bytes);
-          ``differs``: in what, in words; ``n``: the passes or, for the model, the cases that it was tested on.
+        - ``strategy``, ``runner_up``, ``factor`` with ``low`` and ``high``: as in `recommend`.
+        - ``decision``: as in `recommend`. For bytes, ``"ahead"`` if the peaks differ by more than 1 %. ``"alone"`` if there
+          is no other candidate, ``"nothing"`` if there is none.
+        - ``basis``: ``"measured"`` at the case; ``"near"``: measured at a near case, ``low`` and ``high`` widened by the
+          uncertainty of the ratio; ``"model"``: 95 % of such estimates of the run's own cells are within ``low`` and
+          ``high``; missing if nothing is known.
+        - ``at``: the measured case; ``distance_factor``: the factor between it and this case (model: to the nearest cell,
+          in flops, bytes or a size); ``differs``: in which sizes; ``n``: passes or, for the model, tested cases.
     strategies : DataFrame
-        One line a strategy: ``seconds`` and ``bytes`` of the phase, measured where ``by`` says so (near: at that other case), else
-        estimated, then off by at most a factor ``seconds_off``, ``bytes_off`` in 95 % of the run's own cells; ``needs_bytes``, what its
-        heaviest phase is predicted to need; ``status``: ``"ok"``; ``"over_budget"``: more than there is, never recommended; the status
-        of a cell that was tried in vain; ``"no estimate"``. Who can build the graph may add ``largest_batch``.
-    pays : DataFrame
-        Where the case or one near was measured: after how many uses each strategy is cheaper than vjp, as `reuse`.
+        One line per strategy: ``seconds`` and ``bytes`` of the phase, measured or estimated according to the basis.
+        An estimate is wrong by at most the factor ``seconds_error_factor``, ``bytes_error_factor`` in 95 % of the run's own
+        cells. ``needs_bytes``: predicted peak of its largest phase. ``status``: ``"ok"``; ``"over_budget"``, never
+        recommended; the status of a cell that failed; ``"no estimate"``. ``largest_batch``: added by the caller.
+    reuse : DataFrame
+        If the case or a near one was measured: after how many uses each strategy is cheaper than vjp; see `reuse`.
     """
 
     case: str
@@ -70,88 +80,88 @@ class Advice:
     budget_bytes: float
     verdicts: pd.DataFrame
     strategies: pd.DataFrame
-    pays: pd.DataFrame
+    reuse: pd.DataFrame
 
     @property
-    def by(self) -> str:
-        """What the verdict on time rests on; empty if there is none."""
-        by = self.verdicts["by"].iloc[0]
-        return by if isinstance(by, str) else ""
+    def basis(self) -> str:
+        """The basis of the verdict on time; empty if there is none."""
+        basis = self.verdicts["basis"].iloc[0]
+        return basis if isinstance(basis, str) else ""
 
     @property
     def all_over_budget(self) -> bool:
-        """Whether there are strategies, and each needs more than may be used."""
+        """Whether there are strategies, and each needs more memory than the budget."""
         return bool(len(self.strategies) and (self.strategies["status"] == "over_budget").all())
 
+    @property
+    def rank(self) -> tuple[int, float]:
+        """Sort key for advice on one case from several runs: best basis first, then the smallest distance."""
+        return BASES.index(self.basis), float(self.verdicts["distance_factor"].iloc[0]) if self.basis else math.inf
+
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it: lists of objects, what is missing is None."""
-        tables = {"verdicts": self.verdicts, "strategies": self.strategies, "pays": self.pays}
-        scalars = {name: value for name, value in vars(self).items() if name not in tables}
-        return scalars | {
-            name: [{str(key): _or_none(value) for key, value in line.items()} for line in table.to_dict("records")]
-            for name, table in tables.items()
+        """Return all fields as JSON values: tables as lists of objects, missing values as None."""
+        return {
+            name: [{str(key): _json_value(cell) for key, cell in line.items()} for line in value.to_dict("records")]
+            if isinstance(value, pd.DataFrame)
+            else value
+            for name, value in vars(self).items()
         }
 
 
-def _or_none(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _json_value(value: Any) -> Any:
+    if not isinstance(value, float):
+        return value
+    return None if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def rank(advice: Advice) -> tuple[int, float]:
-    """Return what sorts advice on one case from several runs, the best founded first."""
-    return FOUNDED.index(advice.by), float(advice.verdicts["away"].iloc[0]) if advice.by else math.inf
-
-
-def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gradient") -> Advice:
-    """Advise on a case.
+def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gradient") -> CaseAdvice:
+    """Recommend strategies for a case.
 
     Parameters
     ----------
     target : DataFrame
-        The case's rows by the model alone: each strategy and phase, with its knobs, and predictions where there are any.
+        The case's predicted rows: each strategy and phase, with knobs, and predictions where there is a model.
     run : Run
-        What to go by.
+        The measurements.
     budget_bytes : float
-        What may be used: a strategy that is predicted to need more in any phase does not come into question.
+        Memory that may be used. A strategy that is predicted to need more in any phase is no candidate.
     phase : str
-        The phase that counts.
+        The phase that is compared.
 
     Returns
     -------
-    Advice
-        Time goes by the case itself if it was measured, else by the nearest case, else by the model. Memory goes by the case
-        itself if it was measured and takes 8 KiB or more, else by the model: it knows the very shapes, which a case that is only
-        near does not share.
+    CaseAdvice
+        Time is that of the case itself if it was measured, otherwise of the nearest case, otherwise by the time model.
+        Memory is that of the case itself if it was measured and is 8 KiB or more, otherwise by the byte model, which uses
+        the exact shapes.
     """
     needs = target.groupby("strategy", sort=False)["predicted_bytes"].max()
     over = set(needs[needs > budget_bytes].index)
     own = target[target["phase"] == phase]
-    place = _place(own.iloc[0].to_dict(), run, phase)
-    rows = comparable(run.table, own, phase)
-    seconds, n_bytes = estimate_seconds(rows, own), estimate_bytes(rows, own)
-    peaks = _peaks(place, run.table, phase)
-    inside = run.table[~run.table["strategy"].isin(over)]
-    if place:
-        time = measured_seconds(place, inside, run.passes, phase)
+    near = _near_case(own.iloc[0].to_dict(), run, phase)
+    seconds, n_bytes = estimate_seconds(run.table, own), estimate_bytes(run.table, own)
+    peaks = _peaks(near, run.table, phase)
+    there = run.table[(run.table["case"] == (near and near.case)) & (run.table["phase"] == phase)]
+    if near:
+        time = measured_seconds(near, run.table[~run.table["strategy"].isin(over)], run.passes, phase)
     else:
-        time = by_model(_without(seconds, over))
-        time |= {"away": distance(rows, own, time["strategy"])} if time["by"] == "model" else {}
-    there = run.table[(run.table["case"] == (place and place.case)) & (run.table["phase"] == phase)]
-    if place and peaks:
-        memory = measured_bytes(place.case, _without(peaks, over))
+        time = estimated(_without(seconds, over))
+        if time["basis"] == "model":
+            time |= {"distance_factor": distance(run.table, own, time["strategy"])}
+    if near and peaks:
+        memory = measured_bytes(near.case, _without(peaks, over))
     else:
-        in_vain = set(there.loc[~there["status"].isin(["ok", *UNTRIED]), "strategy"])
-        memory = by_model(_without(n_bytes, over | in_vain))
-    return Advice(
+        failed = set(there.loc[~there["status"].isin(["ok", *UNTRIED]), "strategy"])
+        memory = estimated(_without(n_bytes, over | failed))
+    verdicts = [{"quantity": "seconds", **time}, {"quantity": "bytes", **memory}]
+    return CaseAdvice(
         case=str(own["case"].iloc[0]),
         source=run.name,
         measured_on=provenance(run.table),
         budget_bytes=budget_bytes,
-        verdicts=pd.DataFrame(
-            [{"quantity": "seconds", **time}, {"quantity": "bytes", **memory}], columns=["quantity", *COLUMNS]
-        ),
-        strategies=_strategies(needs, over, _times(there) if place else _estimates(seconds), peaks, n_bytes),
-        pays=reuse(run.passes[run.passes["case"] == (place and place.case)]),
+        verdicts=pd.DataFrame(verdicts, columns=["quantity", *COLUMNS]),
+        strategies=_strategies(needs, over, _times(there) if near else _estimates(seconds), peaks, n_bytes),
+        reuse=reuse(run.passes[run.passes["case"] == (near and near.case)]),
     )
 
 
@@ -159,23 +169,20 @@ def _without(found: Mapping[str, Any], over: set[Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in over}
 
 
-def _place(knobs: Mapping[Any, Any], run: Run, phase: str) -> Place | None:
-    """Return the case to go by: one whose passes are known or, for the case itself, one where all failed."""
+def _near_case(knobs: Mapping[Any, Any], run: Run, phase: str) -> NearCase | None:
+    """Return the measured case to use: one with recorded passes or, for the case itself, one where all failed."""
     rows = run.table[(run.table["phase"] == phase) & run.table["strategy"].ne("forward")]
     timed = set(run.passes.loc[run.passes["phase"] == phase, "case"])
     failed = set(rows["case"]) - set(rows.loc[rows["status"].isin(["ok", *UNTRIED]), "case"])
-    for line in nearby(rows, knobs).to_dict("records"):
-        exact = line["case"] == knobs["case"]
-        if line["case"] in timed or (exact and line["case"] in failed):
-            return Place(line["case"], line["factor"], line["drift"], line["differs"], exact)
-    return None
+    usable = (near for near in nearby(rows, knobs) if near.case in timed or (near.exact and near.case in failed))
+    return next(usable, None)
 
 
-def _peaks(place: Place | None, table: pd.DataFrame, phase: str) -> dict[str, float]:
-    """Return the peaks measured at the very case, if a profiler could see all of each."""
-    if place is None or not place.exact:
+def _peaks(near: NearCase | None, table: pd.DataFrame, phase: str) -> dict[str, float]:
+    """Return the peaks measured at the case itself, if all are large enough for a profiler."""
+    if near is None or not near.exact:
         return {}
-    rows = table[(table["case"] == place.case) & (table["phase"] == phase) & (table["status"] == "ok")]
+    rows = table[(table["case"] == near.case) & (table["phase"] == phase) & (table["status"] == "ok")]
     seen = bool((rows["peak_bytes"] >= LEAST_BYTES).all())
     return dict(zip(rows["strategy"], rows["peak_bytes"], strict=True)) if seen else {}
 
@@ -187,7 +194,7 @@ def _times(there: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 def _estimates(found: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
     return {
-        name: {"status": "ok", "seconds": estimate.value, "seconds_off": estimate.off}
+        name: {"status": "ok", "seconds": estimate.value, "seconds_error_factor": estimate.error_factor}
         for name, estimate in found.items()
     }
 
@@ -212,6 +219,6 @@ def _strategies(
         if name in peaks:
             line |= {"bytes": peaks[name]}
         elif name in n_bytes:
-            line |= {"bytes": n_bytes[name].value, "bytes_off": n_bytes[name].off}
+            line |= {"bytes": n_bytes[name].value, "bytes_error_factor": n_bytes[name].error_factor}
         lines.append(line)
     return pd.DataFrame(lines, columns=list(STRATEGY_COLUMNS))

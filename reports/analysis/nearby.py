@@ -1,8 +1,9 @@
-"""Which cases of a run are near enough to another one that what was measured there says something of it."""
+"""Cases of a run that are near another case, so that times measured there are valid for it within a factor."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,23 +12,48 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SAME = ("graph", "activation", "loss", "residual", "normalization", "dtype")
-"""The knobs in which a near case is equal."""
+"""Knobs in which near cases are equal."""
 
 WITHIN = math.sqrt(2)
-"""The factor within which each size of a near case lies. Suites double their sizes: between the smallest and the largest of a
-sweep there is then always a case near."""
+"""Factor within which the sizes of near cases agree. Suites double their sizes, so every size between the smallest and the
+largest of a sweep has a near case."""
 
 SIZES = {"width": "width", "depth": "depth", "batch": "batch", "n_seeds": "seeds", "weight_density": "weight density"}
-"""The sizes that a near case need not share, with the words for them."""
+"""Sizes in which near cases may differ, with their words."""
 
-DRIFT = 1.3
-"""How fast the ratio of two strategies' times moves: at most as this power of a size. The largest difference of two exponents
-in docs/scaling.md is 1.26, of dense and vjp in width."""
-
-COLUMNS = ("case", "factor", "drift", "differs")
+RATIO_EXPONENT = 1.3
+"""Power of a size with which the ratio of two strategies' times changes at most. The largest difference of two exponents in
+docs/scaling.md is 1.26, of dense and vjp in width."""
 
 
-def nearby(table: pd.DataFrame, knobs: Mapping[Any, Any]) -> pd.DataFrame:
+@dataclass(frozen=True)
+class NearCase:
+    """A measured case near another one.
+
+    Attributes
+    ----------
+    case : str
+        Its name.
+    exact : bool
+        Whether it is the case itself.
+    distance_factor : float
+        Product of the factors between their sizes; 1 for the case itself.
+    differs : str
+        The sizes in which they differ, in words.
+    """
+
+    case: str
+    exact: bool
+    distance_factor: float
+    differs: str
+
+    @property
+    def ratio_uncertainty(self) -> float:
+        """Factor by which the ratio of two strategies' times may differ between the two cases."""
+        return float(self.distance_factor**RATIO_EXPONENT)
+
+
+def nearby(table: pd.DataFrame, knobs: Mapping[Any, Any]) -> list[NearCase]:
     """Find the cases of a run that are near a case.
 
     Parameters
@@ -35,32 +61,23 @@ def nearby(table: pd.DataFrame, knobs: Mapping[Any, Any]) -> pd.DataFrame:
     table : DataFrame
         The tidy table of one run.
     knobs : mapping
-        The case's own row, or the part of it that holds ``case``, the knobs and ``n_parameters``.
+        The case's own row, or its ``case``, knobs and ``n_parameters``.
 
     Returns
     -------
-    DataFrame
-        One line a case that is equal in `SAME`, stores its weights alike (sparse or not), and lies within a factor √2 in each
-        of `SIZES` and in the square root of the number of parameters, which tells apart nets of other shapes. The case itself
-        first, then the nearest: ``case``; ``factor``, the product of those factors, 1 for the case itself; ``drift``, by how
-        much the ratio of two strategies may differ there; ``differs``, in words.
+    list of NearCase
+        The cases that are equal in `SAME`, store their weights alike (sparse or not), and agree within √2 in each of
+        `SIZES` and in the square root of the number of parameters, which separates networks of other shapes. The case
+        itself comes first, then the nearest.
     """
-    lines = [
-        line | {"case": case}
-        for case, own in table.groupby("case", sort=False)
-        if (line := _line(own.iloc[0].to_dict(), knobs)) is not None
-    ]
-    found = pd.DataFrame(lines, columns=list(COLUMNS))
-    found["exact"] = found["case"] == knobs["case"]
-    return found.sort_values(["exact", "factor"], ascending=[False, True], kind="stable").drop(columns="exact")
+    found = [_near(own.iloc[0].to_dict(), knobs) for _, own in table.groupby("case", sort=False)]
+    return sorted((near for near in found if near), key=lambda near: (not near.exact, near.distance_factor))
 
 
-def _line(own: Mapping[Any, Any], knobs: Mapping[Any, Any]) -> dict[str, Any] | None:
+def _near(own: Mapping[Any, Any], knobs: Mapping[Any, Any]) -> NearCase | None:
     if any(not _equal(own[name], knobs[name]) for name in SAME):
         return None
-    if (own["weight_density"] < 1) != (
-        knobs["weight_density"] < 1
-    ):  # other code, and other times, at one and the same size
+    if (own["weight_density"] < 1) != (knobs["weight_density"] < 1):  # other code: other times at equal sizes
         return None
     sizes = {name: _factor(own[name], knobs[name]) for name in SIZES}
     shape = math.sqrt(_factor(own["n_parameters"], knobs["n_parameters"]))
@@ -70,7 +87,7 @@ def _line(own: Mapping[Any, Any], knobs: Mapping[Any, Any]) -> dict[str, Any] | 
     if not differs and shape > 1:
         differs = [f"{own['n_parameters']:,.0f} parameters, not {knobs['n_parameters']:,.0f}"]
     factor = math.prod(sizes.values()) / sizes["width"] * max(sizes["width"], shape)
-    return {"factor": factor, "drift": factor**DRIFT, "differs": "; ".join(differs)}
+    return NearCase(own["case"], own["case"] == knobs["case"], factor, "; ".join(differs))
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -78,7 +95,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _factor(one: Any, other: Any) -> float:
-    """Return by what factor two sizes differ; one that only one of them has makes them incomparable."""
+    """Return the factor between two sizes; infinite if only one of the cases has this size."""
     if pd.isna(one) or pd.isna(other):
         return 1.0 if pd.isna(one) and pd.isna(other) else math.inf
     if one == other:

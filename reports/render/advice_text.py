@@ -1,4 +1,4 @@
-"""Advice in words, for the terminal."""
+"""Text of the advice on a case, for the terminal."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.row.statistics import CONFIDENCE
-from jacobench.reports.analysis.nearby import DRIFT
+from jacobench.reports.analysis.nearby import RATIO_EXPONENT
 from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.reports.analysis.case_advice import Advice
+    from jacobench.reports.analysis.case_advice import CaseAdvice
 
-# quantity → what it is called, and how much more of it another strategy takes
 QUANTITIES = {"seconds": ("time", "takes {} as long"), "bytes": ("memory", "needs {} as much")}
+"""Quantity → its word, and the comparison of another strategy."""
 
 
-def title(advice: Advice) -> str:
-    """Return what is advised on."""
+def title(advice: CaseAdvice) -> str:
+    """Return the title: the case and what is compared."""
     return f"{advice.case}: one gradient, forward and backward"
 
 
-def verdicts(advice: Advice) -> list[str]:
-    """Return a line on time and one on memory."""
+def verdicts(advice: CaseAdvice) -> list[str]:
+    """Return one line on time and one on memory."""
     lines = []
     for verdict in advice.verdicts.to_dict("records"):
         name, more = QUANTITIES[verdict["quantity"]]
@@ -34,104 +34,107 @@ def verdicts(advice: Advice) -> list[str]:
 
 
 def _verdict(verdict: Mapping[Any, Any], more: str) -> str:
-    best, rival = verdict["strategy"], verdict["runner_up"]
-    if verdict["sure"] == "nothing":
-        return "undecided: no strategy is known to succeed within the memory there is"
-    if verdict["sure"] == "alone":
-        return f"{best}: no other comes into question"
+    best, rival, decision = verdict["strategy"], verdict["runner_up"], verdict["decision"]
+    if decision in ("nothing", "no passes"):
+        return "undecided: no strategy is known to succeed within the memory budget"
+    if decision == "alone":
+        return f"{best}: no other candidate"
     interval = "" if math.isnan(verdict["low"]) else f" [{_short(verdict['low'])}, {_short(verdict['high'])}]"
     factor = more.format(format_ratio(verdict["factor"])) + interval
-    if verdict["sure"] == "clear":
-        return f"{best}, clearly: {rival}, the runner-up, {factor}"
-    if verdict["sure"] == "one pass":
-        return f"undecided: {best} is ahead, {rival} {factor}, but one pass tells no interval"
-    return f"undecided between {best} and {rival}: {rival} {factor}"
+    if decision == "ahead":
+        return f"{best}: {rival}, the runner-up, {factor}"
+    if decision == "one pass":
+        return f"undecided: {best} is ahead and {rival} {factor}, but one pass gives no interval"
+    return f"{decision}: {best} and {rival}; {rival} {factor}"
 
 
 def _short(number: float) -> str:
     return format_ratio(number).removesuffix("×")
 
 
-def headings(advice: Advice) -> tuple[str, ...]:
-    """Return what stands over the columns of `rows`."""
-    time = "time there" if advice.by == "near" else "time"
-    return "strategy", time, "off by ≤", "peak", "off by ≤", "largest batch"
+def headings(advice: CaseAdvice) -> tuple[str, ...]:
+    """Return the column headings of `rows`."""
+    time = "time of near case" if advice.basis == "near" else "time"
+    return "strategy", time, "error ≤", "peak", "error ≤", "largest batch"
 
 
-def rows(advice: Advice) -> list[tuple[str, ...]]:
-    """Return a line a strategy: time and peak, how far off an estimate of them may be, the largest batch it can take."""
+def rows(advice: CaseAdvice) -> list[tuple[str, ...]]:
+    """Return one row per strategy: time and peak with the error of their estimates, and the largest batch."""
     return [_row(line) for line in advice.strategies.to_dict("records")]
 
 
 def _row(line: Mapping[Any, Any]) -> tuple[str, ...]:
     batch = line["largest_batch"]
     fits = MISSING if math.isnan(batch) else "none" if batch == 0 else f"{batch:,.0f}"
-    peak = (format_bytes(line["bytes"]), _off(line["bytes_off"]))
+    peak = (format_bytes(line["bytes"]), _error(line["bytes_error_factor"]))
     if line["status"] == "over_budget":
         return line["strategy"], "over budget", "", format_bytes(line["needs_bytes"]), "", fits
     if line["status"] != "ok":
         return line["strategy"], words(line["status"]), "", *peak, fits
-    return line["strategy"], format_seconds(line["seconds"]), _off(line["seconds_off"]), *peak, fits
+    return line["strategy"], format_seconds(line["seconds"]), _error(line["seconds_error_factor"]), *peak, fits
 
 
-def _off(factor: float) -> str:
+def _error(factor: float) -> str:
     return "" if math.isnan(factor) else format_ratio(factor)
 
 
-def grounds(advice: Advice) -> list[str]:
-    """Return what the verdicts rest on, a paragraph each."""
+def reasons(advice: CaseAdvice) -> list[str]:
+    """Return the basis of the verdicts, one paragraph each."""
     time, memory = advice.verdicts.to_dict("records")
-    source = advice.source or "small perceptrons measured just now"
+    source = advice.source or "small perceptrons measured now"
     if advice.all_over_budget:
-        lines = ["Each strategy is predicted to need more memory than may be used."]
+        lines = ["Each strategy is predicted to need more memory than the budget."]
     else:
-        lines = [_time_grounds(time, source), _memory_grounds(memory, source), *_pays(advice)]
+        lines = [_time_reason(time, source), _memory_reason(memory, source), *_reuse(advice)]
     lines.append(f"Largest batch: predicted to fit in {format_bytes(advice.budget_bytes)}.")
     if advice.measured_on:
         lines.append("Measured on: " + " · ".join(advice.measured_on))
     return lines
 
 
-def _time_grounds(verdict: Mapping[Any, Any], source: str) -> str:
-    by, n = verdict["by"], verdict["n"]
-    if by == "measured":
-        return f"Time: measured at this very case in {source}, {n} {'pass' if n == 1 else 'passes'}."
-    if by == "near":
-        away = verdict["away"]
+def _time_reason(verdict: Mapping[Any, Any], source: str) -> str:
+    basis, n = verdict["basis"], verdict["n"]
+    passes = f"{n} {'pass' if n == 1 else 'passes'}"
+    if basis == "measured":
+        return f"Time: measured for this case in {source}, {passes}."
+    if basis == "near":
+        distance = verdict["distance_factor"]
         differs = verdict["differs"] or "of the same sizes"
-        widened = f", and the interval widened by {away**DRIFT:.3g} for that" if away > 1 else ""
-        return f"Time: measured near it, at {verdict['at']} ({differs}) in {source}, {n} {'pass' if n == 1 else 'passes'}{widened}."
-    if by == "model":
+        widened = f". The interval is widened by {distance**RATIO_EXPONENT:.3g} for this" if distance > 1 else ""
+        return f"Time: measured for a near case, {verdict['at']} ({differs}), in {source}, {passes}{widened}."
+    if basis == "model":
         return (
-            f"Time: by the model, as no case near it was measured: predicted flops and bytes, at rates fitted to {source}. "
-            f"The nearest cell there lies {verdict['away']:.3g}× away in flops, bytes or a size; {_tested(n)}."
+            f"Time: by the time model, because no near case was measured. It uses predicted flops and bytes, and rates "
+            f"fitted to {source}. The nearest cell differs by a factor of {verdict['distance_factor']:.3g} in flops, bytes "
+            f"or a size. {_tested(n)}"
         )
-    return f"Time: nothing in {source} tells rates for this case."
+    return f"Time: {source} has too few measurements of such cases."
 
 
-def _memory_grounds(verdict: Mapping[Any, Any], source: str) -> str:
-    if verdict["by"] == "measured":
-        return f"Memory: measured at this very case in {source}."
-    return f"Memory: predicted from the shapes; {_tested(verdict['n'])}."
+def _memory_reason(verdict: Mapping[Any, Any], source: str) -> str:
+    if verdict["basis"] == "measured":
+        return f"Memory: measured for this case in {source}."
+    return f"Memory: predicted from the shapes. {_tested(verdict['n'])}"
 
 
 def _tested(n: int) -> str:
     if not n:
-        return "how far off that may be could not be tested"
-    told = f"{CONFIDENCE:.0%} of" if n >= 1 / (1 - CONFIDENCE) - 1 else "all"
-    return f"{told} the {n} cases there that it could be tested on lay within what is given"
+        return "The error of such estimates is not known."
+    share = f"{CONFIDENCE:.0%}" if n >= 1 / (1 - CONFIDENCE) - 1 else "all"
+    return f"In cross-validation on {n} cases, {share} were within this error."
 
 
-def _pays(advice: Advice) -> list[str]:
-    pays = advice.pays.to_dict("records")
-    told = [f"{line['strategy']} {_uses(line)}" for line in pays if line["outcome"] not in {"never", "undecided"}]
-    if told:
-        return [f"With K pullbacks for each linearization, cheaper than vjp: {'; '.join(told)}."]
-    if not pays:
+def _reuse(advice: CaseAdvice) -> list[str]:
+    start = "With K pullbacks per linearization"
+    lines = advice.reuse.to_dict("records")
+    cheaper = [f"{line['strategy']} {_uses(line)}" for line in lines if line["outcome"] not in {"never", "undecided"}]
+    if cheaper:
+        return [f"{start}, cheaper than vjp: {'; '.join(cheaper)}."]
+    if not lines:
         return []
-    if any(line["outcome"] == "undecided" for line in pays):
-        return ["With K pullbacks for each linearization, it cannot be told whether another becomes cheaper than vjp."]
-    return ["With K pullbacks for each linearization, none becomes cheaper than vjp, whatever K."]
+    if any(line["outcome"] == "undecided" for line in lines):
+        return [f"{start}, it is undecided whether another strategy becomes cheaper than vjp."]
+    return [f"{start}, no other strategy becomes cheaper than vjp for any K."]
 
 
 def _uses(line: Mapping[Any, Any]) -> str:

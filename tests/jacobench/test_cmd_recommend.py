@@ -17,7 +17,7 @@ def test_a_case_that_was_measured(jacobench, finished, tmp_path):
     assert first.startswith("mlp-w4-d1-b1:")
     assert time.startswith("time ")
     assert memory.startswith("memory ")
-    assert "Time: measured at this very case in first, 2 passes." in done.stdout
+    assert "Time: measured for this case in first, 2 passes." in done.stdout
     assert all(len(line) <= 120 for line in done.stdout.splitlines())
 
 
@@ -26,17 +26,22 @@ def test_the_newest_run_is_taken_unless_another_is_named(jacobench, finished, tm
     (tmp_path / "runs" / "unfinished").mkdir()
     done = jacobench("recommend", "--widths", "5,4", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "from runs/mine, the newest run here; --from takes another\n"
+    assert done.stderr == "Using runs/mine, the newest run in this folder; choose another with --from.\n"
     told = json.loads(done.stdout)
-    assert [line["by"] for line in told["verdicts"]] == ["near", "model"]
+    assert [line["basis"] for line in told["verdicts"]] == ["near", "model"]
     assert told["verdicts"][0]["differs"] == "width 4, not 5"
+    keys = {"strategy", "status", "seconds", "seconds_error_factor", "bytes", "bytes_error_factor", "largest_batch"}
+    assert all(keys <= line.keys() for line in told["strategies"])
+    assert all({"strategy", "runner_up", "factor", "low", "high"} <= line.keys() for line in told["verdicts"])
+    assert isinstance(told["budget_bytes"], int)
+    assert all(isinstance(line["largest_batch"], int) for line in told["strategies"])
 
 
 def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path):
     done = jacobench("recommend", "--architecture", "lenet-300-100", "--memory-budget", "200MiB", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "no run here: measuring small cases on the spot, for a few seconds\n"
-    assert "rates fitted to small perceptrons measured just now" in " ".join(done.stdout.split())
+    assert done.stderr == "No run in this folder; measuring small cases now (about 5 s).\n"
+    assert "rates fitted to small perceptrons measured now" in " ".join(done.stdout.split())
     assert "controls tuned" in done.stdout
     (dense,) = [line for line in done.stdout.splitlines() if line.startswith("dense")]
     assert "over budget" in dense
@@ -55,7 +60,7 @@ def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path)
         ({"widths": "4,4", "activation": "rleu"}, "^--activation: .*did you mean 'relu'"),
         ({"widths": "4,4", "weight_density": 2.0}, "^--weight-density: "),
         ({"architecture": "lenet-300"}, "^--architecture: .*did you mean 'lenet-300-100'"),
-        ({"architecture": "pinn", "activation": "relu"}, "^--activation goes with --widths"),
+        ({"architecture": "pinn", "activation": "relu"}, "^--activation requires --widths"),
         ({"widths": "4,4", "memory_budget": "much"}, "'much' is not a size"),
     ],
     ids=str,
@@ -81,10 +86,11 @@ def test_bad_input_is_one_line(arguments, expected, jacobench, tmp_path):
 
 def test_the_same_from_python(finished):
     advice = jb.recommend_for(finished[0], widths=[4, 4], batch=2)
-    assert advice.by == "measured"
+    assert advice.basis == "measured"
     assert advice.strategies["largest_batch"].min() > 1000
     assert (
-        jb.recommend_for(finished[0], widths=[4, 4], memory_budget="100B").verdicts["sure"].tolist() == ["nothing"] * 2
+        jb.recommend_for(finished[0], widths=[4, 4], memory_budget="100B").verdicts["decision"].tolist()
+        == ["nothing"] * 2
     )
 
 

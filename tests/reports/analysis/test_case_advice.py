@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.analysis.case_advice import advise, rank
-from jacobench.reports.analysis.nearby import DRIFT
+from jacobench.reports.analysis.case_advice import advise
+from jacobench.reports.analysis.nearby import RATIO_EXPONENT
 from jacobench.reports.data.run_data import Run
 
 GIB = 2**30
@@ -49,42 +49,47 @@ def strategies(advice):
 def test_a_case_that_was_measured_goes_by_itself(standard, target_of):
     advice = advise(target_of(width=128), run_of(standard), 8 * GIB)
     time, memory = verdicts(advice).values()
-    assert (time["strategy"], time["runner_up"], time["sure"], time["by"]) == ("vjp", "sparse", "clear", "measured")
-    assert (time["at"], time["away"], time["n"]) == ("mlp-w128-d3-b1", 1, 5)
+    assert (time["strategy"], time["runner_up"], time["decision"], time["basis"]) == (
+        "vjp",
+        "sparse",
+        "ahead",
+        "measured",
+    )
+    assert (time["at"], time["distance_factor"], time["n"]) == ("mlp-w128-d3-b1", 1, 5)
     assert time["factor"] == pytest.approx(6, rel=0.05)
-    assert (memory["strategy"], memory["by"], memory["sure"]) == ("vjp", "measured", "clear")
+    assert (memory["strategy"], memory["basis"], memory["decision"]) == ("vjp", "measured", "ahead")
     assert memory["factor"] == pytest.approx(3)
-    assert math.isnan(strategies(advice)["vjp"]["seconds_off"])
+    assert math.isnan(strategies(advice)["vjp"]["seconds_error_factor"])
     assert advice.source == "first"
 
 
 def test_a_case_near_one_that_was_measured_goes_by_that_and_says_so(standard, target_of):
     advice = advise(target_of(width=120), run_of(standard), 8 * GIB)
     time, memory = verdicts(advice).values()
-    assert (time["strategy"], time["sure"], time["by"]) == ("vjp", "clear", "near")
+    assert (time["strategy"], time["decision"], time["basis"]) == ("vjp", "ahead", "near")
     assert (time["at"], time["differs"]) == ("mlp-w128-d3-b1", "width 128, not 120")
     exact = verdicts(advise(target_of(width=128), run_of(standard), 8 * GIB))["seconds"]
-    assert time["low"] == pytest.approx(exact["low"] / (128 / 120) ** DRIFT)
-    assert time["high"] == pytest.approx(exact["high"] * (128 / 120) ** DRIFT)
-    assert memory["by"] == "model"
+    assert time["low"] == pytest.approx(exact["low"] / (128 / 120) ** RATIO_EXPONENT)
+    assert time["high"] == pytest.approx(exact["high"] * (128 / 120) ** RATIO_EXPONENT)
+    assert memory["basis"] == "model"
     assert strategies(advice)["vjp"]["bytes"] == 8 * 3 * 120**2
 
 
 def test_what_may_be_otherwise_at_the_case_is_undecided(standard, target_of):
     standard.loc[standard["strategy"] == "sparse", "seconds_median"] /= 5.5  # 1.09 times that of vjp
-    assert verdicts(advise(target_of(width=128), run_of(standard), GIB))["seconds"]["sure"] == "clear"
-    assert verdicts(advise(target_of(width=120), run_of(standard), GIB))["seconds"]["sure"] == "undecided"
+    assert verdicts(advise(target_of(width=128), run_of(standard), GIB))["seconds"]["decision"] == "ahead"
+    assert verdicts(advise(target_of(width=120), run_of(standard), GIB))["seconds"]["decision"] == "undecided"
 
 
 def test_a_case_far_from_all_goes_by_the_model(standard, target_of):
     advice = advise(target_of(width=1000, batch=100), run_of(standard), 1e6 * GIB)
     time, memory = verdicts(advice).values()
-    assert (time["strategy"], time["runner_up"], time["by"], memory["by"]) == ("vjp", "sparse", "model", "model")
-    assert (time["sure"], memory["sure"]) == ("clear", "clear")
+    assert (time["strategy"], time["runner_up"], time["basis"], memory["basis"]) == ("vjp", "sparse", "model", "model")
+    assert (time["decision"], memory["decision"]) == ("ahead", "ahead")
     assert time["factor"] == pytest.approx(6)
     assert memory["factor"] == pytest.approx(300)
-    assert time["away"] > 10
-    assert advice.pays.empty
+    assert time["distance_factor"] > 10
+    assert advice.reuse.empty
 
 
 def test_the_model_names_no_winner_within_its_own_error(standard, target_of):
@@ -92,7 +97,7 @@ def test_the_model_names_no_winner_within_its_own_error(standard, target_of):
     standard["seconds_median"] *= np.exp(0.3 * rng.standard_normal(len(standard)))
     standard.loc[standard["strategy"] == "sparse", "seconds_median"] /= 5
     time = verdicts(advise(target_of(width=700), run_of(standard), 1e6 * GIB))["seconds"]
-    assert (time["sure"], time["by"]) == ("undecided", "model")
+    assert (time["decision"], time["basis"]) == ("undecided", "model")
     assert {time["strategy"], time["runner_up"]} == {"sparse", "vjp"}
     assert time["low"] < 1 < time["factor"] < time["high"]
 
@@ -105,9 +110,9 @@ def test_what_is_over_the_budget_is_said_and_never_recommended(standard, target_
     assert strategies(advice)["dense"]["status"] == "over_budget"
     assert all("dense" not in {line["strategy"], line["runner_up"]} for line in verdicts(advice).values())
     alone = advise(target_of(width=width), run_of(standard), 24 * 3 * width**2 - 1)
-    assert {line["sure"] for line in verdicts(alone).values()} == {"alone"}
+    assert {line["decision"] for line in verdicts(alone).values()} == {"alone"}
     nothing = advise(target_of(width=width), run_of(standard), 10)
-    assert {line["sure"] for line in verdicts(nothing).values()} == {"nothing"}
+    assert {line["decision"] for line in verdicts(nothing).values()} == {"nothing"}
     assert not any(isinstance(line["strategy"], str) for line in verdicts(nothing).values())
 
 
@@ -121,7 +126,7 @@ def test_a_phase_other_than_the_one_that_counts_can_be_over_the_budget(standard,
 def test_a_peak_that_numpy_may_have_cached_is_predicted_instead(standard, target_of):
     standard.loc[(standard["strategy"] == "vjp") & (standard["width"] == 16), "peak_bytes"] = 0.0
     memory = verdicts(advise(target_of(width=16), run_of(standard), GIB))["bytes"]
-    assert (memory["by"], memory["strategy"], memory["factor"]) == ("model", "vjp", pytest.approx(3))
+    assert (memory["basis"], memory["strategy"], memory["factor"]) == ("model", "vjp", pytest.approx(3))
 
 
 def test_what_failed_at_the_case_is_not_recommended_for_memory(standard, target_of):
@@ -135,32 +140,32 @@ def test_what_failed_at_the_case_is_not_recommended_for_memory(standard, target_
 def test_estimates_from_very_far_away_do_not_overflow(standard, target_of):
     standard["seconds_median"] *= np.exp(3 * np.random.default_rng(5).standard_normal(len(standard)))
     advice = advise(target_of(width=2**31 - 1, batch=2**31 - 1, depth=2**20), run_of(standard), 1e300)
-    assert advice.by == "model"
+    assert advice.basis == "model"
     json.dumps(advice.as_dict(), allow_nan=False)
 
 
 def test_one_pass_decides_nothing(standard, target_of):
     time = verdicts(advise(target_of(width=128), run_of(standard, n_passes=1), GIB))["seconds"]
-    assert (time["sure"], time["n"]) == ("one pass", 1)
+    assert (time["decision"], time["n"]) == ("one pass", 1)
 
 
 def test_a_case_at_which_all_failed_is_not_guessed_at(standard, target_of):
     standard.loc[standard["case"] == "mlp-w128-d3-b1", "status"] = "crashed"
     advice = advise(target_of(width=128), run_of(standard), GIB)
     time = verdicts(advice)["seconds"]
-    assert (time["sure"], time["by"]) == ("nothing", "measured")
+    assert (time["decision"], time["basis"]) == ("nothing", "measured")
     assert {line["status"] for line in strategies(advice).values()} == {"crashed"}
 
 
 def test_a_run_that_did_not_record_its_passes_goes_by_the_model(standard, target_of):
-    assert advise(target_of(width=128), run_of(standard, n_passes=0), GIB).by == "model"
+    assert advise(target_of(width=128), run_of(standard, n_passes=0), GIB).basis == "model"
 
 
 def test_a_run_in_which_nothing_succeeded_says_nothing(standard, target_of):
     standard["status"] = "error"
     advice = advise(target_of(width=100), run_of(standard), GIB)
-    assert advice.by == ""
-    assert {line["sure"] for line in verdicts(advice).values()} == {"nothing"}
+    assert advice.basis == ""
+    assert {line["decision"] for line in verdicts(advice).values()} == {"nothing"}
     assert {line["status"] for line in strategies(advice).values()} == {"no estimate"}
 
 
@@ -184,7 +189,7 @@ def test_after_how_many_uses_a_jacobian_pays(standard, target_of):
     }
     more = [("mlp-w128-d3-b1", *cell, k, 0, value) for cell, value in seconds.items() for k in range(3)]
     run = Run(run.table, pd.concat([run.passes, pd.DataFrame(more, columns=COLUMNS)]))
-    (line,) = advise(target_of(width=120), run, GIB).pays.to_dict("records")
+    (line,) = advise(target_of(width=120), run, GIB).reuse.to_dict("records")
     assert (line["case"], line["strategy"], line["uses"]) == ("mlp-w128-d3-b1", "dense", pytest.approx(10))
 
 
@@ -199,8 +204,13 @@ def test_the_best_founded_of_several_runs_counts(standard, target_of):
         "": run_of(tidy([])),
     }
     found = [advise(target_of(width=128), run, GIB) for run in runs.values()]
-    assert [advice.by for advice in found] == list(runs)
-    assert [advice.by for advice in sorted(found, key=rank)] == ["measured", "near", "model", ""]
+    assert [advice.basis for advice in found] == list(runs)
+    assert [advice.basis for advice in sorted(found, key=lambda advice: advice.rank)] == [
+        "measured",
+        "near",
+        "model",
+        "",
+    ]
 
 
 def test_it_can_be_written_as_json(standard, target_of):
