@@ -12,7 +12,7 @@ from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.bench.gate.gate_job import GateJob
+    from jacobench.bench.gate.gate_worker import GateJob
     from jacobench.bench.gate.side_environments import Side
 
 STARTING_SECONDS = 60.0

@@ -2,7 +2,7 @@
 
 The side's interpreter runs this file by its path, so that the same harness measures both sides, even where the project
 under test is jacobench. From the side's own jacobench it takes only `load_suite`, the strategy registry and the strategy
-contract. It loads `bench/cell` and `gate_job.py` from the folders next to this file.
+contract. It loads `bench/cell` from the folder next to its own.
 
 It reads a job (one JSON object) from standard input and writes one JSON object per line to standard output. All other
 output goes to standard error.
@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import sys
+from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -28,11 +29,7 @@ from jacobench.strategies import registry
 from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from jacobench.bench.gate.gate_job import GateJob, GateTask
-
-HERE = Path(__file__).parent
+    from collections.abc import Callable, Mapping
 
 CELL_MODULES = ("calibration", "heap_memory", "prepared_cell", "process_limits", "timing")
 
@@ -42,23 +39,65 @@ TURNS = 20_000
 """Turns of the idle loop that are timed to measure one."""
 
 
-def load_harness() -> tuple[SimpleNamespace, Any]:
-    """Load the modules of `bench/cell` and `gate_job.py` by path, next to any that this side has."""
-    package = "_jacobench_gate_cell"
-    _load_file(package, HERE.parent / "cell" / "__init__.py")
-    cell = SimpleNamespace(**{name: import_module(f"{package}.{name}") for name in CELL_MODULES})
-    return cell, _load_file("_jacobench_gate_job", HERE / "gate_job.py")
+@dataclass(frozen=True)
+class GateTask:
+    """One case under one strategy.
+
+    Attributes
+    ----------
+    case : str
+        Name of the case.
+    suite : str
+        A suite file with this case only.
+    strategy_spec, load_spec : str
+        The strategy as the user named it, and what this side loads for it.
+    blocks : int
+        How often the process returns to the task.
+    schedule : mapping of str to (int, int)
+        Phase → calls per round, rounds per block. Only these phases are timed.
+    slower, larger : float
+        Work and memory that a self-test adds, relative to the call's; else 0.
+    """
+
+    case: str
+    suite: str
+    strategy_spec: str
+    load_spec: str
+    blocks: int = 0
+    schedule: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    slower: float = 0.0
+    larger: float = 0.0
 
 
-def _load_file(name: str, path: Path) -> Any:
-    folders = [str(path.parent)] if path.name == "__init__.py" else None
-    spec = spec_from_file_location(name, path, submodule_search_locations=folders)
+@dataclass(frozen=True)
+class GateJob:
+    """Job of one process.
+
+    Attributes
+    ----------
+    action : {"precheck", "time"}
+        Verify each task and measure its memory, or time its phases.
+    tasks : tuple of GateTask
+        In order.
+    budget_bytes : int
+        A strategy predicted to need more is not computed. The process's data are limited accordingly.
+    time_limit : float
+        Seconds after which the rounds of one phase end in a block.
+    """
+
+    action: str
+    tasks: tuple[GateTask, ...]
+    budget_bytes: int
+    time_limit: float
+
+
+def load_cell() -> SimpleNamespace:
+    """Load the modules of `bench/cell` by path, under another name than this side's own."""
+    package, path = "_jacobench_gate_cell", Path(__file__).parents[1] / "cell"
+    spec = spec_from_file_location(package, path / "__init__.py", submodule_search_locations=[str(path)])
     assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look for it there
-    spec.loader.exec_module(module)
-    return module
+    sys.modules[package] = module_from_spec(spec)
+    return SimpleNamespace(**{name: import_module(f"{package}.{name}") for name in CELL_MODULES})
 
 
 @cache
@@ -262,10 +301,10 @@ def main() -> None:
     """Do the job on standard input."""
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    cell, jobs = load_harness()
+    cell = load_cell()
     cell.process_limits.die_with_parent()
     given = json.load(sys.stdin)
-    job = jobs.GateJob(**{**given, "tasks": tuple(jobs.GateTask(**task) for task in given["tasks"])})
+    job = GateJob(**{**given, "tasks": tuple(GateTask(**task) for task in given["tasks"])})
 
     def emit(event: str, **content: Any) -> None:
         events.write(json.dumps({"event": event, **content}) + "\n")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.cell.calibration import CONTROL
 from jacobench.bench.cell.prepared_cell import NEEDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
-from jacobench.bench.gate.gate_job import GateJob, GateTask
 from jacobench.bench.gate.gate_schedule import BlockSchedule, block_schedule, row_seconds
+from jacobench.bench.gate.gate_worker import GateJob, GateTask
 from jacobench.bench.gate.side_environments import python_path
 from jacobench.bench.machine import environment
 from jacobench.graphs.errors import BadInput
@@ -106,15 +106,12 @@ class PairedRunner:
                 reasons = [reason for (_, spec), reason in missing.items() if spec == strategy]
                 raise BadInput(f"neither side has strategy {strategy!r}: {reasons[0]}")
         for side, other in (self.sides, self.sides[::-1]):
-            self._precheck(side, [pair for pair in self._all() if self._is_worse(side, other, pair)])
-            for _ in range(MOST_FAILURES - 2):
-                again = [pair for pair in self._all() if self._is_worse(side, other, pair, BY_CHANCE)]
-                if not again:
-                    break
-                self._precheck(side, again)
+            for attempt in range(MOST_FAILURES - 1):
+                statuses = BY_CHANCE if attempt else ()
+                self._precheck(side, [pair for pair in self._all() if self._is_worse(side, other, pair, statuses)])
 
-    def _is_worse(self, side: Side, other: Side, pair: Pair, statuses: Sequence[str] = ()) -> bool:
-        """Return whether a phase is ok on the other side only; if `statuses` are given, it must have one of them here."""
+    def _is_worse(self, side: Side, other: Side, pair: Pair, statuses: Sequence[str]) -> bool:
+        """Return whether a phase is ok on the other side only, and has one of the statuses here; (): any."""
         here, there = ([self.statuses[each.name].get((*pair, phase)) for phase in PHASES] for each in (side, other))
         return any(
             a and b and a.status != "ok" == b.status and (not statuses or a.status in statuses)

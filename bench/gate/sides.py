@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tomllib
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.gate.case_files import write_cases
 from jacobench.bench.gate.paired_runner import PairedRunner
 from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
 from jacobench.bench.gate.side_environments import INSTALL, Side, check_backend, check_template, install
@@ -16,12 +17,13 @@ from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings
 from jacobench.bench.suites.case import select_cases
-from jacobench.bench.suites.suite_files import load_suite
+from jacobench.bench.suites.suite_files import load_suite, suite_file
+from jacobench.bench.suites.sweep_expansion import expand, split_sweep
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from jacobench.bench.gate.gate_config import GateConfig
 
@@ -103,4 +105,41 @@ def _runner(
         min(parse_bytes(DEFAULT_BUDGET), machine_record.memory_limit()),
         config.timeout_seconds,
         settings("tuned", 1),
+    )
+
+
+def write_cases(suite: str, names: Collection[str], folder: Path) -> dict[str, Path]:
+    """Write each case of a suite into a suite file of its own.
+
+    Parameters
+    ----------
+    suite : str
+        A name or path that `load_suite` has accepted.
+    names : collection of str
+        Cases to write.
+    folder : Path
+        Where to write.
+
+    Returns
+    -------
+    dict of str to Path
+        Name of the case → its file.
+    """
+    source = suite_file(suite)
+    suite_folder = Path(str(source)).parent
+    found: dict[str, Path] = {}
+    for sweep in tomllib.loads(source.read_text(encoding="utf-8"))["sweep"]:
+        for single in split_sweep(sweep, suite_folder):
+            (case,) = expand(single, suite_folder)
+            if case.name in names and case.name not in found:
+                path = folder / f"{len(found):04d}.toml"
+                path.write_text(_toml(single), encoding="utf-8")
+                found[case.name] = path
+    return found
+
+
+def _toml(sweep: Mapping[str, Any]) -> str:
+    """Return a sweep as TOML, which writes scalars and lists as JSON does."""
+    return "[[sweep]]\n" + "".join(
+        f"{json.dumps(key)} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in sweep.items()
     )

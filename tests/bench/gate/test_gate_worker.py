@@ -36,10 +36,9 @@ def test_the_harness_uses_only_lasting_parts_of_a_side(path):
 def test_the_harness_is_loaded_by_path_next_to_the_sides_own():
     from jacobench.bench.cell import timing
 
-    cell, jobs = gate_worker.load_harness()
+    cell = gate_worker.load_cell()
     assert cell.timing is not timing
     assert cell.prepared_cell.Problem.__module__ != "jacobench.bench.cell.prepared_cell"
-    assert jobs.GateTask("case", "suite", "vjp", "vjp").blocks == 0
 
 
 def test_a_base_of_the_old_layout_has_its_suites_elsewhere(monkeypatch):

@@ -7,7 +7,7 @@ import tomllib
 import numpy as np
 import pytest
 
-from jacobench.bench.gate.case_files import write_cases
+from jacobench.bench.gate.sides import write_cases
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 
