@@ -144,6 +144,7 @@ class GateWorker:
     def __init__(self, job: GateJob, cell: Any, emit: Callable[..., None]) -> None:
         self.job, self.cell, self.emit = job, cell, emit
         self.problem = lru_cache(maxsize=1 if job.action == "precheck" else None)(self._problem)
+        self._shared: dict[tuple[str, str], int] = {}  # calls per round in a case and phase
         self._plain: dict[tuple[str, str, str], float] = {}  # seconds per call without the work that a self-test adds
 
     def run(self) -> None:
@@ -217,7 +218,8 @@ class GateWorker:
         """Return the predictions, the time and the memory of a call."""
         call = cell.call(phase)
         call()
-        n_calls, seconds = self.cell.timing.calls_per_round(call)
+        n_calls, seconds = self.cell.timing.calls_per_round(call, shared=self._shared.get((task.case, phase)))
+        self._shared.setdefault((task.case, phase), n_calls)
         memory = self.cell.heap_memory.measure(call)
         if task.larger:
             extra = int(task.larger * memory.peak_bytes)

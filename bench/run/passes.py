@@ -193,19 +193,8 @@ class Passes:
             measured = any(found == cell for _, found in self._done)
             if measured or cell not in self.plan.cells:
                 continue
-            status = measurement.status.replace("_", " ")
-            skipped = Measurement(
-                cell.case,
-                measurement.strategy,
-                cell.phase,
-                cell.strategy,
-                measurement.pass_number,
-                measurement.worker,
-                status="not_tried",
-                reason=f"{status} at the smaller {measurement.case}",
-            )
-            self.folder.append(skipped)
-            self._note(skipped)
+            reason = f"{measurement.status.replace('_', ' ')} at the smaller {measurement.case}"
+            self._fail(cell, measurement.strategy, "not_tried", reason, measurement.pass_number, measurement.worker)
 
     def _lost(self, cell: Cell, status: str, reason: str, *, timing: bool, pass_number: int, worker: int) -> None:
         """Record that a worker was lost at a cell, for this cell and for the phases that need it."""
@@ -213,11 +202,13 @@ class Passes:
         name = self._names.get(cell.strategy, cell.strategy.rpartition(":")[2])
         for phase in phases:
             needing = replace(cell, phase=phase)
-            if (pass_number, needing) in self._done and needing != cell:
-                continue
-            measurement = Measurement(
-                cell.case, name, phase, cell.strategy, pass_number, worker, status=status, reason=one_line(reason)
-            )
-            self.folder.append(measurement)
-            self._note(measurement)
-            self._skip_larger(measurement)
+            if (pass_number, needing) not in self._done or needing == cell:
+                self._skip_larger(self._fail(needing, name, status, one_line(reason), pass_number, worker))
+
+    def _fail(self, cell: Cell, name: str, status: str, reason: str, pass_number: int, worker: int) -> Measurement:
+        measurement = Measurement(
+            cell.case, name, cell.phase, cell.strategy, pass_number, worker, status=status, reason=reason
+        )
+        self.folder.append(measurement)
+        self._note(measurement)
+        return measurement

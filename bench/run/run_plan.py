@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from jacobench.bench.cell.timing import ROUND_SECONDS
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.machine_record import memory_limit
 from jacobench.bench.suites.case import select_cases
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from jacobench.bench.run.run_options import RunOptions
     from jacobench.bench.suites.case import Suite
 
-MIN_SECONDS, MAX_SECONDS, MIN_ROUNDS = 1e-3, 0.05, 5
+MIN_SECONDS, MAX_SECONDS, MIN_ROUNDS = ROUND_SECONDS, 0.05, 5
 """A round is long enough for the clock. All rounds of a cell take about 50 ms, or five rounds if these take longer."""
 
 

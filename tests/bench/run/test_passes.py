@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 
 import pytest
 
-from jacobench.bench.machine.worker_process import HarnessFailure
+from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.run import passes
+from jacobench.bench.run.passes import Passes
+from jacobench.bench.run.run_folder import resume
 from jacobench.bench.run.run_options import RunOptions
+from jacobench.bench.run.run_plan import plan
 from jacobench.bench.run.runner import carry_on, start
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter is replaced by a shell script")
@@ -34,3 +38,20 @@ def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, told, ti
     folder.close()
     assert (tmp_path / "run" / "journal.jsonl").read_bytes() == b""
     assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_central_differences_are_computed_once_per_case_and_run(tiny, tmp_path, monkeypatch):
+    jobs = []
+
+    class Recorded(WorkerProcess):
+        def __init__(self, job, *arguments):
+            jobs.append(job)
+            super().__init__(job, *arguments)
+
+    monkeypatch.setattr(passes, "WorkerProcess", Recorded)
+    with closing(start(RunOptions(str(tiny), passes=2), tmp_path / "run")) as folder:
+        carry_on(folder, lambda _progress: None)
+    cases = {"mlp-w4-d1-b1", "mlp-w4-d1-b2"}
+    assert [set(job.checked) for job in jobs] == [set(), cases]
+    with closing(resume(tmp_path / "run")) as folder:
+        assert Passes(folder, plan(RunOptions(str(tiny), passes=2)), lambda _progress: None)._checked == cases
