@@ -40,7 +40,7 @@ def run(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
     **options: Any,
 ) -> None:
-    """Measure a suite: print a table and write a folder with run.json, measurements.csv and plots.
+    """Measure a suite. Prints a table and writes a folder with run.json, measurements.csv and plots.
 
     Example: jacobench run --suite smoke --strategy dense --strategy vjp --out runs/first
     """

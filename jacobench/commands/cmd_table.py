@@ -16,7 +16,7 @@ def table(
     ] = "gradient",
     csv: Annotated[bool, typer.Option("--csv", help="Print the tidy table with all phases as CSV.")] = False,
 ) -> None:
-    """Print the table of each run, or the tidy tables of all runs as one CSV.
+    """Print the tables of runs, or all of them as one CSV.
 
     Example: jacobench table runs/first --phase pullback
     """

@@ -19,10 +19,10 @@ def verify(
     ] = None,
     suite: Suite = "smoke",
 ) -> None:
-    """Verify strategies on every op, in float64 and float32, and on the cases of a suite; nothing is timed.
+    """Verify that strategies are correct. Tests every op in float64 and float32, and the cases of a suite.
 
-    Strategies are compared with vjp, and vjp with central differences. The exit code is 1 if a strategy is wrong.
-    Graphs that a strategy does not support do not count.
+    Strategies are compared with vjp, and vjp with central differences; nothing is timed. Graphs that a strategy does
+    not support do not count. The exit code is 1 if a strategy is wrong.
 
     Example: jacobench verify --strategy my_strategy.py:Mine
     """

@@ -24,7 +24,7 @@ def test_the_contracts_own_lines():
     }
 
 
-def test_a_graph_of_ones_own():
+def test_a_graph_of_the_user():
     g = jb.GraphBuilder(dtype="float64")
     x = g.input("x", (32, 7))
     W, b = g.parameter("W1", (5, 7)), g.parameter("b1", (5,))

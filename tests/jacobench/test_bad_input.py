@@ -1,4 +1,4 @@
-"""Bad input: one line on standard error that names the thing and says what was expected, exit code 2, nothing left."""
+"""Bad input: one line on standard error with the cause and the expected value, exit code 2, no files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 SUITE = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n'
 
 
-def told(done):
-    """Return what was said, having checked that it is one line of ours, with exit code 2 and no data."""
+def message(done):
+    """Return the message after checking that it is one line, with exit code 2 and no results."""
     assert done.returncode == 2, (done.stdout, done.stderr)
     assert done.stdout == ""
     assert done.stderr.startswith("jacobench: ")
@@ -19,11 +19,11 @@ def told(done):
 
 @pytest.fixture
 def refused(jacobench, tmp_path):
-    """Return a function that runs the command in an empty folder, where it must leave nothing, and what it says."""
+    """Return a function that runs the command in a folder, checks that it leaves no file, and returns its message."""
 
     def run(*arguments):
         before = sorted(tmp_path.rglob("*"))
-        said = told(jacobench(*arguments, cwd=tmp_path))
+        said = message(jacobench(*arguments, cwd=tmp_path))
         assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".pyc"] == before
         return said
 
@@ -90,7 +90,7 @@ def test_what_is_written_in_a_suite_file(suite, expected, refused, tmp_path):
 
 @pytest.mark.parametrize("arguments", ["list cases --suite my.toml", "run --suite my.toml --dry-run"])
 @pytest.mark.parametrize("raised", ["KeyError('no such [/dev/x]')", "ValueError('two\\nlines')"])
-def test_ones_own_graph_that_raises(arguments, raised, refused, tmp_path):
+def test_a_graph_of_the_user_that_raises(arguments, raised, refused, tmp_path):
     (tmp_path / "graph.py").write_text(f"def make_graph(width):\n    raise {raised}\n")
     (tmp_path / "my.toml").write_text('[[sweep]]\ngraph = "graph.py:make_graph"\nwidth = [2, 3]\n')
     said = refused(*arguments.split())

@@ -99,7 +99,7 @@ def test_a_dry_run_measures_nothing_and_leaves_nothing(strange, jacobench):
     assert everything(strange) == before
 
 
-def test_ones_own_graph_and_strategy_and_the_default_folder(jacobench, tmp_path, plugin_file):
+def test_a_graph_and_a_strategy_of_the_user_and_the_default_folder(jacobench, tmp_path, plugin_file):
     plugin_file("class Mine(Right):\n    name = 'mine'\n", "mine.py")
     (tmp_path / "graph.py").write_text(
         "from jacobench import GraphBuilder\n"
@@ -236,7 +236,7 @@ def test_every_command_has_help_with_an_example(arguments, jacobench, strange):
     assert "jacobench run" in done.stdout if not arguments else "Example: jacobench" in done.stdout
 
 
-def test_verify_proves_a_right_strategy_and_exits_1_for_a_wrong_one(jacobench, tmp_path, plugin_file):
+def test_verify_accepts_a_correct_strategy_and_exits_1_for_a_wrong_one(jacobench, tmp_path, plugin_file):
     plugin_file("""
         class Wrong(Right):
             name = "wrong"

@@ -98,7 +98,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_disk_is_told_in_one_line_and_what_was_there_stays_whole(small_disk, tmp_path, jacobench):
+def test_a_full_disk_is_reported_in_one_line_and_the_journal_stays_complete(small_disk, tmp_path, jacobench):
     (tmp_path / "long.toml").write_text(LONG)
     done = jacobench("run", "--suite", "long.toml", "--passes", 2, "--out", small_disk / "run", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (4, 1), done.stderr
@@ -118,7 +118,7 @@ def test_a_full_disk_is_told_in_one_line_and_what_was_there_stays_whole(small_di
 TWO = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\nbatch = [1, 2]\nstrategies = ["vjp"]\n'
 
 
-def test_a_disk_that_fills_while_pictures_are_drawn_is_told_and_resuming_completes_them(
+def test_a_disk_that_fills_while_plots_are_drawn_is_reported_and_resuming_completes_them(
     small_disk, tmp_path, jacobench
 ):
     """The journal and run.json take some 60 KiB of it, the pictures another 330."""
@@ -169,7 +169,7 @@ def test_a_run_is_resumed_from_another_folder_its_journal_damaged_in_the_middle(
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_folder_that_is_taken_away_is_told_in_one_line(tmp_path, popen):
+def test_a_folder_that_is_moved_is_reported_in_one_line(tmp_path, popen):
     (tmp_path / "long.toml").write_text(LONG)
     process = popen(
         "run", "--suite", "long.toml", "--out", "run", cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE

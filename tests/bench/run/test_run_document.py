@@ -87,7 +87,7 @@ def test_what_each_pass_measured_can_be_read_again(finished, journal):
         assert found[tuple(cell)] == seconds
 
 
-def test_entries_are_told_apart(document):
+def test_entries_have_distinct_names(document):
     names = [entry["fullname"] for entry in document["benchmarks"]]
     assert len(set(names)) == len(names)
 

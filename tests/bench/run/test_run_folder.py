@@ -1,4 +1,4 @@
-"""A run's folder: there whole or not at all, for one process at a time, and read again whatever happened to it."""
+"""A run's folder: complete or absent, open in one process at a time, and readable after damage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jacobench.graphs.errors import BadInput
 
 @pytest.fixture
 def made(tmp_path, settings, make_measurement):
-    """Return the path of a folder whose journal holds three measurements."""
+    """Return the path of a folder with three measurements in its journal."""
     folder = create(tmp_path / "runs" / "one", settings)
     for phase in ("linearize", "pullback", "gradient"):
         folder.append(make_measurement(phase=phase))
@@ -34,7 +34,7 @@ def everything(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
-# ---- it appears whole
+# ---- create
 
 
 def test_a_folder_appears_with_all_that_resuming_needs(tmp_path, settings):
@@ -62,7 +62,7 @@ def test_what_is_there_already_is_refused_and_left_alone(tmp_path, settings):
     assert everything(tmp_path) == ["file", "run", "run/mine.txt"]
 
 
-def test_a_place_that_cannot_be_written_is_told_and_nothing_is_left(tmp_path, settings):
+def test_a_folder_that_cannot_be_written_is_refused_and_nothing_is_left(tmp_path, settings):
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "file" / "run", tmp_path / "file" / "deep" / "run"):
         for make in (check_free, lambda path: create(path, settings)):
@@ -176,7 +176,7 @@ def test_a_journal_that_is_one_torn_line_is_empty(made):
         b'{"case": "a\xff", "strategy": "b", "phase": "c", "spec": "d"}',
     ],
 )
-def test_a_damaged_line_is_told_by_its_number_and_the_rest_is_used(made, damage):
+def test_a_damaged_line_is_reported_by_its_number_and_the_rest_is_used(made, damage):
     journal = made / "journal.jsonl"
     lines = journal.read_bytes().splitlines()
     content = b"\n".join([lines[0], damage, lines[2]]) + b"\n"
@@ -198,11 +198,11 @@ def test_the_journal_is_only_ever_appended_to(made, make_measurement):
     assert after.count(b"\n") == 4
 
 
-# ---- no run to go on with
+# ---- folders that cannot be resumed
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         (lambda path: (path / "settings.json").write_text("{"), "damaged"),
         (lambda path: (path / "settings.json").write_text("[]"), "damaged"),
@@ -211,9 +211,9 @@ def test_the_journal_is_only_ever_appended_to(made, make_measurement):
         (lambda path: (path / "journal.jsonl").unlink(), "journal.jsonl"),
     ],
 )
-def test_a_folder_that_cannot_be_gone_on_with_is_bad_input(made, damage, told):
+def test_a_folder_that_cannot_be_resumed_is_bad_input(made, damage, message):
     damage(made)
-    with pytest.raises(BadInput, match=told) as raised:
+    with pytest.raises(BadInput, match=message) as raised:
         resume(made)
     assert str(made) in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -24,14 +24,14 @@ CGROUPS = {"v2": "/sys/fs/cgroup/memory.max", "v1": "/sys/fs/cgroup/memory/memor
 
 @pytest.fixture
 def cgroup(monkeypatch):
-    """Return a function that makes the machine's files say what a control group has."""
+    """Return a function that sets the memory limit of the control group."""
     real = machine_record.read
 
-    def say(version, text):
-        said = dict.fromkeys(CGROUPS.values(), "") | {CGROUPS[version]: text}
-        monkeypatch.setattr(machine_record, "read", lambda path: said[path] if path in said else real(path))
+    def limit(version, text):
+        files = dict.fromkeys(CGROUPS.values(), "") | {CGROUPS[version]: text}
+        monkeypatch.setattr(machine_record, "read", lambda path: files[path] if path in files else real(path))
 
-    return say
+    return limit
 
 
 @pytest.mark.parametrize("version", CGROUPS)

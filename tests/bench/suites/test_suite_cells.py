@@ -41,11 +41,11 @@ def test_a_strategys_file_means_the_same_in_every_folder(suite, plugin_file, mon
 
 
 @pytest.mark.parametrize(
-    ("strategy", "told"),
+    ("strategy", "message"),
     [("dnse", "did you mean 'dense'"), ("nowhere.py:Mine", "no file nowhere.py"), ("package.module:", "expected")],
 )
-def test_a_strategy_that_cannot_be_looked_for_is_named(suite, strategy, told):
-    with pytest.raises(BadInput, match=told):
+def test_an_unknown_strategy_is_named(suite, strategy, message):
+    with pytest.raises(BadInput, match=message):
         cells_of(suite, [strategy])
 
 
@@ -71,7 +71,7 @@ def test_a_phase_that_fails_costs_those_that_need_it():
     assert set(NEEDS["pullback"]) == {"pullback", "gradient"}
 
 
-def test_ids_tell_cells_apart_and_hold_no_folder(suite, plugin_file):
+def test_ids_are_distinct_and_contain_no_folder(suite, plugin_file):
     file = plugin_file("")
     cells = cells_of(suite, ["vjp", f"{file}:Right"])
     assert len({cell.id for cell in cells}) == len(cells)

@@ -1,4 +1,4 @@
-"""Suite files: what they expand to, and what a bad one is told."""
+"""Suite files: the cases that they expand to, and the errors of invalid files."""
 
 from math import log2
 
@@ -183,7 +183,7 @@ def test_every_knob_of_a_perceptron_reaches_graph_name_and_row(suite_of):
     assert all(np.array_equal(leaves[name], again[name]) for name in leaves)
 
 
-def test_an_architecture_keeps_its_own_batch_and_loss_unless_told(suite_of):
+def test_an_architecture_keeps_its_own_batch_and_loss_unless_given(suite_of):
     suite = suite_of(
         '[[sweep]]\ngraph="architecture"\nname=["lenet-300-100", "pinn"]\nloss=["default", "none"]\n'
         '[[sweep]]\ngraph="architecture"\nname="pinn"\nbatch=3\nloss="mse"'
@@ -209,7 +209,7 @@ def test_a_case_in_two_sweeps_is_there_once_with_the_strategies_of_both(suite_of
     assert suite.cases[1].strategies == ("dense", "vjp", "sparse")
 
 
-# ---- one's own graph
+# ---- graphs from user files
 
 
 def test_a_function_in_a_file_takes_the_other_keys(suite_of, tmp_path):
