@@ -61,9 +61,10 @@ def import_(
 
     Example: jacobench history import .benchmarks
     """
-    from jacobench.reports.history.benchmark_import import read_benchmarks
+    from jacobench.reports.data.pytest_benchmark_json import read_benchmark_files
+    from jacobench.reports.history.history_records import from_benchmark_file
 
-    _add([record for source in sources for record in read_benchmarks(source)], file)
+    _add([from_benchmark_file(one) for source in sources for one in read_benchmark_files(source)], file)
 
 
 def _add(records: list[Record], file: Path) -> None:

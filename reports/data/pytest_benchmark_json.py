@@ -1,13 +1,14 @@
-"""Plain JSON of pytest-benchmark, which knows no case, strategy and phase: a test's name is its row."""
+"""Reader of pytest-benchmark's JSON, for `compare`, `history import` and the gate. The full name of a benchmark identifies its row."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.columns import tidy
+from jacobench.bench.row.columns import STATUSES, tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run, read
 from jacobench.reports.data.run_json import parse
@@ -16,99 +17,228 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 STRATEGY, PHASE = "benchmark", "call"
-"""What stands for strategy and phase of a test that has none."""
+"""Strategy and phase of a benchmark that does not name them in its ``extra_info``."""
+
+KEYS = ("case", "strategy", "phase")
+
+COUNTS = ("peak_bytes", "retained_bytes", "n_nonzeros")
+"""Columns that are read from ``extra_info``."""
+
+EXPECTED = "a JSON file that pytest-benchmark wrote"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark of a file.
+
+    Attributes
+    ----------
+    key : tuple of str
+        Case, strategy and phase: those in ``extra_info`` if all three are there, else the full name, `STRATEGY` and `PHASE`.
+    name : str
+        Its name without the path.
+    status : str
+        ``status`` in ``extra_info`` if it is a known status, else ``ok``.
+    seconds : float
+        Minimum over the rounds. If a file has several entries with one key, the minimum over the entries.
+    extra : mapping
+        Its ``extra_info``.
+    """
+
+    key: tuple[str, str, str]
+    name: str
+    status: str
+    seconds: float
+    extra: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BenchmarkFile:
+    """One file, which is one process and so one pass.
+
+    Attributes
+    ----------
+    name : str
+        Folder and name, such as ``Linux-CPython-3.11-64bit/0001_first``.
+    benchmarks : tuple of Benchmark
+        In the order of the file; keys are unique.
+    n_entries : int
+        Number of entries in the file, which may have several with one key.
+    machine, python : str
+        Processor, cores and system; implementation and version. Parts that the file lacks are left out.
+    commit : str
+        Twelve hex digits, with ``-dirty`` if there were changes; empty if unknown.
+    commit_info : mapping
+        As in the file.
+    datetime : str or None
+        As in the file.
+    """
+
+    name: str
+    benchmarks: tuple[Benchmark, ...]
+    n_entries: int
+    machine: str
+    python: str
+    commit: str
+    commit_info: Mapping[str, Any]
+    datetime: str | None
 
 
 def read_any(path: str | Path) -> Run:
-    """Read a run of ours, or what pytest-benchmark alone has written.
+    """Read a run of jacobench, or files of pytest-benchmark.
 
     Parameters
     ----------
     path : str or Path
-        A run's folder or ``run.json``; a file that ``pytest --benchmark-json`` wrote; a folder of such files, each of a process of its
-        own, which are then its passes.
+        A run's folder or ``run.json``, a file that ``pytest --benchmark-json`` wrote, or a folder of such files, which are the passes.
 
     Returns
     -------
     Run
-        A plain file's rows have the test's full name as their case. A pass gives one number, the minimum over its rounds.
+        ``facts["read_as"]`` says how plain files were read, such as "10 files from 10 commits" or "8 entries from one process".
 
     Raises
     ------
     BadInput
         If it is neither.
     """
-    found = _plain(Path(path))
-    return _run_of(Path(path).name, found) if found else read(path)
-
-
-def _plain(path: Path) -> list[dict[str, Any]]:
-    """Return the contents of plain files, none if the path is not theirs."""
+    path = Path(path)
     if path.is_dir():
-        files = sorted(path.glob("*.json"))
-        if not files or (path / "run.json").exists() or (path / "journal.jsonl").exists():
-            return []
-        contents = [parse(file) for file in files]
-        odd = next((file for file, content in zip(files, contents, strict=True) if not _is_plain(content)), None)
-        if odd:
-            raise BadInput(
-                f"{str(odd)!r} is not pytest-benchmark's JSON: expected a folder with nothing else, or a run's"
-            )
-        return contents
-    content = parse(path) if path.is_file() else {}
-    return [content] if _is_plain(content) else []
+        is_run = any((path / name).exists() for name in ("run.json", "journal.jsonl")) or any(path.glob("*/run.json"))
+        is_plain = bool(_json_files(path)) and not is_run
+    else:
+        is_plain = path.is_file() and _is_plain(parse(path))
+    return _run(path.name, read_benchmark_files(path)) if is_plain else read(path)
+
+
+def read_benchmark_files(path: str | Path) -> list[BenchmarkFile]:
+    """Read pytest-benchmark files.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file, a folder of files, or a folder ``.benchmarks`` with one folder per machine.
+
+    Returns
+    -------
+    list of BenchmarkFile
+        In the order of their names.
+
+    Raises
+    ------
+    BadInput
+        If there is no file, or one is invalid.
+    """
+    path = Path(path)
+    files = _json_files(path) if path.is_dir() else [path]
+    if not files:
+        raise BadInput(f"no JSON file in {str(path)!r}: expected a folder that 'pytest --benchmark-autosave' wrote")
+    return [_file(file) for file in files]
+
+
+def _json_files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.json"), *folder.glob("*/*.json")])
 
 
 def _is_plain(content: Mapping[str, Any]) -> bool:
+    """Return whether a file is pytest-benchmark's but not a run: a run names case, strategy and phase in every entry."""
     entries = content.get("benchmarks")
     if not isinstance(entries, list) or "jacobench" in content or "machine_info" not in content:
         return False
-    return all(_is_benchmark(entry) and "strategy" not in (entry.get("extra_info") or {}) for entry in entries)
+    return not entries or not all(isinstance(entry, dict) and _own_key(entry) for entry in entries)
 
 
-def _is_benchmark(entry: object) -> bool:
-    stats = entry.get("stats") if isinstance(entry, dict) else None
-    return (
-        isinstance(entry, dict)
-        and isinstance(entry.get("fullname"), str)
-        and isinstance(stats, dict)
-        and _is_time(stats.get("min"))
+def _own_key(entry: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    extra = entry.get("extra_info") or {}
+    return (str(extra["case"]), str(extra["strategy"]), str(extra["phase"])) if extra.keys() >= set(KEYS) else None
+
+
+def _file(path: Path) -> BenchmarkFile:
+    content = parse(path, EXPECTED)
+    if "jacobench" in content:
+        raise BadInput(
+            f"{str(path)!r} is a run of jacobench, not a plain file of pytest-benchmark; to add it to a history: jacobench history add {path}"
+        )
+    info, commit = content.get("machine_info"), content.get("commit_info") or {}
+    entries = content.get("benchmarks")
+    if not (isinstance(info, dict) and isinstance(commit, dict) and isinstance(entries, list)):
+        raise BadInput(f"{str(path)!r} is not pytest-benchmark's JSON: expected 'benchmarks' and 'machine_info'")
+    fastest: dict[tuple[str, str, str], Benchmark] = {}
+    for entry in entries:
+        found = _benchmark(path, entry)
+        known = fastest.get(found.key)
+        if known is None or found.seconds < known.seconds:
+            fastest[found.key] = found
+    if not fastest:
+        raise BadInput(f"{str(path)!r} has no benchmarks: expected at least one")
+    name = f"{path.parent.name}/{path.stem}"
+    where = (_machine(info), _python(info), _commit(commit))
+    return BenchmarkFile(name, tuple(fastest.values()), len(entries), *where, commit, content.get("datetime"))
+
+
+def _benchmark(path: Path, entry: Any) -> Benchmark:
+    try:
+        full_name, extra, seconds = entry["fullname"], entry.get("extra_info") or {}, entry["stats"]["min"]
+        key = _own_key(entry) or (str(full_name), STRATEGY, PHASE)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise BadInput(
+            f"{str(path)!r} is not pytest-benchmark's JSON: expected a benchmark with 'fullname' and 'stats', "
+            f"got {str(entry)[:80]!r} ({type(error).__name__}: {error})"
+        ) from None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise BadInput(f"{str(path)!r}: the minimum of {full_name!r} is {seconds!r}: expected seconds above 0")
+    status = extra.get("status")
+    return Benchmark(
+        key, str(entry.get("name", full_name)), status if status in STATUSES else "ok", float(seconds), extra
     )
-
-
-def _is_time(value: object) -> bool:
-    return isinstance(value, int | float) and value > 0
-
-
-def _run_of(name: str, contents: Sequence[Mapping[str, Any]]) -> Run:
-    lines = [
-        (entry["fullname"], STRATEGY, PHASE, number, 0, float(entry["stats"]["min"]))
-        for number, content in enumerate(contents)
-        for entry in content["benchmarks"]
-    ]
-    passes = pd.DataFrame(lines, columns=list(PASS_COLUMNS))
-    machine = " and ".join(sorted({_machine(content["machine_info"]) for content in contents}))
-    commit = " and ".join(
-        sorted({str((content.get("commit_info") or {}).get("id") or "") for content in contents} - {""})
-    )
-    rows = [
-        {
-            "case": case,
-            "strategy": STRATEGY,
-            "phase": PHASE,
-            "status": "ok",
-            "passes": len(own),
-            "machine": machine,
-            "commit": commit or None,
-            "seconds_min": own.min(),
-            "seconds_median": own.median(),
-        }
-        for case, own in passes.groupby("case", sort=False)["seconds"]
-    ]
-    return Run(tidy(rows), passes, name=name)
 
 
 def _machine(info: Mapping[str, Any]) -> str:
     cpu = info.get("cpu") or {}
-    parts = (cpu.get("brand_raw"), f"{cpu.get('count')} cores", info.get("system"), info.get("machine"))
-    return ", ".join(str(part) for part in parts if part)
+    brand = cpu.get("brand_raw") or info.get("processor") or info.get("machine")
+    system = " ".join(str(info[name]) for name in ("system", "machine") if info.get(name))
+    return ", ".join(str(part) for part in (brand, f"{cpu.get('count', '?')} cores", system) if part)
+
+
+def _python(info: Mapping[str, Any]) -> str:
+    version = ".".join(str(info.get("python_version", "")).split(".")[:2])
+    return f"{info.get('python_implementation', '')} {version}".strip()
+
+
+def _commit(info: Mapping[str, Any]) -> str:
+    known = str(info.get("id") or "")
+    return "" if known in {"", "unversioned", "unknown"} else known[:12] + ("-dirty" if info.get("dirty") else "")
+
+
+def _run(name: str, files: Sequence[BenchmarkFile]) -> Run:
+    lines = [
+        (*one.key, number, 0, one.seconds, one.status, *(_number(one.extra.get(column)) for column in COUNTS))
+        for number, file in enumerate(files)
+        for one in file.benchmarks
+    ]
+    every = pd.DataFrame(lines, columns=[*PASS_COLUMNS, "status", *COUNTS])
+    settings = {
+        "machine": " and ".join(sorted({file.machine for file in files})),
+        "commit": " and ".join(sorted({file.commit for file in files} - {""})) or None,
+    }
+    rows = []
+    for key, own in every.groupby(list(KEYS), sort=False):
+        failed = [status for status in own["status"] if status != "ok"]
+        times = {"seconds_min": own["seconds"].min(), "seconds_median": own["seconds"].median()}
+        counts = {column: own[column].median() for column in COUNTS}
+        summary = {"status": failed[0] if failed else "ok", "passes": len(own)}
+        rows.append(dict(zip(KEYS, key, strict=True)) | summary | settings | times | counts)
+    passes = every.loc[every["status"] == "ok", list(PASS_COLUMNS)].reset_index(drop=True)
+    return Run(tidy(rows), passes, name=name, facts={"read_as": _read_as(files)})
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+
+
+def _read_as(files: Sequence[BenchmarkFile]) -> str:
+    if len(files) == 1:
+        n = files[0].n_entries
+        return f"{n} {'entry' if n == 1 else 'entries'} from one process"
+    n = len({file.commit for file in files} - {""})
+    return f"{len(files)} files from {n} {'commit' if n == 1 else 'commits'}" if n else f"{len(files)} files"

@@ -111,16 +111,16 @@ def _hint(folder: Path, names: list[str]) -> str:
     return "".join(f"; did you mean {str(folder / name)!r}?" for name in names)
 
 
-def parse(path: Path) -> dict[str, Any]:
-    """Read a file that contains one JSON object; raises BadInput if it does not."""
+def parse(path: Path, expected: str = "a run.json of jacobench") -> dict[str, Any]:
+    """Read a file that contains one JSON object; raises BadInput, which names what is expected, if it does not."""
     try:
         document = _decode(path.read_text(encoding="utf-8").strip())
     except OSError as error:
         raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise BadInput(f"{str(path)!r} {_what_is_wrong(path, error)}; expected a run.json of jacobench") from None
+        raise BadInput(f"{str(path)!r} {_what_is_wrong(path, error)}; expected {expected}") from None
     if not isinstance(document, dict):
-        raise _not_a_run(path)
+        raise BadInput(f"{str(path)!r} is JSON but not an object; expected {expected}")
     return document
 
 

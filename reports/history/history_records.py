@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jacobench.bench.row.columns import STATUSES
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from jacobench.reports.data.pytest_benchmark_json import Benchmark, BenchmarkFile
     from jacobench.reports.data.run_data import Run
 
 KEYS = ("case", "strategy", "phase")
@@ -104,50 +104,25 @@ def from_run(run: Run) -> Record:
     )
 
 
-def from_benchmarks(document: Mapping[str, Any], name: str) -> Record:
-    """Keep what the history needs of pytest-benchmark's JSON.
-
-    Parameters
-    ----------
-    document : mapping
-        What its file says.
-    name : str
-        The run's, for instance ``Linux-CPython-3.11-64bit/0001_first``.
-
-    Returns
-    -------
-    Record
-        A benchmark's name is its case (its full name where two share a name), strategy and phase are empty; ``case``,
-        ``strategy`` and ``phase`` in its ``extra_info`` have precedence. One process is one pass, and its number the minimum
-        over the rounds, as with our own runs. Controls are ``asis``.
+def from_benchmark_file(file: BenchmarkFile) -> Record:
+    """Return the record of a pytest-benchmark file: one process is one pass, with its minima. Controls are ``asis``.
 
     Raises
     ------
     BadInput
-        If it is not such a document.
+        If the file has no date.
     """
-    try:
-        entries = document["benchmarks"]
-        names = [entry["name"] for entry in entries]
-        cells = tuple(_plain_cell(entry, names) for entry in entries)
-        info, commit = document["machine_info"], document.get("commit_info") or {}
-        machine = _plain_machine(info)
-        when = document["datetime"]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{name!r} is not pytest-benchmark's JSON: {type(error).__name__}: {error}") from None
-    if not cells:
-        raise BadInput(f"{name!r} has no benchmarks: expected at least one")
     return Record(
-        run_id=name,
-        machine=machine,
+        run_id=file.name,
+        machine=f"{file.machine}, {file.python}" if file.python else file.machine,
         controls="asis",
         suite="",
-        commit=_plain_commit(commit),
+        commit=file.commit,
         threads=0,
-        measured_at=_moment(when, repr(name)),
-        committed_at=_committed_at(commit),
+        measured_at=_moment(file.datetime, repr(file.name)),
+        committed_at=_committed_at(file.commit_info),
         control_seconds=None,
-        cells=cells,
+        cells=tuple(_benchmark_cell(one) for one in file.benchmarks),
     )
 
 
@@ -166,36 +141,10 @@ def _kept(name: str, number: float | None) -> float | int | None:
     return int(number) if name in COUNTS else float(number)
 
 
-def _plain_cell(entry: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...]:
-    own = entry.get("extra_info") or {}
-    plain = entry["name"] if names.count(entry["name"]) == 1 else entry["fullname"]
-    keys = {
-        "case": str(own.get("case", plain)),
-        "strategy": str(own.get("strategy", "")),
-        "phase": str(own.get("phase", "")),
-    }
-    seconds = float(entry["stats"]["min"])
-    status = own.get("status", "ok")
-    measured = {
-        "status": status if status in STATUSES else "ok",
-        "passes": 1,
-        "seconds_min": seconds,
-        "seconds_median": seconds,
-    }
-    known = {name: own[name] for name in NUMBERS if isinstance(own.get(name), int | float)}
-    return _cell({**measured, **known, **keys})
-
-
-def _plain_machine(info: Mapping[str, Any]) -> str:
-    processor = info.get("cpu", {})
-    brand = processor.get("brand_raw") or info.get("processor") or info["machine"]
-    python = f"{info['python_implementation']} {'.'.join(info['python_version'].split('.')[:2])}"
-    return f"{brand}, {processor.get('count', '?')} cores, {info['system']} {info['machine']}, {python}"
-
-
-def _plain_commit(info: Mapping[str, Any]) -> str:
-    known = str(info.get("id") or "")
-    return "" if known in {"", "unversioned", "unknown"} else known[:12] + ("-dirty" if info.get("dirty") else "")
+def _benchmark_cell(one: Benchmark) -> tuple[Any, ...]:
+    known = {name: one.extra[name] for name in NUMBERS if isinstance(one.extra.get(name), int | float)}
+    times = {"passes": 1, "seconds_min": one.seconds, "seconds_median": one.seconds}
+    return _cell({**times, **known, "status": one.status, **dict(zip(KEYS, one.key, strict=True))})
 
 
 def _committed_at(info: Any) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from jacobench.graphs.errors import unknown
+from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.data.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -104,8 +105,11 @@ class Series:
 
 
 def cell_name(key: Mapping[str, Any]) -> str:
-    """Return case, strategy and phase of a key, without empty parts."""
-    return "calibration kernel" if key["case"] == CONTROL else " · ".join(str(key[name]) for name in CELL if key[name])
+    """Return case, strategy and phase of a key, without empty parts; of a plain benchmark, its name."""
+    if key["case"] == CONTROL:
+        return "calibration kernel"
+    is_benchmark = (key["strategy"], key["phase"]) == (STRATEGY, PHASE)
+    return str(key["case"]) if is_benchmark else " · ".join(str(key[name]) for name in CELL if key[name])
 
 
 def setting_words(setting: tuple[Any, ...]) -> str:

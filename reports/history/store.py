@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.history.history_records import NUMBERS
 
 if TYPE_CHECKING:
@@ -54,6 +55,9 @@ ADD_NAME = "INSERT OR IGNORE INTO names VALUES (NULL, ?, ?, ?)"
 ADD_CELL = """
 INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
 """
+FIND_SHORT_NAMES = (
+    "SELECT 1 FROM history WHERE run_id = ? AND machine = ? AND measured_at = ? AND strategy = '' LIMIT 1"
+)
 READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
 
 
@@ -118,12 +122,29 @@ def load(path: Path) -> History:
         _check(file, path)
         file.execute("BEGIN")  # all three queries see the same state
         runs = pd.read_sql(READ_RUNS, file)
-        names = pd.read_sql("SELECT * FROM names", file, index_col="name").astype("category")
+        names = _with_full_names(pd.read_sql("SELECT * FROM names", file, index_col="name")).astype("category")
         cells = pd.read_sql("SELECT * FROM cells", file)
     cells["run"] = cells["run"].map(pd.Series(runs.index, index=runs["run"]))
     cells = cells.sort_values("run", kind="stable", ignore_index=True)
     cells = cells.join(names, on="name").astype(dict.fromkeys(NUMBERS, "float64"))
     return History(runs[list(RUN)], cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
+
+
+def _with_full_names(names: pd.DataFrame) -> pd.DataFrame:
+    """Map the keys of benchmarks that earlier versions imported to those of today.
+
+    They were (short name, "", ""); today they are (full name, "benchmark", "call"). A short name becomes the only full name in
+    the file that ends with it. If there is none, or several, it keeps its own series, so nothing is mixed or lost.
+    """
+    short = (names["strategy"] == "") & (names["phase"] == "")
+    full = names.loc[(names["strategy"] == STRATEGY) & (names["phase"] == PHASE), "case"]
+    found = {
+        case: [name for name in full if name == case or name.endswith(f"::{case}")] for case in names["case"][short]
+    }
+    mapped = names.copy()
+    mapped.loc[short, "case"] = [found[case][0] if len(found[case]) == 1 else case for case in names["case"][short]]
+    mapped.loc[short, ["strategy", "phase"]] = [STRATEGY, PHASE]
+    return mapped
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
@@ -186,6 +207,10 @@ def _check(file: sqlite3.Connection, path: Path) -> None:
 
 
 def _insert(file: sqlite3.Connection, record: Record) -> bool:
+    # An earlier version imported benchmarks by their short names, without strategy and phase: their digests differ.
+    same = (record.run_id, record.machine, record.measured_at)
+    if any(cell[1] == STRATEGY for cell in record.cells) and file.execute(FIND_SHORT_NAMES, same).fetchone():
+        return False
     added = file.execute(ADD_RUN, [record.digest, *(getattr(record, name) for name in RUN)])
     if not added.rowcount:
         return False

@@ -43,7 +43,7 @@ def test_a_file_is_one_pass(tmp_path):
     assert run.table["case"].tolist() == ["tests/test_a.py::test_fast", "tests/test_a.py::test_slow[8]"]
     assert run.table["passes"].tolist() == [1, 1]
     assert run.passes["seconds"].tolist() == [1e-3, 2e-3]
-    assert run.table["machine"][0] == "AMD EPYC, 2 cores, Linux, x86_64"
+    assert run.table["machine"][0] == "AMD EPYC, 2 cores, Linux x86_64"
     assert compare(run, run).exit_code == 3
 
 
@@ -55,6 +55,37 @@ def test_a_folder_has_a_pass_a_file(folder):
     outcome = compare(base, head)
     assert outcome.exit_code == 1
     assert set(outcome.verdicts["verdict"]) == {"regressed"}
+
+
+def test_entries_of_one_process_are_one_pass(tmp_path):
+    entries = [{"fullname": "a.py::test_x", "stats": {"min": 1e-3 * (1 + k)}} for k in range(8)]
+    (tmp_path / "x.json").write_text(json.dumps({"machine_info": {}, "benchmarks": entries}))
+    run = read_any(tmp_path / "x.json")
+    assert run.table[["passes", "seconds_min"]].to_numpy().tolist() == [[1, 1e-3]]
+    assert compare(run, run).notes[0] == "Base: 8 entries from one process. Head: 8 entries from one process."
+
+
+def test_compare_reports_how_it_reads_each_side(folder):
+    path = folder("base", [1e-3] * 10)
+    for number, file in enumerate(sorted(path.iterdir())):
+        file.write_text(json.dumps(document(1e-3, commit_info={"id": f"{number:040x}"[::-1]})))
+    base, head = read_any(path), read_any(folder("head", [1e-3] * 9))
+    assert compare(base, head).notes[0] == "Base: 10 files from 10 commits. Head: 9 files from 1 commit."
+
+
+def test_counts_and_keys_in_extra_info_are_used(tmp_path):
+    extra = {"case": "mlp", "strategy": "mine", "phase": "gradient", "peak_bytes": 4096}
+    entries = [
+        {"fullname": "a.py::test_x", "stats": {"min": 1e-3}, "extra_info": extra},
+        {"fullname": "a.py::test_y", "stats": {"min": 1e-3}, "extra_info": {"case": "only a case"}},
+    ]
+    (tmp_path / "x.json").write_text(json.dumps({"machine_info": {}, "benchmarks": entries}))
+    table = read_any(tmp_path / "x.json").table
+    assert table[["case", "strategy", "phase"]].to_numpy().tolist() == [
+        ["mlp", "mine", "gradient"],
+        ["a.py::test_y", "benchmark", "call"],
+    ]
+    assert table["peak_bytes"][0] == 4096
 
 
 def test_one_file_a_side_says_what_would_decide(folder):

@@ -100,7 +100,7 @@ def test_cut_short(folder, share):
         (b"{'a': 1}", "is not JSON"),
         (b"\xff\xfe\x00", "is not JSON"),
         (b"[" * 100_000, "is not JSON"),
-        (b"[]", "not a run of jacobench"),
+        (b"[]", "not an object; expected a run.json of jacobench"),
         (b"{}", "not a run of jacobench"),
         (b'{"benchmarks": {}}', "not a run of jacobench"),
         (b'{"benchmarks": [], "jacobench": 3}', "not a run of jacobench"),

@@ -8,16 +8,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.pytest_benchmark_json import read_any, read_benchmark_files
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.history import store
-from jacobench.reports.history.benchmark_import import read_benchmarks
 from jacobench.reports.history.exports import FORMATS
-from jacobench.reports.history.history_records import from_run
-from jacobench.reports.history.series import series
+from jacobench.reports.history.history_records import from_benchmark_file, from_run
+from jacobench.reports.history.series import CELL, series
 
 PLAIN = """
 import pytest
@@ -99,7 +100,7 @@ def test_what_pytest_benchmark_saved_is_read(tmp_path):
         alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
-    records = read_benchmarks(tmp_path / ".benchmarks")
+    records = [from_benchmark_file(file) for file in read_benchmark_files(tmp_path / ".benchmarks")]
     assert [one.run_id.rpartition("/")[2] for one in records] == ["0001_first", "0002_first"]
     document = json.loads(next((tmp_path / ".benchmarks").rglob("0001*.json")).read_text())
     fastest = {entry["name"]: entry["stats"]["min"] for entry in document["benchmarks"]}
@@ -107,29 +108,59 @@ def test_what_pytest_benchmark_saved_is_read(tmp_path):
         assert store.add(tmp_path / "history.sqlite", one)
         assert not store.add(tmp_path / "history.sqlite", one)
     found = {own.name: own for own in series(store.load(tmp_path / "history.sqlite"), "seconds")}
-    assert set(found) == {"test_sum[10]", "test_sum[1000]", "mlp · mine · pullback"}
-    assert found["test_sum[10]"].measured[0] == fastest["test_sum[10]"]
+    assert set(found) == {"test_plain.py::test_sum[10]", "test_plain.py::test_sum[1000]", "mlp · mine · pullback"}
+    assert found["test_plain.py::test_sum[10]"].measured[0] == fastest["test_sum[10]"]
+    compared = read_any(tmp_path / ".benchmarks")
+    assert {cell[:3] for one in records for cell in one.cells} == set(map(tuple, compared.table[list(CELL)].to_numpy()))
+    assert compared.passes["pass"].nunique() == 2
     assert [own.measured.size for own in found.values()] == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ("{", "is not JSON"),
-        ("[]", "is not pytest-benchmark's JSON"),
-        ('{"benchmarks": [], "machine_info": {"machine": "x"}, "datetime": "2026-01-01"}', "is not pytest-benchmark's"),
-        ('{"benchmarks": [{"name": "a", "stats": {}}]}', "KeyError: 'min'"),
+        ("{", "is cut short"),
+        ("[]", "expected a JSON file that pytest-benchmark wrote"),
+        ("{}", "expected 'benchmarks' and 'machine_info'"),
+        ('{"benchmarks": [], "machine_info": {"machine": "x"}, "datetime": "2026-01-01"}', "has no benchmarks"),
+        ('{"benchmarks": [{"fullname": "a", "stats": {}}], "machine_info": {}}', "KeyError: 'min'"),
+        ('{"benchmarks": [{"fullname": "a", "stats": {"min": 0}}], "machine_info": {}}', "expected seconds above 0"),
+        ('{"benchmarks": [], "machine_info": {}, "jacobench": {}}', "history add"),
     ],
 )
 def test_what_pytest_benchmark_did_not_write(content, expected, tmp_path):
     (tmp_path / "0001.json").write_text(content)
     with pytest.raises(BadInput, match=expected):
-        read_benchmarks(tmp_path)
+        read_benchmark_files(tmp_path)
+
+
+def plain(*full_names):
+    entries = [{"name": name.rpartition("::")[2], "fullname": name, "stats": {"min": 1e-3}} for name in full_names]
+    return {"benchmarks": entries, "machine_info": {"machine": "x"}, "datetime": "2026-01-01T00:00:00"}
+
+
+def test_a_history_keyed_by_short_names_is_read_by_full_names(tmp_path, record):
+    """Earlier versions wrote the short name without strategy and phase."""
+    (tmp_path / "0001.json").write_text(json.dumps(plain("a.py::test_x", "a.py::test_y", "b.py::test_y")))
+    (file,) = read_benchmark_files(tmp_path / "0001.json")
+    new = from_benchmark_file(file)
+    old_cells = tuple((name, "", "", *new.cells[0][3:]) for name in ("test_x", "test_y", "test_gone"))
+    old = replace(new, run_id="old", cells=old_cells)
+    path = tmp_path / "history.sqlite"
+    assert store.add(path, old)
+    assert store.add(path, new)
+    found = store.load(path).cells
+    names = found.groupby("case", observed=True)["run"].nunique().to_dict()
+    # test_y may be either of two: it keeps its own series
+    assert names == {"a.py::test_x": 2, "a.py::test_y": 1, "b.py::test_y": 1, "test_y": 1, "test_gone": 1}
+    assert set(found["strategy"]) == {"benchmark"}
+    assert set(found["phase"]) == {"call"}
+    assert not store.add(path, replace(new, run_id="old")), "a file that an earlier version imported is not added again"
 
 
 def test_a_folder_without_a_json(tmp_path):
     with pytest.raises(BadInput, match="no JSON file"):
-        read_benchmarks(tmp_path)
+        read_benchmark_files(tmp_path)
 
 
 def test_a_run_is_kept(standard):
