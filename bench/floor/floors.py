@@ -197,47 +197,28 @@ class Floors:
     def of(self, strategy: Any, phase: str) -> float | None:
         """Return the floor of a strategy's phase in seconds per call; None if there is no model for it.
 
-        `phase` is ``linearize``, ``pullback`` or ``gradient`` (both in turn); ``prepare`` has no floor.
+        For `vjp` it is the loop. Strategies that materialize Jacobians run the forward pass and write the Jacobians once
+        (``linearize``); they read them and their indices once and multiply (``pullback``); ``gradient`` is the sum.
         """
         if self._loop is None or not isinstance(strategy, Reverse) or strategy.name not in MODELS:
             return None
         if phase not in PHASES:
             return None
         if strategy.name == "vjp":
-            return self._loop_seconds(phase)
-        return sum(PARTS[part](self, strategy) for part in PARTS if phase in (part, "gradient"))
+            return self._loop_seconds(self._loop, phase)
+        graph = self.problem.graph
+        edges = (edge for step in steps(graph) for edge in step.edges)
+        costs = [strategy.local.cost(edge.argument, edge.ctx, len(self.problem.seeds)) for edge in edges]
+        values, indices = sum(cost.linearize_bytes for cost in costs), sum(cost.prepare_bytes for cost in costs)
+        arithmetic = sum(cost.pull_flops for cost in costs) * seconds_a_flop(graph.dtype.name)
+        materialize = self._loop_seconds(self._loop, "linearize") + write_seconds(values)
+        apply = max(read_seconds(values + indices), arithmetic)  # both at the same time
+        return {"linearize": materialize, "pullback": apply, "gradient": materialize + apply}[phase]
 
-    def _loop_seconds(self, phase: str) -> float:
+    def _loop_seconds(self, by_hand: Loop, phase: str) -> float:
         """Time the loop; all of it for `gradient`, because each half alone finds its own data in the caches."""
-        assert self._loop is not None
         if phase not in self._seconds:
-            halves = {"linearize": self._loop.forward, "pullback": self._loop.backward}
-            calls = halves.get(phase, (*self._loop.forward, *self._loop.backward))
+            halves = {"linearize": by_hand.forward, "pullback": by_hand.backward}
+            calls = halves.get(phase, (*by_hand.forward, *by_hand.backward))
             self._seconds[phase] = fastest(lambda: run(calls))
         return self._seconds[phase]
-
-    def _materialize(self, strategy: Reverse) -> float:
-        """Return the seconds of the forward pass and of writing the local Jacobians once."""
-        return self._loop_seconds("linearize") + write_seconds(sum(size for size, _, _ in self._jacobians(strategy)))
-
-    def _apply(self, strategy: Reverse) -> float:
-        """Return the seconds to read the local Jacobians and their indices once, and to multiply at the same time."""
-        jacobians = self._jacobians(strategy)
-        reading = read_seconds(sum(size + indices for size, indices, _ in jacobians))
-        return max(reading, sum(flops for _, _, flops in jacobians) * seconds_a_flop(self.problem.graph.dtype.name))
-
-    def _jacobians(self, strategy: Reverse) -> list[tuple[int, int, int]]:
-        """Return the bytes of values, bytes of indices and flops of the product of each local Jacobian."""
-        costs = (
-            strategy.local.cost(edge.argument, edge.ctx, len(self.problem.seeds))
-            for step in steps(self.problem.graph)
-            for edge in step.edges
-        )
-        return [(cost.linearize_bytes, cost.prepare_bytes, cost.pull_flops) for cost in costs]
-
-
-PARTS: Mapping[str, Callable[[Floors, Reverse], float]] = {
-    "linearize": Floors._materialize,  # noqa: SLF001
-    "pullback": Floors._apply,  # noqa: SLF001
-}
-"""Phase → its floor for a strategy that materializes Jacobians."""

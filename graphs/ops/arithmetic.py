@@ -10,7 +10,7 @@ import numpy as np
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.ops.selections import identity_between_empty_rows, selection
+from jacobench.graphs.ops.selections import copied_to_part, selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
@@ -152,21 +152,11 @@ def _part(ctx: ArgumentContext) -> slice:
     return slice(start, start + ctx.x[-1])
 
 
-def _take_part(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    return y_bar[..., _part(ctx)]
-
-
 CONCAT = Op(
     name="concat",
     forward=lambda xp, *xs: xp.concatenate(xs, axis=-1),
     shape=shapes.concat,
-    arguments=(
-        Argument(
-            vjp=_take_part,
-            jacobian=identity_between_empty_rows(_part),
-            returns_cotangent=lambda _ctx: True,
-        ),
-    ),
+    arguments=(copied_to_part(_part),),
     source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
     example=lambda g, batch=3, size=4: g.concat(
         g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))

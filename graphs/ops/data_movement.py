@@ -12,7 +12,7 @@ from scipy import sparse
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.ops.selections import along_last_axis, identity_between_empty_rows, selection
+from jacobench.graphs.ops.selections import along_last_axis, copied_to_part, selection
 from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
@@ -45,11 +45,6 @@ def _as_order(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"order": Order(positions, inverse)}
 
 
-def _permute_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    x_bar: Array = y_bar.take(ctx.attrs["order"].inverse, axis=-1)
-    return x_bar
-
-
 def _permute_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
     return g.permute(g.input("x", (batch, size)), order=np.random.default_rng(0).permutation(size))
 
@@ -60,7 +55,7 @@ PERMUTE = Op(
     shape=shapes.permute,
     arguments=(
         Argument(
-            vjp=_permute_back,
+            vjp=lambda y_bar, _y, _xs, ctx: y_bar.take(ctx.attrs["order"].inverse, axis=-1),
             jacobian=selection(
                 "permutation", lambda ctx, dtype: along_last_axis(ctx.attrs["order"].positions, ctx, dtype)
             ),
@@ -127,8 +122,7 @@ def _transposed(ctx: ArgumentContext, dtype: Any) -> NDArray[np.signedinteger]:
 
 def _transpose_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     back = (0, *(1 + ctx.attrs["axes"].index(axis) for axis in range(len(ctx.x))))
-    x_bar: Array = y_bar.transpose(back).copy()
-    return x_bar
+    return y_bar.transpose(back).copy()
 
 
 TRANSPOSE = Op(
@@ -161,21 +155,11 @@ def _inside(ctx: ArgumentContext) -> slice:
     return slice(ctx.attrs["before"], ctx.attrs["before"] + ctx.x[-1])
 
 
-def _take_inside(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    return y_bar[..., _inside(ctx)]
-
-
 PAD = Op(
     name="pad",
     forward=lambda xp, x, before, after: xp.pad_last(x, before, after),
     shape=shapes.pad,
-    arguments=(
-        Argument(
-            vjp=_take_inside,
-            jacobian=identity_between_empty_rows(_inside),
-            returns_cotangent=lambda _ctx: True,
-        ),
-    ),
+    arguments=(copied_to_part(_inside),),
     source="zeros before and after, along the last axis; Goodfellow et al., Deep Learning (2016), section 9.5",
     example=lambda g, batch=3, size=4: g.pad(g.input("x", (batch, size)), before=1, after=2),
     attrs={"before": 0, "after": 0},

@@ -46,12 +46,6 @@ def _vjp_z(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext)
     return z_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _vjp_U(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return gᵀ (z Vᵀ)."""
-    U_bar: Array = np.matmul(_by_seed(y_bar, ctx).transpose(0, 2, 1), _code(xs))
-    return U_bar
-
-
 def _vjp_V(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return (g U)ᵀ z."""
     within = np.matmul(_by_seed(y_bar, ctx), xs[1])
@@ -94,7 +88,7 @@ LOW_RANK_AFFINE = Op(
             scratch=_within,
         ),
         Argument(
-            vjp=_vjp_U,
+            vjp=lambda y_bar, _y, xs, ctx: np.matmul(_by_seed(y_bar, ctx).transpose(0, 2, 1), _code(xs)),  # gᵀ (z Vᵀ)
             jacobian=Jacobian(
                 KRONECKER,
                 lambda _y, xs, _ctx: _code(xs)[:, None],

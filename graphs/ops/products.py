@@ -12,9 +12,7 @@ from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.blocks import OUTER_LEFT, OUTER_RIGHT, PRODUCT_LEFT, PRODUCT_RIGHT, ROW_BLOCKS, SKEW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array
 
 CROSS_ENTRIES = np.array([2, 1, 2, 0, 1, 0])
 CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
@@ -76,31 +74,19 @@ DOT = Op(
 )
 
 
-def _outer_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return G y."""
-    x_bar: Array = np.matmul(y_bar, xs[1][..., None])
-    return x_bar.reshape(len(y_bar), *ctx.x)
-
-
-def _outer_y(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    """Return Gᵀ x."""
-    x_bar: Array = np.matmul(xs[0][..., None, :], y_bar)
-    return x_bar.reshape(len(y_bar), *ctx.x)
-
-
 OUTER = Op(
     name="outer",
     forward=lambda _xp, x, y: x[..., None] * y[..., None, :],
     shape=shapes.outer,
     arguments=(
         Argument(
-            vjp=_outer_x,
+            vjp=lambda y_bar, _y, xs, ctx: np.matmul(y_bar, xs[1][..., None]).reshape(len(y_bar), *ctx.x),  # G y
             jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
-            vjp=_outer_y,
+            vjp=lambda y_bar, _y, xs, ctx: np.matmul(xs[0][..., None, :], y_bar).reshape(len(y_bar), *ctx.x),  # Gᵀ x
             jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_out,
@@ -116,29 +102,8 @@ def _transposed(matrices: Array) -> Array:
     return matrices.swapaxes(-1, -2)
 
 
-def _own_axis(k: int) -> Any:
-    """Return a predicate: whether argument `k` has an axis in addition to those of the matrices."""
-
-    def per_sample(given: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
-        return len(given[k]) > 2
-
-    return per_sample
-
-
 def _matmul_flops(ctx: ArgumentContext) -> int:
     return 2 * ctx.n_out * ctx.shapes[0][-1]
-
-
-def _matmul_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
-    """Return G Yᵀ."""
-    x_bar: Array = np.matmul(y_bar, _transposed(xs[1]))
-    return x_bar
-
-
-def _matmul_y(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
-    """Return Xᵀ G."""
-    x_bar: Array = np.matmul(_transposed(xs[0]), y_bar)
-    return x_bar
 
 
 MATMUL = Op(
@@ -147,21 +112,21 @@ MATMUL = Op(
     shape=shapes.matmul,
     arguments=(
         Argument(
-            vjp=_matmul_x,
+            vjp=lambda y_bar, _y, xs, _ctx: np.matmul(y_bar, _transposed(xs[1])),  # G Yᵀ
             jacobian=Jacobian(
                 PRODUCT_LEFT,
                 lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None],
             ),
             residuals=(1,),
             flops=_matmul_flops,
-            per_sample=_own_axis(0),
+            per_sample=lambda shapes, _attrs: len(shapes[0]) > 2,
         ),
         Argument(
-            vjp=_matmul_y,
+            vjp=lambda y_bar, _y, xs, _ctx: np.matmul(_transposed(xs[0]), y_bar),  # Xᵀ G
             jacobian=Jacobian(PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]),
             residuals=(0,),
             flops=_matmul_flops,
-            per_sample=_own_axis(1),
+            per_sample=lambda shapes, _attrs: len(shapes[1]) > 2,
         ),
     ),
     flops=_matmul_flops,

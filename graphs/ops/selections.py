@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Jacobian
+from jacobench.graphs.op import Argument, Jacobian
 from jacobench.graphs.structures.sparsity import Structure
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def selection(name: str, sources: Sources) -> Jacobian:
     )
 
 
-def identity_between_empty_rows(part: Callable[[ArgumentContext], slice]) -> Jacobian:
-    """Return the Jacobian rule of an op that copies its argument to the slice ``part(ctx)`` of a longer last axis."""
+def copied_to_part(part: Callable[[ArgumentContext], slice]) -> Argument:
+    """Return the rules of an argument that the op copies to the slice ``part(ctx)`` of a longer last axis."""
 
     def rows(ctx: ArgumentContext) -> Indices:
         filled = np.zeros((prod(ctx.out[:-1]), ctx.out[-1]), np.int32)
@@ -79,4 +79,8 @@ def identity_between_empty_rows(part: Callable[[ArgumentContext], slice]) -> Jac
         per_row=rows,
         scratch=lambda ctx: ctx.n_out,
     )
-    return Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype))
+    return Argument(
+        vjp=lambda y_bar, _y, _xs, ctx: y_bar[..., part(ctx)],
+        jacobian=Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
+        returns_cotangent=lambda _ctx: True,
+    )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.graphs.structures.sparsity import Structure, split
+from jacobench.graphs.structures.sparsity import Structure, einsum_view, split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext, Array
+    from jacobench.graphs.array_types import ArgumentContext
 
     Indices = NDArray[np.signedinteger]
 
@@ -22,10 +22,9 @@ def _vectors(ctx: ArgumentContext) -> int:
     return prod(ctx.x[:-1])
 
 
-def _row_blocks(J: Array, ctx: ArgumentContext) -> Array:
+def _row_shape(ctx: ArgumentContext) -> tuple[int, ...]:
     rows = ctx.n_out // ctx.samples
-    view: Array = np.einsum("bppi->bpi", J.reshape(ctx.samples, rows, rows, ctx.x[-1]))
-    return view
+    return (ctx.samples, rows, rows, ctx.x[-1])
 
 
 # One output for each vector: y_r = Σ_i a_ri x_ri.
@@ -33,7 +32,7 @@ ROW_BLOCKS = Structure(
     "block diagonal, one row a block",
     extent=lambda ctx: (ctx.n_out, ctx.x[-1]),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
-    view=_row_blocks,
+    view=einsum_view("bppi->bpi", _row_shape),
 )
 
 OFF_DIAGONAL = np.array([[0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]])
@@ -72,22 +71,11 @@ TRIANGULAR = Structure(
 )
 
 
-def _outer_shape(ctx: ArgumentContext) -> tuple[int, int, int, int]:
-    """Return (samples, pairs per sample, n, m) of an output (…, n, m)."""
+def _pairs_shape(ctx: ArgumentContext) -> tuple[int, ...]:
+    """Return (samples, pairs per sample, n, m, pairs per sample) of an output (…, n, m)."""
     *leading, n, m = ctx.out
-    return ctx.samples, prod(leading) // ctx.samples, n, m
-
-
-def _outer_left(J: Array, ctx: ArgumentContext) -> Array:
-    samples, pairs, n, m = _outer_shape(ctx)
-    view: Array = np.einsum("bpijpi->bpij", J.reshape(samples, pairs, n, m, pairs, n))
-    return view
-
-
-def _outer_right(J: Array, ctx: ArgumentContext) -> Array:
-    samples, pairs, n, m = _outer_shape(ctx)
-    view: Array = np.einsum("bpijpj->bpij", J.reshape(samples, pairs, n, m, pairs, m))
-    return view
+    pairs = prod(leading) // ctx.samples
+    return (ctx.samples, pairs, n, m, pairs)
 
 
 # Jacobian of x yᵀ with respect to x: I ⊗ y for each pair …
@@ -95,7 +83,7 @@ OUTER_LEFT = Structure(
     "Kronecker, identity ⊗ column",
     extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:]),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, ctx.x[-1], 1),
-    view=_outer_left,
+    view=einsum_view("bpijpi->bpij", lambda ctx: (*_pairs_shape(ctx), ctx.x[-1])),
 )
 
 # … and with respect to y: x ⊗ I.
@@ -103,20 +91,8 @@ OUTER_RIGHT = Structure(
     "Kronecker, column ⊗ identity",
     OUTER_LEFT.extent,
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, 1, ctx.x[-1]),
-    view=_outer_right,
+    view=einsum_view("bpijpj->bpij", lambda ctx: (*_pairs_shape(ctx), ctx.x[-1])),
 )
-
-
-def _product_left(J: Array, ctx: ArgumentContext) -> Array:
-    samples, pairs, n, m = _outer_shape(ctx)
-    view: Array = np.einsum("bpijpik->bpijk", J.reshape(samples, pairs, n, m, pairs, n, ctx.x[-1]))
-    return view
-
-
-def _product_right(J: Array, ctx: ArgumentContext) -> Array:
-    samples, pairs, n, m = _outer_shape(ctx)
-    view: Array = np.einsum("bpijpkj->bpijk", J.reshape(samples, pairs, n, m, pairs, ctx.x[-2], m))
-    return view
 
 
 # Jacobian of X Y with respect to X: I ⊗ Yᵀ for each pair …
@@ -124,7 +100,7 @@ PRODUCT_LEFT = Structure(
     "Kronecker, identity ⊗ matrix",
     extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:], ctx.x[-1]),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, ctx.x[-2], 1, ctx.x[-1]),
-    view=_product_left,
+    view=einsum_view("bpijpik->bpijk", lambda ctx: (*_pairs_shape(ctx), *ctx.x[-2:])),
 )
 
 # … and with respect to Y: X ⊗ I.
@@ -132,7 +108,7 @@ PRODUCT_RIGHT = Structure(
     "Kronecker, matrix ⊗ identity",
     extent=lambda ctx: (prod(ctx.out[:-2]), *ctx.out[-2:], ctx.x[-2]),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, *ctx.x[-2:]).transpose(0, 2, 1)[:, None],
-    view=_product_right,
+    view=einsum_view("bpijpkj->bpijk", lambda ctx: (*_pairs_shape(ctx), *ctx.x[-2:])),
 )
 
 

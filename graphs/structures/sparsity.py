@@ -120,13 +120,18 @@ def _rows(ctx: ArgumentContext) -> int:
     return prod(ctx.out[:-1])
 
 
-def split(J: NDArray[np.floating], ctx: ArgumentContext) -> NDArray[np.floating]:
-    """View the diagonal blocks of J, one for each vector along the last axis: (samples, vectors per sample, O, I)."""
+def einsum_view(subscripts: str, shape: Callable[[ArgumentContext], tuple[int, ...]]) -> View:
+    """Return the function (J, ctx) → the diagonal that `subscripts` select from J, reshaped to ``shape(ctx)``."""
+    return lambda J, ctx: np.einsum(subscripts, J.reshape(shape(ctx)))
+
+
+def _vectors_shape(ctx: ArgumentContext) -> tuple[int, ...]:
     vectors = _rows(ctx) // ctx.samples
-    view: NDArray[np.floating] = np.einsum(
-        "bpopi->bpoi", J.reshape(ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
-    )
-    return view
+    return (ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
+
+
+split = einsum_view("bpopi->bpoi", _vectors_shape)
+"""View of the diagonal blocks of J, one for each vector along the last axis: (samples, vectors per sample, O, I)."""
 
 
 DIAGONAL = Structure(
@@ -157,7 +162,7 @@ KRONECKER = Structure(
     "Kronecker with identity",
     extent=lambda ctx: (_rows(ctx), *ctx.x),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x),
-    view=lambda J, ctx: np.einsum("rooi->roi", J.reshape(_rows(ctx), ctx.x[0], *ctx.x)),
+    view=einsum_view("rooi->roi", lambda ctx: (_rows(ctx), ctx.x[0], *ctx.x)),
 )
 
 # … and with respect to b: stacked identities.
@@ -165,7 +170,7 @@ STACKED_IDENTITY = Structure(
     "stacked identity",
     extent=lambda ctx: (_rows(ctx), ctx.n_in),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
-    view=lambda J, ctx: np.einsum("roo->ro", J.reshape(_rows(ctx), ctx.n_in, ctx.n_in)),
+    view=einsum_view("roo->ro", lambda ctx: (_rows(ctx), ctx.n_in, ctx.n_in)),
 )
 
 
