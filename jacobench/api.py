@@ -90,7 +90,7 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> Run:
         document, written = carry_on(folder, report)
         found = from_document(document, folder.path / "run.json")
         if written or not csv.exists():
-            output_files.save(all_plots(found).pictures, folder.path / "plots")
+            output_files.save(all_plots(found).plots, folder.path / "plots")
             output_files.write_csv(found.table, csv)
     finally:
         folder.close()
@@ -98,7 +98,7 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> Run:
 
 
 def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
-    """Weigh every local Jacobian of a graph, dense and sparse, beside its VJP; see `jacobench.reports.explain.jacobian_costs`.
+    """Predict the cost of every local Jacobian of a graph, dense and sparse, compared with its VJP; see `jacobench.reports.explain.jacobian_costs`.
 
     Parameters
     ----------
@@ -120,10 +120,9 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     >>> jb.explain(graph)[["jacobian", "n_entries", "n_nonzeros"]].to_dict("records")[0]
     {'jacobian': '∂affine1/∂W1', 'n_entries': 51380224, 'n_nonzeros': 200704}
     """
-    from jacobench.reports.explain.frame import frame
-    from jacobench.reports.explain.jacobian_costs import jacobian_costs
+    from jacobench.reports.explain.jacobian_costs import jacobian_costs, to_frame
 
-    return frame(jacobian_costs(graph, n_seeds))
+    return to_frame(jacobian_costs(graph, n_seeds))
 
 
 def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] = (), **more: str | float) -> Outcome:
@@ -197,10 +196,10 @@ def compare(
 
 
 def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.plots.all_plots.plots`."""
-    from jacobench.reports.plots.all_plots import plots
+    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.plots.all_plots.all_figures`."""
+    from jacobench.reports.plots.all_plots import all_figures
 
-    return plots(run, phase)
+    return all_figures(run, phase)
 
 
 def predict(suite: str = "standard", strategies: Sequence[str] = ()) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""``jacobench explain``: what each Jacobian would jacobian_costs, op by op; nothing is timed."""
+"""``jacobench explain``: predicted cost of each Jacobian of a graph; nothing is measured."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
 
 def explain(
-    widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="A perceptron of these widths.")] = None,
+    widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="Multilayer perceptron with these widths.")] = None,
     architecture: Annotated[str | None, typer.Option(metavar="NAME", help="A published network.")] = None,
-    op: Annotated[str | None, typer.Option(metavar="NAME", help="One op of the table.")] = None,
-    graph: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="A graph of your own, or a suite file's generator: chain.")] = None,
-    size: Annotated[int | None, typer.Option(metavar="N", help="Of --op: the length of its last axis.")] = None,
-    batch: Annotated[int | None, typer.Option(metavar="N", help="Samples.")] = None,
-    activation: Annotated[str | None, typer.Option(metavar="NAME", help="Of --widths.")] = None,
+    op: Annotated[str | None, typer.Option(metavar="NAME", help="A single op.")] = None,
+    graph: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Your own graph, or a generator of suite files, for example chain.")] = None,
+    size: Annotated[int | None, typer.Option(metavar="N", help="With --op: length of the last axis.")] = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="Number of samples.")] = None,
+    activation: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: activation.")] = None,
     loss: Annotated[str | None, typer.Option(metavar="NAME", help="mse, cross_entropy or none.")] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float64 or float32.")] = None,
-    weight_density: Annotated[float | None, typer.Option(metavar="D", help="Of --widths: share of weights that are stored.")] = None,
-    residual: Annotated[bool | None, typer.Option("--residual", help="Of --widths: hidden layers add their input.")] = None,
-    normalization: Annotated[str | None, typer.Option(metavar="NAME", help="Of --widths: layer_norm or none.")] = None,
-    n_seeds: Annotated[int | None, typer.Option(metavar="N", help="Cotangents pulled back at once.")] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a suite file's sweep: an argument of --graph's.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw the patterns and the bytes into DIR.")] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="One row a Jacobian, as CSV.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+    weight_density: Annotated[float | None, typer.Option(metavar="D", help="With --widths: share of the weights that are stored.")] = None,
+    residual: Annotated[bool | None, typer.Option("--residual", help="With --widths: hidden layers add their input.")] = None,
+    normalization: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: layer_norm or none.")] = None,
+    n_seeds: Annotated[int | None, typer.Option(metavar="N", help="Number of cotangents pulled back at once.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a sweep in a suite file; with --graph: an argument of the function.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw patterns and bytes into DIR.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print one row per Jacobian as CSV.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """Say what each local Jacobian of a graph would jacobian_costs, dense and sparse, beside its VJP; nothing is timed or allocated.
+    """Predict the cost of each local Jacobian of a graph, dense and sparse, compared with its VJP. Nothing is measured.
 
     Example: jacobench explain --widths 784,256,10 --batch 32
     """
@@ -46,7 +46,7 @@ def explain(
     from jacobench.reports.render.explain_table import ExplanationTable
 
     if csv and as_json:
-        raise BadInput("--csv and --json are given: expected one of them")
+        raise BadInput("--csv and --json cannot be combined: expected one of them")
     knobs = {
         "size": size, "batch": batch, "activation": activation, "loss": loss, "dtype": dtype, "residual": residual,
         "weight_density": weight_density, "normalization": normalization, "n_seeds": n_seeds,
@@ -57,9 +57,9 @@ def explain(
     except NotImplementedError as error:
         raise BadInput(f"{case.name}: {error}") from None
     if csv:
-        from jacobench.reports.explain.frame import frame
+        from jacobench.reports.explain.jacobian_costs import to_frame
 
-        typer.echo(frame(found).to_csv(index=False), nl=False)
+        typer.echo(to_frame(found).to_csv(index=False), nl=False)
     elif as_json:
         typer.echo(_as_json(found, case.name, memory_limit()))
     else:
@@ -69,18 +69,18 @@ def explain(
 
 
 NAMED = {"widths": ("mlp", "widths"), "architecture": ("architecture", "name"), "op": ("op", "name")}
-"""Option → the generator it asks for, and the generator's key that it gives."""
+"""Option → generator, and the key of the generator that the option sets."""
 
 
 def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[str]) -> Case:
-    """Return the one case that the options ask for, as a sweep of a suite file would."""
+    """Return the case that the options select, expanded like a sweep of a suite file."""
     from jacobench.bench.suites.sweep_expansion import expand
     from jacobench.graphs.errors import BadInput
 
     given = {option: value for option, value in sources.items() if value is not None}
     if len(given) != 1:
-        told = " and ".join(f"--{option}" for option in given) or "none of them"
-        raise BadInput(f"expected exactly one of {', '.join(f'--{option}' for option in sources)}, got {told}")
+        got = " and ".join(f"--{option}" for option in given) or "none of them"
+        raise BadInput(f"expected exactly one of {', '.join(f'--{option}' for option in sources)}, got {got}")
     ((option, value),) = given.items()
     generator, key = NAMED.get(option, (value, ""))
     sweep: dict[str, Any] = {"graph": generator}
@@ -92,7 +92,7 @@ def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[
     except BadInput as error:
         raise BadInput(_as_option(str(error), option, key)) from error.__cause__
     if len(cases) > 1:
-        raise BadInput(f"--set gives lists, and so {len(cases)} graphs: expected values for one")
+        raise BadInput(f"--set contains lists, which gives {len(cases)} graphs: expected values for one")
     return cases[0]
 
 
@@ -103,12 +103,12 @@ def _widths(text: str) -> list[int]:
         return [int(width) for width in text.split(",")]
     except ValueError:
         raise BadInput(
-            f"--widths is {text!r}: expected whole numbers with commas between, such as 784,256,10"
+            f"--widths is {text!r}: expected whole numbers separated by commas, such as 784,256,10"
         ) from None
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """Read KEY=VALUE as a line of a suite file; a value that is no TOML is a text without its quotes."""
+    """Read KEY=VALUE like a line of a suite file; a value that is not TOML is a text without quotes."""
     import tomllib
 
     from jacobench.graphs.errors import BadInput
@@ -141,7 +141,7 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
         "n_parameters": found.graph.n_parameters,
         "n_seeds": found.n_seeds,
         "memory_bytes": memory_bytes,
-        "jacobians": [asdict(weight) for weight in found.weights],
+        "jacobians": [asdict(cost) for cost in found.jacobians],
         "totals": [asdict(total) for total in found.totals],
         "follows": follows(found, memory_bytes),
     }
@@ -150,25 +150,20 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
 
 def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> None:
     from jacobench.commands import console
-    from jacobench.graphs.errors import BadInput
-    from jacobench.reports.plots.jacobian_cost_bars import weights
+    from jacobench.commands.cmd_plot import save_plots
+    from jacobench.reports.plots.jacobian_cost_bars import cost_bars
     from jacobench.reports.plots.pattern_plots import patterns
     from jacobench.reports.plots.plot_data import NoData
-    from jacobench.reports.render import output_files
 
     kinds: dict[str, Callable[[], Plot]] = {
         "patterns": lambda: patterns(found, name),
-        "bytes": lambda: weights(found, name, memory_bytes),
+        "bytes": lambda: cost_bars(found, name, memory_bytes),
     }
-    pictures = {}
+    plots = {}
     for kind, draw in kinds.items():
         try:
-            pictures[kind] = draw()
-        except NoData as why:
-            console.stderr().print(f"not drawn: {kind}: {why}")
-    try:
-        written = output_files.save(pictures, folder)
-    except OSError as error:
-        raise BadInput(f"cannot write {str(error.filename or folder)!r}: {error.strerror}") from None
-    for file in written:
+            plots[kind] = draw()
+        except NoData as reason:
+            console.stderr().print(f"not drawn: {kind}: {reason}")
+    for file in save_plots(plots, folder):
         console.stderr().print(str(file))

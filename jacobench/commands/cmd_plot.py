@@ -1,4 +1,4 @@
-"""``jacobench plot``: runs' pictures again."""
+"""``jacobench plot``: draw finished runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ if TYPE_CHECKING:
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Runs' folders, or their run.json.")],
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Default: the folder plots/ beside run.json.")] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Output folder. Default: plots/ in the run's folder.")
+    ] = None,
     phase: Annotated[str, typer.Option(metavar="PHASE", help="prepare, linearize, pullback or gradient.")] = "gradient",
-    dark: Annotated[bool, typer.Option("--dark", help="For dark paper.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Use a dark background.")] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Of two runs, BASE HEAD: one picture of how HEAD differs from BASE.")
+        bool, typer.Option("--compare", help="Draw one plot of the differences between two runs, BASE HEAD.")
     ] = False,
 ) -> None:
-    """Draw runs' pictures as PNG and SVG, with what is drawn as CSV, and print the paths; of several runs into DIR, each in a folder of its own.
+    """Draw runs as PNG and SVG, with the plotted data as CSV, and print the paths. With several runs and --out, each run gets a subfolder.
 
-    Example: jacobench plot runs/first --phase pullback --out pictures
+    Example: jacobench plot runs/first --phase pullback --out plots
     """
     from jacobench.commands import console
     from jacobench.graphs.errors import BadInput
@@ -34,16 +36,17 @@ def plot(
     if compare:
         _compare(runs, out, phase, dark=dark)
         return
-    names = [_beside(path).resolve().name for path in runs]
+    names = [_folder(path).resolve().name for path in runs]
     if out and len(runs) > 1 and len(set(names)) < len(names):
         raise BadInput(
-            f"two of the runs have one name, {', '.join(names)}: draw them one by one, each with an --out of its own"
+            f"two runs have the same name ({', '.join(names)}): draw them one at a time, each with its own --out"
         )
     for path, found in [(path, all_plots(read(path), phase)) for path in runs]:
-        own = out / _beside(path).resolve().name if out and len(runs) > 1 else out
-        _save(found.pictures, own or _beside(path) / "plots", dark=dark)
-        for kind, why in found.missing.items():
-            console.stderr().print(f"not drawn: {kind}: {why}")
+        own = out / _folder(path).resolve().name if out and len(runs) > 1 else out
+        for file in save_plots(found.plots, own or _folder(path) / "plots", dark=dark):
+            typer.echo(file)
+        for kind, reason in found.missing.items():
+            console.stderr().print(f"not drawn: {kind}: {reason}")
 
 
 def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:
@@ -59,30 +62,36 @@ def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> N
         )
     base, head = map(read, runs)
     try:
-        picture = comparison(base, head, phase)
-    except NoData as why:
-        console.stderr().print(f"not drawn: comparison: {why}")
+        found = comparison(base, head, phase)
+    except NoData as reason:
+        console.stderr().print(f"not drawn: comparison: {reason}")
         return
-    _save({"comparison": picture}, out or _beside(runs[1]) / "plots", dark=dark)
-    for note in picture.notes:
+    for file in save_plots({"comparison": found}, out or _folder(runs[1]) / "plots", dark=dark):
+        typer.echo(file)
+    for note in found.notes:
         console.stderr().print(note)
 
 
-def _beside(run: Path) -> Path:
+def _folder(run: Path) -> Path:
     return run if run.is_dir() else run.parent
 
 
-def _save(pictures: Mapping[str, Plot], folder: Path, *, dark: bool) -> None:
+def save_plots(plots: Mapping[str, Plot], folder: Path, *, dark: bool = False) -> list[Path]:
+    """Write plots into a folder and return the files.
+
+    Raises
+    ------
+    BadInput
+        If the folder cannot be written.
+    """
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.plots.style import darken
     from jacobench.reports.render import output_files
 
     if dark:
-        for picture in pictures.values():
-            darken(picture.figure)
+        for found in plots.values():
+            darken(found.figure)
     try:
-        written = output_files.save(pictures, folder)
+        return output_files.save(plots, folder)
     except OSError as error:
         raise BadInput(f"cannot write {str(error.filename or folder)!r}: {error.strerror}") from None
-    for file in written:
-        typer.echo(file)

@@ -1,1 +1,1 @@
-"""What each Jacobian of a graph would jacobian_costs: from the shapes alone, nothing is measured."""
+"""Explanation of the local Jacobians of a graph: predicted costs, patterns and conclusions; nothing is measured."""

@@ -1,4 +1,4 @@
-"""What follows from the weights, in sentences: what a Jacobian would hold, and what its product with a cotangent is."""
+"""Conclusions from the predicted costs, as sentences: size of each Jacobian, form of its VJP, and what fits in memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,24 @@ if TYPE_CHECKING:
 
     from jacobench.graphs.array_types import ArgumentContext
     from jacobench.graphs.graph import Graph
-    from jacobench.reports.explain.jacobian_costs import Explanation, JacobianCost, Total
+    from jacobench.reports.explain.jacobian_costs import Explanation, GradientCost, JacobianCost
     from jacobench.strategies.tape import Edge
+
+    Wording = str | Callable[[ArgumentContext], str]
+
+FORMS: Mapping[str, Callable[[JacobianCost], int]] = {
+    "dense": lambda cost: cost.dense_bytes,
+    "sparse": lambda cost: cost.sparse_bytes,
+}
+MAX_NAMED = 5
+
+OTHER_VECTOR = "its VJP is a product with the other vector, which you already have"
+OTHER_MATRIX = "its VJP is a product with the other matrix, which you already have"
 
 
 def _of_affine_input(ctx: ArgumentContext) -> str:
     n_blocks = ctx.n_in // ctx.x[-1]
-    matrix = "W itself" if n_blocks == 1 else f"W, {n_blocks:,} times over"
+    matrix = "W itself" if n_blocks == 1 else f"W, repeated {n_blocks:,} times"
     return f"it is {matrix}, and its VJP is the cotangent times the W you already have"
 
 
@@ -35,113 +46,106 @@ def _of_dense(ctx: ArgumentContext) -> str:
     return "it is a single row, and its VJP is that row times a number" if ctx.n_out == 1 else ""
 
 
-FORMS: Mapping[str, Callable[[JacobianCost], int]] = {
-    "dense": lambda weight: weight.dense_bytes,
-    "sparse": lambda weight: weight.sparse_bytes,
-}
-MOST_NAMED = 5
-
-VJP_BY_OP: Mapping[tuple[str, int], Callable[[ArgumentContext], str]] = {
+VJP_BY_OP: Mapping[tuple[str, int], Wording] = {
     ("affine", 0): _of_affine_input,
     ("affine", 1): _of_affine_weight,
-    ("low_rank_affine", 0): lambda _ctx: "its VJP is the cotangent times U, then times V, which you already have",
-    ("low_rank_affine", 1): lambda _ctx: "its VJP is the outer product of the cotangent and z Vᵀ, which is short",
-    ("low_rank_affine", 2): lambda _ctx: "its VJP is two small products with matrices you already have",
+    ("low_rank_affine", 0): "its VJP is the cotangent times U, then times V, which you already have",
+    ("low_rank_affine", 1): "its VJP is the outer product of the cotangent and z Vᵀ, which is short",
+    ("low_rank_affine", 2): "its VJP is two small products with matrices you already have",
 }
-"""What the VJP is, where more can be said than the structure tells: by op and argument."""
+"""Form of the VJP by op and argument, where it is more specific than the structure."""
 
-VJP_BY_STRUCTURE: Mapping[str, Callable[[ArgumentContext], str]] = {
-    "diagonal": lambda _ctx: "its VJP is a product entry by entry with what stands on the diagonal",
-    "diagonal, masked": lambda _ctx: "its VJP is a product entry by entry with the mask",
-    "identity multiple": lambda _ctx: "its VJP is the cotangent itself, times a number where there is one",
-    "identity between empty rows": lambda _ctx: "its VJP is a part of the cotangent",
+VJP_BY_STRUCTURE: Mapping[str, Wording] = {
+    "diagonal": "its VJP multiplies the cotangent by the diagonal, entry by entry",
+    "diagonal, masked": "its VJP multiplies the cotangent by the mask, entry by entry",
+    "identity multiple": "its VJP is the cotangent, times at most one number",
+    "identity between empty rows": "its VJP is a part of the cotangent",
     "stacked identity": _of_bias,
-    "permutation": lambda _ctx: "its VJP is the cotangent in the inverse order, without one multiplication",
-    "exchange permutation": lambda _ctx: "its VJP is the cotangent turned round, without one multiplication",
-    "row selection": lambda _ctx: "its VJP adds each row of the cotangent to the row it was taken from",
-    "stacked identity, repeated": lambda _ctx: "its VJP is the cotangent summed wherever the argument was repeated",
-    "Kronecker, identity ⊗ windows": lambda _ctx: "its VJP slides the cotangent over the other argument",
-    "Kronecker, identity ⊗ column": lambda _ctx: "its VJP is a product with the other vector, which you already have",
-    "Kronecker, column ⊗ identity": lambda _ctx: "its VJP is a product with the other vector, which you already have",
-    "Kronecker, identity ⊗ matrix": lambda _ctx: "its VJP is a product with the other matrix, which you already have",
-    "Kronecker, matrix ⊗ identity": lambda _ctx: "its VJP is a product with the other matrix, which you already have",
-    "Kronecker with identity": lambda _ctx: "its VJP is the cotangent times the other argument, which you already have",
-    "Kronecker with identity, masked": lambda _ctx: (
-        "its VJP is the same product as without a mask, on the mask's places"
-    ),
-    "block diagonal": lambda _ctx: "its VJP is taken vector by vector, and no block is written down",
-    "block diagonal, sparse blocks": lambda _ctx: "its VJP is a product with the sparse W you already have",
-    "block diagonal, one row a block": lambda _ctx: "its VJP is for each vector its row times one number",
-    "block diagonal, lower triangular blocks": lambda _ctx: "its VJP is a running sum from the other end",
-    "block diagonal, Toeplitz blocks": lambda _ctx: "its VJP slides the same few numbers over the cotangent",
-    "block diagonal, banded blocks": lambda _ctx: "its VJP puts each cotangent where its entry came from",
-    "skew-symmetric 3×3 blocks": lambda _ctx: "its VJP is one more cross product",
+    "permutation": "its VJP is the cotangent in the inverse order, without any multiplication",
+    "exchange permutation": "its VJP is the cotangent in reverse order, without any multiplication",
+    "row selection": "its VJP adds each row of the cotangent to the row it was taken from",
+    "stacked identity, repeated": "its VJP sums the cotangent over the repetitions of the argument",
+    "Kronecker, identity ⊗ windows": "its VJP slides the cotangent over the other argument",
+    "Kronecker, identity ⊗ column": OTHER_VECTOR,
+    "Kronecker, column ⊗ identity": OTHER_VECTOR,
+    "Kronecker, identity ⊗ matrix": OTHER_MATRIX,
+    "Kronecker, matrix ⊗ identity": OTHER_MATRIX,
+    "Kronecker with identity": "its VJP is the cotangent times the other argument, which you already have",
+    "Kronecker with identity, masked": "its VJP is the same product as without a mask, at the mask's positions only",
+    "block diagonal": "its VJP is computed vector by vector, without storing a block",
+    "block diagonal, sparse blocks": "its VJP is a product with the sparse W you already have",
+    "block diagonal, one row a block": "its VJP is, for each vector, its row times one number",
+    "block diagonal, lower triangular blocks": "its VJP is a cumulative sum from the other end",
+    "block diagonal, Toeplitz blocks": "its VJP slides the same few numbers over the cotangent",
+    "block diagonal, banded blocks": "its VJP adds each cotangent to the entry it came from",
+    "skew-symmetric 3×3 blocks": "its VJP is another cross product",
     "dense": _of_dense,
 }
-"""What the VJP is, true of every op whose Jacobian has the structure; empty where nothing is."""
+"""Form of the VJP by structure, true of every op with this structure; empty if there is none."""
 
 
 def follows(explanation: Explanation, memory_bytes: int) -> list[str]:
-    """Say what follows.
+    """Return the conclusions as sentences.
 
     Parameters
     ----------
     explanation : Explanation
-        What `jacobian_costs` found.
+        Result of `jacobian_costs`.
     memory_bytes : int
-        What the machine has.
+        Memory of the machine.
 
     Returns
     -------
     list of str
-        One sentence for each structure, about the Jacobian of it that is the largest when dense, the largest first; then
-        what would not fit in memory, and what the strategies need for a gradient.
+        One sentence per structure about its largest Jacobian, the largest first. Then one on what exceeds the memory,
+        and one that compares the peak memory of the strategies.
     """
     largest: dict[str, tuple[JacobianCost, Edge]] = {}
-    placed = zip(explanation.weights, explanation.edges, strict=True)
-    for weight, edge in sorted(placed, key=lambda pair: -pair[0].n_entries):
-        largest.setdefault(weight.structure, (weight, edge))
-    sentences = [sentence(weight, edge.ctx) for weight, edge in largest.values()]
+    pairs = zip(explanation.jacobians, explanation.edges, strict=True)
+    for cost, edge in sorted(pairs, key=lambda pair: -pair[0].n_entries):
+        largest.setdefault(cost.structure, (cost, edge))
+    sentences = [_sentence(cost, edge.ctx) for cost, edge in largest.values()]
     if sentences:
-        sentences[0] = f"{_at(explanation.graph)}{sentences[0]}"
-    return [*sentences, _fit(explanation.weights, memory_bytes), *_compared(explanation.totals)]
+        sentences[0] = f"{_at_batch(explanation.graph)}{sentences[0]}"
+    return [*sentences, _fit(explanation.jacobians, memory_bytes), *_compared(explanation.totals)]
 
 
-def sentence(weight: JacobianCost, ctx: ArgumentContext) -> str:
-    """Say of one Jacobian how many entries it has, how many of them are not zero, and what its VJP is."""
-    filled = "all" if weight.n_nonzeros == weight.n_entries else f"{weight.n_nonzeros:,}"
-    said = VJP_BY_OP.get((weight.op, weight.argument)) or VJP_BY_STRUCTURE.get(weight.structure)
-    vjp = (said(ctx) if said else "") or f"its VJP takes {format_count(weight.vjp_flops)} flops and no matrix"
-    entries = "1 entry" if weight.n_entries == 1 else f"{weight.n_entries:,} entries"
+def _sentence(cost: JacobianCost, ctx: ArgumentContext) -> str:
+    """Describe one Jacobian: its entries, its non-zeros and its VJP."""
+    filled = "all" if cost.n_nonzeros == cost.n_entries else f"{cost.n_nonzeros:,}"
+    wording = VJP_BY_OP.get((cost.op, cost.argument)) or VJP_BY_STRUCTURE.get(cost.structure, "")
+    vjp = wording if isinstance(wording, str) else wording(ctx)
+    vjp = vjp or f"its VJP takes {format_count(cost.vjp_flops)} flops and no matrix"
+    entries = "1 entry" if cost.n_entries == 1 else f"{cost.n_entries:,} entries"
     return (
-        f"{weight.jacobian} has {entries} ({format_bytes(weight.dense_bytes)}), "
+        f"{cost.jacobian} has {entries} ({format_bytes(cost.dense_bytes)}), "
         f"of which {filled} {'is' if filled == '1' else 'are'} not zero; {vjp}."
     )
 
 
-def _at(graph: Graph) -> str:
+def _at_batch(graph: Graph) -> str:
     batch = next((leaf.shape[0] for leaf in graph.leaves.values() if leaf.role == "input"), None)
     return "" if batch is None else f"At batch {batch:,}, "
 
 
-def _fit(weights: Sequence[JacobianCost], memory_bytes: int) -> str:
-    """Say which Jacobians would not fit in the machine's memory, dense and sparse."""
-    has = f"this machine's {format_bytes(memory_bytes)} of memory"
-    held = [(form, weight.jacobian, n_bytes(weight)) for form, n_bytes in FORMS.items() for weight in weights]
-    beyond = sorted((each for each in held if each[2] > memory_bytes), key=lambda each: -each[2])
+def _fit(costs: Sequence[JacobianCost], memory_bytes: int) -> str:
+    """Name the Jacobians that exceed the memory of the machine, dense and sparse."""
+    memory = f"this machine's {format_bytes(memory_bytes)} of memory"
+    sizes = [(form, cost.jacobian, n_bytes(cost)) for form, n_bytes in FORMS.items() for cost in costs]
+    beyond = sorted((size for size in sizes if size[2] > memory_bytes), key=lambda size: -size[2])
     if beyond:
-        told = [f"{form} {jacobian} ({format_bytes(n)})" for form, jacobian, n in beyond[:MOST_NAMED]]
-        more = f" and {len(beyond) - MOST_NAMED} more" if len(beyond) > MOST_NAMED else ""
-        return f"Would not fit in {has}: {', '.join(told)}{more}."
-    together = {form: sum(n_bytes(weight) for weight in weights) for form, n_bytes in FORMS.items()}
+        named = ", ".join(f"{form} {jacobian} ({format_bytes(n)})" for form, jacobian, n in beyond[:MAX_NAMED])
+        more = f" and {len(beyond) - MAX_NAMED} more" if len(beyond) > MAX_NAMED else ""
+        return f"Would not fit in {memory}: {named}{more}."
+    together = {form: sum(n_bytes(cost) for cost in costs) for form, n_bytes in FORMS.items()}
     over = [f"the {form} ones together ({format_bytes(n)})" for form, n in together.items() if n > memory_bytes]
-    return f"Each Jacobian by itself fits in {has}{', but not ' + ' nor '.join(over) if over else ''}."
+    return f"Each Jacobian by itself fits in {memory}{', but not ' + ' nor '.join(over) if over else ''}."
 
 
-def _compared(totals: Sequence[Total]) -> list[str]:
+def _compared(totals: Sequence[GradientCost]) -> list[str]:
     peak = {total.strategy: total.peak_bytes for total in totals}
     if not peak["vjp"]:
         return []
     dense, sparse = (f"{format_bytes(peak[form])} ({format_ratio(peak[form] / peak['vjp'])})" for form in FORMS)
-    told = f"At its peak a gradient is predicted to hold {format_bytes(peak['vjp'])} matrix-free"
-    return [f"{told}, {dense} with dense Jacobians and {sparse} with sparse ones, the leaves not counted."]
+    matrix_free = f"Predicted peak memory of a gradient, without the leaves: {format_bytes(peak['vjp'])} matrix-free"
+    return [f"{matrix_free}, {dense} with dense Jacobians and {sparse} with sparse ones."]

@@ -1,62 +1,64 @@
-"""What each local Jacobian would jacobian_costs and cost, dense and sparse, beside the VJP: by the strategies' own cost models."""
+"""Predicted cost of every local Jacobian of a graph, dense and sparse, compared with its VJP; nothing is measured."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from math import prod
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from jacobench.graphs.errors import BadInput, whole_number
+from jacobench.reports.explain.edge_costs import edge_costs, reads, total_bytes
 from jacobench.strategies.dense import dense
 from jacobench.strategies.sparse import sparse
-from jacobench.strategies.tape import steps
 from jacobench.strategies.vjp import vjp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from jacobench.graphs.graph import Graph
+    from jacobench.reports.explain.edge_costs import EdgeCost
     from jacobench.strategies.reverse import Reverse
-    from jacobench.strategies.tape import Edge, Step
+    from jacobench.strategies.tape import Edge
 
 DENSE, SPARSE, VJP = STRATEGIES = (dense(), sparse(), vjp())
 
 
 @dataclass(frozen=True)
 class JacobianCost:
-    """What one local Jacobian would jacobian_costs and cost: that of one argument of one op.
+    """Predicted cost of one local Jacobian: that of one op's output with respect to one argument.
 
     Attributes
     ----------
     jacobian : str
-        Of which value with respect to which: ``"∂affine1/∂W1"``.
+        Name, for example ``"∂affine1/∂W1"``.
     op : str
-        The op.
+        Name of the op.
     argument : int
-        Which of its arguments, from 0.
+        Position of the argument, from 0.
     structure : str
-        The mathematician's word for where it can be non-zero.
+        Name of the sparsity structure.
     n_rows, n_columns : int
-        Outputs and inputs, the batch flattened in.
+        Numbers of outputs and inputs, batch included.
     n_entries : int
-        Their product.
+        ``n_rows * n_columns``.
     n_nonzeros : int
-        Entries that can be non-zero.
+        Number of entries that can be non-zero.
     dense_bytes : int
-        As an array.
+        Size as a dense array.
     pattern_bytes, values_bytes, sparse_bytes : int
-        As a CSR matrix: its two index arrays, made once for a graph; its values, made once for a point; both.
+        Size as a CSR matrix: its two index arrays (made once per graph), its values (made once per point), and both.
     build_flops : int
-        Arithmetic operations that the values take, dense or sparse.
+        Arithmetic operations that compute the values, dense or sparse.
     dense_apply_flops, sparse_apply_flops, vjp_flops : int
-        Of applying the array, the CSR matrix and the vjp rule to all cotangents.
+        Arithmetic operations of one product with all seeds, by the dense array, the CSR matrix and the VJP rule.
     vjp_reads : str
-        The primals that the vjp rule keeps alive until it is applied.
+        Names of the primals that the VJP rule keeps, separated by commas.
     vjp_kept_bytes : int
-        Of those of them that are not leaves, which are there anyway.
+        Size of these primals. Leaves do not count because the caller holds them.
     vjp_scratch_bytes : int
-        What the vjp rule allocates and frees beside its result.
+        Temporary memory of the VJP rule, without its result.
     """
 
     jacobian: str
@@ -81,23 +83,23 @@ class JacobianCost:
 
 
 @dataclass(frozen=True)
-class Total:
-    """What a strategy would take for a whole gradient.
+class GradientCost:
+    """Predicted cost of a whole gradient with one strategy.
 
     Attributes
     ----------
     strategy : str
         ``"dense"``, ``"sparse"`` or ``"vjp"``.
     jacobian_bytes : int
-        Of all Jacobians together, patterns included.
+        Size of all Jacobians, patterns included.
     kept_bytes : int
-        Of the primals that vjp rules keep, each once, leaves not counted.
+        Size of the primals that VJP rules keep. Each counts once; leaves do not count.
     n_nonzeros : int
         Stored entries of all Jacobians.
     peak_bytes : int
-        The most that is held at once beside the leaves, patterns included.
+        Largest memory held at once, patterns included, leaves excluded.
     flops : int
-        Of the forward pass, of building the Jacobians, and of pulling back.
+        Arithmetic operations of the forward pass, of building the Jacobians and of the pullback.
     """
 
     strategy: str
@@ -110,129 +112,115 @@ class Total:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a graph's Jacobians would jacobian_costs.
+    """Predicted costs of a graph's Jacobians.
 
     Attributes
     ----------
     graph : Graph
         The graph.
     n_seeds : int
-        Cotangents that are pulled back at once.
-    weights : tuple of JacobianCost
-        One for each argument of each op that cotangents must reach, in the order of the forward pass.
+        Number of cotangents that are pulled back at once.
+    jacobians : tuple of JacobianCost
+        One for each argument that the gradient depends on, in the order of the forward pass.
     edges : tuple of Edge
-        The same, as the strategies know them.
-    totals : tuple of Total
+        The same arguments as edges of the tape.
+    totals : tuple of GradientCost
         One for each of `STRATEGIES`.
     """
 
     graph: Graph
     n_seeds: int
-    weights: tuple[JacobianCost, ...]
+    jacobians: tuple[JacobianCost, ...]
     edges: tuple[Edge, ...]
-    totals: tuple[Total, ...]
+    totals: tuple[GradientCost, ...]
 
 
 def jacobian_costs(graph: Graph, n_seeds: int = 1) -> Explanation:
-    """Weigh every local Jacobian of a graph. Nothing is timed, and nothing of a Jacobian's size is allocated.
+    """Predict the cost of every local Jacobian of a graph. Allocates nothing of a Jacobian's size.
 
     Parameters
     ----------
     graph : Graph
-        Any graph.
+        Only its shapes are read.
     n_seeds : int
-        Cotangents that are pulled back at once, 1 or more.
+        Number of cotangents that are pulled back at once, 1 or more.
 
     Raises
     ------
     BadInput
-        For fewer than one cotangent.
+        If `n_seeds` is below 1.
     NotImplementedError
         If an op lacks a backward rule that is needed; names the op and the argument.
     """
     if whole_number("n_seeds", n_seeds) < 1:
         raise BadInput(f"n_seeds is {n_seeds}: expected 1 or more")
-    names, placed = value_names(graph), [(step, edge) for step in steps(graph) for edge in step.edges]
-    weights = tuple(_weight(graph, step, edge, names, n_seeds) for step, edge in placed)
-    kept = {owner for step, edge in placed for owner in _kept(graph, step, edge)}
-    held = {
-        DENSE.name: sum(weight.dense_bytes for weight in weights),
-        SPARSE.name: sum(weight.sparse_bytes for weight in weights),
+    names = value_names(graph)
+    by_strategy = [edge_costs(graph, strategy, n_seeds) for strategy in STRATEGIES]
+    jacobians = tuple(_jacobian_cost(names, *edge) for edge in zip(*by_strategy, strict=True))
+    stored = {
+        DENSE.name: sum(cost.dense_bytes for cost in jacobians),
+        SPARSE.name: sum(cost.sparse_bytes for cost in jacobians),
     }
     totals = tuple(
-        _total(strategy, graph, n_seeds, held.get(strategy.name, 0), kept if strategy is VJP else ())
-        for strategy in STRATEGIES
+        _gradient_cost(strategy, graph, n_seeds, stored.get(strategy.name, 0), costs)
+        for strategy, costs in zip(STRATEGIES, by_strategy, strict=True)
     )
-    return Explanation(graph, n_seeds, weights, tuple(edge for _, edge in placed), totals)
+    return Explanation(graph, n_seeds, jacobians, tuple(cost.edge for cost in by_strategy[0]), totals)
+
+
+def to_frame(explanation: Explanation) -> pd.DataFrame:
+    """Return one row per Jacobian, in the order of the forward pass; its columns are the attributes of `JacobianCost`."""
+    columns = [field.name for field in fields(JacobianCost)]
+    return pd.DataFrame([asdict(cost) for cost in explanation.jacobians], columns=columns)
 
 
 def value_names(graph: Graph) -> list[str]:
-    """Name a graph's values: leaves by their names, nodes by their op, numbered where there are several of it."""
+    """Name the values of a graph: leaves by their names, nodes by their op, with a number if the op occurs twice."""
     names = list(graph.leaves)
-    there, met = Counter(node.op.name for node in graph.nodes), Counter[str]()
+    count, n_seen = Counter(node.op.name for node in graph.nodes), Counter[str]()
     for op in (node.op.name for node in graph.nodes):
-        met[op] += 1
-        name = f"{op}{met[op]}" if there[op] > 1 else op
+        n_seen[op] += 1
+        name = f"{op}{n_seen[op]}" if count[op] > 1 else op
         names.append(f"{name}()" if name in graph.leaves else name)
     return names
 
 
-def _weight(graph: Graph, step: Step, edge: Edge, names: Sequence[str], n_seeds: int) -> JacobianCost:
-    argument, ctx = edge.argument, edge.ctx
-    as_dense, as_sparse, by_rule = (strategy.local.cost(argument, ctx, n_seeds) for strategy in STRATEGIES)
+def _jacobian_cost(names: Sequence[str], as_dense: EdgeCost, as_sparse: EdgeCost, by_rule: EdgeCost) -> JacobianCost:
+    step, edge = as_dense.step, as_dense.edge
+    ctx, csr = edge.ctx, as_sparse.local
     return JacobianCost(
         jacobian=f"∂{names[step.y]}/∂{names[edge.x]}",
         op=step.node.op.name,
         argument=ctx.k,
-        structure=argument.jacobian.structure.name,
+        structure=edge.argument.jacobian.structure.name,
         n_rows=ctx.n_out,
         n_columns=ctx.n_in,
         n_entries=ctx.n_out * ctx.n_in,
-        n_nonzeros=as_sparse.n_nonzeros,
-        dense_bytes=as_dense.linearize_bytes,
-        pattern_bytes=as_sparse.prepare_bytes,
-        values_bytes=as_sparse.linearize_bytes,
-        sparse_bytes=as_sparse.prepare_bytes + as_sparse.linearize_bytes,
-        build_flops=as_dense.linearize_flops,
-        dense_apply_flops=as_dense.pull_flops,
-        sparse_apply_flops=as_sparse.pull_flops,
-        vjp_flops=by_rule.pull_flops,
-        vjp_reads=", ".join(names[x] for x in _reads(step, edge)),
-        vjp_kept_bytes=_bytes(graph, _kept(graph, step, edge)),
-        vjp_scratch_bytes=by_rule.pull_scratch,
+        n_nonzeros=csr.n_nonzeros,
+        dense_bytes=as_dense.local.linearize_bytes,
+        pattern_bytes=csr.prepare_bytes,
+        values_bytes=csr.linearize_bytes,
+        sparse_bytes=csr.prepare_bytes + csr.linearize_bytes,
+        build_flops=as_dense.local.linearize_flops,
+        dense_apply_flops=as_dense.local.pull_flops,
+        sparse_apply_flops=csr.pull_flops,
+        vjp_flops=by_rule.local.pull_flops,
+        vjp_reads=", ".join(names[x] for x in reads(step, by_rule.local)),
+        vjp_kept_bytes=by_rule.kept_bytes,
+        vjp_scratch_bytes=by_rule.local.pull_scratch,
     )
 
 
-def _total(strategy: Reverse, graph: Graph, n_seeds: int, jacobian_bytes: int, kept: Iterable[int]) -> Total:
+def _gradient_cost(
+    strategy: Reverse, graph: Graph, n_seeds: int, jacobian_bytes: int, costs: Sequence[EdgeCost]
+) -> GradientCost:
     predicted = strategy.predict(graph, n_seeds)
     gradient = predicted.phases["gradient"]
-    return Total(
+    return GradientCost(
         strategy=strategy.name,
         jacobian_bytes=jacobian_bytes,
-        kept_bytes=_bytes(graph, kept),
+        kept_bytes=total_bytes(graph, frozenset[int]().union(*(cost.kept for cost in costs))),
         n_nonzeros=predicted.n_nonzeros,
         peak_bytes=predicted.phases["prepare"].retained_bytes + gradient.peak_bytes,
         flops=gradient.flops,
     )
-
-
-def _reads(step: Step, edge: Edge) -> list[int]:
-    """Return the numbers of the values that an edge's vjp rule keeps."""
-    numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
-    return list(dict.fromkeys(numbers[k] for k in edge.argument.residuals))
-
-
-def _kept(graph: Graph, step: Step, edge: Edge) -> set[int]:
-    """Return the nodes whose memory is held for an edge's vjp rule: a view is its argument's, a leaf is there anyway."""
-    owners = {_owner(graph, value) for value in _reads(step, edge)}
-    return {owner for owner in owners if owner >= len(graph.leaves)}
-
-
-def _owner(graph: Graph, value: int) -> int:
-    while value >= len(graph.leaves) and (node := graph.nodes[value - len(graph.leaves)]).op.is_view:
-        value = node.args[0]
-    return value
-
-
-def _bytes(graph: Graph, nodes: Iterable[int]) -> int:
-    return sum(prod(graph.nodes[node - len(graph.leaves)].shape) for node in nodes) * graph.dtype.itemsize

@@ -13,7 +13,7 @@ from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.history.series import CELL, QUANTITIES, SETTING, Series, lines_of, series, setting_words
 from jacobench.reports.plots.layout import CHARACTERS_PER_INCH, strategy_handles
 from jacobench.reports.plots.plot_data import Plot
-from jacobench.reports.plots.small_multiples import MOST_PANELS, grid, share
+from jacobench.reports.plots.small_multiples import MAX_PANELS, grid, share
 from jacobench.reports.plots.style import FAINT, strategy_style, styled
 from jacobench.reports.render.formatting import relative
 
@@ -59,7 +59,7 @@ def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quan
         marks = marks[marks[name] == key[name]]
     changed = marks["case"].drop_duplicates().tolist()
     cases = list(dict.fromkeys([*changed, *(own.key["case"] for own in group)]))
-    shown = cases[:MOST_PANELS]
+    shown = cases[:MAX_PANELS]
     strategies = in_order(own.key["strategy"] for own in group)
     with styled():
         figure, axes = grid(len(shown), width=3.4, height=2.1)

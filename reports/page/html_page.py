@@ -105,7 +105,7 @@ def page(runs: Sequence[Run], phase: str = "gradient") -> str:
 
 def _section(run: Run, key: str, phase: str) -> Section:
     drawn = all_plots(run, phase)
-    plots = {name: _figure(f"{key}-{name}", name, plot) for name, plot in drawn.pictures.items()}
+    plots = {name: _figure(f"{key}-{name}", name, plot) for name, plot in drawn.plots.items()}
     return Section(
         id=key,
         name=run.name,

@@ -56,7 +56,7 @@ def notebook(run: Run, phase: str = "gradient") -> str:
     parts += [f"<p>{escape(sentence)}</p>" for sentence in answers(run, phase)]
     parts.append(shown.to_html(index=False, max_rows=MAX_ROWS, border=0))
     parts.append("<p>* clearly the fastest in its case, or clearly the least memory</p>")
-    for name, plot in all_plots(run, phase).pictures.items():
+    for name, plot in all_plots(run, phase).plots.items():
         parts.append(f'<p><img alt="{escape(plot.caption)}" title="{escape(name)}" src="{_png(plot.figure)}"></p>')
     return f"<div>{''.join(parts)}</div>"
 

@@ -1,1 +1,1 @@
-"""What is drawn: a DataFrame in, a picture out. `album` names every kind."""
+"""Plots: functions from a DataFrame or a run to a figure; `all_plots.PLOTS` lists every kind."""

@@ -1,4 +1,4 @@
-"""All pictures that a run has in it, by name: one entry a kind."""
+"""All plots of a run: the table of kinds, and a loop over it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from jacobench.reports.plots.plot_data import Plot
 
-# From what the pictures show to the function that draws them: from a run and a phase to pictures by name. It raises
-# NoData where the run has nothing to show.
 PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
     "time and memory of every case": overviews,
     "growth with a knob": scalings,
@@ -39,22 +37,23 @@ PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
     "efficiency": efficiencies,
     "samples": spreads,
 }
+"""Kind → function (run, phase) → plots by name. It raises NoData if the run has no data for this kind."""
 
 
 def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
-    """Draw everything that a run has in it.
+    """Draw every plot for which a run has data.
 
     Parameters
     ----------
     run : Run
-        What was measured.
+        The run.
     phase : str
-        One of ``PHASES``, for the pictures that show one.
+        One of ``PHASES``, for the plots that show one phase.
 
     Returns
     -------
     PlotSet
-        The pictures, and of which kinds there is none, with the reason.
+        The plots, and the reason for each missing kind.
 
     Raises
     ------
@@ -63,31 +62,30 @@ def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
-    pictures: dict[str, Plot] = {}
+    plots: dict[str, Plot] = {}
     missing = {}
     for kind, draw in PLOTS.items():
         try:
-            pictures |= draw(run, phase)
-        except NoData as why:
-            missing[kind] = str(why)
-    return PlotSet(pictures, missing)
+            plots |= draw(run, phase)
+        except NoData as reason:
+            missing[kind] = str(reason)
+    return PlotSet(plots, missing)
 
 
-def plots(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw everything that a run, or its table alone, has in it.
+def all_figures(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
+    """Draw every plot for which a run, or its table, has data.
 
     Parameters
     ----------
     run : Run or DataFrame
-        What was measured. The tidy table alone has no single passes and samples: fits have no interval then, and the
-        pictures of the samples are left out.
+        The run. A tidy table has no passes and no samples: then fits have no interval, and samples are not plotted.
     phase : str
         One of ``PHASES``.
 
     Returns
     -------
     dict of str to Figure
-        By name; empty if there is nothing to draw.
+        By name; empty if there is no data.
     """
     found = all_plots(run if isinstance(run, Run) else Run(run), phase)
-    return {name: picture.figure for name, picture in found.pictures.items()}
+    return {name: plot.figure for name, plot in found.plots.items()}

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.vocabulary import in_order, words
-from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
-from jacobench.reports.plots.missing_cells import Placed, band, draw_at_edge, draw_band
+from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
+from jacobench.reports.plots.layout import frame, hollow_handles, legend_mark, strategy_handles
+from jacobench.reports.plots.missing_cells import Placed
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.quantities import round_values
-from jacobench.reports.plots.small_multiples import SPREAD, label_cases, line_height
-from jacobench.reports.plots.style import FAINT, INK, strategy_style, styled
+from jacobench.reports.plots.quantities import label_ratios, round_values
+from jacobench.reports.plots.style import FAINT, strategy_style, styled
 from jacobench.reports.regression.two_runs import compare, differing_settings
 
 if TYPE_CHECKING:
@@ -80,14 +78,12 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
     if not data[[f"{panel.prefix}_ratio" for panel in panels]].notna().any(axis=None):
         raise NoData(f"no cell of the phase {phase} has a number in both runs")
     with styled():
-        height = line_height(data["strategy"].nunique()) * data["case"].nunique()
-        figure = Figure(figsize=(13.0, 2.4 + height), layout="constrained")
-        for axes, panel in zip(figure.subplots(1, 2, sharey=True), panels, strict=True):
+        figure, all_axes = dot_figure(data, len(panels), width=13.0)
+        for axes, panel in zip(all_axes, panels, strict=True):
             _draw(axes, data, panel)
-        pale: dict[str, Any] = {"color": INK, "marker": "o", "linestyle": "none", "alpha": PALE}
         handles = [
             *strategy_handles(in_order(data["strategy"]), lines=False),
-            Line2D([], [], label="pale: unchanged or inconclusive", **pale),
+            legend_mark("pale: unchanged or inconclusive", marker="o", alpha=PALE),
             *hollow_handles(_failed(data).dropna(), "in the band on the right", any_predicted=False),
         ]
         table = pd.concat([base.table, head.table], ignore_index=True)
@@ -134,43 +130,17 @@ def _draw(axes: Axes, data: pd.DataFrame, panel: _Panel) -> None:
     placed = Placed(
         ratio, ratio.where(ratio.isna()), ratio.isna(), seen.min() / margin, seen.max() * margin, any_number=True
     )
-    cases, strategies = data["case"].drop_duplicates().tolist(), in_order(data["strategy"])
-    edge = band(placed, in_order(data["strategy"][placed.edge])[::-1])
-    axes.set_xscale("log")
+    draw_hollow(axes, data, placed, _failed(data).fillna("ok"))
     axes.axvline(1.0, color=FAINT, linewidth=1)
-    lines = data["case"].map({case: line for line, case in enumerate(cases)})
-    for index, strategy in enumerate(strategies):
-        own = data["strategy"] == strategy
-        height = lines[own] + SPREAD * ((index + 0.5) / len(strategies) - 0.5)
-        _draw_marks(axes, data[own], height, panel)
-        outside = placed.edge[own]
-        if outside.any():
-            statuses = _failed(data)[own][outside].fillna("ok").tolist()
-            at = height[outside].tolist()
-            draw_at_edge(axes, strategy_style(strategy), at, statuses, row=edge.rows[strategy], vertical=True)
-    axes.set_xlim(placed.low, edge.end)
-    label_cases(axes, cases)
-    axes.set_xlabel(panel.axis)
-    _label_ratios(axes, placed.low, placed.high)
-    draw_band(axes, edge.begins, vertical=True)
-
-
-def _draw_marks(axes: Axes, own: pd.DataFrame, height: pd.Series[float], panel: _Panel) -> None:
-    style = strategy_style(own["strategy"].iloc[0])
-    ratio, low, high, verdict = (own[f"{panel.prefix}_{name}"] for name in ("ratio", "low", "high", "verdict"))
-    changed = verdict.isin(["regressed", "improved"])
-    mark: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": "none", "markersize": 5}
+    changed = data[f"{panel.prefix}_verdict"].isin(["regressed", "improved"])
     for which, alpha in ((changed, 1.0), (~changed, PALE)):
-        axes.hlines(height[which], low[which], high[which], color=style.color, alpha=alpha, linewidth=1.2)
-        axes.plot(ratio[which], height[which], alpha=alpha, **mark)
-
-
-def _label_ratios(axes: Axes, low: float, high: float) -> None:
-    near = [float(value) for value in MaxNLocator(6).tick_values(low, high) if low <= value <= high]
-    axes.xaxis.set_major_locator(FixedLocator(near if high < 4 * low else round_values(2.0, low, high, 7)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}×"))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
+        colors = [strategy_style(name).color for name in data.loc[which, "strategy"]]
+        axes.hlines(line_positions(data)[which], low[which], high[which], colors=colors, alpha=alpha, linewidth=1.2)
+        draw_dots(axes, data, ratio.where(which), alpha=alpha)
+    axes.set_xlabel(panel.axis)
+    near = [float(tick) for tick in MaxNLocator(6).tick_values(placed.low, placed.high)]
+    near = [tick for tick in near if placed.low <= tick <= placed.high]
+    label_ratios(axes.xaxis, near if placed.high < 4 * placed.low else round_values(2.0, placed.low, placed.high, 7))
 
 
 def _notes(data: pd.DataFrame, outcome: Outcome, differing: list[tuple[str, str, str]]) -> tuple[str, ...]:

@@ -1,17 +1,16 @@
-"""Efficiency: how close each strategy comes to what this machine can do for the same work."""
+"""Efficiency: floor divided by measured time, for every cell that has a floor."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.plots.dot_plot import dot_figure, draw_dots
 from jacobench.reports.plots.layout import frame, strategy_handles
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.small_multiples import SPREAD, label_cases, line_height
-from jacobench.reports.plots.style import INK, strategy_style, styled
+from jacobench.reports.plots.style import INK, styled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +24,7 @@ def efficiencies(run: Run, phase: str) -> dict[str, Plot]:
 
 
 def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Plot:
-    """Draw what share of each cell's time its work itself takes.
+    """Draw the efficiency of each cell.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Plot:
     Returns
     -------
     Plot
-        Cases down, efficiency (floor over measured time) along.
+        One line per case; efficiency (floor over measured time) on the horizontal axis.
 
     Raises
     ------
@@ -45,27 +44,21 @@ def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Plot:
         If no cell of the phase has an efficiency.
     """
     rows = table[(table["phase"] == phase) & (table["status"] == "ok") & table["efficiency"].notna()]
+    rows = rows.reset_index(drop=True)
     if rows.empty:
-        raise NoData(f"no cell of the phase {phase} has both a time and a floor under it (see docs/floor.md)")
-    cases, strategies = rows["case"].drop_duplicates().tolist(), in_order(rows["strategy"])
+        raise NoData(f"no cell of phase {phase} has both a time and a floor (see docs/floor.md)")
     with styled():
-        figure = Figure(figsize=(9.6, 1.9 + line_height(len(strategies)) * len(cases)), layout="constrained")
-        axes = figure.subplots()
-        lines = rows["case"].map({case: line for line, case in enumerate(cases)})
-        for index, strategy in enumerate(strategies):
-            own = rows["strategy"] == strategy
-            height = lines[own] + SPREAD * ((index + 0.5) / len(strategies) - 0.5)
-            style = strategy_style(strategy)
-            axes.plot(rows["efficiency"][own], height, color=style.color, marker=style.marker, linestyle="none")
+        figure, (axes,) = dot_figure(rows, 1, width=9.6)
+        draw_dots(axes, rows, rows["efficiency"])
         axes.axvline(1.0, color=INK, linewidth=1, linestyle=":")
         axes.set_xlim(0, max(1.05, rows["efficiency"].max() * 1.03))
-        label_cases(axes, cases)
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.set_xlabel("efficiency: floor over measured time (dotted: nothing could be gained)")
-        frame(figure, f"{phase}: how close to the machine's limit", strategy_handles(strategies, lines=False), table)
+        axes.set_xlabel("efficiency: floor / measured time")
+        handles = strategy_handles(in_order(rows["strategy"]), lines=False)
+        frame(figure, f"{phase}: efficiency of every case", handles, table)
     columns = ["case", "strategy", "seconds_median", "floor_seconds", "efficiency"]
     caption = (
-        f"The share of the measured time of the phase {phase} that the same arithmetic and memory traffic take on this machine "
-        "when nothing else is done. Further right is better; what is missing to 100 % could be gained at most."
+        f"Efficiency of the phase {phase}: the floor, a lower bound for the time of the same work on this machine, divided by the "
+        "measured time. Further right is better. The gap to 100 % is the largest possible speed-up."
     )
     return Plot(figure, rows[columns], caption)

@@ -1,4 +1,4 @@
-"""Maps over two knobs: who is ahead at each place, by what factor, and where that cannot be told."""
+"""Maps over two knobs: the fastest strategy of each cell, and its factor over the runner-up."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from jacobench.reports.analysis.grids import Grid, find_grids
@@ -15,10 +13,10 @@ from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS
 from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
-from jacobench.reports.plots.layout import frame, hollow_handles
+from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import hollow
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.small_multiples import elided, folded, share
+from jacobench.reports.plots.small_multiples import elided, panel_grid, share
 from jacobench.reports.plots.style import FAINT, GRID, INK, PAPER, strategy_style, styled
 
 if TYPE_CHECKING:
@@ -26,83 +24,80 @@ if TYPE_CHECKING:
 
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from jacobench.reports.data.run_data import Run
 
-MOST_PANELS = 4
-MOST_HOLLOW = 4
-"""In a place of the map; more do not fit beside each other."""
+MAX_PANELS = 4
+MAX_HOLLOW = 4
+"""Hollow markers in a square; more do not fit."""
 
 PALEST, DARKEST = 0.15, 0.6
-"""Opacity at a factor of one, and of ten and more: at any darker the text on it could not be read."""
+"""Opacity at a factor of 1, and of 10 or more; on a darker square its text could not be read."""
 
-DOUBT = "//"
-PLACE = (1.15, 0.95)
-"""Inches of a place, along and up."""
+HATCH = "//"
+SQUARE = (1.15, 0.95)
+"""Width and height of a square in inches."""
 
-WIDEST = 12.0
-"""Inches of all panels side by side."""
+MAX_WIDTH = 12.0
+"""Width of all panels of a row in inches."""
 
 
 def maps(run: Run, phase: str) -> dict[str, Plot]:
-    """Draw who is ahead over each two knobs that a run sweeps together: ``map-width-batch``, and so on."""
+    """Draw the fastest strategy over each two knobs that a run sweeps together: ``map-width-batch``, and so on."""
     rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != "forward")]
     grids = find_grids(rows)
     if not grids:
         raise NoData(
-            f"no cases of the phase {phase} form a grid over two knobs ({', '.join(KNOBS.values())}); "
-            "the suite crossover has such cases"
+            f"no cases of phase {phase} form a grid over two knobs ({', '.join(KNOBS.values())}); the suite crossover has such cases"
         )
     winners = recommend(run.table, run.passes, phase).set_index("case")
-    of = winners.loc[[case for case in winners.index if any((grid.rows["case"] == case).any() for grid in grids)]]
-    if of["strategy"].isna().all():
-        known = (rows["status"] == "ok").any()
+    cases = {case for grid in grids for case in grid.rows["case"]}
+    if winners.loc[winners.index.isin(cases), "strategy"].isna().all():
+        measured = (rows["status"] == "ok").any()
         raise NoData(
-            "the run recorded no single passes, from which a winner is told: an earlier version wrote it"
-            if known
-            else f"no strategy has a time for the phase {phase} at any place of the grid"
+            "the run recorded no single passes, which decide the winner: an earlier version wrote it"
+            if measured
+            else f"no strategy has a time for phase {phase} at any size of the grid"
         )
-    pairs = dict.fromkeys((grid.x, grid.y) for grid in grids)
-    names = {pair: "-".join(KNOBS[knob].replace(" ", "-") for knob in pair) for pair in pairs}
+    by_knobs: dict[tuple[str, str], list[Grid]] = {}
+    for grid in grids:
+        by_knobs.setdefault((grid.x, grid.y), []).append(grid)
     return {
-        f"map-{name}": _picture(run.table, [grid for grid in grids if (grid.x, grid.y) == pair], winners, phase)
-        for pair, name in names.items()
+        "-".join(["map", *(KNOBS[knob].replace(" ", "-") for knob in knobs)]): _plot(run.table, own, winners, phase)
+        for knobs, own in by_knobs.items()
     }
 
 
-def _picture(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, phase: str) -> Plot:
-    shown = grids[:MOST_PANELS]
-    places = [_places(grid, winners) for grid in shown]
-    data = pd.concat(places, ignore_index=True)
-    of = " and ".join(KNOBS[knob] for knob in (shown[0].x, shown[0].y))
+def _plot(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, phase: str) -> Plot:
+    shown = grids[:MAX_PANELS]
+    squares = [_squares(grid, winners) for grid in shown]
+    data = pd.concat(squares, ignore_index=True)
+    knobs = " and ".join(KNOBS[knob] for knob in (shown[0].x, shown[0].y))
     with styled():
         figure, panels = _panels(shown)
-        for axes, grid, own in zip(panels, shown, places, strict=True):
+        for axes, grid, own in zip(panels, shown, squares, strict=True):
             _panel(axes, grid, own)
-        title = f"{phase}: who is ahead in time, over {of}" + share(len(shown), len(grids), "grids")
+        title = f"{phase}: fastest strategy over {knobs}" + share(len(shown), len(grids), "grids")
         frame(figure, title, _handles(data, _failed(pd.concat([grid.rows for grid in shown]))), table)
     caption = (
-        f"The fastest strategy for the phase {phase} at each place of a grid over {of}; the number says how many times as long "
-        "the runner-up takes. Hatched: no winner, as the intervals do not keep the two apart. Hollow markers have no number; a letter says why."
+        f"Fastest strategy of the phase {phase} over {knobs}. The number is the time of the runner-up divided by that of the fastest. "
+        "Hatched squares have no winner: the passes do not decide. A hollow marker has no number; its letter gives the reason."
     )
     return Plot(figure, data, caption, _notes(data))
 
 
 def _panels(grids: Sequence[Grid]) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel a grid, side by side as far as the paper is wide."""
+    """Return a figure with one panel per grid."""
     wide, high = (max(len(grid.sizes(knob)) for grid in grids) for knob in (grids[0].x, grids[0].y))
-    width, height = PLACE[0] * wide + 0.8, PLACE[1] * high + 0.7
-    n_columns = max(1, min(len(grids), int(WIDEST / width)))
-    n_rows = math.ceil(len(grids) / n_columns)
-    figure = Figure(figsize=(2.8 + width * n_columns, 0.9 + height * n_rows), layout="constrained")
-    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
-    for spare in axes[len(grids) :]:
-        spare.remove()
-    return figure, axes[: len(grids)]
+    width, height = SQUARE[0] * wide + 0.8, SQUARE[1] * high + 0.7
+    n_columns = max(1, min(len(grids), int(MAX_WIDTH / width)))
+    size = (2.8 + width * n_columns, 0.9 + height * math.ceil(len(grids) / n_columns))
+    return panel_grid(len(grids), n_columns, size)
 
 
-def _places(grid: Grid, winners: pd.DataFrame) -> pd.DataFrame:
-    """Return a line a place of the grid: where it is, who is ahead there, and what has no number."""
+def _squares(grid: Grid, winners: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per square: its sizes, its winner, and the strategies without a number."""
     lines = []
     for case, rows in grid.rows.groupby("case", sort=False):
         without = "; ".join(f"{name}: {words(status)}" for name, status in _failed(rows))
@@ -112,19 +107,19 @@ def _places(grid: Grid, winners: pd.DataFrame) -> pd.DataFrame:
 
 
 def _failed(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Return strategy and status of every row that has no number."""
+    """Return strategy and status of every row without a number."""
     failed = rows[rows["status"] != "ok"]
     return list(zip(failed["strategy"], failed["status"], strict=True))
 
 
-def _panel(axes: Axes, grid: Grid, places: pd.DataFrame) -> None:
+def _panel(axes: Axes, grid: Grid, squares: pd.DataFrame) -> None:
     columns, rows = ({size: at for at, size in enumerate(grid.sizes(knob))} for knob in (grid.x, grid.y))
-    for place in places.to_dict("records"):
-        at = columns[place[grid.x]], rows[place[grid.y]]
-        _place(axes, *at, place)
-        _hollow(axes, *at, _failed(grid.rows[grid.rows["case"] == place["case"]]))
-    for axis, found, knob in ((axes.xaxis, columns, grid.x), (axes.yaxis, rows, grid.y)):
-        axis.set_ticks(list(found.values()), [f"{size:g}" for size in found])
+    for square in squares.to_dict("records"):
+        at = columns[square[grid.x]], rows[square[grid.y]]
+        _square(axes, *at, square)
+        _hollow(axes, *at, _failed(grid.rows[grid.rows["case"] == square["case"]]))
+    for axis, sizes, knob in ((axes.xaxis, columns, grid.x), (axes.yaxis, rows, grid.y)):
+        axis.set_ticks(list(sizes.values()), [f"{size:g}" for size in sizes])
         axis.set_label_text(KNOBS[knob])
         axis.set_tick_params(length=0)
     axes.set_xlim(-0.5, len(columns) - 0.5)
@@ -134,34 +129,31 @@ def _panel(axes: Axes, grid: Grid, places: pd.DataFrame) -> None:
     axes.set_title(grid.held, loc="left")
 
 
-def _place(axes: Axes, x: int, y: int, place: Mapping[Any, Any]) -> None:
-    corner, winner = (x - 0.48, y - 0.48), place["strategy"]
+def _square(axes: Axes, x: int, y: int, square: Mapping[Any, Any]) -> None:
+    corner, winner = (x - 0.48, y - 0.48), square["strategy"]
     if not isinstance(winner, str):
         axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=PAPER, edgecolor=GRID))
         return
-    style, factor = strategy_style(winner), place["factor"]
-    doubtful = place["decision"] in NO_WINNER
+    style, factor = strategy_style(winner), square["factor"]
     color = (style.color, _opacity(factor))
     axes.add_patch(Rectangle(corner, 0.96, 0.96, facecolor=color, edgecolor=PAPER, linewidth=0))
-    if doubtful:
-        axes.add_patch(Rectangle(corner, 0.96, 0.96, fill=False, hatch=DOUBT, edgecolor=(FAINT, 0.45), linewidth=0))
+    if square["decision"] in NO_WINNER:
+        axes.add_patch(Rectangle(corner, 0.96, 0.96, fill=False, hatch=HATCH, edgecolor=(FAINT, 0.45), linewidth=0))
     axes.plot(x, y + 0.3, color=style.color, marker=style.marker, mec=PAPER, mew=0.6, markersize=8)
-    alone = not isinstance(place["runner_up"], str)
+    alone = not isinstance(square["runner_up"], str)
     axes.text(x, y + 0.02, "alone" if alone else format_ratio(factor), ha="center", va="center", fontweight="bold")
     if not alone:
-        before = f"before {elided(place['runner_up'], 14)}"
-        axes.text(x, y - 0.19, before, ha="center", va="center", fontsize=7)
+        axes.text(x, y - 0.19, f"vs {elided(square['runner_up'], 16)}", ha="center", va="center", fontsize=7)
 
 
 def _hollow(axes: Axes, x: int, y: int, failed: list[tuple[str, str]]) -> None:
-    """Draw what has no number in the corner of a place, and how many more there are."""
-    for number, (name, status) in enumerate(failed[:MOST_HOLLOW]):
+    """Draw the strategies without a number at the bottom of a square; those that do not fit are counted."""
+    for number, (name, status) in enumerate(failed[:MAX_HOLLOW]):
         at = (x - 0.4 + 0.22 * number, y - 0.36)
-        style = strategy_style(name)
-        axes.plot(*at, **hollow(style))
+        axes.plot(*at, **hollow(strategy_style(name)))
         axes.annotate(LETTERS[status][0], at, (5, 0), textcoords="offset points", va="center", fontsize=7.5)
-    if len(failed) > MOST_HOLLOW:
-        axes.text(x + 0.46, y - 0.36, f"+{len(failed) - MOST_HOLLOW}", ha="right", va="center", fontsize=7.5)
+    if len(failed) > MAX_HOLLOW:
+        axes.text(x + 0.46, y - 0.36, f"+{len(failed) - MAX_HOLLOW}", ha="right", va="center", fontsize=7.5)
 
 
 def _opacity(factor: float) -> float:
@@ -172,23 +164,13 @@ def _opacity(factor: float) -> float:
 
 def _handles(data: pd.DataFrame, failed: list[tuple[str, str]]) -> list[Artist]:
     named = in_order([*data["strategy"].dropna(), *(name for name, _ in failed)])
-    handles: list[Artist] = [
-        Line2D(
-            [],
-            [],
-            color=strategy_style(name).color,
-            marker=strategy_style(name).marker,
-            linestyle="none",
-            label=folded(name),
-        )
-        for name in named
-    ]
+    handles = strategy_handles(named, lines=False)
     handles += [
-        Patch(facecolor=(INK, PALEST), label="hardly ahead"),
-        Patch(facecolor=(INK, DARKEST), label="ahead by 10× or more"),
+        Patch(facecolor=(INK, PALEST), label="factor near 1×"),
+        Patch(facecolor=(INK, DARKEST), label="factor 10× or more"),
     ]
     if data["decision"].isin(NO_WINNER).any():
-        handles.append(Patch(fill=False, hatch=DOUBT * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided"))
+        handles.append(Patch(fill=False, hatch=HATCH * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided"))
     return [*handles, *hollow_handles((status for _, status in failed), "in the corner", any_predicted=False)]
 
 
@@ -198,7 +180,7 @@ def _notes(data: pd.DataFrame) -> tuple[str, ...]:
     for name in in_order(clear["strategy"]):
         factors = clear.loc[clear["strategy"] == name, "factor"]
         low, high = format_ratio(factors.min()), format_ratio(factors.max())
-        by = low if low == high else f"{low} to {high}"
-        notes.append(f"{name} is ahead at {len(factors)} of {len(data)} places, by {by}.")
-    doubtful = int(data["decision"].isin(NO_WINNER).sum())
-    return (*notes, *([f"No winner at {doubtful} of {len(data)} places."] if doubtful else []))
+        factor = low if low == high else f"{low} to {high}"
+        notes.append(f"{name} is ahead in {len(factors)} of {len(data)} squares, by {factor}.")
+    n_undecided = int(data["decision"].isin(NO_WINNER).sum())
+    return (*notes, *([f"No winner in {n_undecided} of {len(data)} squares."] if n_undecided else []))

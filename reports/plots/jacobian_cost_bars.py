@@ -1,4 +1,4 @@
-"""What a graph's Jacobians would jacobian_costs, as bars: dense, sparse, and beside the VJP."""
+"""Predicted bytes of a graph's Jacobians as bars: dense, sparse, and of the VJP."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
 
     from jacobench.reports.explain.jacobian_costs import Explanation, JacobianCost
 
-MOST_BARS = 20
-BEHIND = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
+MAX_BARS = 20
+BEHIND_TEXT = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
 
-PEAK = "all of a gradient,\nat its peak"
+PEAK = "peak of a gradient"
 LABELS = {
     "dense": "dense",
     "sparse": "sparse",
-    "vjp": "vjp: kept and allocated\nbeside its result",
+    "vjp": "vjp: primals kept and\ntemporary memory",
 }
 
 
-def weights(found: Explanation, name: str, memory_bytes: int) -> Plot:
-    """Draw the bytes of each local Jacobian, and of a whole gradient, under each strategy.
+def cost_bars(found: Explanation, name: str, memory_bytes: int) -> Plot:
+    """Draw the bytes of each local Jacobian, and of a whole gradient, for each strategy.
 
     Parameters
     ----------
     found : Explanation
-        What `jacobian_costs` found.
+        Result of `jacobian_costs`.
     name : str
-        What the graph is called.
+        Name of the graph.
     memory_bytes : int
-        What the machine has.
+        Memory of the machine.
 
     Returns
     -------
     Plot
-        Three bars for each Jacobian, those alike once, at most twenty, the largest.
+        Three bars per distinct Jacobian, at most the twenty largest.
 
     Raises
     ------
@@ -59,29 +59,29 @@ def weights(found: Explanation, name: str, memory_bytes: int) -> Plot:
     alike = distinct(found)
     if not alike:
         raise NoData("the graph has nothing to differentiate, and so no Jacobian")
-    largest = sorted(sorted(alike, key=lambda at: -found.weights[at].n_entries)[:MOST_BARS])
-    rows = [_row(found.weights[at], alike[at]) for at in largest]
+    costs = found.jacobians
+    largest = sorted(sorted(alike, key=lambda at: -costs[at].n_entries)[:MAX_BARS])
     peaks = {f"{total.strategy}_bytes": total.peak_bytes for total in found.totals}
-    data = pd.DataFrame([*rows, {"jacobian": PEAK} | peaks])
+    data = pd.DataFrame([*(_row(costs[at], alike[at]) for at in largest), {"jacobian": PEAK} | peaks])
     with styled():
         figure = Figure(figsize=(9.5, 1.8 + 0.42 * len(data)), layout="constrained")
         axes = figure.subplots()
         _bars(axes, data, memory_bytes)
-        title = f"{name}: what its Jacobians would weigh" + share(len(largest), len(alike), "Jacobians")
+        title = f"{name}: predicted size of its Jacobians" + share(len(largest), len(alike), "Jacobians")
         surround(figure, title, _handles(memory_bytes), SOURCE)
     caption = (
-        "Bytes of each local Jacobian as an array and as a sparse matrix, each by itself, and what its VJP keeps and allocates "
-        "beside its result, on a logarithmic scale; at the bottom the most that a whole gradient holds. Predicted from the shapes."
+        "Predicted bytes of each local Jacobian as a dense array and as a sparse matrix, and of what its VJP keeps and allocates besides "
+        "its result, on a logarithmic scale. The last line is the largest memory that a whole gradient holds at once."
     )
     return Plot(figure, data, caption)
 
 
-def _row(weight: JacobianCost, n_alike: int) -> dict[str, Any]:
+def _row(cost: JacobianCost, n_alike: int) -> dict[str, Any]:
     return {
-        "jacobian": named(weight, n_alike),
-        "dense_bytes": weight.dense_bytes,
-        "sparse_bytes": weight.sparse_bytes,
-        "vjp_bytes": weight.vjp_kept_bytes + weight.vjp_scratch_bytes,
+        "jacobian": named(cost, n_alike),
+        "dense_bytes": cost.dense_bytes,
+        "sparse_bytes": cost.sparse_bytes,
+        "vjp_bytes": cost.vjp_kept_bytes + cost.vjp_scratch_bytes,
     }
 
 
@@ -93,9 +93,9 @@ def _bars(axes: Axes, data: pd.DataFrame, memory_bytes: int) -> None:
     axes.set_xlim(low, high * 8)
     for number, (strategy, column) in enumerate(zip(LABELS, columns, strict=True)):
         for line, n_bytes in enumerate(data[column].tolist()):
-            at = line + (number - 1) * 0.27
-            axes.barh(at, max(float(n_bytes), low) - low, 0.24, low, color=strategy_style(strategy).color)
-            axes.text(max(float(n_bytes), low) * 1.3, at, format_bytes(n_bytes), va="center", fontsize=6.5, bbox=BEHIND)
+            at, end = line + (number - 1) * 0.27, max(float(n_bytes), low)
+            axes.barh(at, end - low, 0.24, low, color=strategy_style(strategy).color)
+            axes.text(end * 1.3, at, format_bytes(n_bytes), va="center", fontsize=6.5, bbox=BEHIND_TEXT)
     axes.axvline(memory_bytes, color=INK, linestyle=":", linewidth=1.2)
     axes.axhline(len(data) - 1.5, color=FAINT, linewidth=0.8)
     axes.set_yticks(range(len(data)), data["jacobian"].tolist())
@@ -110,5 +110,5 @@ def _handles(memory_bytes: int) -> list[Artist]:
     bars: list[Artist] = [
         Patch(color=strategy_style(strategy).color, label=label) for strategy, label in LABELS.items()
     ]
-    memory = f"this machine's memory,\n{format_bytes(memory_bytes)}"
+    memory = f"memory of this machine,\n{format_bytes(memory_bytes)}"
     return [*bars, Line2D([], [], color=INK, linestyle=":", linewidth=1.2, label=memory)]

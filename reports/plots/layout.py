@@ -1,9 +1,9 @@
-"""What stands around the panels of every plot: title, legend, and where the numbers come from."""
+"""Elements around the panels of every plot: title, legend, and the source of the numbers."""
 
 from __future__ import annotations
 
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
-CHARACTERS_PER_INCH = 15  # of the small print
+CHARACTERS_PER_INCH = 15  # of the source
 TITLE_PER_INCH = 8.5  # characters of the title
-LEGEND = 2.6  # inches beside it
+LEGEND = 2.6  # inches to the right of the title
 
 
 def frame(figure: Figure, title: str, handles: list[Artist], table: pd.DataFrame) -> None:
-    """Put title and legend around the panels, and below them what measured the table."""
+    """Add title and legend, and below the panels the machine and settings of the table."""
     surround(figure, title, handles, " · ".join(provenance(table)))
 
 
 def surround(figure: Figure, title: str, handles: list[Artist], source: str) -> None:
-    """Put the title above the panels, the legend on their right, where it covers none, and the source below."""
+    """Add the title above the panels, the legend to their right, and the source below; long texts are wrapped."""
     title = fill(title, max(20, int((figure.get_figwidth() - LEGEND) * TITLE_PER_INCH)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     if handles:
@@ -41,24 +41,22 @@ def surround(figure: Figure, title: str, handles: list[Artist], source: str) -> 
     figure.supxlabel(source, fontsize=7.5, color=FAINT)
 
 
-def strategy_handles(strategies: list[str], *, lines: bool = True) -> list[Artist]:
+def legend_mark(label: str, **style: Any) -> Artist:
+    """Return an entry of the legend: a marker without a line, in the color of the text unless `style` differs."""
+    return Line2D([], [], **({"linestyle": "none", "color": INK} | style), label=label)
+
+
+def strategy_handles(strategies: Iterable[str], *, lines: bool = True) -> list[Artist]:
     """Return the legend's entries for the strategies, with or without their lines."""
-    looks = [(name, strategy_style(name)) for name in strategies]
+    styles = [(folded(name), strategy_style(name)) for name in strategies]
     return [
-        Line2D(
-            [],
-            [],
-            color=style.color,
-            marker=style.marker,
-            linestyle=style.line if lines else "none",
-            label=folded(name),
-        )
-        for name, style in looks
+        legend_mark(name, color=style.color, marker=style.marker, linestyle=style.line if lines else "none")
+        for name, style in styles
     ]
 
 
 def glyph(text: str) -> Path:
-    """Return a marker of the text's shape, for a legend."""
+    """Return a marker in the shape of a text."""
     drawn = TextPath((0, 0), text, size=10)
     return Path(drawn.vertices - drawn.get_extents().get_points().mean(axis=0), drawn.codes)
 
@@ -69,21 +67,20 @@ def hollow_handles(statuses: Iterable[str], where: str, *, any_predicted: bool) 
     Parameters
     ----------
     statuses : iterable of str
-        Those that have no place on an axis.
+        Statuses of the cells that have no position on an axis.
     where : str
-        Where those stand: ``"in the band on top"``, ``"in the corner"``.
+        Where these cells are drawn: ``"in the band on top"``, ``"in the corner"``.
     any_predicted : bool
-        Whether some are drawn at their predicted size.
+        Whether some cells are drawn at their predicted size.
     """
     found = set(statuses)
     handles: list[Artist] = []
     if any_predicted:
-        label = "hollow: over budget, drawn\nat its predicted size"
-        handles.append(Line2D([], [], linestyle="none", marker="o", mfc=PAPER, mec=INK, label=label))
+        handles.append(legend_mark("hollow: over budget, drawn\nat its predicted size", marker="o", mfc=PAPER))
     if found:
-        handles.append(Line2D([], [], linestyle="none", label=f"hollow, {where}:"))
+        handles.append(legend_mark(f"hollow, {where}:"))
     return handles + [
-        Line2D([], [], linestyle="none", marker=glyph(letter), color=INK, mew=0, markersize=7, label=label)
+        legend_mark(label, marker=glyph(letter), mew=0, markersize=7)
         for status, (letter, label) in LETTERS.items()
         if status in found
     ]

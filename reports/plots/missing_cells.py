@@ -1,4 +1,4 @@
-"""Cells without a number: drawn as hollow markers in a band at the edge of the picture, with a letter that says why."""
+"""Cells without a number: hollow markers in a band at the edge of the axes, each with a letter for the reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.reports.data.vocabulary import LETTERS
-from jacobench.reports.plots.style import PAPER, SHADE
+from jacobench.reports.plots.style import PAPER, SHADE, strategy_style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from jacobench.reports.plots.quantities import Quantity
+    from jacobench.reports.plots.quantities import PlotQuantity
     from jacobench.reports.plots.style import StrategyStyle
 
-# How far above the largest measured number a predicted one is still drawn at its place. Beyond two decades what was measured
-# would be squeezed into a corner.
 REACH = 100.0
+"""A predicted number up to this factor above the largest measured one is drawn at its place. Beyond two decades the
+measured numbers would be squeezed into a corner."""
 
-# As shares of the axes: a strategy's row in the band, all rows together at most, and the room around them.
-ROW, MOST, MARGIN = 0.055, 0.24, 0.025
+ROW, MAX_BAND, MARGIN = 0.055, 0.24, 0.025
+"""Shares of the axes: a strategy's row in the band, all rows together at most, and the space around them."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Rows of one phase, told apart by where they are drawn.
+    """Positions of the rows of one phase on the axis of a quantity.
 
     Attributes
     ----------
     measured : Series of float
-        The number to draw as measured; NaN where there is none.
+        Measured number; NaN if there is none.
     hollow : Series of float
-        The predicted number at which a cell over budget is drawn; NaN elsewhere.
+        Predicted number of a cell over budget within `REACH`; NaN elsewhere.
     edge : Series of bool
-        Where only the edge is left.
+        Whether the cell is drawn in the band.
     low, high : float
-        The range of all numbers, in the quantity's unit, with room around it.
+        Range of all numbers, in the quantity's unit, with a margin.
     any_number : bool
-        Whether there is a number at all; if not, the range means nothing.
+        Whether there is any number; if not, the range has no meaning.
     """
 
     measured: pd.Series[float]
@@ -53,36 +53,39 @@ class Placed:
     high: float
     any_number: bool
 
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """The range of all numbers; None if there are none."""
+        return (self.low, self.high) if self.any_number else None
 
-def place(rows: pd.DataFrame, quantity: Quantity) -> Placed:
-    """Decide where each cell is drawn.
+
+def place(rows: pd.DataFrame, quantity: PlotQuantity) -> Placed:
+    """Determine where each cell is drawn.
 
     Parameters
     ----------
     rows : DataFrame
-        All rows of a picture, of one phase.
-    quantity : Quantity
-        What is drawn.
+        All rows of a plot, of one phase.
+    quantity : PlotQuantity
+        The plotted quantity.
 
     Returns
     -------
     Placed
-        With the rows' index.
+        With the index of the rows.
     """
-    numbers = rows[quantity.measured]
+    numbers = rows[quantity.column]
     measured = numbers.where((rows["status"] == "ok") & (numbers > 0) & np.isfinite(numbers))
-    over = rows["predicted_bytes"].where((rows["status"] == "over_budget") & (quantity.measured == "peak_bytes"))
+    over = rows["predicted_bytes"].where((rows["status"] == "over_budget") & (quantity.column == "peak_bytes"))
     over = over.where(over > 0)
-    reach = REACH * (measured.max() if measured.notna().any() else over.min())
-    hollow = over.where(over <= reach)
-    beside = [column for column in (*(quantity.interval or ()), quantity.floor, quantity.predicted) if column]
-    seen = [measured, hollow, *(rows[column].where(measured.notna()) for column in beside)]
-    ends = _positive(seen)
-    if not ends.size:  # nothing was measured: what was predicted still makes a picture
+    hollow = over.where(over <= REACH * (measured.max() if measured.notna().any() else over.min()))
+    columns = [column for column in (*(quantity.interval or ()), quantity.floor, quantity.predicted) if column]
+    ends = _positive([measured, hollow, *(rows[column].where(measured.notna()) for column in columns)])
+    if not ends.size:  # nothing was measured: draw what was predicted
         ends = _positive([rows[quantity.predicted]] if quantity.predicted else [])
     low, high = (float(ends.min()), float(ends.max())) if ends.size else (1.0, 1.0)
-    room = max(1.25, (high / low) ** 0.04, np.sqrt(8 * low / high))  # never less than three octaves
-    return Placed(measured, hollow, measured.isna() & hollow.isna(), low / room, high * room, bool(ends.size))
+    margin = max(1.25, (high / low) ** 0.04, np.sqrt(8 * low / high))  # the axis spans at least three octaves
+    return Placed(measured, hollow, measured.isna() & hollow.isna(), low / margin, high * margin, bool(ends.size))
 
 
 def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:
@@ -94,16 +97,16 @@ def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Band:
-    """The strip at the edge of the axes where cells without a number stand, a row a strategy.
+    """Strip at the edge of the axes for cells without a number, with one row per strategy.
 
     Attributes
     ----------
     end : float
-        Where the axis ends, in the quantity's unit, so that there is room for the band.
+        End of the axis in the quantity's unit, the band included.
     begins : float
-        Where the band begins, as a share of the axes; 1 if there is none.
+        Start of the band as a share of the axes; 1 without a band.
     rows : mapping
-        From each strategy in the band to its row, as a share of the axes.
+        Strategy → its row, as a share of the axes.
     """
 
     end: float
@@ -112,57 +115,39 @@ class Band:
 
 
 def band(placed: Placed, strategies: Sequence[str]) -> Band:
-    """Lay out the band for the strategies that have cells at the edge; the first is the outermost."""
+    """Lay out the band for the strategies that have cells in it; the first is the outermost."""
     if not strategies:
         return Band(placed.high, 1.0, {})
-    row = min(ROW, MOST / len(strategies))
+    row = min(ROW, MAX_BAND / len(strategies))
     begins = 1 - row * len(strategies) - MARGIN
     end = placed.low * (placed.high / placed.low) ** (1 / begins)
     return Band(end, begins, {name: 1 - MARGIN / 2 - row * (index + 0.5) for index, name in enumerate(strategies)})
 
 
-def draw_band(axes: Axes, begins: float, *, vertical: bool) -> None:
-    """Shade the band, across the top or (vertical) down the right."""
-    if begins < 1:
-        span = axes.axvspan if vertical else axes.axhspan
-        shade = span(begins, 1, color=SHADE, zorder=0.4)
-        shade.set_transform(axes.transAxes)
-
-
-def draw_at_edge(
-    axes: Axes, style: StrategyStyle, places: Sequence[float], statuses: Sequence[str], *, row: float, vertical: bool
-) -> None:
-    """Draw hollow markers in a strategy's row of the band, each with its status's letter.
+def draw_band(axes: Axes, edge: Band, cells: pd.DataFrame, *, vertical: bool) -> None:
+    """Shade the band and draw a hollow marker with a letter for each of its cells.
 
     Parameters
     ----------
     axes : Axes
-        Where.
-    style : StrategyStyle
-        The strategy's.
-    places : sequence of float
-        Along the band, in the data's units.
-    statuses : sequence of str
-        As many, keys of ``LETTERS``.
-    row : float
-        Across the band, as a share of the axes.
+        Where to draw.
+    edge : Band
+        The band.
+    cells : DataFrame
+        Columns ``strategy``, ``status`` (keys of ``LETTERS``) and ``at``, the position along the band in data units.
     vertical : bool
-        Whether the band runs down the right rather than across the top.
+        Whether the band is on the right; otherwise it is at the top.
     """
+    if edge.begins < 1:
+        span = axes.axvspan if vertical else axes.axhspan
+        span(edge.begins, 1, color=SHADE, zorder=0.4).set_transform(axes.transAxes)
     transform = axes.get_yaxis_transform() if vertical else axes.get_xaxis_transform()
-    for along, status in zip(places, statuses, strict=True):
+    for strategy, status, along in zip(cells["strategy"], cells["status"], cells["at"], strict=True):
+        style, row = strategy_style(strategy), edge.rows[strategy]
         at = (row, along) if vertical else (along, row)
         axes.plot(*at, **hollow(style), transform=transform)
-        axes.annotate(
-            LETTERS[status][0],
-            at,
-            xycoords=transform,
-            xytext=(4.5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7.5,
-            color=style.color,
-        )
+        label: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 7.5, "color": style.color}
+        axes.annotate(LETTERS[status][0], at, (4.5, 0), xycoords=transform, **label)
 
 
 def hollow(style: StrategyStyle) -> dict[str, Any]:

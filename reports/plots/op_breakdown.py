@@ -1,4 +1,4 @@
-"""Per-op breakdown: into which ops of a graph a strategy's arithmetic and bytes go, by its model."""
+"""Cost per op: predicted arithmetic and bytes of each op of a graph, for every strategy with the shared reverse loop."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from jacobench.reports.analysis.op_costs import by_op
 from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.units import format_bytes, format_flops
 from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.explain.edge_costs import op_costs
 from jacobench.reports.plots.layout import frame
 from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import choose, elided, folded, share
 from jacobench.reports.plots.style import INK, strategy_style, styled
 from jacobench.strategies import registry
+from jacobench.strategies.reverse import Reverse
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -26,22 +27,23 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.reports.data.run_data import Run
 
-MOST_CASES = 3
-MOST_STRATEGIES = 6
-MOST_OPS = 10
+MAX_CASES = 3
+MAX_STRATEGIES = 6
+MAX_OPS = 10
 
-# The two bars of a line: which column, how it is filled, and how it is written.
 BARS = {"flops": (0.9, "", format_flops), "bytes": (0.35, "////", format_bytes)}
+"""The two bars of a line: column → opacity, hatch and number format."""
+
 LEGEND = {"flops": "flops", "bytes": "bytes: kept for the\npullback, and cotangents"}
 
 
-def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the model's phases are all in it)
+def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot shows all phases)
     """Draw the ops of some cases: ``ops``."""
     return {"ops": breakdown(run.table)}
 
 
 def breakdown(table: pd.DataFrame) -> Plot:
-    """Draw what each op of a graph costs each strategy, as its model predicts.
+    """Draw the predicted cost of each op of a graph for each strategy; see `edge_costs.op_costs`.
 
     Parameters
     ----------
@@ -51,62 +53,64 @@ def breakdown(table: pd.DataFrame) -> Plot:
     Returns
     -------
     Plot
-        A row of panels a case, three at most; a panel a strategy with a model, six at most.
+        One row of panels per case (at most three), one panel per strategy (at most six).
 
     Raises
     ------
     NoData
-        If no case can be built again, or no strategy of the run has a model here.
+        If no case can be rebuilt, or no strategy of the run has costs per op.
     """
     graphs = rebuilt(table)
     if not graphs:
-        raise NoData(
-            "the run's file holds no graphs, and only cases of the suites that come with the package can be built again from it"
-        )
+        raise NoData("run.json holds no graphs, and only cases of the packaged suites can be rebuilt from it")
     rows = table[table["case"].isin(graphs) & (table["phase"] == "gradient")]
     named = in_order(rows.loc[rows["strategy"] != "forward", "strategy"])
-    ours = [name for name in named if _is_ours(name)][:MOST_STRATEGIES]
-    if not ours:
-        raise NoData("no strategy of the run has a model of its cost here; those that come with the package have")
-    cases = choose(rows, MOST_CASES)
-    data = pd.concat([_ops(graphs[case][1], int(graphs[case][0].knobs["n_seeds"]), ours, case) for case in cases])
-    with styled():
-        title = "what each op costs, by the model" + share(len(cases), table["case"].nunique())
-        figure = _figure(data, cases, ours)
-        frame(figure, title + share(len(ours), len(named), "strategies"), _handles(), table)
-    caption = (
-        "Into which ops a gradient's arithmetic goes, and the bytes that each keeps for the pullback (its Jacobian, or the values that "
-        "its rule reads) and returns as cotangents, as predicted from the shapes, by op and the argument that is differentiated. Bars are "
-        "shares of the strategy's own total."
-    )
-    return Plot(figure, data.reset_index(drop=True), caption)
-
-
-def _is_ours(name: str) -> bool:
-    """Say whether a strategy is one of the package's own that have a model: a name in a run's file loads nothing else."""
-    point = registry.registered().get(name)
-    return point is not None and point.value.startswith("jacobench.strategies.") and ".peers." not in point.value
-
-
-def _ops(graph: Graph, n_seeds: int, strategies: list[str], case: str) -> pd.DataFrame:
+    strategies = {name: strategy for name in named if (strategy := _with_costs(name))}
+    shown = list(strategies)[:MAX_STRATEGIES]
+    if not shown:
+        raise NoData(
+            "no strategy of the run has costs per op; the packaged ones with the shared reverse loop have them"
+        )
+    cases = choose(rows, MAX_CASES)
     tables = []
-    for name in strategies:
-        found = by_op(graph, registry.load(name), n_seeds)
-        found["bytes"] = found["kept_bytes"] + found["cotangent_bytes"]
-        tables.append(found.assign(case=case, strategy=name))
-    return pd.concat(tables, ignore_index=True)
+    for case in cases:
+        n_seeds = int(graphs[case][0].knobs["n_seeds"])
+        tables += [
+            _costs(graphs[case][1], strategies[name], n_seeds).assign(case=case, strategy=name) for name in shown
+        ]
+    data = pd.concat(tables, ignore_index=True)
+    with styled():
+        title = "predicted cost of each op" + share(len(cases), table["case"].nunique())
+        figure = _figure(data, cases, shown)
+        frame(figure, title + share(len(shown), len(named), "strategies"), _handles(), table)
+    caption = (
+        "Predicted arithmetic and bytes of a gradient by op and differentiated argument. Bytes are what the op keeps for the "
+        "pullback (its Jacobian, or the values that its rule reads) and the cotangents that it returns. "
+        "Bars are shares of the strategy's total."
+    )
+    return Plot(figure, data, caption)
+
+
+def _with_costs(name: str) -> Reverse | None:
+    """Load a packaged strategy if it has costs per op. The name comes from a file, so nothing else is imported."""
+    entry = registry.registered().get(name)
+    if entry is None or not entry.value.startswith("jacobench.strategies.") or ".peers." in entry.value:
+        return None
+    strategy: object = registry.load(name)
+    return strategy if isinstance(strategy, Reverse) else None
+
+
+def _costs(graph: Graph, strategy: Reverse, n_seeds: int) -> pd.DataFrame:
+    found = op_costs(graph, strategy, n_seeds)
+    return found.assign(bytes=found["kept_bytes"] + found["cotangent_bytes"])
 
 
 def _figure(data: pd.DataFrame, cases: list[str], strategies: list[str]) -> Figure:
     lines = {case: _lines(data[data["case"] == case]) for case in cases}
-    n_lines = sum(map(len, lines.values()))
-    figure = Figure(
-        figsize=(2.6 + 3.1 * len(strategies), 1.4 + 0.55 * len(cases) + 0.3 * n_lines), layout="constrained"
-    )
-    ratios = [len(lines[case]) for case in cases]
-    grid = figure.subplots(
-        len(cases), len(strategies), squeeze=False, sharex=True, gridspec_kw={"height_ratios": ratios}
-    )
+    size = (2.6 + 3.1 * len(strategies), 1.4 + 0.55 * len(cases) + 0.3 * sum(map(len, lines.values())))
+    figure = Figure(figsize=size, layout="constrained")
+    heights = {"height_ratios": [len(lines[case]) for case in cases]}
+    grid = figure.subplots(len(cases), len(strategies), squeeze=False, sharex=True, gridspec_kw=heights)
     for row, case in zip(grid, cases, strict=True):
         for axes, strategy in zip(row, strategies, strict=True):
             own = data[(data["case"] == case) & (data["strategy"] == strategy)]
@@ -119,30 +123,28 @@ def _figure(data: pd.DataFrame, cases: list[str], strategies: list[str]) -> Figu
 
 
 def _lines(data: pd.DataFrame) -> list[str]:
-    """Return the ops that matter most to any strategy, in the order of the graph; the others stand in the data."""
+    """Return the ops with the largest share for any strategy, in the order of the graph."""
     labels = data["op"] + " · " + data["argument"]
     totals = data.groupby("strategy")[list(BARS)].transform("sum").clip(lower=1)
-    weight = (data[list(BARS)] / totals).max(axis=1).groupby(labels).max()
-    heaviest = set(weight.sort_values(ascending=False, kind="stable").index[:MOST_OPS])
-    return [label for label in dict.fromkeys(labels) if label in heaviest]
+    largest = (data[list(BARS)] / totals).max(axis=1).groupby(labels).max()
+    shown = set(largest.sort_values(ascending=False, kind="stable").index[:MAX_OPS])
+    return [label for label in dict.fromkeys(labels) if label in shown]
 
 
 def _panel(axes: Axes, own: pd.DataFrame, lines: list[str], strategy: str) -> None:
-    style = strategy_style(strategy)
+    color = strategy_style(strategy).color
     totals = own[list(BARS)].sum()
     by_label = {f"{line['op']} · {line['argument']}": line for line in own.to_dict("records")}
     for at, label in enumerate(lines):
         if label not in by_label:
             continue
-        told = []
+        shown = []
         for side, (column, (alpha, hatch, show)) in zip((-0.18, 0.18), BARS.items(), strict=True):
             value = float(by_label[label][column])
             length = value / max(float(totals[column]), 1.0)
-            axes.barh(
-                at + side, length, 0.34, color=(style.color, alpha), hatch=hatch, edgecolor=style.color, linewidth=0
-            )
-            told += [show(value)] if value else []
-        axes.text(1.04, at, " · ".join(told), va="center", fontsize=7.5)
+            axes.barh(at + side, length, 0.34, color=(color, alpha), hatch=hatch, edgecolor=color, linewidth=0)
+            shown += [show(value)] if value else []
+        axes.text(1.04, at, " · ".join(shown), va="center", fontsize=7.5)
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_yticks(range(len(lines)), [""] * len(lines))
     axes.set_xlim(0, 1.95)
@@ -150,7 +152,7 @@ def _panel(axes: Axes, own: pd.DataFrame, lines: list[str], strategy: str) -> No
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.grid(visible=False, axis="y")
     total = f"{format_flops(totals['flops'])} · {format_bytes(totals['bytes'])}"
-    axes.set_title(f"{folded(strategy)}: {total}", loc="left", color=style.color, fontweight="bold", fontsize=8.5)
+    axes.set_title(f"{folded(strategy)}: {total}", loc="left", color=color, fontweight="bold", fontsize=8.5)
 
 
 def _handles() -> list[Artist]:

@@ -1,4 +1,4 @@
-"""A picture: the figure, what is drawn in it as a table, and what to say under it."""
+"""A plot: the figure, its data, its caption and its notes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class NoData(Exception):  # noqa: N818  (no error: a finding about the run)
-    """A run has nothing in it that a kind of picture could show; the text says what is missing, and how to get it."""
+class NoData(Exception):  # noqa: N818  (not an error: a finding about the run)
+    """A run has no data for a kind of plot; the text gives the reason and how to get the data."""
 
 
 @dataclass(frozen=True)
 class Plot:
-    """What one kind of picture shows of a run.
+    """One plot of a run.
 
     Attributes
     ----------
     figure : Figure
-        For light paper; `style.darken` makes it one for dark paper.
+        In the light colors; `style.darken` converts it.
     data : DataFrame
-        What is drawn, one line a mark, numbers in the units of their columns' names.
+        One row per mark, in the units of the column names.
     caption : str
-        What is shown and how to read it, in a sentence or two; plain text.
+        What the plot shows and how to read it, in one to three sentences of plain text.
     notes : tuple of str
-        What follows from the data: a fitted law, a crossing; one sentence each, plain text.
+        Conclusions from the data, such as a fitted law or a crossover; one sentence each, plain text.
     """
 
     figure: Figure
@@ -38,15 +38,15 @@ class Plot:
 
 @dataclass(frozen=True)
 class PlotSet:
-    """All pictures of a run.
+    """All plots of a run.
 
     Attributes
     ----------
-    pictures : dict of str to Plot
-        By name: the file's name without its ending.
+    plots : dict of str to Plot
+        File name without extension → plot.
     missing : dict of str to str
-        From each kind of which there is none to the sentence that says why.
+        Kind of plot that could not be drawn → reason.
     """
 
-    pictures: dict[str, Plot]
+    plots: dict[str, Plot]
     missing: dict[str, str]

@@ -1,4 +1,4 @@
-"""The two things that are plotted, time and memory: from which columns, and in which units."""
+"""The plotted quantities, time and memory, and the labels of logarithmic axes."""
 
 from __future__ import annotations
 
@@ -8,102 +8,104 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
-from jacobench.reports.data.units import BYTES, SECONDS, Scale, format_bytes, format_seconds, format_tick
+from jacobench.reports.data.units import BYTES, SECONDS, Scale, format_tick
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from matplotlib.axis import Axis
 
-    from jacobench.reports.plots.missing_cells import Placed
-
 
 @dataclass(frozen=True)
-class Quantity:
-    """Something measured that a plot shows.
+class PlotQuantity:
+    """A measured quantity that plots show.
 
     Attributes
     ----------
     word : str
-        In titles and file names.
-    axis : str
-        On the axis.
-    measured : str
-        The column with the number.
+        Name in titles and file names.
+    label : str
+        Label of the axis.
+    column : str
+        Column of the measured number.
     interval : tuple of str, or None
-        The columns with the ends of its 95 % interval.
+        Columns of the ends of its 95 % interval.
     predicted : str or None
-        The column with the number expected, in the same unit.
+        Column of the predicted number, in the same unit.
     floor : str or None
-        The column with what cannot be gone below.
-    scale, format
-        The units.
+        Column of the lower bound, in the same unit.
+    scale : tuple of (float, str)
+        Units.
     base : float
-        Of the axis: labels stand at its powers.
+        Base of the axis: its labels are powers of it.
     """
 
     word: str
-    axis: str
-    measured: str
+    label: str
+    column: str
     interval: tuple[str, str] | None
     predicted: str | None
     floor: str | None
     scale: Scale
-    format: Callable[[float], str]
     base: float
 
 
 QUANTITIES = {
-    "seconds": Quantity(
+    "seconds": PlotQuantity(
         word="time",
-        axis="time per call",
-        measured="seconds_median",
+        label="time per call",
+        column="seconds_median",
         interval=("seconds_low", "seconds_high"),
         predicted=None,
         floor="floor_seconds",
         scale=SECONDS,
-        format=format_seconds,
         base=10.0,
     ),
-    "bytes": Quantity(
+    "bytes": PlotQuantity(
         word="memory",
-        axis="peak heap memory",
-        measured="peak_bytes",
+        label="peak heap memory",
+        column="peak_bytes",
         interval=None,
         predicted="predicted_bytes",
         floor=None,
         scale=BYTES,
-        format=format_bytes,
         base=2.0,
     ),
 }
 
 
-def label_values(axis: Axis, quantity: Quantity, placed: Placed, *, most: int = 8) -> None:
-    """Put at most ``most`` labels with units at round values, none if nothing has a number; the axis must be logarithmic."""
-    ticks = round_values(quantity.base, placed.low, placed.high, most) if placed.any_number else []
-    axis.set_major_locator(FixedLocator(ticks))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value, quantity.scale)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
+def label_values(axis: Axis, quantity: PlotQuantity, ends: tuple[float, float] | None, *, most: int = 8) -> None:
+    """Put at most ``most`` labels with units at round values of a logarithmic axis from ends[0] to ends[1], if any."""
+    ticks = round_values(quantity.base, *ends, most) if ends else []
+    set_ticks(axis, ticks, lambda value: format_tick(value, quantity.scale))
 
 
 def label_sizes(axis: Axis, sizes: list[float], *, most: int = 8) -> None:
-    """Label the sizes that were measured, at most ``most`` of them; the axis must be logarithmic."""
-    axis.set_major_locator(FixedLocator(thin(sizes, most)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    """Label the measured sizes of a logarithmic axis, at most ``most`` of them."""
+    set_ticks(axis, thin(sizes, most), lambda size: f"{size:g}")
+
+
+def label_ratios(axis: Axis, ticks: Sequence[float]) -> None:
+    """Label a logarithmic axis of ratios."""
+    set_ticks(axis, ticks, lambda ratio: f"{ratio:.4g}×")
+
+
+def set_ticks(axis: Axis, ticks: Sequence[float], show: Callable[[float], str]) -> None:
+    """Set the labels of a logarithmic axis, and nothing between them."""
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: show(value)))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
 
 
 def thin(values: list[float], most: int) -> list[float]:
-    """Keep every k-th value, the last one always, so that at most ``most`` are left."""
+    """Keep every k-th value and always the last, so that at most ``most`` remain."""
     step = -(-len(values) // most)
     return values[::-1][::step][::-1]
 
 
 def round_values(base: float, low: float, high: float, most: int) -> list[float]:
-    """Return at most ``most`` powers of the base within [low, high]; where decades are few, 2 and 5 times them as well."""
+    """Return at most ``most`` powers of the base within [low, high]; for few decades also 2 and 5 times them."""
     first, last = np.floor(np.log(low) / np.log(base)), np.ceil(np.log(high) / np.log(base))
     powers = base ** np.arange(first, last + 1)
     within = powers[(powers >= low * (1 - 1e-9)) & (powers <= high * (1 + 1e-9))]

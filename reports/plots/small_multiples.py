@@ -1,4 +1,4 @@
-"""Small multiples: a grid of panels, and which cases stand in it where there are more than a reader takes in."""
+"""Grids of panels, the selection of cases for them, and names shortened to fit."""
 
 from __future__ import annotations
 
@@ -16,67 +16,68 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-MOST_PANELS = 12
-MOST_COLUMNS = 4
+MAX_PANELS = 12
+MAX_COLUMNS = 4
 
-LONGEST_CASE, LONGEST_STRATEGY = 44, 24
-"""Characters of a name; a longer case loses its middle, a longer strategy is folded."""
-
-LINE, LINE_A_STRATEGY = 0.27, 0.085
-"""Inches of a case's line: at least, and for each strategy in it."""
-
-SPREAD = 0.6
-"""The share of a case's line over which its strategies are spread, so that equal numbers do not hide each other."""
+MAX_CASE_NAME, MAX_STRATEGY_NAME = 44, 24
+"""Characters of a name. A longer case loses its middle; a longer strategy is wrapped."""
 
 
 def grid(n_panels: int, *, width: float, height: float, legend: float = 2.4) -> tuple[Figure, list[Axes]]:
-    """Return a figure with panels, as square a grid as fits.
+    """Return a figure with a grid of panels that is as square as possible.
 
     Parameters
     ----------
     n_panels : int
         At least one.
     width, height : float
-        Of a panel, in inches.
+        Size of a panel in inches.
     legend : float
-        Room on the right, in inches.
+        Width of the legend on the right in inches.
 
     Returns
     -------
     Figure, list of Axes
-        As many axes as panels, row by row.
+        One Axes per panel, row by row.
     """
-    n_columns = min(n_panels, math.ceil(math.sqrt(n_panels)), MOST_COLUMNS)
+    n_columns = min(n_panels, math.ceil(math.sqrt(n_panels)), MAX_COLUMNS)
     n_rows = math.ceil(n_panels / n_columns)
-    figure = Figure(figsize=(legend + 0.4 + width * n_columns, 1.2 + height * n_rows), layout="constrained")
-    axes = figure.subplots(n_rows, n_columns, squeeze=False).ravel().tolist()
-    for spare in axes[n_panels:]:
-        spare.remove()
+    return panel_grid(n_panels, n_columns, (legend + 0.4 + width * n_columns, 1.2 + height * n_rows))
+
+
+def panel_grid(
+    n_panels: int, n_columns: int, size: tuple[float, float], *, share_y: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure of a size in inches with so many panels per row; unused panels are removed."""
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(math.ceil(n_panels / n_columns), n_columns, squeeze=False, sharey=share_y).ravel().tolist()
+    for unused in axes[n_panels:]:
+        unused.remove()
     return figure, axes[:n_panels]
 
 
 def name_along(panels: Sequence[Axes], label: str) -> None:
-    """Name the horizontal axis below the lowest panel of each column."""
+    """Label the horizontal axis of the lowest panel of each column."""
     spec = panels[0].get_subplotspec()
     n_columns = spec.get_gridspec().ncols if spec else 1
     for axes in panels[-n_columns:]:
         axes.set_xlabel(label)
 
 
-def choose(rows: pd.DataFrame, most: int = MOST_PANELS) -> list[str]:
-    """Choose cases to show: all, or evenly spread over the order of their times, the quickest and the slowest among them.
+def choose(rows: pd.DataFrame, most: int = MAX_PANELS) -> list[str]:
+    """Choose cases to show: all, or a selection spread evenly over the times, from the fastest to the slowest.
 
     Parameters
     ----------
     rows : DataFrame
-        Of one phase.
+        Rows of one phase.
     most : int
-        How many there may be; two or more.
+        Largest number of cases, 2 or more.
 
     Returns
     -------
     list of str
-        Cases, as the table has them.
+        Names of cases, in the order of the table.
     """
     cases = rows["case"].drop_duplicates().tolist()
     if len(cases) <= most:
@@ -91,30 +92,19 @@ def choose(rows: pd.DataFrame, most: int = MOST_PANELS) -> list[str]:
 
 
 def share(n_shown: int, n_all: int, noun: str = "cases") -> str:
-    """Return what a title says where not all is shown; empty where it is."""
+    """Return the part of a title that says how much is shown, such as `` (6 of 8 cases)``; empty if all is."""
     return "" if n_shown == n_all else f" ({n_shown} of {n_all} {noun})"
 
 
-def line_height(n_strategies: int) -> float:
-    """Return how high a case's line must be for its strategies to stand beside each other, in inches."""
-    return max(LINE, LINE_A_STRATEGY * n_strategies)
-
-
-def label_cases(axes: Axes, cases: Sequence[str]) -> None:
-    """Put cases down the axes, the first one on top, a line each."""
-    axes.set_ylim(len(cases) - 0.4, -0.6)
-    axes.set_yticks(range(len(cases)), [elided(case) for case in cases])
-
-
-def elided(case: str, longest: int = LONGEST_CASE) -> str:
-    """Return a case's name, without its middle where it is too long: its ends tell it from its neighbours."""
+def elided(case: str, longest: int = MAX_CASE_NAME) -> str:
+    """Return the name of a case; if it is too long, without its middle, because similar cases differ at the ends."""
     if len(case) <= longest:
         return case
     head = (longest - 1) // 2
     return f"{case[:head]}…{case[head + 1 - longest :]}"
 
 
-def folded(strategy: str, longest: int = LONGEST_STRATEGY) -> str:
-    """Return a strategy's name, in several lines where it is too long."""
+def folded(strategy: str, longest: int = MAX_STRATEGY_NAME) -> str:
+    """Return the name of a strategy, wrapped if it is too long."""
     shown = fill(strategy, longest) if len(strategy) > longest else strategy
-    return f" {shown}" if shown.startswith("_") else shown  # matplotlib leaves out of a legend what begins so
+    return f" {shown}" if shown.startswith("_") else shown  # matplotlib hides legend entries that start with "_"

@@ -1,4 +1,4 @@
-"""One look for every plot: a strategy keeps its colour, its marker and its line wherever it appears."""
+"""Style of every plot: a strategy has the same color, marker and line everywhere."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ LineStyle = Literal["-", "--", "-.", ":"] | tuple[int, tuple[float, ...]]
 
 @dataclass(frozen=True)
 class StrategyStyle:
-    """How one strategy is drawn: told apart by colour, and by marker and line where colour does not help."""
+    """Color, marker and line of a strategy; marker and line distinguish strategies without color, too."""
 
     color: str
     marker: str
     line: LineStyle
 
 
-# Okabe and Ito, "Color Universal Design" (2008): eight colours that all forms of colour blindness tell apart. Their yellow
-# is too faint for a line on white; grey stands in for it.
+# Okabe and Ito, "Color Universal Design" (2008): eight colors that remain distinct with every form of color blindness.
+# Their yellow is too faint for a line on white; gray replaces it.
 BLACK, ORANGE, SKY, GREEN, GREY, BLUE, VERMILLION, PURPLE = (
     "#000000",
     "#E69F00",
@@ -51,16 +51,16 @@ STRATEGY_STYLES: dict[str, StrategyStyle] = {
     "forward": StrategyStyle(GREY, "x", (0, (1, 1))),
 }
 
-# For plug-ins: markers and colours that no built-in strategy has, so that none is taken for one of ours. The colours are from
-# Paul Tol's "muted" scheme (2021), chosen for the same readers.
+# Markers and colors of plug-ins, which no built-in strategy has. The colors are from Paul Tol's "muted" scheme (2021), also
+# safe with color blindness.
 PLUGIN_MARKERS = ("P", "X", "*", "p", "h")
 PLUGIN_COLORS = ("#332288", "#882255", "#999933")
 PLUGIN_LINES: tuple[LineStyle, ...] = ((0, (3, 1)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 
-# What every picture draws with beside the strategies' colours: text and axes, small print, grid, shading, paper.
+# Text and axes, small print, grid, shading, background.
 INK, FAINT, GRID, SHADE, PAPER = "#1A1A1A", "#606060", "#E3E3E3", "#F4F4F4", "#FFFFFF"
 
-# The counterparts on dark paper: light where the others are dark, and brighter where a colour would sink into it.
+# Colors on a dark background.
 DARK: dict[str, str] = {
     INK: "#E8E8E8",
     FAINT: "#A8A8A8",
@@ -88,7 +88,7 @@ RC: dict[Any, Any] = {  # Any: matplotlib types its keys as a literal of all the
     "axes.titlecolor": INK,
     "xtick.color": INK,
     "ytick.color": INK,
-    "text.parse_math": False,  # names are plug-ins' and readers' own: a dollar in one is a dollar
+    "text.parse_math": False,  # a name chosen by a user may contain a dollar sign
     "svg.hashsalt": "jacobench",  # otherwise the ids in an SVG are random
     "font.size": 9.5,
     "axes.titlesize": 9.5,
@@ -107,18 +107,7 @@ RC: dict[Any, Any] = {  # Any: matplotlib types its keys as a literal of all the
 
 
 def strategy_style(strategy: str) -> StrategyStyle:
-    """Return how a strategy is drawn.
-
-    Parameters
-    ----------
-    strategy : str
-        Any strategy's name.
-
-    Returns
-    -------
-    StrategyStyle
-        The built-in's own; for any other name one that depends on nothing but the name.
-    """
+    """Return the style of a strategy: that of a built-in one, or one that depends only on the name."""
     if strategy in STRATEGY_STYLES:
         return STRATEGY_STYLES[strategy]
     number = crc32(strategy.encode())
@@ -128,23 +117,23 @@ def strategy_style(strategy: str) -> StrategyStyle:
 
 
 def dark(color: str) -> str:
-    """Return the counterpart of a colour (#RRGGBB) on dark paper: itself where it is bright enough for both."""
+    """Return the color (#RRGGBB) to use on a dark background: the same if it is bright enough for both."""
     return DARK.get(color.upper(), color)
 
 
 def darken(figure: Figure) -> None:
-    """Recolour a figure for dark paper, in place."""
+    """Change the colors of a figure, in place, for a dark background."""
     for artist in figure.findobj():
         for what in ("color", "facecolor", "edgecolor", "markerfacecolor", "markeredgecolor"):
             read, write = getattr(artist, f"get_{what}", None), getattr(artist, f"set_{what}", None)
             if read and write:
-                _recolour(read, write)
+                _recolor(read, write)
 
 
-def _recolour(read: Callable[[], Any], write: Callable[[Any], None]) -> None:
+def _recolor(read: Callable[[], Any], write: Callable[[Any], None]) -> None:
     try:
         found = to_rgba_array(read())
-    except (TypeError, ValueError):  # "auto", or a colour that follows another
+    except (TypeError, ValueError):  # "auto", or a color that follows another
         return
     if len(found):
         changed = [(*to_rgb(dark(to_hex(color))), color[3]) for color in found]
@@ -153,7 +142,7 @@ def _recolour(read: Callable[[], Any], write: Callable[[Any], None]) -> None:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw and save in the house's look, whatever the reader's own matplotlibrc says, and leave theirs as it was."""
+    """Draw and save in the style of jacobench, regardless of the user's matplotlibrc, which is restored afterwards."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)

@@ -42,7 +42,7 @@ def test_a_run_leaves_its_files_its_table_and_a_word_where_it_is(finished):
 
 def test_every_plot_is_there_as_png_svg_and_csv(finished):
     plots = sorted((finished[0] / "plots").iterdir())
-    drawn = all_plots(jb.read(finished[0])).pictures
+    drawn = all_plots(jb.read(finished[0])).plots
     assert {"cases", "time-vs-batch", "memory-vs-batch"} <= set(drawn)
     assert {path.name for path in plots} == {f"{name}.{ending}" for name in drawn for ending in ("png", "svg", "csv")}
     assert all(path.stat().st_size > 1000 for path in plots if path.suffix != ".csv")

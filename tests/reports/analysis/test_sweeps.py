@@ -7,7 +7,7 @@ import pytest
 from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.analysis.sweeps import KNOBS, drawable_sweeps, find_sweeps
-from jacobench.reports.plots.all_plots import plots
+from jacobench.reports.plots.all_plots import all_figures
 
 
 def test_the_sweeps_of_the_standard_table(standard):
@@ -56,7 +56,7 @@ def test_several_cases_at_a_size_are_no_sweep(make_case, make_cell):
     named = [make_case(width=w, case=f"w{w}-rng{k}") for w in (8, 16, 32) for k in (0, 1)]
     table = tidy([make_cell(case, strategy) for case in named for strategy in ("dense", "vjp")])
     assert find_sweeps(table, "width") == []
-    assert not [name for name in plots(table) if "-vs-" in name]
+    assert not [name for name in all_figures(table) if "-vs-" in name]
     once = table[table["case"].str.endswith("rng0")]
     assert [sweep.sizes for sweep in find_sweeps(once, "width")] == [[8, 16, 32]]
 

@@ -24,7 +24,7 @@ def test_a_batch_makes_matrices_of_the_vectors():
     sentences = said(jb.mlp([784, 256, 10], batch=32)[0])
     assert sentences[0].startswith("At batch 32, ∂affine1/∂W1 has 1,644,167,168 entries (12.2 GiB)")
     assert sentences[0].endswith("its VJP is the product of two matrices you already have.")
-    assert any("it is W, 32 times over" in sentence for sentence in sentences)
+    assert any("it is W, repeated 32 times" in sentence for sentence in sentences)
 
 
 def test_the_harmless_one_is_called_so():
@@ -48,7 +48,7 @@ def test_what_does_not_fit_is_named_the_heaviest_first():
 
 def test_what_fits_one_by_one_need_not_fit_together():
     graph = jb.mlp([100, 100, 100, 100])[0]
-    weights = [weight.dense_bytes for weight in jacobian_costs(graph).weights]
+    weights = [cost.dense_bytes for cost in jacobian_costs(graph).jacobians]
     *_, fits, _ = said(graph, memory_bytes=(max(weights) + sum(weights)) // 2)
     assert "Each Jacobian by itself fits" in fits
     assert "but not the dense ones together" in fits

@@ -13,8 +13,7 @@ from jacobench.graphs.builder import DTYPES
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
-from jacobench.reports.explain.frame import frame
-from jacobench.reports.explain.jacobian_costs import jacobian_costs, value_names
+from jacobench.reports.explain.jacobian_costs import jacobian_costs, to_frame, value_names
 from jacobench.strategies.registry import DEFAULT_STRATEGIES, load
 from jacobench.strategies.tape import steps
 
@@ -39,7 +38,7 @@ def one_edge_graphs(name, dtype, **lengths):
 @pytest.mark.parametrize("name", OPS)
 def test_bytes_and_counts_are_those_of_the_stored_arrays(name, dtype, lengths):
     for graph in one_edge_graphs(name, dtype, **lengths):
-        (told,) = jacobian_costs(graph).weights
+        (told,) = jacobian_costs(graph).jacobians
         (dense,), (sparse,) = matrices_of("dense", graph), matrices_of("sparse", graph)
         assert (told.n_rows, told.n_columns) == dense.shape == sparse.T.shape
         assert (told.n_entries, told.dense_bytes) == (dense.size, dense.nbytes)
@@ -50,33 +49,33 @@ def test_bytes_and_counts_are_those_of_the_stored_arrays(name, dtype, lengths):
 
 def test_every_edge_that_is_needed_has_a_row_in_order():
     graph, _ = jb.mlp([5, 4, 3], batch=2)
-    assert [weight.jacobian for weight in jacobian_costs(graph).weights] == [
+    assert [cost.jacobian for cost in jacobian_costs(graph).jacobians] == [
         "∂affine1/∂W1", "∂affine1/∂b1", "∂tanh/∂affine1", "∂affine2/∂tanh", "∂affine2/∂W2", "∂affine2/∂b2", "∂mse/∂affine2",
     ]  # fmt: skip
 
 
 def test_the_frame_has_a_row_a_jacobian():
     graph, _ = jb.mlp([5, 4, 3], batch=2)
-    table, weights = jb.explain(graph), jacobian_costs(graph).weights
-    assert table.to_dict("records") == [asdict(weight) for weight in weights]
+    table, weights = jb.explain(graph), jacobian_costs(graph).jacobians
+    assert table.to_dict("records") == [asdict(cost) for cost in weights]
 
 
 def test_arithmetic_is_that_of_the_products():
     graph, _ = jb.mlp([5, 4], batch=2, loss=None)
-    weight = jacobian_costs(graph, n_seeds=3).weights[0]
-    assert weight.n_entries == 8 * 20
-    assert weight.n_nonzeros == 2 * 4 * 5
-    assert weight.dense_apply_flops == 2 * 3 * 160
-    assert weight.sparse_apply_flops == 2 * 3 * 40
-    assert weight.vjp_flops == 3 * 2 * 40
+    cost = jacobian_costs(graph, n_seeds=3).jacobians[0]
+    assert cost.n_entries == 8 * 20
+    assert cost.n_nonzeros == 2 * 4 * 5
+    assert cost.dense_apply_flops == 2 * 3 * 160
+    assert cost.sparse_apply_flops == 2 * 3 * 40
+    assert cost.vjp_flops == 3 * 2 * 40
 
 
 def test_what_several_rules_keep_counts_once_and_leaves_do_not():
     """The rules of tanh and of W2 read tanh's output; that of W1 reads the leaf x, which is there anyway."""
     graph, _ = jb.mlp([5, 4, 3], batch=2, loss=None)
     found = jacobian_costs(graph)
-    assert [weight.vjp_reads for weight in found.weights] == ["x", "", "tanh", "W2", "tanh", ""]
-    assert [weight.vjp_kept_bytes for weight in found.weights] == [0, 0, 64, 0, 64, 0]
+    assert [cost.vjp_reads for cost in found.jacobians] == ["x", "", "tanh", "W2", "tanh", ""]
+    assert [cost.vjp_kept_bytes for cost in found.jacobians] == [0, 0, 64, 0, 64, 0]
     assert [total.kept_bytes for total in found.totals] == [0, 0, 64]
 
 
@@ -84,8 +83,8 @@ def test_a_view_of_a_leaf_is_a_leaf():
     g = jb.GraphBuilder()
     x = g.input("x", (2, 3, 4))
     graph = g.build(g.affine(g.reshape(x, shape=(2, 12)), g.parameter("W", (5, 12)), g.parameter("b", (5,))))
-    weight = jacobian_costs(graph).weights[0]
-    assert (weight.vjp_reads, weight.vjp_kept_bytes) == ("reshape", 0)
+    cost = jacobian_costs(graph).jacobians[0]
+    assert (cost.vjp_reads, cost.vjp_kept_bytes) == ("reshape", 0)
 
 
 @pytest.mark.parametrize("n_seeds", [1, 4])
@@ -94,8 +93,7 @@ def test_totals_are_the_strategies_own_predictions(n_seeds):
     found = jacobian_costs(graph, n_seeds)
     assert [total.strategy for total in found.totals] == list(DEFAULT_STRATEGIES)
     sums = {
-        name: sum(getattr(weight, f"{name}_bytes") for weight in found.weights)
-        for name in ("dense", "sparse", "pattern")
+        name: sum(getattr(cost, f"{name}_bytes") for cost in found.jacobians) for name in ("dense", "sparse", "pattern")
     }
     for total in found.totals:
         predicted = load(total.strategy).predict(graph, n_seeds)
@@ -116,9 +114,9 @@ def test_names_tell_values_apart():
 def test_a_leaf_alone_has_no_jacobian():
     g = jb.GraphBuilder()
     found = jacobian_costs(g.build(g.parameter("p", (3,))))
-    assert found.weights == ()
+    assert found.jacobians == ()
     assert [total.jacobian_bytes for total in found.totals] == [0, 0, 0]
-    assert list(frame(found).columns) == list(jb.explain(jb.mlp([2, 2])[0]).columns)
+    assert list(to_frame(found).columns) == list(jb.explain(jb.mlp([2, 2])[0]).columns)
 
 
 def test_no_cotangent_is_bad_input():
@@ -148,7 +146,7 @@ def test_no_op_takes_memory_to_be_told(name):
     graph = op_graph(name, batch=64, size=256)
     assert len(steps(graph)) == len(graph.nodes)
     found, peak = traced(lambda: jacobian_costs(graph))
-    assert peak < max(max(weight.dense_bytes for weight in found.weights) / 64, 2**18)
+    assert peak < max(max(cost.dense_bytes for cost in found.jacobians) / 64, 2**18)
 
 
 def test_more_entries_than_64_bits_count_are_told():

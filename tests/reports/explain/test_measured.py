@@ -30,9 +30,9 @@ from jacobench.strategies.registry import load
 
 LEAST = {"dense": 2**25, "sparse": 2**20, "vjp": 2**20}
 BYTES = {
-    "dense": lambda weight: weight.dense_bytes,
-    "sparse": lambda weight: weight.sparse_bytes,
-    "vjp": lambda weight: weight.vjp_kept_bytes,
+    "dense": lambda cost: cost.dense_bytes,
+    "sparse": lambda cost: cost.sparse_bytes,
+    "vjp": lambda cost: cost.vjp_kept_bytes,
 }
 
 
@@ -41,7 +41,7 @@ def large(name, leaf, strategy):
     while True:
         graph = replace(op_graph(name, batch=size, size=size), wrt=(leaf,))
         explanation = jacobian_costs(graph)
-        told = BYTES[strategy](explanation.weights[0])
+        told = BYTES[strategy](explanation.jacobians[0])
         if told >= LEAST[strategy] or not told:
             return graph, told, explanation.totals
         size += max(1, size // 6)

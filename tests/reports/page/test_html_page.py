@@ -84,7 +84,7 @@ def test_it_says_all_there_is_to_say(whole, standard_run):
 def test_every_picture_has_its_caption_and_its_data(whole, standard_run):
     tree = parsed(whole)
     figures = list(tree.iter(f"{XHTML}figure"))
-    assert len(figures) == len(all_plots(standard_run).pictures)
+    assert len(figures) == len(all_plots(standard_run).plots)
     for figure in figures:
         (link,) = figure.iter(f"{XHTML}a")
         data = base64.b64decode(link.get("href").partition("base64,")[2])
@@ -198,7 +198,7 @@ def test_a_notebook_shows_the_answer_the_table_and_the_plots(every_status):
     fragment = notebook(run)
     assert "in the time of the phase gradient" in fragment
     assert "<table" in fragment
-    assert fragment.count("data:image/png;base64,") == len(all_plots(run).pictures)
+    assert fragment.count("data:image/png;base64,") == len(all_plots(run).plots)
     assert "<script>document" not in fragment
     assert "<style" not in fragment
     assert "<script" not in fragment

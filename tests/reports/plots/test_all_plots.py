@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 
 from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.plots.all_plots import plots
+from jacobench.reports.plots.all_plots import all_figures
 from jacobench.reports.plots.missing_cells import REACH, place
 from jacobench.reports.plots.overview import overview
 from jacobench.reports.plots.quantities import QUANTITIES
@@ -42,7 +42,7 @@ def letters(axes):
 
 
 def test_every_knob_that_is_swept_has_its_pictures(standard):
-    assert [name for name in plots(standard) if name.startswith(("time-vs-", "memory-vs-"))] == [
+    assert [name for name in all_figures(standard) if name.startswith(("time-vs-", "memory-vs-"))] == [
         f"{quantity}-vs-{knob}"
         for knob in ("width", "depth", "batch", "weight-density")
         for quantity in ("time", "memory")
@@ -181,12 +181,12 @@ def test_more_sweeps_than_panels_are_said(make_case, make_cell):
 def test_a_table_without_a_sweep_still_has_a_picture(standard):
     one = standard[standard["case"] == "mlp-w64-d3-b1"]
     for table in (one, one.head(1)):
-        assert "cases" in plots(table)
-        assert not [name for name in plots(table) if "-vs-" in name]
+        assert "cases" in all_figures(table)
+        assert not [name for name in all_figures(table) if "-vs-" in name]
     with pytest.raises(BadInput, match="no sweep over width"):
         scaling(one, "width", "seconds")
-    assert set(plots(standard, "pullback")) == {"ops"}  # which the model gives
-    assert plots(tidy([])) == {}
+    assert set(all_figures(standard, "pullback")) == {"ops"}  # which the model gives
+    assert all_figures(tidy([])) == {}
     with pytest.raises(BadInput, match="no cell has the phase pullback"):
         overview(standard, "pullback")
 
@@ -216,7 +216,7 @@ def test_a_table_put_together_from_parts_may_repeat_its_index(standard):
     parts = pd.concat([part.reset_index(drop=True) for _, part in standard.groupby("strategy")])
     (axes,) = panels(scaling(parts, "width", "bytes"))
     assert series(axes, "vjp") == [(w, 24.0 * w**2) for w in (16, 32, 64, 128, 256)]
-    assert list(plots(parts)) == list(plots(standard))
+    assert list(all_figures(parts)) == list(all_figures(standard))
 
 
 def test_a_strategy_that_never_succeeded_is_there(standard):
@@ -238,8 +238,8 @@ def test_no_ok_row_at_all(standard):
     assert len(series(time, "vjp", hollow=True)) == 5
     assert time.get_yticklabels() == []  # no number, no scale
     assert memory.get_ylim()[0] < 24 * 16**2 < 24 * 256**3 < memory.get_ylim()[1]  # the predicted lines are still there
-    growing = {name for name in plots(standard) if name.startswith(("time-vs-", "memory-vs-"))}
-    assert growing < set(plots(failed))
+    growing = {name for name in all_figures(standard) if name.startswith(("time-vs-", "memory-vs-"))}
+    assert growing < set(all_figures(failed))
 
 
 def test_order_of_rows_and_index_do_not_matter(standard):
@@ -251,7 +251,7 @@ def test_order_of_rows_and_index_do_not_matter(standard):
 
 def test_the_table_is_left_as_it_was(standard):
     before = standard.copy(deep=True)
-    plots(standard)
+    all_figures(standard)
     pd.testing.assert_frame_equal(standard, before)
 
 

@@ -37,7 +37,7 @@ def test_an_extrapolated_crossing_is_told_as_such(make_case, make_cell, make_run
     assert any(text.get_text().startswith("≈") for text in axes.texts)
     assert axes.get_xlim()[1] > 200
     (note,) = [note for note in picture.notes if note.startswith("dense and vjp")]
-    assert "extrapolated, they would at width" in note
+    assert "extrapolated, they cross at width" in note
     assert "≈ extrapolated" in [entry.get_text() for entry in picture.figure.legends[0].get_texts()]
 
 
@@ -61,7 +61,9 @@ def test_a_crossing_in_memory_is_not_one_in_time(make_case, make_cell, make_run)
 def test_one_that_the_intervals_leave_open_is_no_crossing(make_case, make_cell, make_run):
     run = make_run(sweep(make_case, make_cell, lambda width: 2.0 if width < 64 else 1.995))
     (note,) = [
-        note for note in ratios(run, "gradient")["ratio-vs-width"].notes if note.startswith("Whether dense and sparse")
+        note
+        for note in ratios(run, "gradient")["ratio-vs-width"].notes
+        if note.startswith("The intervals do not decide whether dense and sparse")
     ]
     assert "nan" not in note
 
@@ -69,5 +71,5 @@ def test_one_that_the_intervals_leave_open_is_no_crossing(make_case, make_cell, 
 def test_without_the_reference_there_is_nothing_to_hold_the_others_against(make_case, make_cell, make_run):
     table = sweep(make_case, make_cell, lambda _width: 3.0)
     alone = table[table["strategy"] != "vjp"].assign(ratio_to_vjp=math.nan).reset_index(drop=True)
-    with pytest.raises(NoData, match="beside that of vjp"):
+    with pytest.raises(NoData, match="one of vjp, the reference"):
         ratios(make_run(alone), "gradient")

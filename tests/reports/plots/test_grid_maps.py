@@ -39,7 +39,7 @@ def test_each_place_has_the_colour_and_the_factor_of_the_fastest(grid, make_run)
         ]
         assert markers == [strategy_style(FASTEST[width, batch]).marker]
     written = [text.get_text() for text in axes.texts]
-    assert "before sparse" in written
+    assert "vs sparse" in written
     assert places[16, 4]["factor"] == pytest.approx(2, rel=0.05)
 
 
@@ -60,7 +60,7 @@ def test_it_is_hatched_where_nobody_is_clearly_ahead(grid, make_run):
     (picture,) = maps(run, "gradient").values()
     hatched = [patch for patch in picture.figure.axes[0].patches if patch.get_hatch()]
     assert [patch.get_bbox().contains(0, 0) for patch in hatched] == [True]
-    assert picture.notes[-1] == "No winner at 1 of 4 places."
+    assert picture.notes[-1] == "No winner in 1 of 4 squares."
     assert "no winner: undecided" in [entry.get_text() for entry in picture.figure.legends[0].get_texts()]
 
 

@@ -1,7 +1,12 @@
-"""What each op costs, as the model says."""
+"""Predicted cost of each op."""
 
+import pandas as pd
 import pytest
 
+from jacobench.graphs.ops import OPS
+from jacobench.reports.data.packaged_graphs import rebuilt
+from jacobench.reports.explain.edge_costs import argument_name
+from jacobench.reports.explain.jacobian_costs import jacobian_costs
 from jacobench.reports.plots.op_breakdown import breakdown
 from jacobench.reports.plots.plot_data import NoData
 from jacobench.strategies import registry
@@ -18,12 +23,33 @@ def test_the_breakdown_shows_shares_of_what_the_model_says(one_case):
     assert longest == pytest.approx(max(shares))
 
 
+def test_bars_and_the_table_of_explain_agree(one_case):
+    """Each bar is the share that the costs of `explain` give for its op and argument."""
+    graph = rebuilt(one_case)["mlp-w64-d2-b1"][1]
+    found = jacobian_costs(graph)
+    by_rule = pd.DataFrame(
+        {"op": [c.op for c in found.jacobians], "k": [c.argument for c in found.jacobians],
+         "flops": [c.vjp_flops for c in found.jacobians]}
+    ).groupby(["op", "k"])["flops"].sum()  # fmt: skip
+    picture = breakdown(one_case)
+    axes = next(axes for axes in picture.figure.axes if axes.get_title(loc="left").startswith("vjp"))
+    labels = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
+    bars = {
+        round(patch.get_y() + patch.get_height() / 2 + 0.18): patch.get_width()
+        for patch in axes.patches
+        if not patch.get_hatch()
+    }
+    for (op, k), flops in by_rule.items():
+        label = f"{op} · {argument_name(OPS[op], k)}"
+        assert bars[labels.index(label)] == pytest.approx(flops / found.totals[2].flops), label
+
+
 def test_a_name_in_a_runs_file_loads_no_plug_in(one_case, monkeypatch):
     loaded = []
     real = registry.load
     monkeypatch.setattr(registry, "load", lambda spec: loaded.append(spec) or real(spec))
     theirs = ["jax-vjp", "evil.module:Class", "evil.py:Class", "not there"]
     for name in theirs:
-        with pytest.raises(NoData, match="no strategy of the run has a model"):
+        with pytest.raises(NoData, match="no strategy of the run has costs per op"):
             breakdown(one_case.assign(strategy=name).drop_duplicates("phase"))
     assert loaded == []

@@ -3,7 +3,7 @@
 import pytest
 
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.plots.sample_spreads import FURTHEST, spreads
+from jacobench.reports.plots.sample_spreads import LARGEST, spreads
 from jacobench.reports.plots.style import strategy_style
 
 
@@ -21,7 +21,7 @@ def test_every_round_is_drawn_and_each_process_has_its_quickest_marked(one_case,
     # The quartiles of 1, 1.005 … 1.025 lie 1.25 % apart, of 1.01; processes lie from 0.98 to 1.02.
     (note,) = picture.notes
     assert "spans 1.2%" in note
-    assert "lies 4.1% above" in note
+    assert "differ by 4.1%" in note
 
 
 def test_an_interruption_stands_at_the_edge(one_case, make_run):
@@ -30,7 +30,7 @@ def test_an_interruption_stands_at_the_edge(one_case, make_run):
     run.samples["phase"] = "gradient"
     picture = spreads(run, "gradient")["samples"]
     (axes,) = picture.figure.axes
-    assert axes.get_xlim()[1] < 2 * FURTHEST
+    assert axes.get_xlim()[1] < 2 * LARGEST
     assert picture.data["above_median"].max() > 40
 
 
@@ -44,4 +44,4 @@ def test_what_does_not_fit_is_said(everything, make_run):
 
 def test_a_single_process_tells_nothing_of_others(one_case, make_run):
     (note,) = spreads(make_run(one_case, passes=1), "gradient")["samples"].notes
-    assert "nothing tells how far processes differ" in note
+    assert "cannot show how much processes differ" in note

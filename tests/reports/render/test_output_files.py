@@ -86,13 +86,13 @@ def test_a_folder_that_cannot_be_written_leaves_nothing_behind(standard, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_failure_leaves_the_old_file_and_no_half_one(tmp_path):
+def test_a_failure_leaves_the_old_file_and_no_partial_one(tmp_path):
     path = tmp_path / "p.png"
     path.write_text("old")
 
     class Broken(Figure):
-        def savefig(self, beside, **_):
-            beside.write_text("half")
+        def savefig(self, file, **_):
+            file.write(b"half")
             raise RuntimeError("while drawing")
 
     with pytest.raises(RuntimeError, match="while drawing"):

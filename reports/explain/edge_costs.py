@@ -1,0 +1,146 @@
+"""Predicted cost of each edge of a graph (one argument of one node), by the strategy's own model.
+
+`jacobench explain` and the per-op plot both take their numbers from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from inspect import signature
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from jacobench.strategies.tape import steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jacobench.graphs.graph import Graph
+    from jacobench.graphs.op import Op
+    from jacobench.strategies.reverse import Reverse
+    from jacobench.strategies.tape import Edge, LocalCost, Step
+
+FORWARD = "forward"
+"""Argument under which `op_costs` lists the forward pass of an op."""
+
+COLUMNS = ("op", "argument", "n_edges", "flops", "kept_bytes", "cotangent_bytes")
+
+
+@dataclass(frozen=True)
+class EdgeCost:
+    """Predicted cost of differentiating one argument of one node with one strategy.
+
+    Attributes
+    ----------
+    step, edge : Step, Edge
+        The node and its argument.
+    local : LocalCost
+        The strategy's own model of this edge.
+    kept : frozenset of int
+        Nodes whose values the strategy keeps for this edge. A view counts as its argument; leaves do not count.
+    kept_bytes : int
+        Bytes of these values.
+    cotangent_bytes : int
+        Bytes of the cotangents of all seeds that one pullback allocates; 0 if it returns its input.
+    """
+
+    step: Step
+    edge: Edge
+    local: LocalCost
+    kept: frozenset[int]
+    kept_bytes: int
+    cotangent_bytes: int
+
+
+def edge_costs(graph: Graph, strategy: Reverse, n_seeds: int) -> list[EdgeCost]:
+    """Return the cost of each edge by the strategy's own model, in the order of the forward pass.
+
+    Parameters
+    ----------
+    graph : Graph
+        Only its shapes are read.
+    strategy : Reverse
+        A strategy that uses the shared reverse loop.
+    n_seeds : int
+        Number of cotangents that are pulled back at once.
+
+    Raises
+    ------
+    NotImplementedError
+        If an op lacks a backward rule that is needed; names the op and the argument.
+    """
+    costs = []
+    for step in steps(graph):
+        for edge in step.edges:
+            local = strategy.local.cost(edge.argument, edge.ctx, n_seeds)
+            kept = _kept(graph, step, local)
+            cotangent = 0 if local.returns_cotangent else n_seeds * edge.ctx.n_in * edge.ctx.dtype.itemsize
+            costs.append(EdgeCost(step, edge, local, kept, total_bytes(graph, kept), cotangent))
+    return costs
+
+
+def op_costs(graph: Graph, strategy: Reverse, n_seeds: int) -> pd.DataFrame:
+    """Add up the costs of `edge_costs` by op and argument.
+
+    Parameters
+    ----------
+    graph, strategy, n_seeds
+        As for `edge_costs`.
+
+    Returns
+    -------
+    DataFrame
+        One row per op and argument, in the order of the graph:
+
+        - ``op`` and ``argument``: names; ``"forward"`` stands for the forward pass of the op;
+        - ``n_edges``: number of occurrences;
+        - ``flops``: arithmetic operations of linearize and pullback;
+        - ``kept_bytes``: Jacobian with pattern, or primals that the rule reads. A primal that two arguments read
+          counts for both;
+        - ``cotangent_bytes``: result of the pullback.
+    """
+    lines: list[tuple[Any, ...]] = []
+    by_node: dict[int, list[EdgeCost]] = {}
+    for cost in edge_costs(graph, strategy, n_seeds):
+        by_node.setdefault(cost.step.y, []).append(cost)
+    for number, node in enumerate(graph.nodes, len(graph.leaves)):
+        lines.append((node.op.name, FORWARD, 1, node.op.flops(node.contexts[0]), 0, 0))
+        for cost in by_node.get(number, []):
+            local, argument = cost.local, argument_name(node.op, cost.edge.ctx.k)
+            kept = local.prepare_bytes + local.linearize_bytes + cost.kept_bytes
+            flops = local.linearize_flops + local.pull_flops
+            lines.append((node.op.name, argument, 1, flops, kept, cost.cotangent_bytes))
+    table = pd.DataFrame(lines, columns=list(COLUMNS))
+    return table.groupby(["op", "argument"], sort=False, as_index=False).sum()
+
+
+def argument_name(op: Op, k: int) -> str:
+    """Return the name that the forward rule of an op gives to its k-th argument."""
+    names = [name for name in list(signature(op.forward).parameters)[1:] if name not in op.attrs]
+    return names[min(k, len(names) - 1)] if names else str(k)
+
+
+def reads(step: Step, local: LocalCost) -> list[int]:
+    """Return the numbers of the values that an edge keeps."""
+    numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
+    return list(dict.fromkeys(numbers[k] for k in local.residuals))
+
+
+def _kept(graph: Graph, step: Step, local: LocalCost) -> frozenset[int]:
+    """Return the nodes whose memory an edge keeps."""
+    owners = {_owner(graph, value) for value in reads(step, local)}
+    return frozenset(owner for owner in owners if owner >= len(graph.leaves))
+
+
+def _owner(graph: Graph, value: int) -> int:
+    """Return the value whose memory `value` is a view of, or `value` itself."""
+    while value >= len(graph.leaves) and (node := graph.nodes[value - len(graph.leaves)]).op.is_view:
+        value = node.args[0]
+    return value
+
+
+def total_bytes(graph: Graph, nodes: Iterable[int]) -> int:
+    """Return the bytes of the values of some nodes."""
+    return sum(prod(graph.nodes[node - len(graph.leaves)].shape) for node in nodes) * graph.dtype.itemsize

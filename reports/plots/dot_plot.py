@@ -1,0 +1,91 @@
+"""Dot plots: one line per case and one marker per strategy, for time, memory, efficiency and changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.plots.missing_cells import Placed, band, draw_band, hollow
+from jacobench.reports.plots.small_multiples import elided
+from jacobench.reports.plots.style import strategy_style
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+LINE, LINE_PER_STRATEGY = 0.27, 0.085
+"""Height of a case's line in inches: at least, and for each strategy in it."""
+
+SPREAD = 0.6
+"""Share of a case's line over which its strategies are spread, so that equal numbers do not hide each other."""
+
+
+def dot_figure(rows: pd.DataFrame, n_panels: int, width: float) -> tuple[Figure, list[Axes]]:
+    """Return a figure with panels side by side, whose lines are the cases of the rows.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        All rows that are drawn; columns ``case`` and ``strategy``.
+    n_panels : int
+        Number of panels.
+    width : float
+        Width of the figure in inches; its height follows from the number of cases and strategies.
+    """
+    cases = rows["case"].drop_duplicates().tolist()
+    height = max(LINE, LINE_PER_STRATEGY * rows["strategy"].nunique()) * len(cases)
+    figure = Figure(figsize=(width, 2.4 + height), layout="constrained")
+    panels = figure.subplots(1, n_panels, sharey=True, squeeze=False)[0].tolist()
+    for axes in panels:
+        label_cases(axes, cases)
+    return figure, panels
+
+
+def label_cases(axes: Axes, cases: Sequence[str]) -> None:
+    """Label the vertical axis with one case per line, the first at the top."""
+    axes.set_ylim(len(cases) - 0.4, -0.6)
+    axes.set_yticks(range(len(cases)), [elided(case) for case in cases])
+
+
+def line_positions(rows: pd.DataFrame) -> pd.Series[float]:
+    """Return the vertical position of each row: the line of its case, shifted by its strategy."""
+    lines = {case: line for line, case in enumerate(rows["case"].drop_duplicates())}
+    strategies = in_order(rows["strategy"])
+    shifts = {name: SPREAD * ((index + 0.5) / len(strategies) - 0.5) for index, name in enumerate(strategies)}
+    return rows["case"].map(lines) + rows["strategy"].map(shifts)
+
+
+def draw_dots(axes: Axes, rows: pd.DataFrame, values: pd.Series[float], *, alpha: float = 1.0) -> None:
+    """Draw a filled marker at each value; NaN draws nothing."""
+    at = line_positions(rows)
+    for strategy, own in rows.groupby("strategy", sort=False):
+        style = strategy_style(str(strategy))
+        marks: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": "none", "markersize": 5}
+        axes.plot(values[own.index], at[own.index], **marks, alpha=alpha)
+
+
+def draw_hollow(axes: Axes, rows: pd.DataFrame, placed: Placed, statuses: pd.Series[str]) -> None:
+    """Draw the cells without a measured number, hollow, and end the logarithmic axis after them.
+
+    Parameters
+    ----------
+    axes : Axes
+        Where to draw.
+    rows : DataFrame
+        The rows; columns ``case`` and ``strategy``.
+    placed : Placed
+        Their positions.
+    statuses : Series of str
+        Their statuses, keys of ``LETTERS``.
+    """
+    at = line_positions(rows)
+    for strategy, own in rows.groupby("strategy", sort=False):
+        axes.plot(placed.hollow[own.index], at[own.index], **hollow(strategy_style(str(strategy))))
+    edge = band(placed, in_order(rows["strategy"][placed.edge])[::-1])
+    draw_band(axes, edge, rows[["strategy"]].assign(status=statuses, at=at)[placed.edge], vertical=True)
+    axes.set_xscale("log")
+    axes.set_xlim(placed.low, edge.end)
