@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Any
@@ -140,10 +141,8 @@ class Session:
 
     def _load(self, spec: str) -> Strategy:
         """Load a strategy; its libraries do not count against the data limit, which holds from then on."""
-        if self.limits.limit_data:
-            with process_limits.unlimited_then(self.limits.budget_bytes):
-                strategy = registry.load(spec)
-        else:
+        budget = self.limits.budget_bytes
+        with process_limits.unlimited_then(budget) if self.limits.limit_data else nullcontext():
             strategy = registry.load(spec)
         self.loaded(spec, self._name(spec, str(strategy.name)))
         return strategy

@@ -10,10 +10,12 @@ import os
 import sys
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from jacobench.bench.cell.prepared_cell import prepare_cell, status_of
+from jacobench.bench.cell.process_limits import unlimited_then
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.worker_process import WorkerProcess
 from jacobench.bench.suites.case import Case, problem_of
@@ -22,6 +24,9 @@ from jacobench.graphs.builder import DTYPES
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
+
+if TYPE_CHECKING:
+    from jacobench.strategies.contract import Strategy
 
 GRAPH_SECONDS = 60.0
 """Time limit of one graph."""
@@ -102,8 +107,14 @@ def _check(spec: str, case: Case) -> Check:
     except Exception as error:  # noqa: BLE001  (it becomes the graph's status)
         return Check(case.name, *status_of(error, "the case cannot be built"))
     check = "differences" if spec == registry.REFERENCE else "reference"
-    cell = prepare_cell(spec, problem, BUDGET, registry.load, check=check)
+    cell = prepare_cell(spec, problem, BUDGET, _load, check=check)
     return Check(case.name, *cell.failed.get("gradient", ("ok", "")))
+
+
+def _load(spec: str) -> Strategy:
+    """Load a strategy; as in a run, the process's data are limited from then on."""
+    with unlimited_then(BUDGET):
+        return registry.load(spec)
 
 
 def main() -> None:

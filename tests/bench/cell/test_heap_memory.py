@@ -125,10 +125,10 @@ found = {}
 for case in suite.cases:
     point = problem_of(case)
     for name in set(case.strategies) & {"dense", "sparse"}:
-        trial = prepare_cell(name, point, 2**31, registry.load)
-        assert not trial.failed, trial.failed
-        for phase, predicted in trial.predictions.phases.items():
-            call = trial.call(phase)
+        prepared = prepare_cell(name, point, 2**31, registry.load)
+        assert not prepared.failed, prepared.failed
+        for phase, predicted in prepared.predictions.phases.items():
+            call = prepared.call(phase)
             call()
             measured = heap_memory.measure(call)
             found[f"{case.name} {name} {phase}"] = [

@@ -186,25 +186,25 @@ RAISED = [
 ]
 
 
-@pytest.mark.parametrize(("statement", "status", "told"), RAISED)
-def test_what_prepare_raises_costs_every_phase(tried, statement, status, told):
+@pytest.mark.parametrize(("statement", "status", "message"), RAISED)
+def test_what_prepare_raises_costs_every_phase(tried, statement, status, message):
     prepared = tried(f"def prepare(self, graph):\n        {statement}")
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, status)
-    assert told in reason(prepared)
+    assert message in reason(prepared)
     assert "prepare" in prepared.traceback
 
 
-@pytest.mark.parametrize(("statement", "status", "told"), RAISED)
-def test_what_linearize_or_pullback_raises_leaves_prepare(tried, statement, status, told):
+@pytest.mark.parametrize(("statement", "status", "message"), RAISED)
+def test_what_linearize_or_pullback_raises_leaves_prepare(tried, statement, status, message):
     prepared = tried(f"class Linearized(Right.Linearized):\n    def pullback(self, seeds):\n        {statement}")
     assert statuses(prepared).keys() >= {"pullback", "gradient"}
     assert "prepare" not in statuses(prepared)
     assert set(statuses(prepared).values()) == {status}
-    assert told in reason(prepared)
+    assert message in reason(prepared)
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         ("bars['W1'] *= 1 + 1e-6", "W1"),
         ("bars['b2'] = bars['b2'].astype('float32')", "b2"),
@@ -221,13 +221,13 @@ def test_what_linearize_or_pullback_raises_leaves_prepare(tried, statement, stat
         ("bars['W2'] = self.kept = getattr(self, 'kept', bars['W2'])", "W2"),
     ],
 )
-def test_a_wrong_answer_may_not_be_timed(tried, answer, told):
+def test_a_wrong_answer_may_not_be_timed(tried, answer, message):
     prepared = tried(
         "class Linearized(Right.Linearized):\n    def pullback(self, seeds):\n"
         f"        bars = super().pullback(seeds)\n        {answer}\n        return bars"
     )
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
-    assert told in reason(prepared)
+    assert message in reason(prepared)
 
 
 def test_a_wrong_output_may_not_be_timed(tried):
@@ -238,7 +238,7 @@ def test_a_wrong_output_may_not_be_timed(tried):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("raise ImportError('no torch')", "no torch"),
         ("1 +", "SyntaxError"),
@@ -248,10 +248,10 @@ def test_a_wrong_output_may_not_be_timed(tried):
         ("class Other: pass", "unknown strategy"),
     ],
 )
-def test_a_file_that_cannot_be_imported_costs_its_own_rows(plugin_file, problem, content, told):
+def test_a_file_that_cannot_be_imported_costs_its_own_rows(plugin_file, problem, content, message):
     prepared = prepare_cell(f"{plugin_file(content)}:Mine", problem, BUDGET)
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "error")
-    assert told in reason(prepared)
+    assert message in reason(prepared)
     assert prepared.traceback
 
 

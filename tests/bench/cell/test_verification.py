@@ -1,4 +1,4 @@
-"""`verify` finds every way in which a strategy can be wrong; `central_difference_error` tells right from wrong."""
+"""`verify` finds every way in which a strategy can be wrong; `central_difference_error` separates right from wrong gradients."""
 
 from dataclasses import dataclass
 from math import inf, isnan
@@ -22,7 +22,7 @@ def case(dtype="float64"):
 
 @dataclass
 class Rogue:
-    """A preparation by `vjp` that does one thing wrong: `spoil` is told of each call and may return another result."""
+    """A preparation by `vjp` that does one thing wrong: `spoil` is called for each call and may return another result."""
 
     graph: object
     spoil: object
@@ -174,7 +174,7 @@ def test_every_breach_is_found_and_named(breach):
 
 
 class LaterCalls:
-    """A preparation by `vjp` that keeps hold of what it has handed out: `spoil` is told of each call that comes later.
+    """A preparation by `vjp` that keeps its results: `spoil` is called for each later call.
 
     It takes the event and the linearization that it happens in, and all that was made before.
     """

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "message"),
     [
         ("exec sleep 1000", "a worker ended before it measured anything"),
         ("echo no such thing >&2; exit 1", "a worker ended before it measured anything: no such thing"),
@@ -27,13 +27,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter
         ("exit 0", "a worker ended before it measured anything"),
     ],
 )
-def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, told, tiny, tmp_path, monkeypatch):
+def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, message, tiny, tmp_path, monkeypatch):
     folder = start(RunOptions(str(tiny), passes=1, timeout=0.1), tmp_path / "run")
     (tmp_path / "python").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(passes, "STARTING_SECONDS", 0.3)
-    with pytest.raises(HarnessFailure, match=told):
+    with pytest.raises(HarnessFailure, match=message):
         carry_on(folder, lambda _progress: None)
     folder.close()
     assert (tmp_path / "run" / "journal.jsonl").read_bytes() == b""

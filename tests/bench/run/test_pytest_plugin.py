@@ -126,7 +126,7 @@ def test_the_budget_can_be_chosen(bench_, tiny):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--suite", "smok"], "unknown suite 'smok': expected one of .*; did you mean 'smoke'"),
         (["--suite", "nowhere/my.toml"], "my.toml"),
@@ -135,10 +135,10 @@ def test_the_budget_can_be_chosen(bench_, tiny):
         (["--suite", "smoke", "--memory-budget", "much"], "'much' is not a size"),
     ],
 )
-def test_bad_input_is_one_line_and_a_usage_error(bench_, arguments, told):
+def test_bad_input_is_one_line_and_a_usage_error(bench_, arguments, message):
     done = bench_(*arguments)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert re.search(told, done.stderr)
+    assert re.search(message, done.stderr)
     assert "Traceback" not in done.stdout + done.stderr
     assert len(re.findall("ERROR", done.stderr)) == 1
 
