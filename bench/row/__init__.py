@@ -1,1 +1,1 @@
-"""Rows: their columns, the measurements they summarize, and the statistics of both."""
+"""Rows of a run: columns, measurements, and statistics."""

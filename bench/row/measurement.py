@@ -1,4 +1,4 @@
-"""A measurement: one cell in one pass. It is what a worker reports, and one line of the journal."""
+"""Measurement of one cell in one pass: a worker's report, and a line of the journal."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import msgspec
 
 
 class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How one cell fared in one pass.
+    """Measurement of one cell in one pass.
 
     Attributes
     ----------
     case, strategy, phase : str
-        The cell; the strategy by the name that its rows have.
+        The cell, with the strategy's name as in its rows.
     spec : str
-        What the strategy was loaded from.
+        Where the strategy was loaded from.
     pass_number : int
-        Counted from 0; "pass" in the journal.
+        From 0; "pass" in the journal.
     worker : int
-        Which process of the pass, counted from 0: a new one takes over where one was lost.
+        Number of the process within the pass, from 0. A new process replaces one that was lost.
     status, reason : str
-        How it ended, and why if not well.
+        Outcome of the cell, and its explanation.
     seconds : tuple of float
-        Seconds per call, one number a round.
+        Seconds per call, one number per round.
     iterations : int
-        Calls in a round.
+        Calls per round.
     peak_bytes, retained_bytes : int or None
-        Of one call; None if it was not measured in this pass.
+        Heap of one call; None if it was not measured in this pass.
     memory_tool : str or None
-        What measured them.
+        Tool that measured the heap.
     predicted_bytes, predicted_flops, n_nonzeros : int or None
         From the strategy's model, if it has one.
     floor_seconds : float or None
-        Below which this machine cannot do the work; see `floor`.
+        Lower bound for the time on this machine; see `floor`.
     max_relative_error : float or None
-        Against the reference.
+        Compared with the reference.
     n_parameters : int or None
         Stored entries of the graph's parameters.
     traceback : str
-        Of what the strategy raised.
+        Traceback of the strategy's exception.
     output : str
-        The end of what it printed.
+        End of the strategy's output.
     """
 
     case: str
@@ -68,17 +68,11 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def from_json(line: bytes | str) -> Measurement:
-    """Read a measurement from one line of JSON.
-
-    Raises
-    ------
-    msgspec.ValidationError, msgspec.DecodeError
-        If it is none.
-    """
+    """Read a measurement from a line of JSON; raise `msgspec.DecodeError` (or its `ValidationError`) if it is invalid."""
     return msgspec.json.decode(line, type=Measurement)
 
 
 def to_builtins(measurement: Measurement) -> dict[str, Any]:
-    """Return a measurement as what JSON can hold."""
+    """Return a measurement as a dict of JSON types."""
     found: dict[str, Any] = msgspec.to_builtins(measurement)
     return found
