@@ -91,7 +91,9 @@ COLUMNS: dict[str, Column] = {
     "ratio_high": Column("float64", "1", "Upper end of the 95 % t-interval of the ratio."),
     "peak_bytes": Column("float64", "B", "Largest increase of the heap during one call."),
     "retained_bytes": Column("float64", "B", "Heap still allocated after the call."),
-    "memory_tool": Column("object", "", "Tool that measured the heap: memray, or tracemalloc (Python allocations only)."),
+    "memory_tool": Column(
+        "object", "", "Tool that measured the heap: memray, or tracemalloc (Python allocations only)."
+    ),
     "predicted_bytes": Column("float64", "B", "Peak predicted from shapes alone."),
     "predicted_flops": Column("float64", "flop", "Number of floating-point operations, predicted from shapes alone."),
     "predicted_seconds": Column("float64", "s", "Time of one call predicted by the time model from measured cells."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
 from jacobench.reports.analysis.nearby import nearby
@@ -171,7 +172,7 @@ def _without(found: Mapping[str, Any], over: set[Any]) -> dict[str, Any]:
 
 def _near_case(knobs: Mapping[Any, Any], run: Run, phase: str) -> NearCase | None:
     """Return the measured case to use: one with recorded passes or, for the case itself, one where all failed."""
-    rows = run.table[(run.table["phase"] == phase) & run.table["strategy"].ne("forward")]
+    rows = run.table[(run.table["phase"] == phase) & run.table["strategy"].ne(FORWARD)]
     timed = set(run.passes.loc[run.passes["phase"] == phase, "case"])
     failed = set(rows["case"]) - set(rows.loc[rows["status"].isin(["ok", *UNTRIED]), "case"])
     usable = (near for near in nearby(rows, knobs) if near.case in timed or (near.exact and near.case in failed))
@@ -188,7 +189,7 @@ def _peaks(near: NearCase | None, table: pd.DataFrame, phase: str) -> dict[str, 
 
 
 def _times(there: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    rows = there[there["strategy"].ne("forward") & ~there["status"].isin(UNTRIED)].to_dict("records")
+    rows = there[there["strategy"].ne(FORWARD) & ~there["status"].isin(UNTRIED)].to_dict("records")
     return {row["strategy"]: {"status": row["status"], "seconds": row["seconds_median"]} for row in rows}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.analysis.growth import GROWING
 from jacobench.reports.analysis.power_laws import PowerLaw, fit
@@ -120,7 +121,7 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
         raise unknown("quantity", quantity, GROWING)
     if not 0 < limit < math.inf:
         raise BadInput(f"the limit is {limit!r}: expected a positive number of {quantity}")
-    rows = table[(table["phase"] == phase) & table["strategy"].ne("forward")]
+    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
     lines: list[dict[str, Any]] = []
     for sweep in find_sweeps(rows, knob):
         for strategy, own in sweep.rows.groupby("strategy", sort=False):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.history.series import CELL, cell_name, lines_of, table_of
+from jacobench.reports.history.series import cell_name, lines_of, table_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,7 +89,7 @@ def _newest(history: History) -> list[dict[str, Any]]:
     cells = history.cells
     own = cells[(cells["run"] == newest(history)) & (cells["status"] == "ok") & cells["seconds_median"].notna()]
     lines = [{name: _value(value) for name, value in line.items()} for line in lines_of(own)]
-    return [line | {"name": cell_name({key: line[key] for key in CELL})} for line in lines]
+    return [line | {"name": cell_name({key: line[key] for key in CELL_KEYS})} for line in lines]
 
 
 def _value(value: Any) -> Any:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.history.change_points import MIN_RUNS, FoundChange, find_changes
 from jacobench.reports.history.change_shapes import MIN_SEGMENT
 from jacobench.reports.history.series import (
-    CELL,
-    CONTROL,
     QUANTITIES,
     SETTING,
     Series,
@@ -36,7 +36,7 @@ MACHINE_SHARE = 0.5
 VERDICTS = ("broken", "regressed", "machine", "known", "undone", "improved")
 
 COLUMNS = (
-    *SETTING, *CELL, "quantity", "kind", "verdict", "old", "new", "ratio", "low", "high", "p_value", "control_ratio",
+    *SETTING, *CELL_KEYS, "quantity", "kind", "verdict", "old", "new", "ratio", "low", "high", "p_value", "control_ratio",
     "commit_before", "commit_after", "run_before", "run_after", "at",
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
     Checked
         Columns of its changes:
 
-        - ``SETTING``, ``CELL``, ``quantity``: the series;
+        - ``SETTING``, ``CELL_KEYS``, ``quantity``: the series;
         - ``kind``: step up, step down, drift up, drift down, or the status of a broken cell;
         - ``old``, ``new``: the levels; ``ratio``, ``low``, ``high``: their ratio with its 95 % interval;
         - ``p_value``: corrected over all series;

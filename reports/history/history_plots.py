@@ -8,9 +8,10 @@ from zlib import crc32
 import pandas as pd
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.vocabulary import in_order
-from jacobench.reports.history.series import CELL, QUANTITIES, SETTING, Series, lines_of, series, setting_words
+from jacobench.reports.history.series import QUANTITIES, SETTING, Series, lines_of, series, setting_words
 from jacobench.reports.plots.layout import CHARACTERS_PER_INCH, strategy_handles
 from jacobench.reports.plots.plot_data import Plot
 from jacobench.reports.plots.small_multiples import MAX_PANELS, grid, share
@@ -101,16 +102,16 @@ def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: s
 
 
 def _data(history: History, group: Sequence[Series], marks: pd.DataFrame) -> pd.DataFrame:
-    changed = {(*(line[name] for name in CELL), line["at"]): line["kind"] for line in lines_of(marks)}
+    changed = {(*(line[name] for name in CELL_KEYS), line["at"]): line["kind"] for line in lines_of(marks)}
     runs = history.runs
     lines = [
         {
-            **{name: own.key[name] for name in CELL},
+            **{name: own.key[name] for name in CELL_KEYS},
             "run": run,
             "run_id": runs.loc[run, "run_id"],
             "commit": runs.loc[run, "commit"],
             own.quantity: value,
-            "change": changed.get((*(own.key[name] for name in CELL), run), ""),
+            "change": changed.get((*(own.key[name] for name in CELL_KEYS), run), ""),
         }
         for own in group
         for run, value in zip(own.runs.tolist(), own.measured.tolist(), strict=True)

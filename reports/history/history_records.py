@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from jacobench.reports.data.pytest_benchmark_json import Benchmark, BenchmarkFile
     from jacobench.reports.data.run_data import Run
 
-KEYS = ("case", "strategy", "phase")
 COUNTS = ("passes", "peak_bytes", "n_nonzeros")
 NUMBERS = (
     "passes",
@@ -129,7 +129,7 @@ def from_benchmark_file(file: BenchmarkFile) -> Record:
 def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
     numbers = [row.get(name) for name in NUMBERS]
     return (
-        *(row[key] for key in KEYS),
+        *(row[key] for key in CELL_KEYS),
         row["status"],
         *(_kept(name, number) for name, number in zip(NUMBERS, numbers, strict=True)),
     )
@@ -144,7 +144,7 @@ def _kept(name: str, number: float | None) -> float | int | None:
 def _benchmark_cell(one: Benchmark) -> tuple[Any, ...]:
     known = {name: one.extra[name] for name in NUMBERS if isinstance(one.extra.get(name), int | float)}
     times = {"passes": 1, "seconds_min": one.seconds, "seconds_median": one.seconds}
-    return _cell({**times, **known, "status": one.status, **dict(zip(KEYS, one.key, strict=True))})
+    return _cell({**times, **known, "status": one.status, **dict(zip(CELL_KEYS, one.key, strict=True))})
 
 
 def _committed_at(info: Any) -> str:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.data.units import format_bytes, format_seconds
@@ -21,12 +23,8 @@ if TYPE_CHECKING:
     from jacobench.reports.history.store import History
 
 SETTING = ("machine", "controls", "threads", "suite")
-CELL = ("case", "strategy", "phase")
 MOST_NAMED = 20
 """Largest number of names that an error lists."""
-
-CONTROL = "control"
-"""Case, strategy and phase of the calibration kernel, which is timed in every process."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Series:
     Attributes
     ----------
     key : mapping
-        Values of ``SETTING`` and ``CELL``.
+        Values of ``SETTING`` and ``CELL_KEYS``.
     quantity : str
         A key of ``QUANTITIES``.
     runs : array of int, shape (n_runs,)
@@ -109,7 +107,7 @@ def cell_name(key: Mapping[str, Any]) -> str:
     if key["case"] == CONTROL:
         return "calibration kernel"
     is_benchmark = (key["strategy"], key["phase"]) == (STRATEGY, PHASE)
-    return str(key["case"]) if is_benchmark else " · ".join(str(key[name]) for name in CELL if key[name])
+    return str(key["case"]) if is_benchmark else " · ".join(str(key[name]) for name in CELL_KEYS if key[name])
 
 
 def setting_words(setting: tuple[Any, ...]) -> str:
@@ -150,11 +148,11 @@ def cells_of(history: History, cells: pd.DataFrame) -> Iterator[tuple[dict[str, 
     """Yield the key of every cell in its setting, and its row numbers in ``cells``, in the order of the runs."""
     settings = history.runs.groupby(list(SETTING), sort=False).ngroup().to_numpy()
     runs = cells["run"].to_numpy()
-    grouped = cells.groupby([settings[runs], *(cells[name] for name in CELL)], sort=False, observed=True)
+    grouped = cells.groupby([settings[runs], *(cells[name] for name in CELL_KEYS)], sort=False, observed=True)
     for group, lines in grouped.indices.items():
         _, *names = cast("tuple[Any, ...]", group)
         first = history.runs.loc[runs[lines[0]], list(SETTING)]
-        yield first.to_dict() | dict(zip(CELL, names, strict=True)), np.asarray(lines)
+        yield first.to_dict() | dict(zip(CELL_KEYS, names, strict=True)), np.asarray(lines)
 
 
 def series(history: History, quantity: str) -> list[Series]:
@@ -182,7 +180,7 @@ def control_series(history: History) -> list[Series]:
     for setting, own in history.runs[shown & (history.runs["control_seconds"] > 0)].groupby(
         list(SETTING[:3]), sort=False
     ):
-        key = dict(zip(SETTING, (*setting, ""), strict=True)) | dict.fromkeys(CELL, CONTROL)
+        key = dict(zip(SETTING, (*setting, ""), strict=True)) | dict.fromkeys(CELL_KEYS, CONTROL)
         found.append(Series(key, "seconds", own.index.to_numpy(), own["control_seconds"].to_numpy()))
     return found
 

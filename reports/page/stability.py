@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.analysis.recommendation import recommend
 from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
 
@@ -84,7 +85,7 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
 
 def _spreads(passes: pd.DataFrame) -> pd.Series[float]:
     """Return the slowest over the fastest pass of each cell with several passes."""
-    grouped = passes.groupby(["case", "strategy", "phase"], sort=False)["seconds"]
+    grouped = passes.groupby(list(CELL_KEYS), sort=False)["seconds"]
     return (grouped.max() / grouped.min())[grouped.count() > 1]
 
 
@@ -95,7 +96,7 @@ def _undecided(line: pd.Series[str], phase: str) -> UncertainCell:
 
 
 def _disturbed(table: pd.DataFrame, spreads: pd.Series[float]) -> list[UncertainCell]:
-    times = table.set_index(["case", "strategy", "phase"])
+    times = table.set_index(list(CELL_KEYS))
     cells = []
     for key, spread in spreads.items():
         low, high = times.loc[[key], ["seconds_low", "seconds_high"]].iloc[0]

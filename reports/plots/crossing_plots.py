@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.units import format_ratio
@@ -41,7 +42,7 @@ RING: dict[str, Any] = {"marker": "o", "mfc": "none", "linestyle": "none", "mark
 
 def ratios(run: Run, phase: str) -> dict[str, Plot]:
     """Draw ratios against each knob that a run sweeps: ``ratio-vs-width``, and so on."""
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != "forward")]
+    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)]
     rows = rows.reset_index(drop=True)
     if not _has_ratio(rows).any():
         raise NoData(f"no cell of phase {phase} has a time and one of {REFERENCE}, the reference of the ratios")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.analysis.grids import Grid, find_grids
 from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS
@@ -45,7 +46,7 @@ MAX_WIDTH = 12.0
 
 def maps(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the fastest strategy over each two knobs that a run sweeps together: ``map-width-batch``, and so on."""
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != "forward")]
+    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)]
     grids = find_grids(rows)
     if not grids:
         raise NoData(

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.units import format_bytes, format_flops
 from jacobench.reports.data.vocabulary import in_order
@@ -64,7 +65,7 @@ def breakdown(table: pd.DataFrame) -> Plot:
     if not graphs:
         raise NoData("run.json holds no graphs, and only cases of the packaged suites can be rebuilt from it")
     rows = table[table["case"].isin(graphs) & (table["phase"] == "gradient")]
-    named = in_order(rows.loc[rows["strategy"] != "forward", "strategy"])
+    named = in_order(rows.loc[rows["strategy"] != FORWARD, "strategy"])
     strategies = {name: strategy for name in named if (strategy := _with_costs(name))}
     shown = list(strategies)[:MAX_STRATEGIES]
     if not shown:

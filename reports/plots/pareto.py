@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.plots.layout import frame, legend_mark, strategy_handles
 from jacobench.reports.plots.plot_data import NoData, Plot
@@ -54,7 +55,7 @@ def front(table: pd.DataFrame, phase: str = "gradient") -> Plot:
     NoData
         If no cell of the phase has both a time and a peak.
     """
-    rows = table[(table["phase"] == phase) & (table["strategy"] != "forward")].reset_index(drop=True)
+    rows = table[(table["phase"] == phase) & (table["strategy"] != FORWARD)].reset_index(drop=True)
     both = rows[(rows["status"] == "ok") & (rows["seconds_median"] > 0) & (rows["peak_bytes"] > 0)]
     if both.empty:
         raise NoData(f"no cell of phase {phase} has both a time and a peak memory")

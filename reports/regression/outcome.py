@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.analysis.sweeps import GRAPH_KNOBS
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 BASE, HEAD = "base", "head"
 
-ROW = ("case", "strategy", "phase")
+ROW = CELL_KEYS
 
 CONTROL_ROW = (CONTROL, CONTROL, CONTROL)
 """Case, strategy and phase of the calibration kernel's samples."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.regression.conclusion import in_order, state_of, verdicts_of, without_verdict
 from jacobench.reports.regression.counts import count_lines
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 FLOOR = 0.05
 """Default threshold. Twenty identical processes in two blocks of ten differ 'significantly' in every tenth row: docs/gate.md."""
 
-FORWARD = "forward"
 
 PROCESS = ("side", "case", "pair", "worker")
 """Columns that identify one process's measurements of a case."""
