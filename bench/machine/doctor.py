@@ -8,7 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
@@ -18,6 +18,7 @@ from jacobench.bench.machine import blas_kernel, environment, machine_record, no
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+T = TypeVar("T")
 GOOD, NOTE, BAD = "good", "note", "bad"
 
 WATCH_SECONDS = 0.5
@@ -64,15 +65,16 @@ def examine() -> list[HealthCheck]:
 
 def _other_load() -> list[HealthCheck]:
     """Observe other processes, and the time that the hypervisor gives to other machines."""
-    processes = {process.pid: process for process in psutil.process_iter() if process.pid != os.getpid()}
-    for process in processes.values():
-        _percent(process)
+    others = [process for process in psutil.process_iter() if process.pid != os.getpid()]
+    for process in others:
+        _ask(process.cpu_percent, 0.0)
     before = psutil.cpu_times()
     time.sleep(WATCH_SECONDS)
     after = psutil.cpu_times()
-    busy = sorted(((_percent(process), process) for process in processes.values()), key=lambda pair: -pair[0])
+    busy = sorted(((_ask(process.cpu_percent, 0.0), process) for process in others), key=lambda pair: -pair[0])
     total = sum(share for share, _ in busy) / 100
-    names = ", ".join(f"{_name(other)} (process {other.pid}, {share:.0f} %)" for share, other in busy[:3] if share > 5)
+    shown = [(share, process) for share, process in busy[:3] if share > 5]
+    names = ", ".join(f"{_ask(other.name, 'ended')} (process {other.pid}, {share:.0f} %)" for share, other in shown)
     status = GOOD if total < 0.1 else BAD if total > 0.5 else NOTE
     load = machine_record.load()
     measured = f"other processes use {total:.2f} cores" + (f", load average {load:.2f}" if load is not None else "")
@@ -88,24 +90,16 @@ def _other_load() -> list[HealthCheck]:
     return found
 
 
-def _percent(process: psutil.Process) -> float:
+def _ask(question: Callable[[], T], otherwise: T) -> T:
+    """Return what a process reports, or `otherwise` if it has ended or belongs to another user."""
     try:
-        return float(process.cpu_percent())
+        return question()
     except psutil.Error:
-        return 0.0
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return process.name()
-    except psutil.Error:
-        return "ended"
+        return otherwise
 
 
 def _frequency() -> list[HealthCheck]:
     governor, boost = machine_record.governor(), machine_record.boost()
-    if not governor and not boost:
-        return [HealthCheck("frequency", NOTE, "governor and boost cannot be read on this machine")]
     found = []
     if governor:
         slow = governor not in {"performance", "schedutil"}
@@ -114,7 +108,7 @@ def _frequency() -> list[HealthCheck]:
     if boost:
         fix = "switch boost off for less variable, but slower, times" if boost == "on" else ""
         found.append(HealthCheck("boost", NOTE if boost == "on" else GOOD, boost, fix))
-    return found
+    return found or [HealthCheck("frequency", NOTE, "governor and boost cannot be read on this machine")]
 
 
 def _blas_kernel() -> list[HealthCheck]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
 PACKAGES = ("jacobench", "numpy", "scipy", "pandas", "pytest", "pytest-benchmark", "memray", "torch", "jax", "autograd")
 
 SEEN_FROM_INSIDE = """
@@ -61,11 +63,10 @@ def digest() -> str:
 
 def _description() -> str:
     memory = round(psutil.virtual_memory().total / GIB)
-    return f"{processor()}, {os.cpu_count() or 1} cores, {memory} GiB, {platform.system()} {platform.machine()}"
+    return f"{_processor()}, {os.cpu_count() or 1} cores, {memory} GiB, {platform.system()} {platform.machine()}"
 
 
-def processor() -> str:
-    """Return the processor's name."""
+def _processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
@@ -90,10 +91,12 @@ def read(path: str | Path) -> str:
 def record(settings: Mapping[str, str]) -> dict[str, Any]:
     """Return the record of the machine as a worker with these environment variables sees it."""
     return {
-        "processor": processor(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "caches": caches(),
+        "caches": [
+            f"L{read(c / 'level')} {read(c / 'type')} {read(c / 'size')}" for c in sorted(CACHES.glob("index*"))
+        ],
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.release()}",
         "libc": " ".join(platform.libc_ver()),
@@ -105,12 +108,6 @@ def record(settings: Mapping[str, str]) -> dict[str, Any]:
         "settings": dict(settings),
         "load": load(),
     }
-
-
-def caches() -> list[str]:
-    """Return the caches of the first core, such as ``"L1 Data 48K"``."""
-    found = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
-    return [f"L{read(cache / 'level')} {read(cache / 'type')} {read(cache / 'size')}" for cache in found]
 
 
 def governor() -> str:

@@ -27,24 +27,12 @@ if TYPE_CHECKING:
 
 
 def start(options: RunOptions, out: Path | None = None) -> RunFolder:
-    """Create the folder of a new run.
-
-    Parameters
-    ----------
-    options : RunOptions
-        What to measure.
-    out : Path, optional
-        The folder; default: ``runs/<when>-<id>``.
-
-    Returns
-    -------
-    RunFolder
-        Open; `carry_on` takes it.
+    """Create the folder of a new run for `carry_on`; default: ``runs/<when>-<id>``.
 
     Raises
     ------
     BadInput
-        As for `plan`, or if the folder exists or cannot be written.
+        As `plan`, or if the folder exists or cannot be written.
     """
     planned = plan(options)
     environment = settings(options.controls, options.threads)

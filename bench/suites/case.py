@@ -64,19 +64,9 @@ class Suite:
 
 
 def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
-    """Build the graph of a case and draw its leaves; both are the same on every machine.
+    """Build the graph of a case and draw its leaves, one array per leaf, with the leaf's shape and the graph's dtype.
 
-    Returns
-    -------
-    graph : Graph
-        The graph.
-    leaves : dict of str to ndarray
-        One array per leaf, with the leaf's shape and the graph's dtype.
-
-    Raises
-    ------
-    BadInput
-        If the generator, which may be the user's, does not return a graph.
+    Both are the same on every machine. Raises BadInput if the generator, which may be the user's, returns no graph.
     """
     graph = graph_of(case)
     return graph, graph.sample(case.rng_seed)
@@ -136,9 +126,7 @@ def larger(cases: Sequence[Case], name: str) -> list[Case]:
 
 
 def _is_larger(knobs: Mapping[str, Any], small: Mapping[str, Any]) -> bool:
-    sizes = [
-        key for key in SIZES if isinstance(knobs.get(key), int | float) and isinstance(small.get(key), int | float)
-    ]
+    sizes = [key for key in SIZES if all(isinstance(some.get(key), int | float) for some in (knobs, small))]
     if any(knobs.get(key) != small.get(key) for key in {*knobs, *small} - set(sizes)):
         return False
     return all(knobs[key] >= small[key] for key in sizes) and any(knobs[key] > small[key] for key in sizes)

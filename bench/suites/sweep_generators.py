@@ -123,17 +123,8 @@ def architecture_case(knobs: Mapping[str, Any]) -> Case:
     entry = architecture(knobs["name"])
     batch = knobs.get("batch", entry.batch)
     loss = entry.loss if knobs["loss"] == "default" else knobs["loss"]
-    own = {
-        "graph": entry.name,
-        "depth": entry.depth,
-        "width": entry.width,
-        "batch": batch,
-        "activation": entry.activation,
-        "loss": loss,
-        "residual": entry.residual,
-        "normalization": entry.normalization,
-        "weight_density": 1.0,
-    }
+    own = {key: getattr(entry, key) for key in ("depth", "width", "activation", "residual", "normalization")}
+    own |= {"graph": entry.name, "batch": batch, "loss": loss, "weight_density": 1.0}
     name = f"{entry.name}-b{batch}{suffix({**knobs, 'loss': loss}, loss=entry.loss)}"
     return _case(
         name, partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"]), knobs, **own
@@ -182,19 +173,9 @@ def _period(links: Sequence[str]) -> Sequence[str]:
 
 
 def suffix(knobs: Mapping[str, Any], **defaults: Any) -> str:
-    """Return the part of a case's name for the knobs that differ from their defaults.
+    """Return the part of a case's name for the knobs that differ from their defaults, such as ``"-gelu-density0.1"``.
 
-    Parameters
-    ----------
-    knobs : mapping of str to scalar
-        The knobs.
-    **defaults
-        Defaults that differ from those of `MlpKeys`.
-
-    Returns
-    -------
-    str
-        Such as ``"-gelu-density0.1"``; empty if no knob differs.
+    The defaults are those of `MlpKeys`, unless given.
     """
     defaults = {**_DEFAULTS, **defaults}
     other = (key for key in _SUFFIXES if key in knobs and knobs[key] != defaults[key])

@@ -58,18 +58,7 @@ class Run:
 
 
 def read(run: str | Path) -> Run:
-    """Read a run.
-
-    Parameters
-    ----------
-    run : str or Path
-        A run's folder, or its run.json.
-
-    Raises
-    ------
-    BadInput
-        If it does not exist, cannot be read, is not a run, or is not finished.
-    """
+    """Read a run's folder, or its run.json; raises as `run_json.read_document`."""
     return _run(read_document(run))
 
 
@@ -86,45 +75,25 @@ def _run(document: Document) -> Run:
 
 
 def load(run: str | Path) -> pd.DataFrame:
-    """Read the tidy table of a run.
-
-    Parameters
-    ----------
-    run : str or Path
-        A run's folder, or its run.json.
+    """Read the tidy table of a run's folder or run.json; raises as `run_json.read_document`.
 
     Returns
     -------
     DataFrame
         One row per case × strategy × phase in the order of the run, with the columns of ``COLUMNS``; missing values are
         NaN. ``attrs["threads"]`` is the number of threads, if recorded.
-
-    Raises
-    ------
-    BadInput
-        As `read`.
     """
     return _table(read_document(run))
 
 
 def load_passes(run: str | Path) -> pd.DataFrame:
-    """Read what each pass of a run measured.
-
-    Parameters
-    ----------
-    run : str or Path
-        A run's folder, or its run.json.
+    """Read what each pass of a run measured, from its folder or run.json; raises as `run_json.read_document`.
 
     Returns
     -------
     DataFrame
         One row per timed cell and pass: ``case``, ``strategy``, ``phase``; ``pass`` and ``worker``, which identify the
         process; ``seconds`` per call, the minimum over the rounds of the pass.
-
-    Raises
-    ------
-    BadInput
-        As `read`.
     """
     return _frame(_passes(read_document(run)))
 
