@@ -37,7 +37,7 @@ BY_CHANCE = ("timeout", "crashed", "out_of_memory")
 
 COUNTED = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 
-Pair = tuple[str, str]
+Target = tuple[str, str]
 """A case, and a strategy as the user named it."""
 
 
@@ -77,12 +77,12 @@ class PairedRunner:
     budget_bytes: int
     timeout_seconds: float
     settings: Mapping[str, str]
-    injections: Mapping[Pair, Injection] = field(default_factory=dict)
+    injections: Mapping[Target, Injection] = field(default_factory=dict)
     statuses: dict[str, CellStatuses] = field(default_factory=dict)
     _names: dict[str, dict[str, str]] = field(default_factory=dict)
     _failures: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
-    def _all(self) -> list[Pair]:
+    def _all(self) -> list[Target]:
         return [(case.name, strategy) for case in self.cases for strategy in self.strategies]
 
     def precheck(self) -> None:
@@ -97,7 +97,7 @@ class PairedRunner:
         HarnessFailure
             If a side's jacobench cannot be used.
         """
-        missing: dict[Pair, str] = {}
+        missing: dict[Target, str] = {}
         for side in self.sides:
             self.statuses[side.name], self._names[side.name] = {}, {}
             missing |= self._precheck(side, self._all())
@@ -108,30 +108,32 @@ class PairedRunner:
         for side, other in (self.sides, self.sides[::-1]):
             for attempt in range(MOST_FAILURES - 1):
                 statuses = BY_CHANCE if attempt else ()
-                self._precheck(side, [pair for pair in self._all() if self._is_worse(side, other, pair, statuses)])
+                self._precheck(
+                    side, [target for target in self._all() if self._is_worse(side, other, target, statuses)]
+                )
 
-    def _is_worse(self, side: Side, other: Side, pair: Pair, statuses: Sequence[str]) -> bool:
+    def _is_worse(self, side: Side, other: Side, target: Target, statuses: Sequence[str]) -> bool:
         """Return whether a phase is ok on the other side only, and has one of the statuses here; (): any."""
-        here, there = ([self.statuses[each.name].get((*pair, phase)) for phase in PHASES] for each in (side, other))
+        here, there = ([self.statuses[each.name].get((*target, phase)) for phase in PHASES] for each in (side, other))
         return any(
             a and b and a.status != "ok" == b.status and (not statuses or a.status in statuses)
             for a, b in zip(here, there, strict=True)
         )
 
-    def _precheck(self, side: Side, pairs: Sequence[Pair]) -> dict[Pair, str]:
-        """Precheck pairs on one side; return the reason for those that it does not have."""
-        missing: dict[Pair, str] = {}
-        while pairs:
-            n_done, not_there = self._precheck_from(side, pairs)
+    def _precheck(self, side: Side, targets: Sequence[Target]) -> dict[Target, str]:
+        """Precheck targets on one side; return the reason for those that it does not have."""
+        missing: dict[Target, str] = {}
+        while targets:
+            n_done, not_there = self._precheck_from(side, targets)
             missing |= not_there
-            pairs = pairs[n_done:]
+            targets = targets[n_done:]
         return missing
 
-    def _precheck_from(self, side: Side, left: Sequence[Pair]) -> tuple[int, dict[Pair, str]]:
-        """Precheck pairs in one process; return how many are done, and the reasons for those that the side lacks."""
-        missing: dict[Pair, str] = {}
+    def _precheck_from(self, side: Side, left: Sequence[Target]) -> tuple[int, dict[Target, str]]:
+        """Precheck targets in one process; return how many are done, and the reasons for those that the side lacks."""
+        missing: dict[Target, str] = {}
         known = self.statuses[side.name]
-        events, lost = self._run(side, "precheck", tuple(self._task(side, pair) for pair in left), 0)
+        events, lost = self._run(side, "precheck", tuple(self._task(side, target) for target in left), 0)
         for event in events:
             match event:
                 case {"event": "loaded", "strategy_spec": spec, "name": name}:
@@ -151,10 +153,10 @@ class PairedRunner:
         return left.index((case, spec)) + 1, missing
 
     def _task(
-        self, side: Side, pair: Pair, planned: BlockSchedule | None = None, phases: Iterable[str] = ()
+        self, side: Side, target: Target, planned: BlockSchedule | None = None, phases: Iterable[str] = ()
     ) -> GateTask:
-        case, strategy = pair
-        added = self.injections.get(pair, Injection()) if side.name == "head" else Injection()
+        case, strategy = target
+        added = self.injections.get(target, Injection()) if side.name == "head" else Injection()
         load_spec = side.spec(strategy, self.project)
         task = GateTask(case, str(self.files[case]), strategy, load_spec, larger=added.larger)
         if planned is None:
@@ -171,9 +173,9 @@ class PairedRunner:
         variables = environment.environment(self.settings, number) | {"PYTHONPATH": python_path(self.project)}
         return run_job(side, job, variables, self.timeout_seconds)
 
-    def _calls(self, pair: Pair, phase: str) -> tuple[float, int]:
+    def _calls(self, target: Target, phase: str) -> tuple[float, int]:
         """Return the seconds of a call and the calls per round, equal for both sides."""
-        found = (self.statuses[side.name].get((*pair, phase)) for side in self.sides)
+        found = (self.statuses[side.name].get((*target, phase)) for side in self.sides)
         return next(((status.seconds, status.calls) for status in found if status and status.seconds), (0.0, 1))
 
     def label(self, strategy: str) -> str:
@@ -182,12 +184,12 @@ class PairedRunner:
         name = names.get(strategy, strategy.rpartition(":")[2])
         return name if list(names.values()).count(name) <= 1 else strategy
 
-    def measure(self, cells: Sequence[Pair] | None, pairs: range, stage: int) -> list[dict[str, Any]]:
+    def measure(self, targets: Sequence[Target] | None, pairs: range, stage: int) -> list[dict[str, Any]]:
         """Time pairs of processes: base first for even numbers, head first for odd ones.
 
         Parameters
         ----------
-        cells : sequence of (str, str) or None
+        targets : sequence of (str, str) or None
             Case and strategy, by its label; None: all.
         pairs : range
             Their numbers.
@@ -197,10 +199,10 @@ class PairedRunner:
         Returns
         -------
         list of dict
-            One for each phase of each cell, and one for the calibration kernel, of each process.
+            One for each phase of each target, and one for the calibration kernel, of each process.
         """
         by_label = {self.label(strategy): strategy for strategy in self.strategies}
-        chosen = self._all() if cells is None else [(case, by_label[label]) for case, label in cells]
+        chosen = self._all() if targets is None else [(case, by_label[label]) for case, label in targets]
         found = []
         for pair in pairs:
             order = self.sides if pair % 2 == 0 else self.sides[::-1]
@@ -209,8 +211,8 @@ class PairedRunner:
                 found += [head | row for row in self._timed(side, chosen, pair)]
         return found
 
-    def _timed(self, side: Side, chosen: Sequence[Pair], pair: int) -> list[dict[str, Any]]:
-        """Time cells on one side in a fresh process; if it is lost at a cell, in another one without that cell."""
+    def _timed(self, side: Side, chosen: Sequence[Target], pair: int) -> list[dict[str, Any]]:
+        """Time targets on one side in a fresh process; if it is lost at a cell, in another one without that cell."""
         known = dict(self.statuses[side.name])
         while tasks := self._tasks(side, known, chosen, pair):
             events, lost = self._run(side, "time", tasks, pair)
@@ -231,23 +233,23 @@ class PairedRunner:
                 return self._rows(known, chosen, events)
         return self._rows(known, chosen, [])
 
-    def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Pair], pair: int) -> tuple[GateTask, ...]:
+    def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Target], pair: int) -> tuple[GateTask, ...]:
         """Return the tasks of a process: the phases that are ok on both sides, in two of four pairs in reverse order."""
         (other,) = (each.name for each in self.sides if each is not side)
         seconds = row_seconds(len(PHASES) * len(chosen))
         tasks = []
-        for cell in chosen if pair % 4 < 2 else chosen[::-1]:
-            rows = [(known.get((*cell, phase)), self.statuses[other].get((*cell, phase))) for phase in PHASES]
+        for target in chosen if pair % 4 < 2 else chosen[::-1]:
+            rows = [(known.get((*target, phase)), self.statuses[other].get((*target, phase))) for phase in PHASES]
             phases = [
                 phase for phase, (a, b) in zip(PHASES, rows, strict=True) if a and b and a.status == b.status == "ok"
             ]
             if phases:
-                planned = block_schedule({phase: self._calls(cell, phase) for phase in phases}, seconds)
-                tasks.append(self._task(side, cell, planned, phases))
+                planned = block_schedule({phase: self._calls(target, phase) for phase in phases}, seconds)
+                tasks.append(self._task(side, target, planned, phases))
         return tuple(tasks)
 
     def _rows(
-        self, known: CellStatuses, chosen: Sequence[Pair], events: Iterable[Mapping[str, Any]]
+        self, known: CellStatuses, chosen: Sequence[Target], events: Iterable[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         kernel = CONTROL, CONTROL, CONTROL
         best: dict[CellKey, float] = {}
@@ -257,12 +259,12 @@ class PairedRunner:
                 best[cell] = min(event["seconds"], best.get(cell, event["seconds"]))
         knobs = {case.name: case.knobs for case in self.cases}
         rows = [_row(kernel, CellStatus("ok"), best[kernel])] if kernel in best else []
-        for pair in chosen:
+        for target in chosen:
             for phase in PHASES:
-                status = known.get((*pair, phase))
+                status = known.get((*target, phase))
                 if status is not None:
-                    cell = pair[0], self.label(pair[1]), phase
-                    rows.append(dict(knobs[pair[0]]) | _row(cell, status, best.get((*pair, phase))))
+                    cell = target[0], self.label(target[1]), phase
+                    rows.append(dict(knobs[target[0]]) | _row(cell, status, best.get((*target, phase))))
         return rows
 
 

@@ -403,6 +403,6 @@ def test_verify_goes_on_after_a_graph_that_ends_the_process(tmp_path, plugin_fil
     assert (done.returncode, done.stderr) == (1, "")
     shown = " ".join(done.stdout.split())
     assert "softmax-float64" in shown
-    assert "crashed: the process exited with 7" in shown
+    assert "crashed: the process exited with status 7" in shown
     right, of = shown.partition("plugin.py:Mine ")[2].split(" of ")[:2]
     assert int(right) == int(of.split()[0]) - 2
