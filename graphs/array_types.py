@@ -55,6 +55,11 @@ class ArgumentContext:
         return prod(self.x)
 
     @cached_property
+    def n_vectors(self) -> int:
+        """Number of vectors along the last axis of the output."""
+        return prod(self.out[:-1])
+
+    @cached_property
     def n_out(self) -> int:
         """Number of entries of the output."""
         return prod(self.out)

@@ -29,7 +29,7 @@ Each line is one argument, for the op's example of size {SIZE} and batch size 1.
 - *non-zeros*: entries that the sparse Jacobian stores;
 - *forward*, *VJP*, *Jacobian*: arithmetic operations of the forward rule, of the vjp rule for one seed, and of the
   values of the Jacobian (0 if no computation is needed);
-- *keeps*: primals that the vjp rule reads, so that they stay in memory.
+- *residuals*: primals that the vjp rule reads, so that they stay in memory.
 """
 
 MIDDLE = """
@@ -47,7 +47,7 @@ TAIL = f"""
 
 
 def jacobians() -> Iterator[tuple[str, ...]]:
-    """Yield a line for each argument of each op."""
+    """Yield one line for each argument of each op."""
     for op in OPS.values():
         graph = op_graph(op.name, size=SIZE, batch=1)
         (node,) = graph.nodes
@@ -55,7 +55,7 @@ def jacobians() -> Iterator[tuple[str, ...]]:
         names = [leaves[number] for number in node.args]
         for ctx in node.contexts:
             argument = op.argument(ctx.k)
-            keeps = ", ".join("output" if k == OUTPUT else names[k] for k in argument.residuals)
+            residuals = ", ".join("output" if k == OUTPUT else names[k] for k in argument.residuals)
             first = ctx.k == 0
             yield (
                 f"`{op.name}`" if first else "",
@@ -67,19 +67,19 @@ def jacobians() -> Iterator[tuple[str, ...]]:
                 f"{op.flops(ctx):,}" if first else "",
                 f"{argument.flops(ctx):,}",
                 f"{argument.jacobian.flops(ctx):,}",
-                keeps or "nothing",
+                residuals or "none",
             )
 
 
 def sources() -> Iterator[tuple[str, ...]]:
-    """Yield a line for each op."""
+    """Yield one line for each op."""
     for op in OPS.values():
         attrs = ", ".join(f"`{name}`" for name in op.attrs)
         yield f"`{op.name}`", attrs, op.source.replace("|", "\\|")
 
 
 def table(headings: str, lines: Iterator[tuple[str, ...]]) -> str:
-    """Return a Markdown table; headings that begin with a colon are of numbers."""
+    """Return a Markdown table; a heading that begins with a colon is a column of numbers."""
     columns = headings.split(" | ")
     rule = ["--:" if heading.startswith(":") else "---" for heading in columns]
     rows = [[heading.removeprefix(":") for heading in columns], rule, *lines]
@@ -88,7 +88,7 @@ def table(headings: str, lines: Iterator[tuple[str, ...]]) -> str:
 
 def page() -> str:
     """Return the page."""
-    wide = "op | argument | structure | :outputs × inputs | :entries | :non-zeros | :forward | :VJP | :Jacobian | keeps"
+    wide = "op | argument | structure | :outputs × inputs | :entries | :non-zeros | :forward | :VJP | :Jacobian | residuals"
     return "\n".join([HEAD, table(wide, jacobians()), MIDDLE.lstrip("\n"), table("op | attributes | definition and source", sources()), TAIL.strip("\n")]) + "\n"  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,17 +16,13 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Builder
 
 
-def _rows(ctx: ArgumentContext) -> int:
-    return prod(ctx.out[:-1])
-
-
 def _rank(ctx: ArgumentContext) -> int:
     return ctx.shapes[1][1]
 
 
 def _within(ctx: ArgumentContext) -> int:
     """Return the bytes of z Vᵀ, or of g U."""
-    return _rows(ctx) * _rank(ctx) * ctx.dtype.itemsize
+    return ctx.n_vectors * _rank(ctx) * ctx.dtype.itemsize
 
 
 def _code(xs: tuple[Array, ...]) -> Array:
@@ -55,7 +50,7 @@ def _vjp_V(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext)
 
 def _values_V(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return the whole matrix, U[o, k] z[i] for each row."""
-    values = np.empty((_rows(ctx), *ctx.shapes[1], ctx.x[1]), ctx.dtype)
+    values = np.empty((ctx.n_vectors, *ctx.shapes[1], ctx.x[1]), ctx.dtype)
     return np.multiply(xs[1][:, :, None], xs[0].reshape(-1, 1, 1, ctx.x[1]), out=values)
 
 
@@ -67,7 +62,7 @@ def _example(g: Builder, batch: int = 3, size: int = 4) -> Any:
 
 def _flops(ctx: ArgumentContext) -> int:
     """Return the operations of z Vᵀ and its product with Uᵀ, or of the two products of a vjp."""
-    return 2 * _rows(ctx) * _rank(ctx) * (ctx.shapes[2][1] + ctx.out[-1])
+    return 2 * ctx.n_vectors * _rank(ctx) * (ctx.shapes[2][1] + ctx.out[-1])
 
 
 LOW_RANK_AFFINE = Op(
@@ -92,7 +87,7 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 KRONECKER,
                 lambda _y, xs, _ctx: _code(xs)[:, None],
-                flops=lambda ctx: 2 * _rows(ctx) * _rank(ctx) * ctx.shapes[2][1],
+                flops=lambda ctx: 2 * ctx.n_vectors * _rank(ctx) * ctx.shapes[2][1],
                 scratch=_within,
             ),
             residuals=(0, 2),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,12 +60,12 @@ def copied_to_part(part: Callable[[ArgumentContext], slice]) -> Argument:
     """Return the rules of an argument that the op copies to the slice ``part(ctx)`` of a longer last axis."""
 
     def rows(ctx: ArgumentContext) -> Indices:
-        filled = np.zeros((prod(ctx.out[:-1]), ctx.out[-1]), np.int32)
+        filled = np.zeros((ctx.n_vectors, ctx.out[-1]), np.int32)
         filled[:, part(ctx)] = 1
         return filled.reshape(-1)
 
     def view(J: Array, ctx: ArgumentContext) -> Array:
-        vectors = prod(ctx.out[:-1]) // ctx.samples
+        vectors = ctx.n_vectors // ctx.samples
         split = J.reshape(ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
         found: Array = np.einsum("bpipi->bpi", split[:, :, part(ctx)])
         return found

@@ -115,18 +115,13 @@ class Structure:
         return columns.reshape(-1) if columns.size == prod(extent) else np.broadcast_to(columns, extent).flatten()
 
 
-def _rows(ctx: ArgumentContext) -> int:
-    """Return the number of vectors along the last axis of the output."""
-    return prod(ctx.out[:-1])
-
-
 def einsum_view(subscripts: str, shape: Callable[[ArgumentContext], tuple[int, ...]]) -> View:
     """Return the function (J, ctx) → the diagonal that `subscripts` select from J, reshaped to ``shape(ctx)``."""
     return lambda J, ctx: np.einsum(subscripts, J.reshape(shape(ctx)))
 
 
 def _vectors_shape(ctx: ArgumentContext) -> tuple[int, ...]:
-    vectors = _rows(ctx) // ctx.samples
+    vectors = ctx.n_vectors // ctx.samples
     return (ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
 
 
@@ -145,7 +140,7 @@ IDENTITY_MULTIPLE = Structure("identity multiple", DIAGONAL.extent, DIAGONAL.col
 
 BLOCK_DIAGONAL = Structure(
     "block diagonal",
-    extent=lambda ctx: (_rows(ctx), ctx.out[-1], ctx.x[-1]),
+    extent=lambda ctx: (ctx.n_vectors, ctx.out[-1], ctx.x[-1]),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(-1, 1, ctx.x[-1]),
     view=split,
 )
@@ -160,17 +155,17 @@ DENSE = Structure(
 # Jacobian of t = z Wᵀ + b with respect to W: row (r, o) holds z[r] in the columns of W[o]; for one row, I ⊗ zᵀ.
 KRONECKER = Structure(
     "Kronecker with identity",
-    extent=lambda ctx: (_rows(ctx), *ctx.x),
+    extent=lambda ctx: (ctx.n_vectors, *ctx.x),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x),
-    view=einsum_view("rooi->roi", lambda ctx: (_rows(ctx), ctx.x[0], *ctx.x)),
+    view=einsum_view("rooi->roi", lambda ctx: (ctx.n_vectors, ctx.x[0], *ctx.x)),
 )
 
 # … and with respect to b: stacked identities.
 STACKED_IDENTITY = Structure(
     "stacked identity",
-    extent=lambda ctx: (_rows(ctx), ctx.n_in),
+    extent=lambda ctx: (ctx.n_vectors, ctx.n_in),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
-    view=einsum_view("roo->ro", lambda ctx: (_rows(ctx), ctx.n_in, ctx.n_in)),
+    view=einsum_view("roo->ro", lambda ctx: (ctx.n_vectors, ctx.n_in, ctx.n_in)),
 )
 
 
@@ -180,13 +175,13 @@ def _mask(ctx: ArgumentContext) -> Pattern:
 
 
 def _rows_of_mask(ctx: ArgumentContext) -> NDArray[np.signedinteger]:
-    return np.tile(np.diff(_mask(ctx).indptr), _rows(ctx))
+    return np.tile(np.diff(_mask(ctx).indptr), ctx.n_vectors)
 
 
 # Jacobian of t = z Wᵀ + b, W on a fixed pattern, with respect to z: the pattern once for each row …
 MASKED_BLOCKS = Structure(
     "block diagonal, sparse blocks",
-    extent=lambda ctx: (_rows(ctx), _mask(ctx).indices.size),
+    extent=lambda ctx: (ctx.n_vectors, _mask(ctx).indices.size),
     columns=lambda ctx, dtype: np.arange(0, ctx.n_in, ctx.x[-1], dtype=dtype)[:, None] + _mask(ctx).indices,
     view=split,
     index=lambda ctx: (_mask(ctx).rows, _mask(ctx).indices),
@@ -197,9 +192,9 @@ MASKED_BLOCKS = Structure(
 # … and with respect to the stored values of W: entry k, in row o of the pattern, is in row (r, o), column k.
 MASKED_KRONECKER = Structure(
     "Kronecker with identity, masked",
-    extent=lambda ctx: (_rows(ctx), ctx.n_in),
+    extent=lambda ctx: (ctx.n_vectors, ctx.n_in),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
-    view=lambda J, ctx: J.reshape(_rows(ctx), -1, ctx.n_in),
+    view=lambda J, ctx: J.reshape(ctx.n_vectors, -1, ctx.n_in),
     index=lambda ctx: (_mask(ctx).rows, np.arange(ctx.n_in)),
     per_row=_rows_of_mask,
     scratch=lambda ctx: ctx.n_out,

@@ -1,4 +1,4 @@
-"""Building graphs op by op: what a builder hands out, what it accepts, and what its errors say."""
+"""Graph builder: values, accepted arguments and error messages."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A graph's contract: what it shows, how it is evaluated and in what, and which leaves it takes."""
+"""Graph: attributes, evaluation in all array libraries, and checks of leaves."""
 
 import subprocess
 import sys
@@ -114,7 +114,7 @@ def test_wrong_leaves_are_named(spoil, message, take):
     assert isinstance(caught.value, BadInput)
 
 
-def test_float64_of_another_library_is_told_from_float32():
+def test_float32_of_another_library_is_rejected_for_float64():
     jax = pytest.importorskip("jax")
     graph = small()
     with pytest.raises(BadInput, match="leaf 'x' has dtype float32: expected float64"):
@@ -140,7 +140,7 @@ def test_a_sample_does_not_depend_on_other_leaves():
     assert not np.array_equal(first["x"], first["y"])
 
 
-def test_samples_follow_their_laws():
+def test_samples_follow_their_distributions():
     g = GraphBuilder()
     hot = g.input("hot", (50, 7, 3), distribution="one_hot")
     wide, bias, few = g.parameter("wide", (50, 400)), g.parameter("bias", (400,)), g.parameter("few", (50, 9), fan_in=4)

@@ -75,7 +75,7 @@ def test_the_loop_of_a_network_computes_its_output_and_its_cotangents(n_seeds):
         np.testing.assert_allclose(by_hand.cotangents[list(graph.leaves).index(name)], expected, rtol=1e-9, atol=1e-12)
 
 
-def point(**knobs):
+def case_problem(**knobs):
     return problem_of(Case("case", {"n_seeds": 1}, (), lambda: mlp_graph([5, 4, 3], **knobs)))
 
 
@@ -91,7 +91,7 @@ def clock(monkeypatch):
 def test_the_floor_of_vjp_is_the_loop_and_that_of_its_gradient_the_whole_loop(monkeypatch):
     monkeypatch.setattr(floors, "fastest", lambda call: call())
     monkeypatch.setattr(floors, "run", lambda calls: float(len(calls)))
-    at = point()
+    at = case_problem()
     bound, by_hand, vjp = Floors(at), loop(at), jb.strategy("vjp")
     forward, backward = len(by_hand.forward), len(by_hand.backward)
     assert [bound.of(vjp, phase) for phase in floors.PHASES] == [forward, backward, forward + backward]
@@ -100,7 +100,7 @@ def test_the_floor_of_vjp_is_the_loop_and_that_of_its_gradient_the_whole_loop(mo
 
 @pytest.mark.parametrize("name", ["dense", "sparse", "dense-blocks"])
 def test_materializing_adds_each_jacobian_written_once_and_read_once(name, clock):
-    at = point(batch=2)
+    at = case_problem(batch=2)
     bound, strategy = Floors(at), jb.strategy(name)
     predictions = strategy.predict(at.graph, 1)
     values = 8 * predictions.n_nonzeros
@@ -112,7 +112,7 @@ def test_materializing_adds_each_jacobian_written_once_and_read_once(name, clock
 
 @pytest.mark.parametrize("name", ["forward-dense", "linear-operator"])
 def test_no_model_no_floor(name):
-    assert Floors(point()).of(jb.strategy(name), "gradient") is None
+    assert Floors(case_problem()).of(jb.strategy(name), "gradient") is None
 
 
 def test_seeds_that_share_pullbacks_have_no_floor():
@@ -123,7 +123,7 @@ def test_seeds_that_share_pullbacks_have_no_floor():
 
 
 def test_reading_and_multiplying_go_on_at_the_same_time(clock, monkeypatch):
-    at, dense = point(batch=2), jb.strategy("dense")
+    at, dense = case_problem(batch=2), jb.strategy("dense")
     reading = Floors(at).of(dense, "pullback")
     monkeypatch.setattr(floors, "seconds_a_flop", lambda _dtype: 1.0)
     flops = dense.predict(at.graph, 1).phases["pullback"].flops
@@ -132,7 +132,7 @@ def test_reading_and_multiplying_go_on_at_the_same_time(clock, monkeypatch):
 
 
 def test_an_op_without_kernels_has_no_floor():
-    at = point(weight_density=0.5)
+    at = case_problem(weight_density=0.5)
     assert loop(at) is None
     assert Floors(at).of(jb.strategy("vjp"), "gradient") is None
 

@@ -1,4 +1,4 @@
-"""Published sizes, counted by hand: a weight of n_out × n_in and n_out biases for each layer."""
+"""Published networks: numbers of parameters, counted by hand, and structure."""
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_every_architecture_is_counted_here():
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_parameters_are_as_many_as_published(name):
+def test_number_of_parameters_is_the_published_one(name):
     assert architecture_graph(name).n_parameters == N_PARAMETERS[name]
 
 
@@ -105,14 +105,14 @@ def test_nerf_density_does_not_see_the_direction_and_the_skip_is_there():
     assert np.array_equal(output[:, 3], turned[:, 3])
     assert not np.any(output[:, :3] == turned[:, :3])
     assert graph.leaves["W6"].shape == (256, 316)
-    # With everything that leads from the first five layers cut, the position still arrives through the skip.
+    # Without the first five layers, the output still depends on the position, through the skip.
     cut = {**leaves, "W1": 0 * leaves["W1"]}
     moved = {**cut, "x": -leaves["x"]}
     assert not np.any(graph.evaluate(cut)[:, :3] == graph.evaluate(moved)[:, :3])
 
 
-def test_siren_is_drawn_so_that_its_sines_keep_their_spread():
-    """Sitzmann et al. 2020, §3.2: before every sine but the first the argument has a standard deviation near 1."""
+def test_siren_samples_keep_the_standard_deviation():
+    """The arguments of all sines but the first have a standard deviation near 1 (Sitzmann et al. 2020, §3.2)."""
     graph = architecture_graph("siren", batch=200, loss=None)
     leaves = graph.sample(0)
     h = np.sin(30 * (leaves["x"] @ leaves["W1"].T + leaves["b1"]))

@@ -1,4 +1,4 @@
-"""Attention from its parts: the formula, and the shapes that it takes."""
+"""Attention: formula and accepted shapes."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_it_is_softmax_of_scores_times_values(lead):
 
 
 def test_samples_do_not_mix():
-    """So that dense-blocks and joined seeds have one block a sample."""
+    """dense-blocks and batched seeds need one block per sample."""
     g = GraphBuilder()
     graph = g.build(attention(g, *(g.input(name, (3, 4, 2)) for name in "QKV")), wrt=["Q", "K", "V"])
     assert {ctx.samples for node in graph.nodes for ctx in node.contexts} == {3}

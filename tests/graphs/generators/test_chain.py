@@ -1,4 +1,4 @@
-"""Chains of named links: read as products of matrices, and right under every strategy."""
+"""Chains: products of matrices, and equal gradients of all strategies."""
 
 import numpy as np
 import pytest
@@ -16,14 +16,14 @@ def identity(graph):
 
 
 def jacobian(graph, leaves, strategy="vjp"):
-    """Return the Jacobian of a chain's output by e, as a matrix."""
+    """Return the Jacobian of a chain's output with respect to e."""
     seeds = identity(graph)
     bar = load(strategy).prepare(graph).linearize(leaves).pullback(seeds)["e"]
     return bar.reshape(len(seeds), -1)
 
 
 def test_a_chain_is_the_product_of_its_links_the_last_first():
-    """Of linear links: A B e = A (B e)."""
+    """For linear links, A B e = A (B e)."""
     graph, leaves = chain(["cumsum", "flip"], 4)
     cumsum, flip = np.tri(4), np.eye(4)[::-1]
     np.testing.assert_array_equal(graph.evaluate(leaves), leaves["e"] @ (cumsum @ flip).T)
@@ -55,7 +55,7 @@ def test_each_link_keeps_the_size_and_depends_on_e(name):
     assert all(leaf.shape[0] == 2 for leaf in graph.leaves.values() if leaf.role == "input")
 
 
-def test_links_of_unlike_shapes_are_joined_by_reshapes():
+def test_links_of_different_shapes_are_joined_by_reshapes():
     assert [node.op.name for node in chain(["neg", "cross", "tanh", "cross"], 6)[0].nodes] == [
         "cross",
         "tanh",
@@ -72,7 +72,7 @@ def test_links_of_unlike_shapes_are_joined_by_reshapes():
 @pytest.mark.parametrize("strategy", OURS)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_every_strategy_takes_a_chain_of_all_links(strategy, dtype):
-    """Beside e the leaves of all links are differentiated."""
+    """E and the leaves of all links are differentiated."""
     graph, leaves = chain([*LINKS, *reversed(LINKS)], 6, batch=2, dtype=dtype, wrt_links=True)
     seeds = np.random.default_rng(0).standard_normal((3, *graph.output_shape)).astype(dtype)
     bars, expected = (load(name).prepare(graph).linearize(leaves).pullback(seeds) for name in (strategy, "vjp"))
@@ -107,7 +107,7 @@ def test_the_seed_draws_permutations_masks_and_arrays():
         ((["cross"], 4), "size is 4: expected a multiple of 3 for a cross product"),
     ],
 )
-def test_what_makes_no_chain_is_named(given, message):
+def test_invalid_chains_are_rejected(given, message):
     with pytest.raises(BadInput, match=message):
         chain(*given)
 

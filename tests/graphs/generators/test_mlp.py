@@ -1,4 +1,4 @@
-"""The generator of perceptrons: its graph, its knobs, its arrays."""
+"""Perceptron generator: graph, options and arrays."""
 
 from hashlib import sha256
 from itertools import product
@@ -14,7 +14,7 @@ from jacobench.graphs.ops import OPS
 
 
 def fingerprint(leaves):
-    """Hash names and numbers, little-endian, so that it is the same on every machine."""
+    """Hash names and little-endian numbers; the same on all machines."""
     digest = sha256()
     for name, leaf in sorted(leaves.items()):
         digest.update(name.encode() + leaf.astype(leaf.dtype.newbyteorder("<")).tobytes())
@@ -98,7 +98,7 @@ def test_even_the_thinnest_weight_stores_one_value():
     assert mlp_graph([3, 2], weight_density=1e-9).leaves["W1"].shape == (1,)
 
 
-def test_patterns_are_in_order_and_every_place_is_as_likely():
+def test_patterns_are_sorted_and_all_positions_are_equally_likely():
     counts = np.zeros((4, 5))
     for rng_seed in range(600):
         pattern = random_pattern((4, 5), 0.35, rng_seed)
@@ -123,7 +123,7 @@ def test_every_knob_keeps_its_dtype(activation, loss, dtype):
 
 
 def test_arrays_are_pinned():
-    """Same arguments, same arrays, on every machine: a change here changes every published case."""
+    """The same arguments give the same arrays on all machines. A change here changes all published cases."""
     graph, leaves = mlp([3, 4, 2], batch=2, loss="cross_entropy", weight_density=0.5, rng_seed=7)
     assert leaves["x"][0].tolist() == [-0.23668204000172066, -0.11809745081669099, -0.4824342079581836]
     assert leaves["W1"][:2].tolist() == [0.061902026055882464, 0.8064871070354587]

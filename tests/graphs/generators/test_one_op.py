@@ -1,4 +1,4 @@
-"""Graphs made of the table of ops."""
+"""Graphs of one op or of all ops."""
 
 import numpy as np
 import pytest

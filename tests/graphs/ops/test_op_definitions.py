@@ -1,4 +1,4 @@
-"""Ops are what they are defined to be, and say what does not fit."""
+"""Ops: definitions and error messages."""
 
 from functools import partial
 
@@ -68,7 +68,7 @@ X = np.array([[1.0, 2.0, 4.0, 3.0]])
         ("cumsum", [X], {}, [[1, 3, 7, 10]]),
         ("dropout", [X], {"mask": [True, False, True, False], "rate": 0.5}, [[2, 0, 8, 0]]),
         ("low_rank_affine", [X, np.ones((1, 1)), np.ones((1, 4)), np.ones(1)], {}, [[11]]),
-        # No mirrored kernel: a correlation, not what mathematics calls a convolution.
+        # The kernel is not mirrored: a cross-correlation.
         ("conv1d", [X[None], np.array([[[1.0, 10.0]]])], {}, [[[21, 42, 34]]]),
         ("conv1d", [X[None], np.array([[[1.0, 10.0]]])], {"stride": 2, "padding": 1}, [[[10, 42, 3]]]),
         ("conv2d", [X.reshape(1, 1, 2, 2), np.array([[[[1.0, 10.0]]]])], {}, [[[[21], [34]]]]),
@@ -90,7 +90,7 @@ def test_small_values_worked_out_by_hand(op, args, attrs, expected):
     "name", [name for name, op in OPS.items() if op.shape is OPS["tanh"].shape and len(op.arguments) == 1]
 )
 def test_far_out_nothing_overflows(name):
-    """At ±700 in float64 and ±80 in float32 forward and backward stay finite, and nothing warns."""
+    """At ±700 in float64 and ±80 in float32, results are finite and NumPy does not warn."""
     for dtype, far in (("float64", 700.0), ("float32", 80.0)):
         g = GraphBuilder(dtype)
         graph = g.build(getattr(g, name)(g.input("x", (1, 2))), wrt=["x"])
@@ -236,7 +236,7 @@ def test_a_mask_is_not_written():
 
 @pytest.mark.parametrize("n", [1, FEW_VECTORS, FEW_VECTORS + 1])
 def test_few_vectors_and_many_have_one_cross_product(n):
-    """Also where seeds lead: one argument has an axis more."""
+    """Also for cotangents, which have one axis more."""
     x, y = np.random.default_rng(0).standard_normal((2, n, 3))
     np.testing.assert_array_equal(NUMPY.crossed(x, y), np.cross(x, y))
     np.testing.assert_array_equal(NUMPY.crossed(y, np.stack([x, y])), np.stack([np.cross(y, x), np.zeros((n, 3))]))

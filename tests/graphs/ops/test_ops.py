@@ -1,4 +1,4 @@
-"""Every op's rules: as maps, as matrices, and as what they leave alone."""
+"""Rules of all ops: derivatives, matrices and side effects."""
 
 from dataclasses import replace
 
@@ -28,8 +28,8 @@ def masked(g, z_shape, n, n_positions):
     return g.masked_affine(g.input("z", z_shape), g.parameter("v", (n_positions,)), g.parameter("b", (n,)), mask=mask)
 
 
-# Beside each op's own example: shapes with more and fewer axes, a single sample, a single entry, arguments that trade the
-# roles of data and weights, and the sizes from which masked_affine goes other ways.
+# In addition to the ops' own examples: other numbers of axes, a single sample or entry, exchanged roles of data and weights,
+# and sizes at which masked_affine uses other algorithms.
 EXAMPLES = {
     **{name: op.example for name, op in OPS.items()},
     "affine-3d": lambda g: g.affine(g.input("z", (2, 3, 4)), g.parameter("W", (5, 4)), g.parameter("b", (5,))),
@@ -123,8 +123,8 @@ def test_every_op_has_an_entry_that_documents_itself():
         assert callable(getattr(GraphBuilder(), name))
 
 
-def test_masked_examples_reach_every_way():
-    """Dense product and selection, one gathering, several: the sizes at which they part may have been changed."""
+def test_masked_examples_cover_all_algorithms():
+    """The examples cover the dense product, one chunk and several chunks, even if the thresholds change."""
     positions = {name: one_node(name)[1].contexts[1].n_in for name in EXAMPLES if name.startswith("masked")}
     assert positions["masked-gathered"] < DENSE_FROM * 20 * 20
     assert positions["masked-3d"] >= DENSE_FROM * 5 * 4
@@ -135,7 +135,7 @@ def test_masked_examples_reach_every_way():
     "example", sorted(EXAMPLES.keys() - {"masked-chunks"})
 )  # 5,000 entries are too many to move one by one
 def test_jacobian_is_the_derivative(example):
-    """Each column of J, from a central difference in each entry of the argument."""
+    """Compare J with a central difference in each entry of the argument."""
     _, node, y, xs = one_node(example)
     h = 1e-6
     for k, ctx in enumerate(node.contexts):
@@ -155,7 +155,7 @@ def test_jacobian_is_the_derivative(example):
 @each_dtype
 @each_example
 def test_vjp_is_the_adjoint_of_the_jacobian(example, dtype):
-    """⟨u, J v⟩ = ⟨Jᵀ u, v⟩ for three u at once, Jᵀ u by the vjp rule."""
+    """⟨u, J v⟩ = ⟨Jᵀ u, v⟩ for three u at once, with Jᵀ u from the vjp rule."""
     _, node, y, xs = one_node(example, dtype)
     rng = np.random.default_rng(1)
     tolerance = 1e-12 if dtype == "float64" else 1e-4
@@ -185,7 +185,7 @@ def test_dense_and_sparse_rules_agree(example, dtype):
 
 
 @each_example
-def test_pattern_holds_what_it_says(example):
+def test_pattern_has_the_predicted_entries(example):
     _, node, y, xs = one_node(example)
     for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian
@@ -206,7 +206,7 @@ def test_pattern_holds_what_it_says(example):
 
 @each_example
 def test_matrices_own_their_values(example):
-    """A materialized Jacobian is no view of a primal, and writing it changes no other."""
+    """A materialized Jacobian shares no memory with primals or other Jacobians."""
     _, node, y, xs = one_node(example)
     for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian
@@ -234,8 +234,8 @@ def test_nothing_upcasts(example):
 
 
 @each_example
-def test_rules_write_nothing_and_read_what_they_said(example):
-    """Arrays are read-only; primals that a rule did not say it keeps are None, as under the strategy `vjp`."""
+def test_rules_write_nothing_and_read_only_residuals(example):
+    """Arrays are read-only; primals that are not residuals are None, as in the strategy `vjp`."""
     _, node, y, xs = one_node(example)
     for array in (y, *xs):
         array.flags.writeable = False
@@ -252,7 +252,7 @@ def test_rules_write_nothing_and_read_what_they_said(example):
 
 
 @each_example
-def test_fresh_values_fill_the_extent_and_share_nothing(example):
+def test_allocated_values_fill_the_extent_and_share_no_memory(example):
     _, node, y, xs = one_node(example)
     for k, ctx in enumerate(node.contexts):
         jacobian = node.op.argument(k).jacobian

@@ -1,4 +1,4 @@
-"""docs/ops.md is made from the table of ops, and up to date."""
+"""docs/ops.md is generated from the table of ops and up to date."""
 
 import subprocess
 import sys
