@@ -253,3 +253,35 @@ def test_memory_that_grows_faster_is_a_regression_at_once(machine, sweep):
     assert growth["verdict"] == "regressed"
     assert growth["head"] - growth["base"] == pytest.approx(1)
     assert {stage for _, _, stage in here.asked} == {1}
+
+
+def test_the_undecided_cases_are_those_of_inconclusive_rows(machine, steady):
+    def noisy(*_):
+        return {"seconds": here.rng.lognormal(-7, 0.3)}
+
+    here = machine({A: noisy, B: steady()})
+    outcome = gate(here)
+    assert (outcome.state, outcome.undecided) == ("inconclusive", ("a",))
+
+
+def test_the_undecided_cases_of_a_sweep_are_all_its_sizes(machine, sweep):
+    rows = sweep(lambda w: 1e-6 * w**2, lambda w: 1e-6 * w**2, widths=(16, 32, 64))
+    last = ("mlp-w64", "dense", "gradient")
+    quiet = rows[last]
+    rows[last] = lambda side, stage: quiet(side, stage) | {"seconds": 0.07 * here.rng.lognormal(0, 3)}
+    here = machine(rows)
+    outcome = gate(here)
+    assert outcome.verdicts[outcome.verdicts["verdict"] == "inconclusive"]["case"].tolist() == [
+        "mlp-w64",
+        "mlp-w16 … mlp-w64",
+    ]
+    growth = outcome.verdicts[outcome.verdicts["quantity"] == "seconds~width"].iloc[0]
+    assert growth["verdict"] == "inconclusive"
+    assert outcome.undecided == tuple(f"mlp-w{width}" for width in (16, 32, 64))
+
+
+def test_all_cases_are_undecided_if_the_machine_changed_and_none_if_all_is_clear(machine, steady):
+    rows = {A: steady(), B: steady()}
+    shifted = machine(rows, control=lambda side: 1.05e-4 if side == "head" else 1e-4)
+    assert gate(shifted).undecided == ("a", "b")
+    assert gate(machine(rows)).undecided == ()
