@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from jacobench.reports.data.units import MISSING
-from jacobench.reports.regression.outcome import FAILING
-from jacobench.reports.render.formatting import HEADLINES, VerdictText, counted, verdict_texts
+from jacobench.reports.regression.outcome import FAILING, VERDICTS
+from jacobench.reports.render.formatting import HEADLINES, QUANTITIES, VerdictText, counted, verdict_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,10 +49,15 @@ class VerdictScreen:
         if by_row:
             yield Text(counted(self.outcome))
             yield Text()
-            yield from _aligned(list(by_row.values()))
+            yield from _aligned([sorted(row, key=_importance) for row in by_row.values()])
             yield Text()
         for note in self.outcome.notes:
             yield Text(note)
+
+
+def _importance(line: VerdictText) -> tuple[int, bool]:
+    """Order the results of a row: the worst verdict first, and time first among equal ones."""
+    return VERDICTS.index(line.verdict), line.quantity != QUANTITIES["seconds"][0]
 
 
 def _aligned(rows: Sequence[Sequence[VerdictText]]) -> Iterator[Text]:

@@ -171,6 +171,9 @@ def test_a_row_with_several_results_is_one_line_with_its_worst_verdict():
     (line,) = [line for line in lines if "mlp-w64" in line]
     assert line.startswith("regressed  mlp-w64  dense     gradient  non-zeros")
     assert line.endswith("peak memory +50.0%")
+    lines = on_screen(outcome(heavy, row())).splitlines()
+    (line,) = [line for line in lines if "mlp-w64" in line]
+    assert line.startswith("regressed  mlp-w64  dense     gradient  time"), "time is the first of equal verdicts"
 
 
 def test_the_reason_of_a_broken_row_is_in_its_line_and_not_below_the_table():
