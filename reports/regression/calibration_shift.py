@@ -57,20 +57,7 @@ def without_calibration(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def calibration_shift(samples: pd.DataFrame, threshold: float) -> CalibrationShift | None:
-    """Compare the calibration kernel's times of both sides.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``.
-    threshold : float
-        Time threshold, relative.
-
-    Returns
-    -------
-    CalibrationShift or None
-        None if no pair has the kernel on both sides.
-    """
+    """Compare the calibration kernel's times of both sides; None if no pair has both. The time threshold is relative."""
     own = samples[(samples["strategy"] == CONTROL_ROW[1]) & (samples["phase"] == CONTROL_ROW[2])]
     values = log_ratios(own).to_numpy()[:1]
     values = values[~np.isnan(values)]

@@ -50,21 +50,9 @@ class StageResults:
 
 
 def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresholds) -> Outcome:
-    """Turn the findings of both stages into an outcome.
+    """Turn the samples (``SAMPLE_COLUMNS``) and findings of both stages into an outcome.
 
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``, of both stages.
-    stages : StageResults
-        Their findings.
-    thresholds : GateThresholds
-        The thresholds.
-
-    Returns
-    -------
-    Outcome
-        If the calibration kernel shifted, no row has a verdict on its time. Counts and broken rows keep theirs.
+    If the calibration kernel shifted, no row has a verdict on its time. Counts and broken rows keep theirs.
     """
     own = without_calibration(samples)
     shift = calibration_shift(samples, thresholds.tightest)
@@ -171,17 +159,7 @@ def in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
 
 
 def state_of(table: pd.DataFrame, *, shifted: bool, unstable: bool) -> str:
-    """Return the state of a comparison.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The verdict table.
-    shifted : bool
-        Whether the calibration kernel shifted, so that times have no verdict.
-    unstable : bool
-        Whether a shift of the calibration kernel could not be excluded.
-    """
+    """Return the state of a verdict table: the calibration kernel shifted, or a shift of it could not be excluded."""
     verdicts = set(table["verdict"])
     if not (table["ratio"].notna().any() or "broken" in verdicts):
         return "nothing"

@@ -16,20 +16,7 @@ if TYPE_CHECKING:
 
 
 def count_lines(samples: pd.DataFrame, thresholds: GateThresholds) -> Iterator[dict[str, Any]]:
-    """Compare the medians of what was counted on both sides.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``.
-    thresholds : GateThresholds
-        The thresholds.
-
-    Yields
-    ------
-    dict
-        A line of the verdict table, without an interval.
-    """
+    """Compare the medians of what was counted on both sides of samples; yield lines of the verdict table, without intervals."""
     known = [name for name in COUNTS if name in samples.columns]
     ok = samples[samples["status"] == "ok"]
     medians = ok.groupby([*ROW, "side"], sort=False)[known].median().reset_index()

@@ -55,14 +55,7 @@ class Growth:
 
 
 def growths(samples: pd.DataFrame, thresholds: GateThresholds) -> list[Growth]:
-    """Compare the exponents of base and head.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``; without knobs there is no sweep.
-    thresholds : GateThresholds
-        The thresholds.
+    """Compare the exponents of base and head in samples with ``SAMPLE_COLUMNS``; without knobs there is no sweep.
 
     Returns
     -------
@@ -131,20 +124,7 @@ def _growth(
 
 
 def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[str, Any]:
-    """Compare the exponents of two fitted laws.
-
-    Parameters
-    ----------
-    base, head : PowerLaw
-        Of the same form.
-    threshold : float
-        Largest growth of the exponent that is not a regression.
-
-    Returns
-    -------
-    dict
-        Part of a line of the verdict table; see `Growth`.
-    """
+    """Compare the exponents of two laws of one form; return part of a line of the verdict table, see `Growth`."""
     difference = head.exponent - base.exponent
     error = _standard_error(base, head)
     freedom = min(base.n_passes, head.n_passes) - 1
@@ -177,16 +157,9 @@ def _doubled(difference: float) -> float:
 
 
 def bounded_by_rows(growth: Growth, verdicts: Mapping[tuple[str, str, str], str]) -> Growth:
-    """Decide an undetermined exponent by the rows it is fitted to.
+    """Decide an undetermined exponent by the verdicts on the times of its rows.
 
     If fixed costs hide the growing term, its exponent is undetermined. If no size is slower either, nothing that was measured grew.
-
-    Parameters
-    ----------
-    growth : Growth
-        Returned unchanged unless its verdict is open.
-    verdicts : mapping
-        Case, strategy and phase → the verdict of the row's time.
     """
     rows = [(*cell, growth.line["phase"]) for cell in growth.cells]
     if growth.line["verdict"] != OPEN or not all(verdicts.get(row) in {UNCHANGED, IMPROVED} for row in rows):

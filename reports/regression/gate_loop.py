@@ -77,20 +77,13 @@ def run_gate(
 def stage_findings(
     samples: pd.DataFrame, thresholds: GateThresholds, stage: Stage, look: int, *, last: bool
 ) -> pd.DataFrame:
-    """Judge each row by its times, or by how its processes ended.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``, of one stage.
-    thresholds, stage, look, last
-        As for `paired_test.judge_paired`.
+    """Judge each row of a stage's samples by its times, or by how its processes ended.
 
     Returns
     -------
     DataFrame
         Indexed by case, strategy and phase in the order of the samples, ``FINDING_COLUMNS`` and ``reason``. The verdict is one of
-        `judge_paired` or of `status_changes`; a row with neither is open.
+        `judge_paired`, which describes the other parameters, or of `status_changes`; a row with neither is open.
     """
     samples = without_calibration(samples)
     if samples.empty:

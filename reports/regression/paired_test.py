@@ -59,12 +59,7 @@ CONFIRM = Stage(2, (8, 12, 16, 22, 30), (1 / 256, 0.0015, 0.0015, 0.0015, 0.0015
 
 
 def log_ratios(samples: pd.DataFrame) -> pd.DataFrame:
-    """Return log(head / base) of each row and pair.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``.
+    """Return log(head / base) of each row and pair of samples.
 
     Returns
     -------
@@ -92,13 +87,13 @@ def judge_paired(
     ratios : DataFrame
         As returned by `log_ratios`.
     thresholds : GateThresholds
-        The thresholds.
+        Thresholds of each row's time.
     stage : Stage
-        The stage, which defines the levels.
+        Defines the levels of each look.
     look : int
         Number of the interim look, from 0.
     last : bool
-        Whether no more pairs will follow.
+        Whether no more pairs follow.
 
     Returns
     -------

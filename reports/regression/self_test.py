@@ -44,15 +44,7 @@ class SelfTestGate:
 
 
 def injections(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Injection]:
-    """Return what a gate adds: nothing if its number is even, else one of `SLOWER` in turn to each of a third of the cells.
-
-    Parameters
-    ----------
-    cells : sequence of (str, str)
-        Cases and strategies.
-    number : int
-        Number of the gate, from 0.
-    """
+    """Return what a gate adds to which case and strategy: an even gate nothing, an odd gate one of `SLOWER` to a third of them."""
     if number % 2 == 0:
         return {}
     turn = number // 2
@@ -61,12 +53,7 @@ def injections(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str,
 
 
 def tally(gates: Sequence[SelfTestGate]) -> pd.DataFrame:
-    """Count the regressions found, by the amount added.
-
-    Parameters
-    ----------
-    gates : sequence of SelfTestGate
-        All gates of one self-test.
+    """Count the regressions that the gates of a self-test found, by the amount added.
 
     Returns
     -------

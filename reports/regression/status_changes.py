@@ -19,12 +19,7 @@ Row = tuple[str, str, str]
 
 
 def status_changes(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
-    """Find the rows that are decided without times.
-
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``.
+    """Find the rows of samples that are decided without times.
 
     Returns
     -------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.machine.byte_sizes import parse_bytes
@@ -142,17 +143,10 @@ def _thresholds(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {name: read(f"{where} {name}", table[name]) for name, read in READERS.items() if name in table}
 
 
-def _share(what: str, given: Any) -> float:
+def _positive(what: str, given: Any, *, below: float, expected: str) -> float:
     value = real_number(what, given)
-    if isinstance(given, bool) or not 0 < value < 1:
-        raise BadInput(f"{what} is {given!r}: expected a share above 0 and below 1, such as 0.02 for 2 %")
-    return value
-
-
-def _exponent(what: str, given: Any) -> float:
-    value = real_number(what, given)
-    if isinstance(given, bool) or not 0 < value <= 10:
-        raise BadInput(f"{what} is {given!r}: expected a difference of exponents above 0, such as 0.1")
+    if isinstance(given, bool) or not 0 < value < below:
+        raise BadInput(f"{what} is {given!r}: expected {expected}")
     return value
 
 
@@ -171,6 +165,9 @@ def _pairs(given: Any, what: str) -> int:
         raise BadInput(f"{what} is {given!r}: expected an even number from {MIN_PAIRS} to {MAX_PAIRS}")
     return value
 
+
+_share = partial(_positive, below=1, expected="a share above 0 and below 1, such as 0.02 for 2 %")
+_exponent = partial(_positive, below=10, expected="a difference of exponents above 0 and below 10, such as 0.1")
 
 READERS: Mapping[str, Callable[[str, Any], Any]] = {
     "time": _share,

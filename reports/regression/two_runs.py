@@ -123,10 +123,9 @@ def _samples(run: Run, side: str) -> pd.DataFrame:
 
 
 def _over_references(samples: pd.DataFrame, base: Run, head: Run) -> pd.DataFrame:
-    """Divide each time by vjp's of the same phase and process, by the forward pass's, and by the floor.
+    """Divide each time by that of vjp in the same phase and process, by that of the forward pass, and by the floor.
 
-    The samples are repeated for each reference. ``seconds`` is the quotient; ``quantity`` is ``seconds/vjp``, ``seconds/forward`` or
-    ``seconds/floor``. A reference is not divided by itself.
+    The samples are repeated for each reference, except for itself. ``quantity`` is ``seconds/vjp``, ``seconds/forward`` or ``seconds/floor``.
     """
     vjp = samples[samples["strategy"] == REFERENCE]
     forward = samples[samples["strategy"] == FORWARD]
