@@ -45,6 +45,12 @@ def strategy_names() -> list[str]:
     return list(registered())
 
 
+def is_built_in(name: str) -> bool:
+    """Return whether a name is that of one of our own strategies, which run no code of other libraries."""
+    point = registered().get(name)
+    return point is not None and point.value.startswith("jacobench.") and ".peers." not in point.value
+
+
 def check(spec: str) -> str:
     """Check a strategy's name or location without importing it, and return it.
 

@@ -1,116 +1,98 @@
-"""What fits: the largest size that each strategy can take within a limit of time or memory."""
+"""Largest size of a knob at which each strategy stays within a limit of time or memory.
+
+Memory: the case is built again at other sizes and its peak is predicted by the byte model, which is exact within 5 %. The
+search ends at `RANGE_FACTOR` times the measured sizes and at `LARGEST_TESTED_BYTES`. Time: between measured sizes, and by
+the fitted law up to `TIME_RANGE_FACTOR` times the largest. Beyond these ranges the answer is "more than X".
+"""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from jacobench.bench.floor.predicted_rows import one_case, peak_bytes
 from jacobench.bench.row.columns import FORWARD
+from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.ops import OPS
 from jacobench.reports.analysis.growth import GROWING
-from jacobench.reports.analysis.power_laws import PowerLaw, fit
-from jacobench.reports.analysis.sweeps import Sweep, find_sweeps
+from jacobench.reports.analysis.power_laws import fit
+from jacobench.reports.analysis.sweeps import find_sweeps
+from jacobench.strategies.registry import is_built_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from numpy.typing import ArrayLike
 
 COLUMNS = ("knob", "held", "strategy", "size", "basis")
 
+LARGEST_TESTED_BYTES = 24 * 2**30
+"""Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse) and 6.9
+GiB (vjp) were predicted within 0.5 %."""
 
-BOUNDS = {"weight_density": 1.0}
-"""Knobs that go no further."""
+RANGE_FACTOR = 100
+"""Largest factor beyond the measured sizes that is searched."""
+
+LARGEST_DEPTH = 512
+"""Largest depth that is searched beyond the measured ones: predicting 1,600 layers takes seconds."""
+
+TIME_RANGE_FACTOR = 2
+"""Largest factor beyond the measured sizes for which the fitted law of time is used."""
+
+LARGEST_DENSITY = 1.0
+
+SAME_BYTES = 0.01
+"""Relative difference of predicted bytes below which a rebuilt case is that of the run."""
+
+Knobs = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Fit:
+class SizeLimit:
     """The largest size within a limit.
 
     Attributes
     ----------
     size : float
-        NaN where there is none, infinite where the cost does not grow.
+        A whole number for every knob but ``weight_density``; NaN if no size is within the limit.
     basis : str
-        ``"interpolation"`` between two measured sizes; ``"model"``: between sizes of which one is predicted;
-        ``"extrapolation"`` by the fitted law, beyond every size; ``"none"``: even the smallest is over the limit;
-        ``"unknown"``: all are within it, and there is no law to go on by; ``"bound"``: every size that the knob can have.
+        ``"model"``: the byte model at this size and the next. ``"interpolation"``: between two sizes of the table.
+        ``"extrapolation"``: by the fitted law of time. ``"more than"``: this size is within the limit, and larger sizes
+        were not checked. ``"bound"``: the largest possible value. ``"none"``: even the smallest size is over the limit.
     """
 
     size: float
     basis: str
 
 
-def largest(sizes: ArrayLike, values: ArrayLike, limit: float, predicted: ArrayLike | None = None) -> Fit:
-    """Find the largest size whose cost is within a limit.
-
-    Parameters
-    ----------
-    sizes : array_like of float, shape (n,)
-        Positive, ascending.
-    values : array_like of float, shape (n,)
-        Measured costs; NaN where there is none.
-    limit : float
-        In the unit of the values.
-    predicted : array_like of float, shape (n,), optional
-        Costs to take where none was measured, in the same unit.
-
-    Returns
-    -------
-    Fit
-        By a straight line between the last size within the limit before the first one over it, in logarithms.
-    """
-    x, measured = np.asarray(sizes, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    y = measured if predicted is None else np.where(np.isfinite(measured), measured, predicted)
-    known = np.isfinite(y) & (y > 0)
-    x, y, measured = x[known], y[known], measured[known]
-    over = np.flatnonzero(y > limit)
-    if over.size and over[0] == 0:
-        return Fit(math.nan, "none")
-    if over.size:
-        k = int(over[0])
-        share = math.log(limit / y[k - 1]) / math.log(y[k] / y[k - 1])
-        basis = "interpolation" if np.isfinite(measured[k - 1 : k + 1]).all() else "model"
-        return Fit(float(x[k - 1] * (x[k] / x[k - 1]) ** share), basis)
-    law = fit(x, [y])
-    if law is None:
-        return Fit(math.nan, "unknown")
-    return Fit(max(_invert(law, limit), float(x[-1])), "extrapolation")  # the last is within it, whatever the law says
-
-
-def _invert(law: PowerLaw, limit: float) -> float:
-    """Return the size at which a law reaches the limit; infinite where it does not grow, or beyond what a float holds."""
-    if law.exponent <= 0:
-        return math.inf
-    if limit <= law.fixed:
-        return 0.0
-    logarithm = math.log((limit - law.fixed) / law.scale) / law.exponent
-    return math.exp(logarithm) if logarithm < 700 else math.inf
-
-
 def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase: str = "gradient") -> pd.DataFrame:
-    """Find the largest size of a knob that each strategy can take within a limit.
+    """Find the largest size of a knob at which each strategy stays within a limit.
 
     Parameters
     ----------
     table : DataFrame
-        The tidy table of one run.
+        The tidy table of one run, or of `predict`.
     knob : str
         A key of ``KNOBS``.
     quantity : {"seconds", "bytes"}
-        What is limited.
+        The limited quantity.
     limit : float
-        Seconds per call, or bytes at the peak; positive.
+        Seconds per call, or bytes of the peak; positive.
     phase : str
-        The phase that is limited.
+        The limited phase.
 
     Returns
     -------
     DataFrame
-        One line a sweep over the knob and a strategy with a number: ``knob``, ``held`` (what the sweep holds fixed),
-        ``strategy``, and the fields of `Fit`. Where no memory was measured, the predicted one counts.
+        One line per sweep over the knob and strategy with a number: ``knob``, ``held`` (the fixed knobs in words),
+        ``strategy``, and the fields of `SizeLimit`.
 
     Raises
     ------
@@ -125,18 +107,168 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
     lines: list[dict[str, Any]] = []
     for sweep in find_sweeps(rows, knob):
         for strategy, own in sweep.rows.groupby("strategy", sort=False):
-            found = _largest(sweep, own, quantity, limit)
+            found = _time_limit(knob, own, limit) if quantity == "seconds" else _memory_limit(knob, own, limit)
             if found is not None:
                 lines.append({"knob": knob, "held": sweep.held, "strategy": strategy, **vars(found)})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _largest(sweep: Sweep, own: pd.DataFrame, quantity: str, limit: float) -> Fit | None:
-    column, prediction = GROWING[quantity]
-    values = own[column].where(own["status"] == "ok")
-    predicted = own[prediction] if quantity == "bytes" else None  # flops are no seconds
-    if not values.notna().any() and (predicted is None or not predicted.notna().any()):
+def _time_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
+    seconds = own["seconds_median"].where(own["status"] == "ok")
+    if seconds.isna().all():
         return None
-    found = largest(own[sweep.knob], values, limit, predicted)
-    bound = BOUNDS.get(sweep.knob, math.inf)
-    return Fit(bound, "bound") if found.size >= bound else found
+    found = between_sizes(own[knob], seconds, limit)
+    law = fit(own.loc[seconds.notna(), knob], [seconds.dropna()]) if found.basis == "more than" else None
+    if law is not None and law.exponent > 0 and limit > law.fixed:
+        size = math.exp(min(math.log((limit - law.fixed) / law.scale) / law.exponent, 700.0))
+        if found.size < size <= TIME_RANGE_FACTOR * found.size:
+            found = SizeLimit(size, "extrapolation")
+    return _possible(knob, found)
+
+
+def _memory_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
+    peaks = own["peak_bytes"].where(own["status"] == "ok").fillna(own["predicted_bytes"])
+    if peaks.isna().all():
+        return None
+    cost = _cost_of(knob, own)
+    if cost is None:
+        return _possible(knob, between_sizes(own[knob], peaks, limit))
+    bytes_within = min(limit, LARGEST_TESTED_BYTES)
+    sizes, predicted = own[knob].to_numpy(dtype=np.float64), own["predicted_bytes"].to_numpy(dtype=np.float64)
+    known = dict(zip(sizes, predicted, strict=True))
+    stop = _largest_searched(knob, float(sizes.max()))
+    size = _search(cost, bytes_within, known, stop, whole=knob != "weight_density")
+    if not size:
+        return SizeLimit(math.nan, "none")
+    is_end = size == stop or bytes_within < limit
+    return _possible(knob, SizeLimit(size, "more than" if is_end else "model"))
+
+
+def _largest_searched(knob: str, largest: float) -> float:
+    if knob == "weight_density":
+        return LARGEST_DENSITY
+    return max(largest, min(RANGE_FACTOR * largest, LARGEST_DEPTH)) if knob == "depth" else RANGE_FACTOR * largest
+
+
+def _possible(knob: str, found: SizeLimit) -> SizeLimit:
+    """Return a limit as a possible value of the knob."""
+    if math.isnan(found.size):
+        return found
+    if knob == "weight_density":
+        return SizeLimit(LARGEST_DENSITY, "bound") if found.size >= LARGEST_DENSITY else found
+    return SizeLimit(float(math.floor(found.size + 1e-9)), found.basis)
+
+
+def between_sizes(sizes: ArrayLike, values: ArrayLike, limit: float) -> SizeLimit:
+    """Find the largest size whose cost is within a limit, between known sizes.
+
+    Parameters
+    ----------
+    sizes : array_like of float, shape (n,)
+        Positive, ascending.
+    values : array_like of float, shape (n,)
+        Their costs; NaN where unknown.
+    limit : float
+        In the unit of the values.
+
+    Returns
+    -------
+    SizeLimit
+        By a straight line in logarithms between the last size within the limit and the first one over it.
+    """
+    x, y = np.asarray(sizes, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    known = np.isfinite(y) & (y > 0)
+    x, y = x[known], y[known]
+    over = np.flatnonzero(y > limit)
+    if over.size == 0:
+        return SizeLimit(float(x[-1]), "more than") if x.size else SizeLimit(math.nan, "none")
+    k = int(over[0])
+    if k == 0:
+        return SizeLimit(math.nan, "none")
+    share = math.log(limit / y[k - 1]) / math.log(y[k] / y[k - 1])
+    return SizeLimit(float(x[k - 1] * (x[k] / x[k - 1]) ** share), "interpolation")
+
+
+def _search(
+    cost: Callable[[float], float], limit: float, known: Mapping[float, float], stop: float, *, whole: bool
+) -> float:
+    """Return the largest size up to `stop` whose cost is within the limit; 0 if there is none.
+
+    The bracket starts with the known costs. Each step goes to where a line in logarithms meets the limit, and slightly
+    beyond the last such point, so that both ends move: about six costs are computed, where bisection takes twenty.
+    """
+    within = {size: value for size, value in known.items() if value <= limit}
+    over = {size: value for size, value in known.items() if value > limit}
+    low, high = max(within, default=0.0), min(over, default=math.inf)
+    f_low, f_high = known.get(low, math.nan), known.get(high, math.nan)
+    smallest = 1.0 if whole else min(known) / RANGE_FACTOR
+    if low == 0.0:
+        f_low = cost(smallest)
+        if f_low > limit:
+            return 0.0
+        low = smallest
+    if high == math.inf:
+        f_high = cost(stop)
+        if f_high <= limit:
+            return stop
+        high = stop
+    step, beyond = (1.0 if whole else 1e-3 * low), 0
+    while high - low > step:
+        share = math.log(limit / f_low) / math.log(f_high / f_low) if f_low > 0 else 0.5
+        guess = low * (high / low) ** min(max(share, 0.0), 1.0) * (1 + beyond / 256)
+        guess = min(max(math.floor(guess) if whole else guess, low + step), high - step)
+        value = cost(guess)
+        if value <= limit:
+            low, f_low, beyond = guess, value, 1
+        else:
+            high, f_high, beyond = guess, value, -1
+    return low
+
+
+def _cost_of(knob: str, own: pd.DataFrame) -> Callable[[float], float] | None:
+    """Return size → predicted peak; None if the case cannot be built again or the result differs from the run's."""
+    predicted = own[own["predicted_bytes"].notna()].sort_values("predicted_bytes").to_dict("records")
+    if not predicted or not is_built_in(predicted[-1]["strategy"]):
+        return None
+    row = predicted[-1]
+    knobs = _knobs_of(row)
+    if knobs is None:
+        return None
+    cost = cache(partial(_predicted_peak, knobs, _key_of(knob, knobs), row["strategy"], row["phase"]))
+    try:
+        rebuilt = cost(row[knob])
+    except BadInput:  # another generator's graph of this name
+        return None
+    return cost if abs(rebuilt / row["predicted_bytes"] - 1) <= SAME_BYTES else None
+
+
+def _predicted_peak(knobs: Knobs, key: str, strategy: str, phase: str, size: float) -> float:
+    case = one_case({**knobs, key: size if key == "weight_density" else int(size)})
+    return float(peak_bytes(case, strategy, phase) or math.nan)
+
+
+def _key_of(knob: str, knobs: Knobs) -> str:
+    return "size" if knob == "width" and "size" in knobs else knob
+
+
+def _knobs_of(row: Mapping[Any, Any]) -> Knobs | None:
+    """Return the keys of a ``[[sweep]]`` that describe the case of a row; None for graphs of other generators."""
+    knobs = {name: int(row[name]) for name in ("batch", "n_seeds") if row[name] == row[name]}
+    knobs |= {"dtype": row["dtype"]}
+    graph = row["graph"]
+    if graph in ARCHITECTURES:
+        return {"graph": "architecture", "name": graph, "loss": _name(row["loss"]), **knobs}
+    if graph in OPS:
+        return {"graph": "op", "name": graph, "size": int(row["width"]), **knobs}
+    if graph != "mlp":
+        return None
+    shape = re.match(r"mlp-(\d+(?:x\d+)+)-", row["case"])
+    sizes = {"widths": [int(n) for n in shape[1].split("x")]} if shape else {n: int(row[n]) for n in ("width", "depth")}
+    named = {name: _name(row[name]) for name in ("activation", "loss", "normalization")}
+    return {"graph": "mlp", **sizes, **named, "residual": row["residual"] is True, **knobs} | {
+        "weight_density": row["weight_density"] if row["weight_density"] < 1 else 1.0
+    }
+
+
+def _name(value: Any) -> str:
+    return value if isinstance(value, str) else "none"

@@ -156,7 +156,7 @@ def _no_longer_fits(run: Run, rows: pd.DataFrame) -> str:
         return ""
     fits = what_fits(rows, "width", "bytes", float(limit))
     dense = fits[fits["strategy"] == "dense"]
-    if dense.empty or math.isnan(dense["size"].iloc[0]):
+    if dense.empty or math.isnan(dense["size"].iloc[0]) or dense["basis"].iloc[0] == "more than":
         return ""
     largest = format_size(dense["size"].iloc[0])
     return f"; above n = {largest} it does not fit in this machine's {format_bytes(float(limit))}"

@@ -27,13 +27,11 @@ MORE_THAN = "more than"
 
 # Basis of a limit, as in `what_fits`.
 BASES = {
-    "interpolation": "between measured sizes",
+    "interpolation": "between sizes of the run",
     "model": "predicted bytes",
-    "extrapolation": "extrapolated by the fitted law",
     MORE_THAN: "fits at every checked size",
     "bound": "largest possible value",
     "none": "the smallest size does not fit",
-    "unknown": "all measured sizes fit; too few for a prediction",
 }
 
 OUTCOMES = {

@@ -55,7 +55,7 @@ def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path)
         ({"widths": "4,4", "architecture": "lenet-300-100"}, "got both"),
         ({"widths": "4;4"}, "^--widths is '4;4': expected whole numbers and commas"),
         ({"widths": "4,0"}, "^--widths: expected `int` >= 1, got 0"),
-        ({"widths": "4"}, "^--widths: expected a list of two or more"),
+        ({"widths": "4"}, "^--widths: expected a list of at least two"),
         ({"widths": "4,4", "seeds": 0}, "^--seeds: expected `int` >= 1, got 0"),
         ({"widths": "4,4", "activation": "rleu"}, "^--activation: .*did you mean 'relu'"),
         ({"widths": "4,4", "weight_density": 2.0}, "^--weight-density: "),

@@ -20,7 +20,7 @@ def test_a_case_is_made_of_a_sweeps_knobs():
     [
         ({"widths": [4, 4], "batch": [1, 2]}, "2 cases: expected one"),
         ({"widths": [4, 0]}, r"^widths\[1\]: expected"),
-        ({"widths": [4]}, "^widths: expected a list of two"),
+        ({"widths": [4]}, "^widths: expected a list of at least two"),
         ({"widths": [4, 4], "activation": "rleu"}, "did you mean 'relu'"),
         ({}, "^expected either `width`"),
     ],
@@ -69,6 +69,5 @@ def test_the_largest_batch_fits_and_the_next_does_not(strategy):
 def test_a_grid_that_was_not_measured_says_what_fits():
     rows = [row for width in (16, 32, 64, 128) for row in predicted_rows(one_case({"width": width, "depth": 2}))]
     found = what_fits(tidy(rows), "width", "bytes", 10_000_000).set_index("strategy")
-    assert found.loc["dense", "basis"] == "model"
-    assert 64 < found.loc["dense", "size"] < 128
-    assert found.loc["vjp", "basis"] == "extrapolation"
+    assert set(found["basis"]) == {"model"}
+    assert 64 < found.loc["dense", "size"] < 128 < found.loc["vjp", "size"]

@@ -1,52 +1,119 @@
-"""What fits, on costs with known inverses."""
+"""Size limits: they fit, the next size does not, and no size is named that was not checked."""
 
 import math
 
 import numpy as np
 import pytest
 
+from jacobench.bench.floor.predicted_rows import one_case, peak_bytes, predicted_rows
+from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.analysis.size_limits import largest, what_fits
+from jacobench.reports.analysis import size_limits
+from jacobench.reports.analysis.size_limits import LARGEST_TESTED_BYTES, RANGE_FACTOR, between_sizes, what_fits
 
 SIZES = np.array([16.0, 32, 64, 128, 256])
 CUBE = 8 * SIZES**3
 
+SWEEPS = {
+    "width": ({"depth": 2}, [16, 32, 64]),
+    "depth": ({"width": 20}, [1, 2, 4]),
+    "batch": ({"widths": [20, 30, 10], "activation": "gelu", "loss": "none"}, [1, 2, 4]),
+    "n_seeds": ({"width": 40, "depth": 2, "batch": 3, "residual": True, "normalization": "layer_norm"}, [1, 2, 4]),
+}
+
+
+def predicted(knob):
+    fixed, sizes = SWEEPS[knob]
+    return tidy([row for size in sizes for row in predicted_rows(one_case({**fixed, knob: size}))])
+
+
+def peak(knob, strategy, size):
+    return peak_bytes(one_case({**SWEEPS[knob][0], knob: int(size)}), strategy, "gradient")
+
+
+@pytest.mark.parametrize("knob", SWEEPS)
+def test_the_largest_size_fits_and_the_next_does_not(knob):
+    limit = 8_000_000
+    found = what_fits(predicted(knob), knob, "bytes", limit)
+    assert found["strategy"].tolist() == ["dense", "sparse", "vjp"]
+    for line in found.to_dict("records"):
+        assert line["size"] == int(line["size"])
+        if line["basis"] == "model":
+            assert peak(knob, line["strategy"], line["size"]) <= limit < peak(knob, line["strategy"], line["size"] + 1)
+        else:
+            assert line["basis"] == "more than"
+            assert line["size"] == RANGE_FACTOR * SWEEPS[knob][1][-1]
+            assert peak(knob, line["strategy"], line["size"]) <= limit
+    assert "model" in set(found["basis"])
+
+
+def test_sizes_of_a_published_network_and_of_an_op_are_searched():
+    for fixed, knob in (({"name": "lenet-300-100"}, "batch"), ({"graph": "op", "name": "tanh", "size": 8}, "batch")):
+        rows = [row for size in (1, 2) for row in predicted_rows(one_case({**fixed, knob: size}))]
+        (line,) = what_fits(tidy(rows), knob, "bytes", 5_000_000_000).query("strategy == 'dense'").to_dict("records")
+        cost = [peak_bytes(one_case({**fixed, knob: int(line["size"]) + more}), "dense", "gradient") for more in (0, 1)]
+        assert line["basis"] == "more than" or cost[0] <= 5_000_000_000 < cost[1]
+        assert cost[0] <= 5_000_000_000
+
+
+def test_no_size_beyond_the_tested_memory_is_named():
+    found = what_fits(predicted("width"), "width", "bytes", 2.0**60)
+    assert set(found["basis"]) == {"more than"}
+    for line in found.to_dict("records"):
+        assert line["size"] <= RANGE_FACTOR * 64
+        assert peak("width", line["strategy"], line["size"]) <= LARGEST_TESTED_BYTES
+
+
+def test_a_limit_below_the_smallest_size_is_none():
+    found = what_fits(predicted("width"), "width", "bytes", 10)
+    assert set(found["basis"]) == {"none"}
+    assert found["size"].isna().all()
+
+
+def test_a_limit_below_the_measured_sizes_is_searched():
+    (dense, *_) = what_fits(predicted("width"), "width", "bytes", 20_000).to_dict("records")
+    assert dense["basis"] == "model"
+    assert 1 < dense["size"] < 16
+
+
+def test_a_case_that_differs_from_the_rebuilt_one_is_not_searched(standard):
+    found = what_fits(standard, "batch", "bytes", 2 * 2**30).set_index("strategy")  # costs that no graph has
+    assert found.loc["dense", "size"] == math.floor((2 * 2**30 / (24 * 64**3)) ** 0.5)
+    assert found.loc["dense", "basis"] == "interpolation"
+    assert (found.loc["vjp", "size"], found.loc["vjp", "basis"]) == (64, "more than")
+    assert found.loc["dense", "held"] == "mlp, width 64, depth 3, tanh, mse, float64"
+
+
+def test_a_strategy_of_a_plug_in_is_not_loaded(monkeypatch):
+    monkeypatch.setattr(size_limits, "is_built_in", lambda _name: False)
+    monkeypatch.setattr(size_limits, "one_case", None)
+    assert set(what_fits(predicted("width"), "width", "bytes", 2.0**60)["basis"]) == {"more than"}
+
 
 @pytest.mark.parametrize("size", [17.0, 64.0, 200.0])
-def test_within_the_range_it_is_interpolated(size):
-    found = largest(SIZES, CUBE, 8 * size**3)
+def test_between_known_sizes_it_is_interpolated(size):
+    found = between_sizes(SIZES, CUBE, 8 * size**3)
     assert found.size == pytest.approx(size)
     assert found.basis == "interpolation"
 
 
-def test_beyond_the_range_the_law_goes_on_and_says_so():
-    found = largest(SIZES, 1e6 + CUBE, 1e6 + 8 * 1000.0**3)
-    assert found.size == pytest.approx(1000, rel=1e-4)
-    assert found.basis == "extrapolation"
+def test_the_ends_of_known_sizes():
+    assert between_sizes(SIZES, CUBE, 1.0).basis == "none"
+    assert vars(between_sizes(SIZES[:2], CUBE[:2], 1e12)) == {"size": 32.0, "basis": "more than"}
+    assert between_sizes(SIZES, np.full(5, math.nan), 10.0).basis == "none"
 
 
-def test_what_was_not_measured_is_predicted():
-    measured = np.where(SIZES > 64, np.nan, CUBE)
-    found = largest(SIZES, measured, 8 * 100.0**3, CUBE)
-    assert found.size == pytest.approx(100)
-    assert found.basis == "model"
-    assert largest(SIZES, measured, 8 * 50.0**3, CUBE).basis == "interpolation"
+def test_time_is_extrapolated_by_a_factor_of_two_at_most(standard):
+    def limit(seconds):
+        found = what_fits(standard, "width", "seconds", seconds).query("strategy == 'vjp' and held.str.contains('mlp')")
+        return found.iloc[0][["size", "basis"]].tolist()
 
+    def cost(width):
+        return 5e-10 * 4 * 3 * width**2
 
-def test_the_ends():
-    assert largest(SIZES, CUBE, 1.0).basis == "none"
-    assert math.isnan(largest(SIZES, CUBE, 1.0).size)
-    assert largest(SIZES[:2], CUBE[:2], 1e12).basis == "unknown"
-    assert largest(SIZES, 5 - 0.01 * np.arange(5), 10.0).size == math.inf
-    assert largest(SIZES, np.full(5, math.nan), 10.0).basis == "unknown"
-
-
-def test_every_strategy_of_every_sweep_has_a_line(standard):
-    found = what_fits(standard, "batch", "bytes", 2 * 2**30).set_index("strategy")
-    assert found.loc["dense", "size"] == pytest.approx((2 * 2**30 / (24 * 64**3)) ** 0.5)
-    assert found.loc["dense", "basis"] == "model"  # batch 32 was over budget
-    assert found.loc["sparse", "basis"] == "extrapolation"
-    assert found.loc["dense", "held"] == "mlp, width 64, depth 3, tanh, mse, float64"
+    assert limit(cost(100)) == [100, "interpolation"]
+    assert limit(cost(400)) == [400, "extrapolation"]
+    assert limit(cost(600)) == [256, "more than"]
 
 
 def test_a_strategy_that_never_succeeded_has_a_line_only_for_memory(standard):

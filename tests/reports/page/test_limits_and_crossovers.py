@@ -2,6 +2,7 @@
 
 import pytest
 
+from jacobench.bench.floor.predicted_rows import one_case, predicted_rows
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.page.limits_and_crossovers import crossover_rows, memory_limits
@@ -11,11 +12,13 @@ def lines_of(groups):
     return {(sweep.split(" (")[0], line.strategy): line for sweep, lines in groups for line in lines}
 
 
-def test_limits_near_the_measured_sizes_are_relevant_and_others_are_not(standard_run):
-    relevant, other = memory_limits(standard_run)
-    assert lines_of(relevant)["width", "dense"].largest == "width 1,024"  # 24 width³ bytes are 24 GiB
+def test_limits_near_the_measured_sizes_are_relevant_and_others_are_not(run_of):
+    cases = [one_case({"width": width, "depth": 3}) for width in (16, 32, 64)]
+    relevant, other = memory_limits(run_of([row for case in cases for row in predicted_rows(case)]))
+    dense = lines_of(relevant)["width", "dense"]
+    assert (dense.largest, dense.known_by) == ("width 1,022", "predicted bytes")  # 24 width³ bytes, and the cotangents
     assert not set(lines_of(relevant)) & set(lines_of(other))
-    assert ("width", "vjp") in lines_of(other)  # 512 times the largest width
+    assert lines_of(other)["width", "vjp"].largest == "more than width 6,400"
 
 
 def test_a_sweep_is_described_once(standard_run):
