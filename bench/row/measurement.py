@@ -10,38 +10,20 @@ import msgspec
 class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Measurement of one cell in one pass.
 
+    The fields that are columns of a row have the same meaning; None if they were not measured in this pass.
+
     Attributes
     ----------
-    case, strategy, phase : str
-        The cell, with the strategy's name as in its rows.
     spec : str
         Where the strategy was loaded from.
-    pass_number : int
-        From 0; "pass" in the journal.
-    worker : int
-        Number of the process within the pass, from 0. A new process replaces one that was lost.
-    status, reason : str
-        Outcome of the cell, and its explanation.
+    pass_number, worker : int
+        From 0; "pass" in the journal. ``worker``: number of the process within the pass; a new one replaces a lost one.
     seconds : tuple of float
         Seconds per call, one number per round.
     iterations : int
         Calls per round.
-    peak_bytes, retained_bytes : int or None
-        Heap of one call; None if it was not measured in this pass.
-    memory_tool : str or None
-        Tool that measured the heap.
-    predicted_bytes, predicted_flops, n_nonzeros : int or None
-        From the strategy's model, if it has one.
-    floor_seconds : float or None
-        Lower bound for the time on this machine; see `floor`.
-    max_relative_error : float or None
-        Compared with the reference.
-    n_parameters : int or None
-        Stored entries of the graph's parameters.
-    traceback : str
-        Traceback of the strategy's exception.
-    output : str
-        End of the strategy's output.
+    traceback, output : str
+        Traceback of the strategy's exception; end of its output.
     """
 
     case: str

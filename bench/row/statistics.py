@@ -110,28 +110,12 @@ def _closeness(low: float, mean: float) -> tuple[bool, float]:
 
 
 def clearly_less(peak: Any, other: Any) -> Any:
-    """Return whether a peak is clearly less memory than another: by more than 1 %, and by 8 KiB or more.
-
-    Parameters
-    ----------
-    peak, other : float, array or Series
-        Bytes. NaN is never clearly less.
-    """
+    """Return whether a peak in bytes is less than another by more than 1 %, and by 8 KiB or more; elementwise."""
     return (peak < CLEARLY_LESS * other) & (other - peak >= LEAST_BYTES)
 
 
 def half_width(error: Any, freedom: Any, confidence: float = CONFIDENCE) -> Any:
-    """Return half the width of a t-interval.
-
-    Parameters
-    ----------
-    error : float or array
-        Standard error of the estimate.
-    freedom : float or array
-        Degrees of freedom of ``error``.
-    confidence : float
-        Probability with which the interval covers the true value.
-    """
+    """Return half the width of the t-interval of an estimate with this standard error and these degrees of freedom."""
     return stdtrit(freedom, 0.5 + confidence / 2) * error
 
 
@@ -155,18 +139,6 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple
 def log_t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the t-interval of the geometric mean of independent log-normal values; NaN for fewer than two values.
 
-    Parameters
-    ----------
-    values : sequence of float
-        Positive, one per pass.
-    confidence : float
-        Probability with which the interval covers the true value.
-
-    Returns
-    -------
-    low, high : float
-        In the unit of the values.
-
     Examples
     --------
     >>> low, high = log_t_interval([1.0, 1.1, 1.2])
@@ -183,20 +155,18 @@ def bounded_exp(value: float) -> float:
 
 
 def welch(variances: Sequence[Any], counts: Sequence[Any]) -> tuple[Any, Any]:
-    """Return the standard error of the difference of two means, and its degrees of freedom.
+    """Return the standard error of the difference of two means, and its degrees of freedom (Welch 1947).
 
     Parameters
     ----------
-    variances : pair of float or array
-        Variance (``ddof=1``) of each sample.
-    counts : pair of int or array
-        Size of each sample.
+    variances, counts : pair of float or array
+        Variance (``ddof=1``) and size of each sample.
 
     Returns
     -------
     error, freedom : float or array
-        After Welch (1947) with Satterthwaite's degrees of freedom. NaN where a sample has fewer than two values. Two
-        constant samples have an error of 1e-9, so that equal ones do not differ and different ones do.
+        Satterthwaite's degrees of freedom. NaN where a sample has fewer than two values. Two constant samples have an
+        error of 1e-9, so that equal ones do not differ and different ones do.
     """
     n, m = (np.asarray(count, dtype=np.float64) for count in counts)
     a, b = np.asarray(variances[0], dtype=np.float64) / n, np.asarray(variances[1], dtype=np.float64) / m
@@ -206,57 +176,15 @@ def welch(variances: Sequence[Any], counts: Sequence[Any]) -> tuple[Any, Any]:
     return np.sqrt(variance), np.where(np.isfinite(freedom), freedom, n + m - 2)
 
 
-def welch_interval(
-    first: Sequence[float], second: Sequence[float], confidence: float = CONFIDENCE
-) -> tuple[float, float, float]:
-    """Return the difference of two means, second minus first, and its Welch t-interval.
-
-    Parameters
-    ----------
-    first, second : sequence of float
-        Independent samples; they are not paired.
-    confidence : float
-        Probability with which the interval covers the true value.
-
-    Returns
-    -------
-    difference, low, high : float
-        The interval is NaN where a sample has fewer than two values; all are NaN where one is empty.
-    """
-    if not len(first) or not len(second):
-        return nan, nan, nan
-    difference = float(np.mean(second) - np.mean(first))
-    if min(len(first), len(second)) < 2:
-        return difference, nan, nan
-    variances = [np.var(values, ddof=1) for values in (first, second)]
-    reach = float(half_width(*welch(variances, (len(first), len(second))), confidence))
-    return difference, difference - reach, difference + reach
-
-
 def t_p_value(difference: Any, error: Any, freedom: Any) -> Any:
     """Return the one-sided p-value of a positive difference with this standard error and these degrees of freedom."""
     return stdtr(freedom, -difference / error)
 
 
 def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the two-sided interval of Clopper and Pearson (1934) for the probability of a success.
+    """Return the two-sided interval of Clopper and Pearson (1934) for a probability, from k successes in n trials.
 
-    Parameters
-    ----------
-    k, n : int
-        Number of successes, and of trials.
-    confidence : float
-        Least probability with which the interval covers the true probability.
-
-    Returns
-    -------
-    low, high : float
-        From 0 to 1; 0 and 1 without trials.
-
-    Raises
-    ------
-    ValueError
-        If ``k`` is negative or larger than ``n``.
+    Without trials it is 0 to 1. Raises ValueError unless 0 <= k <= n.
 
     Examples
     --------

@@ -1,17 +1,18 @@
-"""Sweeps: cases of a table that differ in one knob only."""
+"""Sweeps and grids: cases of a table that differ in one knob, or in two, only."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from jacobench.graphs.errors import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import pandas as pd
+    from collections.abc import Iterator, Mapping, Sequence
 
 # Knobs that have a size → the word in titles and file names.
 KNOBS = {
@@ -22,38 +23,29 @@ KNOBS = {
     "n_seeds": "seeds",
 }
 
-GRAPH_KNOBS = (
-    "graph",
-    "depth",
-    "width",
-    "batch",
-    "n_seeds",
-    "activation",
-    "loss",
-    "residual",
-    "normalization",
-    "weight_density",
-    "dtype",
-)
+# Knob → its phrase, and the value that needs no mention.
+PHRASES: dict[str, tuple[str, object]] = {
+    "graph": ("{}", None),
+    "width": ("width {:g}", None),
+    "depth": ("depth {:g}", None),
+    "batch": ("batch {:g}", None),
+    "n_seeds": ("{:g} seeds", 1.0),
+    "activation": ("{}", None),
+    "loss": ("{}", None),
+    "residual": ("residual", False),
+    "normalization": ("{}", None),
+    "weight_density": ("weight density {:g}", 1.0),
+    "dtype": ("{}", None),
+}
 
-# Knob, its phrase, and the values that need no mention.
-FIXED: tuple[tuple[str, str, tuple[object, ...]], ...] = (
-    ("graph", "{}", ()),
-    ("width", "width {:g}", ()),
-    ("depth", "depth {:g}", ()),
-    ("batch", "batch {:g}", ()),
-    ("n_seeds", "{:g} seeds", (1.0,)),
-    ("activation", "{}", ()),
-    ("loss", "{}", ()),
-    ("residual", "residual", (False,)),
-    ("normalization", "{}", ()),
-    ("weight_density", "weight density {:g}", (1.0,)),
-    ("dtype", "{}", ()),
-)
+GRAPH_KNOBS = tuple(PHRASES)
 
 # These do not change the number of parameters. It separates nets with equal knobs and different shapes, such as 300-100-10
 # and 300-50-10.
 SAME_PARAMETERS = ("batch", "n_seeds")
+
+LEAST_FILLED = 0.5
+"""A size with cases at a smaller share of the other knob's sizes belongs to a sweep, not to the grid."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +77,29 @@ class Sweep:
         return held(self.fixed)
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Rows that differ in two knobs, ``x`` and ``y``; otherwise as `Sweep`, with rows in the order of the table."""
+
+    x: str
+    y: str
+    fixed: Mapping[str, Any]
+    rows: pd.DataFrame
+
+    @property
+    def held(self) -> str:
+        """Description of the other knobs."""
+        return held(self.fixed)
+
+    def sizes(self, knob: str) -> list[float]:
+        """Return the distinct values of one of the two knobs, ascending."""
+        return sorted(self.rows[knob].unique().tolist())
+
+
 def held(fixed: Mapping[str, Any]) -> str:
     """Return a short description of knobs and their values, without defaults and missing ones."""
-    known = [(phrase, fixed.get(knob, math.nan), off) for knob, phrase, off in FIXED]
-    return ", ".join(
-        phrase.format(value)
-        for phrase, value, off in known
-        if value == value and value not in off  # noqa: PLR0124
-    )
+    values = [(phrase, fixed.get(knob, math.nan), default) for knob, (phrase, default) in PHRASES.items()]
+    return ", ".join(phrase.format(value) for phrase, value, default in values if pd.notna(value) and value != default)
 
 
 def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:
@@ -110,8 +117,8 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
     Returns
     -------
     list of Sweep
-        The longest first, equally long ones in the order of the table. Rows without the knob are left out. So are groups with
-        several cases per size: these cases differ in something that has no column, such as a seed.
+        The longest first, equally long ones in the order of the table. Rows without the knob are left out. So are groups
+        with several cases per size: these cases differ in something that has no column, such as a seed.
 
     Raises
     ------
@@ -120,13 +127,10 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
     """
     if knob not in KNOBS:
         raise unknown("knob", knob, KNOBS)
-    others = [name for name in GRAPH_KNOBS if name != knob]
-    keys = [*others, "n_parameters"] if knob in SAME_PARAMETERS else others
-    sized = table[table[knob].notna()]
     sweeps = [
-        Sweep(knob, {name: rows[name].iloc[0] for name in others}, rows.sort_values(knob, kind="stable"))
-        for _, rows in sized.groupby(keys, dropna=False, sort=False)
-        if rows[knob].nunique() >= min_sizes and not rows.duplicated([knob, "strategy", "phase"]).any()
+        Sweep(knob, fixed, rows.sort_values(knob, kind="stable"))
+        for fixed, rows in _groups(table, [knob])
+        if rows[knob].nunique() >= min_sizes
     ]
     return sorted(sweeps, key=lambda sweep: -len(sweep.sizes))
 
@@ -134,3 +138,50 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
 def drawable_sweeps(table: pd.DataFrame, knob: str) -> list[Sweep]:
     """Find the sweeps to plot: those of three sizes or more or, if there are none, of two."""
     return find_sweeps(table, knob, min_sizes=3) or find_sweeps(table, knob)
+
+
+def find_grids(table: pd.DataFrame) -> list[Grid]:
+    """Find the groups of rows that differ in two knobs only.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The tidy table, or part of it.
+
+    Returns
+    -------
+    list of Grid
+        Grids with at least two sizes of either knob, in the order of ``KNOBS``; per pair of knobs the largest first. Each
+        size has cases at half of the other knob's sizes or more. Groups with several cases per place are left out.
+    """
+    found = []
+    for x, y in combinations(KNOBS, 2):
+        grids = [Grid(x, y, fixed, _filled(rows, x, y)) for fixed, rows in _groups(table, [x, y])]
+        whole = [grid for grid in grids if min(len(grid.sizes(x)), len(grid.sizes(y))) >= 2]
+        found += sorted(whole, key=lambda grid: -grid.rows["case"].nunique())
+    return found
+
+
+def _groups(table: pd.DataFrame, knobs: Sequence[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Yield the other knobs and the rows of each group that has one case per place."""
+    others = [name for name in GRAPH_KNOBS if name not in knobs]
+    keys = [*others, "n_parameters"] if set(knobs) <= set(SAME_PARAMETERS) else others
+    sized = table[table[list(knobs)].notna().all(axis=1)]
+    for _, rows in sized.groupby(keys, dropna=False, sort=False):
+        if not rows.duplicated([*knobs, "strategy", "phase"]).any():
+            yield {name: rows[name].iloc[0] for name in others}, rows
+
+
+def _filled(rows: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Remove the least filled size of either knob until all sizes are filled; two crossing sweeps leave nothing."""
+    while True:
+        places = rows[[x, y]].drop_duplicates()
+        filled = {
+            (knob, size): share
+            for knob, other in ((x, y), (y, x))
+            for size, share in (places[knob].value_counts() / places[other].nunique()).items()
+        }
+        emptiest = min(filled, key=lambda place: filled[place], default=None)
+        if emptiest is None or filled[emptiest] >= LEAST_FILLED:
+            return rows
+        rows = rows[rows[emptiest[0]] != emptiest[1]]

@@ -9,9 +9,8 @@ import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
 from jacobench.bench.row.columns import FORWARD
-from jacobench.reports.analysis.grids import Grid, find_grids
 from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
-from jacobench.reports.analysis.sweeps import KNOBS
+from jacobench.reports.analysis.sweeps import KNOBS, Grid, find_grids
 from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
