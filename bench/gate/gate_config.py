@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.gate.side_environments import INSTALL
+from jacobench.bench.gate.side_environments import INSTALL, read_pyproject
 from jacobench.graphs.errors import BadInput, real_number
 
 if TYPE_CHECKING:
@@ -49,10 +48,9 @@ class GateConfig:
     timeout_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.max_minutes < inf:
-            raise BadInput(f"max_minutes is {self.max_minutes}: expected a number of minutes above 0")
-        if not 0 < self.timeout_seconds < inf:
-            raise BadInput(f"timeout_seconds is {self.timeout_seconds}: expected a number of seconds above 0")
+        for name in ("max_minutes", "timeout_seconds"):
+            if not 0 < getattr(self, name) < inf:
+                raise BadInput(f"{name} is {getattr(self, name)}: expected a number above 0")
 
 
 def read_table(project: Project) -> dict[str, Any]:
@@ -63,18 +61,11 @@ def read_table(project: Project) -> dict[str, Any]:
     BadInput
         If the file is not TOML, or its ``tool.jacobench.gate`` is not a table.
     """
-    path = project.folder / "pyproject.toml"
-    if not path.is_file():
-        return {}
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not TOML: {error}") from None
-    found: Any = content
+    found: Any = read_pyproject(project.folder)
     for key in ("tool", "jacobench", "gate"):
         found = found.get(key, {}) if isinstance(found, dict) else found
     if not isinstance(found, dict):
-        raise BadInput(f"{path}: {WHERE} is {found!r}: expected a table")
+        raise BadInput(f"{project.folder / 'pyproject.toml'}: {WHERE} is {found!r}: expected a table")
     return found
 
 

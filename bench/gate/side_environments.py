@@ -94,19 +94,18 @@ def check_template(template: str) -> str:
     return template
 
 
-def build_system(folder: Path) -> dict[str, Any] | None:
-    """Return ``[build-system]`` of a project's pyproject.toml; None if there is nothing to install.
-
-    Raises
-    ------
-    BadInput
-        If the file is not TOML.
-    """
+def read_pyproject(folder: Path) -> dict[str, Any]:
+    """Return the content of a project's pyproject.toml, empty if it has none; raise BadInput if it is not TOML."""
     path = folder / "pyproject.toml"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path.name} of the project: not TOML: {error}") from None
+        raise BadInput(f"{path}: not TOML: {error}") from None
+
+
+def build_system(folder: Path) -> dict[str, Any] | None:
+    """Return ``[build-system]`` of a project's pyproject.toml; None if there is nothing to install."""
+    content = read_pyproject(folder)
     if {"project", "build-system"} & content.keys() or (folder / "setup.py").is_file():
         return dict(content.get("build-system", {}))
     return None

@@ -27,7 +27,7 @@ def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
         ({"suite": 3}, "suite is 3: expected text"),
         ({"strategies": "mine"}, "strategies is 'mine': expected a list of text"),
         ({"max_minutes": "3"}, "expected a number"),
-        ({"max_minutes": 0}, "expected a number of minutes above 0"),
+        ({"max_minutes": 0}, "expected a number above 0"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_bad_input(table, said, tmp_path):
