@@ -52,7 +52,7 @@ class Sample(msgspec.Struct, frozen=True):
 
 
 def sample_here() -> Sample:
-    """Time each workload in this process."""
+    """Time each workload in this process, alternating between two equal strategies."""
     first, second = {}, {}
     for workload, (strategy, knobs) in WORKLOADS.items():
         first[workload], second[workload] = _in_turns(_gradient(strategy, knobs), _gradient(strategy, knobs))

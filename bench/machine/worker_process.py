@@ -7,7 +7,6 @@ import queue
 import re
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -51,24 +50,20 @@ class WorkerProcess:
         Sent to standard input as JSON.
     environment : mapping of str to str
         The whole environment of the process.
-    command : sequence of str, optional
-        Command line; default: a worker of a run.
+    command : sequence of str
+        Command line.
     folder : Path, optional
         Working directory; default: the current one.
     """
 
     def __init__(
-        self,
-        job: object,
-        environment: Mapping[str, str],
-        command: Sequence[str] = (),
-        folder: Path | None = None,
+        self, job: object, environment: Mapping[str, str], command: Sequence[str], folder: Path | None = None
     ) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  (open as long as the worker)
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False
         self._process = subprocess.Popen(
-            command or [sys.executable, "-P", "-m", "jacobench.bench.run.worker"],
+            command,
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import astuple, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,8 @@ class Passes:
             tuple((*astuple(cell), count) for cell, count in self._iterations.items()),
             tuple(self._checked),
         )
-        with WorkerProcess(job, environment(chosen.environment, pass_number)) as process:
+        command = [sys.executable, "-P", "-m", "jacobench.bench.run.worker"]
+        with WorkerProcess(job, environment(chosen.environment, pass_number), command) as process:
             self._follow(process, pass_number, worker)
 
     def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:
