@@ -158,7 +158,7 @@ def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
         One line per sweep, phase, quantity (``"seconds"`` or ``"bytes"``) and pair of strategies with at least two common
         sizes; for bytes, sizes at which both took 8 KiB or more. ``knob``, ``held`` (what the sweep holds fixed), ``phase``,
         ``quantity``, ``first``, ``second``, then the fields of `Crossing`. ``cheaper`` is the strategy that costs clearly less
-        at the largest common size (missing where undecided), ``factor`` how many times as much the other costs. Times are
+        at the largest common size (missing where undecided, and for one pass), ``factor`` how many times as much the other costs. Times are
         compared by `decide`, peaks by `clearly_less`. Memory is measured once and has no interval.
     """
     lines = []
@@ -185,7 +185,7 @@ def _lines(sweep: Sweep, rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[s
         less = pair[1] if crossing.factor > 1 else pair[0]
         yield {name: value for name, value in vars(crossing).items() if name != "decided"} | {
             "quantity": quantity,
-            "cheaper": less if crossing.decided else math.nan,
+            "cheaper": less if crossing.decided and (quantity == "bytes" or len(ratios) > 1) else math.nan,
             "factor": max(crossing.factor, 1 / crossing.factor),
             "n_passes": len(ratios),
         }

@@ -155,3 +155,12 @@ def test_no_row_no_line():
     empty = crossovers(tidy([]), passes_of(tidy([])))
     assert empty.empty
     assert "outcome" in empty.columns
+
+
+def test_one_pass_does_not_decide_who_is_faster(standard):
+    passes = passes_of(standard)
+    found = crossovers(standard, passes[passes["pass"] == 0])
+    times = found[found["quantity"] == "seconds"]
+    assert len(times)
+    assert times["cheaper"].isna().all()
+    assert found.loc[found["quantity"] == "bytes", "cheaper"].notna().any()
