@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.recommendation import least_memory, materializing, recommend
 from jacobench.reports.analysis.reuse import reuse, uses_in_words
 from jacobench.reports.data.units import format_ratio
@@ -91,7 +92,7 @@ def _on_memory(run: Run, rows: pd.DataFrame, phase: str) -> str:
     parts = [f"{name} needs the least in {_of(count, n_cases)}" for name, count in counted]
     if undecided := n_cases - len(winners):
         parts.append(f"no strategy needs clearly the least{f' in {_of(undecided, n_cases)}' if parts else ''}")
-    ok = rows[(rows["status"] == "ok") & (rows["peak_bytes"] > 0)]
+    ok = rows[(rows["status"] == "ok") & (rows["peak_bytes"] >= LEAST_BYTES)]
     reference = ok[ok["strategy"] == REFERENCE].set_index("case")["peak_bytes"]
     ratios = rows.assign(ratio=ok["peak_bytes"] / ok["case"].map(reference))
     spread = _spread(ratios, "ratio", "as much as")

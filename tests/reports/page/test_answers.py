@@ -96,3 +96,9 @@ def test_a_run_that_cannot_answer_says_what_is_missing(make_case, make_cell, run
 
 def test_what_was_over_the_budget_is_said(standard_run):
     assert "dense was over budget in " in answers(standard_run)[1]
+
+
+def test_memory_below_the_tools_resolution_gives_no_ratio(make_case, make_cell, run_of):
+    rows = cells(make_case, make_cell, {"dense": 8.0, "vjp": 2.0}, widths=(16,), peaks={"dense": 3e4, "vjp": 1e4})
+    rows += cells(make_case, make_cell, {"dense": 8.0, "vjp": 2.0}, widths=(32,), peaks={"dense": 1e4, "vjp": 120.0})
+    assert "dense takes 3.00× as much as vjp" in told(run_of, rows)[1]
