@@ -61,6 +61,10 @@ class Architecture:
 
 
 _BERT_LEFT_OUT = "no dropout; layer norm without learned gain and offset"
+_BERT_FFN = (
+    "Devlin, Chang, Lee, Toutanova 2019, BERT, §3 (sizes), A.2 (GELU); "
+    "block: Vaswani et al. 2017, Attention is all you need, §3.1, §3.3"
+)
 _MLPERF = "MLPerf's configuration, facebookresearch/dlrm bench/run_and_time.sh"
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
@@ -104,8 +108,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         Architecture(
             name="transformer-ffn-base",
             title="Transformer feed-forward block of BERT base, 768-3072-768 (batch: tokens)",
-            source="Devlin, Chang, Lee, Toutanova 2019, BERT, §3 (sizes), A.2 (GELU); "
-            "block: Vaswani et al. 2017, Attention is all you need, §3.1, §3.3",
+            source=_BERT_FFN,
             simplified=_BERT_LEFT_OUT,
             network=partial(networks.transformer_ffn, width=768, hidden=3072),
             depth=2,
@@ -117,8 +120,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
         Architecture(
             name="transformer-ffn-large",
             title="Transformer feed-forward block of BERT large, 1024-4096-1024 (batch: tokens)",
-            source="Devlin, Chang, Lee, Toutanova 2019, BERT, §3 (sizes), A.2 (GELU); "
-            "block: Vaswani et al. 2017, Attention is all you need, §3.1, §3.3",
+            source=_BERT_FFN,
             simplified=_BERT_LEFT_OUT,
             network=partial(networks.transformer_ffn, width=1024, hidden=4096),
             depth=2,

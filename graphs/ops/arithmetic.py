@@ -67,13 +67,13 @@ def _channels(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> NDArray[np
     return np.tile(np.repeat(np.arange(ctx.n_in, dtype=dtype), each), ctx.out[0])
 
 
-def _sum_channels(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    total: Array = np.add.reduce(y_bar.reshape(len(y_bar), ctx.out[0], ctx.n_in, -1), axis=(1, 3))
-    return total
+def _by_channel(y_bar: Array, ctx: ArgumentContext) -> Array:
+    """View (S, B, C, …) as (S, B, C, entries)."""
+    return y_bar.reshape(len(y_bar), ctx.out[0], ctx.n_in, -1)
 
 
 def _sum_channels_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    sums = np.add.reduce(y_bar.reshape(len(y_bar), ctx.out[0], ctx.n_in, -1), axis=3)
+    sums = np.add.reduce(_by_channel(y_bar, ctx), axis=3)
     return np.ascontiguousarray(sums.transpose(1, 0, 2))
 
 
@@ -84,7 +84,7 @@ CHANNEL_BIAS = Op(
     arguments=(
         _IDENTITY,
         Argument(
-            vjp=_sum_channels,
+            vjp=lambda y_bar, _y, _xs, ctx: np.add.reduce(_by_channel(y_bar, ctx), axis=(1, 3)),
             jacobian=selection("stacked identity, repeated", _channels),
             flops=output_size,
             per_sample_vjp=_sum_channels_each,

@@ -222,11 +222,6 @@ def _masked_v_bytes(ctx: ArgumentContext) -> int:
     return (transposed + 2 * min(CHUNK, nnz * rows)) * ctx.dtype.itemsize
 
 
-def _gathered_z(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    gathered: Array = np.take(xs[0].reshape(-1, ctx.shapes[0][-1]), ctx.attrs["mask"].indices, axis=1)
-    return gathered
-
-
 def _as_pattern(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     mask = attrs["mask"]
     if isinstance(mask, Pattern):
@@ -266,7 +261,7 @@ MASKED_AFFINE = Op(
             vjp=_masked_v,
             jacobian=Jacobian(
                 MASKED_KRONECKER,
-                _gathered_z,
+                lambda _y, xs, ctx: np.take(_matrix(xs[0]), ctx.attrs["mask"].indices, axis=1),
                 allocates=True,
                 scratch=lambda ctx: np.dtype(np.intp).itemsize * ctx.n_in,  # NumPy gathers by integers of its own size
             ),

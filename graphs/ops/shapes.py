@@ -30,8 +30,7 @@ def vectors(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
 def affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     """Match z (…, m), W (n, m), b (n,): the output is (…, n)."""
     z, W, b = shapes
-    if len(W) != 2 or not z or z[-1] != W[1] or b != W[:1]:
-        raise BadInput(f"shapes {_and(shapes)} do not fit: expected z (…, m), W (n, m), b (n,)")
+    _require(shapes, "z (…, m), W (n, m), b (n,)", fits=len(W) == 2 and z[-1:] == W[1:] and b == W[:1])
     return (*z[:-1], W[0])
 
 
@@ -40,19 +39,16 @@ def masked_affine(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     z, v, b = shapes
     n, m = attrs["mask"].shape
     nnz = attrs["mask"].indices.size
-    if not z or z[-1] != m or v != (nnz,) or b != (n,):
-        raise BadInput(
-            f"shapes {_and(shapes)} do not fit a mask {(n, m)} with {nnz} entries: "
-            f"expected z (…, {m}), v ({nnz},), b ({n},)"
-        )
+    _require(
+        shapes, f"z (…, {m}), v ({nnz},), b ({n},) for the mask", fits=z[-1:] == (m,) and v == (nnz,) and b == (n,)
+    )
     return (*z[:-1], n)
 
 
 def channel_bias(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     """Match x (B, C, …), b (C,)."""
     x, b = shapes
-    if len(x) < 2 or b != x[1:2]:
-        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, …), b (C,)")
+    _require(shapes, "x (B, C, …), b (C,)", fits=len(x) >= 2 and b == x[1:2])
     return x
 
 
@@ -134,8 +130,8 @@ def outer(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
 def matmul(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     """Match x (…, n, k), y (…, k, m): the output is (…, n, m)."""
     x, y = shapes
-    if len(x) < 2 or len(x) != len(y) or x[:-2] != y[:-2] or x[-1] != y[-2]:
-        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (…, n, k), y (…, k, m)")
+    fits = len(x) >= 2 and len(x) == len(y) and x[:-2] == y[:-2] and x[-1] == y[-2]
+    _require(shapes, "x (…, n, k), y (…, k, m)", fits=fits)
     return (*x[:-1], y[-1])
 
 
@@ -155,17 +151,17 @@ def dropout(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
 def low_rank_affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     """Match z (…, m), U (n, r), V (r, m), b (n,): the output is (…, n)."""
     z, U, V, b = shapes
-    if len(U) != 2 or len(V) != 2 or not z or (z[-1], U[1]) != (V[1], V[0]) or b != U[:1]:
-        raise BadInput(f"shapes {_and(shapes)} do not fit: expected z (…, m), U (n, r), V (r, m), b (n,)")
+    fits = len(U) == len(V) == 2 and z[-1:] == V[1:] and U[1:] == V[:1] and b == U[:1]
+    _require(shapes, "z (…, m), U (n, r), V (r, m), b (n,)", fits=fits)
     return (*z[:-1], U[0])
 
 
 def convolution(shapes: tuple[Shape, ...], n_axes: int) -> tuple[Shape, Shape]:
     """Match x (B, C, *lengths) with W (O, C, *kernel)."""
     x, W = shapes
-    if len(x) != n_axes + 2 or len(W) != n_axes + 2 or x[1] != W[1]:
-        lengths, kernel = ("L", "K") if n_axes == 1 else ("H, W", "K, K")
-        raise BadInput(f"shapes {_and(shapes)} do not fit: expected x (B, C, {lengths}), W (O, C, {kernel})")
+    lengths, kernel = ("L", "K") if n_axes == 1 else ("H, W", "K, K")
+    fits = len(x) == len(W) == n_axes + 2 and x[1] == W[1]
+    _require(shapes, f"x (B, C, {lengths}), W (O, C, {kernel})", fits=fits)
     return x, W
 
 
@@ -173,6 +169,11 @@ def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     """Require equal shapes; return a scalar."""
     vectors(shapes, attrs)
     return ()
+
+
+def _require(fits: bool, shapes: tuple[Shape, ...], expected: str) -> None:
+    if not fits:
+        raise BadInput(f"shapes {_and(shapes)} do not fit: expected {expected}")
 
 
 def _and(shapes: tuple[Shape, ...]) -> str:

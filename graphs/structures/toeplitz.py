@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.graphs.structures.sparsity import Structure
+from jacobench.graphs.structures.sparsity import Structure, einsum_view
 from jacobench.graphs.structures.windows import last
 
 if TYPE_CHECKING:
@@ -92,12 +92,10 @@ def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
         starts = np.arange(0, ctx.n_in, ctx.n_in // layout.rows, dtype=dtype)
         return within if layout.rows == 1 else np.add.outer(starts, within)[:, None]
 
-    def view(J: Array, ctx: ArgumentContext) -> Array:
+    def shape(ctx: ArgumentContext) -> Shape:
         layout, windows = layout_of(ctx), layout_of(ctx).windows
         rows = layout.rows // ctx.samples
-        shape = (ctx.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_positions)
-        found: Array = np.einsum("sroprcl->sropcl", J.reshape(shape))
-        return found
+        return (ctx.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_positions)
 
     def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
         window, channel, _, position = layout_of(ctx).entries()
@@ -107,7 +105,7 @@ def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
         name,
         _extent(layout_of),
         columns,
-        view,
+        einsum_view("sroprcl->sropcl", shape),
         index,
         per_row=(lambda ctx: _per_row(layout_of(ctx))) if padded else None,
         scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).rows), ctx.n_out * padded),
@@ -122,11 +120,9 @@ def kernels(layout_of: LayoutOf) -> Structure:
         starts = np.arange(0, ctx.n_in, ctx.n_in // layout.outputs, dtype=dtype)
         return np.add.outer(starts, layout.flat(by_kernel=True, dtype=dtype))[None]
 
-    def view(J: Array, ctx: ArgumentContext) -> Array:
+    def shape(ctx: ArgumentContext) -> Shape:
         layout = layout_of(ctx)
-        shape = (layout.rows, layout.outputs, layout.windows.n_windows, layout.outputs, layout.channels, -1)
-        found: Array = np.einsum("ropock->ropck", J.reshape(shape))
-        return found
+        return (layout.rows, layout.outputs, layout.windows.n_windows, layout.outputs, layout.channels, -1)
 
     def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
         window, channel, tap, _ = layout_of(ctx).entries()
@@ -136,7 +132,7 @@ def kernels(layout_of: LayoutOf) -> Structure:
         "Kronecker, identity ⊗ windows",
         _extent(layout_of),
         columns,
-        view,
+        einsum_view("ropock->ropck", shape),
         index,
         per_row=lambda ctx: _per_row(layout_of(ctx)),
         scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).outputs), ctx.n_out),

@@ -192,7 +192,7 @@ def shapes_given(g, *shapes):
             "masked_affine",
             [(3, 4), (2,), (5,)],
             {"mask": np.eye(5, 4, dtype=bool)},
-            r"do not fit a mask \(5, 4\) with 4 entries: expected z \(…, 4\), v \(4,\), b \(5,\)",
+            r"do not fit: expected z \(…, 4\), v \(4,\), b \(5,\) for the mask",
         ),
     ],
 )
