@@ -37,7 +37,7 @@ EXIT_CODES = {"clear": 0, "regressed": 1, "inconclusive": 3, "nothing": 4}
 
 @app.command()
 def add(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or their run.json files.")],
     file: File = DEFAULT,
 ) -> None:
     """Add runs to a history. Runs that it already contains are skipped.
@@ -53,7 +53,7 @@ def add(
 @app.command("import")
 def import_(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE…", help="Folders .benchmarks, or JSON files of pytest-benchmark.")
+        list[Path], typer.Argument(metavar="SOURCE", help="Folders .benchmarks, or JSON files of pytest-benchmark.")
     ],
     file: File = DEFAULT,
 ) -> None:
@@ -85,7 +85,7 @@ def show(
     machine: Machine = None,
     quantity: Quantity = "seconds",
 ) -> None:
-    """Print each series with a sparkline, grouped by machine, controls, threads and suite.
+    """Print each series with a sparkline. Series are grouped by machine, controls, threads and suite.
 
     Example: jacobench history show --strategy vjp --phase gradient
     """
@@ -113,7 +113,7 @@ def check(
     recent: Recent = 20,
     csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
 ) -> None:
-    """Find changes of series: commits, size with its 95 % interval, step or drift, and verdict.
+    """Find changes of series. Each has commits, a size with its 95 % interval, a shape (step or drift) and a verdict.
 
     Exit code 1: a series regressed within the last N runs and did not recover. 3: no series has ten runs, or the machine may
     be the cause. 4: no series has a measured value. Improvements and older regressions are printed and do not fail.
@@ -148,7 +148,7 @@ def plot(
     quantity: Quantity = "seconds",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory.")] = Path("plots"),
 ) -> None:
-    """Plot series over runs as PNG and SVG, write their data as CSV, and print the paths.
+    """Plot series over runs. Writes PNG, SVG and the data as CSV, and prints the paths.
 
     Example: jacobench history plot --case 'mlp-*' --out plots
     """
@@ -172,7 +172,7 @@ def export(
     machine: Machine = None,
     to: Annotated[str, typer.Option("--format", metavar="F", help="Format: csv, json, github or bencher.")] = "csv",
 ) -> None:
-    """Print the whole history (csv, json) or its newest run (github, bencher) for other tools.
+    """Print a history for other tools: all runs (csv, json) or the newest (github, bencher).
 
     github: for github-action-benchmark with tool: customSmallerIsBetter. bencher: Bencher Metric Format.
 
@@ -198,10 +198,12 @@ def report(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
-    recent: Recent = 20,
+    recent: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Older regressions, by more than N runs, are listed as known.")
+    ] = 20,
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="Output file.")] = Path("history.html"),
 ) -> None:
-    """Write an HTML page of all series and their changes, without external resources.
+    """Write an HTML page of all series and their changes. The file needs no external resources.
 
     Example: jacobench history report --out history.html
     """

@@ -9,7 +9,7 @@ import typer
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or their run.json files.")],
     out: Annotated[
         Path | None,
         typer.Option(

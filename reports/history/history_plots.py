@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.units import format_tick
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.history.series import QUANTITIES, SETTING, Series, lines_of, series, setting_words
 from jacobench.reports.plots.layout import CHARACTERS_PER_INCH, strategy_handles
@@ -95,7 +96,7 @@ def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: s
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
     else:
         axes.set_ylim(0 if highest == lowest else None, None if highest else 1)
-    axes.yaxis.set_major_formatter(lambda value, _: QUANTITIES[quantity].format(value))
+    axes.yaxis.set_major_formatter(lambda value, _: format_tick(value, QUANTITIES[quantity].scale))
     axes.yaxis.set_minor_formatter(lambda _value, _: "")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("run")

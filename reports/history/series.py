@@ -12,7 +12,7 @@ from jacobench.bench.cell.calibration import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
-from jacobench.reports.data.units import format_bytes, format_seconds
+from jacobench.reports.data.units import BYTES, COUNTS, SECONDS, Scale, format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,6 +41,8 @@ class TrackedQuantity:
         Smaller changes are not reported: relative, and in the unit of the quantity.
     format : callable
         Converts a value to text with its unit.
+    scale : tuple of (float, str)
+        Units of an axis.
     words : str
         Its name.
     """
@@ -50,14 +52,17 @@ class TrackedQuantity:
     floor: float
     least: float
     format: Callable[[float], str]
+    scale: Scale
     words: str
 
 
 # Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly vary; their limits are the gate's.
 QUANTITIES: Mapping[str, TrackedQuantity] = {
-    "seconds": TrackedQuantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, "time"),
-    "bytes": TrackedQuantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, "peak memory"),
-    "nonzeros": TrackedQuantity("n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}", "stored entries"),
+    "seconds": TrackedQuantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, SECONDS, "time"),
+    "bytes": TrackedQuantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, BYTES, "peak memory"),
+    "nonzeros": TrackedQuantity(
+        "n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}", COUNTS, "stored entries"
+    ),
 }
 
 
