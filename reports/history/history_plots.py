@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import log2
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator, MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
@@ -89,13 +91,17 @@ def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: s
                   marker=style.marker if own.runs.size <= 40 else "", markersize=3)  # fmt: skip
     for at, strategy in zip(marks["at"], marks["strategy"], strict=True):
         axes.axvline(at - 0.5, color=strategy_style(strategy).color, linewidth=0.9, linestyle=":")
+    is_binary = quantity == "bytes"
     highest = max(float(own.measured.max()) for own in group)
     lowest = min(float(own.measured.min()) for own in group)
     if lowest > 0 and highest > 3 * lowest:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+        subs = (1.0,) if is_binary else (1.0, 2.0, 5.0)
+        axes.yaxis.set_major_locator(LogLocator(base=2.0 if is_binary else 10.0, subs=subs, numticks=8))
     else:
         axes.set_ylim(0 if highest == lowest else None, None if highest else 1)
+        if is_binary:
+            axes.yaxis.set_major_locator(MultipleLocator(2.0 ** round(log2(np.ptp(axes.get_ylim()) / 4))))
     axes.yaxis.set_major_formatter(lambda value, _: format_tick(value, QUANTITIES[quantity].scale))
     axes.yaxis.set_minor_formatter(lambda _value, _: "")
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
