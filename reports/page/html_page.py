@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
     from jacobench.reports.plots.plot_data import Plot
 
-SUMMARY = "cases"
-"""Name of the plot at the top."""
-
 
 @dataclass(frozen=True)
 class PageFigure:
@@ -111,7 +108,7 @@ def _section(run: Run, key: str, phase: str) -> Section:
         name=run.name,
         suites=", ".join(str(suite) for suite in run.table["suite"].dropna().unique()),
         question=QUESTION,
-        summary=plots.pop(SUMMARY, None),
+        summary=plots.pop("summary", None) or plots.pop("cases", None),
         answers=answers(run, phase),
         recommendations=recommendations(run, phase),
         memory=format_bytes(float((run.facts.get("machine") or {}).get("memory_bytes") or "nan")),

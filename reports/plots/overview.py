@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jacobench.bench.row.columns import PHASES
@@ -13,6 +14,7 @@ from jacobench.reports.plots.missing_cells import place
 from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import QUANTITIES, label_values
 from jacobench.reports.plots.style import styled
+from jacobench.reports.plots.summary_plot import summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,10 +23,13 @@ if TYPE_CHECKING:
 
 
 def overviews(run: Run, phase: str) -> dict[str, Plot]:
-    """Draw every case of a run: ``cases``."""
+    """Draw every case of a run: ``summary``, if the reference was measured, and ``cases``."""
     if not (run.table["phase"] == phase).any():
         raise NoData(f"the run has no cell of phase {phase}")
-    return {"cases": overview(run.table, phase)}
+    plots = {}
+    with suppress(NoData):
+        plots["summary"] = summary(run.table, phase)
+    return plots | {"cases": overview(run.table, phase)}
 
 
 def overview(table: pd.DataFrame, phase: str = "gradient") -> Plot:

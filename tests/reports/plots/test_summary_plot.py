@@ -1,0 +1,31 @@
+"""The summary: ratios to the reference, and cells without one."""
+
+import pytest
+
+from jacobench.bench.row.columns import tidy
+from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.summary_plot import summary
+
+
+def test_it_shows_the_ratio_of_time_and_memory_of_every_case(make_case, make_cell):
+    rows = [
+        make_cell(make_case(width=width), name)
+        | {"ratio_to_vjp": ratio, "ratio_low": ratio * 0.9, "ratio_high": ratio * 1.1, "peak_bytes": 1000.0 * ratio}
+        for width in (16, 32)
+        for name, ratio in (("dense", 4.0), ("vjp", 1.0))
+    ]
+    plot = summary(tidy(rows))
+    assert plot.data["case"].nunique() == 2
+    assert set(plot.data["strategy"]) == {"dense"}
+    assert plot.data["memory_ratio"].tolist() == [4.0, 4.0]
+    assert len(plot.figure.axes) == 2
+    for axes in plot.figure.axes:
+        low, high = axes.get_xlim()
+        assert low < 1
+        assert high > 4
+
+
+def test_a_run_without_the_reference_has_none(make_case, make_cell):
+    rows = [make_cell(make_case(), "dense") | {"ratio_to_vjp": None}]
+    with pytest.raises(NoData, match="vjp"):
+        summary(tidy(rows))
