@@ -43,8 +43,10 @@ class Algebra(MatrixStorage, Protocol):
         ...
 
 
-class Dense:
+class DenseAlgebra:
     """Jacobians as ndarrays."""
+
+    local = dense.DenseJacobian()
 
     def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
         """Return (y, xs) → ndarray."""
@@ -54,14 +56,6 @@ class Dense:
         """Return seeds · J."""
         return seeds @ J
 
-    def n_stored(self, _argument: Argument, ctx: ArgumentContext) -> int:
-        """Return the number of all entries."""
-        return ctx.n_out * ctx.n_in
-
-    def scratch(self, argument: Argument, ctx: ArgumentContext) -> int:
-        """Return the scratch bytes of the rule."""
-        return dense.cost(argument.jacobian, ctx, 1, ctx.n_out * ctx.n_in).linearize_scratch
-
     def n_multiplied(self, left: MatrixSize, right: MatrixSize) -> int:
         """Multiply every stored entry with a row of the right matrix."""
         return left.stored * right.columns
@@ -70,30 +64,20 @@ class Dense:
         """Return the bytes of the entries."""
         return size.stored * itemsize
 
-    def n_pattern_bytes(self, _size: MatrixSize) -> int:
-        """Return 0: there is no pattern."""
-        return 0
 
-
-class Sparse:
+class SparseAlgebra:
     """Jacobians as CSR arrays."""
 
+    local = sparse.SparseJacobian()
+
     def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
-        """Make the pattern; return (y, xs) → csr_array."""
+        """Compute the pattern; return (y, xs) → csr_array."""
         pattern = argument.jacobian.structure.pattern(ctx)
         return lambda y, xs: sparse.materialize(argument.jacobian, pattern, y, xs, ctx)
 
     def apply(self, seeds: Array, J: Any) -> Array:
         """Return seeds · J."""
         return sparse.apply(seeds, J.T)
-
-    def n_stored(self, argument: Argument, ctx: ArgumentContext) -> int:
-        """Count the entries of the pattern."""
-        return argument.jacobian.structure.n_nonzeros(ctx)
-
-    def scratch(self, argument: Argument, ctx: ArgumentContext) -> int:
-        """Return the scratch bytes of the rule."""
-        return argument.jacobian.scratch(ctx)
 
     def n_multiplied(self, left: MatrixSize, right: MatrixSize) -> int:
         """Multiply every stored entry with a row of the right matrix of average length."""
@@ -102,10 +86,6 @@ class Sparse:
     def n_bytes(self, size: MatrixSize, itemsize: int) -> int:
         """Return the bytes of entries and indices."""
         return size.stored * itemsize + index_bytes(size.rows, size.columns, size.stored)
-
-    def n_pattern_bytes(self, size: MatrixSize) -> int:
-        """Return the bytes of the indices."""
-        return index_bytes(size.rows, size.columns, size.stored)
 
 
 @dataclass(frozen=True)
@@ -200,9 +180,9 @@ class Forward:
 
 def forward_dense() -> Forward:
     """Return the strategy ``forward-dense``."""
-    return Forward("forward-dense", Dense())
+    return Forward("forward-dense", DenseAlgebra())
 
 
 def forward_sparse() -> Forward:
     """Return the strategy ``forward-sparse``."""
-    return Forward("forward-sparse", Sparse())
+    return Forward("forward-sparse", SparseAlgebra())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,10 +14,8 @@ from jacobench.strategies.tape import is_view_of_leaf, steps
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jacobench.graphs.array_types import ArgumentContext
     from jacobench.graphs.graph import Graph, Node
-    from jacobench.graphs.op import Argument
-    from jacobench.strategies.tape import Edge, LocalCost, Step
+    from jacobench.strategies.tape import Edge, Local, LocalCost, Step
 
 Costs = Mapping[tuple[int, int], "LocalCost"]
 """(number of a node's value, number of an argument) → cost of differentiating it."""
@@ -200,12 +198,9 @@ class MatrixSize:
 class MatrixStorage(Protocol):
     """Cost of storing and multiplying Jacobians in one format."""
 
-    def n_stored(self, argument: Argument, ctx: ArgumentContext) -> int:
-        """Count the stored entries of a local Jacobian."""
-        ...
-
-    def scratch(self, argument: Argument, ctx: ArgumentContext) -> int:
-        """Return the bytes allocated and freed while a local Jacobian is computed, its own not included."""
+    @property
+    def local(self) -> Local:
+        """The rule that materializes local Jacobians in this format."""
         ...
 
     def n_multiplied(self, left: MatrixSize, right: MatrixSize) -> int:
@@ -214,10 +209,6 @@ class MatrixStorage(Protocol):
 
     def n_bytes(self, size: MatrixSize, itemsize: int) -> int:
         """Return the bytes of a matrix."""
-        ...
-
-    def n_pattern_bytes(self, size: MatrixSize) -> int:
-        """Return the bytes that `prepare` allocates and every local Jacobian of this pattern shares."""
         ...
 
 
@@ -264,13 +255,13 @@ class MatrixProducts:
                     self.linearize.release(self._own_bytes(size))
 
     def _edge(self, edge: Edge, y_totals: dict[int, MatrixSize | None]) -> None:
-        storage, ctx = self.storage, edge.ctx
-        J = MatrixSize(ctx.n_out, ctx.n_in, storage.n_stored(edge.argument, ctx))
-        J = replace(J, shared=storage.n_pattern_bytes(J))
-        self.prepare.hold(J.shared)
-        self.stored += J.stored
-        self.flops += edge.argument.jacobian.flops(ctx)
-        self.linearize.hold(self._own_bytes(J), storage.scratch(edge.argument, ctx))
+        ctx = edge.ctx
+        cost = self.storage.local.cost(edge.argument, ctx, 1)
+        J = MatrixSize(ctx.n_out, ctx.n_in, cost.n_nonzeros, cost.prepare_bytes)
+        self.prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
+        self.stored += cost.n_nonzeros
+        self.flops += cost.linearize_flops
+        self.linearize.hold(cost.linearize_bytes, cost.linearize_scratch)
         kept = False
         for leaf, T in self.totals[edge.x].items():
             product = J if T is None else self._product(J, T)

@@ -6,38 +6,24 @@ They are measured in the process that measures the strategy, at the case's shape
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell import timing
+from jacobench.bench.floor.machine_profile import fastest, read_seconds, seconds_per_flop, write_seconds
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.seed_batching import batch_seeds, samples_of
 from jacobench.strategies.tape import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from jacobench.bench.cell.prepared_cell import Problem
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph, Node
     from jacobench.graphs.op import Call
     from jacobench.strategies.tape import Step
-
-LARGEST = 2**26
-"""Largest array that is written and read to measure the bandwidths: 64 MiB, more than caches hold."""
-
-READ_COLUMNS = 1024
-"""Row length of the matrix that is read. Its products read 64 MiB at 43 GB/s, the dot product of one long vector at 30,
-because several rows are read at once."""
-
-PRODUCT_SIDE = 384
-"""Side of the matrix product that measures the rate of arithmetic."""
-
-MIN_SECONDS, ROUNDS = 5e-4, 7
-"""Shortest round, and the number of rounds; the fastest counts."""
 
 PHASES = ("linearize", "pullback", "gradient")
 """Phases that have a floor."""
@@ -130,54 +116,6 @@ def run(calls: Sequence[Call]) -> None:
         function(*arguments)
 
 
-def fastest(call: Callable[[], Any]) -> float:
-    """Return the seconds of a call: the fastest of seven rounds of at least half a millisecond."""
-    return timing.fastest(call, ROUNDS, MIN_SECONDS)
-
-
-def write_seconds(n_bytes: int) -> float:
-    """Return the seconds to write this number of bytes.
-
-    Not half of a copy, which reads each line of its target before writing it. With half a copy, `dense` was faster than
-    its floor.
-    """
-    return _in_proportion(_write, n_bytes)
-
-
-def read_seconds(n_bytes: int) -> float:
-    """Return the seconds to read this number of bytes, in the fastest matrix-vector product."""
-    return _in_proportion(_read, n_bytes)
-
-
-def _in_proportion(seconds: Callable[[int], float], n_bytes: int) -> float:
-    """Measure at the power of two below, once per process, so that the sizes of a suite cost little."""
-    if not n_bytes:
-        return 0.0
-    size = min(LARGEST, 1 << (n_bytes.bit_length() - 1))
-    return seconds(size) * n_bytes / size
-
-
-@cache
-def _write(size: int) -> float:
-    target = np.empty(size, np.uint8)
-    return fastest(lambda: target.fill(0))
-
-
-@cache
-def _read(size: int) -> float:
-    source = np.ones((max(1, size // (8 * READ_COLUMNS)), min(READ_COLUMNS, max(1, size // 8))))
-    left, right = np.ones(len(source)), np.ones(source.shape[1])
-    return min(fastest(lambda: np.dot(left, source)), fastest(lambda: np.dot(source, right)))
-
-
-@cache
-def seconds_a_flop(dtype: str) -> float:
-    """Return the seconds of one arithmetic operation at the rate of a matrix product; measured once."""
-    a = np.ones((PRODUCT_SIDE, PRODUCT_SIDE), dtype)
-    product = np.empty_like(a)
-    return fastest(lambda: np.matmul(a, a, out=product)) / (2 * PRODUCT_SIDE**3)
-
-
 @dataclass
 class Floors:
     """Floors of one case, each measured at its first use.
@@ -210,7 +148,7 @@ class Floors:
         edges = (edge for step in steps(graph) for edge in step.edges)
         costs = [strategy.local.cost(edge.argument, edge.ctx, len(self.problem.seeds)) for edge in edges]
         values, indices = sum(cost.linearize_bytes for cost in costs), sum(cost.prepare_bytes for cost in costs)
-        arithmetic = sum(cost.pull_flops for cost in costs) * seconds_a_flop(graph.dtype.name)
+        arithmetic = sum(cost.pull_flops for cost in costs) * seconds_per_flop(graph.dtype.name)
         materialize = self._loop_seconds(self._loop, "linearize") + write_seconds(values)
         apply = max(read_seconds(values + indices), arithmetic)  # both at the same time
         return {"linearize": materialize, "pullback": apply, "gradient": materialize + apply}[phase]

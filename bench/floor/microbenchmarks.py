@@ -13,7 +13,7 @@ import numpy as np
 
 from jacobench.bench.cell import heap_memory
 from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem
-from jacobench.bench.floor.floors import fastest
+from jacobench.bench.floor.machine_profile import fastest
 from jacobench.bench.floor.predicted_rows import n_seeds_of, predicted_rows
 from jacobench.bench.machine import environment
 from jacobench.bench.machine.machine_record import machine_key

@@ -85,7 +85,7 @@ def clock(monkeypatch):
     monkeypatch.setattr(floors, "fastest", lambda _call: 1.0)
     monkeypatch.setattr(floors, "write_seconds", lambda n_bytes: n_bytes * 1e-3)
     monkeypatch.setattr(floors, "read_seconds", lambda n_bytes: n_bytes * 2e-3)
-    monkeypatch.setattr(floors, "seconds_a_flop", lambda _dtype: 0.0)
+    monkeypatch.setattr(floors, "seconds_per_flop", lambda _dtype: 0.0)
 
 
 def test_the_floor_of_vjp_is_the_loop_and_that_of_its_gradient_the_whole_loop(monkeypatch):
@@ -125,7 +125,7 @@ def test_seeds_that_share_pullbacks_have_no_floor():
 def test_reading_and_multiplying_go_on_at_the_same_time(clock, monkeypatch):
     at, dense = case_problem(batch=2), jb.strategy("dense")
     reading = Floors(at).of(dense, "pullback")
-    monkeypatch.setattr(floors, "seconds_a_flop", lambda _dtype: 1.0)
+    monkeypatch.setattr(floors, "seconds_per_flop", lambda _dtype: 1.0)
     flops = dense.predict(at.graph, 1).phases["pullback"].flops
     assert Floors(at).of(dense, "pullback") == pytest.approx(flops)
     assert flops > reading
@@ -135,17 +135,3 @@ def test_an_op_without_kernels_has_no_floor():
     at = case_problem(weight_density=0.5)
     assert loop(at) is None
     assert Floors(at).of(jb.strategy("vjp"), "gradient") is None
-
-
-def test_sizes_are_measured_at_the_power_of_two_below_and_take_in_proportion(monkeypatch):
-    for name, seconds in (("_write", floors.write_seconds), ("_read", floors.read_seconds)):
-        asked = []
-        monkeypatch.setattr(floors, name, lambda size, asked=asked: (asked.append(size), 1.0)[1])
-        assert [seconds(n_bytes) for n_bytes in (0, 64, 96, 4 * floors.LARGEST)] == [0.0, 1.0, 1.5, 4.0]
-        assert asked == [64, 64, floors.LARGEST]
-
-
-def test_the_fastest_round_counts():
-    calls = []
-    assert 0 < floors.fastest(lambda: calls.append(1)) < 1
-    assert len(calls) > floors.ROUNDS
