@@ -56,23 +56,23 @@ class Crossing:
         one side no size decides who is cheaper, or the interval leaves the range. ``"crosses again"``: sizes that decide
         change order more than once. ``"never in the range"``: no crossing, but the ratio approaches one.
         ``"never at all"``: no crossing, and the ratio does not approach one.
-    size, low, high : float
-        The crossing and its 95 % interval; NaN where there is none.
-    extrapolated : bool
-        Whether ``size`` is beyond the measured sizes, as for ``"never in the range"`` only.
     factor : float
         Cost of the first over cost of the second at the largest size.
     decided : bool
         Whether one of the two is clearly cheaper at the largest size.
+    size, low, high : float
+        The crossing and its 95 % interval; NaN where there is none.
+    extrapolated : bool
+        Whether ``size`` is beyond the measured sizes, as for ``"never in the range"`` only.
     """
 
     outcome: str
-    size: float
-    low: float
-    high: float
-    extrapolated: bool
     factor: float
     decided: bool
+    size: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    extrapolated: bool = False
 
 
 def cross(sizes: ArrayLike, ratios: ArrayLike, decided: ArrayLike | None = None) -> Crossing:
@@ -97,19 +97,19 @@ def cross(sizes: ArrayLike, ratios: ArrayLike, decided: ArrayLike | None = None)
     x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(np.atleast_2d(np.asarray(ratios, dtype=np.float64)))
     mean = y.mean(axis=0)
     clear = np.asarray([_is_clear(own) for own in y.T] if decided is None else decided, dtype=bool)
-    last: dict[str, Any] = {"factor": math.exp(mean[-1]), "decided": bool(clear[-1])}
+    last = math.exp(mean[-1]), bool(clear[-1])
     changes = np.flatnonzero(np.diff(mean >= 0))
     if np.count_nonzero(np.diff(mean[clear] >= 0)) > 1:
-        return Crossing("crosses again", math.nan, math.nan, math.nan, False, **last)
+        return Crossing("crosses again", *last)
     if changes.size > 1 or not clear.any():
-        return Crossing("undecided", math.nan, math.nan, math.nan, False, **last)
+        return Crossing("undecided", *last)
     if changes.size == 0:
         return _outside(x, y, last)
     k = int(changes[0])
     size, low, high = _at(x[k : k + 2], y[:, k : k + 2])
     inside = math.isnan(low) or (x[0] <= math.log(low) and math.log(high) <= x[-1])
     found = inside and clear[: k + 1].any() and clear[k + 1 :].any()
-    return Crossing("crosses" if found else "undecided", size, low, high, False, **last)
+    return Crossing("crosses" if found else "undecided", *last, size, low, high)
 
 
 def _is_clear(logs: Any) -> bool:
@@ -119,9 +119,9 @@ def _is_clear(logs: Any) -> bool:
     return any(decide({"rival": np.exp(side).tolist()}).status == "ahead" for side in (logs, -logs))
 
 
-def _outside(x: Any, y: Any, last: dict[str, Any]) -> Crossing:
+def _outside(x: Any, y: Any, last: tuple[float, bool]) -> Crossing:
     """Extrapolate from the last two sizes, if the ratio clearly approaches one."""
-    never = Crossing("never at all", math.nan, math.nan, math.nan, False, **last)
+    never = Crossing("never at all", *last)
     trend = -np.sign(y.mean(axis=0)[-1]) * np.diff(y[:, -2:])[:, 0] / (x[-1] - x[-2])
     low = float(trend[0]) if len(trend) < 2 else t_interval(trend.tolist())[0]
     if low <= 0 or float(trend.mean()) <= LEAST_TREND:
@@ -129,7 +129,7 @@ def _outside(x: Any, y: Any, last: dict[str, Any]) -> Crossing:
     reached = x[-1] + abs(float(y.mean(axis=0)[-1])) / float(trend.mean())
     if reached - x[-1] > math.log(FURTHEST):
         return never
-    return Crossing("never in the range", *_at(x[-2:], y[:, -2:]), True, **last)
+    return Crossing("never in the range", *last, *_at(x[-2:], y[:, -2:]), extrapolated=True)
 
 
 def _at(x: Any, y: Any) -> tuple[float, float, float]:

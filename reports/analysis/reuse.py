@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -45,11 +45,6 @@ def break_even(linearize: ArrayLike, pullback: ArrayLike) -> Reuse:
     ----------
     linearize, pullback : array_like of float, shape (passes, 2)
         Seconds per call of the strategy and of the reference, one line per process.
-
-    Returns
-    -------
-    Reuse
-        Of the strategy, compared with the reference.
     """
     once, each = (np.asarray(seconds, dtype=np.float64) for seconds in (linearize, pullback))
     extra_once, saved_each = once[:, 0] - once[:, 1], each[:, 1] - each[:, 0]
@@ -86,26 +81,12 @@ def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
     for case, own in times.groupby("case", sort=False):
         wide = own.pivot_table(index=["pass", "worker"], columns=["strategy", "phase"], values="seconds", sort=False)
         for strategy in in_order(own["strategy"]):
-            if strategy != against:
-                lines += _line(str(case), strategy, against, wide)
+            columns = [(name, phase) for phase in ("linearize", "pullback") for name in (strategy, against)]
+            seconds = wide.reindex(columns=columns).dropna().to_numpy()
+            if strategy != against and len(seconds):
+                found = vars(break_even(seconds[:, :2], seconds[:, 2:]))
+                lines.append({"case": case, "strategy": strategy, **found, "n_passes": len(seconds)})
     return pd.DataFrame(lines, columns=list(COLUMNS))
-
-
-def _line(case: str, strategy: str, against: str, wide: pd.DataFrame) -> list[dict[str, Any]]:
-    needed = [(name, phase) for phase in ("linearize", "pullback") for name in (strategy, against)]
-    if not set(needed) <= set(wide.columns):
-        return []
-    seconds = wide[needed].dropna().to_numpy()
-    if not len(seconds):
-        return []
-    return [
-        {
-            "case": case,
-            "strategy": strategy,
-            **vars(break_even(seconds[:, :2], seconds[:, 2:])),
-            "n_passes": len(seconds),
-        }
-    ]
 
 
 def uses_in_words(uses: pd.Series[float]) -> str:
