@@ -35,18 +35,15 @@ class Benchmark:
     ----------
     key : tuple of str
         Case, strategy and phase: those in ``extra_info`` if all three are there, else the full name, `STRATEGY` and `PHASE`.
-    name : str
-        Its name without the path.
     status : str
-        ``status`` in ``extra_info`` if it is a known status, else ``ok``.
+        The one in ``extra_info`` if there is a known one, else ``ok``.
     seconds : float
-        Minimum over the rounds. If a file has several entries with one key, the minimum over the entries.
+        Minimum over the rounds, and over the entries with this key.
     extra : mapping
         Its ``extra_info``.
     """
 
     key: tuple[str, str, str]
-    name: str
     status: str
     seconds: float
     extra: Mapping[str, Any]
@@ -61,16 +58,14 @@ class BenchmarkFile:
     name : str
         Folder and name, such as ``Linux-CPython-3.11-64bit/0001_first``.
     benchmarks : tuple of Benchmark
-        In the order of the file; keys are unique.
+        In the order of the file, one per key.
     n_entries : int
         Number of entries in the file, which may have several with one key.
     machine, python : str
-        Processor, cores and system; implementation and version. Parts that the file lacks are left out.
+        Processor, cores and system; implementation and version.
     commit : str
         Twelve hex digits, with ``-dirty`` if there were changes; empty if unknown.
-    commit_info : mapping
-        As in the file.
-    datetime : str or None
+    commit_info, datetime
         As in the file.
     """
 
@@ -112,17 +107,7 @@ def read_any(path: str | Path) -> Run:
 
 
 def read_benchmark_files(path: str | Path) -> list[BenchmarkFile]:
-    """Read pytest-benchmark files.
-
-    Parameters
-    ----------
-    path : str or Path
-        A file, a folder of files, or a folder ``.benchmarks`` with one folder per machine.
-
-    Returns
-    -------
-    list of BenchmarkFile
-        In the order of their names.
+    """Read a file, a folder of files, or a folder ``.benchmarks`` with one folder per machine; in the order of the names.
 
     Raises
     ------
@@ -188,9 +173,7 @@ def _benchmark(path: Path, entry: Any) -> Benchmark:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise BadInput(f"{str(path)!r}: the minimum of {full_name!r} is {seconds!r}: expected seconds above 0")
     status = extra.get("status")
-    return Benchmark(
-        key, str(entry.get("name", full_name)), status if status in STATUSES else "ok", float(seconds), extra
-    )
+    return Benchmark(key, status if status in STATUSES else "ok", float(seconds), extra)
 
 
 def _machine(info: Mapping[str, Any]) -> str:

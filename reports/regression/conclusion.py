@@ -28,19 +28,7 @@ UNTIMED = ("broken", "new", "gone", "not measured")
 
 @dataclass(frozen=True)
 class StageResults:
-    """Findings of both stages.
-
-    Attributes
-    ----------
-    first, second : DataFrame
-        As returned by `gate_loop.stage_findings`, each row at its last look.
-    interim_looks : tuple of InterimLook
-        Of both stages.
-    n_pairs : int
-        Pairs in both stages.
-    seconds : float
-        Duration of both stages.
-    """
+    """Findings of each stage (`gate_loop.stage_findings`, each row at its last look); looks, pairs and duration of both."""
 
     first: pd.DataFrame
     second: pd.DataFrame

@@ -51,21 +51,7 @@ def no_samples() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class InterimLook:
-    """One interim analysis of the samples of a stage.
-
-    Attributes
-    ----------
-    stage : int
-        1 or 2.
-    n_pairs : int
-        Pairs of this stage so far.
-    n_rows : int
-        Rows that were tested.
-    n_candidates : int
-        Rows that look slower so far.
-    n_open : int
-        Rows that are neither candidates nor known to be unchanged.
-    """
+    """One interim analysis of a stage: its pairs so far, rows tested, rows that look slower, and rows that are still open."""
 
     stage: int
     n_pairs: int

@@ -29,15 +29,7 @@ COLUMNS = ("added", "quantity", "gates", "rows", "found", "inconclusive", "share
 
 @dataclass(frozen=True)
 class SelfTestGate:
-    """One gate of a self-test.
-
-    Attributes
-    ----------
-    injections : mapping of (str, str) to Injection
-        Case and strategy → what was added to head; empty if nothing was.
-    outcome : Outcome
-        Result of the gate.
-    """
+    """One gate of a self-test: what was added to which case and strategy of head, and the outcome."""
 
     injections: Mapping[tuple[str, str], Injection]
     outcome: Outcome

@@ -68,12 +68,9 @@ class SignedRanks:
         return upper_tail(self.n)[(self.walsh < np.asarray(shift)[..., None]).sum(axis=1)]
 
     def bounds(self, level: float) -> tuple[Floats, Floats]:
-        """Return lower and upper bounds of the centre, each with an error of at most ``level``.
+        """Return lower and upper bounds of the centre, each with an error of at most ``level``, shape (rows,).
 
-        Returns
-        -------
-        low, high : ndarray, shape (rows,)
-            Infinite where there are too few differences.
+        They are infinite if there are too few differences.
         """
         spare = int((upper_tail(self.n) <= level).sum())  # averages that may be cut off at each end
         if not spare:

@@ -42,21 +42,7 @@ QUANTITIES: Mapping[str, tuple[str, Callable[[float], str]]] = {
 
 @dataclass(frozen=True)
 class VerdictText:
-    """A line of the verdict table as text.
-
-    Attributes
-    ----------
-    verdict, case, strategy, phase : str
-        As in the table.
-    quantity, base, head : str
-        With units.
-    change, interval : str
-        Such as ``+12.3%`` and ``[+11.0%, +13.6%]``; the interval may be empty.
-    detectable : str
-        The smallest change that would have been found.
-    reason : str
-        One sentence, or empty.
-    """
+    """A line of the verdict table as text; the fields are its columns, ``interval`` and ``reason`` may be empty."""
 
     verdict: str
     case: str

@@ -39,19 +39,9 @@ TAGS: Mapping[str, str] = {
 
 
 def github_annotations(outcome: Outcome, title: str) -> str:
-    """Return GitHub workflow commands: one per regressed or broken line, at most ten, or one for any other state.
+    """Return GitHub workflow commands for standard output, one per line; none if the state is clear.
 
-    Parameters
-    ----------
-    outcome : Outcome
-        Result of a gate, or of a comparison of two runs.
-    title : str
-        What was compared.
-
-    Returns
-    -------
-    str
-        One command per line, for standard output; empty if the state is clear.
+    There is one for each regressed or broken line, at most ten, or one for any other state.
     """
     if outcome.state == "clear":
         return ""
@@ -83,20 +73,10 @@ def _escape(text: str) -> str:
 
 
 def junit(outcome: Outcome, title: str) -> str:
-    """Return an outcome as JUnit XML, one test per line of the verdict table.
+    """Return an outcome as JUnit XML, one test per line of the verdict table; the title names the test suite.
 
-    Parameters
-    ----------
-    outcome : Outcome
-        Result of a gate, or of a comparison of two runs.
-    title : str
-        What was compared: the name of the test suite.
-
-    Returns
-    -------
-    str
-        An XML document. The first test is the gate itself, so a gate that measured nothing does not pass. It uses only the elements
-        and attributes that the readers of JUnit, Jenkins and GitLab share.
+    The first test is the gate itself, so a gate that measured nothing does not pass. The document uses only the elements and
+    attributes that the readers of JUnit, Jenkins and GitLab share.
     """
     suite = ET.Element("testsuite", name=_clean(title))
     headline, notes = HEADLINES[outcome.state], " ".join(outcome.notes)

@@ -29,17 +29,7 @@ NUMBERS = ("base", "head", "change", "95 % interval", "detectable")
 def markdown(outcome: Outcome, title: str) -> str:
     """Return an outcome as Markdown: headline, lines that changed, notes, and the unchanged lines folded.
 
-    Parameters
-    ----------
-    outcome : Outcome
-        Result of a gate, or of a comparison of two runs.
-    title : str
-        What was compared.
-
-    Returns
-    -------
-    str
-        At most 65,000 characters; lines that do not fit are counted. Names may contain any character.
+    The text has at most 65,000 characters; lines that do not fit are counted. Names may contain any character.
     """
     return _within(outcome, title, lambda text: len(text) <= COMMENT_CHARACTERS)
 

@@ -1,4 +1,4 @@
-"""A machine that is made up: what the gate measures, and how long it takes, is told in advance."""
+"""A synthetic machine: what the gate measures, and how long it takes, is known."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Cells = list[tuple[str, str]] | None
 
 @dataclass
 class Machine:
-    """A measure for the gate.
+    """A synthetic ``measure`` for the gate.
 
     Attributes
     ----------
     rows : dict
-        Case, strategy and phase → from side and stage to what a sample says: ``seconds``, ``status``, bytes.
+        Case, strategy and phase → function from side and stage to the contents of a sample: ``seconds``, ``status``, bytes.
     noise : float
-        Of each time, normal, on logarithms.
+        Standard deviation of the logarithm of each time.
     control : callable, optional
-        From side to the control kernel's seconds.
+        Function from side to the calibration kernel's seconds.
     a_pair : float
-        Seconds that a pair takes.
+        Duration of a pair in seconds.
     """
 
     rows: dict[tuple[str, str, str], Callable[[str, int], dict[str, Any]]]
@@ -79,7 +79,7 @@ def machine():
 
 @pytest.fixture
 def steady():
-    """Return a function to a row whose head takes ``ratio`` times as long as its base, with what else it says."""
+    """Return a function that makes a row: head takes ``ratio`` times as long as base; ``more`` are other contents."""
 
     def row(ratio: float = 1.0, second: float | None = None, **more: Any) -> Callable[[str, int], dict[str, Any]]:
         def says(side: str, stage: int) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def steady():
 
 @pytest.fixture
 def sweep():
-    """Return a function to the rows of a sweep over width whose times, of base and of head, are functions of the width."""
+    """Return a function that makes the rows of a sweep over width; the times of base and head are functions of the width."""
 
     def rows(base: Callable[[int], float], head: Callable[[int], float], widths=(16, 32, 64, 128, 256), **more: Any):
         def row(width: int):

@@ -1,4 +1,4 @@
-"""Bytes and counts: one number a side, and tight."""
+"""Comparison of bytes and counts."""
 
 from __future__ import annotations
 

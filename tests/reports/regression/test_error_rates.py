@@ -1,4 +1,4 @@
-"""The tables of docs/gate.md: each can be printed, and the page has those that the script prints."""
+"""Tables of docs/gate.md: the page has the tables that the script prints."""
 
 from __future__ import annotations
 

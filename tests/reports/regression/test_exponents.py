@@ -1,4 +1,4 @@
-"""Exponents of two sides against laws that are known."""
+"""Exponents of two sides with known laws."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jacobench.reports.regression.thresholds import GateThresholds
 
 @pytest.fixture
 def found(machine, sweep):
-    """Return a function from the laws of both sides to what is found of them after six pairs."""
+    """Return a function from the laws of both sides to the findings after six pairs."""
 
     def run(base, head, noise=0.01, **more):
         return growths(machine(sweep(base, head, **more), noise=noise)(None, range(6), 1), GateThresholds())
@@ -81,7 +81,7 @@ def test_a_size_that_one_side_lacks_is_left_out(machine, sweep):
 
 @pytest.mark.parametrize("law", [lambda w: 2e-5 + 1e-12 * w**2, lambda _w: 2e-5], ids=["hidden", "flat"])
 def test_a_power_that_fixed_costs_hide_is_settled_by_its_rows(machine, sweep, law):
-    """Its exponent may be anything; but no size is slower."""
+    """Its exponent is undetermined, but no size is slower."""
     for seed in range(8):
         here = machine(sweep(law, law), noise=0.005)
         here.rng = np.random.default_rng(seed)

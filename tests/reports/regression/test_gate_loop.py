@@ -1,4 +1,4 @@
-"""Every way in which a gate ends, on a machine that is made up."""
+"""Every way in which a gate ends, on a synthetic machine."""
 
 from __future__ import annotations
 

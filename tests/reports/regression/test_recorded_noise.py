@@ -1,4 +1,4 @@
-"""What the gate promises, on recorded process noise (the half that it was not tuned on) and on noise that is made up."""
+"""Error rates of the gate on recorded noise (the half that it was not tuned on) and on synthetic noise."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def share(outcome, verdict):
 
 @pytest.fixture(scope="module")
 def recorded(figures):
-    """Return 2,001 rows of 60 pairs, a third of each workload, as they followed each other in the recording's second half."""
+    """Return 2,001 rows of 60 pairs, a third of each workload, consecutive in the recording's second half."""
     logs = np.log(figures.recording(1).min(axis=2))
     return np.concatenate([figures.windows(logs[:, k], 667, PAIRS, np.random.default_rng(10 + k)) for k in range(3)])
 
@@ -59,7 +59,7 @@ def test_noise_that_is_made_up_gives_no_false_alarm_and_hides_little(figures, na
 
 
 def test_a_confirmed_ratio_is_not_the_one_that_made_the_row_a_candidate(figures, recorded):
-    """What stage one finds of rows that it lets through is too large, as it lets them through for being large."""
+    """The estimate of stage one is too large for candidates, because they are selected for it."""
     outcome = figures.gate(recorded[::2], 0.02)
     regressed = outcome.verdicts[outcome.verdicts["verdict"] == "regressed"]
     first = regressed["reason"].str.extract(r"^([0-9.]+)% slower")[0].astype(float) / 100
@@ -86,7 +86,7 @@ def test_a_stage_that_is_cut_looks_at_its_last_pair():
 
 
 def test_a_head_whose_whole_process_is_slower_is_the_machines_doing(figures, recorded):
-    """Rows and control kernel share what disturbs a pair; a shift of both between the sides gives no verdict."""
+    """Rows and calibration kernel share the disturbances of a pair; a shift of both gives no verdict."""
     for slowdown, states in ((0.0, {"clear"}), (0.03, {"contaminated"})):
         found = set()
         for number in range(0, 60, 15):

@@ -1,4 +1,4 @@
-"""A self-test's counts, on outcomes with known answers."""
+"""Counts of a self-test, on outcomes with known answers."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Test, estimate and intervals against scipy's and against each other."""
+"""Signed-rank test: compared with scipy; test, estimate and intervals agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that are settled without a clock, and those that are not."""
+"""Rows that are decided without times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROW = ("a", "dense", "gradient")
 
 
 def samples(base, head):
-    """Return samples from a status a pair of each side; None: nothing was reported."""
+    """Return samples from one status per pair and side; None: nothing was reported."""
     lines = [
         dict(zip(("case", "strategy", "phase"), ROW, strict=True))
         | {"side": side, "pair": pair, "status": status, "reason": "" if status == "ok" else "why"}

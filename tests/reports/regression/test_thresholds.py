@@ -1,4 +1,4 @@
-"""Thresholds from a mapping: defaults, globs, and one line for what cannot be used."""
+"""Thresholds from TOML: defaults, globs, and one-line errors."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_ind
 
 from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
@@ -67,6 +68,19 @@ def test_a_slower_strategy_is_a_regression_and_no_other_is():
     assert line["head"] / line["base"] == pytest.approx(1.2, rel=0.02)
 
 
+def test_the_interval_is_welchs():
+    base, head = run(1), run(2, passes=9, dense=1.2)
+    (line,) = (
+        compare(base, head)
+        .verdicts.query("case == 'c0' and strategy == 'dense' and quantity == 'seconds'")
+        .to_dict("records")
+    )
+    old, new = (np.log(one.passes.query("case == 'c0' and strategy == 'dense'")["seconds"]) for one in (base, head))
+    expected = ttest_ind(new, old, equal_var=False).confidence_interval(0.95)
+    assert np.log([line["low"], line["high"]]) == pytest.approx([expected.low, expected.high])
+    assert np.log(line["ratio"]) == pytest.approx(new.mean() - old.mean())
+
+
 def test_a_faster_one_is_improved():
     assert verdicts(compare(run(1, dense=1.3), run(2)), "dense") == ["improved"] * 4
 
@@ -88,7 +102,7 @@ def test_fewer_than_eight_passes_say_what_would_decide():
 
 
 def test_one_slow_stretch_is_no_regression():
-    """Nine passes of ten are slower, as if a neighbour had been busy, but the fastest is as fast as before."""
+    """Nine passes of ten are slower, as if another tenant was busy; the fastest is as fast as before."""
     head = run(2)
     head.passes.loc[head.passes["pass"] > 0, "seconds"] *= 1.2
     assert "regressed" not in set(compare(run(1), head).verdicts["verdict"])

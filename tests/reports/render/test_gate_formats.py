@@ -129,7 +129,7 @@ ALLOWED = {
     "error": {"message", "type"},
     "skipped": {"message"},
 }
-"""The elements and attributes that we use of what Jenkins's junit-10.xsd allows; each is in it."""
+"""Elements and attributes that we use; Jenkins's junit-10.xsd allows all of them."""
 
 
 @pytest.mark.parametrize("state", EXIT_CODES)
