@@ -171,7 +171,7 @@ def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return ()
 
 
-def _require(fits: bool, shapes: tuple[Shape, ...], expected: str) -> None:
+def _require(shapes: tuple[Shape, ...], expected: str, *, fits: bool) -> None:
     if not fits:
         raise BadInput(f"shapes {_and(shapes)} do not fit: expected {expected}")
 
