@@ -113,9 +113,8 @@ def mlp_case(knobs: Mapping[str, Any]) -> Case:
     shape = f"w{widths[0]}-d{depth}" if len(set(widths)) == 1 else "x".join(map(str, widths))
     passed = ("batch", "activation", "loss", "dtype", "residual", "normalization", "weight_density", "rng_seed")
     make = partial(mlp_graph, widths, **{key: knobs[key] for key in passed})
-    return _case(
-        f"mlp-{shape}-b{knobs['batch']}{suffix(knobs)}", make, knobs, graph="mlp", depth=depth, width=max(widths)
-    )
+    name = f"mlp-{shape}-b{knobs['batch']}{suffix(knobs)}"
+    return _case(name, make, knobs, graph="mlp", depth=depth, width=max(widths))
 
 
 def architecture_case(knobs: Mapping[str, Any]) -> Case:
@@ -126,9 +125,8 @@ def architecture_case(knobs: Mapping[str, Any]) -> Case:
     own = {key: getattr(entry, key) for key in ("depth", "width", "activation", "residual", "normalization")}
     own |= {"graph": entry.name, "batch": batch, "loss": loss, "weight_density": 1.0}
     name = f"{entry.name}-b{batch}{suffix({**knobs, 'loss': loss}, loss=entry.loss)}"
-    return _case(
-        name, partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"]), knobs, **own
-    )
+    make = partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"])
+    return _case(name, make, knobs, **own)
 
 
 def op_case(knobs: Mapping[str, Any]) -> Case:
@@ -211,39 +209,28 @@ def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
     raise BadInput(f": expected either `width` and `depth`, or `widths`, got {given or 'neither'}")
 
 
-_DTYPE = ("dtype", DTYPES)
-_SEEDS = ("kind of seeds", ("random", "identity"))
+_SHARED = {"dtype": ("dtype", DTYPES), "seeds": ("kind of seeds", ("random", "identity"))}
 
 GENERATORS: Final[Mapping[str, Generator]] = {
     "mlp": Generator(
-        keys=MlpKeys,
-        choices={
+        MlpKeys,
+        {
             "activation": ("activation", ACTIVATIONS),
             "loss": ("loss", (*LOSSES, "none")),
             "normalization": ("normalization", (*NORMALIZATIONS, "none")),
-            "dtype": _DTYPE,
-            "seeds": _SEEDS,
+            **_SHARED,
         },
-        case=mlp_case,
+        mlp_case,
     ),
     "architecture": Generator(
-        keys=ArchitectureKeys,
-        choices={
+        ArchitectureKeys,
+        {
             "name": ("architecture", tuple(ARCHITECTURES)),
             "loss": ("loss", (*LOSSES, "none", "default")),
-            "dtype": _DTYPE,
-            "seeds": _SEEDS,
+            **_SHARED,
         },
-        case=architecture_case,
+        architecture_case,
     ),
-    "op": Generator(
-        keys=OpKeys,
-        choices={"name": ("op", (*OPS, EVERY)), "dtype": _DTYPE, "seeds": _SEEDS},
-        case=op_case,
-    ),
-    "chain": Generator(
-        keys=ChainKeys,
-        choices={"dtype": _DTYPE, "seeds": _SEEDS},
-        case=chain_case,
-    ),
+    "op": Generator(OpKeys, {"name": ("op", (*OPS, EVERY)), **_SHARED}, op_case),
+    "chain": Generator(ChainKeys, _SHARED, chain_case),
 }

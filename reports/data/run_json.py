@@ -54,20 +54,14 @@ def read_document(run: str | Path) -> Document:
     Raises
     ------
     BadInput
-        If it does not exist, cannot be read, is not a run, or is not finished.
+        If it does not exist, cannot be read, is not a run, is not finished, or is damaged.
     """
     path = _find(Path(run))
     return check_document(parse(path), path)
 
 
 def check_document(content: dict[str, Any], path: Path) -> Document:
-    """Check the content of a run.json; `path` is named in errors.
-
-    Raises
-    ------
-    BadInput
-        If it is not the content of a run, or is damaged.
-    """
+    """Check the content of a run.json. Its errors name `path`."""
     rows = sorted(_rows(path, content), key=lambda row: row.get("position", float("inf")))
     facts = {name: value for name, value in content.get("jacobench", {}).items() if name != "untimed"}
     if facts.get("schema", 1) == 1:
