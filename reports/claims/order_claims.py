@@ -163,7 +163,7 @@ def sometimes_worth_it(run: Run) -> ClaimFinding:
         for line in wins
     }
     for line in uses[uses["outcome"].isin(["after", "from the first"])].to_dict("records"):
-        after = f"after {line['uses']:.3g} [{line['low']:.3g}, {line['high']:.3g}] products with it"
+        after = f"after {format_size(line['uses'])} [{format_size(line['low'])}, {format_size(line['high'])}] products with it"
         lines.setdefault(
             (line["case"], line["strategy"]), "from the first product" if line["outcome"] == "from the first" else after
         )

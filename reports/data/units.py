@@ -72,7 +72,7 @@ def format_size(size: float) -> str:
         return MISSING
     if math.isinf(size):
         return "any"
-    if float(size).is_integer() or abs(size) >= 1000:
+    if float(size).is_integer() or abs(size) >= 999.5:
         return f"{size:,.0f}"
     return f"{size:.3g}"
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
-from jacobench.reports.data.units import format_ratio
+from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, legend_mark, strategy_handles
 from jacobench.reports.plots.plot_data import NoData, Plot
@@ -145,7 +145,7 @@ def _mark(
             last = curves[name].index[-1]
             axes.plot([last, size], [curves[name].iloc[-1], height], color=strategy_style(name).color, **EXTRAPOLATED)
     if labelled:
-        text, shift, side = (f"≈{size:.3g}", 0, "center") if size > largest else (f"{size:.3g}", 4, "left")
+        text, shift, side = (f"≈{format_size(size)}", 0, "center") if size > largest else (format_size(size), 4, "left")
         below: dict[str, Any] = {"xytext": (shift, -17), "textcoords": "offset points", "fontsize": 8}
         axes.annotate(text, (size, height), color=color, ha=side, **below)
 
@@ -162,8 +162,8 @@ def _height(curve: pd.Series[float], size: float) -> float:
 def _note(line: Mapping[Any, Any]) -> str:
     """Return a crossover as a sentence; empty if two strategies do not approach each other."""
     first, second, knob = line["first"], line["second"], KNOBS[line["knob"]]
-    interval = "" if math.isnan(line["low"]) else f" [{line['low']:.3g}, {line['high']:.3g}]"
-    at = f"{knob} {line['size']:.3g}"
+    interval = "" if math.isnan(line["low"]) else f" [{format_size(line['low'])}, {format_size(line['high'])}]"
+    at = f"{knob} {format_size(line['size'])}"
     near = "" if math.isnan(line["size"]) else f" near {at}"
     decided = isinstance(line["cheaper"], str)
     ahead = f"{line['cheaper']} is ahead by {format_ratio(line['factor'])}" if decided else "neither is clearly ahead"

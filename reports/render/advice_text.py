@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.row.statistics import CONFIDENCE
 from jacobench.reports.analysis.nearby import RATIO_EXPONENT
-from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds
+from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds, format_size
 from jacobench.reports.data.vocabulary import words
 
 if TYPE_CHECKING:
@@ -140,5 +140,5 @@ def _reuse(advice: CaseAdvice) -> list[str]:
 def _uses(line: Mapping[Any, Any]) -> str:
     if math.isnan(line["uses"]):
         return str(line["outcome"])
-    interval = "" if math.isnan(line["low"]) else f" [{line['low']:.3g}, {line['high']:.3g}]"
-    return f"{line['outcome']} {line['uses']:.3g}{interval}"
+    interval = "" if math.isnan(line["low"]) else f" [{format_size(line['low'])}, {format_size(line['high'])}]"
+    return f"{line['outcome']} {format_size(line['uses'])}{interval}"
