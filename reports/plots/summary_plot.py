@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jacobench.bench.row.columns import FORWARD
-from jacobench.reports.data.units import COUNTS
+from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.reports.data.units import COUNTS, format_bytes
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
@@ -42,7 +44,7 @@ def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
     Returns
     -------
     Plot
-        Two panels with one line per case; the reference is the line at 1. A cell without a ratio is hollow.
+        Two panels with one line per case; the reference is the line at 1. A cell that failed is hollow.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
         If the reference was not measured, or nothing else was.
     """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)].reset_index(drop=True)
-    peaks = rows["peak_bytes"].where((rows["status"] == "ok") & (rows["peak_bytes"] > 0))
+    peaks = rows["peak_bytes"].where((rows["status"] == "ok") & (rows["peak_bytes"] >= LEAST_BYTES))
     reference = peaks[rows["strategy"] == REFERENCE].groupby(rows["case"]).first()
     rows = rows.assign(memory_ratio=peaks / rows["case"].map(reference))
     rows = rows[rows["strategy"] != REFERENCE].reset_index(drop=True)
@@ -66,7 +68,8 @@ def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
         frame(figure, f"{phase}: time and memory of every case, as ratios to {REFERENCE}", handles, table)
     caption = (
         f"Time and peak memory of the phase {phase} divided by those of {REFERENCE}, the line at 1×. Further left is better. "
-        "Bars are 95 % intervals. A hollow marker has no ratio; its letter gives the reason."
+        f"Bars are 95 % intervals. Peaks below {format_bytes(LEAST_BYTES)} have no ratio. A hollow marker has no measured "
+        "number; its letter gives the reason."
     )
     columns = ["case", "strategy", "status", "ratio_to_vjp", "ratio_low", "ratio_high", "memory_ratio"]
     return Plot(figure, rows[columns], caption)
@@ -75,6 +78,7 @@ def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
 def _panel(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity) -> list[str]:
     """Draw one ratio and return the statuses of the cells without it."""
     placed = place(rows, ratio)
+    placed = replace(placed, edge=placed.edge & (rows["status"] != "ok"))  # a peak that is too small is not drawn
     draw_hollow(axes, rows, placed, rows["status"])
     if ratio.interval:
         at = line_positions(rows)

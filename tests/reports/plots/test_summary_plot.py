@@ -10,7 +10,7 @@ from jacobench.reports.plots.summary_plot import summary
 def test_it_shows_the_ratio_of_time_and_memory_of_every_case(make_case, make_cell):
     rows = [
         make_cell(make_case(width=width), name)
-        | {"ratio_to_vjp": ratio, "ratio_low": ratio * 0.9, "ratio_high": ratio * 1.1, "peak_bytes": 1000.0 * ratio}
+        | {"ratio_to_vjp": ratio, "ratio_low": ratio * 0.9, "ratio_high": ratio * 1.1, "peak_bytes": 10_000.0 * ratio}
         for width in (16, 32)
         for name, ratio in (("dense", 4.0), ("vjp", 1.0))
     ]
@@ -29,3 +29,8 @@ def test_a_run_without_the_reference_has_none(make_case, make_cell):
     rows = [make_cell(make_case(), "dense") | {"ratio_to_vjp": None}]
     with pytest.raises(NoData, match="vjp"):
         summary(tidy(rows))
+
+
+def test_a_peak_below_the_resolution_has_no_ratio(make_case, make_cell):
+    rows = [make_cell(make_case(), name) | {"ratio_to_vjp": 2.0, "peak_bytes": 500.0} for name in ("dense", "vjp")]
+    assert summary(tidy(rows)).data["memory_ratio"].isna().all()
