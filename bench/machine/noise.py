@@ -88,23 +88,23 @@ def sample(settings: Mapping[str, str]) -> Sample:
     return msgspec.json.decode(done.stdout, type=Sample)
 
 
-def experiment(pairs: int) -> Iterator[tuple[str, Sample]]:
+def experiment(pairs: int) -> Iterator[tuple[str | None, Sample]]:
     """Measure in 2 × `pairs` tuned processes, and in one process per condition after every eighth of them.
 
     Yields
     ------
-    condition : str
-        ``"both (tuned)"``, or ``"condition: "`` and a key of `CONDITIONS`.
+    condition : str or None
+        Key of `CONDITIONS`; None for the 2 × `pairs` processes.
     sample : Sample
         Measurements of one process.
     """
     tuned = environment.settings("tuned", 1)
     for number in range(2 * pairs):
-        yield "both (tuned)", sample(tuned)
+        yield None, sample(tuned)
         if number % 8 == 7:
             for condition, names in CONDITIONS.items():
                 chosen = {name: value for name, value in tuned.items() if name in names}
-                yield f"condition: {condition}", sample(chosen)
+                yield condition, sample(chosen)
 
 
 def spreads(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:

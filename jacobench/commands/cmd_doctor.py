@@ -45,10 +45,9 @@ def _noise(pairs: int, *, as_json: bool) -> None:
     samples: list[noise.Sample] = []
     by_condition: dict[str, list[noise.Sample]] = {condition: [] for condition in noise.CONDITIONS}
     for condition, sample in noise.experiment(pairs):
-        kind, colon, name = condition.partition(": ")
-        (by_condition[name] if colon else samples).append(sample)
-        if not len(samples) % 50:
-            console.stderr().print(f"{len(samples)} of {2 * pairs} processes ({kind})")
+        (samples if condition is None else by_condition[condition]).append(sample)
+        if condition is None and not len(samples) % 50:
+            console.stderr().print(f"{len(samples)} of {2 * pairs} processes")
     spreads = noise.spreads(samples)
     gains = noise.gains(by_condition) if by_condition["malloc"] else {}
     if as_json:
