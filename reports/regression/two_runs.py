@@ -259,7 +259,7 @@ def _commands(base: Run, head: Run) -> Iterator[str]:
         yield f"jacobench gate --against {commits[0].removesuffix('-dirty')} --suite {suites[0]}"
     command = head.facts.get("command")
     if isinstance(command, str):
-        yield "both again with: " + re.sub(r"--passes \d+", f"--passes {max(MIN_PASSES, 10)}", command)
+        yield f"both again with: {re.sub(r' --passes [0-9]+', '', command)} --passes {max(MIN_PASSES, 10)}"
     elif not suites:
         yield (
             f"{MIN_PASSES} runs per side, alternating, each with --benchmark-json=FILE into one folder per side; "

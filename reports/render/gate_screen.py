@@ -27,6 +27,9 @@ STYLES: Mapping[str, str] = {
 }
 
 HEADINGS = ("verdict", "case", "strategy", "phase", "quantity", "base", "head", "change", "95 % interval", "detectable")
+OPTIONAL = ("detectable", "95 % interval", "base", "head")
+"""Columns that a narrow terminal does not show."""
+
 N_NAMES = 5
 """The first columns are left-aligned."""
 
@@ -49,7 +52,8 @@ class VerdictScreen:
         if by_row:
             yield Text(counted(self.outcome))
             yield Text()
-            yield from _aligned([sorted(row, key=_importance) for row in by_row.values()])
+            width = console.width if console.is_terminal else None
+            yield from _aligned([sorted(row, key=_importance) for row in by_row.values()], width)
             yield Text()
         for note in self.outcome.notes:
             yield Text(note)
@@ -60,16 +64,23 @@ def _importance(line: VerdictText) -> tuple[int, bool]:
     return VERDICTS.index(line.verdict), line.quantity != QUANTITIES["seconds"][0]
 
 
-def _aligned(rows: Sequence[Sequence[VerdictText]]) -> Iterator[Text]:
-    """Return a heading and one line per row: its worst result, then its other results with this verdict, or the reason."""
+def _aligned(rows: Sequence[Sequence[VerdictText]], most: int | None) -> Iterator[Text]:
+    """Return a heading and one line per row: its worst result, then its other results with this verdict, or the reason.
+
+    Columns that exceed the width ``most`` are left out, the least important first.
+    """
     cells = [HEADINGS, *(_cells(row[0]) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = list(range(len(HEADINGS)))
+    for name in OPTIONAL:
+        if most is not None and sum(widths[number] + 2 for number in shown) > most + 2:
+            shown.remove(HEADINGS.index(name))
     notes = ["", *(_note(row) for row in rows)]
     styles = ["bold", *(STYLES.get(row[0].verdict, "") for row in rows)]
     for line, note, style in zip(cells, notes, styles, strict=True):
         padded = [
-            cell.ljust(width) if number < N_NAMES else cell.rjust(width)
-            for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+            line[number].ljust(widths[number]) if number < N_NAMES else line[number].rjust(widths[number])
+            for number in shown
         ]
         text = Text(f"{'  '.join(padded)}  {note}".rstrip())
         text.stylize(style, 0, widths[0] if style != "bold" else None)

@@ -190,6 +190,15 @@ def test_a_line_contains_regressed_or_broken_only_as_its_verdict(verdict):
     assert words <= {verdict} or verdict == "broken"
 
 
+@pytest.mark.parametrize(("width", "least"), [(160, "detectable"), (100, "head"), (80, "change")])
+def test_a_terminal_shows_the_columns_that_fit(width, least):
+    console = Console(width=width, record=True, file=StringIO(), force_terminal=True)
+    console.print(VerdictScreen(outcome(row()), "x"), soft_wrap=True)
+    heading, line = console.export_text().splitlines()[3:5]
+    assert least in heading
+    assert max(len(heading), len(line)) <= width
+
+
 def test_a_long_name_keeps_everything_from_the_colons_on():
     name = "test_speed.py::TestGradient::test_" + "x" * 80
     assert name[len("test_speed.py") :] in on_screen(outcome(row(case=f"{'benchmarks/' * 9}{name}")))
