@@ -14,7 +14,7 @@ Rows = tuple[tuple[str, ...], "Iterator[Sequence[Any]]"]
 
 def list_(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="suites, cases, strategies, ops or architectures")],
-    suite: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Suite whose cases to list.")] = "standard",
+    suite: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="With cases: the suite to list.")] = "standard",
 ) -> None:
     """List suites, a suite's cases, strategies, ops or architectures.
 
