@@ -51,6 +51,31 @@ def predict_seconds(measured: pd.DataFrame, target: pd.DataFrame) -> pd.Series[f
     return pd.Series(found, target.index)
 
 
+def cross_validated_seconds(table: pd.DataFrame) -> pd.Series[float]:
+    """Predict the seconds of a run's cells, each from the cells of the run's other cases.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The tidy rows of a run.
+
+    Returns
+    -------
+    Series of float
+        Seconds of one call, with the index of `table`; NaN as for `predict_seconds`. A cell that was not measured is
+        predicted from all others.
+    """
+    found = predict_seconds(table, table).to_numpy().copy()
+    usable = _usable(table.reset_index(drop=True))
+    for _, cells in usable.groupby(["strategy", "phase", "dtype", _stored_sparse(usable)], sort=False):
+        work, seconds, cases = features(cells), cells["seconds_median"].to_numpy(), cells["case"].to_numpy()
+        for case in dict.fromkeys(cases):
+            own = cases == case
+            enough = np.count_nonzero(~own) >= FEWEST_CELLS
+            found[cells.index[own]] = work[own] @ fit_rates(work[~own], seconds[~own]) if enough else math.nan
+    return pd.Series(found, table.index)
+
+
 def comparable_cells(measured: pd.DataFrame, row: Mapping[Any, Any]) -> pd.DataFrame:
     """Return the measured cells to which the rates of a row are fitted; see `predict_seconds`.
 

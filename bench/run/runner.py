@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.floor.time_model import cross_validated_seconds
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.environment import settings
+from jacobench.bench.row.columns import tidy
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.passes import Passes, Progress
 from jacobench.bench.run.row_summary import Header, rows_of
@@ -110,6 +113,8 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
     chosen = folder.settings
     header = Header(chosen.run_id, chosen.commit, chosen.machine, chosen.controls, planned.suite.name)
     rows = rows_of(header, planned.suite.cases, planned.cells, folder.measurements)
+    for row, seconds in zip(rows, cross_validated_seconds(tidy(rows)), strict=True):
+        row["predicted_seconds"] = None if isnan(seconds) else seconds
     facts: dict[str, Any] = {
         "wall_seconds": round(wall_seconds, 3),
         "measured_seconds": round(measured_seconds, 3),

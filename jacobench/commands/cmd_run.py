@@ -179,6 +179,7 @@ def _dry_run(options: RunOptions) -> None:
     planned = plan(options)
     for note in _budget_note(options, planned.budget_bytes):
         console.stderr().print(note)
+    console.stderr().print("Measuring small cases to predict times (about 5 s).")
     found = estimate(planned)
     rows = [
         (
@@ -193,4 +194,4 @@ def _dry_run(options: RunOptions) -> None:
     ]
     console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), rows))
     seconds = total_seconds(found, options.passes)
-    console.stderr().print(f"{len(found)} cells, {options.passes} passes: about {seconds:.0f} s; nothing was measured")
+    console.stderr().print(f"{len(found)} cells, {options.passes} passes: about {seconds:.0f} s")

@@ -66,8 +66,8 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
         - ``knob``, and ``held``: what the sweep holds fixed, in words;
         - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN for memory, which is
           measured once);
-        - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted flops or bytes at the same sizes;
-          ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else ``"disagrees"``; missing without a prediction;
+        - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted bytes or seconds (flops if the
+          run has no predicted seconds); ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else ``"disagrees"``; missing without a prediction;
         - ``fixed`` and ``scale`` of the law ``fixed + scale * size ** exponent``, in seconds or bytes, and
           ``dominates_from``, the size from which the second term is larger;
         - ``r_squared``, ``residual`` (largest factor between a value and the law), ``smallest``, ``largest``,
@@ -114,7 +114,10 @@ def _fitted(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: PowerLaw) -> dict[str, Any]:
     sizes = rows[sweep.knob].to_numpy()
-    theory = fit(sizes, rows[GROWING[quantity][1]].to_numpy(), with_fixed=law.fixed > 0)
+    prediction = GROWING[quantity][1]
+    if quantity == "seconds" and rows["predicted_seconds"].notna().all():
+        prediction = "predicted_seconds"
+    theory = fit(sizes, rows[prediction].to_numpy(), with_fixed=law.fixed > 0)
     return {
         "knob": sweep.knob,
         "held": sweep.held,

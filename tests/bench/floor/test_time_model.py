@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.floor.predicted_rows import one_case, predicted_rows
-from jacobench.bench.floor.time_model import FEWEST_CELLS, features, fit_rates, predict_seconds
+from jacobench.bench.floor.time_model import FEWEST_CELLS, cross_validated_seconds, features, fit_rates, predict_seconds
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run import run_estimate
 from jacobench.bench.run.run_plan import Plan
@@ -61,6 +61,17 @@ def test_too_few_cells_predict_nothing():
     assert predict_seconds(few, target).isna().all()
     assert predict_seconds(tidy([]), target).isna().all()
     assert math.isnan(predict_seconds(table, target.assign(predicted_flops=math.nan)).iloc[0])
+
+
+def test_the_cells_of_a_run_are_predicted_from_its_other_cases():
+    table = measured()
+    np.testing.assert_allclose(cross_validated_seconds(table), table["seconds_median"], rtol=1e-6)
+    odd = table["case"] == table["case"].iloc[0]
+    slower = table.assign(seconds_median=table["seconds_median"].where(~odd, 10.0))
+    found = cross_validated_seconds(slower)
+    np.testing.assert_allclose(found[odd], table.loc[odd, "seconds_median"], rtol=1e-6)
+    untried = table.assign(status=table["status"].mask(odd, "over_budget"))
+    np.testing.assert_allclose(cross_validated_seconds(untried)[odd], table.loc[odd, "seconds_median"], rtol=1e-6)
 
 
 def test_a_graph_without_depth_uses_its_number_of_ops():
