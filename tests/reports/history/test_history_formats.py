@@ -12,13 +12,14 @@ from dataclasses import replace
 
 import pytest
 
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.pytest_benchmark_json import read_any, read_benchmark_files
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.history import store
 from jacobench.reports.history.exports import FORMATS
 from jacobench.reports.history.history_records import from_benchmark_file, from_run
-from jacobench.reports.history.series import CELL, series
+from jacobench.reports.history.series import series
 
 PLAIN = """
 import pytest
@@ -111,7 +112,9 @@ def test_what_pytest_benchmark_saved_is_read(tmp_path):
     assert set(found) == {"test_plain.py::test_sum[10]", "test_plain.py::test_sum[1000]", "mlp · mine · pullback"}
     assert found["test_plain.py::test_sum[10]"].measured[0] == fastest["test_sum[10]"]
     compared = read_any(tmp_path / ".benchmarks")
-    assert {cell[:3] for one in records for cell in one.cells} == set(map(tuple, compared.table[list(CELL)].to_numpy()))
+    assert {cell[:3] for one in records for cell in one.cells} == set(
+        map(tuple, compared.table[list(CELL_KEYS)].to_numpy())
+    )
     assert compared.passes["pass"].nunique() == 2
     assert [own.measured.size for own in found.values()] == [2, 2, 2]
 
