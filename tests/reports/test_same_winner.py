@@ -86,14 +86,14 @@ def test_page_and_markdown_name_it(run):
     html, text = page([measured]), markdown([measured])
     assert html.count(f"<td><strong>{winner or '–'}</strong></td>") == 4 + (0 if winner else 4)
     rows = [line for line in text.splitlines() if line.startswith("| mlp")]
-    assert [line.split("|")[2].strip() for line in rows] == [winner or ""] * 4
+    assert [line.split("|")[2].strip() for line in rows[:4]] == [winner or ""] * 4  # the recommendations come first
 
 
 def test_maps_show_it(run):
     winner, measured = run
     (plot,) = maps(measured, "gradient").values()
     assert set(plot.data["decision"]) == {"ahead" if winner else "undecided"}
-    assert ("dense is ahead at 4 of 4 places" in " ".join(plot.notes)) == bool(winner)
+    assert any(note.startswith("dense is ahead in 4 of 4") for note in plot.notes) == bool(winner)
 
 
 def test_claims_count_it(run):
