@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,9 @@ from jacobench.reports.data.units import COUNTS, MISSING, format_bytes, format_r
 from jacobench.reports.regression.outcome import VERDICTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pandas as pd
-
-    from jacobench.reports.regression.outcome import Outcome
 
 HEADLINES: Mapping[str, str] = {
     "clear": "No regression",
@@ -122,10 +121,16 @@ def relative(ratio: float) -> str:
     return f"{ratio:.2f}×" if ratio < 100 else f"{ratio:,.0f}×"
 
 
-def counted(outcome: Outcome) -> str:
-    """Return the number of lines per verdict, worst first, such as ``1 regressed · 59 unchanged``."""
-    found = outcome.verdicts["verdict"].value_counts()
-    return " · ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if verdict in found.index)
+def counted(verdicts: Iterable[str]) -> str:
+    """Return the number of each verdict, worst first.
+
+    Examples
+    --------
+    >>> counted(["unchanged", "regressed", "unchanged"])
+    '1 regressed · 2 unchanged'
+    """
+    found = Counter(verdicts)
+    return " · ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict])
 
 
 def _shown(quantity: str) -> tuple[str, Callable[[float], str]]:

@@ -52,7 +52,11 @@ def _written(outcome: Outcome, title: str, lines: Sequence[VerdictText], shown: 
     changed = [line for line in lines if line.verdict != "unchanged"]
     rest = lines[len(changed) :]
     headline = f"### {MARKS.get(outcome.state, '')} {HEADLINES[outcome.state]}: {escape_markdown(title)}"
-    parts = [headline.replace("###  ", "### "), counted(outcome), _table(changed[:shown], len(changed))]
+    parts = [
+        headline.replace("###  ", "### "),
+        counted(line.verdict for line in lines),
+        _table(changed[:shown], len(changed)),
+    ]
     parts += [escape_markdown(note) for note in outcome.notes]
     if rest and shown > len(changed):
         table = _table(rest[: shown - len(changed)], len(rest))

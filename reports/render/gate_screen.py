@@ -49,11 +49,11 @@ class VerdictScreen:
         by_row: dict[tuple[str, str, str], list[VerdictText]] = {}
         for line in verdict_texts(self.outcome.verdicts):
             by_row.setdefault((line.case, line.strategy, line.phase), []).append(line)
-        if by_row:
-            yield Text(counted(self.outcome))
+        rows = [sorted(row, key=_importance) for row in by_row.values()]
+        if rows:
+            yield Text(f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}: {counted(row[0].verdict for row in rows)}")
             yield Text()
-            width = console.width if console.is_terminal else None
-            yield from _aligned([sorted(row, key=_importance) for row in by_row.values()], width)
+            yield from _aligned(rows, console.width if console.is_terminal else None)
             yield Text()
         for note in self.outcome.notes:
             yield Text(note)
