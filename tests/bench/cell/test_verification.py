@@ -398,3 +398,13 @@ def test_central_differences_do_without_anything_to_differentiate():
     g = GraphBuilder()
     graph = g.build(g.tanh(g.input("x", (1, 2))), wrt=[])
     assert central_difference_error(graph, graph.sample(0), np.ones((1, 1, 2)), {}) == 0
+
+
+def test_rounding_of_a_large_value_does_not_make_a_small_gradient_wrong():
+    g = GraphBuilder()
+    graph = g.build(g.add(g.input("x", (2, 3)), g.parameter("p", (2, 3))), wrt=["p"])
+    leaves, seeds = graph.sample(0), np.ones((1, 2, 3))
+    leaves["p"] *= 1e-6
+    for rng_seed in range(20):
+        assert central_difference_error(graph, leaves, seeds, {"p": seeds}, rng_seed) < 1e-5
+        assert central_difference_error(graph, leaves, seeds, {"p": 2 * seeds}, rng_seed) > 1e-3
