@@ -94,8 +94,7 @@ def breakdown(table: pd.DataFrame) -> Plot:
 
 def _with_costs(name: str) -> Reverse | None:
     """Load a packaged strategy if it has costs per op. The name comes from a file, so nothing else is imported."""
-    entry = registry.registered().get(name)
-    if entry is None or not entry.value.startswith("jacobench.strategies.") or ".peers." in entry.value:
+    if not registry.is_built_in(name):
         return None
     strategy: object = registry.load(name)
     return strategy if isinstance(strategy, Reverse) else None

@@ -27,14 +27,14 @@ def test_the_newest_run_is_taken_unless_another_is_named(jacobench, finished, tm
     done = jacobench("recommend", "--widths", "5,4", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "Using runs/mine, the newest run in this folder; choose another with --from.\n"
-    told = json.loads(done.stdout)
-    assert [line["basis"] for line in told["verdicts"]] == ["near", "model"]
-    assert told["verdicts"][0]["differs"] == "width 4, not 5"
+    found = json.loads(done.stdout)
+    assert [line["basis"] for line in found["verdicts"]] == ["near", "model"]
+    assert found["verdicts"][0]["differs"] == "width 4, not 5"
     keys = {"strategy", "status", "seconds", "seconds_error_factor", "bytes", "bytes_error_factor", "largest_batch"}
-    assert all(keys <= line.keys() for line in told["strategies"])
-    assert all({"strategy", "runner_up", "factor", "low", "high"} <= line.keys() for line in told["verdicts"])
-    assert isinstance(told["budget_bytes"], int)
-    assert all(isinstance(line["largest_batch"], int) for line in told["strategies"])
+    assert all(keys <= line.keys() for line in found["strategies"])
+    assert all({"strategy", "runner_up", "factor", "low", "high"} <= line.keys() for line in found["verdicts"])
+    assert isinstance(found["budget_bytes"], int)
+    assert all(isinstance(line["largest_batch"], int) for line in found["strategies"])
 
 
 def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path):
@@ -49,7 +49,7 @@ def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ({}, "^expected either --widths, .* or --architecture, got neither"),
         ({"widths": "4,4", "architecture": "lenet-300-100"}, "got both"),
@@ -65,8 +65,8 @@ def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path)
     ],
     ids=str,
 )
-def test_bad_input_says_which_option_and_what_was_expected(given, told):
-    with pytest.raises(jb.BadInput, match=told):
+def test_bad_input_says_which_option_and_what_was_expected(given, expected):
+    with pytest.raises(jb.BadInput, match=expected):
         recommend(**given)
 
 

@@ -1,4 +1,4 @@
-"""The contract that every registered strategy fulfils, and what the built-in ones predict of themselves."""
+"""Every registered strategy fulfils the contract, and the built-in ones predict their cost."""
 
 import tracemalloc
 from collections import Counter

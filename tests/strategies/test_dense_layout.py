@@ -1,4 +1,4 @@
-"""Where entries stand, told from strides: the same places as the pattern's own, at sizes that no matrix could have."""
+"""Positions of entries computed from strides are those of the pattern, also at sizes that no matrix can have."""
 
 import tracemalloc
 

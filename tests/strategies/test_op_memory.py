@@ -1,4 +1,4 @@
-"""What is predicted for a graph of one op, against what the heap is seen to hold: for every op of the table."""
+"""Predicted and measured heap of a graph of one op, for every op of the table."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Finding strategies: by registered name, in a file, in a module; and what is said where there is none."""
+"""Strategies by registered name, in a file and in a module, and the errors if there is none."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Seeds that touch one sample each share a pullback: right for whatever seeds, and only where samples do not mix."""
+"""Seeds that touch one sample each share a pullback; results are correct for any seeds, also where samples mix."""
 
 import numpy as np
 import pytest

@@ -16,7 +16,7 @@ def test_a_case_is_made_of_a_sweeps_knobs():
 
 
 @pytest.mark.parametrize(
-    ("knobs", "told"),
+    ("knobs", "expected"),
     [
         ({"widths": [4, 4], "batch": [1, 2]}, "2 cases: expected one"),
         ({"widths": [4, 0]}, r"^widths\[1\]: expected"),
@@ -26,8 +26,8 @@ def test_a_case_is_made_of_a_sweeps_knobs():
     ],
     ids=str,
 )
-def test_knobs_that_make_no_case(knobs, told):
-    with pytest.raises(BadInput, match=told):
+def test_knobs_that_make_no_case(knobs, expected):
+    with pytest.raises(BadInput, match=expected):
         one_case(knobs)
 
 

@@ -215,6 +215,6 @@ def test_the_best_founded_of_several_runs_counts(standard, target_of):
 
 def test_it_can_be_written_as_json(standard, target_of):
     advice = advise(target_of(width=700), run_of(standard), GIB)
-    told = json.loads(json.dumps(advice.as_dict(), allow_nan=False))
-    assert told["verdicts"][0]["at"] is None
-    assert [line["strategy"] for line in told["strategies"]] == ["dense", "sparse", "vjp"]
+    expected = json.loads(json.dumps(advice.as_dict(), allow_nan=False))
+    assert expected["verdicts"][0]["at"] is None
+    assert [line["strategy"] for line in expected["strategies"]] == ["dense", "sparse", "vjp"]

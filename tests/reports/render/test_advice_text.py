@@ -36,7 +36,7 @@ def advice(time, memory=None, *, reuse=(), strategies=(), source="runs/first"):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "told"),
+    ("verdict", "expected"),
     [
         ({"decision": "ahead"}, "vjp: sparse, the runner-up, takes 2.00× as long [1.50, 2.70]"),
         (
@@ -52,14 +52,14 @@ def advice(time, memory=None, *, reuse=(), strategies=(), source="runs/first"):
     ],
     ids=lambda value: value["decision"] if isinstance(value, dict) else "",
 )
-def test_a_winner_is_named_only_where_it_is_one(verdict, told):
+def test_a_winner_is_named_only_where_it_is_one(verdict, expected):
     time, memory = advice_text.verdicts(advice(verdict))
-    assert time == f"time    {told}"
-    assert memory == f"memory  {told}".replace("takes", "needs").replace("as long", "as much")
+    assert time == f"time    {expected}"
+    assert memory == f"memory  {expected}".replace("takes", "needs").replace("as long", "as much")
 
 
 @pytest.mark.parametrize(
-    ("verdict", "told"),
+    ("verdict", "expected"),
     [
         ({"basis": "measured", "n": 5}, "Time: measured for this case in runs/first, 5 passes."),
         ({"basis": "measured", "n": 1}, "in runs/first, 1 pass."),
@@ -79,8 +79,8 @@ def test_a_winner_is_named_only_where_it_is_one(verdict, told):
         ({"basis": NAN}, "runs/first has too few measurements"),
     ],
 )
-def test_what_time_rests_on_is_said(verdict, told):
-    assert told in advice_text.reasons(advice({"decision": "ahead", **verdict}))[0]
+def test_what_time_rests_on_is_said(verdict, expected):
+    assert expected in advice_text.reasons(advice({"decision": "ahead", **verdict}))[0]
 
 
 def test_what_was_measured_on_the_spot_is_called_so():
@@ -88,15 +88,15 @@ def test_what_was_measured_on_the_spot_is_called_so():
 
 
 def test_what_memory_rests_on_and_what_measured_is_said():
-    told = advice_text.reasons(advice({"decision": "ahead", "basis": "near"}, {"decision": "ahead", "basis": "model"}))
-    assert told[1].startswith("Memory: predicted from the shapes. In cross-validation on 21 cases")
-    assert told[-1] == "Measured on: AMD EPYC · controls tuned"
+    lines = advice_text.reasons(advice({"decision": "ahead", "basis": "near"}, {"decision": "ahead", "basis": "model"}))
+    assert lines[1].startswith("Memory: predicted from the shapes. In cross-validation on 21 cases")
+    assert lines[-1] == "Measured on: AMD EPYC · controls tuned"
 
 
 def test_where_nothing_fits_that_is_said():
     dense = {"strategy": "dense", "status": "over_budget", "needs_bytes": 3 * 2**30, "largest_batch": 0}
-    told = advice_text.reasons(advice({"decision": "nothing", "basis": NAN}, strategies=[dense]))
-    assert told[:2] == [
+    lines = advice_text.reasons(advice({"decision": "nothing", "basis": NAN}, strategies=[dense]))
+    assert lines[:2] == [
         "Each strategy is predicted to need more memory than the budget.",
         "Largest batch: predicted to fit in 1.00 GiB.",
     ]
@@ -105,8 +105,8 @@ def test_where_nothing_fits_that_is_said():
 def test_when_a_jacobian_pays():
     line = {"case": "c", "strategy": "dense", "outcome": "after", "uses": 6.5, "low": 6.0, "high": 7.0, "n_passes": 3}
     never = {**line, "strategy": "sparse", "outcome": "never", "uses": NAN}
-    told = advice_text.reasons(advice({"decision": "ahead", "basis": "measured"}, reuse=[line, never]))
-    assert "With K pullbacks per linearization, cheaper than vjp: dense after 6.5 [6, 7]." in told
+    lines = advice_text.reasons(advice({"decision": "ahead", "basis": "measured"}, reuse=[line, never]))
+    assert "With K pullbacks per linearization, cheaper than vjp: dense after 6.5 [6, 7]." in lines
     assert any(
         "for any K" in line
         for line in advice_text.reasons(advice({"decision": "ahead", "basis": "near"}, reuse=[never]))

@@ -1,4 +1,4 @@
-"""Other libraries as strategies: right beside `vjp`, within the contract, and out of the way where they are not asked for."""
+"""Other libraries as strategies: they agree with `vjp`, fulfil the contract, and are imported only on request."""
 
 import subprocess
 import sys
