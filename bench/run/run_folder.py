@@ -152,25 +152,28 @@ def create(path: Path, settings: Settings) -> RunFolder:
         if error.errno == errno.ENOSPC:
             raise
         raise BadInput(f"cannot create {str(path)!r}: {error.strerror}") from None
-    return resume(path)
+    return _open(path, settings)
 
 
 def resume(path: Path) -> RunFolder:
     """Open a run's folder; raises BadInput if it is none, is damaged, or is open in another process."""
     try:
-        settings = _decode_settings((path / SETTINGS).read_bytes())
-        journal = os.open(path / JOURNAL, os.O_RDWR | os.O_APPEND)
+        folder = _open(path, _decode_settings((path / SETTINGS).read_bytes()))
     except OSError as error:
         name = Path(error.filename).name
         raise BadInput(f"cannot resume {str(path)!r}: not a run's folder ({name}: {error.strerror})") from None
     except msgspec.DecodeError as error:
         raise BadInput(f"{str(path / SETTINGS)!r} is damaged: {error}") from None
+    _read_journal(folder, path / JOURNAL)
+    return folder
+
+
+def _open(path: Path, settings: Settings) -> RunFolder:
+    journal = os.open(path / JOURNAL, os.O_RDWR | os.O_APPEND)
     if not _lock(journal):
         os.close(journal)
         raise BadInput(f"{str(path)!r} is in use by another jacobench run; wait until it ends")
-    folder = RunFolder(path, settings, _journal=journal)
-    _read_journal(folder, path / JOURNAL)
-    return folder
+    return RunFolder(path, settings, _journal=journal)
 
 
 def _decode_settings(content: bytes) -> Settings:

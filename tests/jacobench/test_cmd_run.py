@@ -133,8 +133,10 @@ OPENED = """
 import os, sys
 opened = []
 def hook(event, arguments):
-    if event == "open" and "run.json" in str(arguments[0]):
-        opened.append("write" if (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR) else "read")
+    for name in ("run.json", "journal.jsonl", "settings.json"):
+        if event == "open" and name in str(arguments[0]):
+            writes = (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            opened.append(f"{'write' if writes else 'read'}:{name}")
 sys.addaudithook(hook)
 from jacobench.__main__ import main
 sys.argv = ["jacobench", "run", "--suite", "tiny.toml", "--passes", "1", "--out", sys.argv[1]]
@@ -143,11 +145,13 @@ print(*opened, file=sys.stderr)
 """
 
 
-def test_run_json_is_written_once_and_never_read(strange, tmp_path):
+def test_a_run_writes_its_run_json_once_and_reads_no_file_back(strange, tmp_path):
     command = [sys.executable, "-P", "-c", OPENED, str(tmp_path / "run")]
     done = subprocess.run(command, cwd=strange, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert done.stderr.splitlines()[-1] == "write"
+    opened = done.stderr.splitlines()[-1].split()
+    assert opened.count("write:run.json") == 1
+    assert {"write:journal.jsonl", "write:settings.json", "write:run.json"} == set(opened)
 
 
 # ---- the other commands
