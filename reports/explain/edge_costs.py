@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.bench.row.columns import FORWARD
 from jacobench.strategies.tape import steps
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Op
     from jacobench.strategies.reverse import Reverse
     from jacobench.strategies.tape import Edge, LocalCost, Step
-
-FORWARD = "forward"
-"""Argument under which `op_costs` lists the forward pass of an op."""
 
 COLUMNS = ("op", "argument", "n_edges", "flops", "kept_bytes", "cotangent_bytes")
 

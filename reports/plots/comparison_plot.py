@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
 from jacobench.reports.plots.layout import frame, hollow_handles, legend_mark, strategy_handles
-from jacobench.reports.plots.missing_cells import Placed
+from jacobench.reports.plots.missing_cells import place_ratios
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.quantities import label_ratios, round_values
+from jacobench.reports.plots.quantities import label_ratios
 from jacobench.reports.plots.style import FAINT, strategy_style, styled
 from jacobench.reports.regression.two_runs import compare, differing_settings
 
@@ -125,11 +124,7 @@ def _failed(data: pd.DataFrame) -> pd.Series[str]:
 
 def _draw(axes: Axes, data: pd.DataFrame, panel: _Panel) -> None:
     ratio, low, high = (data[f"{panel.prefix}_{name}"] for name in ("ratio", "low", "high"))
-    seen = pd.concat([ratio, low, high, pd.Series([1.0])]).dropna()
-    margin = max(1.03, (seen.max() / seen.min()) ** 0.06)
-    placed = Placed(
-        ratio, ratio.where(ratio.isna()), ratio.isna(), seen.min() / margin, seen.max() * margin, any_number=True
-    )
+    placed = place_ratios(ratio, low, high)
     draw_hollow(axes, data, placed, _failed(data).fillna("ok"))
     axes.axvline(1.0, color=FAINT, linewidth=1)
     changed = data[f"{panel.prefix}_verdict"].isin(["regressed", "improved"])
@@ -138,9 +133,7 @@ def _draw(axes: Axes, data: pd.DataFrame, panel: _Panel) -> None:
         axes.hlines(line_positions(data)[which], low[which], high[which], colors=colors, alpha=alpha, linewidth=1.2)
         draw_dots(axes, data, ratio.where(which), alpha=alpha)
     axes.set_xlabel(panel.axis)
-    near = [float(tick) for tick in MaxNLocator(6).tick_values(placed.low, placed.high)]
-    near = [tick for tick in near if placed.low <= tick <= placed.high]
-    label_ratios(axes.xaxis, near if placed.high < 4 * placed.low else round_values(2.0, placed.low, placed.high, 7))
+    label_ratios(axes.xaxis, placed.low, placed.high)
 
 
 def _notes(data: pd.DataFrame, outcome: Outcome, differing: list[tuple[str, str, str]]) -> tuple[str, ...]:

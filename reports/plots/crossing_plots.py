@@ -14,9 +14,9 @@ from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import in_order
-from jacobench.reports.plots.layout import frame, legend_mark, strategy_handles
+from jacobench.reports.plots.layout import frame, legend_mark, reference_handle, strategy_handles
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.quantities import label_ratios, label_sizes, round_values
+from jacobench.reports.plots.quantities import label_ratios, label_sizes
 from jacobench.reports.plots.small_multiples import grid, name_along, share
 from jacobench.reports.plots.style import FAINT, INK, strategy_style, styled
 from jacobench.strategies.registry import REFERENCE
@@ -126,7 +126,7 @@ def _panel(axes: Axes, sweep: Sweep, crossings: Sequence[Mapping[Any, Any]]) -> 
     label_sizes(axes.xaxis, sweep.sizes)
     low, high = (float(end) for end in axes.get_ylim())
     axes.set_ylim(low / 1.15, high * 1.15)
-    label_ratios(axes.yaxis, round_values(10.0, low / 1.15, high * 1.15, 8))
+    label_ratios(axes.yaxis, low / 1.15, high * 1.15)
     axes.set_title(sweep.held, loc="left")
 
 
@@ -178,9 +178,7 @@ def _note(line: Mapping[Any, Any]) -> str:
 
 
 def _handles(strategies: list[str], crossings: pd.DataFrame) -> list[Artist]:
-    handles = strategy_handles(strategies)
-    reference = strategy_style(REFERENCE)
-    handles.append(Line2D([], [], color=reference.color, linestyle=reference.line, label=f"{REFERENCE}: 1×"))
+    handles = [*strategy_handles(strategies), reference_handle()]
     if crossings["size"].notna().any():
         handles.append(legend_mark("crossover; the bar is\nits 95 % interval", mec=INK, **RING))
     if crossings["extrapolated"].any():

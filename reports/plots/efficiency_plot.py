@@ -13,36 +13,12 @@ from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.style import INK, styled
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from jacobench.reports.data.run_data import Run
 
 
 def efficiencies(run: Run, phase: str) -> dict[str, Plot]:
-    """Draw the efficiency of every cell that has one: ``efficiency``."""
-    return {"efficiency": efficiency(run.table, phase)}
-
-
-def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Plot:
-    """Draw the efficiency of each cell.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-    phase : str
-        One of ``PHASES``.
-
-    Returns
-    -------
-    Plot
-        One line per case; efficiency (floor over measured time) on the horizontal axis.
-
-    Raises
-    ------
-    NoData
-        If no cell of the phase has an efficiency.
-    """
+    """Draw the efficiency of every cell that has one, one line per case: ``efficiency``."""
+    table = run.table
     rows = table[(table["phase"] == phase) & (table["status"] == "ok") & table["efficiency"].notna()]
     rows = rows.reset_index(drop=True)
     if rows.empty:
@@ -61,4 +37,4 @@ def efficiency(table: pd.DataFrame, phase: str = "gradient") -> Plot:
         f"Efficiency of the phase {phase}: the floor, a lower bound for the time of the same work on this machine, divided by the "
         "measured time. Further right is better. The gap to 100 % is the largest possible speed-up."
     )
-    return Plot(figure, rows[columns], caption)
+    return {"efficiency": Plot(figure, rows[columns], caption)}

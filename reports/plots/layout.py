@@ -13,6 +13,7 @@ from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.vocabulary import LETTERS
 from jacobench.reports.plots.small_multiples import folded
 from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style
+from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +54,12 @@ def strategy_handles(strategies: Iterable[str], *, lines: bool = True) -> list[A
         legend_mark(name, color=style.color, marker=style.marker, linestyle=style.line if lines else "none")
         for name, style in styles
     ]
+
+
+def reference_handle() -> Artist:
+    """Return the legend's entry for the reference strategy where it is a line at 1×."""
+    style = strategy_style(REFERENCE)
+    return Line2D([], [], color=style.color, linestyle=style.line, label=f"{REFERENCE}: 1×")
 
 
 def glyph(text: str) -> Path:

@@ -88,6 +88,14 @@ def place(rows: pd.DataFrame, quantity: PlotQuantity) -> Placed:
     return Placed(measured, hollow, measured.isna() & hollow.isna(), low / margin, high * margin, bool(ends.size))
 
 
+def place_ratios(ratio: pd.Series[float], *others: pd.Series[float]) -> Placed:
+    """Return positions on an axis of ratios that also shows 1 and the other numbers; NaN is drawn in the band."""
+    ends = np.append(_positive([ratio, *others]), 1.0)
+    low, high = float(ends.min()), float(ends.max())
+    margin = max(1.03, (high / low) ** 0.06)
+    return Placed(ratio, ratio.where(ratio.isna()), ratio.isna(), low / margin, high * margin, any_number=True)
+
+
 def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:
     joined: NDArray[np.float64] = np.concatenate(
         [np.empty(0), *(series.to_numpy(dtype=np.float64) for series in numbers)]

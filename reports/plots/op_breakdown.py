@@ -39,28 +39,8 @@ LEGEND = {"flops": "flops", "bytes": "bytes: kept for the\npullback, and cotange
 
 
 def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot shows all phases)
-    """Draw the ops of some cases: ``ops``."""
-    return {"ops": breakdown(run.table)}
-
-
-def breakdown(table: pd.DataFrame) -> Plot:
-    """Draw the predicted cost of each op of a graph for each strategy; see `edge_costs.op_costs`.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-
-    Returns
-    -------
-    Plot
-        One row of panels per case (at most three), one panel per strategy (at most six).
-
-    Raises
-    ------
-    NoData
-        If no case can be rebuilt, or no strategy of the run has costs per op.
-    """
+    """Draw the costs of `edge_costs.op_costs`, one row of panels per case and one panel per strategy: ``ops``."""
+    table = run.table
     graphs = rebuilt(table)
     if not graphs:
         raise NoData("run.json holds no graphs, and only cases of the packaged suites can be rebuilt from it")
@@ -89,7 +69,7 @@ def breakdown(table: pd.DataFrame) -> Plot:
         "pullback (its Jacobian, or the values that its rule reads) and the cotangents that it returns. "
         "Bars are shares of the strategy's total."
     )
-    return Plot(figure, data, caption)
+    return {"ops": Plot(figure, data, caption)}
 
 
 def _with_costs(name: str) -> Reverse | None:

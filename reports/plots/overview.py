@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jacobench.bench.row.columns import PHASES
-from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
@@ -24,40 +22,17 @@ if TYPE_CHECKING:
 
 def overviews(run: Run, phase: str) -> dict[str, Plot]:
     """Draw every case of a run: ``summary``, if the reference was measured, and ``cases``."""
-    if not (run.table["phase"] == phase).any():
+    rows = run.table[run.table["phase"] == phase].reset_index(drop=True)
+    if rows.empty:
         raise NoData(f"the run has no cell of phase {phase}")
     plots = {}
     with suppress(NoData):
         plots["summary"] = summary(run.table, phase)
-    return plots | {"cases": overview(run.table, phase)}
+    return plots | {"cases": _cases(run.table, rows, phase)}
 
 
-def overview(table: pd.DataFrame, phase: str = "gradient") -> Plot:
-    """Draw time and peak memory of every case.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-    phase : str
-        One of ``PHASES``.
-
-    Returns
-    -------
-    Plot
-        Two panels with one line per case. Filled markers are measured. Hollow ones have no number: they are in the band
-        on the right, or at the predicted size if the cell is over budget and the size is near.
-
-    Raises
-    ------
-    BadInput
-        If the phase is unknown or no row has it.
-    """
-    if phase not in PHASES:
-        raise unknown("phase", phase, PHASES)
-    rows = table[table["phase"] == phase].reset_index(drop=True)
-    if rows.empty:
-        raise BadInput(f"no cell has the phase {phase}: expected a table with at least one")
+def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Plot:
+    """Draw time and memory. Hollow markers have no number: they are in the band, or at a predicted size that is near."""
     drawn = [(place(rows, quantity), quantity) for quantity in QUANTITIES.values()]
     with styled():
         figure, panels = dot_figure(rows, len(drawn), width=13.0)

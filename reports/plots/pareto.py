@@ -31,30 +31,8 @@ MAX_NAME = 16
 
 
 def fronts(run: Run, phase: str) -> dict[str, Plot]:
-    """Draw time against memory for the cases of a run: ``time-against-memory``."""
-    return {"time-against-memory": front(run.table, phase)}
-
-
-def front(table: pd.DataFrame, phase: str = "gradient") -> Plot:
-    """Draw the strategies of each case by time and peak memory, with the Pareto front.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-    phase : str
-        One of ``PHASES``.
-
-    Returns
-    -------
-    Plot
-        One panel per case, at most twelve. Another strategy beats those with faint markers in time and memory.
-
-    Raises
-    ------
-    NoData
-        If no cell of the phase has both a time and a peak.
-    """
+    """Draw the strategies by time and peak memory with the Pareto front, one panel per case: ``time-against-memory``."""
+    table = run.table
     rows = table[(table["phase"] == phase) & (table["strategy"] != FORWARD)].reset_index(drop=True)
     both = rows[(rows["status"] == "ok") & (rows["seconds_median"] > 0) & (rows["peak_bytes"] > 0)]
     if both.empty:
@@ -81,7 +59,7 @@ def front(table: pd.DataFrame, phase: str = "gradient") -> Plot:
         f"Time per call and peak heap memory of the phase {phase}, one panel per case. Closer to the lower left corner is better. "
         "The line is the Pareto front: the strategies that no other beats in time and memory."
     )
-    return Plot(figure, data, caption)
+    return {"time-against-memory": Plot(figure, data, caption)}
 
 
 def _on_front(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -31,28 +31,8 @@ MAX_STRATEGIES = 6
 
 
 def stacks(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot shows all phases)
-    """Draw the phases of every case: ``phases``."""
-    return {"phases": phases(run.table)}
-
-
-def phases(table: pd.DataFrame) -> Plot:
-    """Draw the shares of the phases in the time of a first gradient.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-
-    Returns
-    -------
-    Plot
-        One panel per strategy, at most six; one line per case, with the phases stacked to 100 % and their total.
-
-    Raises
-    ------
-    NoData
-        If no strategy has a time for all three phases of any case.
-    """
+    """Draw the phases of every case stacked to 100 %, with their total, one panel per strategy: ``phases``."""
+    table = run.table
     rows = table[table["phase"].isin(STACKED)]
     seconds = rows.pivot_table(index=["strategy", "case"], columns="phase", values="seconds_median", sort=False)
     seconds = seconds.reindex(columns=list(STACKED)).dropna()
@@ -77,7 +57,7 @@ def phases(table: pd.DataFrame) -> Plot:
         "Shares of a first gradient's time: prepare (once per graph), linearize (once per point: the forward pass and any "
         "Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse pays off."
     )
-    return Plot(figure, seconds.add_suffix("_seconds").reset_index(), caption)
+    return {"phases": Plot(figure, seconds.add_suffix("_seconds").reset_index(), caption)}
 
 
 def _panel(axes: Axes, strategy: str, cases: list[str], seconds: pd.DataFrame, failed: Mapping[Any, str]) -> None:

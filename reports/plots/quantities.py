@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
 from jacobench.reports.data.units import BYTES, SECONDS, Scale, format_tick
 
@@ -85,8 +85,14 @@ def label_sizes(axis: Axis, sizes: list[float], *, most: int = 8) -> None:
     set_ticks(axis, thin(sizes, most), lambda size: f"{size:g}")
 
 
-def label_ratios(axis: Axis, ticks: Sequence[float]) -> None:
-    """Label a logarithmic axis of ratios."""
+def label_ratios(axis: Axis, low: float, high: float) -> None:
+    """Label a logarithmic axis of ratios from `low` to `high`: at powers of 10 or 2, or evenly in a short range."""
+    if high < 4 * low:
+        ticks = [
+            float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high
+        ]
+    else:
+        ticks = round_values(2.0 if high < 50 * low else 10.0, low, high, 7)
     set_ticks(axis, ticks, lambda ratio: f"{ratio:.4g}×")
 
 

@@ -10,10 +10,10 @@ from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.data.units import COUNTS, format_bytes
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
-from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
+from jacobench.reports.plots.layout import frame, hollow_handles, reference_handle, strategy_handles
 from jacobench.reports.plots.missing_cells import place
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.quantities import PlotQuantity, label_ratios, round_values
+from jacobench.reports.plots.quantities import PlotQuantity, label_ratios
 from jacobench.reports.plots.style import strategy_style, styled
 from jacobench.strategies.registry import REFERENCE
 
@@ -62,6 +62,7 @@ def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
         figure, panels = dot_figure(rows, len(RATIOS), width=13.0)
         statuses = [status for axes, ratio in zip(panels, RATIOS, strict=True) for status in _panel(axes, rows, ratio)]
         handles = [
+            reference_handle(),
             *strategy_handles(in_order(rows["strategy"]), lines=False),
             *hollow_handles(statuses, "in the band on the right", any_predicted=False),
         ]
@@ -87,9 +88,9 @@ def _panel(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity) -> list[str]:
         axes.hlines(at, low, high, colors=colors, linewidth=1, alpha=0.6)
     draw_dots(axes, rows, placed.measured)
     style = strategy_style(REFERENCE)
-    axes.axvline(1.0, color=style.color, linewidth=1.5)
+    axes.axvline(1.0, color=style.color, linestyle=style.line, linewidth=1.5)
     axes.set_xlim(min(0.9, axes.get_xlim()[0]), max(1.1, axes.get_xlim()[1]))
     axes.set_xlabel(ratio.label)
-    ends = placed.ends
-    label_ratios(axes.xaxis, round_values(10.0, min(ends[0], 0.9), max(ends[1], 1.1), 6) if ends else [1.0])
+    ends = placed.ends or (0.5, 2.0)
+    label_ratios(axes.xaxis, min(ends[0], 0.9), max(ends[1], 1.1))
     return rows["status"][placed.edge].tolist()

@@ -8,9 +8,12 @@ from matplotlib.colors import to_hex
 
 from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.run_data import Run
+from jacobench.reports.data.vocabulary import LETTERS
 from jacobench.reports.plots.all_plots import all_figures
 from jacobench.reports.plots.missing_cells import REACH, place
-from jacobench.reports.plots.overview import overview
+from jacobench.reports.plots.overview import overviews
+from jacobench.reports.plots.plot_data import NoData
 from jacobench.reports.plots.quantities import QUANTITIES
 from jacobench.reports.plots.scaling_plots import scaling
 from jacobench.reports.plots.style import PAPER, strategy_style
@@ -20,6 +23,10 @@ def panels(picture):
     figure = getattr(picture, "figure", picture)
     figure.draw_without_rendering()
     return figure.axes
+
+
+def overview(table):
+    return overviews(Run(table), "gradient")["cases"]
 
 
 def series(axes, strategy, *, hollow=False):
@@ -187,8 +194,8 @@ def test_a_table_without_a_sweep_still_has_a_picture(standard):
         scaling(one, "width", "seconds")
     assert set(all_figures(standard, "pullback")) == {"ops"}  # which the model gives
     assert all_figures(tidy([])) == {}
-    with pytest.raises(BadInput, match="no cell has the phase pullback"):
-        overview(standard, "pullback")
+    with pytest.raises(NoData, match="no cell of phase pullback"):
+        overviews(Run(standard), "pullback")
 
 
 def test_overview_shows_every_cell(standard):
@@ -198,6 +205,19 @@ def test_overview_shows_every_cell(standard):
             assert len(drawn) == 21
     labels = [tick.get_text() for tick in figure_axis(standard).get_yticklabels()]
     assert labels == standard["case"].drop_duplicates().tolist()
+
+
+def test_the_summary_divides_by_vjp_and_keeps_cells_without_a_ratio(standard):
+    plot = overviews(Run(standard), "gradient")["summary"]
+    time, memory = panels(plot)
+    (case,) = plot.data[(plot.data["case"] == "mlp-w64-d3-b4") & (plot.data["strategy"] == "dense")].to_dict("records")
+    by_strategy = standard[standard["case"] == "mlp-w64-d3-b4"].set_index("strategy")
+    assert case["ratio_to_vjp"] == by_strategy.loc["dense", "ratio_to_vjp"]
+    assert case["memory_ratio"] == by_strategy.loc["dense", "peak_bytes"] / by_strategy.loc["vjp", "peak_bytes"]
+    assert series(time, "vjp") == series(memory, "vjp") == []  # the line at 1
+    assert len(series(time, "sparse") + series(time, "sparse", hollow=True)) == 21
+    failed = standard[(standard["status"] != "ok") & (standard["strategy"] != "vjp")]
+    assert letters(time) == sorted(LETTERS[status][0] for status in failed["status"])
 
 
 def figure_axis(table):
@@ -259,7 +279,7 @@ def test_unknown_names_offer_the_nearest(standard):
     for arguments, near in ((("widht", "bytes"), "width"), (("width", "byte"), "bytes")):
         with pytest.raises(BadInput, match=f"did you mean '{near}'"):
             scaling(standard, *arguments)
-    for draw in (lambda: scaling(standard, "width", "bytes", "gradeint"), lambda: overview(standard, "gradeint")):
+    for draw in (lambda: scaling(standard, "width", "bytes", "gradeint"), lambda: all_figures(standard, "gradeint")):
         with pytest.raises(BadInput, match="did you mean 'gradient'"):
             draw()
 

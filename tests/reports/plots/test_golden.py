@@ -30,6 +30,7 @@ DPI = 50
 TOLERANCE = 0.05
 
 NAMES = (
+    "summary",
     "cases",
     "time-vs-width",
     "ratio-vs-width",

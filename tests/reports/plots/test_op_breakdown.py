@@ -5,15 +5,16 @@ import pytest
 
 from jacobench.graphs.ops import OPS
 from jacobench.reports.data.packaged_graphs import rebuilt
+from jacobench.reports.data.run_data import Run
 from jacobench.reports.explain.edge_costs import argument_name
 from jacobench.reports.explain.jacobian_costs import jacobian_costs
-from jacobench.reports.plots.op_breakdown import breakdown
+from jacobench.reports.plots.op_breakdown import breakdowns
 from jacobench.reports.plots.plot_data import NoData
 from jacobench.strategies import registry
 
 
 def test_the_breakdown_shows_shares_of_what_the_model_says(one_case):
-    picture = breakdown(one_case)
+    picture = breakdowns(Run(one_case), "gradient")["ops"]
     assert [axes.get_title(loc="left").split(":")[0] for axes in picture.figure.axes] == ["dense", "sparse", "vjp"]
     own = picture.data[picture.data["strategy"] == "dense"]
     by_weight = own[(own["op"] == "affine") & (own["argument"] == "W")].iloc[0]
@@ -31,7 +32,7 @@ def test_bars_and_the_table_of_explain_agree(one_case):
         {"op": [c.op for c in found.jacobians], "k": [c.argument for c in found.jacobians],
          "flops": [c.vjp_flops for c in found.jacobians]}
     ).groupby(["op", "k"])["flops"].sum()  # fmt: skip
-    picture = breakdown(one_case)
+    picture = breakdowns(Run(one_case), "gradient")["ops"]
     axes = next(axes for axes in picture.figure.axes if axes.get_title(loc="left").startswith("vjp"))
     labels = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
     bars = {
@@ -51,5 +52,5 @@ def test_a_name_in_a_runs_file_loads_no_plug_in(one_case, monkeypatch):
     theirs = ["jax-vjp", "evil.module:Class", "evil.py:Class", "not there"]
     for name in theirs:
         with pytest.raises(NoData, match="no strategy of the run has costs per op"):
-            breakdown(one_case.assign(strategy=name).drop_duplicates("phase"))
+            breakdowns(Run(one_case.assign(strategy=name).drop_duplicates("phase")), "gradient")
     assert loaded == []
