@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.units import format_bytes
 from jacobench.reports.page.answers import QUESTION, answers
-from jacobench.reports.page.limits_and_crossovers import CrossoverRow, Groups, LimitRow, crossover_rows, memory_limits
-from jacobench.reports.page.recommendation_table import Recommendation, recommendations
-from jacobench.reports.page.row_table import Failure, RowTable, counts, failures, row_table
+from jacobench.reports.page.limits_and_crossovers import crossover_rows, memory_limits
+from jacobench.reports.page.recommendation_table import recommendations
+from jacobench.reports.page.row_table import counts, failures, row_table
 from jacobench.reports.page.run_facts import commands, machine_details
-from jacobench.reports.page.stability import Stability, stability
+from jacobench.reports.page.stability import stability
 from jacobench.reports.plots.all_plots import all_plots
 from jacobench.reports.render.html_document import render_html
 from jacobench.reports.render.output_files import inline_svg
@@ -23,57 +22,10 @@ from jacobench.reports.render.output_files import inline_svg
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from jacobench.reports.data.run_data import Run
     from jacobench.reports.plots.plot_data import Plot
-
-
-@dataclass(frozen=True)
-class PageFigure:
-    """A plot on the page.
-
-    Attributes
-    ----------
-    name, caption : str
-        Plain text.
-    svg : Markup
-        The SVG element.
-    notes : tuple of str
-        Conclusions from the data.
-    csv : str
-        The plotted data, as a data URL.
-    """
-
-    name: str
-    svg: Markup
-    caption: str
-    notes: tuple[str, ...]
-    csv: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """Contents of the page for one run. ``limits`` and ``crossovers``: relevant groups, then the collapsed ones."""
-
-    id: str
-    name: str
-    suites: str
-    question: str
-    summary: PageFigure | None
-    answers: list[str]
-    recommendations: list[Recommendation]
-    memory: str
-    limits: tuple[Groups[LimitRow], Groups[LimitRow]]
-    crossovers: tuple[Groups[CrossoverRow], Groups[CrossoverRow]]
-    machine: list[str]
-    stability: Stability
-    details: list[tuple[str, str]]
-    plots: list[PageFigure]
-    missing: dict[str, str]
-    counts: str
-    failures: list[Failure]
-    rows: RowTable
-    csv: str
-    commands: list[tuple[str, str]]
 
 
 def page(runs: Sequence[Run], phase: str = "gradient") -> str:
@@ -100,39 +52,39 @@ def page(runs: Sequence[Run], phase: str = "gradient") -> str:
     return render_html("page/run_page.html.j2", sections=sections, phase=phase)
 
 
-def _section(run: Run, key: str, phase: str) -> Section:
+def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
+    """Return the contents of the page for one run. Limits and crossovers: relevant groups, then the collapsed ones."""
     drawn = all_plots(run, phase)
     plots = {name: _figure(f"{key}-{name}", name, plot) for name, plot in drawn.plots.items()}
-    return Section(
-        id=key,
-        name=run.name,
-        suites=", ".join(str(suite) for suite in run.table["suite"].dropna().unique()),
-        question=QUESTION,
-        summary=plots.pop("summary", None) or plots.pop("cases", None),
-        answers=answers(run, phase),
-        recommendations=recommendations(run, phase),
-        memory=format_bytes(float((run.facts.get("machine") or {}).get("memory_bytes") or "nan")),
-        limits=memory_limits(run, phase),
-        crossovers=crossover_rows(run, phase),
-        machine=provenance(run.table),
-        stability=stability(run, phase),
-        details=machine_details(run),
-        plots=list(plots.values()),
-        missing=drawn.missing,
-        counts=counts(run.table),
-        failures=failures(run.table),
-        rows=row_table(run.table),
-        csv=_data_url(run.table.to_csv(index=False, lineterminator="\n")),
-        commands=commands(run),
-    )
+    return {
+        "id": key,
+        "name": run.name,
+        "suites": ", ".join(str(suite) for suite in run.table["suite"].dropna().unique()),
+        "question": QUESTION,
+        "summary": plots.pop("summary", None) or plots.pop("cases", None),
+        "answers": answers(run, phase),
+        "recommendations": recommendations(run, phase),
+        "memory": format_bytes(float((run.facts.get("machine") or {}).get("memory_bytes") or "nan")),
+        "limits": memory_limits(run, phase),
+        "crossovers": crossover_rows(run, phase),
+        "machine": provenance(run.table),
+        "stability": stability(run, phase),
+        "details": machine_details(run),
+        "plots": list(plots.values()),
+        "missing": drawn.missing,
+        "counts": counts(run.table),
+        "failures": failures(run.table),
+        "rows": row_table(run.table),
+        "csv": _data_url(run.table),
+        "commands": commands(run),
+    }
 
 
-def _figure(key: str, name: str, plot: Plot) -> PageFigure:
+def _figure(key: str, name: str, plot: Plot) -> dict[str, Any]:
     svg = Markup(inline_svg(plot.figure, key))  # noqa: S704  (matplotlib escapes the text in it)
-    return PageFigure(
-        name, svg, plot.caption, plot.notes, _data_url(plot.data.to_csv(index=False, lineterminator="\n"))
-    )
+    return {"name": name, "svg": svg, "caption": plot.caption, "notes": plot.notes, "csv": _data_url(plot.data)}
 
 
-def _data_url(csv: str) -> str:
+def _data_url(table: pd.DataFrame) -> str:
+    csv = table.to_csv(index=False, lineterminator="\n")
     return "data:text/csv;base64," + base64.b64encode(csv.encode()).decode()
