@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Quantity → measured column, and the prediction to compare its exponent with.
+# Quantity → measured column, and prediction whose exponent is compared (for time: if `predicted_seconds` is missing).
 GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_bytes", "predicted_bytes")}
 
 TOLERANCE = 0.1
