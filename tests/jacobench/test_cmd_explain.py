@@ -76,15 +76,15 @@ def test_every_knob_of_a_perceptron(explained):
     assert found["n_seeds"] == 3
 
 
-def test_csv_and_pictures_at_once(jacobench, tmp_path):
-    done = jacobench("explain", "--widths", "5,4,3", "--csv", "--plot", "pictures", cwd=tmp_path)
+def test_csv_and_plots_at_once(jacobench, tmp_path):
+    done = jacobench("explain", "--widths", "5,4,3", "--csv", "--plot", "plots", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     expected = jb.explain(jb.mlp([5, 4, 3])[0]).to_dict("records")
     assert rows == [{key: str(value) for key, value in row.items()} for row in expected]
-    names = {f"pictures/{name}.{ending}" for name in ("patterns", "bytes") for ending in ("png", "svg", "csv")}
+    names = {f"plots/{name}.{ending}" for name in ("patterns", "bytes") for ending in ("png", "svg", "csv")}
     assert set(done.stderr.split()) == names
-    assert {str(path.relative_to(tmp_path)) for path in (tmp_path / "pictures").iterdir()} == names
+    assert {str(path.relative_to(tmp_path)) for path in (tmp_path / "plots").iterdir()} == names
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The sentences that follow, word by word where the words are promised."""
+"""Sentences of the conclusions, word by word where they are promised."""
 
 import jacobench as jb
 from jacobench.graphs.generators.one_op import op_graph
@@ -27,7 +27,7 @@ def test_a_batch_makes_matrices_of_the_vectors():
     assert any("it is W, repeated 32 times" in sentence for sentence in sentences)
 
 
-def test_the_harmless_one_is_called_so():
+def test_the_jacobian_that_is_a_weight_is_called_so():
     assert any("it is W itself" in sentence for sentence in said(jb.mlp([8, 6, 4])[0]))
 
 
@@ -67,7 +67,7 @@ def test_words_are_of_things_that_are_there():
         OPS[name].argument(k)
 
 
-def test_without_words_the_arithmetic_is_told(monkeypatch):
+def test_without_a_wording_the_arithmetic_is_given(monkeypatch):
     monkeypatch.delitem(VJP_BY_STRUCTURE, "diagonal")
     graph = op_graph("tanh", batch=1, size=1000)
     assert said(graph)[0].endswith("of which 1,000 are not zero; its VJP takes 3.00k flops and no matrix.")

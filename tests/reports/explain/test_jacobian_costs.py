@@ -1,4 +1,4 @@
-"""What is told of each Jacobian is what the strategies make, array by array; and nothing large is made to tell it."""
+"""Predicted sizes of each Jacobian agree with the arrays of the strategies; predicting allocates nothing large."""
 
 import tracemalloc
 from dataclasses import asdict, replace
@@ -104,7 +104,7 @@ def test_totals_are_the_strategies_own_predictions(n_seeds):
         assert total.jacobian_bytes == sums.get(total.strategy, 0)
 
 
-def test_names_tell_values_apart():
+def test_names_of_values_differ():
     g = jb.GraphBuilder()
     x, y = g.input("tanh", (2, 3)), g.parameter("add2", (2, 3))
     z = g.add(g.add(g.tanh(x), y), y)
@@ -133,7 +133,7 @@ def traced(call):
         tracemalloc.stop()
 
 
-def test_a_petabyte_is_told_in_a_megabyte():
+def test_a_petabyte_is_predicted_with_a_megabyte():
     jacobian_costs(architecture_graph("transformer-ffn-large"))  # what is made once for all graphs is made here
     found, peak = traced(lambda: jacobian_costs(architecture_graph("transformer-ffn-large", batch=2**13)))
     assert found.totals[0].jacobian_bytes > PIB
@@ -141,14 +141,14 @@ def test_a_petabyte_is_told_in_a_megabyte():
 
 
 @pytest.mark.parametrize("name", OPS)
-def test_no_op_takes_memory_to_be_told(name):
-    """At a size at which each op's Jacobians are large, what telling takes is of a vector's size at most."""
+def test_no_prediction_of_an_op_takes_much_memory(name):
+    """At a size with large Jacobians, a prediction allocates at most the size of a vector."""
     graph = op_graph(name, batch=64, size=256)
     assert len(steps(graph)) == len(graph.nodes)
     found, peak = traced(lambda: jacobian_costs(graph))
     assert peak < max(max(cost.dense_bytes for cost in found.jacobians) / 64, 2**18)
 
 
-def test_more_entries_than_64_bits_count_are_told():
+def test_more_entries_than_64_bits_can_count():
     graph = op_graph("affine", batch=2**31 - 1, size=2**20)
     assert jb.explain(graph)["n_entries"].max() > 2**63

@@ -1,6 +1,6 @@
-"""What is told of Jacobians, of what VJPs keep, and of a dense gradient's peak, against the heap: within 2 %.
+"""Predicted bytes of Jacobians, of what VJPs keep and of a dense gradient's peak agree with the heap within 2 %.
 
-Of every op and argument by itself, at a size from which the allocator's steps, and NumPy's own buffers, are few beside it.
+For every op and argument alone, at a size at which the allocator's steps and NumPy's buffers are negligible.
 """
 
 from __future__ import annotations
@@ -93,6 +93,6 @@ def test_every_op_was_measured_dense_and_sparse(figures):
     assert ("tanh", "vjp") in measured
 
 
-def test_what_is_told_is_what_is_taken(figures):
+def test_predicted_bytes_are_those_of_the_heap(figures):
     off = {what: taken / told - 1 for what, (told, taken) in figures.items()}
     assert {what: f"{by:+.1%}" for what, by in off.items() if abs(by) > 0.02} == {}

@@ -1,4 +1,4 @@
-"""Patterns as pictures: exact where there is room, true to their form where there is not, and never large in memory."""
+"""Rasters of patterns: exact if they fit, thinned if not, and small in memory."""
 
 import tracemalloc
 
@@ -30,7 +30,7 @@ def test_small_patterns_are_drawn_entry_by_entry(name, lengths):
         np.testing.assert_array_equal(raster(structure, ctx, *pattern.shape), whole)
 
 
-def test_every_line_of_a_thinned_picture_has_its_entries():
+def test_every_line_of_a_thinned_plot_has_its_entries():
     """Each point that a diagonal runs through is marked, and no other."""
     ((structure, ctx),) = contexts("tanh", batch=1000, size=1000)
     np.testing.assert_array_equal(raster(structure, ctx, 320, 320), np.eye(320, dtype=bool))

@@ -55,7 +55,7 @@ def make_run():
 
 @pytest.fixture
 def everything(make_case: Any, make_cell: Any) -> pd.DataFrame:
-    """Return a small table that every kind of picture can show.
+    """Return a small table that every kind of plot can show.
 
     A grid, and so sweeps, over width and batch, with something over budget in it, and a case of the suite itself, of which a
     graph can be built again; in all phases, and with efficiencies.

@@ -19,8 +19,8 @@ from jacobench.reports.plots.scaling_plots import scaling
 from jacobench.reports.plots.style import PAPER, strategy_style
 
 
-def panels(picture):
-    figure = getattr(picture, "figure", picture)
+def panels(plot):
+    figure = getattr(plot, "figure", plot)
     figure.draw_without_rendering()
     return figure.axes
 
@@ -48,7 +48,7 @@ def letters(axes):
     return sorted(entry.get_text() for entry in axes.texts)
 
 
-def test_every_knob_that_is_swept_has_its_pictures(standard):
+def test_every_knob_that_is_swept_has_its_plots(standard):
     assert [name for name in all_figures(standard) if name.startswith(("time-vs-", "memory-vs-"))] == [
         f"{quantity}-vs-{knob}"
         for knob in ("width", "depth", "batch", "weight-density")
@@ -109,8 +109,8 @@ def test_no_line_leads_through_a_cell_without_a_number_where_there_is_no_law(sta
 
 
 def test_the_law_is_drawn_through_what_was_measured_and_no_further(standard):
-    picture = scaling(standard, "batch", "bytes")
-    (axes,) = panels(picture)
+    plot = scaling(standard, "batch", "bytes")
+    (axes,) = panels(plot)
     (line,) = [
         d
         for d in axes.lines
@@ -118,7 +118,7 @@ def test_the_law_is_drawn_through_what_was_measured_and_no_further(standard):
     ]
     assert (line.get_xdata()[0], line.get_xdata()[-1]) == pytest.approx((1, 16))
     np.testing.assert_allclose(line.get_ydata(), 24.0 * np.asarray(line.get_xdata()) ** 2 * 64**3, rtol=1e-6)
-    (note,) = [note for note in picture.notes if note.startswith("dense")]
+    (note,) = [note for note in plot.notes if note.startswith("dense")]
     assert "batch^2.00, predicted exponent 2.00: agrees" in note
 
 
@@ -178,14 +178,14 @@ def test_a_panel_for_each_sweep(make_case, make_cell):
     assert titles == [f"mlp, depth 3, batch {b}, tanh, mse, float64" for b in (1, 2, 4, 8)]
 
 
-def test_more_sweeps_than_panels_are_said(make_case, make_cell):
+def test_the_title_counts_sweeps_beyond_the_panels(make_case, make_cell):
     cells = [make_cell(make_case(width=w, batch=b), "vjp") for w in (8, 16, 32) for b in range(1, 13)]
     figure = scaling(tidy(cells), "width", "bytes").figure
     assert len(figure.axes) == 9
     assert "9 of 12 sweeps" in figure.get_suptitle()
 
 
-def test_a_table_without_a_sweep_still_has_a_picture(standard):
+def test_a_table_without_a_sweep_still_has_a_plot(standard):
     one = standard[standard["case"] == "mlp-w64-d3-b1"]
     for table in (one, one.head(1)):
         assert "cases" in all_figures(table)

@@ -1,4 +1,4 @@
-"""Crossovers along one knob: ringed where the lines meet."""
+"""Crossovers along one knob: a ring where the lines meet."""
 
 import math
 
@@ -19,43 +19,43 @@ def sweep(make_case, make_cell, ratio_of, sizes=(16, 32, 64, 128)):
     return tidy(rows)
 
 
-def test_a_crossing_is_ringed_where_the_lines_meet(make_case, make_cell, make_run):
+def test_a_crossover_has_a_ring_where_the_lines_meet(make_case, make_cell, make_run):
     run = make_run(sweep(make_case, make_cell, lambda width: width / 20))
-    picture = ratios(run, "gradient")["ratio-vs-width"]
-    (axes,) = picture.figure.axes
+    plot = ratios(run, "gradient")["ratio-vs-width"]
+    (axes,) = plot.figure.axes
     rings = sorted(tuple(float(v[0]) for v in line.get_data()) for line in axes.lines if line.get_markersize() == 11)
     assert rings == [pytest.approx((20, 1), rel=0.03), pytest.approx((40, 2), rel=0.03)]
-    assert len(picture.notes) == 2
-    assert picture.notes[0].startswith("dense and sparse cross at width ")
-    assert picture.data.set_index(["strategy", "width"]).loc[("dense", 64.0), "ratio_to_vjp"] == pytest.approx(3.2)
+    assert len(plot.notes) == 2
+    assert plot.notes[0].startswith("dense and sparse cross at width ")
+    assert plot.data.set_index(["strategy", "width"]).loc[("dense", 64.0), "ratio_to_vjp"] == pytest.approx(3.2)
 
 
-def test_an_extrapolated_crossing_is_told_as_such(make_case, make_cell, make_run):
+def test_an_extrapolated_crossover_is_marked(make_case, make_cell, make_run):
     run = make_run(sweep(make_case, make_cell, lambda width: width / 200))
-    picture = ratios(run, "gradient")["ratio-vs-width"]
-    (axes,) = picture.figure.axes
+    plot = ratios(run, "gradient")["ratio-vs-width"]
+    (axes,) = plot.figure.axes
     assert any(text.get_text().startswith("≈") for text in axes.texts)
     assert axes.get_xlim()[1] > 200
-    (note,) = [note for note in picture.notes if note.startswith("dense and vjp")]
+    (note,) = [note for note in plot.notes if note.startswith("dense and vjp")]
     assert "extrapolated, they cross at width" in note
-    assert "≈ extrapolated" in [entry.get_text() for entry in picture.figure.legends[0].get_texts()]
+    assert "≈ extrapolated" in [entry.get_text() for entry in plot.figure.legends[0].get_texts()]
 
 
 def test_one_far_beyond_the_sizes_is_in_the_notes_alone(make_case, make_cell, make_run):
     run = make_run(sweep(make_case, make_cell, lambda width: width / 5000))
-    picture = ratios(run, "gradient")["ratio-vs-width"]
-    assert picture.figure.axes[0].get_xlim()[1] < 200
-    assert [text.get_text() for text in picture.figure.axes[0].texts] == []
-    assert any("extrapolated" in note for note in picture.notes)
+    plot = ratios(run, "gradient")["ratio-vs-width"]
+    assert plot.figure.axes[0].get_xlim()[1] < 200
+    assert [text.get_text() for text in plot.figure.axes[0].texts] == []
+    assert any("extrapolated" in note for note in plot.notes)
 
 
 def test_a_crossing_in_memory_is_not_one_in_time(make_case, make_cell, make_run):
     table = sweep(make_case, make_cell, lambda _width: 3.0)
     dense = table["strategy"] == "dense"
     table.loc[dense, "peak_bytes"] = 1e5 * (table["width"] / 40) ** 4  # that of sparse at width 37
-    picture = ratios(make_run(table), "gradient")["ratio-vs-width"]
-    assert picture.notes == ()
-    assert [line for line in picture.figure.axes[0].lines if line.get_markersize() == 11] == []
+    plot = ratios(make_run(table), "gradient")["ratio-vs-width"]
+    assert plot.notes == ()
+    assert [line for line in plot.figure.axes[0].lines if line.get_markersize() == 11] == []
 
 
 def test_one_that_the_intervals_leave_open_is_no_crossing(make_case, make_cell, make_run):
@@ -68,7 +68,7 @@ def test_one_that_the_intervals_leave_open_is_no_crossing(make_case, make_cell, 
     assert "nan" not in note
 
 
-def test_without_the_reference_there_is_nothing_to_hold_the_others_against(make_case, make_cell, make_run):
+def test_without_the_reference_there_is_no_plot(make_case, make_cell, make_run):
     table = sweep(make_case, make_cell, lambda _width: 3.0)
     alone = table[table["strategy"] != "vjp"].assign(ratio_to_vjp=math.nan).reset_index(drop=True)
     with pytest.raises(NoData, match="one of vjp, the reference"):

@@ -1,4 +1,4 @@
-"""Every kind of picture over every kind of run: it comes out whole and readable, or says in one sentence what is missing."""
+"""Every kind of plot for every kind of run: it is complete and readable, or one sentence gives the reason."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ RUNS = {
 
 
 def drawn(kind, run):
-    """Return the pictures of a kind, none if it says why there is none."""
+    """Return the plots of a kind, none if it says why there is none."""
     try:
         return PLOTS[kind](run, "gradient")
     except NoData as why:
@@ -143,20 +143,20 @@ NOTHING_IN_COMMON = ("no rows", "nothing succeeded", "one failed row", "odd name
 
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("kind", PLOTS)
-def test_every_picture_comes_out_or_says_what_is_missing(kind, name, everything, given):
+def test_every_plot_comes_out_or_says_what_is_missing(kind, name, everything, given):
     run = RUNS[name](everything, given)
     before = run.table.copy(deep=True)
-    for of, picture in drawn(kind, run).items():
+    for of, plot in drawn(kind, run).items():
         with styled():
-            check_readable(picture.figure)
-        check_named(picture.figure)
-        darken(picture.figure)
-        check_dark(picture.figure)
+            check_readable(plot.figure)
+        check_named(plot.figure)
+        darken(plot.figure)
+        check_dark(plot.figure)
         assert of == of.lower().replace(" ", "-")
-        assert len(picture.data)
-        assert picture.caption.endswith(".")
-        assert all(note.strip() and "\n" not in note for note in picture.notes)
-        assert len(pd.read_csv(BytesIO(FORMATS["csv"](picture)))) == len(picture.data)
+        assert len(plot.data)
+        assert plot.caption.endswith(".")
+        assert all(note.strip() and "\n" not in note for note in plot.notes)
+        assert len(pd.read_csv(BytesIO(FORMATS["csv"](plot)))) == len(plot.data)
     pd.testing.assert_frame_equal(run.table, before)
 
 
@@ -174,10 +174,10 @@ def test_what_a_kind_says_is_missing():
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in NOTHING_IN_COMMON])
 def test_two_runs_beside_each_other(name, everything, given):
-    picture = comparison(given.run(everything, name="old"), RUNS[name](everything, given))
+    plot = comparison(given.run(everything, name="old"), RUNS[name](everything, given))
     with styled():
-        check_readable(picture.figure)
-    assert len(picture.data)
+        check_readable(plot.figure)
+    assert len(plot.data)
 
 
 @pytest.mark.parametrize("name", NOTHING_IN_COMMON)

@@ -1,4 +1,4 @@
-"""The pictures of an explanation: what is drawn stands where it should, and is in the data beside it."""
+"""Plots of an explanation: marks are at the right place, and in the data."""
 
 import numpy as np
 import pytest
@@ -20,9 +20,9 @@ def found():
     return jacobian_costs(jb.mlp([6, 5, 4], batch=2)[0])
 
 
-def panels(picture):
-    picture.figure.draw_without_rendering()
-    return {axes.get_title(loc="left"): axes for axes in picture.figure.axes}
+def panels(plot):
+    plot.figure.draw_without_rendering()
+    return {axes.get_title(loc="left"): axes for axes in plot.figure.axes}
 
 
 def drawn_slope(axes):
@@ -31,9 +31,9 @@ def drawn_slope(axes):
 
 
 def test_no_text_stands_on_another_or_leaves_the_paper(found):
-    picture = patterns(found, "a name that is longer than the matrices are wide")
-    boxes = {title: axes.get_tightbbox() for title, axes in panels(picture).items()}
-    paper = picture.figure.bbox
+    plot = patterns(found, "a name that is longer than the matrices are wide")
+    boxes = {title: axes.get_tightbbox() for title, axes in panels(plot).items()}
+    paper = plot.figure.bbox
     for title, box in boxes.items():
         assert paper.x0 <= box.x0 < box.x1 <= paper.x1, title
         assert paper.y0 <= box.y0 < box.y1 <= paper.y1, title
@@ -71,8 +71,8 @@ def test_those_alike_are_drawn_once():
 
 
 def test_a_petabyte_is_drawn_without_it():
-    picture = patterns(jacobian_costs(architecture_graph("transformer-ffn-large", batch=2**13)), "large")
-    assert len(panels(picture)) >= 8
+    plot = patterns(jacobian_costs(architecture_graph("transformer-ffn-large", batch=2**13)), "large")
+    assert len(panels(plot)) >= 8
 
 
 def test_what_no_integer_can_place_is_not_drawn():
@@ -84,8 +84,8 @@ def test_what_no_integer_can_place_is_not_drawn():
 
 
 def test_bars_are_as_long_as_the_bytes(found):
-    picture = cost_bars(found, "mine", 24 * GIB)
-    (axes,) = panels(picture).values()
+    plot = cost_bars(found, "mine", 24 * GIB)
+    (axes,) = panels(plot).values()
     ends = {
         strategy: [
             bar.get_x() + bar.get_width()
@@ -100,7 +100,7 @@ def test_bars_are_as_long_as_the_bytes(found):
     assert ends["sparse"] == [*(cost.sparse_bytes for cost in found.jacobians), found.totals[1].peak_bytes]
     assert 24 * GIB in {line.get_xdata()[0] for line in axes.lines}
     assert "0 B" in {text.get_text() for text in axes.texts}
-    assert len(picture.data) == len(found.jacobians) + 1
+    assert len(plot.data) == len(found.jacobians) + 1
 
 
 def test_a_leaf_alone_has_nothing_to_draw():

@@ -1,8 +1,7 @@
-"""The marks of the main pictures held against small ones that were looked at: tests/reports/pictures/golden/.
+"""Compare the marks of the main plots with small images that were checked by eye: tests/reports/plots/golden/.
 
-Without text, and without the layout that makes room for it: letters come out otherwise with every FreeType, and move the axes.
-Whether text is whole and readable is asked in test_every_kind.py. After a change that is meant, remake them, and look at each one
-before it is committed:
+The images have no text and no layout that depends on it, because letters differ with every version of FreeType and move the axes.
+test_every_plot.py checks that text is readable. After an intended change, remake the images, and look at each before you commit it:
 
     JACOBENCH_REMAKE_GOLDEN=1 pytest tests/reports/plots/test_golden.py
 """
@@ -50,7 +49,7 @@ def drawn():
 
 
 @pytest.fixture
-def pictures(everything, make_run, drawn):
+def plots(everything, make_run, drawn):
     if not drawn:
         run = make_run(everything, name="new")
         slower = everything.assign(seconds_median=everything["seconds_median"] * everything["depth"] / 3.1)
@@ -78,10 +77,10 @@ def distance(one: bytes, other: bytes) -> float:
 
 
 @pytest.mark.parametrize("name", [*NAMES, "comparison"])
-def test_a_picture_looks_as_it_did(name, pictures):
-    found, golden = marks(pictures[name].figure), GOLDEN / f"{name}.png"
+def test_a_plot_looks_as_it_did(name, plots):
+    found, golden = marks(plots[name].figure), GOLDEN / f"{name}.png"
     if os.environ.get("JACOBENCH_REMAKE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
         golden.write_bytes(found)
     off = distance(found, golden.read_bytes())
-    assert off <= TOLERANCE, f"{name} is off by {off:.3f}; if that is meant: see the head of {Path(__file__).name}"
+    assert off <= TOLERANCE, f"{name} is off by {off:.3f}; if this is intended, see the head of {Path(__file__).name}"

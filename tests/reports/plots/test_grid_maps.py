@@ -1,4 +1,4 @@
-"""Maps over two knobs: who is ahead where, hatched where nobody is."""
+"""Maps over two knobs: the fastest strategy of each square, hatched without a winner."""
 
 import numpy as np
 import pytest
@@ -24,10 +24,10 @@ def grid(make_case, make_cell):
     return tidy(rows)
 
 
-def test_each_place_has_the_colour_and_the_factor_of_the_fastest(grid, make_run):
-    (picture,) = maps(make_run(grid), "gradient").values()
-    (axes,) = picture.figure.axes
-    places = {(line["width"], line["batch"]): line for line in picture.data.to_dict("records")}
+def test_each_square_has_the_color_and_the_factor_of_the_fastest(grid, make_run):
+    (plot,) = maps(make_run(grid), "gradient").values()
+    (axes,) = plot.figure.axes
+    places = {(line["width"], line["batch"]): line for line in plot.data.to_dict("records")}
     assert {at: line["strategy"] for at, line in places.items()} == FASTEST
     assert all(line["decision"] == "ahead" for line in places.values())
     for (x, width), (y, batch) in [((x, w), (y, b)) for x, w in enumerate((16, 64)) for y, b in enumerate((1, 4))]:
@@ -43,28 +43,28 @@ def test_each_place_has_the_colour_and_the_factor_of_the_fastest(grid, make_run)
     assert places[16, 4]["factor"] == pytest.approx(2, rel=0.05)
 
 
-def test_a_place_says_what_has_no_number(grid, make_run):
-    (picture,) = maps(make_run(grid), "gradient").values()
-    (axes,) = picture.figure.axes
-    assert picture.data["without"].tolist() == ["", "", "", "dense: over budget"]
+def test_a_square_lists_strategies_without_a_number(grid, make_run):
+    (plot,) = maps(make_run(grid), "gradient").values()
+    (axes,) = plot.figure.axes
+    assert plot.data["without"].tolist() == ["", "", "", "dense: over budget"]
     (hollow,) = [line for line in axes.lines if line.get_markerfacecolor() == PAPER]
     assert hollow.get_marker() == strategy_style("dense").marker
     assert (round(float(hollow.get_xdata()[0])), round(float(hollow.get_ydata()[0]))) == (1, 1)
     assert "B" in [text.get_text() for text in axes.texts]
 
 
-def test_it_is_hatched_where_nobody_is_clearly_ahead(grid, make_run):
+def test_a_square_without_a_winner_is_hatched(grid, make_run):
     run = make_run(grid)
     near = (run.passes["case"] == "mlp-w16-d3-b1") & (run.passes["strategy"] != "vjp")
     run.passes.loc[near, "seconds"] = [1e-3, 2e-3, 3e-3, 3e-3, 2e-3, 1e-3]
-    (picture,) = maps(run, "gradient").values()
-    hatched = [patch for patch in picture.figure.axes[0].patches if patch.get_hatch()]
+    (plot,) = maps(run, "gradient").values()
+    hatched = [patch for patch in plot.figure.axes[0].patches if patch.get_hatch()]
     assert [patch.get_bbox().contains(0, 0) for patch in hatched] == [True]
-    assert picture.notes[-1] == "No winner in 1 of 4 squares."
-    assert "no winner: undecided" in [entry.get_text() for entry in picture.figure.legends[0].get_texts()]
+    assert plot.notes[-1] == "No winner in 1 of 4 squares."
+    assert "no winner: undecided" in [entry.get_text() for entry in plot.figure.legends[0].get_texts()]
 
 
-def test_more_grids_than_panels_are_said(make_case, make_cell, make_run):
+def test_the_title_counts_grids_beyond_the_panels(make_case, make_cell, make_run):
     cells = [
         make_cell(make_case(width=w, batch=b, depth=d), s)
         for w in (8, 16)
@@ -72,6 +72,6 @@ def test_more_grids_than_panels_are_said(make_case, make_cell, make_run):
         for d in range(1, 6)
         for s in ("dense", "vjp")
     ]
-    picture = maps(make_run(tidy(cells)), "gradient")["map-width-batch"]
-    assert len(picture.figure.axes) == 4
-    assert "4 of 5 grids" in picture.figure.get_suptitle().replace("\n", " ")
+    plot = maps(make_run(tidy(cells)), "gradient")["map-width-batch"]
+    assert len(plot.figure.axes) == 4
+    assert "4 of 5 grids" in plot.figure.get_suptitle().replace("\n", " ")

@@ -14,12 +14,12 @@ from jacobench.strategies import registry
 
 
 def test_the_breakdown_shows_shares_of_what_the_model_says(one_case):
-    picture = breakdowns(Run(one_case), "gradient")["ops"]
-    assert [axes.get_title(loc="left").split(":")[0] for axes in picture.figure.axes] == ["dense", "sparse", "vjp"]
-    own = picture.data[picture.data["strategy"] == "dense"]
+    plot = breakdowns(Run(one_case), "gradient")["ops"]
+    assert [axes.get_title(loc="left").split(":")[0] for axes in plot.figure.axes] == ["dense", "sparse", "vjp"]
+    own = plot.data[plot.data["strategy"] == "dense"]
     by_weight = own[(own["op"] == "affine") & (own["argument"] == "W")].iloc[0]
     assert by_weight["kept_bytes"] == 2 * 8 * 64**3
-    longest = max(patch.get_width() for patch in picture.figure.axes[0].patches)
+    longest = max(patch.get_width() for patch in plot.figure.axes[0].patches)
     shares = [by_weight[column] / own[column].sum() for column in ("flops", "bytes")]
     assert longest == pytest.approx(max(shares))
 
@@ -32,9 +32,9 @@ def test_bars_and_the_table_of_explain_agree(one_case):
         {"op": [c.op for c in found.jacobians], "k": [c.argument for c in found.jacobians],
          "flops": [c.vjp_flops for c in found.jacobians]}
     ).groupby(["op", "k"])["flops"].sum()  # fmt: skip
-    picture = breakdowns(Run(one_case), "gradient")["ops"]
-    axes = next(axes for axes in picture.figure.axes if axes.get_title(loc="left").startswith("vjp"))
-    labels = [label.get_text() for label in picture.figure.axes[0].get_yticklabels()]
+    plot = breakdowns(Run(one_case), "gradient")["ops"]
+    axes = next(axes for axes in plot.figure.axes if axes.get_title(loc="left").startswith("vjp"))
+    labels = [label.get_text() for label in plot.figure.axes[0].get_yticklabels()]
     bars = {
         round(patch.get_y() + patch.get_height() / 2 + 0.18): patch.get_width()
         for patch in axes.patches

@@ -1,4 +1,4 @@
-"""Every round, process by process."""
+"""Timed rounds, process by process."""
 
 import pytest
 
@@ -7,41 +7,41 @@ from jacobench.reports.plots.sample_spreads import LARGEST, spreads
 from jacobench.reports.plots.style import strategy_style
 
 
-def test_every_round_is_drawn_and_each_process_has_its_quickest_marked(one_case, make_run):
+def test_every_round_is_drawn_and_the_fastest_of_each_process_is_marked(one_case, make_run):
     run = make_run(one_case)
-    picture = spreads(run, "gradient")["samples"]
-    (axes,) = picture.figure.axes
+    plot = spreads(run, "gradient")["samples"]
+    (axes,) = plot.figure.axes
     rounds = [
         line for line in axes.lines if line.get_marker() == "." and line.get_color() == strategy_style("vjp").color
     ]
     bars = [line for line in axes.lines if line.get_marker() == "|" and line.get_color() == strategy_style("vjp").color]
     assert sum(len(line.get_xdata()) for line in rounds) == 18
     assert sorted(float(line.get_xdata()[0]) for line in bars) == pytest.approx([-0.02, 0.0, 0.02])
-    assert len(picture.data) == 3 * 18
+    assert len(plot.data) == 3 * 18
     # The quartiles of 1, 1.005 … 1.025 lie 1.25 % apart, of 1.01; processes lie from 0.98 to 1.02.
-    (note,) = picture.notes
+    (note,) = plot.notes
     assert "spans 1.2%" in note
     assert "differ by 4.1%" in note
 
 
-def test_an_interruption_stands_at_the_edge(one_case, make_run):
+def test_an_interruption_is_drawn_at_the_edge(one_case, make_run):
     run = make_run(one_case)
     run.samples.loc[run.samples.index[-1], "seconds"] *= 50
     run.samples["phase"] = "gradient"
-    picture = spreads(run, "gradient")["samples"]
-    (axes,) = picture.figure.axes
+    plot = spreads(run, "gradient")["samples"]
+    (axes,) = plot.figure.axes
     assert axes.get_xlim()[1] < 2 * LARGEST
-    assert picture.data["above_median"].max() > 40
+    assert plot.data["above_median"].max() > 40
 
 
-def test_what_does_not_fit_is_said(everything, make_run):
+def test_the_title_says_what_does_not_fit(everything, make_run):
     many = [everything.assign(strategy=f"mine-{number}") for number in range(20)]
     rows = [row for table in many for row in table[table["strategy"].notna()].to_dict("records")]
     table = tidy(rows).drop_duplicates(["case", "strategy", "phase"])
-    picture = spreads(make_run(table), "gradient")["samples"]
-    assert "13 of 20 strategies" in picture.figure.get_suptitle().replace("\n", " ")
+    plot = spreads(make_run(table), "gradient")["samples"]
+    assert "13 of 20 strategies" in plot.figure.get_suptitle().replace("\n", " ")
 
 
-def test_a_single_process_tells_nothing_of_others(one_case, make_run):
+def test_a_single_process_shows_no_difference_between_processes(one_case, make_run):
     (note,) = spreads(make_run(one_case, passes=1), "gradient")["samples"].notes
     assert "cannot show how much processes differ" in note

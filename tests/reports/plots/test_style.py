@@ -5,12 +5,12 @@ from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.style import STRATEGY_STYLES, strategy_style, styled
 
 
-def test_built_in_strategies_are_told_apart_by_colour_and_by_marker():
+def test_built_in_strategies_differ_in_color_and_marker():
     assert len({style.color for style in STRATEGY_STYLES.values()}) == len(STRATEGY_STYLES)
     assert len({style.marker for style in STRATEGY_STYLES.values()}) == len(STRATEGY_STYLES)
 
 
-def test_a_plug_in_keeps_its_look_and_has_none_of_ours():
+def test_a_plug_in_keeps_its_style_and_has_none_of_ours():
     for name in ("mine", "yours", "jax-jacrev"):
         assert strategy_style(name) == strategy_style(name)
         assert strategy_style(name).marker not in {style.marker for style in STRATEGY_STYLES.values()}

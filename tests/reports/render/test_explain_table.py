@@ -1,4 +1,4 @@
-"""The explanation on the screen: whole at 80 columns and at 120."""
+"""The explanation on the terminal: complete at 80 and at 120 columns."""
 
 import io
 

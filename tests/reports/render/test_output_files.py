@@ -52,7 +52,7 @@ def test_png_and_svg_are_written_and_nothing_else(standard, tmp_path):
     assert drawn.loc[drawn["strategy"] == "vjp", "width"].tolist() == [16, 32, 64, 128, 256]
 
 
-def test_a_page_can_hold_two_pictures(standard):
+def test_a_page_can_hold_two_plots(standard):
     one, two = (inline_svg(scaling(standard, "width", "bytes").figure, prefix) for prefix in ("a", "b"))
     for svg in (one, two):
         assert svg.startswith("<svg")
