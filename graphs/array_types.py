@@ -19,22 +19,10 @@ Array = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class ArgumentContext:
-    """Shapes, attributes and dtype of one argument of one node: what a rule knows before the primals are given.
+    """Shapes, attributes and dtype of argument `k` of a node: what a rule knows before the primals are given.
 
-    Attributes
-    ----------
-    k : int
-        Number of the argument.
-    shapes : tuple of tuple of int
-        Shapes of all arguments.
-    out : tuple of int
-        Shape of the output.
-    attrs : mapping
-        Attributes of the op.
-    dtype : numpy.dtype
-        float32 or float64.
-    samples : int
-        Number of independent samples along the leading axes of argument and output; 1 without such an axis.
+    `shapes` are those of all arguments, `out` is that of the output, and `attrs` are the op's attributes. `samples` is the
+    number of independent samples along the leading axes of argument and output; 1 without such an axis.
     """
 
     k: int

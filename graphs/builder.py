@@ -28,14 +28,8 @@ DTYPES = ("float64", "float32")
 class Value:
     """Leaf or output of an op, to be used as an argument of ops.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Its shape.
-    batched : bool
-        Whether its leading axis is the batch and it has further axes.
-    builder, args, op, contexts
-        The builder, and for an op's output the op, its arguments and their contexts.
+    `batched`: whether its leading axis is the batch and it has further axes. An op's output also holds the op, its
+    arguments and their contexts.
     """
 
     shape: Shape

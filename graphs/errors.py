@@ -16,17 +16,7 @@ class BadInput(ValueError):  # noqa: N818  (the input is bad; "BadInputError" ad
 
 
 def unknown(kind: str, given: object, known: Iterable[str]) -> BadInput:
-    """Return the error for a name that is not in a table, with the nearest match.
-
-    Parameters
-    ----------
-    kind : str
-        What the name denotes, such as ``"activation"``.
-    given : object
-        The given name.
-    known : iterable of str
-        The names in the table.
-    """
+    """Return the error for a name that is not among `known`, with the nearest match; `kind` is a noun such as "leaf"."""
     names = sorted(known)
     near = get_close_matches(str(given), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""

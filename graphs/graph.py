@@ -23,20 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Node:
-    """Op applied to values.
+    """Op applied to values, with one context for each argument.
 
-    Attributes
-    ----------
-    op : Op
-        The op.
-    args : tuple of int
-        Numbers of its arguments: first the leaves are numbered, then the nodes.
-    attrs : mapping
-        Attributes of the op.
-    contexts : tuple of ArgumentContext
-        One for each argument.
-    shape : tuple of int
-        Shape of the output.
+    `args` are the numbers of its arguments: first the leaves are numbered, then the nodes. `shape` is the output's.
     """
 
     op: Op

@@ -23,18 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Leaf:
-    """Input (data) or parameter (weights) of a graph.
+    """Input (data) or parameter (weights) of a graph. An input's leading axis is the batch.
 
-    Attributes
-    ----------
-    shape : tuple of int
-        Its shape. An input's leading axis is the batch.
-    role : {"input", "parameter"}
-        Its role.
-    distribution : str
-        The entry of `DISTRIBUTIONS` that `sample_leaf` uses.
-    fan_in : int
-        Number of terms per output; the distribution "fan_in" scales by it.
+    `distribution` is the entry of `DISTRIBUTIONS` that `sample_leaf` uses. `fan_in` is the number of terms per output, by
+    which the distribution "fan_in" scales.
     """
 
     shape: Shape

@@ -26,27 +26,11 @@ def architecture(name: str) -> Architecture:
 def architecture_graph(
     name: str, *, batch: int | None = None, loss: str | None = "default", dtype: str = "float64"
 ) -> Graph:
-    """Build the graph of a published network; its arrays are not allocated.
+    """Build the graph of a published network; its arrays are not allocated. Unknown names raise BadInput.
 
-    Parameters
-    ----------
-    name : str
-        A key of `ARCHITECTURES`.
-    batch : int, optional
-        Number of samples; by default the entry's.
-    loss : str or None
-        ``"default"`` for the entry's, one of `jacobench.graphs.generators.mlp.LOSSES`, or None for the network's output.
-    dtype : str
-        ``"float64"`` or ``"float32"``.
+    `batch` and `loss` are by default the entry's; with the loss None, the output is the network's. The leaves are ``W1``,
+    ``b1`` … in the order of the layers, ``x`` and other inputs, and ``target`` if there is a loss.
 
-    Returns
-    -------
-    Graph
-        With leaves ``W1``, ``b1`` … in the order of the layers, ``x`` and other inputs, and ``target`` if there is a loss.
-        All parameters are differentiated. Unknown names raise BadInput.
-
-    Examples
-    --------
     >>> architecture_graph("lenet-300-100", batch=2).n_parameters
     266610
     """

@@ -18,32 +18,9 @@ if TYPE_CHECKING:
 class Architecture:
     """Published network.
 
-    Attributes
-    ----------
-    name : str
-        Name on the command line and in suite files.
-    title : str
-        Description in one line.
-    source : str
-        The paper, and where it gives the sizes.
-    simplified : str
-        Differences from the paper; empty if there are none.
-    network : callable
-        ``network(g, batch)`` adds inputs and layers to the builder `g` and returns the output.
-    depth : int
-        Number of affine layers.
-    width : int
-        Largest number of inputs or units of a layer.
-    activation : str
-        Activation of the hidden layers.
-    batch : int
-        Default number of samples (the leading axis).
-    loss : str
-        Default loss.
-    residual : bool
-        Whether a skip connection adds to the output.
-    normalization : str or None
-        Its normalization.
+    `source` names the paper and where it gives the sizes; `simplified` lists differences from it. ``network(g, batch)``
+    adds inputs and layers to a builder and returns the output. `depth` is the number of affine layers, `width` the largest
+    number of inputs or units of a layer. `residual`: whether a skip connection adds to the output.
     """
 
     name: str

@@ -34,14 +34,9 @@ RANK_SHARE = 8
 
 @dataclass(frozen=True)
 class Link:
-    """Link of a chain.
+    """Link of a chain: the shape that it needs, and (builder, x, number, rng) → a value of x's shape.
 
-    Attributes
-    ----------
-    form : str
-        Shape that it needs.
-    apply : callable
-        (builder, x, number, rng) → a value of x's shape. The names of its leaves end with the link's number.
+    The names of its leaves end with its number.
     """
 
     form: Form

@@ -22,19 +22,8 @@ EVERY = "every-op"
 def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:
     """Build a graph of one op, differentiated with respect to all leaves.
 
-    Parameters
-    ----------
-    name : str
-        A key of `OPS`, or `EVERY` for the examples of all ops, with their outputs in one row.
-    dtype : {"float64", "float32"}
-        Dtype of all arrays.
-    **lengths
-        ``batch`` and ``size`` of the op's example (see `op.Example`); small by default.
-
-    Raises
-    ------
-    BadInput
-        For an unknown op, or a length that the op does not allow.
+    `name` is a key of `OPS`, or `EVERY` for the examples of all ops, with their outputs in one row. `lengths` are
+    ``batch`` and ``size`` of the op's example (see `op.Example`). Raises BadInput for an unknown op or a bad length.
     """
     builder = GraphBuilder(dtype)
     if name == EVERY:

@@ -16,20 +16,19 @@ from jacobench.graphs.ops import (
     sums,
 )
 
-OPS: dict[str, Op] = {
-    op.name: op
-    for op in (
-        *linear.OPS,
-        *low_rank.OPS,
-        *convolution.OPS,
-        *pooling.OPS,
-        *arithmetic.OPS,
-        *products.OPS,
-        *sums.OPS,
-        *elementwise.OPS,
-        *dropout.OPS,
-        *data_movement.OPS,
-        *normalization.OPS,
-        *losses.OPS,
-    )
-}
+_MODULES = (
+    linear,
+    low_rank,
+    convolution,
+    pooling,
+    arithmetic,
+    products,
+    sums,
+    elementwise,
+    dropout,
+    data_movement,
+    normalization,
+    losses,
+)
+
+OPS: dict[str, Op] = {op.name: op for module in _MODULES for op in module.OPS}

@@ -127,7 +127,7 @@ def _selected_bytes(ctx: ArgumentContext) -> int:
 def _fill_x(J: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
     layout = _layout(ctx)
     ones = (1,) * len(layout.windows.out)
-    fill_toeplitz(J, ctx, layout, lambda _number, tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
+    fill_toeplitz(J, ctx, layout, lambda tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
 
 
 def _fill_W(J: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:

@@ -64,10 +64,7 @@ def _pool(way: str, xp: Any, x: Any, window: Shape, stride: Shape) -> Any:
 def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
     """Yield for each tap its positions, and a mask of the windows whose first maximum it is; the mask is overwritten.
 
-    Parameters
-    ----------
-    x, y : NDArray
-        Shapes (rows, *lengths) and (rows, *out).
+    x (rows, *lengths), y (rows, *out).
     """
     free, hit = np.ones(y.shape, bool), np.empty(y.shape, bool)
     for _, _, positions in windows.taps():
@@ -105,7 +102,7 @@ def _max_fill(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -
     x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     found = hits(x, y, windows)
     shape = (ctx.samples, layout.rows // ctx.samples, 1, *windows.out, 1)
-    fill_toeplitz(J, ctx, layout, lambda _number, _tap: next(found)[1].reshape(shape))
+    fill_toeplitz(J, ctx, layout, lambda _tap: next(found)[1].reshape(shape))
 
 
 def _taps(ctx: ArgumentContext) -> int:
@@ -126,7 +123,7 @@ def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentCon
 
 
 def _mean_fill(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
-    fill_toeplitz(J, ctx, _layout(ctx), lambda _number, _tap: _share(ctx))
+    fill_toeplitz(J, ctx, _layout(ctx), lambda _tap: _share(ctx))
 
 
 def _output_bytes(ctx: ArgumentContext) -> int:

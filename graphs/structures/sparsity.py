@@ -25,14 +25,8 @@ INT32_MAX = 2**31 - 1
 class Pattern:
     """Positions of a sparse matrix's entries in CSR order.
 
-    Attributes
-    ----------
-    indptr : NDArray
-        Start of each row in `indices`, shape (rows + 1,). int32 where it suffices, as in scipy.sparse.
-    indices : NDArray
-        Column of each entry, ascending within a row, shape (nnz,), dtype of `indptr`.
-    shape : tuple of int
-        (rows, columns).
+    `indptr` (rows + 1,) is the start of each row in `indices`, int32 where it suffices, as in scipy.sparse. `indices`
+    (nnz,) is the column of each entry, ascending within a row, in the same dtype. `shape` is (rows, columns).
     """
 
     indptr: NDArray[np.signedinteger]
@@ -59,24 +53,13 @@ def index_bytes(n_rows: int, n_columns: int, nnz: int) -> int:
 class Structure:
     """Family of patterns; the shapes in a context determine one of them.
 
-    Attributes
-    ----------
-    name : str
-        Mathematical name.
-    extent : callable
-        ctx → shape of the array of values, whose C order is the CSR order. Its product is the number of non-zeros.
-    columns : callable
-        (ctx, dtype) → column of each entry, broadcastable to `extent`.
-    view : callable
-        (J, ctx) → strided view of the entries in the dense J of shape (samples, outputs per sample, inputs per sample).
-    index : callable
-        ctx → arrays that index the view's last axes, where a view alone cannot select the entries. The result has the C
-        order of `extent`.
-    per_row : callable or None
-        ctx → number of entries in each row, shape (outputs,); None if all rows have equally many.
-    scratch : callable or None
-        ctx → largest number of indices that `pattern` holds in addition to its result. By default one for each input,
-        where columns are repeated, before `indptr` exists.
+    - `extent`: ctx → shape of the array of values, whose C order is the CSR order. Its product is the number of non-zeros.
+    - `columns`: (ctx, dtype) → column of each entry, broadcastable to `extent`.
+    - `view`: (J, ctx) → strided view of the entries in the dense J (samples, outputs per sample, inputs per sample).
+    - `index`: ctx → arrays that index the view's last axes, where a view alone cannot select the entries.
+    - `per_row`: ctx → number of entries in each row, shape (outputs,); None if all rows have equally many.
+    - `scratch`: ctx → largest number of indices that `pattern` holds in addition to its result. By default one for each
+      input, where columns are repeated, before `indptr` exists.
     """
 
     name: str

@@ -28,13 +28,6 @@ class Layout:
     """Axes of an argument (rows, channels, *lengths) and an output (rows, outputs, *windows).
 
     Rows are independent; each output depends on all channels of its row.
-
-    Attributes
-    ----------
-    windows : Windows
-        Windows of the kernel.
-    rows, outputs, channels : int
-        Lengths of the other axes.
     """
 
     windows: Windows
@@ -148,27 +141,20 @@ def _extent(layout_of: LayoutOf) -> Callable[[ArgumentContext], Shape]:
 
 
 def fill_toeplitz(
-    J: Array, ctx: ArgumentContext, layout: Layout, weights: Callable[[int, Shape], NDArray[np.generic] | float]
+    J: Array, ctx: ArgumentContext, layout: Layout, weights: Callable[[Shape], NDArray[np.generic] | float]
 ) -> None:
-    """Write a kernel's weights to J, tap by tap, each along its diagonals.
+    """Write a kernel's weights to J, zeros (samples, outputs per sample, inputs per sample), tap by tap along diagonals.
 
-    Parameters
-    ----------
-    J : NDArray
-        Zeros of shape (samples, outputs per sample, inputs per sample).
-    ctx, layout
-        Context and axes.
-    weights : callable
-        (number of the tap, its position in the kernel) → values broadcastable to (samples, rows per sample, outputs,
-        *windows, channels).
+    ``weights(tap)``, tap being a position in the kernel, broadcasts to (samples, rows per sample, outputs, *windows,
+    channels).
     """
     windows, rows = layout.windows, layout.rows // ctx.samples
     axes = ascii_letters[: len(windows.out)].upper()
     shape = (ctx.samples, rows, layout.outputs, *windows.out, rows, layout.channels, *windows.lengths)
     blocks = np.einsum(f"sro{axes}rc{axes.swapcase()}->sro{axes}c{axes.swapcase()}", J.reshape(shape))
-    for number, (tap, inside, positions) in enumerate(windows.taps()):
+    for tap, inside, positions in windows.taps():
         diagonals = np.einsum(f"sro{axes}c{axes}->sro{axes}c", blocks[last((*inside, slice(None), *positions))])
-        diagonals[...] = weights(number, tap)
+        diagonals[...] = weights(tap)
 
 
 def fill_kernels(J: Array, x: Array, layout: Layout) -> None:

@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of a sliding kernel: in window p, tap k covers position p · stride + k − padding, if it exists.
-
-    Attributes
-    ----------
-    lengths, kernel, stride, padding : tuple of int
-        One number per axis.
-    """
+    """Windows of a sliding kernel: in window p, tap k covers position p · stride + k − padding, if it exists."""
 
     lengths: Shape
     kernel: Shape
