@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS, Grid, find_grids
-from jacobench.reports.data.units import format_ratio
+from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import hollow
@@ -119,7 +119,7 @@ def _panel(axes: Axes, grid: Grid, squares: pd.DataFrame) -> None:
         _square(axes, *at, square)
         _hollow(axes, *at, _failed(grid.rows[grid.rows["case"] == square["case"]]))
     for axis, sizes, knob in ((axes.xaxis, columns, grid.x), (axes.yaxis, rows, grid.y)):
-        axis.set_ticks(list(sizes.values()), [f"{size:g}" for size in sizes])
+        axis.set_ticks(list(sizes.values()), [format_size(size) for size in sizes])
         axis.set_label_text(KNOBS[knob])
         axis.set_tick_params(length=0)
     axes.set_xlim(-0.5, len(columns) - 0.5)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
-from jacobench.reports.data.units import BYTES, SECONDS, Scale, format_tick
+from jacobench.reports.data.units import BYTES, SECONDS, Scale, format_size, format_tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,7 @@ def label_values(axis: Axis, quantity: PlotQuantity, ends: tuple[float, float] |
 
 def label_sizes(axis: Axis, sizes: list[float], *, most: int = 8) -> None:
     """Label the measured sizes of a logarithmic axis, at most ``most`` of them."""
-    set_ticks(axis, thin(sizes, most), lambda size: f"{size:g}")
+    set_ticks(axis, thin(sizes, most), format_size)
 
 
 def label_ratios(axis: Axis, low: float, high: float) -> None:
