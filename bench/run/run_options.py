@@ -42,20 +42,24 @@ class RunOptions:
         If a number is out of bounds or a name is unknown.
     """
 
-    suite: str = _option("standard", "NAME|FILE.toml", "Suite to run; 'jacobench list suites' lists them.")
+    suite: str = _option("standard", "NAME|FILE.toml", "Suite to measure; 'jacobench list suites' lists all suites.")
     strategies: tuple[str, ...] = _option(
         (),
         "S",
-        "Strategy to measure instead of the suite's: a name, file.py:Class or package.module:Class. Repeatable.",
+        "Strategy to measure, instead of those of the suite: a name, file.py:Class or package.module:Class. Repeatable.",
         "--strategy",
     )
-    cases: tuple[str, ...] = _option((), "GLOB", "Measure only cases whose names match. Repeatable.", "--case")
-    passes: int = _option(3, "N", "Number of fresh processes that measure each cell.")
+    cases: tuple[str, ...] = _option((), "GLOB", "Measure only cases whose names match GLOB. Repeatable.", "--case")
+    passes: int = _option(3, "N", "Number of passes. Each pass is a fresh process that measures every case.")
     threads: int = _option(1, "N", "Number of threads for BLAS, OpenMP, torch and XLA.")
-    memory_budget: str = _option(DEFAULT_BUDGET, "SIZE", "Skip strategies that are predicted to need more memory.")
+    memory_budget: str = _option(
+        DEFAULT_BUDGET, "SIZE", "Memory limit. Skip a strategy where it is predicted to need more."
+    )
     timeout: float = _option(60.0, "SECONDS", "Time limit of one measurement, in seconds.")
     controls: str = _option(
-        "tuned", "tuned|asis", "tuned: set threads, malloc and the BLAS kernel; asis: keep your environment."
+        "tuned",
+        "tuned|asis",
+        "Environment of the measuring processes. tuned: set threads, malloc and the BLAS kernel; asis: keep yours.",
     )
 
     def __post_init__(self) -> None:

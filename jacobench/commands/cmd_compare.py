@@ -9,7 +9,7 @@ import typer
 
 from jacobench.commands.write_outcome import Junit, Markdown
 
-Source = "a run's folder or run.json, a JSON file of pytest-benchmark, or a folder of such files, one per process"
+Source = "a run's folder or run.json, a JSON file of pytest-benchmark, or a folder of such files, one file per process"
 
 
 def compare(
@@ -17,20 +17,29 @@ def compare(
     head: Annotated[Path, typer.Argument(metavar="HEAD", help="The newer run.")],
     floor: Annotated[
         float,
-        typer.Option(metavar="SHARE", help="Threshold of time. Default: 0.05, which is 5 %.", show_default=False),
+        typer.Option(
+            metavar="SHARE",
+            help="Threshold for time: smaller slowdowns are ignored. Default: 0.05, which is 5 %.",
+            show_default=False,
+        ),
     ] = 0.05,
     across_machines: Annotated[
         bool,
-        typer.Option("--across-machines", help="Allow different machines; compare ratios to vjp, forward and floor."),
+        typer.Option(
+            "--across-machines",
+            help="Allow runs from different machines. Compares the ratios to vjp, to forward and to the floor.",
+        ),
     ] = False,
     markdown: Markdown = None,
     junit: Junit = None,
 ) -> None:
-    """Compare two finished runs: what became slower, larger, broken or grows faster.
+    """Compare two finished runs and report regressions.
 
-    The runs are not paired, so only changes of 5 % or more are detected, with at least eight passes per run.
-    To detect smaller changes, use jacobench gate.
-    Exit codes: 0 clear, 1 a regression, 2 bad input, 3 inconclusive, 4 nothing was measured on both sides.
+    A regression is more time, more memory, a faster growth with size, or a new failure. The passes of two runs are not
+    paired. So each run needs at least eight passes, and only changes of 5 % or more are detected. To detect smaller
+    changes, use jacobench gate.
+
+    Exit codes: 0 no regression, 1 a regression, 2 bad input, 3 inconclusive, 4 nothing was measured in both runs.
 
     Example: jacobench compare runs/before runs/after
     """

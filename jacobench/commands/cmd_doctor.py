@@ -10,11 +10,11 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     noise: Annotated[
-        bool, typer.Option("--noise", help="Only measure the noise, by timing identical code in many processes.")
+        bool, typer.Option("--noise", help="Only measure the noise: time identical code in many processes.")
     ] = False,
     pairs: Annotated[int, typer.Option(metavar="N", help="With --noise: number of pairs of processes.", min=2)] = 200,
 ) -> None:
-    """Check this machine for sources of measurement noise and suggest fixes. Changes nothing.
+    """Check this machine for sources of noise and suggest fixes. Changes nothing.
 
     Example: jacobench doctor --noise --pairs 200
     """

@@ -16,25 +16,28 @@ if TYPE_CHECKING:
 
 
 def explain(
-    widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="Multilayer perceptron with these widths.")] = None,
-    architecture: Annotated[str | None, typer.Option(metavar="NAME", help="A published network.")] = None,
-    op: Annotated[str | None, typer.Option(metavar="NAME", help="A single op.")] = None,
-    graph: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Your own graph, or a generator of suite files, for example chain.")] = None,
+    widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="Multilayer perceptron with these input, hidden and output widths.")] = None,
+    architecture: Annotated[str | None, typer.Option(metavar="NAME", help="A published network; see 'jacobench list architectures'.")] = None,
+    op: Annotated[str | None, typer.Option(metavar="NAME", help="A single op; see 'jacobench list ops'.")] = None,
+    graph: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Your own graph, or a value of the key graph in suite files, for example chain.")] = None,
     size: Annotated[int | None, typer.Option(metavar="N", help="With --op: length of the last axis.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Number of samples.")] = None,
-    activation: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: activation.")] = None,
+    activation: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: activation, such as tanh or relu.")] = None,
     loss: Annotated[str | None, typer.Option(metavar="NAME", help="mse, cross_entropy or none.")] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float64 or float32.")] = None,
     weight_density: Annotated[float | None, typer.Option(metavar="D", help="With --widths: share of the weights that are stored.")] = None,
-    residual: Annotated[bool | None, typer.Option("--residual", help="With --widths: hidden layers add their input.")] = None,
+    residual: Annotated[bool | None, typer.Option("--residual", help="With --widths: each hidden layer adds its input to its output.")] = None,
     normalization: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: layer_norm or none.")] = None,
-    n_seeds: Annotated[int | None, typer.Option(metavar="N", help="Number of cotangents pulled back at once.")] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a sweep in a suite file; with --graph: an argument of the function.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw patterns and bytes into DIR.")] = None,
+    n_seeds: Annotated[int | None, typer.Option(metavar="N", help="Number of seeds (cotangents of the output) per pullback.")] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a sweep in a suite file. With --graph: an argument of the function.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Write plots of the sparsity patterns and of the bytes to DIR.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print one row per Jacobian as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """Predict the cost of each local Jacobian of a graph, dense and sparse, compared with its VJP. Nothing is measured.
+    """Predict the cost of each local Jacobian of a graph. Measures nothing.
+
+    A local Jacobian belongs to one input of one op. Prints its cost as a dense matrix and as a sparse matrix, and the
+    cost of its vector-Jacobian product (VJP). Give exactly one of --widths, --architecture, --op and --graph.
 
     Example: jacobench explain --widths 784,256,10 --batch 32
     """

@@ -22,7 +22,7 @@ Strategies = Annotated[
     typer.Option(
         "--strategy",
         metavar="S",
-        help="A name, file.py:Class or package.module:Class. Default: those that the project registers.",
+        help="Strategy to measure: a name, file.py:Class or package.module:Class. Default: those that the project registers. Repeatable.",
     ),
 ]
 
@@ -32,32 +32,43 @@ MAX_CASES = 3
 
 def gate(
     against: Annotated[
-        str | None, typer.Option(metavar="REV", help="The branch, tag or commit to compare with.")
+        str | None,
+        typer.Option(metavar="REV", help="Branch, tag or commit to compare with. Required without --self-test."),
     ] = None,
-    suite: Annotated[str | None, typer.Option(metavar="NAME|FILE.toml", help="What to measure. Default: gate.")] = None,
+    suite: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE.toml", help="Suite to measure. Default: gate.")
+    ] = None,
     strategy: Strategies = None,
     case: Cases = None,
     max_minutes: Annotated[
         float | None,
         typer.Option(
             metavar="M",
-            help="Time limit in minutes; after it, only suspected regressions are re-measured. Default: 10.",
+            help="Time limit in minutes. After it, only suspected regressions are measured again. Default: 10.",
         ),
     ] = None,
     install: Annotated[
         str | None,
-        typer.Option(metavar="TEMPLATE", help="Command that installs one side, with {python} and {dir}."),
+        typer.Option(
+            metavar="TEMPLATE", help="Command that installs a revision. {python} is its interpreter, {dir} its folder."
+        ),
     ] = None,
     junit: Junit = None,
     markdown: Markdown = None,
     self_test: Annotated[
-        bool, typer.Option("--self-test", help="Measure false alarms and power of the gate on this machine.")
+        bool,
+        typer.Option(
+            "--self-test",
+            help="Measure how often the gate gives false alarms and finds known slowdowns on this machine.",
+        ),
     ] = False,
 ) -> None:
-    """Measure the working tree against another revision; fail if it became slower, larger or broken.
+    """Fail if the working tree has a regression. Measures it and another revision in alternation.
 
-    Exit codes: 0 clear, 1 a confirmed regression, 2 bad input, 3 inconclusive, 4 nothing was measured.
-    Thresholds and defaults: [tool.jacobench.gate] in pyproject.toml.
+    A regression is more time, more memory, a faster growth with size, or a new failure. A slowdown is measured a second
+    time before it counts. To set thresholds and defaults, use [tool.jacobench.gate] in pyproject.toml.
+
+    Exit codes: 0 no regression, 1 a confirmed regression, 2 bad input, 3 inconclusive, 4 nothing was measured.
 
     Example: jacobench gate --against origin/main --strategy my_strategy.py:Mine
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="history",
-    help="Keep many runs in one file and find when and by how much they changed.",
+    help="Keep many runs in one file and find changes between them.",
     epilog="Start with: jacobench history add runs/first",
     rich_markup_mode=None,
 )
@@ -40,7 +40,7 @@ def add(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or their run.json files.")],
     file: File = DEFAULT,
 ) -> None:
-    """Add runs to a history. Runs that it already contains are skipped.
+    """Add runs to a history. Skips runs that it already contains.
 
     Example: jacobench history add runs/first --file benchmarks/history.sqlite
     """
@@ -53,11 +53,12 @@ def add(
 @app.command("import")
 def import_(
     sources: Annotated[
-        list[Path], typer.Argument(metavar="SOURCE", help="Folders .benchmarks, or JSON files of pytest-benchmark.")
+        list[Path],
+        typer.Argument(metavar="SOURCE", help="Folders named .benchmarks, or JSON files of pytest-benchmark."),
     ],
     file: File = DEFAULT,
 ) -> None:
-    """Add results saved by pytest-benchmark.
+    """Add results that pytest-benchmark saved.
 
     Example: jacobench history import .benchmarks
     """
@@ -85,7 +86,10 @@ def show(
     machine: Machine = None,
     quantity: Quantity = "seconds",
 ) -> None:
-    """Print each series with a sparkline. Series are grouped by machine, controls, threads and suite.
+    """Print each series with a sparkline.
+
+    A series is one quantity of one case, strategy and phase over all runs. The series are grouped by machine, controls,
+    threads and suite.
 
     Example: jacobench history show --strategy vjp --phase gradient
     """
@@ -113,10 +117,13 @@ def check(
     recent: Recent = 20,
     csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
 ) -> None:
-    """Find changes of series. Each has commits, a size with its 95 % interval, a shape (step or drift) and a verdict.
+    """Find changes in series. For each, prints the commits, size, 95 % interval, shape (step or drift) and verdict.
 
-    Exit code 1: a series regressed within the last N runs and did not recover. 3: no series has ten runs, or the machine may
-    be the cause. 4: no series has a measured value. Improvements and older regressions are printed and do not fail.
+    A series is one quantity of one case, strategy and phase over all runs.
+
+    Exit codes: 1 if a series regressed within the last N runs (see --recent) and did not recover. 3 if no series has ten
+    runs, or if the machine may have caused a recent slowdown. 4 if no series has a measured value. Improvements and
+    older regressions are printed, but they do not change the exit code.
 
     Example: jacobench history check --recent 30
     """
@@ -146,7 +153,7 @@ def plot(
     phase: Phase = "gradient",
     machine: Machine = None,
     quantity: Quantity = "seconds",
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Output directory.")] = Path("plots"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("plots"),
 ) -> None:
     """Plot series over runs. Writes PNG, SVG and the data as CSV, and prints the paths.
 
@@ -172,9 +179,10 @@ def export(
     machine: Machine = None,
     to: Annotated[str, typer.Option("--format", metavar="F", help="Format: csv, json, github or bencher.")] = "csv",
 ) -> None:
-    """Print a history for other tools: all runs (csv, json) or the newest (github, bencher).
+    """Print a history for other tools.
 
-    github: for github-action-benchmark with tool: customSmallerIsBetter. bencher: Bencher Metric Format.
+    csv and json contain all runs. github and bencher contain the newest run. github is for github-action-benchmark with
+    tool: customSmallerIsBetter. bencher is the Bencher Metric Format.
 
     Example: jacobench history export --format github --phase gradient > output.json
     """
@@ -199,11 +207,11 @@ def report(
     phase: Phase = None,
     machine: Machine = None,
     recent: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Older regressions, by more than N runs, are listed as known.")
+        int, typer.Option(metavar="N", min=1, help="List regressions that began before the last N runs as known.")
     ] = 20,
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="Output file.")] = Path("history.html"),
 ) -> None:
-    """Write an HTML page of all series and their changes. The file needs no external resources.
+    """Write an HTML page of all series and their changes. The page works offline.
 
     Example: jacobench history report --out history.html
     """

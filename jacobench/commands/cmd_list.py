@@ -13,10 +13,14 @@ Rows = tuple[tuple[str, ...], "Iterator[Sequence[Any]]"]
 
 
 def list_(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="suites, cases, strategies, ops or architectures")],
-    suite: Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="With cases: the suite to list.")] = "standard",
+    what: Annotated[
+        str, typer.Argument(metavar="WHAT", help="What to list: suites, cases, strategies, ops or architectures.")
+    ],
+    suite: Annotated[
+        str, typer.Option(metavar="NAME|FILE.toml", help="With cases: list the cases of this suite.")
+    ] = "standard",
 ) -> None:
-    """List suites, a suite's cases, strategies, ops or architectures.
+    """List suites, cases, strategies, ops or architectures.
 
     Example: jacobench list cases --suite scaling
     """

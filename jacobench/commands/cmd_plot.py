@@ -14,17 +14,21 @@ if TYPE_CHECKING:
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Output folder. Default: plots/ in the run's folder.")
     ] = None,
-    phase: Annotated[str, typer.Option(metavar="PHASE", help="prepare, linearize, pullback or gradient.")] = "gradient",
+    phase: Annotated[
+        str, typer.Option(metavar="PHASE", help="Phase to draw: prepare, linearize, pullback or gradient.")
+    ] = "gradient",
     dark: Annotated[bool, typer.Option("--dark", help="Use a dark background.")] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Draw one plot of the differences between two runs, BASE HEAD.")
+        bool, typer.Option("--compare", help="Draw one plot that compares two runs. Give the older run first.")
     ] = False,
 ) -> None:
-    """Draw runs as PNG and SVG, with the plotted data as CSV, and print the paths. With several runs and --out, each run gets a subfolder.
+    """Draw plots of runs. Writes PNG, SVG and the data as CSV, and prints the paths.
+
+    With several runs and --out, each run gets a subfolder.
 
     Example: jacobench plot runs/first --phase pullback --out plots
     """

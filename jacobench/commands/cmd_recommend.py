@@ -15,33 +15,47 @@ OPTIONS = {"n_seeds": "seeds", "name": "architecture"}
 
 
 def recommend(
-    widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="Input, hidden and output widths.")] = None,
+    widths: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,…", help="Multilayer perceptron with these input, hidden and output widths."),
+    ] = None,
     architecture: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Published network instead; see 'jacobench list architectures'."),
+        typer.Option(metavar="NAME", help="A published network; see 'jacobench list architectures'."),
     ] = None,
     batch: Annotated[
         int | None, typer.Option(metavar="B", help="Samples per batch. Default: 1, or the architecture's own.")
     ] = None,
-    seeds: Annotated[int | None, typer.Option(metavar="S", help="Cotangents pulled back in one call.")] = None,
-    activation: Annotated[str | None, typer.Option(metavar="NAME", help="Default: tanh.")] = None,
-    loss: Annotated[str | None, typer.Option(metavar="NAME", help="mse, cross_entropy or none. Default: mse.")] = None,
-    dtype: Annotated[str | None, typer.Option(metavar="NAME", help="Default: float64.")] = None,
-    weight_density: Annotated[float | None, typer.Option(metavar="D", help="Share of the weights stored.")] = None,
+    seeds: Annotated[
+        int | None, typer.Option(metavar="S", help="Number of seeds (cotangents of the output) per pullback.")
+    ] = None,
+    activation: Annotated[str | None, typer.Option(metavar="NAME", help="Activation. Default: tanh.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Loss: mse, cross_entropy or none. Default: mse.")
+    ] = None,
+    dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float64 or float32. Default: float64.")] = None,
+    weight_density: Annotated[
+        float | None, typer.Option(metavar="D", help="Share of the weights that are stored. Default: 1.")
+    ] = None,
     runs: Annotated[
         list[Path] | None,
-        typer.Option("--from", metavar="RUN", help="Use measurements from this run. Default: the newest in runs/."),
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Use the measurements of this run. Default: the newest run in runs/. Repeatable.",
+        ),
     ] = None,
     memory_budget: Annotated[
         str | None,
-        typer.Option(metavar="SIZE", help="Memory that may be used, such as 2GiB. Default: the machine's memory."),
+        typer.Option(metavar="SIZE", help="Memory limit of a strategy, such as 2GiB. Default: the machine's memory."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Recommend a strategy for a network, from measurements of it or near it, otherwise from the time and byte models.
+    """Recommend a strategy for a network.
 
-    The output states which of them was used. Without a run, small cases are measured now. If the difference is not clear,
-    no winner is named.
+    Uses a measurement of the same network if there is one. Otherwise it uses measurements of similar networks, and
+    otherwise the models of time and bytes. The output states the source. Without a run, it measures small cases first.
+    If no strategy is clearly the fastest, it names no winner.
 
     Example: jacobench recommend --widths 784,300,10 --batch 32 --from runs/first
     """

@@ -14,15 +14,15 @@ def report(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Output file. Default: report.html next to the first run's run.json; with --markdown, standard output.",
+            help="Output file. Default: report.html in the folder of the first run; with --markdown: standard output.",
         ),
     ] = None,
     phase: Annotated[
-        str, typer.Option(metavar="PHASE", help="Phase to compare: prepare, linearize, pullback or gradient.")
+        str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")
     ] = "gradient",
     markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown instead of HTML.")] = False,
 ) -> None:
-    """Write an HTML page of one or more runs, without external resources, and print its path.
+    """Write one HTML page about runs. The page works offline. Prints its path.
 
     Example: jacobench report runs/first --out first.html
     """

@@ -22,25 +22,31 @@ if TYPE_CHECKING:
 CLAIMS = "claims"
 """Suite whose run answers the question, claim by claim."""
 
-Cases = Annotated[list[str] | None, typer.Option("--case", metavar="GLOB", help="Use only cases whose names match.")]
-Suite = Annotated[str, typer.Option(metavar="NAME|FILE.toml", help="Suite; 'jacobench list suites' lists them.")]
+Cases = Annotated[
+    list[str] | None, typer.Option("--case", metavar="GLOB", help="Use only cases whose names match GLOB. Repeatable.")
+]
+Suite = Annotated[
+    str, typer.Option(metavar="NAME|FILE.toml", help="Suite to use; 'jacobench list suites' lists all suites.")
+]
 
 
 def run(
     context: typer.Context,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder to create for the run. [default: runs/<when>-<id>]")
+        Path | None, typer.Option(metavar="DIR", help="New folder for the results. [default: runs/<when>-<id>]")
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Continue the interrupted run in this folder.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only list the cells with predicted bytes and seconds.")
+        bool, typer.Option("--dry-run", help="Only list what would be measured, with predicted bytes and seconds.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
     **options: Any,
 ) -> None:
-    """Measure a suite. Prints a table and writes a folder with run.json, measurements.csv and plots.
+    """Measure a suite of cases. Prints a table and writes a folder with run.json, measurements.csv and plots.
+
+    A case is a graph with fixed sizes. Each case is measured with several strategies, such as dense, sparse and vjp.
 
     Example: jacobench run --suite smoke --strategy dense --strategy vjp --out runs/first
     """

@@ -10,13 +10,13 @@ import typer
 
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
     phase: Annotated[
         str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")
     ] = "gradient",
     csv: Annotated[bool, typer.Option("--csv", help="Print the tidy table with all phases as CSV.")] = False,
 ) -> None:
-    """Print the tables of runs, or all of them as one CSV.
+    """Print a table for each run, or one CSV table of all runs.
 
     Example: jacobench table runs/first --phase pullback
     """

@@ -14,15 +14,15 @@ def verify(
         list[str] | None,
         typer.Option(
             metavar="S",
-            help="Strategy to verify: a name, file.py:Class or package.module:Class. Default: all installed.",
+            help="Strategy to verify: a name, file.py:Class or package.module:Class. Default: all installed strategies.",
         ),
     ] = None,
     suite: Suite = "smoke",
 ) -> None:
     """Verify that strategies are correct. Tests every op in float64 and float32, and the cases of a suite.
 
-    Strategies are compared with vjp, and vjp with central differences; nothing is timed. Graphs that a strategy does
-    not support do not count. The exit code is 1 if a strategy is wrong.
+    Compares the gradients of each strategy with those of vjp, and those of vjp with central differences. Measures no
+    time. A graph that a strategy does not support is not an error. The exit code is 1 if a strategy is wrong.
 
     Example: jacobench verify --strategy my_strategy.py:Mine
     """

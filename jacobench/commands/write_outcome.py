@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from jacobench.reports.regression.outcome import Outcome
 
 Markdown = Annotated[
-    str | None, typer.Option(metavar="FILE|-", help="Write Markdown to FILE, or with - to stdout instead of the table.")
+    str | None,
+    typer.Option(metavar="FILE|-", help="Write Markdown to FILE. With -, print Markdown instead of the table."),
 ]
 Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML to FILE.")]
 
