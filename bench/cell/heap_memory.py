@@ -25,14 +25,9 @@ SETTLE_SECONDS = 0.02
 class Memory:
     """Heap memory of a call.
 
-    Attributes
-    ----------
-    peak_bytes : int
-        Largest increase of the heap during the call.
-    retained_bytes : int
-        Heap still allocated when the call returns, its result included.
-    tool : {"memray", "tracemalloc"}
-        memray records every allocation of the process, tracemalloc only those made through Python.
+    peak_bytes: largest increase of the heap during the call.
+    retained_bytes: heap still allocated when the call returns, its result included.
+    tool: "memray" records every allocation of the process, "tracemalloc" only those made through Python.
     """
 
     peak_bytes: int

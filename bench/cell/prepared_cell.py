@@ -44,16 +44,8 @@ LONGEST_REASON = 300
 class Problem:
     """A graph with the arrays at which it is differentiated.
 
-    Attributes
-    ----------
-    graph : Graph
-        The graph.
-    leaves : mapping of str to NDArray
-        Leaf name → array.
-    seeds : NDArray
-        Shape (n_seeds, *output_shape).
-    reference : mapping of str to NDArray
-        Leaf name → the reference's cotangents, shape (n_seeds, *leaf shape). Empty where nothing is verified.
+    leaves: name → array. seeds: shape (n_seeds, *output_shape).
+    reference: leaf name → the reference's cotangents, shape (n_seeds, *leaf shape); empty where nothing is verified.
     """
 
     graph: Graph
@@ -70,23 +62,9 @@ class Problem:
 
 
 def draw_seeds(graph: Graph, kind: str, n_seeds: int, rng_seed: int) -> Array:
-    """Return the seeds of a case.
+    """Return the seeds of a case, shape (S, *output_shape), in the dtype of the graph.
 
-    Parameters
-    ----------
-    graph : Graph
-        The graph.
-    kind : {"random", "identity"}
-        Uniform on [−1, 1), or the unit vector of each output.
-    n_seeds : int
-        Number of random seeds; not used for ``"identity"``.
-    rng_seed : int
-        Seed of the random numbers.
-
-    Returns
-    -------
-    NDArray
-        Shape (S, *output_shape), dtype of the graph.
+    kind: "random" (`n_seeds` arrays, uniform on [−1, 1)) or "identity" (the unit vector of each output).
     """
     if kind == "identity":
         n_out = prod(graph.output_shape)
@@ -114,26 +92,12 @@ def status_of(error: BaseException, step: str) -> tuple[str, str]:
 class PreparedCell:
     """One strategy on one problem, before its phases are measured.
 
-    Attributes
-    ----------
-    name : str
-        The strategy's name.
-    problem : Problem
-        The graph and its arrays.
-    strategy : Strategy or None
-        None for the forward pass, or if it could not be loaded.
-    prepared : Prepared or None
-        None if a step before failed.
-    predictions : Predictions or None
-        None if the strategy has no model.
-    failed : dict of str to tuple of str
-        Phase → (status, reason), for each phase that must not be timed.
-    max_relative_error : float
-        Error against the reference; NaN for the reference itself.
-    note : str
-        Why a check was left out; empty if all were made.
-    traceback : str
-        Traceback of the exception that the strategy raised.
+    strategy: None for the forward pass, or if it could not be loaded.
+    prepared: None if a step before failed. predictions: None if the strategy has no model.
+    failed: phase → (status, reason), for each phase that must not be timed.
+    max_relative_error: error against the reference; NaN for the reference itself.
+    note: why a check was left out; empty if all were made.
+    traceback: traceback of the exception that the strategy raised.
     """
 
     name: str
@@ -184,26 +148,11 @@ class PreparedCell:
 def prepare_cell(
     spec: str, problem: Problem, budget_bytes: int, load: Callable[[str], Strategy], *, check: str = "reference"
 ) -> PreparedCell:
-    """Load, predict, prepare and verify a strategy.
+    """Load, predict, prepare and verify a strategy. Its failures are in `PreparedCell.failed`; nothing is raised.
 
-    Parameters
-    ----------
-    spec : str
-        Name or place of the strategy.
-    problem : Problem
-        The graph and its arrays.
-    budget_bytes : int
-        A strategy whose predicted peak exceeds this in any phase is not computed.
-    load : callable
-        Loads a strategy from its spec.
-    check : {"reference", "differences", "contract"}
-        What the cotangents are compared with: the reference's, central differences (of the reference itself), or
-        nothing, because the reference was compared before in this run.
-
-    Returns
-    -------
-    PreparedCell
-        Failures of the strategy are in `PreparedCell.failed`; nothing is raised.
+    A strategy whose predicted peak exceeds `budget_bytes` in any phase is not computed. `check` selects what the
+    cotangents are compared with: the reference's ("reference"), central differences of the reference itself
+    ("differences"), or nothing, because the reference was compared before in this run ("contract").
     """
     cell = PreparedCell(spec.rpartition(":")[2], problem)
     with cell.failures("prepare"):

@@ -19,19 +19,10 @@ PR_SET_PDEATHSIG = 1
 
 
 def limit_data(budget_bytes: int) -> int | None:
-    """Limit this process's data to its present size plus the budget and the slack.
+    """Limit this process's data to its present size plus the budget and the slack; return the limit in bytes.
 
-    Larger allocations fail; NumPy reports them as MemoryError. Call it again when the footprint changes.
-
-    Parameters
-    ----------
-    budget_bytes : int
-        The memory budget.
-
-    Returns
-    -------
-    int or None
-        The limit in bytes; None where the system has no such limit (all but Linux).
+    Larger allocations fail; NumPy reports them as MemoryError. Call it again when the footprint changes. Only Linux has
+    such a limit; elsewhere the result is None.
     """
     if sys.platform != "linux":
         return None

@@ -28,21 +28,10 @@ def process_state() -> ProcessState:
 
 
 def notes(before: ProcessState, after: ProcessState, printed: str, leaked: int | None) -> str:
-    """Describe a strategy's side effects.
+    """Describe a strategy's side effects; empty without any.
 
-    Parameters
-    ----------
-    before, after : ProcessState
-        State before the strategy's first cell of a case, and now.
-    printed : str
-        Its output on stdout and stderr.
-    leaked : int or None
-        Bytes that stay allocated after a call whose result was dropped; None if not measured.
-
-    Returns
-    -------
-    str
-        Empty without side effects.
+    `before` is the state before the strategy's first cell of a case, `printed` its output on stdout and stderr.
+    `leaked` is the number of bytes that stay allocated after a call whose result was dropped; None if not measured.
     """
     found = [
         _counted(after.threads - before.threads, "started {} thread{} that it did not end"),

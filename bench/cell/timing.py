@@ -23,15 +23,7 @@ LONGEST = 5
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a call is timed.
-
-    Attributes
-    ----------
-    rounds : int
-        Number of rounds; each gives one number.
-    calls : int
-        Calls per round.
-    """
+    """How a call is timed: the number of rounds, each of which gives one number, and the calls per round."""
 
     rounds: int
     calls: int
@@ -48,26 +40,11 @@ def round_seconds(call: Callable[[], Any], n_calls: int) -> float:
 def calls_per_round(
     call: Callable[[], Any], min_seconds: float = ROUND_SECONDS, settled: int | None = None, shared: int | None = None
 ) -> tuple[int, float]:
-    """Find the number of calls in a round.
+    """Return the number of calls in a round of at least `min_seconds`, and the length of such a round.
 
-    Parameters
-    ----------
-    call : callable
-        Called a few times; it should be warm.
-    min_seconds : float
-        Minimum length of a round.
-    settled : int, optional
-        Calls per round of an earlier pass, which are used again.
-    shared : int, optional
-        Calls per round of another strategy in the same case and phase. They are used if a round then takes one to
-        `LONGEST` times the minimum.
-
-    Returns
-    -------
-    n_calls : int
-        Calls per round.
-    seconds : float
-        Length of a round.
+    settled: number of an earlier pass, which is used again.
+    shared: number of another strategy in the same case and phase. It is used if a round then takes one to `LONGEST`
+    times the minimum.
     """
     if shared and not settled and round_seconds(call, 1) > LONGEST * min_seconds:
         shared = None  # checked with one call: the shared number took 20 s where this strategy compiles

@@ -41,12 +41,8 @@ change, rounding alone gave 2e-5 for a correct gradient (pointnet, batch 4)."""
 class Verification:
     """Result of verifying one strategy on one problem.
 
-    Attributes
-    ----------
-    breach : str
-        What is wrong, in one sentence with the numbers; empty if nothing is.
-    max_relative_error : float
-        `relative_error` against the reference; NaN without a reference or where shapes differ.
+    breach: what is wrong, in one sentence with the numbers; empty if nothing is.
+    max_relative_error: see `relative_error`; NaN without a reference or where shapes differ.
     """
 
     breach: str = ""
@@ -60,30 +56,10 @@ def verify(
     seeds: Array,
     reference: Mapping[str, Array] | None,
 ) -> Verification:
-    """Linearize, pull back twice, and check the results against the contract and the reference.
+    """Linearize, pull back twice, and check the results against the contract and the reference; return the result.
 
-    Parameters
-    ----------
-    graph : Graph
-        The graph that was prepared.
-    prepared : Prepared
-        The strategy's preparation of it.
-    leaves : mapping of str to NDArray
-        Leaf name → array.
-    seeds : NDArray
-        Shape (S, *output_shape).
-    reference : mapping of str to NDArray or None
-        Correct cotangents, shape (S, *leaf shape) each; None: only the contract is checked.
-
-    Returns
-    -------
-    Verification
-        The first breach found, or none.
-
-    Raises
-    ------
-    Exception
-        Any exception of the strategy.
+    Without a `reference` (cotangents, shape (S, *leaf shape) each), only the contract is checked. Any exception of the
+    strategy is raised.
     """
     inputs = {**leaves, "the seeds": seeds}
     before = _fingerprints(inputs)
@@ -117,18 +93,10 @@ def verify(
 
 
 def relative_error(bars: Mapping[str, Array], reference: Mapping[str, Array]) -> float:
-    """Return the largest relative error of any leaf.
+    """Return the largest relative error of any leaf; 0 without leaves.
 
-    Parameters
-    ----------
-    bars, reference : mapping of str to NDArray
-        Leaf name → array, of equal shapes.
-
-    Returns
-    -------
-    float
-        max|Δ| of a leaf over the larger of its own max|reference| and `SMALL_LEAF` of that of all leaves. Infinite where
-        all references are 0 and Δ is not; 0 without leaves.
+    It is max|Δ| of a leaf over the larger of its own max|reference| and `SMALL_LEAF` of that of all leaves; infinite
+    where all references are 0 and Δ is not.
     """
     return max(_relative_errors(bars, reference).values(), default=0.0)
 
@@ -151,28 +119,13 @@ def central_difference_error(
 ) -> float:
     """Compare ⟨seed, f'(x) d⟩ = Σ ⟨x̄, d⟩ with central differences in float64 along four random directions d.
 
-    It costs eight evaluations of the graph in float64, at each of which a moved copy of the leaves exists.
+    Only the first of the seeds is used; `bars` are the cotangents that the seeds pull back to. It costs eight
+    evaluations of the graph in float64, at each of which a moved copy of the leaves exists.
 
-    Parameters
-    ----------
-    graph : Graph
-        The function.
-    leaves : mapping of str to NDArray
-        Leaf name → array.
-    seeds : NDArray
-        Shape (S, *output_shape); only the first is used.
-    bars : mapping of str to NDArray
-        Cotangents that `seeds` pull back to, shape (S, *leaf shape) each.
-    rng_seed : int
-        Seed of the directions.
-
-    Returns
-    -------
-    float
-        The second smallest error over the directions of `STEPS`, so that up to two of them may meet a kink. An error is
-        |Δ|, less the rounding of the function's values, relative to the root of Σ (x̄ d)² over all entries, a scale that
-        no cancellation reduces. It is about 1e-8
-        for a correct gradient of a smooth graph in float64; float32 adds the gradient's own rounding.
+    Returns the second smallest error over the directions of `STEPS`, so that up to two of them may meet a kink. An
+    error is |Δ|, less the rounding of the function's values, relative to the root of Σ (x̄ d)² over all entries, a
+    scale that no cancellation reduces. It is about 1e-8 for a correct gradient of a smooth graph in float64; float32
+    adds the gradient's own rounding.
     """
     rng = np.random.default_rng(rng_seed)
     wide = replace(graph, dtype=np.dtype(np.float64))
@@ -212,10 +165,7 @@ def _root_mean_square(array: Array) -> float:
 
 
 def difference_breach(graph: Graph, leaves: Mapping[str, Array], seeds: Array, bars: Mapping[str, Array]) -> str:
-    """Compare cotangents with central differences; return what is wrong, empty if nothing is.
-
-    Parameters are those of `central_difference_error`.
-    """
+    """Compare cotangents with central differences; return what is wrong, empty if nothing is."""
     if not graph.wrt:
         return ""
     error = central_difference_error(graph, leaves, seeds, bars)

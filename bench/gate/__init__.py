@@ -1,1 +1,1 @@
-"""The gate's measurements: two revisions, installed separately and timed alternately by one harness."""
+"""The gate: two revisions, installed separately and timed alternately by one harness."""

@@ -23,16 +23,9 @@ STARTING_SECONDS = 60.0
 class CellStatus:
     """Status of one phase of a case under one strategy, on one side, before it is timed.
 
-    Attributes
-    ----------
-    status, reason : str
-        ``ok``, or what went wrong and why.
-    seconds : float or None
-        Approximate time of a call.
-    calls : int
-        Calls per round.
-    counts : mapping of str to int
-        Measured bytes, predicted flops and non-zeros; what is unknown is missing.
+    status, reason: ``ok``, or what went wrong and why.
+    seconds: approximate time of a call. calls: calls per round.
+    counts: measured bytes, predicted flops and non-zeros; what is unknown is missing.
     """
 
     status: str
@@ -51,15 +44,7 @@ CellStatuses = dict[CellKey, CellStatus]
 
 @dataclass(frozen=True)
 class Injection:
-    """Work and memory that a self-test adds to the head's calls, relative to the calls' own.
-
-    Attributes
-    ----------
-    slower : float
-        Work.
-    larger : float
-        Memory.
-    """
+    """Work (`slower`) and memory (`larger`) that a self-test adds to the head's calls, relative to the calls' own."""
 
     slower: float = 0.0
     larger: float = 0.0
@@ -70,13 +55,7 @@ Reports = tuple[list[dict[str, Any]], tuple[CellKey, CellStatus] | None]
 
 
 def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_seconds: float) -> Reports:
-    """Run a job in a fresh process of a side.
-
-    Raises
-    ------
-    HarnessFailure
-        If the process ends before it begins with a cell.
-    """
+    """Run a job in a fresh process of a side; raises HarnessFailure if it ends before it begins with a cell."""
     command = [str(side.python), "-P", str(gate_worker.__file__)]
     events: list[dict[str, Any]] = []
     at: CellKey | None = None

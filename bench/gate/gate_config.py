@@ -24,20 +24,11 @@ DEFAULT_SUITE = "gate"
 class GateConfig:
     """What a gate measures.
 
-    Attributes
-    ----------
-    suite : str
-        Name or path. Both sides are measured with the suite of the working tree.
-    strategies : tuple of str
-        Names, ``file.py:Class`` or ``package.module:Class``; empty: those that the project registers.
-    cases : tuple of str
-        Globs; empty: all.
-    install : str
-        Command that installs a side; see `side_environments.INSTALL`.
-    max_minutes : float
-        Time limit, after which only suspected regressions are measured again.
-    timeout_seconds : float
-        Time limit of one phase of a cell.
+    suite: name or path. Both sides are measured with the suite of the working tree.
+    strategies: names, ``file.py:Class`` or ``package.module:Class``; empty: those that the project registers.
+    cases: globs; empty: all. install: command that installs a side; see `side_environments.INSTALL`.
+    max_minutes: time limit, after which only suspected regressions are measured again.
+    timeout_seconds: time limit of one phase of a cell.
     """
 
     suite: str = DEFAULT_SUITE
@@ -56,10 +47,7 @@ class GateConfig:
 def read_table(project: Project) -> dict[str, Any]:
     """Return ``[tool.jacobench.gate]`` of a project's pyproject.toml; empty if it has none.
 
-    Raises
-    ------
-    BadInput
-        If the file is not TOML, or its ``tool.jacobench.gate`` is not a table.
+    Raises BadInput if the file is not TOML, or its ``tool.jacobench.gate`` is not a table.
     """
     found: Any = read_pyproject(project.folder)
     for key in ("tool", "jacobench", "gate"):
@@ -70,26 +58,9 @@ def read_table(project: Project) -> dict[str, Any]:
 
 
 def config_from_table(table: Mapping[str, Any], folder: Path) -> tuple[GateConfig, dict[str, Any]]:
-    """Split a table into the configuration and the thresholds.
+    """Split a table into the configuration, with defaults for what the table does not set, and the thresholds.
 
-    Parameters
-    ----------
-    table : mapping
-        As `read_table` returns it.
-    folder : Path
-        Folder of the project. Paths in the table are relative to it.
-
-    Returns
-    -------
-    config : GateConfig
-        With defaults for what the table does not set.
-    rest : dict
-        The thresholds.
-
-    Raises
-    ------
-    BadInput
-        For a value of the wrong type.
+    Paths in the table are relative to `folder`, that of the project. Raises BadInput for a value of the wrong type.
     """
     given = {name: read(f"{WHERE} {name}", table[name]) for name, read in READERS.items() if name in table}
     rest = {name: value for name, value in table.items() if name not in READERS}

@@ -23,12 +23,8 @@ BLOCKS, LEAST_BLOCKS, LEAST_ROUNDS = 6, 2, 2
 class BlockSchedule:
     """Calls of one case under one strategy in a process.
 
-    Attributes
-    ----------
-    blocks : int
-        How often the process returns to it: a disturbance then affects only some of its blocks.
-    phases : mapping of str to (int, int)
-        Phase → calls per round, rounds per block.
+    blocks: how often the process returns to it: a disturbance then affects only some of its blocks.
+    phases: phase → calls per round, rounds per block.
     """
 
     blocks: int
@@ -36,19 +32,10 @@ class BlockSchedule:
 
 
 def block_schedule(calls: Mapping[str, tuple[float, int]], row_seconds: float) -> BlockSchedule:
-    """Choose blocks and rounds for one case under one strategy.
+    """Choose blocks and rounds for one case under one strategy. Each block begins with one untimed call of each phase.
 
-    Parameters
-    ----------
-    calls : mapping of str to (float, int)
-        Phase → seconds of a call, calls per round; see `cell.timing.calls_per_round`.
-    row_seconds : float
-        Time of one phase in a process. Slow calls take longer: there are at least two blocks of two rounds.
-
-    Returns
-    -------
-    BlockSchedule
-        In each block, one untimed call of each phase precedes its rounds.
+    calls: phase → seconds of a call, calls per round; see `timing.calls_per_round`.
+    row_seconds: time of one phase in a process. Slow calls take longer: there are at least two blocks of two rounds.
     """
     once = sum((1 + LEAST_ROUNDS) * max(seconds, ROUND_SECONDS) for seconds, _ in calls.values())
     affordable = int(row_seconds * len(calls) / once) if once else BLOCKS

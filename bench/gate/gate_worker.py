@@ -43,20 +43,11 @@ TURNS = 20_000
 class GateTask:
     """One case under one strategy.
 
-    Attributes
-    ----------
-    case : str
-        Name of the case.
-    suite : str
-        A suite file with this case only.
-    strategy_spec, load_spec : str
-        The strategy as the user named it, and what this side loads for it.
-    blocks : int
-        How often the process returns to the task.
-    schedule : mapping of str to (int, int)
-        Phase → calls per round, rounds per block. Only these phases are timed.
-    slower, larger : float
-        Work and memory that a self-test adds, relative to the call's; else 0.
+    suite: a suite file with this case only.
+    strategy_spec, load_spec: the strategy as the user named it, and what this side loads for it.
+    blocks: how often the process returns to the task.
+    schedule: phase → calls per round, rounds per block. Only these phases are timed.
+    slower, larger: work and memory that a self-test adds, relative to the call's; else 0.
     """
 
     case: str
@@ -73,16 +64,9 @@ class GateTask:
 class GateJob:
     """Job of one process.
 
-    Attributes
-    ----------
-    action : {"precheck", "time"}
-        Verify each task and measure its memory, or time its phases.
-    tasks : tuple of GateTask
-        In order.
-    budget_bytes : int
-        A strategy predicted to need more is not computed. The process's data are limited accordingly.
-    time_limit : float
-        Seconds after which the rounds of one phase end in a block.
+    action: "precheck" (verify each task and measure its memory) or "time" (time its phases).
+    budget_bytes: a strategy predicted to need more is not computed. The process's data are limited accordingly.
+    time_limit: seconds after which the rounds of one phase end in a block.
     """
 
     action: str
@@ -129,17 +113,7 @@ def missing(task: GateTask) -> str:
 
 
 class GateWorker:
-    """A job in progress.
-
-    Parameters
-    ----------
-    job : GateJob
-        The job.
-    cell : namespace
-        Modules of `bench/cell`.
-    emit : callable
-        Reports an event and its content.
-    """
+    """A job in progress. `cell` has the modules of `bench/cell`; `emit` reports an event and its content."""
 
     def __init__(self, job: GateJob, cell: Any, emit: Callable[..., None]) -> None:
         self.job, self.cell, self.emit = job, cell, emit

@@ -43,30 +43,15 @@ Target = tuple[str, str]
 
 @dataclass
 class PairedRunner:
-    """Two sides and the status of their cells.
+    """Two sides, base and head, and the status of their cells.
 
-    Attributes
-    ----------
-    project : Project
-        The project under test.
-    sides : tuple of Side
-        Base and head.
-    cases : sequence of Case
-        Cases to measure.
-    files : mapping of str to Path
-        Case → a suite file with this case only.
-    strategies : sequence of str
-        Strategies as the user named them.
-    budget_bytes : int
-        A strategy predicted to need more is not computed.
-    timeout_seconds : float
-        Time limit of one phase of a cell.
-    settings : mapping of str to str
-        Environment variables of every process.
-    injections : mapping of (str, str) to Injection
-        Case and strategy → work and memory added to the head; only in a self-test.
-    statuses : dict of str to CellStatuses
-        Side → results of `precheck`.
+    files: case → a suite file with this case only.
+    strategies: strategies as the user named them.
+    budget_bytes: a strategy predicted to need more is not computed.
+    timeout_seconds: time limit of one phase of a cell.
+    settings: environment variables of every process.
+    injections: case and strategy → work and memory added to the head; only in a self-test.
+    statuses: side → results of `precheck`.
     """
 
     project: Project
@@ -88,14 +73,8 @@ class PairedRunner:
     def precheck(self) -> None:
         """Verify every case and strategy on both sides and measure its memory; a lost process is replaced.
 
-        What fails on one side only is prechecked there once more, as a process may be killed by something else.
-
-        Raises
-        ------
-        BadInput
-            For a strategy that neither side has.
-        HarnessFailure
-            If a side's jacobench cannot be used.
+        What fails on one side only is prechecked there once more, as a process may be killed by something else. Raises
+        BadInput for a strategy that neither side has, and HarnessFailure if a side's jacobench cannot be used.
         """
         missing: dict[Target, str] = {}
         for side in self.sides:
@@ -187,19 +166,8 @@ class PairedRunner:
     def measure(self, targets: Sequence[Target] | None, pairs: range, stage: int) -> list[dict[str, Any]]:
         """Time pairs of processes: base first for even numbers, head first for odd ones.
 
-        Parameters
-        ----------
-        targets : sequence of (str, str) or None
-            Case and strategy, by its label; None: all.
-        pairs : range
-            Their numbers.
-        stage : int
-            Copied into the result.
-
-        Returns
-        -------
-        list of dict
-            One for each phase of each target, and one for the calibration kernel, of each process.
+        `targets` are cases and strategies, by label; None: all. `stage` is copied into the result, which has one dict
+        for each phase of each target, and one for the calibration kernel, of each process.
         """
         by_label = {self.label(strategy): strategy for strategy in self.strategies}
         chosen = self._all() if targets is None else [(case, by_label[label]) for case, label in targets]

@@ -24,15 +24,7 @@ ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_
 
 @dataclass(frozen=True)
 class Project:
-    """The project under test.
-
-    Attributes
-    ----------
-    top : Path
-        Folder of the git repository.
-    folder : Path
-        Folder of the project: `top`, or a folder in it with its own ``pyproject.toml``.
-    """
+    """The project under test: the top folder of its git repository, and its own folder in it (often the same)."""
 
     top: Path
     folder: Path
@@ -40,14 +32,9 @@ class Project:
 
 @dataclass(frozen=True)
 class Tree:
-    """Files of one side.
+    """Files of one side; the folders are as in `Project`.
 
-    Attributes
-    ----------
-    revision : str
-        First 12 digits of the commit, with ``-dirty`` if files differ from it.
-    top, folder : Path
-        As in `Project`.
+    revision: first 12 digits of the commit, with ``-dirty`` if files differ from it.
     """
 
     revision: str
@@ -56,13 +43,7 @@ class Tree:
 
 
 def project_of(folder: Path) -> Project:
-    """Return the project that a folder belongs to.
-
-    Raises
-    ------
-    BadInput
-        Outside a git repository, or without git.
-    """
+    """Return the project that a folder belongs to. Raises BadInput outside a git repository, or without git."""
     top = Path(_git(folder, "rev-parse", "--show-toplevel").strip()).resolve()
     inside = [each for each in (folder.resolve(), *folder.resolve().parents) if each.is_relative_to(top)]
     named = (each for each in inside if any((each / name).is_file() for name in HERE))
@@ -70,13 +51,7 @@ def project_of(folder: Path) -> Project:
 
 
 def commit_of(project: Project, revision: str) -> str:
-    """Return the commit that a revision names.
-
-    Raises
-    ------
-    BadInput
-        If there is none.
-    """
+    """Return the commit that a revision names. Raises BadInput if there is none."""
     try:
         return _git(
             project.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
@@ -94,21 +69,10 @@ def _is_shallow(project: Project) -> bool:
 
 @contextmanager
 def checked_out(project: Project, commit: str, into: Path) -> Iterator[tuple[Tree, Tree]]:
-    """Check out a commit, and HEAD with the changes of the working tree; ignored files are left out.
+    """Check out a commit (base), and HEAD with the changes of the working tree (head); ignored files are left out.
 
-    Parameters
-    ----------
-    project : Project
-        Only git's list of worktrees in it changes; it is restored at the end.
-    commit : str
-        The base.
-    into : Path
-        A temporary folder.
-
-    Yields
-    ------
-    base, head : Tree
-        Their files are removed at the end.
+    The trees are folders in `into`, and are removed at the end. In the project, only git's list of worktrees changes;
+    it is restored.
     """
     head = commit_of(project, "HEAD")
     sides = {"base": commit, "head": head}

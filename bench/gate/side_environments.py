@@ -41,18 +41,9 @@ LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two revisions, installed.
+    """One of the two revisions, "base" or "head", installed.
 
-    Attributes
-    ----------
-    name : {"base", "head"}
-        The side.
-    tree : Tree
-        Its files.
-    python : Path
-        Its interpreter.
-    packages : Path
-        Folder that contains only its installation.
+    python: its interpreter. packages: folder that contains only its installation.
     """
 
     name: str
@@ -75,13 +66,7 @@ class Side:
 
 
 def check_template(template: str) -> str:
-    """Return the template if it has both placeholders and no others.
-
-    Raises
-    ------
-    BadInput
-        Otherwise.
-    """
+    """Return the template of a command if it has both placeholders and no others; raise BadInput otherwise."""
     given = set(re.findall(r"\{[^}]*\}", template))
     if given != set(PLACEHOLDERS):
         raise BadInput(
@@ -112,13 +97,7 @@ def build_system(folder: Path) -> dict[str, Any] | None:
 
 
 def check_backend(tree: Tree) -> None:
-    """Check that the build backend of a project is installed.
-
-    Raises
-    ------
-    BadInput
-        If it is not; the message names the packages to install.
-    """
+    """Check that the build backend of a project is installed; else raise BadInput with the packages to install."""
     system = build_system(tree.folder)
     if system is None or "backend-path" in system:
         return
@@ -132,30 +111,10 @@ def check_backend(tree: Tree) -> None:
 
 
 def install(name: str, tree: Tree, folder: Path, project: Project, template: str = INSTALL) -> Side:
-    """Create an environment and install a side into it.
+    """Create an environment in `folder` and install a side into it.
 
-    Parameters
-    ----------
-    name : {"base", "head"}
-        The side.
-    tree : Tree
-        Its files.
-    folder : Path
-        Folder of the environment.
-    project : Project
-        Project of the working tree; its installation in the current environment is hidden.
-    template : str
-        Command with `PLACEHOLDERS`. It runs in the side's folder, without a shell.
-
-    Returns
-    -------
-    Side
-        The installed side.
-
-    Raises
-    ------
-    BadInput
-        If it cannot be installed, with the line of the command's output that names the error.
+    The installation of `project` in the current environment is hidden. The command `template` runs in the side's
+    folder, without a shell. Raises BadInput if it fails, with the line of the command's output that names the error.
     """
     venv.create(folder, symlinks=os.name != "nt", with_pip=find_spec("pip") is None)
     packages = next(path for path in folder.rglob("site-packages") if path.is_dir())

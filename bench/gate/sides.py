@@ -32,28 +32,10 @@ if TYPE_CHECKING:
 def two_revisions(
     project: Project, against: str, config: GateConfig, report: Callable[[str], None]
 ) -> Iterator[PairedRunner]:
-    """Check out and install both sides; yield the runner that measures them.
+    """Check out and install both sides; yield the runner that measures them, not prechecked yet.
 
-    Parameters
-    ----------
-    project : Project
-        The project under test.
-    against : str
-        Revision of the base.
-    config : GateConfig
-        Its configuration.
-    report : callable
-        Called with a sentence about each step.
-
-    Yields
-    ------
-    PairedRunner
-        Not prechecked yet.
-
-    Raises
-    ------
-    BadInput
-        For an unknown revision, suite or case, or a project that cannot be installed or registers no strategy.
+    `against` is the revision of the base. `report` is called with a sentence about each step. Raises BadInput for an
+    unknown revision, suite or case, or a project that cannot be installed or registers no strategy.
     """
     load_suite(config.suite)
     check_template(config.install)
@@ -109,22 +91,7 @@ def _runner(
 
 
 def write_cases(suite: str, names: Collection[str], folder: Path) -> dict[str, Path]:
-    """Write each case of a suite into a suite file of its own.
-
-    Parameters
-    ----------
-    suite : str
-        A name or path that `load_suite` has accepted.
-    names : collection of str
-        Cases to write.
-    folder : Path
-        Where to write.
-
-    Returns
-    -------
-    dict of str to Path
-        Name of the case → its file.
-    """
+    """Write each named case of a suite into a suite file of its own; return the file of each case."""
     source = suite_file(suite)
     suite_folder = Path(str(source)).parent
     found: dict[str, Path] = {}

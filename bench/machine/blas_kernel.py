@@ -63,14 +63,9 @@ print(*kernels, *times)
 class Choice(msgspec.Struct, frozen=True):
     """Result of the probe.
 
-    Attributes
-    ----------
-    found : str
-        The kernel that OpenBLAS or the environment selects; empty if the BLAS is not OpenBLAS.
-    chosen : str
-        The kernel to set; empty if none is clearly faster.
-    gain : float
-        Speed-up of the chosen kernel: geometric mean over matrix products in float64 and float32.
+    found: the kernel that OpenBLAS or the environment selects; empty if the BLAS is not OpenBLAS.
+    chosen: the kernel to set; empty if none is clearly faster.
+    gain: speed-up of the chosen kernel: geometric mean over matrix products in float64 and float32.
     """
 
     found: str

@@ -16,17 +16,9 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
 
 
 def parse_bytes(text: str) -> int:
-    """Return a number of bytes.
+    """Return a number of bytes, from a positive number with a decimal (``GB``), binary (``GiB``) or no unit.
 
-    Parameters
-    ----------
-    text : str
-        A positive number with a decimal (``GB``) or binary unit (``GiB``). Without a unit it is in bytes.
-
-    Raises
-    ------
-    BadInput
-        If it is not a size.
+    Raises BadInput if it is not a size.
 
     Examples
     --------

@@ -40,16 +40,9 @@ print(min(once() for _ in range(12)))
 class HealthCheck:
     """Result of one check.
 
-    Attributes
-    ----------
-    check : str
-        What was checked.
-    status : {"good", "note", "bad"}
-        "bad" disturbs measurements; "note" may disturb them, or could not be read.
-    measured : str
-        What was found, with numbers.
-    fix : str
-        Suggested fix; empty if none is needed.
+    check, measured: what was checked, and what was found, with numbers.
+    status: "bad" disturbs measurements; "note" may disturb them, or could not be read; else "good".
+    fix: suggested fix; empty if none is needed.
     """
 
     check: str

@@ -41,19 +41,9 @@ allocates in its own threads, a Jacobian of 109 MiB took either 4 or 26 ms."""
 
 
 def settings(controls: str, threads: int) -> dict[str, str]:
-    """Return the environment variables to set for workers.
+    """Return the environment variables to set for workers, without those that have no effect on this system.
 
-    Parameters
-    ----------
-    controls : {"tuned", "asis"}
-        ``asis`` sets nothing.
-    threads : int
-        Number of threads of every library.
-
-    Returns
-    -------
-    dict of str to str
-        Variable → value, without variables that have no effect on this system.
+    `controls` is "tuned", or "asis", which sets nothing. `threads` is the number of threads of every library.
     """
     if controls == "asis":
         return {}
@@ -76,12 +66,7 @@ def _xla_flags(threads: int) -> str:
 def environment(chosen: Mapping[str, str], pass_number: int) -> dict[str, str]:
     """Return the whole environment of a worker: that of this process without pytest's variables, plus `chosen`.
 
-    Parameters
-    ----------
-    chosen : mapping of str to str
-        Result of `settings`.
-    pass_number : int
-        Counted from 0; the hash seed of strings, so that the order of sets differs between passes.
+    The number of the pass is the hash seed of strings, so that the order of sets differs between passes.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
     fixed = {"PYTHONHASHSEED": str(pass_number), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1"}

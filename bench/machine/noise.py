@@ -41,10 +41,7 @@ CONDITIONS: Mapping[str, Sequence[str]] = {
 class Sample(msgspec.Struct, frozen=True):
     """Measurements of one process.
 
-    Attributes
-    ----------
-    first, second : dict of str to tuple of float
-        Workload → seconds per call of each round, of two equal strategies timed alternately.
+    first, second: workload → seconds per call of each round, of two equal strategies timed alternately.
     """
 
     first: dict[str, tuple[float, ...]]
@@ -91,12 +88,7 @@ def sample(settings: Mapping[str, str]) -> Sample:
 def experiment(pairs: int) -> Iterator[tuple[str | None, Sample]]:
     """Measure in 2 × `pairs` tuned processes, and in one process per condition after every eighth of them.
 
-    Yields
-    ------
-    condition : str or None
-        Key of `CONDITIONS`; None for the 2 × `pairs` processes.
-    sample : Sample
-        Measurements of one process.
+    Yields a key of `CONDITIONS` (None for the 2 × `pairs` processes) and the measurements of one process.
     """
     tuned = environment.settings("tuned", 1)
     for number in range(2 * pairs):
@@ -108,19 +100,11 @@ def experiment(pairs: int) -> Iterator[tuple[str | None, Sample]]:
 
 
 def spreads(samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
-    """Return the spread of measurements of identical code.
+    """Return the spreads of measurements of identical code, per workload, from two or more consecutive processes.
 
-    Parameters
-    ----------
-    samples : sequence of Sample
-        Of consecutive processes, in order; at least two.
-
-    Returns
-    -------
-    dict of str to dict of str to float
-        Workload → ``inside`` (rounds of one process; median over processes), ``between`` (minima of all processes),
-        ``neighbours`` (ratios of the minima of processes 2k and 2k + 1), ``paired`` (ratios of the minima of the two
-        equal strategies of one process). Each is half the range of the middle 90 %, relative.
+    Each is half the range of the middle 90 %, relative: ``inside`` (rounds of one process; median over processes),
+    ``between`` (minima of all processes), ``neighbours`` (ratios of the minima of processes 2k and 2k + 1) and
+    ``paired`` (ratios of the minima of the two equal strategies of one process).
     """
     found = {}
     for workload in samples[0].first:

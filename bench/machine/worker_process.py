@@ -42,18 +42,9 @@ def signal_name(number: int) -> str:
 
 
 class WorkerProcess:
-    """A fresh process that executes a job and reports events.
+    """A fresh process that executes a job, sent to its standard input as JSON, and reports events.
 
-    Parameters
-    ----------
-    job : object
-        Sent to standard input as JSON.
-    environment : mapping of str to str
-        The whole environment of the process.
-    command : sequence of str
-        Command line.
-    folder : Path, optional
-        Working directory; default: the current one.
+    `environment` is the whole environment of the process, `folder` its working directory (default: the current one).
     """
 
     def __init__(

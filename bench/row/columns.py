@@ -40,14 +40,8 @@ STATUSES = (
 class Column:
     """Column of the tidy table.
 
-    Attributes
-    ----------
-    dtype : {"object", "float64"}
-        ``"object"`` for text and for ``residual`` (a bool), ``"float64"`` for all numbers. A missing value is NaN.
-    unit : str
-        Empty if there is none.
-    meaning : str
-        One sentence.
+    dtype: "object" for text and for ``residual`` (a bool), "float64" for all numbers. A missing value is NaN.
+    unit: empty if there is none. meaning: one sentence.
     """
 
     dtype: Literal["object", "float64"]
@@ -118,15 +112,8 @@ def empty_row() -> dict[str, Any]:
 def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return rows as a table with exactly the columns of ``COLUMNS``, also for no rows.
 
-    Parameters
-    ----------
-    rows : sequence of mappings
-        Column → scalar. A value is missing if it is left out, None or NaN; in the table it is NaN.
-
-    Raises
-    ------
-    ValueError
-        If a key is not a column, or a column's dtype cannot hold a value.
+    A value is missing if it is left out, None or NaN; in the table it is NaN. Raises ValueError if a key is not a
+    column, or a column's dtype cannot hold a value.
 
     Examples
     --------

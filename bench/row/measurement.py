@@ -11,19 +11,10 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Measurement of one cell in one pass.
 
     The fields that are columns of a row have the same meaning; None if they were not measured in this pass.
-
-    Attributes
-    ----------
-    spec : str
-        Where the strategy was loaded from.
-    pass_number, worker : int
-        From 0; "pass" in the journal. ``worker``: number of the process within the pass; a new one replaces a lost one.
-    seconds : tuple of float
-        Seconds per call, one number per round.
-    iterations : int
-        Calls per round.
-    traceback, output : str
-        Traceback of the strategy's exception; end of its output.
+    spec: where the strategy was loaded from.
+    pass_number, worker: from 0; "pass" in the journal. A process that replaces a lost one has a new number.
+    seconds: seconds per call, one number per round. iterations: calls per round.
+    traceback, output: traceback of the strategy's exception; end of its output.
     """
 
     case: str

@@ -36,18 +36,11 @@ reports 120 B for a call that uses 3 KB."""
 class Decision:
     """Comparison of one candidate with all its rivals.
 
-    Attributes
-    ----------
-    status : {"ahead", "equal", "undecided"}
-        See `decide`.
-    runner_up : str
-        The rival that comes closest to the candidate; empty without rivals.
-    factor : float
-        Geometric mean of the runner-up's ratios, rival / candidate; NaN without ratios.
-    low, high : float
-        95 % t-interval of ``factor``. It is shown but does not decide. NaN for fewer than two ratios.
-    n_passes : int
-        Number of the runner-up's ratios.
+    status: "ahead", "equal" or "undecided"; see `decide`.
+    runner_up: the rival that comes closest to the candidate; empty without rivals.
+    factor: geometric mean of the runner-up's ratios, rival / candidate; NaN without ratios.
+    low, high: 95 % t-interval of `factor`. It is shown but does not decide. NaN for fewer than two ratios.
+    n_passes: number of the runner-up's ratios.
     """
 
     status: str
@@ -61,22 +54,13 @@ class Decision:
 def decide(paired_ratios: Mapping[str, Sequence[float]], *, n_looks: int = 1) -> Decision:
     """Decide whether a candidate is clearly ahead of all its rivals.
 
-    Parameters
-    ----------
-    paired_ratios : mapping of str to sequence of float
-        For each rival its times over the candidate's, one positive ratio per process in which both were measured.
-    n_looks : int
-        Number of times that the decision is made while data come in.
+    `paired_ratios` has for each rival its times over the candidate's, one positive ratio per process in which both were
+    measured. `n_looks` is the number of times that the decision is made while data come in.
 
-    Returns
-    -------
-    Decision
-        ``"ahead"`` if the lower bound of every rival's ratio is above 1; also without rivals. ``"equal"`` if not, and
-        both bounds of every undecided rival are within 1/1.05 to 1.05. Otherwise ``"undecided"``, as with any rival
-        that has fewer than two ratios.
+    The status is "ahead" if the lower bound of every rival's ratio is above 1; also without rivals. It is "equal" if
+    not, and both bounds of every undecided rival are within 1/1.05 to 1.05. Otherwise it is "undecided", as with any
+    rival that has fewer than two ratios.
 
-    Notes
-    -----
     The bounds are one-sided Student bounds on logarithms, each at the error ``TOTAL_ERROR / (strategies * n_looks)``
     (Bonferroni). ``strategies`` counts the candidate too, because it was chosen from the same ratios. So the total
     error is at most 1 %, also for two strategies of exactly equal speed.
@@ -155,18 +139,11 @@ def bounded_exp(value: float) -> float:
 
 
 def welch(variances: Sequence[Any], counts: Sequence[Any]) -> tuple[Any, Any]:
-    """Return the standard error of the difference of two means, and its degrees of freedom (Welch 1947).
+    """Return the standard error of the difference of two means, and its degrees of freedom (Welch 1947, Satterthwaite).
 
-    Parameters
-    ----------
-    variances, counts : pair of float or array
-        Variance (``ddof=1``) and size of each sample.
-
-    Returns
-    -------
-    error, freedom : float or array
-        Satterthwaite's degrees of freedom. NaN where a sample has fewer than two values. Two constant samples have an
-        error of 1e-9, so that equal ones do not differ and different ones do.
+    `variances` (``ddof=1``) and `counts` have one entry per sample, each a number or an array. The degrees of freedom
+    are NaN where a sample has fewer than two values. Two constant samples have an error of 1e-9, so that equal ones do
+    not differ and different ones do.
     """
     n, m = (np.asarray(count, dtype=np.float64) for count in counts)
     a, b = np.asarray(variances[0], dtype=np.float64) / n, np.asarray(variances[1], dtype=np.float64) / m

@@ -35,17 +35,7 @@ ENDS_A_SWEEP = ("timeout", "out_of_memory")
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a run.
-
-    Attributes
-    ----------
-    done, total : int
-        Finished measurements, and all measurements.
-    cell : Cell or None
-        The cell that is being measured.
-    pass_number : int
-        Counted from 0.
-    """
+    """Progress of a run: finished measurements, all measurements, and the cell that is being measured."""
 
     done: int
     total: int
@@ -55,18 +45,9 @@ class Progress:
 
 @dataclass
 class Passes:
-    """A run under way.
+    """A run under way. The journal of its folder receives the measurements, and has those of an earlier start.
 
-    Attributes
-    ----------
-    folder : RunFolder
-        Its journal receives the measurements; it holds those of an earlier start.
-    plan : Plan
-        Cells to measure.
-    report : callable
-        Called with the progress after each change.
-    measured_seconds : float
-        Time spent in timed calls.
+    report: called with the progress after each change. measured_seconds: time spent in timed calls.
     """
 
     folder: RunFolder

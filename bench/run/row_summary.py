@@ -42,19 +42,10 @@ class Header:
 def rows_of(
     header: Header, cases: Iterable[Case], cells: Sequence[Cell], measurements: Iterable[Measurement]
 ) -> list[dict[str, Any]]:
-    """Summarize measurements: one row per cell.
+    """Summarize measurements, in the order of measuring: one row per cell, a dict from columns to scalars or None.
 
-    Parameters
-    ----------
-    header : Header
-        Columns that all rows share.
-    cases : iterable of Case
-        The cases of the suite.
-    cells : sequence of Cell
-        Each becomes a row, in this order: a dict from columns to scalars or None.
-    measurements : iterable of Measurement
-        In the order of measuring. If a cell was measured twice in a pass, the first counts; the second is only the
-        partner of strategies in a new process.
+    If a cell was measured twice in a pass, the first counts; the second is only the partner of strategies in a new
+    process.
     """
     knobs = {case.name: case.knobs for case in cases}
     by_cell: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)

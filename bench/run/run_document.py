@@ -28,19 +28,7 @@ def document(
     measurements: Sequence[Measurement],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return the content of run.json.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings of the run.
-    cells, rows : sequence
-        The cells and their rows, in the same order.
-    measurements : sequence of Measurement
-        All measurements of the run.
-    facts : mapping
-        Other content of the key ``jacobench``, which also has the untimed rows.
-    """
+    """Return the content of run.json. `rows` are those of `cells`; `facts` is more content of the key ``jacobench``."""
     samples: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
     for measurement in measurements:
         if measurement.status == "ok":

@@ -29,22 +29,12 @@ SETTINGS, JOURNAL, DOCUMENT = "settings.json", "journal.jsonl", "run.json"
 class Settings(RunOptions):
     """Content of settings.json: the options of a run and what identifies it. Paths are absolute.
 
-    Attributes
-    ----------
-    run_id, commit, machine : str
-        See `columns.COLUMNS`.
-    suite_digest : str
-        Digest of the cells; see `run_plan.digest`.
-    min_seconds, max_seconds : float
-        The shortest round; the time of all rounds of a cell.
-    min_rounds : int
-        The fewest rounds.
-    environment : dict of str to str
-        Environment variables set for the workers.
-    machine_record : dict
-        See `machine_record.record`.
-    machine_info, commit_info : dict
-        pytest-benchmark's descriptions of machine and commit.
+    run_id, commit, machine: see `columns.COLUMNS`.
+    suite_digest: digest of the cells; see `run_plan.digest`.
+    min_seconds, min_rounds, max_seconds: the shortest round, the fewest rounds, the time of all rounds of a cell.
+    environment: environment variables set for the workers.
+    machine_record: see `machine_record.record`.
+    machine_info, commit_info: pytest-benchmark's descriptions of machine and commit.
     """
 
     run_id: str
@@ -69,16 +59,8 @@ class Settings(RunOptions):
 class RunFolder:
     """A run's folder, open in one process at a time.
 
-    Attributes
-    ----------
-    path : Path
-        The folder.
-    settings : Settings
-        As the run was started.
-    measurements : list of Measurement
-        All lines of the journal, in order.
-    notes : list of str
-        Damage found when the journal was read.
+    settings: as the run was started. measurements: all lines of the journal, in order.
+    notes: damage found when the journal was read.
     """
 
     path: Path
@@ -90,10 +72,7 @@ class RunFolder:
     def append(self, measurement: Measurement) -> None:
         """Append a measurement to the journal; it is on the disk when this returns.
 
-        Raises
-        ------
-        OSError
-            If it cannot be written. An incomplete line is removed.
+        Raises OSError if it cannot be written; an incomplete line is removed.
         """
         line = msgspec.json.encode(measurement) + b"\n"
         self._check_journal()

@@ -21,25 +21,11 @@ def _option(default: Any, metavar: str, help_text: str, flag: str = "") -> Any:
 class RunOptions:
     """Options of a run. The metadata of a field hold its flag, metavar and help text on the command line.
 
-    Attributes
-    ----------
-    suite : str
-        Name, or path of a TOML file.
-    strategies, cases : tuple of str
-        Strategies instead of the suite's, globs of case names; empty: all of the suite.
-    passes, threads : int
-        Fresh processes per cell, threads of every library; 1 or more.
-    memory_budget : str
-        Such as ``"2GiB"``. The memory of the machine or of its control group limits it further.
-    timeout : float
-        Seconds for all rounds of one measurement.
-    controls : {"tuned", "asis"}
-        Whether the environment of the workers is set or kept.
+    strategies, cases: strategies instead of the suite's, globs of case names; empty: all of the suite.
+    memory_budget: such as ``"2GiB"``. The memory of the machine or of its control group limits it further.
+    timeout: seconds for all rounds of one measurement.
 
-    Raises
-    ------
-    BadInput
-        If a number is out of bounds or a name is unknown.
+    Raises BadInput if a number is out of bounds or a name is unknown.
     """
 
     suite: str = _option("standard", "NAME|FILE.toml", "Suite to measure; 'jacobench list suites' lists all suites.")

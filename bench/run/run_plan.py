@@ -23,17 +23,7 @@ MIN_SECONDS, MAX_SECONDS, MIN_ROUNDS = ROUND_SECONDS, 0.05, 5
 
 @dataclass(frozen=True)
 class Plan:
-    """Cells to measure.
-
-    Attributes
-    ----------
-    suite : Suite
-        The selected cases.
-    cells : list of Cell
-        In the order of the suite.
-    budget_bytes : int
-        The memory budget; at most the memory of the machine.
-    """
+    """Cells to measure, in the order of the suite, and the memory budget: at most the memory of the machine."""
 
     suite: Suite
     cells: list[Cell]
@@ -41,13 +31,7 @@ class Plan:
 
 
 def plan(options: RunOptions) -> Plan:
-    """Plan a run; nothing is measured or written.
-
-    Raises
-    ------
-    BadInput
-        For an unknown suite, strategy or case.
-    """
+    """Plan a run; nothing is measured or written. Raises BadInput for an unknown suite, strategy or case."""
     suite = select_cases(load_suite(options.suite), options.cases)
     budget = min(parse_bytes(options.memory_budget), memory_limit())
     return Plan(suite, cells_of(suite, options.strategies), budget)

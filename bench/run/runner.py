@@ -32,10 +32,7 @@ if TYPE_CHECKING:
 def start(options: RunOptions, out: Path | None = None) -> RunFolder:
     """Create the folder of a new run for `carry_on`; default: ``runs/<when>-<id>``.
 
-    Raises
-    ------
-    BadInput
-        As `plan`, or if the folder exists or cannot be written.
+    Raises BadInput as `plan`, or if the folder exists or cannot be written.
     """
     planned = plan(options)
     environment = settings(options.controls, options.threads)
@@ -72,26 +69,9 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
 def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> tuple[dict[str, Any], bool]:
     """Measure the remaining cells of a run and write its run.json.
 
-    Parameters
-    ----------
-    folder : RunFolder
-        New, or resumed.
-    report : callable
-        Called with the progress whenever it changes.
-
-    Returns
-    -------
-    document : dict
-        The content of run.json.
-    written : bool
-        Whether run.json was written. It is not if it exists and no cell remained.
-
-    Raises
-    ------
-    BadInput
-        If the suite has changed since the run was started.
-    HarnessFailure
-        If a worker fails for a reason other than a strategy.
+    Returns the content of run.json, and whether it was written: not if it exists and no cell remained. Raises BadInput
+    if the suite has changed since the run was started, HarnessFailure if a worker fails for a reason other than a
+    strategy.
     """
     planned = plan(folder.settings)
     if digest(planned) != folder.settings.suite_digest:

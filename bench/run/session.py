@@ -31,20 +31,11 @@ if TYPE_CHECKING:
 class SessionLimits:
     """Limits of a session.
 
-    Attributes
-    ----------
-    budget_bytes : int
-        Strategies predicted to need more are not computed.
-    min_seconds, max_seconds : float
-        Minimum length of a round; approximate length of all rounds together.
-    min_rounds : int
-        Minimum number of rounds.
-    measure_memory : bool
-        Whether the heap is measured too.
-    limit_data : bool
-        Whether the process's data are limited; see `process_limits.limit_data`.
-    pass_number, worker : int
-        The pass, and the process of this pass, counted from 0.
+    budget_bytes: strategies predicted to need more are not computed.
+    min_seconds, max_seconds: minimum length of a round; approximate length of all rounds together.
+    measure_memory: whether the heap is measured too.
+    limit_data: whether the process's data are limited; see `process_limits.limit_data`.
+    pass_number, worker: the pass, and the process of this pass, counted from 0.
     """
 
     budget_bytes: int
@@ -69,22 +60,11 @@ def schedule(
 class Session:
     """Measure cells; neighbouring cells share the problem and the preparation.
 
-    Attributes
-    ----------
-    suite : Suite
-        The suite with the cells' cases.
-    limits : SessionLimits
-        Its limits.
-    iterations : mapping of Cell to int
-        Calls per round, for cells of which an earlier pass has settled them.
-    checked : set of str
-        Cases in which the reference has been compared with central differences in this run.
-    loaded : callable
-        Called with a strategy's spec and name when it has been loaded.
-    timing_begins : callable
-        Called when a cell's strategy has been verified, before anything is measured.
-    printed : callable
-        Returns the output since its last call.
+    iterations: calls per round, for cells of which an earlier pass has settled them.
+    checked: cases in which the reference has been compared with central differences in this run.
+    loaded: called with a strategy's spec and name when it has been loaded.
+    timing_begins: called when a cell's strategy has been verified, before anything is measured.
+    printed: returns the output since its last call.
     """
 
     suite: Suite
@@ -148,19 +128,9 @@ class Session:
         return strategy
 
     def measure(self, cell: Cell, timed: Timer) -> Measurement:
-        """Measure a cell.
+        """Measure a cell with `timed`: (call, schedule) → seconds per call of each round.
 
-        Parameters
-        ----------
-        cell : Cell
-            One of the suite's.
-        timed : callable
-            (call, schedule) → seconds per call of each round.
-
-        Returns
-        -------
-        Measurement
-            A strategy's failure is its status; nothing is raised for it.
+        A strategy's failure is the status of the measurement; nothing is raised for it.
         """
         try:
             prepared = self.prepared(cell)

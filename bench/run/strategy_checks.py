@@ -37,15 +37,7 @@ COMMAND = ("-P", "-m", "jacobench.bench.run.strategy_checks")
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Result of checking a strategy on one graph.
-
-    Attributes
-    ----------
-    graph : str
-        Name of the op or case.
-    status, reason : str
-        ``ok``, or what went wrong and why.
-    """
+    """Result of checking a strategy on one graph (an op or a case): ``ok``, or what went wrong and why."""
 
     graph: str
     status: str
@@ -68,19 +60,9 @@ def op_cases() -> list[Case]:
 
 
 def check_all(spec: str, suite: str) -> list[Check]:
-    """Check a strategy on every op and on a suite's cases, in a fresh process.
+    """Check a strategy on every op and on a suite's cases, in a fresh process; return one check for each graph.
 
-    Parameters
-    ----------
-    spec : str
-        As for `registry.load`.
-    suite : str
-        Name or path.
-
-    Returns
-    -------
-    list of Check
-        One for each graph. If a process is lost, its graph gets the reason and a new process continues with the next.
+    If a process is lost, its graph gets the reason and a new process continues with the next.
     """
     names = [case.name for case in (*op_cases(), *load_suite(suite).cases)]
     checks: list[Check] = []

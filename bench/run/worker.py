@@ -26,20 +26,10 @@ from jacobench.bench.suites.cells import Cell
 class WorkerJob(msgspec.Struct, frozen=True):
     """Cells that a worker measures.
 
-    Attributes
-    ----------
-    suite : str
-        Name or path.
-    strategies : tuple of str
-        Replace the suite's, if there are any.
-    cells : tuple of (str, str, str)
-        Case, strategy and phase of each cell, in the order of measurement.
-    limits : SessionLimits
-        Limits of the session.
-    iterations : tuple of (str, str, str, int)
-        Case, strategy, phase, and the calls per round that an earlier pass has settled.
-    checked : tuple of str
-        Cases in which this run has already compared the reference with central differences.
+    strategies: replace the suite's, if there are any.
+    cells: case, strategy and phase of each, in the order of measurement.
+    iterations: case, strategy, phase, and the calls per round that an earlier pass has settled.
+    checked: cases in which this run has already compared the reference with central differences.
     """
 
     suite: str

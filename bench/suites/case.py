@@ -22,21 +22,11 @@ if TYPE_CHECKING:
 class Case:
     """A graph with its sizes and leaves, measured with each strategy.
 
-    Attributes
-    ----------
-    name : str
-        Unique in its suite. It contains the knobs, so that globs can select them: ``"mlp-w64-d3-b1-density0.1"``.
-    knobs : mapping of str to scalar
-        Values of the columns ``graph``, ``depth``, ``width``, ``batch``, ``n_seeds`` …; None or missing where a column
-        does not apply.
-    strategies : tuple of str
-        Names of strategies, or ``"file.py:Class"``.
-    make : callable
-        Builds the graph without large allocations.
-    rng_seed : int
-        The leaves are ``graph.sample(rng_seed)``.
-    seeds : {"random", "identity"}
-        Seeds of the pullback: ``knobs["n_seeds"]`` random ones, or the unit vector of each output (the whole Jacobian).
+    name: unique in its suite. It contains the knobs, so that globs can select them: ``"mlp-w64-d3-b1-density0.1"``.
+    knobs: values of the columns ``graph``, ``depth``, ``batch``, ``n_seeds`` …; None where one does not apply.
+    strategies: names of strategies, or ``"file.py:Class"``.
+    make: builds the graph without large allocations. rng_seed: the leaves are ``graph.sample(rng_seed)``.
+    seeds: "random" (``knobs["n_seeds"]`` of them) or "identity" (the unit vector of each output: the whole Jacobian).
     """
 
     name: str
@@ -49,15 +39,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """Cases in the order of measuring.
-
-    Attributes
-    ----------
-    name : str
-        Name of the file without ``.toml``.
-    cases : tuple of Case
-        At least one, with distinct names.
-    """
+    """At least one case, in the order of measuring, with distinct names. The suite is named after its file."""
 
     name: str
     cases: tuple[Case, ...]
@@ -89,19 +71,9 @@ def graph_of(case: Case) -> Graph:
 
 
 def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:
-    """Return the suite with only the cases whose names match a glob.
+    """Return the suite with only the cases whose whole names match a glob (``*``, ``?``, ``[…]``); without globs, all.
 
-    Parameters
-    ----------
-    suite : Suite
-        A suite.
-    globs : sequence of str
-        Shell patterns (``*``, ``?``, ``[…]``) of whole names. If empty, all cases are selected.
-
-    Raises
-    ------
-    BadInput
-        If a pattern matches no case.
+    Raises BadInput if a glob matches no case.
     """
     for glob in globs:
         if not any(fnmatchcase(case.name, glob) for case in suite.cases):

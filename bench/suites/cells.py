@@ -19,17 +19,7 @@ BY_STRATEGY = contract.PHASES
 
 @dataclass(frozen=True)
 class Cell:
-    """What one row measures.
-
-    Attributes
-    ----------
-    case : str
-        Name of the case.
-    strategy : str
-        Name of a registered strategy, ``file.py:Class`` or ``package.module:Class``.
-    phase : str
-        One of `columns.PHASES`.
-    """
+    """What one row measures: the name of a case, a strategy as the user named it, and one of `columns.PHASES`."""
 
     case: str
     strategy: str
@@ -44,17 +34,7 @@ class Cell:
 def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
     """Return the cells of a suite, case by case: the forward pass, then the reference, then the other strategies.
 
-    Parameters
-    ----------
-    suite : Suite
-        The cases with their strategies.
-    strategies : sequence of str
-        Replace those of the cases, unless empty.
-
-    Raises
-    ------
-    BadInput
-        For an unknown strategy.
+    `strategies` replace those of the cases, unless empty. Raises BadInput for an unknown strategy.
     """
     found = []
     for case in suite.cases:

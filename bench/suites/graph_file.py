@@ -40,18 +40,9 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
 def graph_file_generator(graph: str, folder: Path) -> Generator:
     """Return the generator of a function in a file. Its keys are the function's arguments and those of every sweep.
 
-    Parameters
-    ----------
-    graph : str
-        ``"file.py:function"``. The function takes its arguments by name and returns a `Graph`. An argument ``rng_seed``
-        receives that of the case.
-    folder : Path
-        Base of a relative path.
-
-    Raises
-    ------
-    BadInput
-        If the file or the function does not exist, or the file fails to import.
+    `graph` is ``"file.py:function"``, relative to `folder`. The function takes its arguments by name and returns a
+    `Graph`. An argument ``rng_seed`` receives that of the case. Raises BadInput if the file or the function does not
+    exist, or the file fails to import.
     """
     function = _load(graph, folder)
     shared = {"graph": (str,), **{field.name: (field.type, field.default) for field in _SHARED}}

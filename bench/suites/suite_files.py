@@ -25,17 +25,10 @@ def suite_names() -> tuple[str, ...]:
 
 
 def load_suite(name_or_path: str) -> Suite:
-    """Load and check a suite. A case of several sweeps occurs once, with the strategies of all.
+    """Load and check a suite: one of `suite_names`, or the path of a file ending in ``.toml``.
 
-    Parameters
-    ----------
-    name_or_path : str
-        One of `suite_names`, or the path of a file ending in ``.toml``.
-
-    Raises
-    ------
-    BadInput
-        If the suite does not exist or is invalid. The message is one line: file, place in the file, expected value.
+    A case of several sweeps occurs once, with the strategies of all. Raises BadInput if the suite does not exist or is
+    invalid. The message is one line: file, place in the file, expected value.
     """
     return _read(suite_file(name_or_path))
 

@@ -29,17 +29,8 @@ if TYPE_CHECKING:
 def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
     """Return the cases of one ``[[sweep]]`` in the order of the product; the last knob varies fastest.
 
-    Parameters
-    ----------
-    sweep : mapping of str to value
-        Content of the table.
-    folder : Path
-        Folder of the suite file; base of relative paths ``file.py:…``.
-
-    Raises
-    ------
-    BadInput
-        If a key is unknown or missing, or a value has a wrong type, is out of bounds or is an unknown name.
+    Paths ``file.py:…`` are relative to `folder`, that of the suite file. Raises BadInput if a key is unknown or
+    missing, or a value has a wrong type, is out of bounds or is an unknown name.
     """
     generator = _generator(sweep, folder)
     values = _values(sweep, generator)
@@ -57,10 +48,10 @@ def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
 
 
 def split_sweep(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
-    """Split a sweep into sweeps of one case each, without its strategies; parameters as for `expand`.
+    """Split a sweep into sweeps of one case each, without its strategies.
 
-    Paths become absolute. Only the keys that are needed are kept, so that versions that do not know the others can expand
-    the result.
+    Paths become absolute. Only the keys that are needed are kept, so that versions that do not know the others can
+    expand the result.
     """
     values = _values(sweep, _generator(sweep, folder))
     file, colon, name = str(values.pop("graph")).rpartition(":")

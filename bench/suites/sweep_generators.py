@@ -90,15 +90,9 @@ class ChainKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True
 class Generator:
     """A kind of graph that a sweep can request.
 
-    Attributes
-    ----------
-    keys : type of msgspec.Struct
-        The accepted keys with types, bounds and defaults. A `Knob` may be swept.
-    choices : mapping of str to (str, sequence of str)
-        For keys whose values are names: what they name, and the known names. `case` receives ``"none"`` as None.
-    case : callable
-        Returns the case of one value per key. The text of its `BadInput` begins with ``": "`` or with the key,
-        ``".widths: "``.
+    keys: the accepted keys with types, bounds and defaults. A `Knob` may be swept.
+    choices: for keys whose values are names: what they name, and the known names. `case` receives ``"none"`` as None.
+    case: returns the case of one value per key. Its BadInput begins with ``": "`` or the key, ``".widths: "``.
     """
 
     keys: type[msgspec.Struct]
