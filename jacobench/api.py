@@ -71,14 +71,9 @@ def run(
 
 
 def finish(folder: RunFolder, report: Callable[[Progress], None]) -> Run:
-    """Measure the remaining cells of a run and write its files: run.json, plots, and measurements.csv last.
+    """Measure the remaining cells of a run, write run.json, plots and measurements.csv, and close the folder.
 
-    Parameters
-    ----------
-    folder : RunFolder
-        Open; it is closed.
-    report : callable
-        Called with the progress whenever it changes.
+    `report` is called with the progress whenever it changes.
     """
     from jacobench.bench.run.runner import carry_on
     from jacobench.reports.data.run_data import from_document
@@ -98,7 +93,7 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> Run:
 
 
 def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
-    """Predict the cost of every local Jacobian of a graph, dense and sparse, compared with its VJP; see `jacobench.reports.explain.jacobian_costs`.
+    """Predict the cost of every local Jacobian of a graph, dense and sparse, compared with its VJP.
 
     Parameters
     ----------
@@ -110,8 +105,8 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row for each argument of each op that cotangents must reach; `jacobench.reports.explain.jacobian_costs.JacobianCost`
-        says what each column means.
+        One row for each argument of each op that cotangents must reach; for the columns, see
+        `jacobench.reports.explain.jacobian_costs.JacobianCost`.
 
     Examples
     --------

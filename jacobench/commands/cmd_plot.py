@@ -81,13 +81,7 @@ def _folder(run: Path) -> Path:
 
 
 def save_plots(plots: Mapping[str, Plot], folder: Path, *, dark: bool = False) -> list[Path]:
-    """Write plots into a folder and return the files.
-
-    Raises
-    ------
-    BadInput
-        If the folder cannot be written.
-    """
+    """Write plots into a folder and return the files; raises BadInput if the folder cannot be written."""
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.plots.style import darken
     from jacobench.reports.render import output_files

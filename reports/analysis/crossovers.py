@@ -49,21 +49,17 @@ COLUMNS = (
 class Crossing:
     """Size at which two strategies cost the same.
 
-    Attributes
-    ----------
-    outcome : str
-        ``"crosses"``: within the measured sizes, and so is its interval. ``"undecided"``: the means change order, but on
-        one side no size decides who is cheaper, or the interval leaves the range. ``"crosses again"``: sizes that decide
-        change order more than once. ``"never in the range"``: no crossing, but the ratio approaches one.
-        ``"never at all"``: no crossing, and the ratio does not approach one.
-    factor : float
-        Cost of the first over cost of the second at the largest size.
-    decided : bool
-        Whether one of the two is clearly cheaper at the largest size.
-    size, low, high : float
-        The crossing and its 95 % interval; NaN where there is none.
-    extrapolated : bool
-        Whether ``size`` is beyond the measured sizes, as for ``"never in the range"`` only.
+    `outcome` is one of:
+
+    - ``"crosses"``: within the measured sizes, and so is its interval.
+    - ``"undecided"``: the means change order, but on one side no size decides who is cheaper, or the interval leaves the range.
+    - ``"crosses again"``: sizes that decide change order more than once.
+    - ``"never in the range"``: no crossing, but the ratio approaches one.
+    - ``"never at all"``: no crossing, and the ratio does not approach one.
+
+    `factor` is the cost of the first over that of the second at the largest size; `decided` is true if one is clearly
+    cheaper there. `size`, `low` and `high` are the crossing and its 95 % interval, NaN where there is none; `extrapolated` is
+    true if it is beyond the measured sizes, as for ``"never in the range"`` only.
     """
 
     outcome: str
@@ -78,21 +74,13 @@ class Crossing:
 def cross(sizes: ArrayLike, ratios: ArrayLike, decided: ArrayLike | None = None) -> Crossing:
     """Find the size at which a ratio is one.
 
-    Parameters
-    ----------
-    sizes : array_like of float, shape (n,)
-        At least two, positive, ascending.
-    ratios : array_like of float, shape (passes, n)
-        Cost of the first over cost of the second, each pair from one process; positive.
-    decided : array_like of bool, shape (n,), optional
-        Sizes at which one of the two is clearly cheaper. By default decided by `decide`; one pass always decides.
+    `sizes`, shape (n,), are positive and ascending, two or more. `ratios`, shape (passes, n), are the cost of the first
+    over the cost of the second, each pair from one process. `decided`, shape (n,), marks the sizes at which one is
+    clearly cheaper; default: by `decide`, and one pass always decides.
 
-    Returns
-    -------
-    Crossing
-        By linear interpolation between the logarithms. Each pass has its own crossing: the fitted one, moved by the
-        distance of the pass's ratio from one there, divided by the slope (first order). The interval is a t-interval over the
-        passes on logarithms; NaN for one pass.
+    The crossing is interpolated linearly between the logarithms. Each pass has its own: the fitted one, moved by the
+    distance of the pass's ratio from one there, divided by the slope (first order). The interval is a t-interval over
+    the passes on logarithms; NaN for one pass.
     """
     x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(np.atleast_2d(np.asarray(ratios, dtype=np.float64)))
     mean = y.mean(axis=0)

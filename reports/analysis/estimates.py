@@ -33,14 +33,9 @@ Array = Any
 
 @dataclass(frozen=True)
 class Estimate:
-    """Estimated cost of a strategy in a case.
+    """Estimated seconds or bytes of a strategy in a case.
 
-    Attributes
-    ----------
-    value : float
-        Seconds or bytes.
-    errors : Series
-        For each case of the run, the logarithm of estimate / measured value, estimated without that case.
+    `errors` has, for each case of the run, the logarithm of estimate / measured value, estimated without that case.
     """
 
     value: float
@@ -58,18 +53,12 @@ def factor_of(logarithm: float) -> float:
 
 
 def error_bound(errors: pd.Series[float]) -> float:
-    """Return the bound that a new error exceeds with a probability of at most 5 %.
+    """Return the bound that a new error exceeds with a probability of at most 5 %; NaN for fewer than five errors.
 
-    Returns
-    -------
-    float
-        The ceil(0.95 (n + 1))-th smallest of the n absolute errors, the largest if n is below 19; NaN for fewer than five.
-
-    Notes
-    -----
-    A new error that is exchangeable with these is within the bound with a probability of 95 %, or n / (n + 1) if that is
-    less, because its rank among the n + 1 is uniform (Vovk, Gammerman and Shafer 2005, "Algorithmic Learning in a Random
-    World", chapter 2). Leave-one-out errors are only approximately exchangeable.
+    This is the ceil(0.95 (n + 1))-th smallest of the n absolute errors, the largest if n is below 19. A new error that
+    is exchangeable with these is within the bound with a probability of 95 %, or n / (n + 1) if that is less, because
+    its rank among the n + 1 is uniform (Vovk, Gammerman and Shafer 2005, "Algorithmic Learning in a Random World",
+    chapter 2). Leave-one-out errors are only approximately exchangeable.
     """
     ordered = np.sort(np.abs(errors.to_numpy(dtype=np.float64)))
     if ordered.size < FEWEST_ERRORS:
@@ -80,18 +69,9 @@ def error_bound(errors: pd.Series[float]) -> float:
 def estimate_bytes(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estimate]:
     """Return the predicted peak of each strategy, with the errors of such predictions in a run.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of the run.
-    target : DataFrame
-        The case's rows of one phase, one per strategy, with predictions.
-
-    Returns
-    -------
-    dict of str to Estimate
-        For each strategy that has a prediction and was ok in a comparable cell. Cells below 8 KiB give no errors,
-        because no profiler sees all of them.
+    `target` has the case's rows of one phase, one per strategy, with predictions. Strategies without a prediction, or
+    without a successful comparable cell in the run's `table`, are left out. Cells below 8 KiB give no errors, because
+    no profiler sees all of them.
     """
     found = {}
     for line in _predicted(target):
@@ -104,23 +84,12 @@ def estimate_bytes(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estim
 
 
 def estimate_seconds(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estimate]:
-    """Return the seconds of each strategy by the time model, with the errors of such estimates in a run.
+    """Return the seconds of each strategy that the time model can predict, with the errors of such estimates in a run.
 
-    Parameters
-    ----------
-    table, target : DataFrame
-        As for `estimate_bytes`.
-
-    Returns
-    -------
-    dict of str to Estimate
-        For each strategy that `time_model.predict_seconds` can predict.
-
-    Notes
-    -----
-    To test the estimate of a run's own cell, that cell is left out, and so are all cells closer to it than the case is to
-    the run. So an estimate far from the measured range is tested by estimates over the same distance. If the run does not
-    extend so far, its errors are assumed to grow with the logarithm of the distance, as those of an exponent do.
+    The arguments are those of `estimate_bytes`. To test the estimate of a run's own cell, that cell is left out, and so
+    are all cells closer to it than the case is to the run. So an estimate far from the measured range is tested by
+    estimates over the same distance. If the run does not extend so far, its errors are assumed to grow with the
+    logarithm of the distance, as those of an exponent do.
     """
     found = {}
     seconds = predict_seconds(table, target)

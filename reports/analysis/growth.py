@@ -84,21 +84,10 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
 
 
 def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterator[tuple[PowerLaw, dict[str, Any]]]:
-    """Fit the growth of each strategy's cost in one sweep.
+    """Yield the law of each phase and strategy of a sweep that has three sizes to fit, and its line of `growth`.
 
-    Parameters
-    ----------
-    sweep : Sweep
-        May hold rows of several phases.
-    quantity : {"seconds", "bytes"}
-        The cost.
-    passes : DataFrame, optional
-        As for `growth`.
-
-    Yields
-    ------
-    PowerLaw, dict
-        The law and its line of `growth`, for each phase and strategy with at least three sizes that can be fitted.
+    The sweep may hold rows of several phases; `quantity` is ``"seconds"`` or ``"bytes"``; `passes` are those of
+    `growth`.
     """
     for (phase, strategy), own in sweep.rows.groupby(["phase", "strategy"], sort=False):
         rows = _fitted(own, quantity)

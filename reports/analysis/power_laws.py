@@ -28,27 +28,14 @@ Array = Any
 class PowerLaw:
     """``value = fixed + scale * size ** exponent``.
 
-    Attributes
-    ----------
-    fixed : float
-        Cost at every size, in the unit of the values; 0 where there is none.
-    scale, exponent : float
-        Of the leading term.
-    low, high : float
-        The 95 % t-interval of the exponent over the passes; NaN for fewer than two passes.
-    dominates_from : float
-        Size from which the leading term is at least the fixed cost; not below the smallest size.
-    r_squared : float
-        Explained share of the variance of the logarithms; NaN where the values do not vary.
-    residual : float
-        Largest factor between a value and the law; 1 is a perfect fit.
-    n_passes, n_sizes : int
-        Numbers of passes and of sizes.
-    largest : float
-        The largest size.
-    covariance : tuple of tuple of float
-        Covariance of the means over the passes of: the logarithm of the leading term at the largest size, the exponent and,
-        if there is one, the logarithm of the fixed cost. Empty for fewer than two passes.
+    - ``fixed``: cost at every size, in the unit of the values; 0 where there is none.
+    - ``low``, ``high``: 95 % t-interval of the exponent over the passes; NaN for fewer than two passes.
+    - ``dominates_from``: size from which the growing term is at least the fixed cost; not below the smallest size.
+    - ``r_squared``: explained share of the variance of the logarithms; NaN where the values do not vary.
+    - ``residual``: largest factor between a value and the law; 1 is a perfect fit.
+    - ``largest``: the largest size.
+    - ``covariance``: of the means over the passes of the logarithm of the growing term at the largest size, the exponent and, if
+      there is one, the logarithm of the fixed cost. Empty for fewer than two passes.
     """
 
     fixed: float
@@ -89,32 +76,17 @@ class PowerLaw:
 
 
 def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) -> PowerLaw | None:
-    """Fit a power law to the values of several passes.
+    """Fit a power law to the logarithms of values of several passes, by least squares.
 
-    Parameters
-    ----------
-    sizes : array_like of float, shape (n,)
-        Positive and distinct.
-    values : array_like of float, shape (passes, n)
-        Positive; one line per pass.
-    with_fixed : bool, optional
-        Whether the law has a fixed cost. None: only if there are five sizes and an F-test at 5 % on the residuals of the
-        passes' mean rejects the power alone.
+    `sizes`, shape (n,), and `values`, shape (passes, n), are positive, and the sizes distinct. If `with_fixed` is None,
+    the law has a fixed cost only if there are five sizes and an F-test at 5 % on the residuals of the passes' mean
+    rejects the power alone. Returns None for fewer than three sizes, without passes, or for a value that is not
+    positive and finite.
 
-    Returns
-    -------
-    PowerLaw or None
-        The least-squares fit to the logarithms. None for fewer than three sizes, without passes, or for a value that is
-        not positive and finite.
+    Each pass has its own exponent: the fitted one plus the Gauss-Newton step from the fit to that pass's values (Bates
+    and Watts 1988, section 2.2: linear approximation at the optimum). For a power law this is the pass's own
+    least-squares slope. The fitted exponent is their mean, and its interval their t-interval.
 
-    Notes
-    -----
-    Each pass has its own exponent: the fitted one plus the Gauss-Newton step from the fit to that pass's values (Bates and
-    Watts 1988, section 2.2: linear approximation at the optimum). For a power law this is the pass's own least-squares
-    slope. The fitted exponent is their mean, and its interval their t-interval.
-
-    Examples
-    --------
     >>> law = fit([16, 32, 64, 128, 256], [[1e-5 + 1e-9 * size**2 for size in (16, 32, 64, 128, 256)]])
     >>> f"{law.fixed:.2g} + {law.scale:.2g} size^{law.exponent:.3g}"
     '1e-05 + 1e-09 size^2'

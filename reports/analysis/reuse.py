@@ -23,13 +23,9 @@ COLUMNS = ("case", "strategy", "outcome", "uses", "low", "high", "n_passes")
 class Reuse:
     """Number of pullbacks from which a strategy is cheaper.
 
-    Attributes
-    ----------
-    outcome : str
-        ``"from the first"``: one use is enough; ``"after"``: that many uses are needed; ``"until"``: cheaper for fewer
-        uses only; ``"never"``; ``"undecided"``: the passes disagree.
-    uses, low, high : float
-        Break-even and its 95 % interval over the passes; NaN where there is none.
+    `outcome` is ``"from the first"`` (one use is enough), ``"after"`` (that many uses are needed), ``"until"`` (cheaper
+    for fewer uses only), ``"never"``, or ``"undecided"`` (the passes disagree). `uses`, `low` and `high` are the
+    break-even and its 95 % interval over the passes; NaN where there is none.
     """
 
     outcome: str
@@ -41,10 +37,7 @@ class Reuse:
 def break_even(linearize: ArrayLike, pullback: ArrayLike) -> Reuse:
     """Find the number of uses K at which ``linearize + K · pullback`` of two strategies are equal.
 
-    Parameters
-    ----------
-    linearize, pullback : array_like of float, shape (passes, 2)
-        Seconds per call of the strategy and of the reference, one line per process.
+    The arguments have shape (passes, 2): seconds per call of the strategy and of the reference, one line per process.
     """
     once, each = (np.asarray(seconds, dtype=np.float64) for seconds in (linearize, pullback))
     extra_once, saved_each = once[:, 0] - once[:, 1], each[:, 1] - each[:, 0]

@@ -50,17 +50,7 @@ LEAST_FILLED = 0.5
 
 @dataclass(frozen=True)
 class Sweep:
-    """Rows that differ in one knob.
-
-    Attributes
-    ----------
-    knob : str
-        The swept knob, a key of ``KNOBS``.
-    fixed : mapping
-        The other knobs and their values, NaN where missing.
-    rows : DataFrame
-        Ordered by the knob.
-    """
+    """Rows that differ in one knob, a key of ``KNOBS``, ordered by it; `fixed` has the other knobs, NaN where missing."""
 
     knob: str
     fixed: Mapping[str, Any]
@@ -103,27 +93,11 @@ def held(fixed: Mapping[str, Any]) -> str:
 
 
 def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:
-    """Find the groups of rows that differ in one knob only.
+    """Find the groups of rows of a tidy table that differ in one knob only, in `min_sizes` distinct sizes or more.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table, or part of it.
-    knob : str
-        A key of ``KNOBS``.
-    min_sizes : int
-        Smallest number of distinct sizes of a group.
-
-    Returns
-    -------
-    list of Sweep
-        The longest first, equally long ones in the order of the table. Rows without the knob are left out. So are groups
-        with several cases per size: these cases differ in something that has no column, such as a seed.
-
-    Raises
-    ------
-    BadInput
-        If the knob is unknown.
+    The longest are first, equally long ones in the order of the table. Rows without the knob are left out. So are
+    groups with several cases per size: these cases differ in something that has no column, such as a seed. Raises
+    BadInput if the knob is unknown.
     """
     if knob not in KNOBS:
         raise unknown("knob", knob, KNOBS)
@@ -141,18 +115,10 @@ def drawable_sweeps(table: pd.DataFrame, knob: str) -> list[Sweep]:
 
 
 def find_grids(table: pd.DataFrame) -> list[Grid]:
-    """Find the groups of rows that differ in two knobs only.
+    """Find the groups of rows of a tidy table that differ in two knobs only, with two sizes or more of either knob.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table, or part of it.
-
-    Returns
-    -------
-    list of Grid
-        Grids with at least two sizes of either knob, in the order of ``KNOBS``; per pair of knobs the largest first. Each
-        size has cases at half of the other knob's sizes or more. Groups with several cases per place are left out.
+    They are in the order of ``KNOBS``; per pair of knobs the largest is first. Each size has cases at half of the other
+    knob's sizes or more. Groups with several cases per place are left out.
     """
     found = []
     for x, y in combinations(KNOBS, 2):

@@ -15,18 +15,10 @@ if TYPE_CHECKING:
 
 
 def rebuilt(table: pd.DataFrame) -> dict[str, tuple[Case, Graph]]:
-    """Build the graphs of a run's cases again, without large allocations.
+    """Build the graphs of the cases in a run's tidy table again, without large allocations: case name → case and graph.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-
-    Returns
-    -------
-    dict of str to (Case, Graph)
-        By case, in the order of the table. It contains the cases of suites of this package that still have the same
-        knobs and number of parameters. No file that the run names is opened or executed.
+    The result contains cases of this package's suites that still have the same knobs and number of parameters, in the
+    order of the table. No file that the run names is opened or executed.
     """
     found = {}
     first = table.drop_duplicates("case")

@@ -9,17 +9,9 @@ if TYPE_CHECKING:
 
 
 def provenance(table: pd.DataFrame) -> list[str]:
-    """Return what measured a table, and how.
+    """Return short phrases on what measured a tidy table, and how; facts that are missing are left out.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table. ``table.attrs["threads"]`` is the number of threads, if it is known.
-
-    Returns
-    -------
-    list of str
-        Short phrases, without those that are missing.
+    `table.attrs["threads"]` is the number of threads, if it is known.
     """
     passes = table.loc[table["status"] == "ok", "passes"].dropna()
     phrases = [

@@ -26,23 +26,12 @@ def _frame(lines: Iterable[tuple[Any, ...]] = ()) -> pd.DataFrame:
 class Run:
     """Content of run.json.
 
-    Attributes
-    ----------
-    table : DataFrame
-        The tidy table; see `load`.
-    passes : DataFrame
-        What each pass measured; see `load_passes`.
-    samples : DataFrame
-        Every timed round, in seconds per call, with the columns of ``passes``. Both are empty for runs of versions that
-        did not record them.
-    name : str
-        The ``run_id``, or the name of the folder.
-    facts : mapping
-        Other content of run.json, where present: ``machine`` (processor, caches, packages, settings),
-        ``calibration_seconds`` (time of the calibration kernel in each process), ``load_after``, ``wall_seconds``,
-        ``measured_seconds``, ``command`` (repeats the run), and pytest-benchmark's ``datetime`` and ``commit_info``.
-    view : callable or None
-        Returns the HTML that notebooks show. `jacobench.read` sets it, so that data do not import plots.
+    `passes` is described in `load_passes`; `samples` has every timed round, with the same columns. Both are empty for
+    runs of versions that did not record them. `name` is the ``run_id``, or the name of the folder. `facts` is the other
+    content of run.json, where present: ``machine``, ``calibration_seconds`` (time of the calibration kernel in each
+    process), ``load_after``, ``wall_seconds``, ``measured_seconds``, ``command`` (repeats the run), and
+    pytest-benchmark's ``datetime`` and ``commit_info``. `view` returns the HTML that notebooks show; `jacobench.read`
+    sets it, so that data do not import plots.
     """
 
     table: pd.DataFrame
@@ -77,11 +66,8 @@ def _run(document: Document) -> Run:
 def load(run: str | Path) -> pd.DataFrame:
     """Read the tidy table of a run's folder or run.json; raises as `run_json.read_document`.
 
-    Returns
-    -------
-    DataFrame
-        One row per case × strategy × phase in the order of the run, with the columns of ``COLUMNS``; missing values are
-        NaN. ``attrs["threads"]`` is the number of threads, if recorded.
+    It has one row per case × strategy × phase in the order of the run, with the columns of ``COLUMNS``; missing values
+    are NaN. ``attrs["threads"]`` is the number of threads, if recorded.
     """
     return _table(read_document(run))
 

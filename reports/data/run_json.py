@@ -30,16 +30,8 @@ REQUIRED: dict[str, tuple[str, ...] | None] = {"case": None, "strategy": None, "
 class Document:
     """Checked content of a run.json.
 
-    Attributes
-    ----------
-    path : Path
-        The file.
-    rows : list of dict
-        Timed and untimed, in the order of the run.
-    entries : list of dict
-        pytest-benchmark's entries, one per timed cell.
-    facts : mapping
-        Other content of ``jacobench``, and pytest-benchmark's ``datetime`` and ``commit_info``.
+    `rows` are timed and untimed, in the order of the run; `entries` are pytest-benchmark's, one per timed cell. `facts`
+    is the other content of ``jacobench``, and pytest-benchmark's ``datetime`` and ``commit_info``.
     """
 
     path: Path
@@ -51,10 +43,7 @@ class Document:
 def read_document(run: str | Path) -> Document:
     """Read and check a run's folder, or its run.json.
 
-    Raises
-    ------
-    BadInput
-        If it does not exist, cannot be read, is not a run, is not finished, or is damaged.
+    Raises BadInput if it does not exist, cannot be read, is not a run, is not finished, or is damaged.
     """
     path = _find(Path(run))
     return check_document(parse(path), path)

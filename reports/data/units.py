@@ -19,8 +19,6 @@ Scale = tuple[tuple[float, str], ...]
 def format_seconds(seconds: float) -> str:
     """Return a time in ns, µs, ms or s; a dash for NaN.
 
-    Examples
-    --------
     >>> format_seconds(1.2345e-5), format_seconds(9.996e-4), format_seconds(float("nan"))
     ('12.3 µs', '1.00 ms', '–')
     """
@@ -30,8 +28,6 @@ def format_seconds(seconds: float) -> str:
 def format_bytes(n_bytes: float) -> str:
     """Return an amount of memory in B, KiB … EiB (four digits from 1000 to 1023); a dash for NaN.
 
-    Examples
-    --------
     >>> format_bytes(640), format_bytes(1536), format_bytes(27.1 * 2**30)
     ('640 B', '1.50 KiB', '27.1 GiB')
     """
@@ -41,8 +37,6 @@ def format_bytes(n_bytes: float) -> str:
 def format_count(count: float) -> str:
     """Return a number of things, with k, M, G … from a thousand on; a dash for NaN.
 
-    Examples
-    --------
     >>> format_count(640), format_count(200_704), format_count(51_380_224)
     ('640', '201k', '51.4M')
     """
@@ -52,8 +46,6 @@ def format_count(count: float) -> str:
 def format_flops(n_flops: float) -> str:
     """Return a number of arithmetic operations in flop, kflop, Mflop …; a dash for NaN.
 
-    Examples
-    --------
     >>> format_flops(640), format_flops(2.1e6)
     ('640 flop', '2.10 Mflop')
     """
@@ -63,8 +55,6 @@ def format_flops(n_flops: float) -> str:
 def format_size(size: float) -> str:
     """Return a size, such as a width: whole numbers with commas, without a decimal point; a dash for NaN.
 
-    Examples
-    --------
     >>> format_size(48.0), format_size(32768.0), format_size(52.34), format_size(0.01)
     ('48', '32,768', '52.3', '0.01')
     """
@@ -80,8 +70,6 @@ def format_size(size: float) -> str:
 def format_ratio(ratio: float) -> str:
     """Return how many times as much, in three significant digits; a dash for NaN.
 
-    Examples
-    --------
     >>> format_ratio(0.85), format_ratio(12.34), format_ratio(1_360), format_ratio(56_789), format_ratio(0.0)
     ('0.850×', '12.3×', '1360×', '56,800×', '0×')
     """
@@ -98,8 +86,6 @@ def format_ratio(ratio: float) -> str:
 def format_interval(value: float, low: float, high: float) -> str:
     """Return a ratio with its interval, where it has one; empty for NaN.
 
-    Examples
-    --------
     >>> format_interval(2.0, 1.96, 2.04), format_interval(2.0, float("nan"), float("nan"))
     ('2.00× [1.96×, 2.04×]', '2.00×')
     """
@@ -113,8 +99,6 @@ def format_interval(value: float, low: float, high: float) -> str:
 def format_percent(share: float) -> str:
     """Return a share in percent; from ten times on how many times as much; a dash for NaN.
 
-    Examples
-    --------
     >>> format_percent(0.07), format_percent(0.0123), format_percent(255.966), format_percent(float("nan"))
     ('7%', '1%', '256×', '–')
     """
@@ -124,17 +108,8 @@ def format_percent(share: float) -> str:
 
 
 def format_tick(value: float, scale: Scale) -> str:
-    """Return a label for an axis: up to four digits without trailing zeros, and the unit.
+    """Return an axis label of a positive value: up to four digits without trailing zeros, and the unit.
 
-    Parameters
-    ----------
-    value : float
-        Positive, in the scale's base unit.
-    scale : tuple of (float, str)
-        ``SECONDS``, ``BYTES`` or ``COUNTS``.
-
-    Examples
-    --------
     >>> format_tick(1e-4, SECONDS), format_tick(4096, BYTES)
     ('100 µs', '4 KiB')
     """

@@ -85,20 +85,10 @@ VJP_BY_STRUCTURE: Mapping[str, Wording] = {
 
 
 def follows(explanation: Explanation, memory_bytes: int) -> list[str]:
-    """Return the conclusions as sentences.
+    """Return the conclusions as sentences, for a machine with `memory_bytes` of memory.
 
-    Parameters
-    ----------
-    explanation : Explanation
-        Result of `jacobian_costs`.
-    memory_bytes : int
-        Memory of the machine.
-
-    Returns
-    -------
-    list of str
-        One sentence per structure about its largest Jacobian, the largest first. Then one on what exceeds the memory,
-        and one that compares the peak memory of the strategies.
+    There is one per structure about its largest Jacobian, the largest first; then one on what exceeds the memory, and
+    one that compares the peak memory of the strategies.
     """
     largest: dict[str, tuple[JacobianCost, Edge]] = {}
     pairs = zip(explanation.jacobians, explanation.edges, strict=True)

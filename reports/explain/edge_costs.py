@@ -30,18 +30,9 @@ COLUMNS = ("op", "argument", "n_edges", "flops", "kept_bytes", "cotangent_bytes"
 class EdgeCost:
     """Predicted cost of differentiating one argument of one node with one strategy.
 
-    Attributes
-    ----------
-    step, edge : Step, Edge
-        The node and its argument.
-    local : LocalCost
-        The strategy's own model of this edge.
-    kept : frozenset of int
-        Nodes whose values the strategy keeps for this edge. A view counts as its argument; leaves do not count.
-    kept_bytes : int
-        Bytes of these values.
-    cotangent_bytes : int
-        Bytes of the cotangents of all seeds that one pullback allocates; 0 if it returns its input.
+    `local` is the strategy's own model. `kept` holds the nodes whose values the strategy keeps for this edge, of
+    `kept_bytes` together; a view counts as its argument, and leaves do not count. `cotangent_bytes` is the memory of
+    all seeds' cotangents that one pullback allocates; 0 if it returns its input.
     """
 
     step: Step
@@ -53,21 +44,10 @@ class EdgeCost:
 
 
 def edge_costs(graph: Graph, strategy: Reverse, n_seeds: int) -> list[EdgeCost]:
-    """Return the cost of each edge by the strategy's own model, in the order of the forward pass.
+    """Return the cost of each edge by the strategy's own model, in the order of the forward pass; reads only shapes.
 
-    Parameters
-    ----------
-    graph : Graph
-        Only its shapes are read.
-    strategy : Reverse
-        A strategy that uses the shared reverse loop.
-    n_seeds : int
-        Number of cotangents that are pulled back at once.
-
-    Raises
-    ------
-    NotImplementedError
-        If an op lacks a backward rule that is needed; names the op and the argument.
+    `n_seeds` cotangents are pulled back at once. Raises NotImplementedError, which names the op and the argument, if an
+    op lacks a backward rule that is needed.
     """
     costs = []
     for step in steps(graph):
@@ -80,24 +60,11 @@ def edge_costs(graph: Graph, strategy: Reverse, n_seeds: int) -> list[EdgeCost]:
 
 
 def op_costs(graph: Graph, strategy: Reverse, n_seeds: int) -> pd.DataFrame:
-    """Add up the costs of `edge_costs` by op and argument.
+    """Add up the costs of `edge_costs` by op and argument, in the order of the graph.
 
-    Parameters
-    ----------
-    graph, strategy, n_seeds
-        As for `edge_costs`.
-
-    Returns
-    -------
-    DataFrame
-        One row per op and argument, in the order of the graph:
-
-        - ``op`` and ``argument``: names; ``"forward"`` stands for the forward pass of the op;
-        - ``n_edges``: number of occurrences;
-        - ``flops``: arithmetic operations of linearize and pullback;
-        - ``kept_bytes``: Jacobian with pattern, or primals that the rule reads. A primal that two arguments read
-          counts for both;
-        - ``cotangent_bytes``: result of the pullback.
+    ``argument`` is ``"forward"`` for the forward pass of the op. ``flops`` are those of linearize and pullback.
+    ``kept_bytes``: Jacobian with pattern, or primals that the rule reads; a primal that two arguments read counts for
+    both. ``cotangent_bytes``: result of the pullback.
     """
     lines: list[tuple[Any, ...]] = []
     by_node: dict[int, list[EdgeCost]] = {}

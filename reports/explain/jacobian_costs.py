@@ -29,36 +29,18 @@ DENSE, SPARSE, VJP = STRATEGIES = (dense(), sparse(), vjp())
 class JacobianCost:
     """Predicted cost of one local Jacobian: that of one op's output with respect to one argument.
 
-    Attributes
-    ----------
-    jacobian : str
-        Name, for example ``"∂affine1/∂W1"``.
-    op : str
-        Name of the op.
-    argument : int
-        Position of the argument, from 0.
-    structure : str
-        Name of the sparsity structure.
-    n_rows, n_columns : int
-        Numbers of outputs and inputs, batch included.
-    n_entries : int
-        ``n_rows * n_columns``.
-    n_nonzeros : int
-        Number of entries that can be non-zero.
-    dense_bytes : int
-        Size as a dense array.
-    pattern_bytes, values_bytes, sparse_bytes : int
-        Size as a CSR matrix: its two index arrays (made once per graph), its values (made once per point), and both.
-    build_flops : int
-        Arithmetic operations that compute the values, dense or sparse.
-    dense_apply_flops, sparse_apply_flops, vjp_flops : int
-        Arithmetic operations of one product with all seeds, by the dense array, the CSR matrix and the VJP rule.
-    vjp_reads : str
-        Names of the primals that the VJP rule keeps, separated by commas.
-    vjp_kept_bytes : int
-        Size of these primals. Leaves do not count because the caller holds them.
-    vjp_scratch_bytes : int
-        Temporary memory of the VJP rule, without its result.
+    `jacobian` is its name, for example ``"∂affine1/∂W1"``, and `structure` that of its sparsity structure. `argument`
+    counts from 0. `n_rows` and `n_columns` are the numbers of outputs and inputs, batch included; `n_nonzeros` counts
+    entries that can be non-zero.
+
+    - ``dense_bytes``: size as a dense array.
+    - ``pattern_bytes``, ``values_bytes``, ``sparse_bytes``: size as a CSR matrix: its two index arrays (made once per graph), its
+      values (made once per point), and both.
+    - ``build_flops``: arithmetic operations that compute the values, dense or sparse.
+    - ``dense_apply_flops``, ``sparse_apply_flops``, ``vjp_flops``: those of one product with all seeds.
+    - ``vjp_reads``, ``vjp_kept_bytes``: names and size of the primals that the VJP rule keeps. Leaves have no size because the
+      caller holds them.
+    - ``vjp_scratch_bytes``: temporary memory of the VJP rule, without its result.
     """
 
     jacobian: str
@@ -86,20 +68,9 @@ class JacobianCost:
 class GradientCost:
     """Predicted cost of a whole gradient with one strategy.
 
-    Attributes
-    ----------
-    strategy : str
-        ``"dense"``, ``"sparse"`` or ``"vjp"``.
-    jacobian_bytes : int
-        Size of all Jacobians, patterns included.
-    kept_bytes : int
-        Size of the primals that VJP rules keep. Each counts once; leaves do not count.
-    n_nonzeros : int
-        Stored entries of all Jacobians.
-    peak_bytes : int
-        Largest memory held at once, patterns included, leaves excluded.
-    flops : int
-        Arithmetic operations of the forward pass, of building the Jacobians and of the pullback.
+    `jacobian_bytes` and `n_nonzeros` are those of all Jacobians, with patterns; `kept_bytes` is the size of the primals
+    that VJP rules keep, each counted once. `peak_bytes` is the largest memory held at once, with patterns and without
+    leaves. `flops` are those of the forward pass, of building the Jacobians and of the pullback.
     """
 
     strategy: str
@@ -112,20 +83,10 @@ class GradientCost:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Predicted costs of a graph's Jacobians.
+    """Predicted costs of a graph's Jacobians, for `n_seeds` cotangents that are pulled back at once.
 
-    Attributes
-    ----------
-    graph : Graph
-        The graph.
-    n_seeds : int
-        Number of cotangents that are pulled back at once.
-    jacobians : tuple of JacobianCost
-        One for each argument that the gradient depends on, in the order of the forward pass.
-    edges : tuple of Edge
-        The same arguments as edges of the tape.
-    totals : tuple of GradientCost
-        One for each of `STRATEGIES`.
+    There is one of `jacobians` and of `edges` for each argument that the gradient depends on, in the order of the
+    forward pass, and one of `totals` for each of `STRATEGIES`.
     """
 
     graph: Graph
@@ -136,21 +97,10 @@ class Explanation:
 
 
 def jacobian_costs(graph: Graph, n_seeds: int = 1) -> Explanation:
-    """Predict the cost of every local Jacobian of a graph. Allocates nothing of a Jacobian's size.
+    """Predict the cost of every local Jacobian of a graph from its shapes; allocates nothing of a Jacobian's size.
 
-    Parameters
-    ----------
-    graph : Graph
-        Only its shapes are read.
-    n_seeds : int
-        Number of cotangents that are pulled back at once, 1 or more.
-
-    Raises
-    ------
-    BadInput
-        If `n_seeds` is below 1.
-    NotImplementedError
-        If an op lacks a backward rule that is needed; names the op and the argument.
+    Raises BadInput if `n_seeds` is below 1, and NotImplementedError, which names the op and the argument, if an op
+    lacks a backward rule that is needed.
     """
     if whole_number("n_seeds", n_seeds) < 1:
         raise BadInput(f"n_seeds is {n_seeds}: expected 1 or more")

@@ -12,14 +12,10 @@ from jacobench.reports.plots.style import DARK
 
 
 def render_html(template: str, **values: Any) -> str:
-    """Return an HTML document.
+    """Return an HTML document from a template, a path below ``reports/``, and its variables.
 
-    Parameters
-    ----------
-    template : str
-        Path of a template below ``reports/``. It extends ``render/base.html.j2``, which adds ``base.css`` and ``base.js``.
-    **values
-        Variables of the template. Text is escaped unless it is `markupsafe.Markup`.
+    The template extends ``render/base.html.j2``, which adds ``base.css`` and ``base.js``. Text is escaped unless it is
+    `markupsafe.Markup`.
     """
     environment = Environment(
         loader=FunctionLoader(_read),

@@ -40,24 +40,9 @@ FORMATS: Mapping[str, Callable[[Plot], bytes]] = {
 
 
 def save(plots: Mapping[str, Plot], folder: str | Path) -> list[Path]:
-    """Write plots as PNG and SVG, and their data as CSV.
+    """Write plots, by file name, as PNG and SVG, and their data as CSV; return the files, plot by plot.
 
-    Parameters
-    ----------
-    plots : mapping
-        File name without extension → plot.
-    folder : str or Path
-        Created if it does not exist.
-
-    Returns
-    -------
-    list of Path
-        The files written, plot by plot.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written.
+    Creates the folder. Raises OSError if a file cannot be written.
     """
     with styled():
         return [
@@ -68,20 +53,11 @@ def save(plots: Mapping[str, Plot], folder: str | Path) -> list[Path]:
 
 
 def inline_svg(figure: Figure, prefix: str) -> str:
-    """Return a figure as an SVG element for an HTML page that contains others.
+    """Return a figure in the light colors as an SVG element for an HTML page that contains others.
 
-    Parameters
-    ----------
-    figure : Figure
-        In the light colors.
-    prefix : str
-        Put before every id, so that the ids of one page differ.
-
-    Returns
-    -------
-    str
-        From ``<svg`` to ``</svg>``. Text stays text. A color with a dark counterpart becomes a custom property named
-        after it, ``var(--c-e8e8e8, #e8e8e8)``, which the page may set (see `style.DARK`).
+    `prefix` is put before every id, so that the ids of one page differ. Text stays text. A color with a dark
+    counterpart becomes a custom property named after it, ``var(--c-e8e8e8, #e8e8e8)``, which the page may set (see
+    `style.DARK`).
     """
     with styled(), mpl.rc_context({"svg.fonttype": "none"}):
         text = StringIO()

@@ -52,13 +52,8 @@ class TerminalTable:
     """Measurements of one run and one phase. The layout depends on the width of the terminal.
 
     If the strategies do not fit, the table omits the efficiencies, then the ratios; then it is split into blocks.
-
-    Attributes
-    ----------
-    cells : dict
-        (case, strategy) → row.
-    fastest, smallest : dict
-        Case → winner in time, and in memory; only clear winners.
+    `cells` maps (case, strategy) to a row; `fastest` and `smallest` map a case to its clear winner in time and in
+    memory.
     """
 
     cells: dict[tuple[str, str], Row]
@@ -127,27 +122,11 @@ class TerminalTable:
 
 
 def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
-    """Return the table of one phase of a run.
+    """Return the table of one phase of a run, to be printed with rich.
 
-    Parameters
-    ----------
-    run : Run
-        The run; its passes decide who is fastest.
-    phase : str
-        One of ``PHASES``.
-
-    Returns
-    -------
-    TerminalTable
-        To be printed with rich: time per call (median over passes), its ratio to vjp, and the peak of the heap. A mark
-        shows clear winners. Notes give the machine, the meaning of the marks, and why cells have no time.
-
-    Raises
-    ------
-    BadInput
-        If the phase is unknown.
-    ValueError
-        If the table holds more than one run.
+    It shows time per call (median over passes), its ratio to vjp, and the peak of the heap. A mark shows clear winners;
+    the passes decide who is fastest. Notes give the machine, the meaning of the marks, and why cells have no time.
+    Raises BadInput if the phase is unknown, and ValueError if the table holds more than one run.
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)

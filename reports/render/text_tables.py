@@ -20,16 +20,10 @@ def rich_table(
     *,
     keep_first_whole: bool = False,
 ) -> Table:
-    """Return a plain table for the terminal.
+    """Return a plain table for the terminal: text columns, whose long cells are folded, then right-aligned ones.
 
-    Parameters
-    ----------
-    names, numbers : sequence of str
-        Headings of the text columns, whose long cells are folded, and of the right-aligned columns after them.
-    rows : iterable of rows
-        Cells are texts or rich renderables; None is an empty cell. Markup in a text is printed, not interpreted.
-    keep_first_whole : bool
-        Never fold the first column.
+    Cells are texts or rich renderables; None is an empty cell. Markup in a text is printed, not interpreted.
+    `keep_first_whole`: never fold the first column.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1), show_edge=False)
     for number, name in enumerate(names):
@@ -46,14 +40,9 @@ def _renderable(cell: Any) -> Any:
 
 
 def markdown_table(names: Sequence[str], rows: Iterable[Iterable[str]], numbers: Sequence[str] = ()) -> str:
-    """Return a table in GitHub's Markdown.
+    """Return a table in GitHub's Markdown, with left-aligned columns and right-aligned ones, `numbers`, after them.
 
-    Parameters
-    ----------
-    names, numbers : sequence of str
-        Headings of the left-aligned columns, and of the right-aligned columns after them.
-    rows : iterable of rows
-        Cells in Markdown: pass plain text through `escape_markdown` first.
+    Cells are Markdown: pass plain text through `escape_markdown` first.
     """
     rule = ["---"] * len(names) + ["---:"] * len(numbers)
     lines = [[*names, *numbers], rule, *rows]
@@ -63,8 +52,6 @@ def markdown_table(names: Sequence[str], rows: Iterable[Iterable[str]], numbers:
 def escape_markdown(text: str) -> str:
     r"""Return a text on one line, with the characters escaped that Markdown or HTML would interpret.
 
-    Examples
-    --------
     >>> escape_markdown("a|b <i> *c* _d_")
     'a\\|b \\<i\\> \\*c\\* \\_d\\_'
     """
