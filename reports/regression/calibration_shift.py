@@ -1,4 +1,4 @@
-"""Shift of the calibration kernel between the sides: no revision can change it, so a shift is due to the machine."""
+"""Shift of the calibration kernel between the sides. No revision can change it, so a shift is due to the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHIFTED_LEVEL = 0.001
-"""On each side; reached by ten pairs at the earliest. It is strict because an error here takes the verdict of the whole gate."""
+"""On each side; reached by ten pairs at the earliest. It is strict because an error here removes all verdicts."""
 
 STABLE_LEVEL = 3 / 64
 
@@ -25,17 +25,9 @@ STABLE_LEVEL = 3 / 64
 class CalibrationShift:
     """Change of the calibration kernel over all pairs of a gate.
 
-    Attributes
-    ----------
-    ratio, low, high : float
-        head / base, with its 95 % interval.
-    n_pairs : int
-        Pairs with the kernel on both sides.
-    shifted : bool
-        The sides differ significantly (0.001 on each side), by half of the time threshold or more. This is enough to lift a row over
-        the threshold that is half of it slower, or to hide one that exceeds it by as much.
-    stable : bool
-        A shift of 1.5 times the threshold is excluded in both directions, as for an unchanged row.
+    ``ratio``, ``low``, ``high``: head / base with its 95 % interval. ``shifted``: the sides differ significantly (0.001
+    on each side), by half of the time threshold or more; this can make a row regress or hide a regression. ``stable``:
+    a shift of 1.5 times the threshold is excluded in both directions, as for an unchanged row.
     """
 
     ratio: float
@@ -57,7 +49,7 @@ def without_calibration(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def calibration_shift(samples: pd.DataFrame, threshold: float) -> CalibrationShift | None:
-    """Compare the calibration kernel's times of both sides; None if no pair has both. The time threshold is relative."""
+    """Compare the calibration kernel's times by the relative time threshold; None if no pair has both sides."""
     own = samples[(samples["strategy"] == CONTROL_ROW[1]) & (samples["phase"] == CONTROL_ROW[2])]
     values = log_ratios(own).to_numpy()[:1]
     values = values[~np.isnan(values)]

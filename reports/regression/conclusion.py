@@ -28,7 +28,7 @@ UNTIMED = ("broken", "new", "gone", "not measured")
 
 @dataclass(frozen=True)
 class StageResults:
-    """Findings of each stage (`gate_loop.stage_findings`, each row at its last look); looks, pairs and duration of both."""
+    """Findings of each stage, each row at its last look; looks, pairs and duration of both stages."""
 
     first: pd.DataFrame
     second: pd.DataFrame

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def count_lines(samples: pd.DataFrame, thresholds: GateThresholds) -> Iterator[dict[str, Any]]:
-    """Compare the medians of what was counted on both sides of samples; yield lines of the verdict table, without intervals."""
+    """Compare the medians of the counts on both sides; yield lines of the verdict table, without intervals."""
     known = [name for name in COUNTS if name in samples.columns]
     ok = samples[samples["status"] == "ok"]
     medians = ok.groupby([*ROW, "side"], sort=False)[known].median().reset_index()
@@ -31,22 +31,10 @@ def count_lines(samples: pd.DataFrame, thresholds: GateThresholds) -> Iterator[d
 
 
 def count_line(quantity: str, base: float, head: float, limit: Thresholds) -> dict[str, Any]:
-    """Compare one quantity of one row.
+    """Compare one of ``COUNTS`` of one row; return part of a line of the verdict table.
 
-    Parameters
-    ----------
-    quantity : str
-        One of ``COUNTS``.
-    base, head : float
-        Bytes or counts.
-    limit : Thresholds
-        Thresholds of the row.
-
-    Returns
-    -------
-    dict
-        Part of a line of the verdict table. The verdict is regressed or improved if the number changed by more than its threshold
-        (bytes: also by more than ``memory_bytes``), else unchanged.
+    The verdict is regressed or improved if the number changed by more than its threshold (bytes: also by more than
+    ``memory_bytes``), else unchanged.
 
     Examples
     --------

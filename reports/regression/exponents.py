@@ -35,14 +35,9 @@ LEAST = {"seconds": 0.0, "peak_bytes": float(LEAST_BYTES)}
 class Growth:
     """Change of the growth of one strategy's cost over one sweep.
 
-    Attributes
-    ----------
-    cells : tuple of (str, str)
-        Case and strategy, smallest size first.
-    line : dict
-        Line of the verdict table. ``verdict`` is slower, improved, unchanged or open. ``case`` names the first and the last case,
-        ``base`` and ``head`` are exponents. ``ratio``, ``low`` and ``high`` are the factor by which doubling the knob costs more in
-        head than in base.
+    ``cells``: case and strategy, smallest size first. ``line``: line of the verdict table with the verdict slower,
+    improved, unchanged or open; ``base`` and ``head`` are exponents, ``ratio``, ``low`` and ``high`` are the factor by
+    which doubling the knob costs more in head than in base.
     """
 
     cells: tuple[tuple[str, str], ...]
@@ -57,16 +52,10 @@ class Growth:
 def growths(samples: pd.DataFrame, thresholds: GateThresholds) -> list[Growth]:
     """Compare the exponents of base and head in samples with ``SAMPLE_COLUMNS``; without knobs there is no sweep.
 
-    Returns
-    -------
-    list of Growth
-        One per sweep of at least three sizes, strategy, phase and quantity (time; peak memory of 8 KiB or more).
-
-    Notes
-    -----
-    Both sides are fitted by `power_laws.fit` with the form that base needs; each pair of processes is one pass. The t-interval of
-    the difference treats the sides as independent. A disturbance of a pair affects both, so the interval is rather too wide. Memory
-    is measured once and has no interval.
+    Returns one growth per sweep of at least three sizes, strategy, phase and quantity (time; peak memory of 8 KiB or
+    more). Both sides are fitted with the form that base needs; each pair of processes is one pass. The t-interval of
+    the difference treats the sides as independent. A disturbance affects both sides of a pair, so the interval is
+    rather too wide. Memory has no interval.
     """
     ok = samples[samples["status"] == "ok"].reindex(columns=[*ROW, "pair", "side", *LEAST, *outcome.KNOBS])
     cells = ok.drop_duplicates(list(ROW))
@@ -82,7 +71,7 @@ def growths(samples: pd.DataFrame, thresholds: GateThresholds) -> list[Growth]:
 
 
 def _wide(ok: pd.DataFrame, quantity: str) -> dict[tuple[str, ...], pd.DataFrame]:
-    """Return for each strategy, phase and side a table with one line per pair (bytes: one line) and one column per case."""
+    """Return a table per strategy, phase and side: a line per pair (bytes: one line), a column per case."""
     own = ok[ok[quantity] >= LEAST[quantity]]
     if quantity != "seconds":
         own = own.assign(pair=0)  # almost deterministic: use the median of all pairs
@@ -114,19 +103,15 @@ def _growth(
     head = base and fit(sizes, head_values.loc[both], with_fixed=base.fixed > 0)
     if base and head:
         threshold = thresholds.of(cases[-1], strategy).exponent
-        name = {
-            "case": f"{cases[0]} … {cases[-1]}",
-            "strategy": strategy,
-            "phase": phase,
-            "quantity": f"{quantity}~{knob}",
-        }
+        names = f"{cases[0]} … {cases[-1]}", strategy, phase, f"{quantity}~{knob}"
+        name = dict(zip((*ROW, "quantity"), names, strict=True))
         yield Growth(tuple((case, strategy) for case in cases), name | compare_exponents(base, head, threshold))
 
 
 def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[str, Any]:
     """Compare the exponents of two laws of one form; return part of a line of the verdict table, see `Growth`."""
     difference = head.exponent - base.exponent
-    error = _standard_error(base, head)
+    error = float(np.sqrt(sum(law.covariance[1][1] for law in (base, head) if law.covariance)))  # 0 without repetitions
     freedom = min(base.n_passes, head.n_passes) - 1
     reach = float(half_width(error, freedom)) if error else 0.0
     low, high = difference - reach, difference + reach
@@ -152,23 +137,17 @@ def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[
 
 
 def _doubled(difference: float) -> float:
-    """Return 2 ** difference, kept finite: an exponent may be anything if the growing term is hidden by noise."""
+    """Return 2 ** difference, kept finite: if noise hides the growing term, an exponent may have any value."""
     return math.exp2(min(max(difference, -1000.0), 1000.0))
 
 
 def bounded_by_rows(growth: Growth, verdicts: Mapping[tuple[str, str, str], str]) -> Growth:
     """Decide an undetermined exponent by the verdicts on the times of its rows.
 
-    If fixed costs hide the growing term, its exponent is undetermined. If no size is slower either, nothing that was measured grew.
+    Fixed costs can hide the growing term. If no size is slower either, nothing that was measured grew.
     """
     rows = [(*cell, growth.line["phase"]) for cell in growth.cells]
     if growth.line["verdict"] != OPEN or not all(verdicts.get(row) in {UNCHANGED, IMPROVED} for row in rows):
         return growth
     reason = f"{growth.line['reason']}: not determined, but no size is slower"
     return Growth(growth.cells, growth.line | {"verdict": UNCHANGED, "reason": reason})
-
-
-def _standard_error(base: PowerLaw, head: PowerLaw) -> float:
-    """Return the standard error of the difference of the exponents; 0 without repetitions."""
-    variances = [law.covariance[1][1] for law in (base, head) if law.covariance]
-    return float(np.sqrt(sum(variances)))

@@ -1,4 +1,4 @@
-"""Loop of the gate: how many pairs to measure before the next look, which rows are candidates, when to stop."""
+"""Loop of the gate: the number of pairs before the next look, the rows to confirm, and when to stop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Measure = Callable[[Sequence[CellKey] | None, range, int], pd.DataFrame]
 
 FIRST_SHARE = 0.6
-"""Fraction of the time after which stage one ends if there are candidates, because an unconfirmed candidate is inconclusive."""
+"""Stage one ends after this fraction of the time if there are candidates; an unconfirmed one is inconclusive."""
 
 NO_FINDINGS = pd.DataFrame(
     index=pd.MultiIndex.from_arrays([[], [], []], names=ROW), columns=[*FINDING_COLUMNS, "reason"]
@@ -38,28 +38,15 @@ def run_gate(
 ) -> Outcome:
     """Measure pairs of processes until every row has a verdict or the time is used up.
 
-    Parameters
-    ----------
-    measure : callable
-        ``measure(cells, pairs, stage)`` measures the pairs with these numbers (even: base first, odd: head first) and returns their
-        samples: ``SAMPLE_COLUMNS``, where knobs may be missing. ``cells`` are (case, strategy), at least one; None means all.
-    thresholds : GateThresholds
-        The thresholds.
-    max_seconds : float
-        No pair starts that is expected to end after this time. The first six pairs, and the first eight of candidates, always run.
-    clock : callable
-        Returns seconds, such as `time.monotonic`.
+    ``measure(cells, pairs, stage)`` measures the pairs with these numbers (even: base first, odd: head first) and
+    returns ``SAMPLE_COLUMNS``; knobs may be missing. ``cells`` are (case, strategy), at least one; None means all. No
+    pair starts that is expected to end after ``max_seconds``, but the first six pairs, and the first eight of
+    candidates, always run.
 
-    Returns
-    -------
-    Outcome
-        With all samples.
-
-    Notes
-    -----
-    Stage one measures all rows, and after each look only the cells that are still open. Rows that look slower, and sweeps that look
-    to grow faster, are candidates. Stage two measures their cells alone, with fresh pairs, and judges by these pairs only, so the
-    chance that made a row a candidate does not count twice. Both stages end when the calibration kernel shifts.
+    Stage one measures all rows, and after each look only the cells that are still open. Rows that look slower, and
+    sweeps that look to grow faster, are candidates. Stage two measures their cells alone, with fresh pairs, and judges
+    by these pairs only, so the chance that made a row a candidate does not count twice. Both stages end when the
+    calibration kernel shifts.
     """
     began = clock()
     gate = _GateLoop(measure, thresholds, clock)
@@ -79,11 +66,8 @@ def stage_findings(
 ) -> pd.DataFrame:
     """Judge each row of a stage's samples by its times, or by how its processes ended.
 
-    Returns
-    -------
-    DataFrame
-        Indexed by case, strategy and phase in the order of the samples, ``FINDING_COLUMNS`` and ``reason``. The verdict is one of
-        `judge_paired`, which describes the other parameters, or of `status_changes`; a row with neither is open.
+    Returns ``FINDING_COLUMNS`` and ``reason``, indexed by case, strategy and phase in the order of the samples. The
+    verdict is one of `judge_paired` or of `status_changes`; a row with neither is open.
     """
     samples = without_calibration(samples)
     if samples.empty:
@@ -126,7 +110,9 @@ class _GateLoop:
             # The first look runs in full: a shorter one cannot be significant, and its time would be lost.
             n = self._affordable(wanted - taken, cells, until) if look else wanted
             if not n:
-                left = self._at_the_end(stage, max(look - 1, 0), left) if taken else left
+                if taken:  # the look before was the last one
+                    found = stage_findings(self.of(stage.number), self.thresholds, stage, max(look - 1, 0), last=True)
+                    left = found.loc[left.index]
                 break
             self._take(n, cells, stage.number)
             taken += n
@@ -142,10 +128,6 @@ class _GateLoop:
                 break
             cells = _cells(left.index if len(left) else settled.index[settled["n_pairs"].notna()][:1])
         return _joined(settled, left)
-
-    def _at_the_end(self, stage: Stage, look: int, left: pd.DataFrame) -> pd.DataFrame:
-        """Judge the open rows of a look again, as its last look."""
-        return stage_findings(self.of(stage.number), self.thresholds, stage, look, last=True).loc[left.index]
 
     def _is_over(self, settled: pd.DataFrame, left: pd.DataFrame) -> bool:
         """Return whether the calibration kernel shifted, or nothing is open and the kernel is stable."""

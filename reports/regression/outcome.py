@@ -1,4 +1,4 @@
-"""Result of a comparison: the samples it takes, the verdict table, the state and the exit code."""
+"""Result of a comparison: its samples, verdict table, state and exit code."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def no_samples() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class InterimLook:
-    """One interim analysis of a stage: its pairs so far, rows tested, rows that look slower, and rows that are still open."""
+    """One interim look of a stage: pairs so far, rows tested, rows that look slower, rows that are still open."""
 
     stage: int
     n_pairs: int
@@ -64,26 +64,11 @@ class InterimLook:
 class Outcome:
     """Result of a gate, or of a comparison of two runs.
 
-    Attributes
-    ----------
-    state : {"clear", "regressed", "inconclusive", "contaminated", "nothing"}
-        The verdict of the whole comparison.
-    verdicts : DataFrame
-        ``VERDICT_COLUMNS``, one line per row and quantity. ``base`` and ``head`` are in seconds, bytes or counts, ``ratio`` is head / base
-        with its 95 % interval. ``threshold`` and ``detectable`` (the smallest change that would have been found) are relative: 0.02 is 2 %.
-        Missing values are NaN.
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``, one line per process and cell; empty for two runs.
-    n_pairs : int
-        Pairs of processes in all stages; 0 for two runs.
-    seconds : float
-        Duration of the measurement.
-    interim_looks : tuple of InterimLook
-        In order.
-    notes : tuple of str
-        Statements about the whole comparison, one sentence or more each.
-    undecided : tuple of str
-        Cases to measure again if the gate is inconclusive or contaminated; empty for two runs.
+    ``verdicts``: ``VERDICT_COLUMNS``, one line per row and quantity. ``base`` and ``head`` are in seconds, bytes or
+    counts, ``ratio`` is head / base with its 95 % interval. ``threshold`` and ``detectable`` (the smallest change that
+    would have been found) are relative. Missing values are NaN. ``samples``: ``SAMPLE_COLUMNS``, one line per process
+    and cell; empty for two runs. ``n_pairs``: of all stages; 0 for two runs. ``notes``: statements about the whole
+    comparison. ``undecided``: cases to measure again if the gate is inconclusive or contaminated; empty for two runs.
     """
 
     state: str

@@ -21,24 +21,17 @@ MARGIN, LAST_MARGIN = 1.5, 2.5
 """A row is unchanged if a change of this multiple of the threshold is excluded; the second holds at the last look."""
 
 FASTER_LEVEL = 0.002
-"""Level at which a row is faster. A faster row is not measured again, so its level is stricter than that of a candidate."""
+"""Level at which a row is faster. It is strict, because a faster row is not measured again."""
 
 
 @dataclass(frozen=True)
 class Stage:
     """Interim looks of one stage, and the error that each look may spend.
 
-    Attributes
-    ----------
-    number : int
-        1 or 2.
-    interim_looks : tuple of int
-        Pairs at each look; even, so that each side ran first equally often.
-    slower : tuple of float
-        Level of each look at which a row is slower. Their sum bounds the error of the stage, however the looks depend on each
-        other (Boole's inequality).
-    unchanged : tuple of float
-        Level of each look at which a larger change is excluded, on each side. Their sum bounds that error.
+    ``interim_looks``: pairs at each look; even, so that each side ran first equally often. ``slower``: level of each
+    look at which a row is slower. Their sum bounds the error of the stage, however the looks depend on each other
+    (Boole's inequality). ``unchanged``: level of each look at which a larger change is excluded, on each side. Their
+    sum bounds that error.
     """
 
     number: int
@@ -59,12 +52,9 @@ CONFIRM = Stage(2, (8, 12, 16, 22, 30), (1 / 256, 0.0015, 0.0015, 0.0015, 0.0015
 
 
 def log_ratios(samples: pd.DataFrame) -> pd.DataFrame:
-    """Return log(head / base) of each row and pair of samples.
+    """Return log(head / base): rows indexed by case, strategy and phase, one column per pair.
 
-    Returns
-    -------
-    DataFrame
-        Indexed by case, strategy and phase, one column per pair; NaN where a side has no time. Rows without any time are omitted.
+    NaN where a side has no time. Rows without any time are omitted.
     """
     timed = samples[(samples["status"] == "ok") & samples["seconds"].notna()]
     sides = {
@@ -80,25 +70,9 @@ def log_ratios(samples: pd.DataFrame) -> pd.DataFrame:
 def judge_paired(
     ratios: pd.DataFrame, thresholds: GateThresholds, stage: Stage, look: int, *, last: bool
 ) -> pd.DataFrame:
-    """Judge rows by the pairs so far.
+    """Judge rows by their `log_ratios` at an interim look, numbered from 0; ``last`` means that no more pairs follow.
 
-    Parameters
-    ----------
-    ratios : DataFrame
-        As returned by `log_ratios`.
-    thresholds : GateThresholds
-        Thresholds of each row's time.
-    stage : Stage
-        Defines the levels of each look.
-    look : int
-        Number of the interim look, from 0.
-    last : bool
-        Whether no more pairs follow.
-
-    Returns
-    -------
-    DataFrame
-        Indexed as ``ratios``, ``FINDING_COLUMNS``. The verdict is slower, improved, unchanged or open. ``ratio`` is head / base.
+    Returns ``FINDING_COLUMNS``, indexed as ``ratios``. The verdict is slower, improved, unchanged or open.
     """
     parts = []
     for n, rows in ratios.groupby(ratios.notna().sum(axis=1)):

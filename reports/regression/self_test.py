@@ -29,14 +29,14 @@ COLUMNS = ("added", "quantity", "gates", "rows", "found", "inconclusive", "share
 
 @dataclass(frozen=True)
 class SelfTestGate:
-    """One gate of a self-test: what was added to which case and strategy of head, and the outcome."""
+    """One gate of a self-test: its outcome, and what was added to which case and strategy of head."""
 
     injections: Mapping[tuple[str, str], Injection]
     outcome: Outcome
 
 
 def injections(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Injection]:
-    """Return what a gate adds to which case and strategy: an even gate nothing, an odd gate one of `SLOWER` to a third of them."""
+    """Return what a gate adds to which cell: an even gate nothing, an odd gate one of `SLOWER` to a third of them."""
     if number % 2 == 0:
         return {}
     turn = number // 2
@@ -45,15 +45,12 @@ def injections(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str,
 
 
 def tally(gates: Sequence[SelfTestGate]) -> pd.DataFrame:
-    """Count the regressions that the gates of a self-test found, by the amount added.
+    """Count the regressions that the gates of a self-test found: one line per quantity and amount added.
 
-    Returns
-    -------
-    DataFrame
-        One line per amount, for ``seconds`` and for ``peak_bytes`` (rows where the addition exceeds the threshold in bytes). ``added``
-        is relative; with 0 whatever is found is a false alarm. ``gates`` and ``rows`` had this amount; ``found`` of the rows are
-        regressed, ``inconclusive`` are inconclusive. ``share`` is found / rows with its two-sided 95 % interval ``low``, ``high``
-        (Clopper and Pearson 1934). ``ratio`` is the median of head / base, which shows that the addition took effect.
+    ``added`` is relative; with 0 every regression is a false alarm. ``gates`` and ``rows`` had this amount. ``share``
+    is found / rows with its two-sided 95 % interval ``low``, ``high`` (Clopper and Pearson 1934). ``ratio`` is the
+    median of head / base, which shows that the addition took effect. Rows of peak memory count if the addition exceeds
+    the threshold in bytes.
     """
     lines = pd.concat([_lines(number, gate) for number, gate in enumerate(gates)], ignore_index=True)
     counted = [

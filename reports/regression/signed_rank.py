@@ -16,12 +16,7 @@ Floats = Any
 
 @cache
 def upper_tail(n: int) -> NDArray[np.float64]:
-    """Return the upper tail of the signed-rank sum of ``n`` differences that are symmetric around 0.
-
-    Returns
-    -------
-    ndarray, shape (n (n + 1) / 2 + 1,)
-        At k: the probability that the ranks of the positive differences sum to k or more.
+    """Return at k the probability that the ranks of the positive ones of ``n`` symmetric differences sum to k or more.
 
     Examples
     --------
@@ -36,16 +31,11 @@ def upper_tail(n: int) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class SignedRanks:
-    """Differences of many rows, prepared for the test.
+    """Differences of many rows, ``n`` per row, prepared for the test. Results have the shape (rows,).
 
-    Attributes
-    ----------
-    walsh : ndarray, shape (rows, n (n + 1) / 2)
-        Averages of all pairs of differences, including each with itself, ascending. The signed-rank sum around a shift is the number
-        of averages above it (Tukey 1949; Hollander, Wolfe and Chicken 2014, section 3.2). Test, estimate and intervals use this one
-        array, so they agree.
-    n : int
-        Differences per row.
+    ``walsh``, shape (rows, n (n + 1) / 2): averages of all pairs of differences, including each with itself, ascending.
+    The signed-rank sum around a shift is the number of averages above it (Tukey 1949; Hollander, Wolfe and Chicken
+    2014, section 3.2). Test, estimate and intervals use this one array, so they agree.
     """
 
     walsh: Floats
@@ -53,25 +43,22 @@ class SignedRanks:
 
     @property
     def estimate(self) -> Floats:
-        """Pseudomedians (Hodges and Lehmann 1963), shape (rows,)."""
+        """Pseudomedians (Hodges and Lehmann 1963)."""
         return np.median(self.walsh, axis=1)
 
     def above(self, shift: ArrayLike) -> Floats:
-        """Return the p-values of the hypothesis that a row's centre is at most ``shift``, shape (rows,).
+        """Return the p-values of the hypothesis that a row's centre is at most ``shift``.
 
         Averages equal to the shift count as below it, so with ties the p-value is too large rather than too small.
         """
         return upper_tail(self.n)[(self.walsh > np.asarray(shift)[..., None]).sum(axis=1)]
 
     def below(self, shift: ArrayLike) -> Floats:
-        """Return the p-values of the hypothesis that a row's centre is at least ``shift``, shape (rows,)."""
+        """Return the p-values of the hypothesis that a row's centre is at least ``shift``."""
         return upper_tail(self.n)[(self.walsh < np.asarray(shift)[..., None]).sum(axis=1)]
 
     def bounds(self, level: float) -> tuple[Floats, Floats]:
-        """Return lower and upper bounds of the centre, each with an error of at most ``level``, shape (rows,).
-
-        They are infinite if there are too few differences.
-        """
+        """Return bounds of the centre, each with an error of at most ``level``; infinite with too few differences."""
         spare = int((upper_tail(self.n) <= level).sum())  # averages that may be cut off at each end
         if not spare:
             infinite = np.full(len(self.walsh), np.inf)

@@ -19,13 +19,10 @@ Row = tuple[str, str, str]
 
 
 def status_changes(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
-    """Find the rows of samples that are decided without times.
+    """Find the rows of samples that are decided without times: case, strategy and phase → verdict and reason.
 
-    Returns
-    -------
-    dict
-        Case, strategy and phase → verdict and reason. The verdict is new, gone, broken, improved (base fails, head does not) or
-        not measured (no process of either side was ok). A row that failed in some pairs, but not significantly, is omitted.
+    The verdict is new, gone, broken, improved (base fails, head does not) or not measured (no process of either side
+    was ok). A row that failed in some pairs, but not significantly, is omitted.
     """
     by_row = samples.groupby(list(ROW), sort=False)
     one_sided = by_row["side"].transform("nunique") < 2
@@ -41,12 +38,8 @@ def _change(own: pd.DataFrame) -> tuple[str, str] | None:
     present = set(own["side"])
     if len(present) == 1:
         return ("new", "only head has it") if present == {HEAD} else ("gone", "only base has it")
-    ok = (
-        own.assign(ok=own["status"] == "ok")
-        .pivot_table(index="pair", columns="side", values="ok", aggfunc="all")
-        .dropna()
-        .astype(bool)
-    )
+    flagged = own.assign(ok=own["status"] == "ok")
+    ok = flagged.pivot_table(index="pair", columns="side", values="ok", aggfunc="all").dropna().astype(bool)
     if not ok.to_numpy().any():
         return "not measured", f"{_why(own, BASE)} in base, {_why(own, HEAD)} in head"
     lost, fixed = int((ok[BASE] & ~ok[HEAD]).sum()), int((ok[HEAD] & ~ok[BASE]).sum())

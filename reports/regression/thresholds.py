@@ -21,18 +21,8 @@ MAX_PAIRS, MIN_PAIRS = 30, 8
 class Thresholds:
     """Thresholds of one row: larger changes are regressions.
 
-    Attributes
-    ----------
-    time : float
-        Relative: with 0.02 a row may become 2 % slower.
-    memory : float
-        Relative, of peak and retained bytes.
-    memory_bytes : int
-        Smallest growth of peak or retained memory that counts, in bytes.
-    counts : float
-        Relative, of stored non-zeros and predicted flops.
-    exponent : float
-        Growth of the exponent of a power law.
+    ``time``, ``memory`` (peak and retained bytes) and ``counts`` (non-zeros, flops) are relative: 0.02 is 2 %.
+    ``memory_bytes``: smallest growth of memory that counts. ``exponent``: growth of the exponent of a power law.
     """
 
     time: float = 0.02
@@ -44,15 +34,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """Thresholds of the rows that match the globs.
-
-    Attributes
-    ----------
-    case, strategy : str
-        Globs.
-    values : mapping of str to number
-        The thresholds that differ from the default.
-    """
+    """Thresholds of the rows whose case and strategy match the globs."""
 
     case: str
     strategy: str
@@ -61,17 +43,7 @@ class ThresholdRule:
 
 @dataclass(frozen=True)
 class GateThresholds:
-    """All thresholds of a gate.
-
-    Attributes
-    ----------
-    default : Thresholds
-        Thresholds of rows that no rule matches.
-    rules : tuple of ThresholdRule
-        A later rule overrides an earlier one.
-    pairs : int
-        Largest number of pairs of processes in each stage.
-    """
+    """All thresholds of a gate. A later rule overrides an earlier one. ``pairs``: most pairs in each stage."""
 
     default: Thresholds = field(default_factory=Thresholds)
     rules: tuple[ThresholdRule, ...] = ()
@@ -92,20 +64,10 @@ class GateThresholds:
 
 
 def read_thresholds(table: Mapping[str, Any], where: str = "[tool.jacobench.gate]") -> GateThresholds:
-    """Read the thresholds from a parsed TOML table.
+    """Read the thresholds from a parsed TOML table, named ``where`` in errors: `BadInput` for an invalid key or value.
 
-    Parameters
-    ----------
-    table : mapping
-        The fields of `Thresholds`, ``pairs``, and ``rows``: a list of tables with the globs ``case`` and ``strategy`` (default: all)
-        and the thresholds that differ there.
-    where : str
-        Name of the table in errors.
-
-    Raises
-    ------
-    BadInput
-        For an unknown key or an invalid value.
+    Its keys are the fields of `Thresholds`, ``pairs``, and ``rows``: a list of tables with the globs ``case`` and
+    ``strategy`` (default: all) and the thresholds that differ there.
 
     Examples
     --------

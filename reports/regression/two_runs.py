@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 FLOOR = 0.05
-"""Default threshold. Twenty identical processes in two blocks of ten differ 'significantly' in every tenth row: docs/gate.md."""
-
+"""Default threshold. Two blocks of ten identical processes differ 'significantly' in every tenth row: docs/gate.md."""
 
 PROCESS = ("side", "case", "pair", "worker")
 """Columns that identify one process's measurements of a case."""
@@ -37,17 +36,17 @@ Line = dict[str, Any]
 
 
 def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool = False) -> Outcome:
-    """Compare two runs.
+    """Compare two runs, as returned by `pytest_benchmark_json.read_any`.
 
     Parameters
     ----------
     base, head : Run
-        As returned by `pytest_benchmark_json.read_any`.
+        The older and the newer run.
     floor : float
         Threshold of time, relative.
     across_machines : bool
-        Allow different machines, controls and numbers of threads. This compares ratios of times from one process: to vjp, to the
-        forward pass and to the floor. A ratio that grew is inconclusive, because the machine may be the cause.
+        Allow different machines, controls and numbers of threads. This compares ratios of times from one process: to
+        vjp, to the forward pass and to the floor. A ratio that grew is inconclusive: the machine may be the cause.
 
     Returns
     -------
@@ -72,15 +71,15 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     shift = None if across_machines else _calibration_shift(base, head)
     timed = _over_references(samples, base, head) if across_machines else samples.assign(quantity="seconds")
     found = judge_unpaired(timed, thresholds, shift or 0.0)
-    lines = [*_row_lines(samples, timed, found), *_status_lines(samples)]
+    lines = list(_row_lines(samples, timed, found))
     if across_machines:
         lines = [_due_to_machine(line) for line in lines]
     else:
         lines += _untested_lines(base, head, samples, lines)
         lines += _growth_lines(samples, thresholds, verdicts_of(lines))
     shifted = shift is not None and abs(shift) > math.log1p(floor)
-    if shift is not None and shifted:
-        lines = [without_verdict(line, math.exp(shift)) for line in lines]
+    if shifted:
+        lines = [without_verdict(line, math.exp(shift or 0.0)) for line in lines]
     counted = list(count_lines(samples, thresholds)) if _same(base, head, "memory_tool") else []
     table = verdict_table(in_order([*lines, *counted], samples))
     notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
@@ -88,7 +87,7 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
 
 
 def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
-    """Return name, base value and head value of the settings that make times incomparable; an unknown value does not differ."""
+    """Return name, base value and head value of the known settings that make times incomparable."""
     threads = [[str(run.facts["threads"])] if run.facts.get("threads") else [] for run in (base, head)]
     values = {
         "machines": (_values(base, "machine"), _values(head, "machine")),
@@ -125,22 +124,19 @@ def _samples(run: Run, side: str) -> pd.DataFrame:
 def _over_references(samples: pd.DataFrame, base: Run, head: Run) -> pd.DataFrame:
     """Divide each time by that of vjp in the same phase and process, by that of the forward pass, and by the floor.
 
-    The samples are repeated for each reference, except for itself. ``quantity`` is ``seconds/vjp``, ``seconds/forward`` or ``seconds/floor``.
+    The samples are repeated for each reference, except for itself; ``quantity`` is such as ``seconds/vjp``.
     """
     vjp = samples[samples["strategy"] == REFERENCE]
     forward = samples[samples["strategy"] == FORWARD]
-    floors = pd.concat(
-        [run.table[[*ROW, "floor_seconds"]].assign(side=side) for side, run in ((BASE, base), (HEAD, head))]
-    ).rename(columns={"floor_seconds": "seconds"})
+    floors = pd.concat([run.table.assign(side=side) for side, run in ((BASE, base), (HEAD, head))])
+    floors = floors.assign(seconds=floors["floor_seconds"])
     others = samples[samples["strategy"] != FORWARD]
-    return pd.concat(
-        [
-            _divided(others[others["strategy"] != REFERENCE], vjp, [*PROCESS, "phase"], REFERENCE),
-            _divided(others, forward, list(PROCESS), FORWARD),
-            _divided(samples, floors, ["side", *ROW], "floor"),
-        ],
-        ignore_index=True,
+    parts = (
+        _divided(others[others["strategy"] != REFERENCE], vjp, [*PROCESS, "phase"], REFERENCE),
+        _divided(others, forward, list(PROCESS), FORWARD),
+        _divided(samples, floors, ["side", *ROW], "floor"),
     )
+    return pd.concat(parts, ignore_index=True)
 
 
 def _divided(samples: pd.DataFrame, references: pd.DataFrame, on: list[str], name: str) -> pd.DataFrame:
@@ -160,7 +156,7 @@ def _calibration_shift(base: Run, head: Run) -> float | None:
 
 
 def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) -> Iterator[Line]:
-    """Return the lines of the rows that have times on both sides."""
+    """Return the lines of the rows that have times on both sides, and of those with a status change."""
     ended = status_changes(samples)
     medians = timed.groupby([*KEYS, "side"])["seconds"].median().to_dict()
     for line in found.reset_index().to_dict("records"):
@@ -168,15 +164,12 @@ def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) 
         if row not in ended:
             values = {side: medians.get((*row, line["quantity"], side), math.nan) for side in (BASE, HEAD)}
             yield {str(key): value for key, value in line.items()} | values | _final(line)
-
-
-def _status_lines(samples: pd.DataFrame) -> Iterator[Line]:
-    for row, (verdict, reason) in status_changes(samples).items():
+    for row, (verdict, reason) in ended.items():
         yield dict(zip(ROW, row, strict=True)) | {"quantity": "seconds", "verdict": verdict, "reason": reason}
 
 
 def _untested_lines(base: Run, head: Run, samples: pd.DataFrame, lines: list[Line]) -> list[Line]:
-    """Return lines for the other rows: they failed on one side, or have no times per pass. Their medians are shown."""
+    """Return lines with medians for the other rows: they failed on one side, or have no times per pass."""
     known = set(verdicts_of(lines))
     medians = [run.table.drop_duplicates(list(ROW)).set_index(list(ROW))["seconds_median"] for run in (base, head)]
     found = []
@@ -184,10 +177,10 @@ def _untested_lines(base: Run, head: Run, samples: pd.DataFrame, lines: list[Lin
         if row not in known:
             before, after = (float(own.get(row, math.nan)) for own in medians)
             why = "failed on one side" if math.isnan(before) or math.isnan(after) else "no times per pass"
-            line = {"quantity": "seconds", BASE: before, HEAD: after, "ratio": after / before if before else math.nan}
-            found.append(
-                dict(zip(ROW, row, strict=True)) | line | {"verdict": "inconclusive", "reason": why, "n_pairs": 0}
-            )
+            ratio = after / before if before else math.nan
+            line: Line = {"quantity": "seconds", BASE: before, HEAD: after, "ratio": ratio}
+            line |= {"verdict": "inconclusive", "reason": why, "n_pairs": 0}
+            found.append(dict(zip(ROW, row, strict=True)) | line)
     return found
 
 

@@ -29,27 +29,15 @@ POWER_QUANTILE = 0.84
 def judge_unpaired(samples: pd.DataFrame, thresholds: GateThresholds, shift: float) -> pd.DataFrame:
     """Judge the rows that have times in both runs.
 
-    Parameters
-    ----------
-    samples : DataFrame
-        ``SAMPLE_COLUMNS``, where a pair is one pass of each run, and ``quantity``, which names what ``seconds`` holds.
-    thresholds : GateThresholds
-        The thresholds.
-    shift : float
-        log(head / base) of the calibration kernel; 0 if unknown. A change in this direction must exceed it.
+    ``samples`` have ``SAMPLE_COLUMNS``, where a pair is one pass of each run, and ``quantity``, which names what
+    ``seconds`` holds. ``shift`` is log(head / base) of the calibration kernel, 0 if unknown; a change in this direction
+    must exceed it. Returns ``FINDING_COLUMNS``, indexed by case, strategy, phase and quantity. The verdict is slower,
+    improved, unchanged or open; ``p_value`` is one-sided (slower), corrected over all rows (Holm 1979).
 
-    Returns
-    -------
-    DataFrame
-        Indexed by case, strategy, phase and quantity, ``FINDING_COLUMNS``. The verdict is slower, improved, unchanged or open.
-        ``p_value`` is one-sided (slower), corrected over all rows (Holm 1979).
-
-    Notes
-    -----
-    Welch's t-test on the logarithms of the passes' times. Passes of one run are more alike than passes of two runs. No test on them
-    detects that; the threshold accounts for it. A disturbance only makes a pass longer, so a row is slower only if its fastest pass
-    is slower by the threshold, too. On recorded noise this reduces the false alarms from 1.8 % at most to none in 4,000, and keeps
-    the power at +10 % (docs/gate.md).
+    Welch's t-test on the logarithms of the passes' times. Passes of one run are more alike than passes of two runs. No
+    test on them detects that; the threshold accounts for it. A disturbance only makes a pass longer, so a row is slower
+    only if its fastest pass is slower by the threshold, too. On recorded noise this reduces the false alarms from 1.8 %
+    at most to none in 4,000, and keeps the power at +10 % (docs/gate.md).
     """
     ok = samples[(samples["status"] == "ok") & samples["seconds"].notna()]
     logs = ok.assign(log=np.log(ok["seconds"].astype(np.float64)))
