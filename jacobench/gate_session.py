@@ -1,4 +1,4 @@
-"""A gate from start to end: its configuration, the two revisions that are measured, and the loop that judges them."""
+"""A gate from start to end: configuration, measurement of two revisions, and verdict."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ SELF_TEST_MINUTES = 3.0
 def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Project, GateConfig, GateThresholds]:
     """Return the project in this folder, its configuration and its thresholds; ``given`` overrides pyproject.toml.
 
-    Raises
-    ------
-    BadInput
-        If the folder must be in a git repository and is not, or for an invalid pyproject.toml.
+    Raises BadInput for an invalid pyproject.toml, or if the folder must be in a git repository and is not.
     """
     from jacobench.bench.gate.gate_config import config_from_table, read_table
     from jacobench.bench.gate.revisions import Project, project_of
@@ -46,7 +43,7 @@ def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Proje
 def run(
     project: Project, against: str, config: GateConfig, thresholds: GateThresholds, report: Report
 ) -> tuple[Outcome, str]:
-    """Measure and judge two revisions; return the outcome and a title that says what was compared."""
+    """Measure and judge two revisions; return the outcome, and a title with both and the suite."""
     from jacobench.bench.gate.sides import two_revisions
 
     began = time.monotonic()
@@ -78,10 +75,7 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
 def self_test(config: GateConfig, thresholds: GateThresholds, report: Report) -> pd.DataFrame:
     """Run gates on the current environment, alternately without changes and with added work.
 
-    Returns
-    -------
-    DataFrame
-        As returned by `reports.regression.self_test.tally`.
+    Returns the table of `reports.regression.self_test.tally`.
     """
     from jacobench.bench.gate.sides import here_twice
     from jacobench.reports.regression.self_test import SelfTestGate, injections, tally

@@ -19,12 +19,9 @@ Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XM
 
 
 def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Path | None) -> None:
-    """Print an outcome, write the requested files, and the summary and annotations that GitHub's ``GITHUB_…`` variables ask for.
+    """Print an outcome, write the requested files, and the summary and annotations that GitHub's variables ask for.
 
-    Raises
-    ------
-    BadInput
-        If a file cannot be written.
+    Raises BadInput if a file cannot be written.
     """
     from jacobench.commands import console
     from jacobench.reports.render.gate_formats import FORMATS

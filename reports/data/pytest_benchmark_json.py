@@ -1,4 +1,4 @@
-"""Reader of pytest-benchmark's JSON, for `compare`, `history import` and the gate. The full name of a benchmark identifies its row."""
+"""Reader of pytest-benchmark's JSON. The full name of a benchmark identifies its row."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.columns import STATUSES, tidy
+from jacobench.bench.row.columns import CELL_KEYS, STATUSES, tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run, read
 from jacobench.reports.data.run_json import parse
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 STRATEGY, PHASE = "benchmark", "call"
 """Strategy and phase of a benchmark that does not name them in its ``extra_info``."""
-
-KEYS = ("case", "strategy", "phase")
 
 COUNTS = ("peak_bytes", "retained_bytes", "n_nonzeros")
 """Columns that are read from ``extra_info``."""
@@ -31,16 +29,9 @@ EXPECTED = "a JSON file that pytest-benchmark wrote"
 class Benchmark:
     """One benchmark of a file.
 
-    Attributes
-    ----------
-    key : tuple of str
-        Case, strategy and phase: those in ``extra_info`` if all three are there, else the full name, `STRATEGY` and `PHASE`.
-    status : str
-        The one in ``extra_info`` if there is a known one, else ``ok``.
-    seconds : float
-        Minimum over the rounds, and over the entries with this key.
-    extra : mapping
-        Its ``extra_info``.
+    ``key``: case, strategy and phase in ``extra`` (its ``extra_info``) if all three are there, else the full name,
+    `STRATEGY` and `PHASE`. ``status``: the known status in ``extra``, else ``ok``. ``seconds``: minimum over the
+    rounds, and over the entries with this key.
     """
 
     key: tuple[str, str, str]
@@ -53,20 +44,9 @@ class Benchmark:
 class BenchmarkFile:
     """One file, which is one process and so one pass.
 
-    Attributes
-    ----------
-    name : str
-        Folder and name, such as ``Linux-CPython-3.11-64bit/0001_first``.
-    benchmarks : tuple of Benchmark
-        In the order of the file, one per key.
-    n_entries : int
-        Number of entries in the file, which may have several with one key.
-    machine, python : str
-        Processor, cores and system; implementation and version.
-    commit : str
-        Twelve hex digits, with ``-dirty`` if there were changes; empty if unknown.
-    commit_info, datetime
-        As in the file.
+    ``name``: folder and name, such as ``Linux-CPython-3.11-64bit/0001_first``. ``benchmarks``: one per key, in the
+    order of the file, which has ``n_entries``. ``machine``: processor, cores and system. ``python``: implementation and
+    version. ``commit``: twelve hex digits, with ``-dirty`` if there were changes; empty if unknown.
     """
 
     name: str
@@ -80,22 +60,10 @@ class BenchmarkFile:
 
 
 def read_any(path: str | Path) -> Run:
-    """Read a run of jacobench, or files of pytest-benchmark.
+    """Read a run of jacobench (folder or ``run.json``), or a file or folder of pytest-benchmark, whose files are the passes.
 
-    Parameters
-    ----------
-    path : str or Path
-        A run's folder or ``run.json``, a file that ``pytest --benchmark-json`` wrote, or a folder of such files, which are the passes.
-
-    Returns
-    -------
-    Run
-        ``facts["read_as"]`` says how plain files were read, such as "10 files from 10 commits" or "8 entries from one process".
-
-    Raises
-    ------
-    BadInput
-        If it is neither.
+    ``facts["read_as"]`` describes plain files, such as "10 files from 10 commits" or "8 entries from one process". Raises
+    BadInput if the path is neither.
     """
     path = Path(path)
     if path.is_dir():
@@ -107,12 +75,9 @@ def read_any(path: str | Path) -> Run:
 
 
 def read_benchmark_files(path: str | Path) -> list[BenchmarkFile]:
-    """Read a file, a folder of files, or a folder ``.benchmarks`` with one folder per machine; in the order of the names.
+    """Read a file, a folder of files, or a folder ``.benchmarks`` with a folder per machine; in the order of the names.
 
-    Raises
-    ------
-    BadInput
-        If there is no file, or one is invalid.
+    Raises BadInput if there is no file, or one is invalid.
     """
     path = Path(path)
     files = _json_files(path) if path.is_dir() else [path]
@@ -126,7 +91,7 @@ def _json_files(folder: Path) -> list[Path]:
 
 
 def _is_plain(content: Mapping[str, Any]) -> bool:
-    """Return whether a file is pytest-benchmark's but not a run: a run names case, strategy and phase in every entry."""
+    """Return whether a file is pytest-benchmark's but not a run: a run has case, strategy and phase in every entry."""
     entries = content.get("benchmarks")
     if not isinstance(entries, list) or "jacobench" in content or "machine_info" not in content:
         return False
@@ -135,14 +100,15 @@ def _is_plain(content: Mapping[str, Any]) -> bool:
 
 def _own_key(entry: Mapping[str, Any]) -> tuple[str, str, str] | None:
     extra = entry.get("extra_info") or {}
-    return (str(extra["case"]), str(extra["strategy"]), str(extra["phase"])) if extra.keys() >= set(KEYS) else None
+    return (str(extra["case"]), str(extra["strategy"]), str(extra["phase"])) if extra.keys() >= set(CELL_KEYS) else None
 
 
 def _file(path: Path) -> BenchmarkFile:
     content = parse(path, EXPECTED)
     if "jacobench" in content:
         raise BadInput(
-            f"{str(path)!r} is a run of jacobench, not a plain file of pytest-benchmark; to add it to a history: jacobench history add {path}"
+            f"{str(path)!r} is a run of jacobench, not a plain file of pytest-benchmark; to add it to a history: "
+            f"jacobench history add {path}"
         )
     info, commit = content.get("machine_info"), content.get("commit_info") or {}
     entries = content.get("benchmarks")
@@ -156,9 +122,8 @@ def _file(path: Path) -> BenchmarkFile:
             fastest[found.key] = found
     if not fastest:
         raise BadInput(f"{str(path)!r} has no benchmarks: expected at least one")
-    name = f"{path.parent.name}/{path.stem}"
-    where = (_machine(info), _python(info), _commit(commit))
-    return BenchmarkFile(name, tuple(fastest.values()), len(entries), *where, commit, content.get("datetime"))
+    where = (_machine(info), _python(info), _commit(commit), commit, content.get("datetime"))
+    return BenchmarkFile(f"{path.parent.name}/{path.stem}", tuple(fastest.values()), len(entries), *where)
 
 
 def _benchmark(path: Path, entry: Any) -> Benchmark:
@@ -205,12 +170,12 @@ def _run(name: str, files: Sequence[BenchmarkFile]) -> Run:
         "commit": " and ".join(sorted({file.commit for file in files} - {""})) or None,
     }
     rows = []
-    for key, own in every.groupby(list(KEYS), sort=False):
+    for key, own in every.groupby(list(CELL_KEYS), sort=False):
         failed = [status for status in own["status"] if status != "ok"]
         times = {"seconds_min": own["seconds"].min(), "seconds_median": own["seconds"].median()}
         counts = {column: own[column].median() for column in COUNTS}
         summary = {"status": failed[0] if failed else "ok", "passes": len(own)}
-        rows.append(dict(zip(KEYS, key, strict=True)) | summary | settings | times | counts)
+        rows.append(dict(zip(CELL_KEYS, key, strict=True)) | summary | settings | times | counts)
     passes = every.loc[every["status"] == "ok", list(PASS_COLUMNS)].reset_index(drop=True)
     return Run(tidy(rows), passes, name=name, facts={"read_as": _read_as(files)})
 

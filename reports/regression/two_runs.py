@@ -213,10 +213,8 @@ def _growth_lines(
 def _due_to_machine(line: Line) -> Line:
     if line["verdict"] != "regressed":
         return line
-    return line | {
-        "verdict": "inconclusive",
-        "reason": "slower relative to its reference; the machine may be the cause",
-    }
+    reason = "slower relative to its reference; the machine may be the cause"
+    return line | {"verdict": "inconclusive", "reason": reason}
 
 
 def _notes(

@@ -41,7 +41,7 @@ QUANTITIES: Mapping[str, tuple[str, Callable[[float], str]]] = {
 
 @dataclass(frozen=True)
 class VerdictText:
-    """A line of the verdict table as text; the fields are its columns, ``interval`` and ``reason`` may be empty."""
+    """A line of the verdict table as text; ``interval`` and ``reason`` may be empty."""
 
     verdict: str
     case: str
@@ -65,7 +65,7 @@ class VerdictText:
 
 
 def verdict_texts(table: pd.DataFrame) -> list[VerdictText]:
-    """Return the lines of a verdict table as text, the worst verdict first, and the largest change first within a verdict."""
+    """Return the lines of a verdict table as text: the worst verdict first, then the largest change first."""
     order = table["verdict"].map({verdict: number for number, verdict in enumerate(VERDICTS)})
     size = -table["ratio"].astype(float).fillna(1.0).sub(1).abs()
     ranked = table.assign(_order=order, _size=size).sort_values(["_order", "_size"], kind="stable")
@@ -94,7 +94,7 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
 
 
 def on_one_line(text: str) -> str:
-    r"""Return a text without line breaks and non-printable characters, which names and messages of plug-ins may contain.
+    r"""Return a text without line breaks and non-printable characters: names and messages of plug-ins may contain them.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def counted(verdicts: Iterable[str]) -> str:
 
 
 def _shown(quantity: str) -> tuple[str, Callable[[float], str]]:
-    """Return the name of a quantity and the format of its values; ``/`` is a ratio to a reference, ``~`` an exponent."""
+    """Return the name of a quantity and its format: ``/`` is a ratio to a reference, ``~`` an exponent."""
     of, _, reference = quantity.partition("/")
     if reference:
         return f"{QUANTITIES[of][0]} over {reference}", format_ratio

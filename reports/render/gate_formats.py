@@ -1,4 +1,4 @@
-"""Formats of an outcome for continuous integration: Markdown, GitHub's workflow commands and JUnit XML."""
+"""Text formats of an outcome: Markdown, GitHub's workflow commands and JUnit XML."""
 
 from __future__ import annotations
 
@@ -7,35 +7,111 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from jacobench.reports.regression.outcome import FAILING
-from jacobench.reports.render.formatting import HEADLINES, verdict_texts
-from jacobench.reports.render.gate_markdown import markdown, step_summary
+from jacobench.reports.render.formatting import HEADLINES, counted, on_one_line, verdict_texts
+from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from jacobench.reports.regression.outcome import Outcome
+    from jacobench.reports.render.formatting import VerdictText
+
+COMMENT_CHARACTERS = 65_000
+"""GitHub accepts comments of up to 65,536 characters."""
+
+SUMMARY_BYTES = 1024 * 1024
+"""GitHub accepts 1 MiB of summary per step, and shows nothing of a larger one."""
+
+MARKS: Mapping[str, str] = {"broken": "🔴", "regressed": "🔴", "inconclusive": "🟡", "improved": "🟢"}
+
+NAMES = ("verdict", "case", "strategy", "phase", "quantity")
+NUMBERS = ("base", "head", "change", "95 % interval", "detectable")
 
 MAX_ANNOTATIONS = 10
 """GitHub shows ten annotations of a kind per step and drops the others silently."""
 
 LEVELS: Mapping[str, str] = {
-    "clear": "notice",
     "regressed": "error",
     "inconclusive": "warning",
     "contaminated": "warning",
     "nothing": "error",
 }
-"""State → kind of annotation."""
+"""State → kind of annotation; clear has none."""
 
 TAGS: Mapping[str, str] = {
-    "broken": "failure",
-    "regressed": "failure",
-    "inconclusive": "skipped",
-    "contaminated": "skipped",
-    "not measured": "skipped",
+    **dict.fromkeys(FAILING, "failure"),
+    **dict.fromkeys(("inconclusive", "contaminated", "not measured"), "skipped"),
     "nothing": "error",
 }
 """Verdict or state → JUnit element; the others passed."""
+
+
+def markdown(outcome: Outcome, title: str) -> str:
+    """Return an outcome as Markdown: headline, lines that changed, notes, and the unchanged lines folded.
+
+    The text has at most 65,000 characters; the other lines are counted. Names may contain any character.
+    """
+    return _within(outcome, title, lambda text: len(text) <= COMMENT_CHARACTERS)
+
+
+def step_summary(outcome: Outcome, title: str) -> str:
+    """Return the same Markdown for GitHub's step summary: at most 1 MiB as UTF-8."""
+    return _within(outcome, title, lambda text: len(text.encode()) <= SUMMARY_BYTES)
+
+
+def _within(outcome: Outcome, title: str, fits: Callable[[str], bool]) -> str:
+    """Halve the number of lines until the text fits; the worst lines are kept longest."""
+    lines = verdict_texts(outcome.verdicts)
+    shown = len(lines)
+    while not fits(text := _written(outcome, title, lines, shown)) and shown:
+        shown //= 2
+    return text
+
+
+def _written(outcome: Outcome, title: str, lines: Sequence[VerdictText], shown: int) -> str:
+    changed = [line for line in lines if line.verdict != "unchanged"]
+    rest = lines[len(changed) :]
+    headline = f"### {MARKS.get(outcome.state, '')} {HEADLINES[outcome.state]}: {escape_markdown(title)}"
+    table = _table(changed[:shown], len(changed))
+    parts = [headline.replace("###  ", "### "), counted(line.verdict for line in lines), table]
+    parts += map(escape_markdown, outcome.notes)
+    if rest and shown > len(changed):
+        parts.append(markdown_details(f"{len(rest)} unchanged", _table(rest[: shown - len(changed)], len(rest))))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(lines: Sequence[VerdictText], n_all: int) -> str:
+    """Return the lines as a table, with a last column for the reasons if there are any, and count those left out."""
+    parts = []
+    if lines:
+        with_reasons = any(line.reason for line in lines)
+        names = (*NUMBERS, "reason") if with_reasons else NUMBERS
+        rows = ((*_cells(line), escape_markdown(line.reason))[: len(NAMES + names)] for line in lines)
+        parts.append(markdown_table(NAMES, rows, names))
+    if n_all > len(lines):
+        parts.append(f"{n_all - len(lines)} more lines do not fit here.")
+    return "\n\n".join(parts)
+
+
+def _cells(line: VerdictText) -> tuple[str, ...]:
+    verdict = f"{MARKS.get(line.verdict, '')} {line.verdict}".strip()
+    names = (code(name) for name in (line.case, line.strategy, line.phase))
+    values = (line.base, line.head, line.change, line.interval, line.detectable)
+    return (verdict, *names, escape_markdown(line.quantity), *values)
+
+
+def code(name: str) -> str:
+    r"""Return a name as inline code that shows every character, also in a table.
+
+    Examples
+    --------
+    >>> code("my|case")
+    '`my\\|case`'
+    """
+    text = on_one_line(name).replace("|", "\\|")
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{space}{text}{space}{fence}" if text else ""
 
 
 def github_annotations(outcome: Outcome, title: str) -> str:
@@ -75,8 +151,8 @@ def _escape(text: str) -> str:
 def junit(outcome: Outcome, title: str) -> str:
     """Return an outcome as JUnit XML, one test per line of the verdict table; the title names the test suite.
 
-    The first test is the gate itself, so a gate that measured nothing does not pass. The document uses only the elements and
-    attributes that the readers of JUnit, Jenkins and GitLab share.
+    The first test is the gate itself, so a gate that measured nothing does not pass. The document uses only the
+    elements and attributes that the readers of JUnit, Jenkins and GitLab share.
     """
     suite = ET.Element("testsuite", name=_clean(title))
     headline, notes = HEADLINES[outcome.state], " ".join(outcome.notes)
@@ -114,4 +190,4 @@ FORMATS: Mapping[str, Callable[[Outcome, str], str]] = {
     "annotations": github_annotations,
     "junit": junit,
 }
-"""``FORMATS[name](outcome, title)``; the title says what was compared, such as ``"1a2b3c → 4d5e6f · standard"``."""
+"""``FORMATS[name](outcome, title)``; the title names both sides, such as ``"1a2b3c → 4d5e6f · standard"``."""

@@ -19,12 +19,7 @@ if TYPE_CHECKING:
 
     from jacobench.reports.regression.outcome import Outcome
 
-STYLES: Mapping[str, str] = {
-    "broken": "bold red",
-    "regressed": "bold red",
-    "inconclusive": "yellow",
-    "improved": "green",
-}
+STYLES: Mapping[str, str] = {**dict.fromkeys(FAILING, "bold red"), "inconclusive": "yellow", "improved": "green"}
 
 HEADINGS = ("verdict", "case", "strategy", "phase", "quantity", "base", "head", "change", "95 % interval", "detectable")
 OPTIONAL = ("detectable", "95 % interval", "base", "head")
@@ -34,7 +29,7 @@ N_NAMES = 5
 """The first columns are left-aligned."""
 
 LONGEST_NAME = 60
-"""Characters of a case. A longer name loses the beginning of its path, but keeps everything from ``::`` on."""
+"""Characters of a case."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +68,12 @@ def _aligned(rows: Sequence[Sequence[VerdictText]], most: int | None) -> Iterato
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     shown = list(range(len(HEADINGS)))
     for name in OPTIONAL:
-        if most is not None and sum(widths[number] + 2 for number in shown) > most + 2:
+        if most is not None and sum(widths[n] + 2 for n in shown) > most + 2:
             shown.remove(HEADINGS.index(name))
     notes = ["", *(_note(row) for row in rows)]
     styles = ["bold", *(STYLES.get(row[0].verdict, "") for row in rows)]
     for line, note, style in zip(cells, notes, styles, strict=True):
-        padded = [
-            line[number].ljust(widths[number]) if number < N_NAMES else line[number].rjust(widths[number])
-            for number in shown
-        ]
+        padded = [f"{line[n]:{'<' if n < N_NAMES else '>'}{widths[n]}}" for n in shown]
         text = Text(f"{'  '.join(padded)}  {note}".rstrip())
         text.stylize(style, 0, widths[0] if style != "bold" else None)
         yield text

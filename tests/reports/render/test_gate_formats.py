@@ -12,8 +12,7 @@ from rich.console import Console
 
 from jacobench.reports.regression.outcome import EXIT_CODES, VERDICTS, Outcome, verdict_table
 from jacobench.reports.render.formatting import relative, verdict_texts
-from jacobench.reports.render.gate_formats import FORMATS
-from jacobench.reports.render.gate_markdown import COMMENT_CHARACTERS, SUMMARY_BYTES, code
+from jacobench.reports.render.gate_formats import COMMENT_CHARACTERS, FORMATS, SUMMARY_BYTES, code
 from jacobench.reports.render.gate_screen import VerdictScreen
 
 NASTY = "a|b`c`\n::error::<b>&\"'\x00\x1b[31m, *x*_[link](http://x) % é"
