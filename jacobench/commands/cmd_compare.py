@@ -35,7 +35,7 @@ def compare(
 ) -> None:
     """Compare two finished runs and report regressions.
 
-    A regression is more time, more memory, a faster growth with size, or a new failure. The passes of two runs are not
+    A regression is more time, more memory, a faster growth with size, or a result that became wrong. The passes of two runs are not
     paired. So each run needs at least eight passes, and only changes of 5 % or more are detected. To detect smaller
     changes, use jacobench gate.
 

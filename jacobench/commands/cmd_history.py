@@ -88,7 +88,7 @@ def show(
 ) -> None:
     """Print each series with a sparkline.
 
-    A series is one quantity of one case, strategy and phase over all runs. The series are grouped by machine, controls,
+    A series is one quantity of one case, strategy and phase over all runs on one machine. The series are grouped by machine, controls,
     threads and suite.
 
     Example: jacobench history show --strategy vjp --phase gradient
@@ -119,7 +119,7 @@ def check(
 ) -> None:
     """Find changes in series. For each, prints the commits, size, 95 % interval, shape (step or drift) and verdict.
 
-    A series is one quantity of one case, strategy and phase over all runs.
+    A series is one quantity of one case, strategy and phase over all runs on one machine.
 
     Exit codes: 1 if a series regressed within the last N runs (see --recent) and did not recover. 3 if no series has ten
     runs, or if the machine may have caused a recent slowdown. 4 if no series has a measured value. Improvements and
