@@ -11,9 +11,9 @@ Each rule receives an `ArgumentContext` ``ctx``. Rules of an op:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ VjpRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], Array]
 JacobianValues = Callable[[Array, tuple[Array, ...], ArgumentContext], Array]
 FillRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], None]
 Count = Callable[[ArgumentContext], int]
+Example = Callable[..., Any]
 ShapePredicate = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
@@ -49,11 +50,6 @@ def multiply_in_place(slope: Array, y_bar: Array) -> Array:
     return np.multiply(slope, y_bar, slope if len(y_bar) == 1 else None)
 
 
-def always(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
-    """Return True."""
-    return True
-
-
 def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
     """Return False."""
     return False
@@ -67,30 +63,6 @@ def zero(_ctx: ArgumentContext) -> int:
 def output_size(ctx: ArgumentContext) -> int:
     """Return the number of entries of the output."""
     return ctx.n_out
-
-
-class Builder(Protocol):
-    """The part of `GraphBuilder` that examples use; each op is a method."""
-
-    def input(self, name: str, shape: Sequence[int], *, distribution: str = ...) -> Any:
-        """Add a leaf for data."""
-        ...
-
-    def parameter(self, name: str, shape: Sequence[int], *, fan_in: int | None = ...) -> Any:
-        """Add a leaf for weights."""
-        ...
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return the method that adds an op."""
-        ...
-
-
-class Example(Protocol):
-    """Function that adds an op and its arguments to a builder; small by default."""
-
-    def __call__(self, g: Builder, batch: int = ..., size: int = ...) -> Any:
-        """Return the op's output for `batch` samples; `size` is the length of a sample's last axis."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -156,7 +128,7 @@ class Argument:
     residuals: tuple[int, ...] = ()
     flops: Count = zero
     per_sample_vjp: VjpRule | None = None
-    per_sample: ShapePredicate = always
+    per_sample: ShapePredicate = lambda _shapes, _attrs: True
     scratch: Count = zero
     scratch_once: Count = zero
     returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False

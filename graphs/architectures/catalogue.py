@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from jacobench.graphs.architectures import networks
+from jacobench.graphs.builder import GraphBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jacobench.graphs.builder import GraphBuilder, Value
+    from jacobench.graphs.builder import Value
+    from jacobench.graphs.graph import Graph
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,7 @@ class Architecture:
     """Published network.
 
     `source` names the paper and where it gives the sizes; `simplified` lists differences from it. ``network(g, batch)``
-    adds inputs and layers to a builder and returns the output. `depth` is the number of affine layers, `width` the largest
-    number of inputs or units of a layer. `residual`: whether a skip connection adds to the output.
+    adds inputs and layers to a builder and returns the output.
     """
 
     name: str
@@ -28,13 +29,35 @@ class Architecture:
     source: str
     simplified: str
     network: Callable[[GraphBuilder, int], Value]
-    depth: int
-    width: int
     activation: str
     batch: int = 32
     loss: str = "mse"
-    residual: bool = False
-    normalization: str | None = None
+
+    @cached_property
+    def depth(self) -> int:
+        """Number of affine layers."""
+        return sum(node.op.name == "affine" for node in self._graph.nodes)
+
+    @cached_property
+    def width(self) -> int:
+        """Largest number of inputs or units of a layer."""
+        inputs = [leaf.shape[-1] for leaf in self._graph.leaves.values() if leaf.role == "input"]
+        return max([*inputs, *(node.shape[-1] for node in self._graph.nodes if node.op.name == "affine")])
+
+    @cached_property
+    def residual(self) -> bool:
+        """Whether a skip connection adds to the output."""
+        return any(node.op.name == "add" for node in self._graph.nodes)
+
+    @cached_property
+    def normalization(self) -> str | None:
+        """Op that normalizes, if there is one."""
+        return "layer_norm" if any(node.op.name == "layer_norm" for node in self._graph.nodes) else None
+
+    @cached_property
+    def _graph(self) -> Graph:
+        g = GraphBuilder()
+        return g.build(self.network(g, 1))
 
 
 _BERT_LEFT_OUT = "no dropout; layer norm without learned gain and offset"
@@ -54,8 +77,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             "§III-C, two-hidden-layer fully connected network",
             simplified="tanh instead of 1.7159·tanh(2a/3); softmax cross-entropy instead of the squared error",
             network=partial(networks.perceptron, widths=(784, 300, 100, 10), activation="tanh"),
-            depth=3,
-            width=784,
             activation="tanh",
             loss="cross_entropy",
         ),
@@ -66,8 +87,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             simplified="every channel of the third layer sees all of the second; averages without a learned coefficient and "
             "bias; tanh instead of 1.7159·tanh(2a/3); softmax cross-entropy instead of the radial basis functions",
             network=networks.lenet5,
-            depth=3,
-            width=120,
             activation="tanh",
             loss="cross_entropy",
         ),
@@ -78,8 +97,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             "Science 313:504, the autoencoder for MNIST",
             simplified="mean squared error instead of the cross-entropy of pixel intensities; no pretraining",
             network=networks.autoencoder,
-            depth=8,
-            width=1000,
             activation="sigmoid",
         ),
         Architecture(
@@ -88,11 +105,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             source=_BERT_FFN,
             simplified=_BERT_LEFT_OUT,
             network=partial(networks.transformer_ffn, width=768, hidden=3072),
-            depth=2,
-            width=3072,
             activation="gelu",
-            residual=True,
-            normalization="layer_norm",
         ),
         Architecture(
             name="transformer-ffn-large",
@@ -100,11 +113,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             source=_BERT_FFN,
             simplified=_BERT_LEFT_OUT,
             network=partial(networks.transformer_ffn, width=1024, hidden=4096),
-            depth=2,
-            width=4096,
             activation="gelu",
-            residual=True,
-            normalization="layer_norm",
         ),
         Architecture(
             name="transformer-attention-base",
@@ -113,12 +122,8 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             "block: Vaswani et al. 2017, Attention is all you need, §3.1, §3.2",
             simplified=_BERT_LEFT_OUT,
             network=partial(networks.self_attention, tokens=128, width=768, heads=12),
-            depth=4,
-            width=768,
             activation="softmax",
             batch=1,
-            residual=True,
-            normalization="layer_norm",
         ),
         Architecture(
             name="nerf",
@@ -128,8 +133,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             "is two, of 1 and 256 units; density before its ReLU, which at a small batch is often zero throughout; the "
             "loss is on colour and density, not on rendered pixels",
             network=networks.nerf,
-            depth=12,
-            width=256,
             activation="relu",
         ),
         Architecture(
@@ -139,8 +142,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             "Appendix A, Burgers' equation",
             simplified="only the loss on data; the equation's residual needs derivatives with respect to the inputs",
             network=partial(networks.perceptron, widths=(2, *[20] * 8, 1), activation="tanh"),
-            depth=9,
-            width=20,
             activation="tanh",
         ),
         Architecture(
@@ -150,8 +151,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             "activation functions, §3.2; widths and one grey value out as in the authors' SingleBVPNet",
             simplified="",
             network=networks.siren,
-            depth=5,
-            width=256,
             activation="sin",
         ),
         Architecture(
@@ -160,8 +159,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             source=f"Naumov et al. 2019, Deep learning recommendation model, §2; sizes: {_MLPERF}",
             simplified="ends in a loss of its own instead of the interaction with the embeddings",
             network=partial(networks.perceptron, widths=(13, 512, 256, 128), activation="relu", last="relu"),
-            depth=3,
-            width=512,
             activation="relu",
         ),
         Architecture(
@@ -173,8 +170,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             network=partial(
                 networks.perceptron, widths=(479, 1024, 1024, 512, 256, 1), activation="relu", last="sigmoid"
             ),
-            depth=5,
-            width=1024,
             activation="relu",
         ),
         Architecture(
@@ -183,12 +178,8 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             source="Tolstikhin et al. 2021, MLP-Mixer, §2, Table 1 (B/16)",
             simplified="layer norm without learned gain and offset, with eps 1e-5",
             network=networks.mixer_channels,
-            depth=2,
-            width=3072,
             activation="gelu",
             batch=1,
-            residual=True,
-            normalization="layer_norm",
         ),
         Architecture(
             name="mixer-token-mlp",
@@ -196,11 +187,8 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             source="Tolstikhin et al. 2021, MLP-Mixer, §2, Table 1 (B/16)",
             simplified="starts and ends transposed; no layer norm, which acts along the other axis",
             network=networks.mixer_tokens,
-            depth=2,
-            width=384,
             activation="gelu",
             batch=1,
-            residual=True,
         ),
         Architecture(
             name="pointnet-shared-mlp",
@@ -208,8 +196,6 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
             source="Qi, Su, Mo, Guibas 2017, PointNet, Figure 2, §5.1",
             simplified="no input and feature transforms, batch norm and max pooling",
             network=networks.pointnet,
-            depth=5,
-            width=1024,
             activation="relu",
             batch=1,
         ),

@@ -5,30 +5,14 @@ from jacobench.graphs.ops import (
     arithmetic,
     convolution,
     data_movement,
-    dropout,
     elementwise,
     linear,
     losses,
-    low_rank,
     normalization,
     pooling,
     products,
-    sums,
 )
 
-_MODULES = (
-    linear,
-    low_rank,
-    convolution,
-    pooling,
-    arithmetic,
-    products,
-    sums,
-    elementwise,
-    dropout,
-    data_movement,
-    normalization,
-    losses,
-)
+_MODULES = (linear, convolution, pooling, arithmetic, products, elementwise, data_movement, normalization, losses)
 
 OPS: dict[str, Op] = {op.name: op for module in _MODULES for op in module.OPS}

@@ -10,7 +10,7 @@ import numpy as np
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.ops.selections import copied_to_part, selection
+from jacobench.graphs.ops.data_movement import copied_to_part, selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Shape
-    from jacobench.graphs.op import Builder
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
@@ -183,11 +182,11 @@ def _conv(n_axes: int, source: str, example: Any) -> Op:
     )
 
 
-def _example_1d(g: Builder, batch: int = 3, size: int = 4) -> Any:
+def _example_1d(g: Any, batch: int = 3, size: int = 4) -> Any:
     return g.conv1d(g.input("x", (batch, 2, size)), g.parameter("W", (2, 2, 3)), padding=1)
 
 
-def _example_2d(g: Builder, batch: int = 3, size: int = 4) -> Any:
+def _example_2d(g: Any, batch: int = 3, size: int = 4) -> Any:
     return g.conv2d(g.input("x", (batch, 1, size, size)), g.parameter("W", (2, 1, 3, 3)), padding=1)
 
 

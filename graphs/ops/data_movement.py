@@ -12,16 +12,82 @@ from scipy import sparse
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.ops.selections import along_last_axis, copied_to_part, selection
-from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE
+from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Builder
+
+    Indices = NDArray[np.signedinteger]
+    Sources = Callable[[ArgumentContext, Any], Indices]
+
+
+def along_last_axis(order: Indices, ctx: ArgumentContext, dtype: Any) -> Indices:
+    """Return the flat position of each output's entry, if all vectors are reordered in the same way."""
+    starts = np.arange(0, ctx.n_in, ctx.x[-1], dtype=dtype)
+    positions: Indices = np.add.outer(starts, order.astype(dtype, copy=False)).reshape(-1)
+    return positions
+
+
+def selection(name: str, sources: Sources) -> Jacobian:
+    """Return the Jacobian rule of an op whose outputs are entries of its argument.
+
+    `name` is the structure's; ``sources(ctx, dtype)`` returns the flat position of each output's entry, shape (outputs,).
+    """
+
+    def index(ctx: ArgumentContext) -> tuple[Indices, Indices]:
+        """Return the positions in the block of one sample; all samples have the same."""
+        n_out = ctx.n_out // ctx.samples
+        return np.arange(n_out), sources(ctx, np.intp)[:n_out]
+
+    def fill(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+        J[:, *index(ctx)] = 1
+
+    return Jacobian(
+        Structure(
+            name,
+            extent=lambda ctx: (ctx.n_out,),
+            columns=sources,
+            view=lambda J, _ctx: J,
+            index=index,
+            scratch=lambda _ctx: 0,
+        ),
+        lambda y, _xs, _ctx: np.ones(1, y.dtype),
+        fill=fill,
+        fill_scratch=lambda ctx: np.dtype(np.intp).itemsize * (ctx.n_out + ctx.n_out // ctx.samples),
+    )
+
+
+def copied_to_part(part: Callable[[ArgumentContext], slice]) -> Argument:
+    """Return the rules of an argument that the op copies to the slice ``part(ctx)`` of a longer last axis."""
+
+    def rows(ctx: ArgumentContext) -> Indices:
+        filled = np.zeros((ctx.n_vectors, ctx.out[-1]), np.int32)
+        filled[:, part(ctx)] = 1
+        return filled.reshape(-1)
+
+    def view(J: Array, ctx: ArgumentContext) -> Array:
+        vectors = ctx.n_vectors // ctx.samples
+        split = J.reshape(ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
+        found: Array = np.einsum("bpipi->bpi", split[:, :, part(ctx)])
+        return found
+
+    structure = Structure(
+        "identity between empty rows",
+        extent=lambda ctx: (ctx.n_in,),
+        columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
+        view=view,
+        per_row=rows,
+        scratch=lambda ctx: ctx.n_out,
+    )
+    return Argument(
+        vjp=lambda y_bar, _y, _xs, ctx: y_bar[..., part(ctx)],
+        jacobian=Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
+        returns_cotangent=lambda _ctx: True,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +111,7 @@ def _as_order(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"order": Order(positions, inverse)}
 
 
-def _permute_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
+def _permute_example(g: Any, batch: int = 3, size: int = 4) -> Any:
     return g.permute(g.input("x", (batch, size)), order=np.random.default_rng(0).permutation(size))
 
 
@@ -85,10 +151,6 @@ FLIP = Op(
 )
 
 
-def _as_lengths(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"shape": whole_numbers("the shape", attrs["shape"])}
-
-
 RESHAPE = Op(
     name="reshape",
     forward=lambda _xp, x, shape: x.reshape(shape),
@@ -104,7 +166,7 @@ RESHAPE = Op(
     source="the same entries in C order in another shape, a view; one length may be −1, as in NumPy",
     example=lambda g, batch=3, size=4: g.reshape(g.input("x", (batch, size, 2)), shape=(batch, 2, size)),
     attrs={"shape": ()},
-    prepare=_as_lengths,
+    prepare=lambda attrs: {"shape": whole_numbers("the shape", attrs["shape"])},
     is_view=True,
 )
 
@@ -116,7 +178,7 @@ def _as_axes(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"axes": axes}
 
 
-def _transposed(ctx: ArgumentContext, dtype: Any) -> NDArray[np.signedinteger]:
+def _transposed(ctx: ArgumentContext, dtype: Any) -> Indices:
     return np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x).transpose(ctx.attrs["axes"]).reshape(-1)
 
 
@@ -174,10 +236,10 @@ def _as_indices(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"indices": given.astype(np.intp)}
 
 
-def _rows_of_table(ctx: ArgumentContext, dtype: Any) -> NDArray[np.signedinteger]:
+def _rows_of_table(ctx: ArgumentContext, dtype: Any) -> Indices:
     width = ctx.x[1]
     starts = ctx.attrs["indices"].reshape(-1).astype(dtype) * dtype(width)
-    positions: NDArray[np.signedinteger] = np.add.outer(starts, np.arange(width, dtype=dtype)).reshape(-1)
+    positions: Indices = np.add.outer(starts, np.arange(width, dtype=dtype)).reshape(-1)
     return positions
 
 
@@ -196,7 +258,7 @@ def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentCont
     return bars
 
 
-def _embedding_example(g: Builder, batch: int = 3, size: int = 4) -> Any:
+def _embedding_example(g: Any, batch: int = 3, size: int = 4) -> Any:
     indices = np.random.default_rng(0).integers(size + 1, size=(batch, 2))
     return g.embedding(g.parameter("table", (size + 1, size)), indices=indices)
 

@@ -1,4 +1,4 @@
-"""Activations: functions applied to each entry, defined by their forward rule and their slope.
+"""Dropout, and activations: functions applied to each entry, defined by their forward rule and their slope.
 
 The slope is a function of the output where that is shorter (tanh′ = 1 − y²), so that the input need not be kept.
 """
@@ -13,15 +13,17 @@ import numpy as np
 from scipy.special import erf
 
 from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, multiply_in_place, zero
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.structures.blocks import KEPT_DIAGONAL, kept
 from jacobench.graphs.structures.sparsity import DIAGONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Call, Count, VjpFloor
+    from jacobench.graphs.op import Call, Count
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
@@ -54,8 +56,17 @@ def _diagonal(
     """Return the rules of an activation.
 
     `slope` takes the residuals and optionally an array for its result; with two residuals, also an array and a mask for
-    scratch. ``new_slope(y, xs)`` calls it without these and returns a new array of shape (1, *x.shape).
+    scratch. ``new_slope(y, xs)`` calls it without these and returns a new array of shape (1, *x.shape). The floor kernel
+    writes the slope to the last seed's cotangent, then multiplies.
     """
+
+    def floor(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
+        primals = [y if k == OUTPUT else xs[k] for k in residuals]
+        last = x_bar[-1, ...]
+        others: list[Call] = [(np.multiply, (y_bar[:-1], last, x_bar[:-1]))] if len(x_bar) > 1 else []
+        scratch = (np.empty_like(y), np.empty(y.shape, bool)) if len(residuals) > 1 else ()
+        return [(slope, (*primals, last, *scratch)), *others, (np.multiply, (y_bar[-1], last, last))]
+
     return Argument(
         vjp=lambda y_bar, y, xs, _ctx: multiply_in_place(new_slope(y, xs), y_bar),
         jacobian=Jacobian(
@@ -68,21 +79,8 @@ def _diagonal(
         residuals=residuals,
         flops=lambda ctx: (flops + 1) * ctx.n_out,
         scratch_once=scratch,
-        floor=_vjp_floor(slope, residuals),
+        floor=floor,
     )
-
-
-def _vjp_floor(slope: Callable[..., Array], residuals: tuple[int, ...]) -> VjpFloor:
-    """Return the floor kernel of a vjp rule: write the slope to the last seed's cotangent, then multiply."""
-
-    def floor(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
-        primals = [y if k == OUTPUT else xs[k] for k in residuals]
-        last = x_bar[-1, ...]
-        others: list[Call] = [(np.multiply, (y_bar[:-1], last, x_bar[:-1]))] if len(x_bar) > 1 else []
-        scratch = (np.empty_like(y), np.empty(y.shape, bool)) if len(residuals) > 1 else ()
-        return [(slope, (*primals, last, *scratch)), *others, (np.multiply, (y_bar[-1], last, last))]
-
-    return floor
 
 
 def _activation(
@@ -180,6 +178,51 @@ def _gelu_slope(y: Array, x: Array, out: Array | None = None, density: Array | N
     return np.add(slope, density, slope)
 
 
+def _as_mask(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+    mask, rate = np.asarray(attrs["mask"]), real_number("the rate", attrs["rate"])
+    if mask.dtype != bool or not mask.any():
+        raise BadInput(f"the mask is {attrs['mask']!r:.60}: expected booleans, at least one of them true")
+    if not 0 <= rate < 1:
+        raise BadInput(f"the rate is {rate}: expected a number in [0, 1)")
+    return {"mask": mask.copy(), "rate": rate}
+
+
+def _dropout_vjp(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    x_bar: Array = y_bar * y_bar.dtype.type(1 / (1 - ctx.attrs["rate"]))
+    x_bar *= ctx.attrs["mask"]
+    return x_bar
+
+
+def _dropout_scale(y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    return np.full(1, 1 / (1 - ctx.attrs["rate"]), y.dtype)
+
+
+def _dropout_fill(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    np.multiply(kept(ctx).reshape(ctx.samples, -1), _dropout_scale(y, xs, ctx), out=np.einsum("bii->bi", J))
+
+
+def _dropout_example(g: Any, batch: int = 3, size: int = 4) -> Any:
+    return g.dropout(g.input("x", (batch, size)), mask=np.arange(batch * size).reshape(batch, size) % 3 > 0, rate=0.25)
+
+
+DROPOUT = Op(
+    name="dropout",
+    forward=lambda xp, x, mask, rate: xp.keep(x, mask, 1 / (1 - rate)),
+    shape=shapes.dropout,
+    arguments=(
+        Argument(
+            vjp=_dropout_vjp,
+            jacobian=Jacobian(KEPT_DIAGONAL, _dropout_scale, fill=_dropout_fill),
+            flops=lambda ctx: 2 * ctx.n_out,
+        ),
+    ),
+    flops=lambda ctx: 2 * ctx.n_out,
+    source="x ⊙ mask / (1 − rate), the mask fixed and over the last axes; Srivastava et al., Dropout (2014), section 4",
+    example=_dropout_example,
+    attrs={"mask": (), "rate": 0.5},
+    prepare=_as_mask,
+)
+
 OPS = (
     _activation(
         "relu",
@@ -246,4 +289,5 @@ OPS = (
         flops=1,
         source="sin x; Sitzmann et al., Implicit Neural Representations (2020), section 3",
     ),
+    DROPOUT,
 )

@@ -1,4 +1,4 @@
-"""Products of two arguments: cross, inner and outer products of vectors, and matrix products."""
+"""Products of vectors and of matrices, and sums over the last axis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.op import Argument, Jacobian, Op, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures.blocks import OUTER_LEFT, OUTER_RIGHT, PRODUCT_LEFT, PRODUCT_RIGHT, ROW_BLOCKS, SKEW
+from jacobench.graphs.structures import blocks
+from jacobench.graphs.structures.blocks import ROW_BLOCKS
+from jacobench.graphs.structures.sparsity import split
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array
@@ -35,7 +37,7 @@ def _cross_factor(other: int, *, left: bool) -> Argument:
 
     return Argument(
         vjp=vjp,
-        jacobian=Jacobian(SKEW, _cross_values(other), allocates=True, flops=lambda ctx: 2 * ctx.n_out),
+        jacobian=Jacobian(blocks.SKEW, _cross_values(other), allocates=True, flops=lambda ctx: 2 * ctx.n_out),
         residuals=(other,),
         flops=lambda ctx: 3 * ctx.n_out,
         scratch=lambda ctx: ctx.n_out // 3 * ctx.dtype.itemsize,
@@ -66,7 +68,7 @@ def _dot_factor(other: int) -> Argument:
 DOT = Op(
     name="dot",
     forward=lambda xp, x, y: xp.inner(x, y),
-    shape=shapes.dot,
+    shape=shapes.reduced,
     arguments=(_dot_factor(1), _dot_factor(0)),
     flops=lambda ctx: 2 * ctx.n_in,
     source="Σ x y over the last axis; Giles, An extended collection of matrix derivative results (2008), section 2.2",
@@ -81,13 +83,13 @@ OUTER = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, xs, ctx: np.matmul(y_bar, xs[1][..., None]).reshape(len(y_bar), *ctx.x),  # G y
-            jacobian=Jacobian(OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
+            jacobian=Jacobian(blocks.OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
             vjp=lambda y_bar, _y, xs, ctx: np.matmul(xs[0][..., None, :], y_bar).reshape(len(y_bar), *ctx.x),  # Gᵀ x
-            jacobian=Jacobian(OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
+            jacobian=Jacobian(blocks.OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
@@ -114,8 +116,7 @@ MATMUL = Op(
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(y_bar, _transposed(xs[1])),  # G Yᵀ
             jacobian=Jacobian(
-                PRODUCT_LEFT,
-                lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None],
+                blocks.PRODUCT_LEFT, lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None]
             ),
             residuals=(1,),
             flops=_matmul_flops,
@@ -123,7 +124,9 @@ MATMUL = Op(
         ),
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(_transposed(xs[0]), y_bar),  # Xᵀ G
-            jacobian=Jacobian(PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]),
+            jacobian=Jacobian(
+                blocks.PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]
+            ),
             residuals=(0,),
             flops=_matmul_flops,
             per_sample=lambda shapes, _attrs: len(shapes[1]) > 2,
@@ -134,4 +137,68 @@ MATMUL = Op(
     example=lambda g, batch=3, size=4: g.matmul(g.input("x", (batch, 2, size)), g.input("y", (batch, size, 3))),
 )
 
-OPS = (CROSS, DOT, OUTER, MATMUL)
+
+def _spread(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    x_bar = np.empty((len(y_bar), *ctx.x), y_bar.dtype)
+    x_bar[...] = y_bar[..., None]
+    return x_bar
+
+
+SUM = Op(
+    name="sum",
+    forward=lambda xp, x: xp.sum(x, axis=-1),
+    shape=shapes.reduced,
+    arguments=(Argument(vjp=_spread, jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, _ctx: np.ones(1, y.dtype))),),
+    flops=lambda ctx: ctx.n_in,
+    source="Σ x over the last axis",
+    example=lambda g, batch=3, size=4: g.sum(g.input("x", (batch, size))),
+)
+
+MEAN = Op(
+    name="mean",
+    forward=lambda xp, x: xp.mean(x, axis=-1),
+    shape=shapes.reduced,
+    arguments=(
+        Argument(
+            vjp=lambda y_bar, y, xs, ctx: _spread(y_bar / ctx.x[-1], y, xs, ctx),
+            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, ctx: np.full(1, 1 / ctx.x[-1], y.dtype)),
+            flops=output_size,
+        ),
+    ),
+    flops=lambda ctx: ctx.n_in,
+    source="Σ x / n over the last axis, n numbers long",
+    example=lambda g, batch=3, size=4: g.mean(g.input("x", (batch, size))),
+)
+
+
+def _sum_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
+    """Return the cumulative sum from the end."""
+    x_bar = np.empty_like(y_bar, order="C")
+    np.cumsum(y_bar[..., ::-1], axis=-1, out=x_bar[..., ::-1])
+    return x_bar
+
+
+def _fill_triangles(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    """Write row by row: 0.4 ms at width 1,000, against 21 with half a million indices and 2.3 with a comparison."""
+    triangles = split(J, ctx)
+    for i in range(ctx.x[-1]):
+        triangles[..., i, : i + 1] = 1
+
+
+CUMSUM = Op(
+    name="cumsum",
+    forward=lambda xp, x: xp.cumsum(x, -1),
+    shape=shapes.vectors,
+    arguments=(
+        Argument(
+            vjp=_sum_back,
+            jacobian=Jacobian(blocks.TRIANGULAR, lambda y, _xs, _ctx: np.ones(1, y.dtype), fill=_fill_triangles),
+            flops=output_size,
+        ),
+    ),
+    flops=output_size,
+    source="y[…, i] = Σ x[…, : i + 1]; Blelloch, Prefix Sums and Their Applications (1990)",
+    example=lambda g, batch=3, size=4: g.cumsum(g.input("x", (batch, size))),
+)
+
+OPS = (CROSS, DOT, OUTER, MATMUL, SUM, MEAN, CUMSUM)

@@ -114,8 +114,8 @@ def cross(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return x
 
 
-def dot(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Require equal shapes; sum over the last axis."""
+def reduced(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+    """Require equal shapes; remove the last axis."""
     return vectors(shapes, attrs)[:-1]
 
 
@@ -133,11 +133,6 @@ def matmul(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     fits = len(x) >= 2 and len(x) == len(y) and x[:-2] == y[:-2] and x[-1] == y[-2]
     _require(shapes, "x (…, n, k), y (…, k, m)", fits=fits)
     return (*x[:-1], y[-1])
-
-
-def reduced(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
-    """Remove the last axis."""
-    return vectors(shapes, attrs)[:-1]
 
 
 def dropout(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
