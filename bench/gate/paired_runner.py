@@ -30,7 +30,7 @@ TIME_LIMIT = 0.5
 
 MOST_FAILURES = 6
 """A cell that failed in this many processes of its side is not measured again. Against no failure of the other side, that
-is 1/64 by chance, the probability that `reports.regression.status_changes` requires."""
+is 1/64 by chance, the probability that `reports.regression.untimed.status_changes` requires."""
 
 BY_CHANCE = ("timeout", "crashed", "out_of_memory")
 """Statuses that the machine may cause. Such a cell is prechecked again until it is ok or has failed `MOST_FAILURES` times."""

@@ -6,19 +6,18 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jacobench.reports.regression.calibration_shift import calibration_shift, without_calibration
-from jacobench.reports.regression.counts import count_lines
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.outcome import BASE, FAILING, HEAD, ROW, InterimLook, Outcome, verdict_table
-from jacobench.reports.regression.paired_test import OPEN, SLOWER
+from jacobench.reports.regression.paired_test import OPEN, SLOWER, calibration_shift, without_calibration
+from jacobench.reports.regression.untimed import count_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
 
-    from jacobench.reports.regression.calibration_shift import CalibrationShift
     from jacobench.reports.regression.exponents import Growth
+    from jacobench.reports.regression.paired_test import CalibrationShift
     from jacobench.reports.regression.thresholds import GateThresholds
 
 Line = dict[str, Any]
@@ -174,7 +173,7 @@ def _notes(state: str, table: pd.DataFrame, shift: CalibrationShift | None, stag
     if shift is None:
         yield "The calibration kernel was not timed, so a change of the machine would not be detected."
     elif shift.shifted:
-        yield f"The calibration kernel changed by {shift.text}, so the machine changed and times have no verdict. Measure again."
+        yield f"The calibration kernel changed by {shift.text}: the machine changed, so times have no verdict. Measure again."
     elif shift.stable:
         yield f"The calibration kernel did not change: {shift.text}."
     else:

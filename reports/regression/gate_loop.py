@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.reports.regression.calibration_shift import calibration_shift, without_calibration
 from jacobench.reports.regression.conclusion import StageResults, conclude
 from jacobench.reports.regression.exponents import growths
 from jacobench.reports.regression.outcome import FINDING_COLUMNS, ROW, SAMPLE_COLUMNS, InterimLook, no_samples
-from jacobench.reports.regression.paired_test import CONFIRM, OPEN, SCREEN, SLOWER, judge_paired, log_ratios
-from jacobench.reports.regression.status_changes import status_changes
+from jacobench.reports.regression.paired_test import (
+    CONFIRM,
+    OPEN,
+    SCREEN,
+    SLOWER,
+    calibration_shift,
+    judge_paired,
+    log_ratios,
+    without_calibration,
+)
+from jacobench.reports.regression.untimed import status_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

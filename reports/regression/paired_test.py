@@ -1,4 +1,4 @@
-"""Test of rows measured in pairs of processes: slower, faster, unchanged or open, at each interim look."""
+"""Test of rows measured in pairs of processes, at each interim look, and of the calibration kernel over all pairs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.row.statistics import CONFIDENCE
-from jacobench.reports.regression.outcome import BASE, FINDING_COLUMNS, HEAD, ROW
+from jacobench.reports.regression.outcome import BASE, CONTROL_ROW, FINDING_COLUMNS, HEAD, ROW
 from jacobench.reports.regression.signed_rank import SignedRanks, signed_ranks
 
 if TYPE_CHECKING:
@@ -22,6 +22,11 @@ MARGIN, LAST_MARGIN = 1.5, 2.5
 
 FASTER_LEVEL = 0.002
 """Level at which a row is faster. It is strict, because a faster row is not measured again."""
+
+SHIFTED_LEVEL = 0.001
+"""On each side; reached by ten pairs at the earliest. It is strict because an error here removes all verdicts."""
+
+STABLE_LEVEL = 3 / 64
 
 
 @dataclass(frozen=True)
@@ -114,3 +119,51 @@ def _detectable(half: Any, floor: Any) -> Any:
     """
     error = half / 1.96
     return np.expm1(np.maximum(floor + 0.84 * error, (2.65 + 0.84) * error))
+
+
+@dataclass(frozen=True)
+class CalibrationShift:
+    """Change of the calibration kernel over all pairs of a gate.
+
+    ``ratio``, ``low``, ``high``: head / base with its 95 % interval. ``shifted``: the sides differ significantly (0.001
+    on each side), by half of the time threshold or more; this can make a row regress or hide a regression. ``stable``:
+    a shift of 1.5 times the threshold is excluded in both directions, as for an unchanged row.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    n_pairs: int
+    shifted: bool
+    stable: bool
+
+    @property
+    def text(self) -> str:
+        """The shift in percent, with its interval."""
+        return f"{self.ratio - 1:+.1%} [{self.low - 1:+.1%}, {self.high - 1:+.1%}]"
+
+
+def without_calibration(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return the samples of all rows except the calibration kernel."""
+    return samples[samples["strategy"] != CONTROL_ROW[1]]
+
+
+def calibration_shift(samples: pd.DataFrame, threshold: float) -> CalibrationShift | None:
+    """Compare the calibration kernel's times by the relative time threshold; None if no pair has both sides."""
+    own = samples[(samples["strategy"] == CONTROL_ROW[1]) & (samples["phase"] == CONTROL_ROW[2])]
+    values = log_ratios(own).to_numpy()[:1]
+    values = values[~np.isnan(values)]
+    if not values.size:
+        return None
+    rows = signed_ranks([values])
+    estimate, margin = float(rows.estimate[0]), np.log1p(MARGIN * threshold)
+    low, high = (float(end[0]) for end in rows.bounds((1 - CONFIDENCE) / 2))
+    significant = min(rows.above(0)[0], rows.below(0)[0]) <= SHIFTED_LEVEL
+    return CalibrationShift(
+        ratio=float(np.exp(estimate)),
+        low=float(np.exp(low)),
+        high=float(np.exp(high)),
+        n_pairs=values.size,
+        shifted=bool(significant and abs(estimate) >= np.log1p(threshold / 2)),
+        stable=bool(max(rows.below(margin)[0], rows.above(-margin)[0]) <= STABLE_LEVEL),
+    )

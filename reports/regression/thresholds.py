@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 MAX_PAIRS, MIN_PAIRS = 30, 8
 """Per stage. Fewer than eight pairs cannot confirm a slowdown: see `paired_test.CONFIRM`."""
@@ -30,6 +27,9 @@ class Thresholds:
     memory_bytes: int = 64 * 1024
     counts: float = 0.01
     exponent: float = 0.1
+
+
+FIELDS = tuple(entry.name for entry in fields(Thresholds))
 
 
 @dataclass(frozen=True)
@@ -75,19 +75,19 @@ def read_thresholds(table: Mapping[str, Any], where: str = "[tool.jacobench.gate
     >>> thresholds.of("mlp-w64-d2-b1", "sparse").time, thresholds.of("mlp-w64-d2-b1", "vjp").time
     (0.05, 0.03)
     """
-    _known(table, (*READERS, "pairs", "rows"), where)
+    _known(table, (*CHECKS, "rows"), where)
     rows = table.get("rows", [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BadInput(f"{where} has rows = {rows!r}: expected tables, each under [[tool.jacobench.gate.rows]]")
     return GateThresholds(
         replace(Thresholds(), **_thresholds(table, where)),
         tuple(_rule(row, f"{where} rows[{number}]") for number, row in enumerate(rows)),
-        _pairs(table.get("pairs", MAX_PAIRS), f"{where} pairs"),
+        _valid("pairs", table.get("pairs", MAX_PAIRS), where),
     )
 
 
 def _rule(row: Mapping[str, Any], where: str) -> ThresholdRule:
-    _known(row, (*READERS, "case", "strategy"), where)
+    _known(row, (*FIELDS, "case", "strategy"), where)
     globs = {name: row.get(name, "*") for name in ("case", "strategy")}
     for name, glob in globs.items():
         if not isinstance(glob, str):
@@ -102,40 +102,38 @@ def _known(table: Mapping[str, Any], names: tuple[str, ...], where: str) -> None
 
 
 def _thresholds(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    return {name: read(f"{where} {name}", table[name]) for name, read in READERS.items() if name in table}
+    return {name: _valid(name, table[name], where) for name in FIELDS if name in table}
 
 
-def _positive(what: str, given: Any, *, below: float, expected: str) -> float:
-    value = real_number(what, given)
-    if isinstance(given, bool) or not 0 < value < below:
-        raise BadInput(f"{what} is {given!r}: expected {expected}")
+def _valid(name: str, given: Any, where: str) -> Any:
+    read, is_valid, expected = CHECKS[name]
+    value = read(f"{where} {name}", given)
+    if isinstance(given, bool) or not is_valid(value):
+        raise BadInput(f"{where} {name} is {given!r}: expected {expected}")
     return value
 
 
 def _bytes(what: str, given: Any) -> int:
-    if isinstance(given, str):
-        return parse_bytes(given)
-    value = whole_number(what, given)
-    if isinstance(given, bool) or value < 0:
-        raise BadInput(f"{what} is {given!r}: expected bytes, 0 or more, such as '64KiB'")
-    return value
+    return parse_bytes(given) if isinstance(given, str) else whole_number(what, given)
 
 
-def _pairs(given: Any, what: str) -> int:
-    value = whole_number(what, given)
-    if isinstance(given, bool) or not MIN_PAIRS <= value <= MAX_PAIRS or value % 2:
-        raise BadInput(f"{what} is {given!r}: expected an even number from {MIN_PAIRS} to {MAX_PAIRS}")
-    return value
+Check = tuple[Callable[[str, Any], Any], Callable[[Any], bool], str]
 
-
-_share = partial(_positive, below=1, expected="a share above 0 and below 1, such as 0.02 for 2 %")
-_exponent = partial(_positive, below=10, expected="a difference of exponents above 0 and below 10, such as 0.1")
-
-READERS: Mapping[str, Callable[[str, Any], Any]] = {
-    "time": _share,
-    "memory": _share,
-    "memory_bytes": _bytes,
-    "counts": _share,
-    "exponent": _exponent,
+SHARE: Check = (real_number, lambda value: 0 < value < 1, "a share above 0 and below 1, such as 0.02 for 2 %")
+CHECKS: Mapping[str, Check] = {
+    "time": SHARE,
+    "memory": SHARE,
+    "counts": SHARE,
+    "memory_bytes": (_bytes, lambda value: value >= 0, "bytes, 0 or more, such as '64KiB'"),
+    "exponent": (
+        real_number,
+        lambda value: 0 < value < 10,
+        "a difference of exponents above 0 and below 10, such as 0.1",
+    ),
+    "pairs": (
+        whole_number,
+        lambda value: value in range(MIN_PAIRS, MAX_PAIRS + 1, 2),
+        f"an even number from {MIN_PAIRS} to {MAX_PAIRS}",
+    ),
 }
-"""Field of `Thresholds` → function that reads its value."""
+"""Key → function that reads its value, function that checks it, and the values that are expected."""

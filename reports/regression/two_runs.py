@@ -12,13 +12,12 @@ import pandas as pd
 from jacobench.bench.row.columns import FORWARD
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.regression.conclusion import in_order, state_of, verdicts_of, without_verdict
-from jacobench.reports.regression.counts import count_lines
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.outcome import BASE, COUNTS, HEAD, KNOBS, ROW, SAMPLE_COLUMNS, Outcome, verdict_table
 from jacobench.reports.regression.paired_test import OPEN, SLOWER
-from jacobench.reports.regression.status_changes import status_changes
 from jacobench.reports.regression.thresholds import GateThresholds, Thresholds
 from jacobench.reports.regression.unpaired_test import KEYS, MIN_PASSES, judge_unpaired
+from jacobench.reports.regression.untimed import count_lines, status_changes
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:

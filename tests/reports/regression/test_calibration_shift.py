@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.reports.regression.calibration_shift import calibration_shift
 from jacobench.reports.regression.outcome import CONTROL_ROW, ROW
+from jacobench.reports.regression.paired_test import calibration_shift
 
 
 def samples(shift, noise, n_pairs):

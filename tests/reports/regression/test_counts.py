@@ -7,9 +7,9 @@ import math
 import pandas as pd
 import pytest
 
-from jacobench.reports.regression.counts import count_line, count_lines
 from jacobench.reports.regression.outcome import SAMPLE_COLUMNS
 from jacobench.reports.regression.thresholds import GateThresholds, Thresholds, read_thresholds
+from jacobench.reports.regression.untimed import count_line, count_lines
 
 MIB = 2**20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from jacobench.reports.regression.status_changes import status_changes
+from jacobench.reports.regression.untimed import status_changes
 
 ROW = ("a", "dense", "gradient")
 
