@@ -10,8 +10,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.run_data import Run, read
+from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.plots.all_plots import PLOTS
 from jacobench.reports.plots.comparison_plot import comparison
 from jacobench.reports.plots.plot_data import NoData, Plot

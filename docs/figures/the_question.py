@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jacobench as jb
 from jacobench.reports.claims.claim_catalogue import CLAIMS, judge
 from jacobench.reports.claims.claim_evidence import BY_WEIGHTS, LINKS, ORDER, rows_of
-from jacobench.reports.data.provenance import provenance
+from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page.stability import trust
 from jacobench.reports.plots.quantities import QUANTITIES
 from jacobench.reports.plots.scaling_plots import scaling

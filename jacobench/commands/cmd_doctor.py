@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from jacobench.commands import console
+
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -28,7 +30,6 @@ def _examine(*, as_json: bool) -> None:
     from dataclasses import asdict
 
     from jacobench.bench.machine.doctor import examine
-    from jacobench.commands import console
 
     findings = [asdict(finding) for finding in examine()]
     if as_json:
@@ -40,7 +41,6 @@ def _examine(*, as_json: bool) -> None:
 
 def _noise(pairs: int, *, as_json: bool) -> None:
     from jacobench.bench.machine import noise
-    from jacobench.commands import console
 
     samples: list[noise.Sample] = []
     by_condition: dict[str, list[noise.Sample]] = {condition: [] for condition in noise.CONDITIONS}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jacobench.commands import console
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,10 +16,20 @@ if TYPE_CHECKING:
     from jacobench.reports.explain.jacobian_costs import Explanation
     from jacobench.reports.plots.plot_data import Plot
 
+Widths = Annotated[
+    str | None, typer.Option(metavar="N,N,…", help="Multilayer perceptron with these input, hidden and output widths.")
+]
+Architecture = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A published network; see 'jacobench list architectures'.")
+]
+Seeds = Annotated[
+    int | None, typer.Option(metavar="N", help="Number of seeds (cotangents of the output) per pullback.")
+]
+
 
 def explain(
-    widths: Annotated[str | None, typer.Option(metavar="N,N,…", help="Multilayer perceptron with these input, hidden and output widths.")] = None,
-    architecture: Annotated[str | None, typer.Option(metavar="NAME", help="A published network; see 'jacobench list architectures'.")] = None,
+    widths: Widths = None,
+    architecture: Architecture = None,
     op: Annotated[str | None, typer.Option(metavar="NAME", help="A single op; see 'jacobench list ops'.")] = None,
     graph: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Your own graph, or a value of the key graph in suite files, for example chain.")] = None,
     size: Annotated[int | None, typer.Option(metavar="N", help="With --op: length of the last axis.")] = None,
@@ -28,7 +40,7 @@ def explain(
     weight_density: Annotated[float | None, typer.Option(metavar="D", help="With --widths: share of the weights that are stored.")] = None,
     residual: Annotated[bool | None, typer.Option("--residual", help="With --widths: each hidden layer adds its input to its output.")] = None,
     normalization: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: layer_norm or none.")] = None,
-    n_seeds: Annotated[int | None, typer.Option(metavar="N", help="Number of seeds (cotangents of the output) per pullback.")] = None,
+    n_seeds: Seeds = None,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a sweep in a suite file. With --graph: an argument of the function.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Write plots of the sparsity patterns and of the bytes to DIR.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print one row per Jacobian as CSV.")] = False,
@@ -43,7 +55,6 @@ def explain(
     """
     from jacobench.bench.machine.machine_record import memory_limit
     from jacobench.bench.suites.case import graph_of
-    from jacobench.commands import console
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.explain.jacobian_costs import jacobian_costs
     from jacobench.reports.render.explain_table import ExplanationTable
@@ -88,7 +99,7 @@ def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[
     generator, key = NAMED.get(option, (value, ""))
     sweep: dict[str, Any] = {"graph": generator}
     if key:
-        sweep[key] = _widths(value) if option == "widths" else value
+        sweep[key] = parse_widths(value) if option == "widths" else value
     sweep |= {key: knob for key, knob in knobs.items() if knob is not None} | dict(map(_setting, settings))
     try:
         cases = expand(sweep, Path())
@@ -99,15 +110,14 @@ def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[
     return cases[0]
 
 
-def _widths(text: str) -> list[int]:
+def parse_widths(text: str) -> list[int]:
+    """Return the widths of an option such as ``784,300,10``."""
     from jacobench.graphs.errors import BadInput
 
     try:
         return [int(width) for width in text.split(",")]
     except ValueError:
-        raise BadInput(
-            f"--widths is {text!r}: expected whole numbers separated by commas, such as 784,256,10"
-        ) from None
+        raise BadInput(f"--widths is {text!r}: expected whole numbers and commas, such as 784,300,10") from None
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -152,7 +162,6 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
 
 
 def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> None:
-    from jacobench.commands import console
     from jacobench.commands.cmd_plot import save_plots
     from jacobench.reports.plots.jacobian_cost_bars import cost_bars
     from jacobench.reports.plots.pattern_plots import patterns

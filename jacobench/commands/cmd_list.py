@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jacobench.commands import console
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -24,7 +26,6 @@ def list_(
 
     Example: jacobench list cases --suite scaling
     """
-    from jacobench.commands import console
     from jacobench.graphs.errors import unknown
 
     if what not in LISTS:

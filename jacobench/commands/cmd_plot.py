@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jacobench.commands import console
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,13 +16,11 @@ if TYPE_CHECKING:
 
 
 def plot(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
+    runs: console.Runs,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Output folder. Default: plots/ in the run's folder.")
     ] = None,
-    phase: Annotated[
-        str, typer.Option(metavar="PHASE", help="Phase to draw: prepare, linearize, pullback or gradient.")
-    ] = "gradient",
+    phase: console.Phase = "gradient",
     dark: Annotated[bool, typer.Option("--dark", help="Use a dark background.")] = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Draw one plot that compares two runs. Give the older run first.")
@@ -32,7 +32,6 @@ def plot(
 
     Example: jacobench plot runs/first --phase pullback --out plots
     """
-    from jacobench.commands import console
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.data.run_data import read
     from jacobench.reports.plots.all_plots import all_plots
@@ -54,7 +53,6 @@ def plot(
 
 
 def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:
-    from jacobench.commands import console
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.data.run_data import read
     from jacobench.reports.plots.comparison_plot import comparison

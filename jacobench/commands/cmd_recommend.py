@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jacobench.commands import console
+from jacobench.commands.cmd_explain import Architecture, Seeds, Widths, parse_widths
+
 if TYPE_CHECKING:
     from jacobench.reports.analysis.case_advice import CaseAdvice
 
@@ -15,20 +18,12 @@ OPTIONS = {"n_seeds": "seeds", "name": "architecture"}
 
 
 def recommend(
-    widths: Annotated[
-        str | None,
-        typer.Option(metavar="N,N,…", help="Multilayer perceptron with these input, hidden and output widths."),
-    ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="A published network; see 'jacobench list architectures'."),
-    ] = None,
+    widths: Widths = None,
+    architecture: Architecture = None,
     batch: Annotated[
         int | None, typer.Option(metavar="B", help="Samples per batch. Default: 1, or the architecture's own.")
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(metavar="S", help="Number of seeds (cotangents of the output) per pullback.")
-    ] = None,
+    seeds: Seeds = None,
     activation: Annotated[str | None, typer.Option(metavar="NAME", help="Activation. Default: tanh.")] = None,
     loss: Annotated[
         str | None, typer.Option(metavar="NAME", help="Loss: mse, cross_entropy or none. Default: mse.")
@@ -60,18 +55,11 @@ def recommend(
     Example: jacobench recommend --widths 784,300,10 --batch 32 --from runs/first
     """
     from jacobench import api
-    from jacobench.commands import console
 
-    knobs: dict[str, Any] = {
-        "widths": _widths(widths),
-        "name": architecture,
-        "batch": batch,
-        "n_seeds": seeds,
-        "activation": activation,
-        "loss": loss,
-        "dtype": dtype,
-        "weight_density": weight_density,
-    }
+    knobs = {
+        "widths": parse_widths(widths) if widths is not None else None, "name": architecture, "batch": batch,
+        "n_seeds": seeds, "activation": activation, "loss": loss, "dtype": dtype, "weight_density": weight_density,
+    }  # fmt: skip
     given = {name: value for name, value in knobs.items() if value is not None}
     _check(given)
     advice = api.recommend_for(*(runs or ()), memory_budget=memory_budget, say=console.stderr().print, **given)
@@ -79,17 +67,6 @@ def recommend(
         typer.echo(_as_json(advice))
     else:
         _show(advice)
-
-
-def _widths(text: str | None) -> list[int] | None:
-    from jacobench.graphs.errors import BadInput
-
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise BadInput(f"--widths is {text!r}: expected whole numbers and commas, such as 784,300,10") from None
 
 
 def _check(given: dict[str, Any]) -> None:
@@ -116,7 +93,6 @@ def _option(knob: str) -> str:
 
 
 def _show(advice: CaseAdvice) -> None:
-    from jacobench.commands import console
     from jacobench.reports.render import advice_text
 
     out = console.stdout()

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from jacobench.commands import console
+
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or their run.json files.")],
+    runs: console.Runs,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -17,9 +19,7 @@ def report(
             help="Output file. Default: report.html in the folder of the first run; with --markdown: standard output.",
         ),
     ] = None,
-    phase: Annotated[
-        str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")
-    ] = "gradient",
+    phase: console.Phase = "gradient",
     markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown instead of HTML.")] = False,
 ) -> None:
     """Write one HTML page about runs. The page works offline. Prints its path.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from jacobench.bench.run.run_options import RunOptions, flag
+from jacobench.commands import console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +99,6 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     from jacobench.bench.machine.worker_process import HarnessFailure
     from jacobench.bench.run import run_folder as folders
     from jacobench.bench.run.runner import start
-    from jacobench.commands import console
     from jacobench.reports.render.run_table import terminal_table
 
     began = time.monotonic()
@@ -158,8 +158,6 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from jacobench.commands import console
-
     terminal = console.stderr()
     if quiet or not terminal.is_terminal:
         yield lambda _progress: None
@@ -179,7 +177,6 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 def _dry_run(options: RunOptions) -> None:
     from jacobench.bench.run.run_estimate import estimate, total_seconds
     from jacobench.bench.run.run_plan import plan
-    from jacobench.commands import console
     from jacobench.reports.data.units import format_bytes, format_seconds
 
     planned = plan(options)

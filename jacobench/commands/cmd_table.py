@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from jacobench.commands import console
+
 
 def table(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")],
-    phase: Annotated[
-        str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")
-    ] = "gradient",
+    runs: console.Runs,
+    phase: console.Phase = "gradient",
     csv: Annotated[bool, typer.Option("--csv", help="Print the tidy table with all phases as CSV.")] = False,
 ) -> None:
     """Print a table for each run, or one CSV table of all runs.
@@ -21,7 +20,6 @@ def table(
     Example: jacobench table runs/first --phase pullback
     """
     from jacobench.bench.row.columns import PHASES
-    from jacobench.commands import console
     from jacobench.graphs.errors import unknown
     from jacobench.reports.data.run_data import read
     from jacobench.reports.render.run_table import terminal_table

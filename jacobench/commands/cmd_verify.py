@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from jacobench.commands import console
 from jacobench.commands.cmd_run import Suite
 
 
@@ -28,7 +29,6 @@ def verify(
     """
     from jacobench.bench.run.strategy_checks import check_all
     from jacobench.bench.suites.suite_files import load_suite
-    from jacobench.commands import console
     from jacobench.strategies.registry import check, registered
 
     specs = [check(spec) for spec in strategy or registered()]

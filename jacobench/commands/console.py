@@ -1,14 +1,20 @@
-"""Consoles: results go to standard output, messages to standard error."""
+"""Arguments that several commands share, and consoles: results go to standard output, messages to standard error."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from rich.console import Console
+
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")]
+Phase = Annotated[str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")]
 
 WIDTH_OF_FILES = 120
 """Width of output to a file or a pipe, in characters."""

@@ -14,8 +14,7 @@ from jacobench.reports.analysis.estimates import distance, estimate_bytes, estim
 from jacobench.reports.analysis.nearby import nearby
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.single_verdict import COLUMNS, estimated, measured_bytes, measured_seconds
-from jacobench.reports.data.provenance import provenance
-from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.data.vocabulary import in_order, provenance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Vocabulary of the reports: the order of strategies, and words for statuses and quantities."""
+"""Vocabulary of the reports: the order of strategies, words for statuses and quantities, and the provenance of a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from jacobench.bench.row.columns import FORWARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import pandas as pd
 
 STRATEGY_ORDER = (
     "dense",
@@ -47,3 +49,36 @@ def in_order(strategies: Iterable[str]) -> list[str]:
     distinct = list(dict.fromkeys(strategies))
     known = [name for name in STRATEGY_ORDER if name in distinct]
     return known + [name for name in distinct if name not in STRATEGY_ORDER]
+
+
+def provenance(table: pd.DataFrame) -> list[str]:
+    """Return short phrases on what measured a tidy table, and how; facts that are missing are left out.
+
+    `table.attrs["threads"]` is the number of threads, if it is known.
+    """
+    passes = table.loc[table["status"] == "ok", "passes"].dropna()
+    phrases = [
+        _values(table, "machine", "{}"),
+        _values(table, "commit", "commit {}"),
+        _values(table, "controls", "controls {}"),
+        _counted(table.attrs.get("threads"), "thread", "threads"),
+        _counted(_range(passes), "pass", "passes"),
+        _values(table, "memory_tool", "memory by {}"),
+    ]
+    return [phrase for phrase in phrases if phrase]
+
+
+def _values(table: pd.DataFrame, column: str, phrase: str) -> str:
+    found = [str(value) for value in table[column].dropna().unique()]
+    return phrase.format(" and ".join(found)) if found else ""
+
+
+def _range(numbers: pd.Series[float]) -> str | None:
+    if numbers.empty:
+        return None
+    low, high = int(numbers.min()), int(numbers.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _counted(count: object, noun: str, plural: str) -> str:
+    return "" if count is None else f"{count} {noun if str(count) == '1' else plural}"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.units import format_bytes
+from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page.answers import QUESTION, answers
 from jacobench.reports.page.limits_and_crossovers import crossover_rows, memory_limits
 from jacobench.reports.page.recommendation_table import recommendations

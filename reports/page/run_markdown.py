@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jacobench.reports.data.provenance import provenance
+from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page.answers import answers
 from jacobench.reports.page.recommendation_table import recommendations
 from jacobench.reports.page.row_table import counts, failures

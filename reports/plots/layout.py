@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from jacobench.reports.data.provenance import provenance
-from jacobench.reports.data.vocabulary import LETTERS
+from jacobench.reports.data.vocabulary import LETTERS, provenance
 from jacobench.reports.plots.small_multiples import folded
 from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style
 from jacobench.strategies.registry import REFERENCE

@@ -11,9 +11,8 @@ from rich.text import Text
 from jacobench.bench.row.columns import PHASES, STATUSES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.analysis.recommendation import fastest, least_memory
-from jacobench.reports.data.provenance import provenance
 from jacobench.reports.data.units import format_bytes, format_percent, format_ratio, format_seconds
-from jacobench.reports.data.vocabulary import in_order, words
+from jacobench.reports.data.vocabulary import in_order, provenance, words
 from jacobench.reports.render.text_tables import rich_table
 from jacobench.strategies.registry import REFERENCE
 
