@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jacobench.commands.write_outcome import Junit, Markdown
+from jacobench.commands.write_outcome import Junit, Markdown, write_outcome
 
 Source = "a run's folder or run.json, a JSON file of pytest-benchmark, or a folder of such files, one file per process"
 
@@ -35,15 +35,14 @@ def compare(
 ) -> None:
     """Compare two finished runs and report regressions.
 
-    A regression is more time, more memory, a faster growth with size, or a result that became wrong. The passes of two runs are not
-    paired. So each run needs at least eight passes, and only changes of 5 % or more are detected. To detect smaller
-    changes, use jacobench gate.
+    A regression is more time, more memory, a faster growth with size, or a result that became wrong. The passes of two
+    runs are not paired. So each run needs at least eight passes, and only changes of 5 % or more are detected. To
+    detect smaller changes, use jacobench gate.
 
     Exit codes: 0 no regression, 1 a regression, 2 bad input, 3 inconclusive, 4 nothing was measured in both runs.
 
     Example: jacobench compare runs/before runs/after
     """
-    from jacobench.commands.write_outcome import write_outcome
     from jacobench.reports.data.pytest_benchmark_json import read_any
     from jacobench.reports.regression import two_runs
 

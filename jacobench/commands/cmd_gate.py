@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jacobench.commands.cmd_run import Cases
-from jacobench.commands.write_outcome import Junit, Markdown
+from jacobench.commands.write_outcome import Junit, Markdown, write_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,8 +89,6 @@ def gate(
     if against is None:
         _self_test(config, thresholds)
         return
-    from jacobench.commands.write_outcome import write_outcome
-
     outcome, title = gate_session.run(project, against, config, thresholds, _report)
     write_outcome(outcome, title, markdown, junit)
     _advise(outcome, {"against": against} | given)
@@ -111,8 +109,8 @@ def _self_test(config: GateConfig, thresholds: GateThresholds) -> None:
     headings = ("added", "to", "gates", "rows", "found", "inconclusive", "share found, 95 %", "median ratio")
     console.stdout().print(console.columns(headings, [_counted(line) for line in found.to_dict("records")]))
     _report(
-        "Whatever is found with 0 % added is a false alarm. The time threshold is "
-        f"{thresholds.default.time:.1%}. The intervals (Clopper-Pearson) treat rows as independent; those of one gate are not."
+        f"Every regression with 0 % added is a false alarm. The time threshold is {thresholds.default.time:.1%}. "
+        "The intervals (Clopper-Pearson) treat rows as independent; those of one gate are not."
     )
 
 

@@ -31,8 +31,8 @@ def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Pat
         typer.echo(FORMATS["markdown"](outcome, title), nl=False)
     else:
         console.stdout().print(VerdictScreen(outcome, title), soft_wrap=True)
-    if markdown not in {None, "-"}:
-        _write(FORMATS["markdown"](outcome, title), Path(str(markdown)))
+        if markdown is not None:
+            _write(FORMATS["markdown"](outcome, title), Path(markdown))
     if junit is not None:
         _write(FORMATS["junit"](outcome, title), junit)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):

@@ -57,15 +57,12 @@ def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresh
 
 
 def _row_lines(samples: pd.DataFrame, stages: StageResults) -> Iterator[Line]:
-    medians = {
-        stage: own[own["status"] == "ok"].groupby([*ROW, "side"])["seconds"].median().to_dict()
-        for stage, own in samples.groupby("stage")
-    }
+    medians = samples[samples["status"] == "ok"].groupby(["stage", *ROW, "side"])["seconds"].median().to_dict()
     second = _by_row(stages.second)
     for row, first in _by_row(stages.first).items():
         found, stage = (second[row], 2) if row in second else (first, 1)
         verdict, reason = _final(first, second.get(row))
-        values = {side: medians.get(stage, {}).get((*row, side), math.nan) for side in (BASE, HEAD)}
+        values = {side: medians.get((stage, *row, side), math.nan) for side in (BASE, HEAD)}
         line = {"quantity": "seconds", **values, "verdict": verdict, "reason": reason}
         yield dict(zip(ROW, row, strict=True)) | found | line
 

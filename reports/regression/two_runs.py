@@ -72,14 +72,17 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     found = judge_unpaired(timed, thresholds, shift or 0.0)
     lines = list(_row_lines(samples, timed, found))
     if across_machines:
-        lines = [_due_to_machine(line) for line in lines]
+        reason = "slower relative to its reference; the machine may be the cause"
+        doubtful = {"verdict": "inconclusive", "reason": reason}
+        lines = [line | doubtful if line["verdict"] == "regressed" else line for line in lines]
     else:
         lines += _untested_lines(base, head, samples, lines)
         lines += _growth_lines(samples, thresholds, verdicts_of(lines))
     shifted = shift is not None and abs(shift) > math.log1p(floor)
     if shifted:
         lines = [without_verdict(line, math.exp(shift or 0.0)) for line in lines]
-    counted = list(count_lines(samples, thresholds)) if _same(base, head, "memory_tool") else []
+    tools = [_values(run, "memory_tool") for run in (base, head)]
+    counted = list(count_lines(samples, thresholds)) if tools[0] == tools[1] or not all(tools) else []
     table = verdict_table(in_order([*lines, *counted], samples))
     notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
     return Outcome(state_of(table, shifted=shifted, unstable=False), table, notes=notes)
@@ -87,11 +90,10 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
 
 def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
     """Return name, base value and head value of the known settings that make times incomparable."""
-    threads = [[str(run.facts["threads"])] if run.facts.get("threads") else [] for run in (base, head)]
     values = {
-        "machines": (_values(base, "machine"), _values(head, "machine")),
-        "controls": (_values(base, "controls"), _values(head, "controls")),
-        "numbers of threads": (threads[0], threads[1]),
+        "machines": [_values(run, "machine") for run in (base, head)],
+        "controls": [_values(run, "controls") for run in (base, head)],
+        "numbers of threads": [[str(run.facts["threads"])] if run.facts.get("threads") else [] for run in (base, head)],
     }
     return [
         (what, " and ".join(before), " and ".join(after))
@@ -102,11 +104,6 @@ def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
 
 def _values(run: Run, column: str) -> list[str]:
     return sorted(map(str, run.table[column].dropna().unique()))
-
-
-def _same(base: Run, head: Run, column: str) -> bool:
-    before, after = _values(base, column), _values(head, column)
-    return not before or not after or before == after
 
 
 def _samples(run: Run, side: str) -> pd.DataFrame:
@@ -125,8 +122,7 @@ def _over_references(samples: pd.DataFrame, base: Run, head: Run) -> pd.DataFram
 
     The samples are repeated for each reference, except for itself; ``quantity`` is such as ``seconds/vjp``.
     """
-    vjp = samples[samples["strategy"] == REFERENCE]
-    forward = samples[samples["strategy"] == FORWARD]
+    vjp, forward = (samples[samples["strategy"] == name] for name in (REFERENCE, FORWARD))
     floors = pd.concat([run.table.assign(side=side) for side, run in ((BASE, base), (HEAD, head))])
     floors = floors.assign(seconds=floors["floor_seconds"])
     others = samples[samples["strategy"] != FORWARD]
@@ -147,11 +143,8 @@ def _divided(samples: pd.DataFrame, references: pd.DataFrame, on: list[str], nam
 
 def _calibration_shift(base: Run, head: Run) -> float | None:
     """Return log(head / base) of the medians of the calibration kernel; None if a run did not time it."""
-    times = [[float(t) for t in run.facts.get("calibration_seconds") or () if t] for run in (base, head)]
-    if not all(times):
-        return None
-    before, after = (float(np.median(own)) for own in times)
-    return math.log(after / before)
+    before, after = ([float(t) for t in run.facts.get("calibration_seconds") or () if t] for run in (base, head))
+    return math.log(np.median(after) / np.median(before)) if before and after else None
 
 
 def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) -> Iterator[Line]:
@@ -207,13 +200,6 @@ def _growth_lines(
         elif verdict == "regressed" and line["low"] < 2 ** line["threshold"]:
             verdict = "inconclusive"  # runs are not paired: the whole interval must exceed the threshold
         yield line | {"verdict": verdict}
-
-
-def _due_to_machine(line: Line) -> Line:
-    if line["verdict"] != "regressed":
-        return line
-    reason = "slower relative to its reference; the machine may be the cause"
-    return line | {"verdict": "inconclusive", "reason": reason}
 
 
 def _notes(
