@@ -31,15 +31,11 @@ def materialize(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], ctx: Argume
 
 def materialize_blocks(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     """Return the local Jacobian of each sample, shape (samples, outputs per sample, inputs per sample)."""
-    return _blocks(jacobian, ctx)(y, xs)
+    return _materializer(jacobian, ctx, block_shape(ctx), lambda J: J)(y, xs)
 
 
 def _matrix(jacobian: Jacobian, ctx: ArgumentContext) -> Materializer:
     return _materializer(jacobian, ctx, (ctx.n_out, ctx.n_in), partial(blocks_of_matrix, ctx=ctx))
-
-
-def _blocks(jacobian: Jacobian, ctx: ArgumentContext) -> Materializer:
-    return _materializer(jacobian, ctx, block_shape(ctx), lambda J: J)
 
 
 def _materializer(
@@ -119,7 +115,7 @@ class DenseBlocks:
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
         """Return (y, xs) → pull."""
         samples, n_out, _ = block_shape(ctx)
-        blocks = _blocks(argument.jacobian, ctx)
+        blocks = _materializer(argument.jacobian, ctx, block_shape(ctx), lambda J: J)
 
         def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
             J = blocks(y, xs)

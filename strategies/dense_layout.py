@@ -20,16 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EntryLayout:
-    """Positions of a Jacobian's entries as a strided view of the matrix.
+    """Positions of a Jacobian's entries as a strided view of the matrix, strides and offset in bytes.
 
-    Attributes
-    ----------
-    shape, strides : tuple of int
-        Those of the view, strides in bytes.
-    offset : int
-        Start of the view in the matrix, in bytes.
-    extent : tuple of int
-        Shape of the view after `Structure.index` has indexed its last axes; its C order is the CSR order.
+    `extent` is the shape after `Structure.index` has indexed the view's last axes; its C order is the CSR order.
     """
 
     shape: Shape
@@ -62,19 +55,9 @@ def entry_layout(
 
 
 def columns_of_entries(structure: Structure, ctx: ArgumentContext, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the columns of some entries of a Jacobian.
+    """Return the columns of some entries of a Jacobian, given by their numbers in CSR order, from 0.
 
-    Parameters
-    ----------
-    structure, ctx
-        Structure and context of the Jacobian.
-    numbers : NDArray of int64
-        Numbers of the entries in CSR order, from 0.
-
-    Returns
-    -------
-    NDArray of int64
-        Shape of `numbers`. Only arrays of that shape are allocated, for any size of the matrix.
+    Only arrays of the shape of `numbers` are allocated, for any size of the matrix.
     """
     layout = entry_layout(structure, ctx, (ctx.n_out, ctx.n_in), partial(blocks_of_matrix, ctx=ctx))
     index = structure.index(ctx)

@@ -152,15 +152,7 @@ def _add_edge(y_totals: Totals, J: Any, x_totals: Totals) -> None:
 
 @dataclass(frozen=True)
 class Forward:
-    """A strategy that multiplies Jacobians from the input side.
-
-    Attributes
-    ----------
-    name : str
-        The strategy's name.
-    algebra : Algebra
-        Storage format of the Jacobians.
-    """
+    """A strategy that multiplies Jacobians from the input side, stored as `algebra` does."""
 
     name: str
     algebra: Algebra

@@ -92,25 +92,21 @@ class Buffers:
         self._users[block] += 1
 
 
-class Primals:
+class Primals(Buffers):
     """Values of the forward sweep."""
 
     def __init__(self, graph: Graph, tracker: AllocationTracker) -> None:
-        self._blocks = Buffers(tracker)
+        super().__init__(tracker)
         for leaf in range(len(graph.leaves)):
-            self._blocks.make(leaf, 0)
+            self.make(leaf, 0)
 
     def compute(self, number: int, node: Node) -> None:
         """Allocate a node's output, which is value `number`."""
         ctx = node.contexts[0]
         if node.op.is_view:
-            self._blocks.share(number, node.args[0])
+            self.share(number, node.args[0])
         else:
-            self._blocks.make(number, ctx.n_out * ctx.dtype.itemsize, node.op.scratch(ctx))
-
-    def drop(self, value: int) -> None:
-        """Free a value."""
-        self._blocks.drop(value)
+            self.make(number, ctx.n_out * ctx.dtype.itemsize, node.op.scratch(ctx))
 
 
 def simulate_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> AllocationTracker:

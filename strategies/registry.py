@@ -54,15 +54,8 @@ def is_built_in(name: str) -> bool:
 def check(spec: str) -> str:
     """Check a strategy's name or location without importing it, and return it.
 
-    Parameters
-    ----------
-    spec : str
-        A registered name, ``path/to/file.py:ClassName`` or ``package.module:ClassName``.
-
-    Raises
-    ------
-    BadInput
-        If the name is unknown or the file does not exist.
+    `spec` is a registered name, ``path/to/file.py:ClassName`` or ``package.module:ClassName``. Raises BadInput if the name
+    is unknown or the file does not exist.
     """
     place, colon, name = spec.rpartition(":")
     if not colon:
@@ -84,17 +77,8 @@ def absolute(spec: str) -> str:
 def load(spec: str) -> Strategy:
     """Import a strategy and create it: call its class or factory without arguments.
 
-    Parameters
-    ----------
-    spec : str
-        As for `check`.
-
-    Raises
-    ------
-    BadInput
-        If the name is unknown, the file does not exist, or the file or module has no such class.
-    Exception
-        Any exception raised by the import or the call.
+    Raises BadInput as `check` does, or if the file or module has no such class. Exceptions of the import and the call are
+    not caught.
     """
     check(spec)
     place, colon, name = spec.rpartition(":")

@@ -25,21 +25,9 @@ if TYPE_CHECKING:
 
 
 def pull_back(tape: Tape, output: int, seeds: Array) -> dict[int, Array]:
-    """Apply the chain rule from the output to the leaves.
+    """Apply the chain rule from the value number `output`, with seeds (S, *output_shape), to the leaves.
 
-    Parameters
-    ----------
-    tape : Tape
-        The linearized nodes; each pull maps (S, *y.shape) to (S, *x.shape).
-    output : int
-        The number of the output's value.
-    seeds : NDArray
-        Shape (S, *output_shape).
-
-    Returns
-    -------
-    dict of int to NDArray
-        Number of each leaf that was reached → its cotangents, shape (S, *shape), summed over the nodes that use it.
+    Returns number of each leaf that was reached → its cotangents, (S, *shape), summed over the nodes that use it.
     """
     bars = {output: seeds}
     for y, edges in reversed(tape):
@@ -140,35 +128,19 @@ class ReversePrepared:
         return ReverseLinearized(output, graph, self._steps, self._finish(tape, graph), self._samples)
 
 
-def _as_is(tape: Tape, _graph: Graph) -> Tape:
-    return tape
-
-
-def _mixed(_graph: Graph, _planned: Sequence[Step]) -> None:
-    return None
-
-
 @dataclass(frozen=True)
 class Reverse:
-    """A strategy that uses the reverse loop.
+    """A strategy that uses the reverse loop and differentiates each argument of each node by the rule `local`.
 
-    Attributes
-    ----------
-    name : str
-        The strategy's name.
-    local : Local
-        Rule that differentiates one argument of one node.
-    finish : callable
-        (tape, graph) → tape, called at the end of `linearize`.
-    samples_of : callable
-        (graph, steps) → samples whose seeds may share a pullback, or None. The pulls must then accept a ``rule`` in
-        place of the vjp rule; see `seed_batching.tape_by_sample`.
+    `finish`, (tape, graph) → tape, is called at the end of `linearize`. `samples_of`, (graph, steps), returns samples whose
+    seeds may share a pullback, or None. If it returns samples, the pulls must accept a ``rule`` in place of the vjp rule; see
+    `seed_batching.tape_by_sample`.
     """
 
     name: str
     local: Local
-    finish: Callable[[Tape, Graph], Tape] = _as_is
-    samples_of: Callable[[Graph, Sequence[Step]], Samples | None] = _mixed
+    finish: Callable[[Tape, Graph], Tape] = lambda tape, _graph: tape
+    samples_of: Callable[[Graph, Sequence[Step]], Samples | None] = lambda _graph, _planned: None
 
     def prepare(self, graph: Graph) -> ReversePrepared:
         """List the steps and do the work that depends on the shapes alone."""

@@ -23,14 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of a graph in which they do not mix.
+    """Samples of a graph in which they do not mix: their number B ≥ 2, and the numbers of the leaves that all share.
 
-    Attributes
-    ----------
-    count : int
-        The batch, B ≥ 2.
-    shared : frozenset of int
-        The leaves that all samples share. Every other value that cotangents reach has the batch as its leading axis.
+    Every other value that cotangents reach has the batch as its leading axis.
     """
 
     count: int
@@ -53,20 +48,10 @@ def samples_of(graph: Graph, planned: Sequence[Step]) -> Samples | None:
 
 
 def batch_seeds(seeds: Array, count: int) -> Array | None:
-    """Join seeds across samples if they are sorted by the sample that each touches, equally many per sample.
+    """Join seeds (S, B, …) across the B samples if they are sorted by the sample that each touches, equally many per sample.
 
-    Parameters
-    ----------
-    seeds : NDArray
-        Shape (S, B, …).
-    count : int
-        The batch B.
-
-    Returns
-    -------
-    NDArray or None
-        Shape (S / B, B, …): sample i of the k-th is that of the k-th seed that touches sample i. None if they cannot be
-        joined; the first seed usually shows this.
+    Returns (S / B, B, …): sample i of the k-th is that of the k-th seed that touches sample i. None if they cannot be
+    joined; the first seed usually shows this.
     """
     n_joined, rest = divmod(len(seeds), count)
     if rest or not n_joined or np.any(seeds[0, 1:]):
@@ -91,19 +76,9 @@ def tape_by_sample(tape: Tape, planned: Sequence[Step], samples: Samples) -> Tap
 
 
 def unbatch_cotangents(bars: Mapping[int, Array], samples: Samples) -> dict[int, Array]:
-    """Return the cotangents of joined seeds as cotangents of the single seeds.
+    """Return the cotangents of joined seeds as cotangents of the single seeds, (S, *shape), by the leaf's number.
 
-    Parameters
-    ----------
-    bars : mapping of int to NDArray
-        Leaf's number → its cotangents, (B, S / B, *shape) if shared, else (S / B, B, …).
-    samples : Samples
-        As returned by `samples_of`.
-
-    Returns
-    -------
-    dict of int to NDArray
-        Leaf's number → its cotangents, shape (S, *shape).
+    Those of joined seeds have shape (B, S / B, *shape) if the leaf is shared, else (S / B, B, …).
     """
     apart = {leaf: bar if leaf in samples.shared else _diagonal(bar) for leaf, bar in bars.items()}
     return {leaf: bar.reshape(-1, *bar.shape[2:]) for leaf, bar in apart.items()}

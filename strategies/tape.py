@@ -28,20 +28,11 @@ Tape = Sequence[tuple[int, Sequence[tuple[int, Any]]]]
 class LocalCost:
     """Cost of differentiating one argument of one node, in bytes and arithmetic operations.
 
-    Attributes
-    ----------
-    prepare_bytes, linearize_bytes : int
-        Kept by the phase of that name.
-    prepare_scratch, linearize_scratch, pull_scratch : int
-        Allocated and freed within the phase, its result not included.
-    linearize_flops, pull_flops : int
-        Arithmetic operations; pull_flops for all seeds.
-    n_nonzeros : int
-        Stored entries of the Jacobian.
-    residuals : tuple of int
-        Primals kept for the backward pass: `OUTPUT`, or argument numbers.
-    returns_cotangent : bool
-        Whether the pull returns its input, or a view of it.
+    - ``…_bytes``: kept by the phase; ``…_scratch``: allocated and freed within the phase, its result not included.
+    - ``…_flops``: arithmetic operations; `pull_flops` for all seeds.
+    - `n_nonzeros`: stored entries of the Jacobian.
+    - `residuals`: primals kept for the backward pass: `OUTPUT`, or argument numbers.
+    - `returns_cotangent`: whether the pull returns its input, or a view of it.
     """
 
     pull_flops: int
@@ -79,20 +70,9 @@ class Edge:
 
 @dataclass(frozen=True)
 class Step:
-    """A node in the forward sweep.
+    """A node in the forward sweep; `y` is the number of its value and `forward` maps (*xs) to it, in NumPy.
 
-    Attributes
-    ----------
-    y : int
-        The number of its value.
-    node : Node
-        The node.
-    forward : callable
-        (*xs) → y, in NumPy.
-    edges : tuple of Edge
-        The arguments that cotangents must reach.
-    last_uses : tuple of int
-        The values that no later node needs.
+    `edges` are the arguments that cotangents must reach, `last_uses` the values that no later node needs.
     """
 
     y: int
@@ -103,13 +83,7 @@ class Step:
 
 
 def steps(graph: Graph) -> tuple[Step, ...]:
-    """List the steps of the forward sweep over a graph.
-
-    Raises
-    ------
-    NotImplementedError
-        If an op lacks a backward rule that is needed; names the op and the argument.
-    """
+    """List the steps of the forward sweep. Raises NotImplementedError if an op lacks a backward rule that is needed."""
     planned = []
     needed_later = {graph.output}
     for number, node in reversed(list(enumerate(graph.nodes, len(graph.leaves)))):

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from jacobench.strategies.contract import Unsupported
-from jacobench.strategies.peers.library import import_peer
+from jacobench.strategies.peers.library import Peer, import_peer
 from jacobench.strategies.peers.peer_jax import Xla, adopt, evaluator, started_jax
 from jacobench.strategies.reverse import check_seeds
 
@@ -70,19 +70,16 @@ class AsdexPrepared:
             return AsdexLinearized(adopt(output), self.graph, jacobian)
 
 
-@dataclass(frozen=True)
-class Asdex:
-    """The strategy ``asdex``."""
+def asdex() -> Peer:
+    """Return the strategy ``asdex``."""
+    jax = started_jax()
+    library = import_peer("asdex")
 
-    asdex: Any
-    jax: Any
-    name: str = "asdex"
-
-    def prepare(self, graph: Graph) -> AsdexPrepared:
+    def prepare(graph: Graph) -> AsdexPrepared:
         """Find the Jacobian's pattern, color it and compile."""
         if not graph.wrt:
             raise Unsupported("asdex needs at least one leaf to differentiate")
-        asdex, jax, xla = self.asdex, self.jax, Xla(self.jax, graph.dtype)
+        xla = Xla(jax, graph.dtype)
 
         def function(wrt: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
             return evaluator(jax, graph, arrays)[0](wrt)
@@ -90,16 +87,16 @@ class Asdex:
         zeros = {name: np.zeros(leaf.shape, graph.dtype) for name, leaf in graph.leaves.items()}
         wrt = tuple(zeros[name] for name in graph.wrt)
         with xla.precision(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", asdex.DenseColoringWarning)  # it then computes as many products as jacrev
+            warnings.simplefilter("ignore", library.DenseColoringWarning)  # it then computes as many products as jacrev
             try:
-                coloring = asdex.jacobian_coloring(function, wrt, tuple(zeros.values()), argnums=0)
+                coloring = library.jacobian_coloring(function, wrt, tuple(zeros.values()), argnums=0)
             except (NotImplementedError, ValueError) as error:  # a primitive that it does not support
                 raise Unsupported(f"asdex finds no pattern: {str(error).partition('. ')[0]}") from None
-        differentiate = asdex.value_and_compressed_jacobian_from_coloring(function, coloring)
+        differentiate = library.value_and_compressed_jacobian_from_coloring(function, coloring)
 
         def linearize(*arrays: Any) -> tuple[Any, Any]:
             output, compressed = differentiate(evaluator(jax, graph, arrays)[1], arrays)
-            return output, asdex.decompress_data(compressed, coloring)
+            return output, library.decompress_data(compressed, coloring)
 
         sparsity = coloring.sparsity
         ones = np.ones(len(sparsity.rows), bool)
@@ -107,8 +104,4 @@ class Asdex:
         linearizer = xla.compile(linearize, [xla.argument(leaf.shape) for leaf in graph.leaves.values()])
         return AsdexPrepared(graph, xla, pattern, linearizer)
 
-
-def asdex() -> Asdex:
-    """Return the strategy ``asdex``."""
-    jax = started_jax()
-    return Asdex(import_peer("asdex"), jax)
+    return Peer("asdex", prepare)

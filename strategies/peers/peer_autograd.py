@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.strategies.peers.library import import_peer
+from jacobench.strategies.peers.library import Peer, import_peer
 from jacobench.strategies.reverse import check_seeds, own
 
 if TYPE_CHECKING:
@@ -56,19 +56,8 @@ class AutogradPrepared:
         return AutogradLinearized(np.array(output), graph, vjp)
 
 
-@dataclass(frozen=True)
-class Autograd:
-    """The strategy ``autograd-vjp``."""
-
-    autograd: Any
-    name: str = "autograd-vjp"
-
-    def prepare(self, graph: Graph) -> AutogradPrepared:
-        """Do nothing: autograd traces at each point."""
-        return AutogradPrepared(graph, self.autograd)
-
-
-def autograd_vjp() -> Autograd:
-    """Return the strategy ``autograd-vjp``."""
+def autograd_vjp() -> Peer:
+    """Return the strategy ``autograd-vjp``, which prepares nothing: autograd traces at each point."""
     import_peer("autograd.numpy")
-    return Autograd(import_peer("autograd"))
+    autograd = import_peer("autograd")
+    return Peer("autograd-vjp", lambda graph: AutogradPrepared(graph, autograd))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.strategies.peers.library import import_peer
+from jacobench.strategies.peers.library import Peer, import_peer
 from jacobench.strategies.reverse import check_seeds
 
 if TYPE_CHECKING:
@@ -83,12 +83,8 @@ def adopt(array: Any) -> Array:
 class Split:
     """A linearization as two functions of arrays, so that each can be compiled.
 
-    Attributes
-    ----------
-    linearize : callable
-        The leaves' arrays, in the order of ``graph.leaves`` → ``[output, *residuals]``.
-    pull : callable
-        ``(seeds, *residuals)`` → the cotangents in the order of ``graph.wrt``, seeds (S, *output_shape).
+    - `linearize`: the leaves' arrays, in the order of ``graph.leaves`` → ``[output, *residuals]``.
+    - `pull`: ``(seeds, *residuals)`` → the cotangents in the order of ``graph.wrt``, seeds (S, *output_shape).
     """
 
     linearize: Callable[..., Sequence[Any]]
@@ -167,20 +163,9 @@ class JaxLinearized:
 class JaxPrepared:
     """A graph compiled by JAX; see `contract.Prepared`.
 
-    Attributes
-    ----------
-    graph : Graph
-        The graph.
-    xla : Xla
-        JAX, in the graph's precision.
-    split : Split
-        The functions that are compiled.
-    sources : tuple of (bool, int)
-        For each residual whether it is a leaf, and the number of that leaf or of that result of `linearizer`.
-    residuals : tuple
-        Abstract values of the residuals; they may be masks or indices, too.
-    linearizer : callable
-        The compiled function: the leaves' arrays → the output and the residuals that are not leaves.
+    - `sources`: for each residual whether it is a leaf, and the number of that leaf or of that result of `linearizer`.
+    - `residuals`: abstract values of the residuals; they may be masks or indices, too.
+    - `linearizer`: the compiled function: the leaves' arrays → the output and the residuals that are not leaves.
     """
 
     graph: Graph
@@ -237,19 +222,6 @@ def compiled(xla: Xla, graph: Graph, split: Split) -> JaxPrepared:
     return prepared
 
 
-@dataclass(frozen=True)
-class Jax:
-    """A strategy on JAX; `split` maps (JAX, graph) to the linearization."""
-
-    name: str
-    split: Callable[[Any, Graph], Split]
-    jax: Any
-
-    def prepare(self, graph: Graph) -> JaxPrepared:
-        """Trace and compile for the graph's shapes."""
-        return compiled(Xla(self.jax, graph.dtype), graph, self.split(self.jax, graph))
-
-
 def started_jax() -> Any:
     """Import JAX and start its CPU client, so that its threads and buffers are not attributed to a graph."""
     jax = import_peer("jax")
@@ -257,11 +229,13 @@ def started_jax() -> Any:
     return jax
 
 
-def jax_vjp() -> Jax:
+def jax_vjp() -> Peer:
     """Return the strategy ``jax-vjp``."""
-    return Jax("jax-vjp", split_vjp, started_jax())
+    jax = started_jax()
+    return Peer("jax-vjp", lambda graph: compiled(Xla(jax, graph.dtype), graph, split_vjp(jax, graph)))
 
 
-def jax_jacrev() -> Jax:
+def jax_jacrev() -> Peer:
     """Return the strategy ``jax-jacrev``."""
-    return Jax("jax-jacrev", split_jacrev, started_jax())
+    jax = started_jax()
+    return Peer("jax-jacrev", lambda graph: compiled(Xla(jax, graph.dtype), graph, split_jacrev(jax, graph)))

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from jacobench.strategies.peers.library import import_peer
+from jacobench.strategies.peers.library import Peer, import_peer
 from jacobench.strategies.reverse import check_seeds
 
 if TYPE_CHECKING:
@@ -109,7 +109,10 @@ class TorchLinearized:
 
 @dataclass(frozen=True)
 class TorchPrepared:
-    """An unchanged graph; see `contract.Prepared`."""
+    """An unchanged graph, as torch records at each point; see `contract.Prepared`.
+
+    `linearizer` maps (torch, graph, leaves as tensors) to the output and the pullback.
+    """
 
     graph: Graph
     torch: Any
@@ -126,24 +129,13 @@ class TorchPrepared:
         return TorchLinearized(output.detach().clone().numpy(), self, pull)
 
 
-@dataclass(frozen=True)
-class Torch:
-    """A strategy on torch; `linearizer` maps (torch, graph, leaves as tensors) to the output and the pullback."""
-
-    name: str
-    linearizer: Callable[[Any, Graph, Mapping[str, Any]], tuple[Any, Pull]]
-    torch: Any
-
-    def prepare(self, graph: Graph) -> TorchPrepared:
-        """Do nothing: torch records at each point."""
-        return TorchPrepared(graph, self.torch, self.linearizer)
-
-
-def torch_vjp() -> Torch:
+def torch_vjp() -> Peer:
     """Return the strategy ``torch-vjp``."""
-    return Torch("torch-vjp", linearize_vjp, import_peer("torch"))
+    torch = import_peer("torch")
+    return Peer("torch-vjp", lambda graph: TorchPrepared(graph, torch, linearize_vjp))
 
 
-def torch_jacrev() -> Torch:
+def torch_jacrev() -> Peer:
     """Return the strategy ``torch-jacrev``."""
-    return Torch("torch-jacrev", linearize_jacrev, import_peer("torch"))
+    torch = import_peer("torch")
+    return Peer("torch-jacrev", lambda graph: TorchPrepared(graph, torch, linearize_jacrev))
