@@ -54,7 +54,6 @@ def measure(call: Callable[[], Any]) -> Memory:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Collect garbage once, then switch the collector off."""
     gc.collect()
     was_enabled = gc.isenabled()
     gc.disable()

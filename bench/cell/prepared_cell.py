@@ -34,8 +34,6 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """Phase → the phases that fail when it fails."""
 
-GIB = 2**30
-
 LONGEST_REASON = 300
 """Characters."""
 
@@ -186,7 +184,7 @@ def _over_budget(predictions: Predictions | None, budget_bytes: int) -> str:
     peak = predictions.phases[phase].peak_bytes
     if peak <= budget_bytes:
         return ""
-    return f"{phase} is predicted to need {peak / GIB:,.2f} GiB, the budget is {budget_bytes / GIB:,.2f} GiB"
+    return f"{phase} is predicted to need {peak / 2**30:,.2f} GiB, the budget is {budget_bytes / 2**30:,.2f} GiB"
 
 
 def _verify(cell: PreparedCell, check: str) -> None:

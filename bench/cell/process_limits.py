@@ -18,37 +18,29 @@ SLACK = 2**29
 PR_SET_PDEATHSIG = 1
 
 
-def limit_data(budget_bytes: int) -> int | None:
-    """Limit this process's data to its present size plus the budget and the slack; return the limit in bytes.
+def limit_data(budget_bytes: int | None) -> int | None:
+    """Limit this process's data to its present size plus the budget and the slack, in bytes; None: no limit.
 
-    Larger allocations fail; NumPy reports them as MemoryError. Call it again when the footprint changes. Only Linux has
-    such a limit; elsewhere the result is None.
+    Larger allocations fail; NumPy reports them as MemoryError. Call it again when the footprint changes. Returns
+    the limit; None where the system has none (all but Linux).
     """
     if sys.platform != "linux":
         return None
     import resource  # noqa: PLC0415  (POSIX only)
 
-    wanted = _data_bytes() + budget_bytes + SLACK
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    _, limit = resource.getrlimit(resource.RLIMIT_DATA)
+    hard = limit
+    if budget_bytes is not None:
+        wanted = _data_bytes() + budget_bytes + SLACK
+        limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     return limit
-
-
-def lift() -> None:
-    """Remove the limit."""
-    if sys.platform != "linux":
-        return
-    import resource  # noqa: PLC0415  (POSIX only)
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
 
 
 @contextmanager
 def unlimited_then(budget_bytes: int) -> Iterator[None]:
     """Remove the limit while a plug-in's libraries are loaded, then set it above the new footprint."""
-    lift()
+    limit_data(None)
     try:
         yield
     finally:

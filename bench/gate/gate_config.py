@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from jacobench.bench.gate.side_environments import INSTALL, read_pyproject
 from jacobench.graphs.errors import BadInput, real_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jacobench.bench.gate.revisions import Project
@@ -62,8 +62,10 @@ def config_from_table(table: Mapping[str, Any], folder: Path) -> tuple[GateConfi
 
     Paths in the table are relative to `folder`, that of the project. Raises BadInput for a value of the wrong type.
     """
-    given = {name: read(f"{WHERE} {name}", table[name]) for name, read in READERS.items() if name in table}
-    rest = {name: value for name, value in table.items() if name not in READERS}
+    given = {
+        option.name: _value(option.name, table[option.name]) for option in fields(GateConfig) if option.name in table
+    }
+    rest = {name: value for name, value in table.items() if name not in given}
     if given.get("suite", "").endswith(".toml"):
         given["suite"] = str(folder / given["suite"])
     if "strategies" in given:
@@ -76,24 +78,15 @@ def _in_folder(spec: str, folder: Path) -> str:
     return f"{folder / place}:{name}" if place.endswith(".py") else spec
 
 
-def _text(what: str, given: Any) -> str:
-    if not isinstance(given, str):
-        raise BadInput(f"{what} is {given!r}: expected text")
-    return given
-
-
-def _texts(what: str, given: Any) -> tuple[str, ...]:
+def _value(name: str, given: Any) -> Any:
+    """Return the value of a field of `GateConfig` if it has the type of the default."""
+    what, default = f"{WHERE} {name}", getattr(GateConfig, name)
+    if isinstance(default, float):
+        return real_number(what, given)
+    if isinstance(default, str):
+        if not isinstance(given, str):
+            raise BadInput(f"{what} is {given!r}: expected text")
+        return given
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
         raise BadInput(f"{what} is {given!r}: expected a list of text")
     return tuple(given)
-
-
-READERS: Mapping[str, Callable[[str, Any], Any]] = {
-    "suite": _text,
-    "strategies": _texts,
-    "cases": _texts,
-    "install": _text,
-    "max_minutes": real_number,
-    "timeout_seconds": real_number,
-}
-"""Field of `GateConfig` → function that reads its value."""

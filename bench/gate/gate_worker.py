@@ -244,7 +244,6 @@ class GateWorker:
             self.problem.cache_clear()  # the strategy may have written its inputs
 
     def _time_phase(self, task: GateTask, call: Callable[[], Any], phase: str, schedule: Any) -> float:
-        """Return the seconds per call of the fastest round."""
         call()  # not timed: other strategies have changed the caches
         plain: float = self.cell.timing.fastest_round(call, schedule, self.job.time_limit)
         return self._slowed(task, call, phase, schedule, plain) if task.slower else plain

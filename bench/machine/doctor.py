@@ -151,7 +151,7 @@ def _swap() -> list[HealthCheck]:
     swap = psutil.swap_memory()
     if not swap.total:
         return [HealthCheck("swap", GOOD, "none")]
-    used = swap.used / machine_record.GIB
+    used = swap.used / 2**30
     found = f"{used:.1f} GiB in use"
     return [HealthCheck("swap", BAD, found, "swapoff -a") if used > 0.1 else HealthCheck("swap", GOOD, found)]
 
@@ -184,7 +184,6 @@ def _memory_tool() -> list[HealthCheck]:
 
 
 def _noise() -> list[HealthCheck]:
-    """Measure the noise with identical code in eight processes."""
     tuned = environment.settings("tuned", 1)
     found = noise.spreads([noise.sample(tuned) for _ in range(8)])
     worst = {kind: max(spread[kind] for spread in found.values()) for kind in ("inside", "between", "paired")}

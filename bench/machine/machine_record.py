@@ -18,8 +18,6 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GIB = 2**30
-
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 PACKAGES = ("jacobench", "numpy", "scipy", "pandas", "pytest", "pytest-benchmark", "memray", "torch", "jax", "autograd")
@@ -62,7 +60,7 @@ def digest() -> str:
 
 
 def _description() -> str:
-    memory = round(psutil.virtual_memory().total / GIB)
+    memory = round(psutil.virtual_memory().total / 2**30)
     return f"{_processor()}, {os.cpu_count() or 1} cores, {memory} GiB, {platform.system()} {platform.machine()}"
 
 

@@ -22,18 +22,7 @@ PHASES = (FORWARD, *contract.PHASES)
 CELL_KEYS = ("case", "strategy", "phase")
 """Columns that identify a row of one run."""
 
-
-STATUSES = (
-    "ok",
-    "wrong",
-    "unsupported",
-    "over_budget",
-    "out_of_memory",
-    "timeout",
-    "crashed",
-    "error",
-    "not_tried",
-)
+STATUSES = ("ok", "wrong", "unsupported", "over_budget", "out_of_memory", "timeout", "crashed", "error", "not_tried")
 
 
 @dataclass(frozen=True)
@@ -102,11 +91,6 @@ COLUMNS: dict[str, Column] = {
         "Largest over leaves of max|difference| / max(max|reference| of the leaf, 1 % of that of any leaf).",
     ),
 }
-
-
-def empty_row() -> dict[str, Any]:
-    """Return a row with NaN in every column."""
-    return dict.fromkeys(COLUMNS, math.nan)
 
 
 def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 
@@ -38,14 +36,3 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     n_parameters: int | None = None
     traceback: str = ""
     output: str = ""
-
-
-def from_json(line: bytes | str) -> Measurement:
-    """Read a measurement from a line of JSON; raise `msgspec.DecodeError` (or its `ValidationError`) if it is invalid."""
-    return msgspec.json.decode(line, type=Measurement)
-
-
-def to_builtins(measurement: Measurement) -> dict[str, Any]:
-    """Return a measurement as a dict of JSON types."""
-    found: dict[str, Any] = msgspec.to_builtins(measurement)
-    return found

@@ -120,7 +120,6 @@ def _first(found: Sequence[Measurement], column: str) -> Any:
 
 
 def _ratio(cell: Cell, found: Sequence[Measurement], partners: Sequence[Measurement]) -> dict[str, float]:
-    """Return the ratio to the reference, paired within processes, with its interval."""
     if cell.strategy == FORWARD or any(measurement.status != "ok" for measurement in found):
         return {}
     reference = {(m.pass_number, m.worker): min(m.seconds) for m in partners if m.status == "ok"}

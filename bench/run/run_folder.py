@@ -18,7 +18,7 @@ import msgspec
 
 from jacobench.bench.machine.atomic_write import write_whole
 from jacobench.bench.machine.byte_sizes import parse_bytes
-from jacobench.bench.row.measurement import Measurement, from_json
+from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.graphs.errors import BadInput
 
@@ -185,6 +185,6 @@ def _read_journal(folder: RunFolder, path: Path) -> None:
         os.ftruncate(folder._journal, len(content) - len(torn))  # noqa: SLF001
     for number, line in enumerate(whole.split(b"\n") if whole else [], 1):
         try:
-            folder.measurements.append(from_json(line))
+            folder.measurements.append(msgspec.json.decode(line, type=Measurement))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             folder.notes.append(f"{path}: skipped line {number}, which is damaged: {error}")

@@ -154,11 +154,7 @@ class Session:
         if self.limits.measure_memory:
             call()
             taken = heap_memory.measure(call)
-            heap = {
-                "peak_bytes": taken.peak_bytes,
-                "retained_bytes": taken.retained_bytes,
-                "memory_tool": taken.tool,
-            }
+            heap = {"peak_bytes": taken.peak_bytes, "retained_bytes": taken.retained_bytes, "memory_tool": taken.tool}
             if cell.phase == "gradient":
                 self._leaked = heap_memory.leaked_bytes(call)
         plan = schedule(call, self.limits, self.iterations.get(cell), self._shared.get((cell.case, cell.phase)))

@@ -17,7 +17,7 @@ import pytest
 
 from jacobench.bench.cell import calibration
 from jacobench.bench.cell.process_limits import die_with_parent
-from jacobench.bench.row.measurement import Measurement, to_builtins
+from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run import pytest_plugin
 from jacobench.bench.run.session import Session, SessionLimits
 from jacobench.bench.suites.cells import Cell
@@ -102,7 +102,7 @@ class Reporter:
 
     def measured(self, measurement: Measurement) -> None:
         """Report a measurement."""
-        self.emit("measured", measurement=to_builtins(measurement))
+        self.emit("measured", measurement=measurement)
 
 
 def arguments(job: WorkerJob) -> list[str]:

@@ -24,15 +24,10 @@ Argument = Scalar | Annotated[list[Scalar | list[Any]], Meta(min_length=1)]
 _SHARED = [field for field in msgspec.structs.fields(SweepKeys) if field.name in {"rng_seed", "n_seeds", "strategies"}]
 
 _COLUMNS: Mapping[str, tuple[type, ...]] = {
-    "depth": (int,),
-    "width": (int,),
-    "batch": (int,),
-    "activation": (str,),
-    "loss": (str,),
+    **dict.fromkeys(("depth", "width", "batch"), (int,)),
+    **dict.fromkeys(("activation", "loss", "normalization", "dtype"), (str,)),
     "residual": (bool,),
-    "normalization": (str,),
     "weight_density": (int, float),
-    "dtype": (str,),
 }
 """Arguments of the function that become columns, with the type of the column."""
 

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from jacobench.bench.row.columns import COLUMNS, STATUSES, empty_row, tidy
+from jacobench.bench.row.columns import COLUMNS, STATUSES, tidy
 
 CONTRACT = """
 run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
@@ -27,9 +27,7 @@ def test_no_rows_still_give_every_column_with_its_dtype():
 
 
 def test_missing_is_nan_never_none_and_never_zero():
-    table = tidy(
-        [{"case": "a", "residual": True, "width": 16, "reason": None}, {"case": "b", "width": None}, empty_row()]
-    )
+    table = tidy([{"case": "a", "residual": True, "width": 16, "reason": None}, {"case": "b", "width": None}, {}])
     assert table["residual"].tolist()[0] is True
     assert table["width"].tolist()[0] == 16.0
     assert table["width"].isna().tolist() == [False, True, True]

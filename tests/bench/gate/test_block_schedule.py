@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jacobench.bench.cell.timing import ROUND_SECONDS
-from jacobench.bench.gate.gate_schedule import (
+from jacobench.bench.gate.paired_runner import (
     BLOCKS,
     LEAST_BLOCKS,
     LEAST_ROUNDS,
