@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jacobench.reports.claims.order_claims import same_gradients, sometimes_worth_it, vector_first_is_cheaper
-from jacobench.reports.claims.storage_claims import products_need_no_matrices, sparse_does_a_bunch_of_work
-from jacobench.reports.claims.weight_claims import (
+from jacobench.reports.claims.jacobian_claims import (
     outer_product_takes_n_operations,
+    products_need_no_matrices,
+    sparse_does_a_bunch_of_work,
     weight_matrix_is_the_jacobian,
     weights_jacobian_is_expensive,
 )
+from jacobench.reports.claims.order_claims import same_gradients, sometimes_worth_it, vector_first_is_cheaper
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,16 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim.
+    """One claim, close to the original words, and what theory says about it.
 
-    Attributes
-    ----------
-    claimed : str
-        The claim, close to the original words.
-    theory : str
-        What theory says about it.
-    judge : callable
-        Run → finding. Every number in the finding is from the run.
+    ``judge``: run → finding. Every number in the finding is from the run.
     """
 
     claimed: str
@@ -84,17 +78,9 @@ CLAIMS: tuple[Claim, ...] = (
 
 
 def judge(run: Run) -> list[tuple[Claim, ClaimFinding]]:
-    """Test every claim on the rows of a run.
+    """Test every claim, in order, on the rows of a run.
 
-    Parameters
-    ----------
-    run : Run
-        A run of the suite ``claims`` with at least two passes. Other runs do not show some of the claims.
-
-    Returns
-    -------
-    list of (Claim, ClaimFinding)
-        In the order of the claims.
+    The run needs the suite ``claims`` and at least two passes. Other runs do not show some of the claims.
     """
     return [(claim, claim.judge(run)) for claim in CLAIMS]
 

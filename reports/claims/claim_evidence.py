@@ -26,11 +26,8 @@ BOUNDED: Verdict = "holds with a bound"
 WRONG: Verdict = "wrong as stated"
 NOT_SHOWN: Verdict = "not shown on this machine"
 
-# t = W z, differentiated with respect to W, and to z.
-BY_WEIGHTS, BY_INPUT = "mlp-w*-d1-b1-noloss", "chain-affine-w*"
-
-# The same with different n and m, and n·m constant.
-UNEQUAL = "mlp-*x*-b1-noloss"
+# t = W z, differentiated with respect to W, and to z; and with respect to W with different n and m, and n·m constant.
+BY_WEIGHTS, BY_INPUT, UNEQUAL = "mlp-w*-d1-b1-noloss", "chain-affine-w*", "mlp-*x*-b1-noloss"
 
 # g = A B C D e with four links of one kind; and a net of layers, for the order of multiplication.
 LINKS = ("neg", "permute", "cross", "conv1d")
@@ -41,14 +38,8 @@ ORDER = "chain-affine-tanh-w*"
 class ClaimFinding:
     """Finding of one run on one claim.
 
-    Attributes
-    ----------
-    verdict : str
-        One of the four.
-    sentence : str
-        The reason, with numbers; plain text on one line.
-    evidence : DataFrame
-        Table of the rows used, formatted for readers.
+    ``sentence``: the reason, with numbers; plain text on one line. ``evidence``: table of the rows used, formatted for
+    readers.
     """
 
     verdict: Verdict
@@ -65,12 +56,8 @@ def not_shown(why: str, evidence: pd.DataFrame | None = None) -> ClaimFinding:
 class TimeRatio:
     """Times of one strategy over those of another, paired within each process.
 
-    Attributes
-    ----------
-    mean, low, high : float
-        Geometric mean and its 95 % interval. All NaN without pairs; the interval is NaN for one pair.
-    is_slower, is_faster : bool
-        Whether the first strategy is clearly slower, or faster, by `decide`.
+    ``mean``, ``low``, ``high``: geometric mean and its 95 % interval; all NaN without pairs, the interval NaN for one
+    pair. ``is_slower``, ``is_faster``: whether the first strategy is clearly slower, or faster, by `decide`.
     """
 
     mean: float
@@ -93,9 +80,8 @@ def time_ratio(run: Run, case: str, pair: Sequence[str], phase: str = "gradient"
     own = run.passes[(run.passes["case"] == case) & (run.passes["phase"] == phase)]
     first, second = (own[own["strategy"] == name].set_index(["pass", "worker"])["seconds"] for name in pair)
     ratios = (first / second).dropna().tolist()
-    is_slower, is_faster = (
-        decide({"rival": sides}).status == "ahead" for sides in (ratios, [1 / ratio for ratio in ratios])
-    )
+    inverse = [1 / ratio for ratio in ratios]
+    is_slower, is_faster = (decide({"rival": sides}).status == "ahead" for sides in (ratios, inverse))
     return TimeRatio(geometric_mean(ratios), *log_t_interval(ratios), is_slower, is_faster)
 
 

@@ -46,17 +46,10 @@ def same_gradients(run: Run) -> ClaimFinding:
     compared = rows[(rows["status"] == "ok") & rows["max_relative_error"].notna()]
     if compared.empty:
         return not_shown("no strategy was compared with vjp in this run")
-    worst = (
-        compared.groupby(["strategy", "dtype"], sort=False)["max_relative_error"].agg(["max", "count"]).reset_index()
-    )
-    evidence = pd.DataFrame(
-        {
-            "strategy": worst["strategy"],
-            "dtype": worst["dtype"],
-            "cases": worst["count"],
-            "largest relative difference from vjp": worst["max"].map("{:.2g}".format),
-        }
-    )
+    groups = compared.groupby(["strategy", "dtype"], sort=False)["max_relative_error"]
+    evidence = groups.agg(["count", "max"]).reset_index()
+    evidence["max"] = evidence["max"].map("{:.2g}".format)
+    evidence.columns = pd.Index(["strategy", "dtype", "cases", "largest relative difference from vjp"])
     largest = [
         f"{own['max_relative_error'].max():.1g} in {dtype}"
         for dtype in ("float64", "float32")
@@ -83,14 +76,13 @@ def vector_first_is_cheaper(run: Run) -> ClaimFinding:
     if not timed:
         return not_shown(f"{FIRST} was not timed together with {LAST} in two passes or more")
     flops = one.pivot_table(index="case", columns="strategy", values="predicted_flops")
+    factors = flops[FIRST] / flops[LAST]
     evidence = pd.DataFrame(
         [
             {
                 "width": format_size(row["width"]),
                 "depth": format_size(row["depth"]),
-                "operations, Jacobians / vector first": format_ratio(
-                    float(flops.loc[row["case"], FIRST] / flops.loc[row["case"], LAST])
-                ),
+                "operations, Jacobians / vector first": format_ratio(float(factors[row["case"]])),
                 "time, Jacobians / vector first": str(time),
                 "Jacobians first, peak": peak_in_words(one, row["case"], FIRST),
                 "vector first, peak": peak_in_words(one, row["case"], LAST),
@@ -101,8 +93,8 @@ def vector_first_is_cheaper(run: Run) -> ClaimFinding:
     low, high = (format_ratio(end(time.mean for _, time in timed)) for end in (min, max))
     sentence = (
         f"for one vector, multiplying the Jacobians first takes {low} to {high} as long as starting with the vector"
-        f"{_exponents(run, one)}"
     )
+    sentence += _exponents(run, one)
     if all(time.is_faster for _, time in timed):
         return ClaimFinding(WRONG, sentence, evidence)
     if not all(time.is_slower for _, time in timed):

@@ -9,13 +9,14 @@ import pytest
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.claims.claim_catalogue import CLAIMS, judge, lines
 from jacobench.reports.claims.claim_evidence import BOUNDED, HOLDS, LINKS, NOT_SHOWN, WRONG
-from jacobench.reports.claims.order_claims import same_gradients, sometimes_worth_it, vector_first_is_cheaper
-from jacobench.reports.claims.storage_claims import products_need_no_matrices, sparse_does_a_bunch_of_work
-from jacobench.reports.claims.weight_claims import (
+from jacobench.reports.claims.jacobian_claims import (
     outer_product_takes_n_operations,
+    products_need_no_matrices,
+    sparse_does_a_bunch_of_work,
     weight_matrix_is_the_jacobian,
     weights_jacobian_is_expensive,
 )
+from jacobench.reports.claims.order_claims import same_gradients, sometimes_worth_it, vector_first_is_cheaper
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 
 NOISE = (0.99, 1.0, 1.01)

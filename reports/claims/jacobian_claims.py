@@ -1,4 +1,4 @@
-"""Claims 2, 3 and 5: the cost of t = Wz, differentiated with respect to z, and to W."""
+"""Claims 2 to 6: the cost of a Jacobian, dense or sparse, compared with a product that stores none."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.bench.row.statistics import LEAST_BYTES, clearly_less
 from jacobench.reports.analysis.growth import TOLERANCE, growth
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.size_limits import what_fits
@@ -17,9 +18,11 @@ from jacobench.reports.claims.claim_evidence import (
     BY_INPUT,
     BY_WEIGHTS,
     HOLDS,
+    LINKS,
     UNEQUAL,
     WRONG,
     ClaimFinding,
+    listed,
     not_shown,
     peak_in_words,
     rows_of,
@@ -42,6 +45,15 @@ NOTHING = 0.02
 SLOWER = 1.1
 """Largest factor in time that counts as harmless."""
 
+HALF = 0.5
+
+WAYS = {
+    "dense": "explicit matrix",
+    "sparse": "sparse matrix",
+    "linear-operator": "LinearOperator",
+    "vjp": "direct rule",
+}
+
 
 def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
     """Test claim 2: the bytes that the dense Jacobian with respect to z adds to vjp's, and the time of a gradient."""
@@ -54,9 +66,8 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
         if not math.isnan(dense) and not math.isnan(vjp) and time.has_interval:
             lines.append((width, batch, ITEM * width**2, max(dense - vjp, 0.0), time))
     if not lines:
-        return not_shown(
-            "no case t = Wz differentiated with respect to z was timed with dense and vjp in two passes or more"
-        )
+        why = "no case t = Wz differentiated with respect to z was timed with dense and vjp in two passes or more"
+        return not_shown(why)
     evidence = pd.DataFrame(
         [
             {
@@ -173,6 +184,42 @@ def _sizes(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
+    """Test claim 4: time and peak of sparse compared with vjp, in every case of both."""
+    rows = rows_of(run, "*")
+    timed = [
+        {"case": case, "time": time} | {name: value(rows, case, name, "peak_bytes") for name in ("sparse", "vjp")}
+        for case in rows["case"].unique()
+        if (time := time_ratio(run, case, ("sparse", "vjp"))).has_interval
+    ]
+    if not timed:
+        return not_shown("sparse was not timed together with vjp in two passes or more")
+    found = pd.DataFrame(timed)
+    slower, faster = (found["time"].map(lambda time: time.is_slower), found["time"].map(lambda time: time.is_faster))
+    more = clearly_less(found["vjp"], found["sparse"])
+    evidence = pd.DataFrame(
+        {
+            "case": found["case"],
+            "time, sparse / vjp": found["time"].map(str),
+            "sparse is": slower.map({True: "slower", False: "undecided"}).where(~faster, "faster"),
+        }
+        | {f"{name}, peak": [peak_in_words(rows, case, name) for case in found["case"]] for name in ("sparse", "vjp")}
+    )
+    largest = format_ratio(max(line["time"].mean for line in timed))
+    sentence = (
+        f"in {len(found)} cases, sparse is clearly slower than vjp in {int(slower.sum())} (up to {largest}), clearly faster in "
+        f"{int(faster.sum())}, and needs more memory in {int(more.sum())}"
+    )
+    if len(not_worse := found[~slower & ~more]):
+        sentence += f"; it is worse in neither time nor memory in {listed(not_worse['case'].tolist())}"
+    if slower.all():
+        return ClaimFinding(HOLDS, sentence, evidence)
+    if slower.mean() > HALF:
+        return ClaimFinding(BOUNDED, sentence, evidence)
+    refuted = (faster & ~more).mean() > HALF
+    return ClaimFinding(WRONG, sentence, evidence) if refuted else not_shown(sentence, evidence)
+
+
 def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
     """Test claim 5: the number of multiplications of the pullback compared with n·m, and the exponent of its time."""
     rows = rows_of(run, BY_WEIGHTS, "pullback")
@@ -192,15 +239,13 @@ def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
     )
     laws = growth(rows, run.passes)
     vjp = laws[(laws["strategy"] == "vjp") & (laws["knob"] == "width") & (laws["quantity"] == "seconds")]
-    counted = _slope(own["width"], own["predicted_flops"])
+    log_flops, log_width = (np.log(own[name].iloc[-2:].to_numpy(float)) for name in ("predicted_flops", "width"))
+    counted = float(np.diff(log_flops)[0] / np.diff(log_width)[0])  # between the two largest: a count has no noise
     time = f", and its time as n^{_exponent(vjp.iloc[0])}" if len(vjp) else ""
     last = own.iloc[-1]
     factor = float(dense.get(last["case"], math.nan)) / float(last["predicted_flops"])
-    saved = (
-        ""
-        if math.isnan(factor)
-        else f"; dt/dW takes {format_ratio(factor)} as many at n = {format_size(last['width'])}"
-    )
+    saved = f"; dt/dW takes {format_ratio(factor)} as many at n = {format_size(last['width'])}"
+    saved = "" if math.isnan(factor) else saved
     sentence = (
         f"the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication, and an addition over the batch) for each of the "
         f"n·m entries of W; their number grows as n^{counted:.2f} with n = m{time}{saved}"
@@ -211,6 +256,53 @@ def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
     return ClaimFinding(WRONG, sentence + conclusion, evidence)
 
 
-def _slope(sizes: pd.Series[float], counts: pd.Series[float]) -> float:
-    """Return the exponent between the two largest sizes of a count, which has no noise."""
-    return math.log(counts.iloc[-1] / counts.iloc[-2]) / math.log(sizes.iloc[-1] / sizes.iloc[-2])
+def products_need_no_matrices(run: Run) -> ClaimFinding:
+    """Test claim 6: time and peak of each way to compute g·A·B·C·D·e, for each kind of link and each size."""
+    lines = [line for link in LINKS for line in _chain(run, link)]
+    timed = [line for line in lines if line["time"].has_interval]
+    if not timed:
+        return not_shown("no chain was timed with direct rules and with an explicit matrix in two passes or more")
+    evidence = pd.DataFrame(
+        [
+            {"link": line["link"], "size": format_size(line["size"])}
+            | {f"{WAYS[name]}: time / direct rule, peak": line[name] for name in WAYS}
+            for line in lines
+        ]
+    )
+    less = [line for line in timed if line["matrix"] - line["direct"] >= LEAST_BYTES]
+    slower = [line for line in timed if line["time"].is_slower]
+    faster = [f"{line['link']} at {format_size(line['size'])}" for line in timed if line["time"].is_faster]
+    largest = {line["link"]: line for line in sorted(timed, key=lambda line: line["size"])}.values()
+    sentence = (
+        f"with explicit matrices a gradient is clearly slower in {len(slower)} of {len(timed)} cells and needs more memory in "
+        f"{len(less)}; at the largest size {', '.join(_factors(line) for line in largest)}"
+    )
+    if faster:
+        sentence += f"; a matrix is faster for {listed(faster)}"
+    if len(slower) == len(timed) == len(less):
+        return ClaimFinding(HOLDS, sentence, evidence)
+    if all(line["time"].is_slower and line["matrix"] > line["direct"] for line in largest):
+        return ClaimFinding(BOUNDED, sentence, evidence)
+    lost = all(line["time"].is_faster for line in largest)
+    return ClaimFinding(WRONG, sentence, evidence) if lost else not_shown(sentence, evidence)
+
+
+def _factors(line: dict[str, Any]) -> str:
+    memory = line["matrix"] / max(line["direct"], 1.0)
+    return f"{line['link']} {format_ratio(line['time'].mean)} the time and {format_ratio(memory)} the memory"
+
+
+def _chain(run: Run, link: str) -> list[dict[str, Any]]:
+    rows = rows_of(run, f"chain-{link}-w*")
+    lines = []
+    for case, own in rows.sort_values("width").groupby("case", sort=False):
+        line: dict[str, Any] = {"link": link, "size": float(own["width"].iloc[0])}
+        line["time"] = time_ratio(run, str(case), ("dense", "vjp"))
+        line["matrix"], line["direct"] = (value(own, str(case), name, "peak_bytes") for name in ("dense", "vjp"))
+        for name in WAYS:
+            ended = own.loc[own["strategy"] == name, "status"].tolist()
+            peak = peak_in_words(own, str(case), name)
+            mean = time_ratio(run, str(case), (name, "vjp")).mean
+            line[name] = f"{format_ratio(mean)}, {peak}" if ended == ["ok"] else peak
+        lines.append(line)
+    return lines
