@@ -256,11 +256,7 @@ def recommend_for(
     from jacobench.bench.floor.predicted_rows import one_case
     from jacobench.bench.machine.byte_sizes import parse_bytes
     from jacobench.bench.machine.machine_record import memory_limit
-    from jacobench.reports.analysis.advice_sources import (
-        advise_from_runs,
-        advise_from_small_cases,
-        with_largest_batches,
-    )
+    from jacobench.reports.analysis.case_advice import advise_from_runs, advise_from_small_cases, with_largest_batches
     from jacobench.reports.data.run_json import newest_run
 
     case = one_case(knobs)

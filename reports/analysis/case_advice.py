@@ -1,38 +1,39 @@
-"""Advice on a case that may not have been measured: from measurements at it or near it, otherwise from the models."""
+"""Advice on a case that may not have been measured: from measurements at it or near it, otherwise from the models.
+
+The measurements are those of finished runs, or of small cases that are measured now.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.floor.microbenchmarks import measure_like
+from jacobench.bench.floor.predicted_rows import largest_batch, one_case, predicted_rows
+from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
 from jacobench.reports.analysis.nearby import nearby
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.single_verdict import COLUMNS, estimated, measured_bytes, measured_seconds
+from jacobench.reports.data.run_data import Run
 from jacobench.reports.data.vocabulary import in_order, provenance
+from jacobench.strategies.registry import registered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from jacobench.bench.suites.case import Case
     from jacobench.reports.analysis.estimates import Estimate
     from jacobench.reports.analysis.nearby import NearCase
-    from jacobench.reports.data.run_data import Run
 
 STRATEGY_COLUMNS = (
-    "strategy",
-    "status",
-    "seconds",
-    "seconds_error_factor",
-    "bytes",
-    "bytes_error_factor",
-    "needs_bytes",
+    "strategy", "status", "seconds", "seconds_error_factor", "bytes", "bytes_error_factor", "needs_bytes",
     "largest_batch",
-)
+)  # fmt: skip
 UNTRIED = ("over_budget", "not_tried")
 """Statuses that do not apply to a run with another budget."""
 
@@ -115,25 +116,14 @@ def _json_value(value: Any) -> Any:
 
 
 def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gradient") -> CaseAdvice:
-    """Recommend strategies for a case.
+    """Recommend strategies for a case, by a run's measurements of one phase.
 
-    Parameters
-    ----------
-    target : DataFrame
-        The case's predicted rows: each strategy and phase, with knobs, and predictions where there is a model.
-    run : Run
-        The measurements.
-    budget_bytes : float
-        Memory that may be used. A strategy that is predicted to need more in any phase is no candidate.
-    phase : str
-        The phase that is compared.
+    `target` holds the case's predicted rows: each strategy and phase, with knobs, and predictions where there is a
+    model. A strategy that is predicted to need more than the budget in any phase is no candidate.
 
-    Returns
-    -------
-    CaseAdvice
-        Time is that of the case itself if it was measured, otherwise of the nearest case, otherwise by the time model.
-        Memory is that of the case itself if it was measured and is 8 KiB or more, otherwise by the byte model, which uses
-        the exact shapes.
+    Time is that of the case itself if it was measured, otherwise of the nearest case, otherwise by the time model.
+    Memory is that of the case itself if it was measured and is 8 KiB or more, otherwise by the byte model, which uses
+    the exact shapes.
     """
     needs = target.groupby("strategy", sort=False)["predicted_bytes"].max()
     over = set(needs[needs > budget_bytes].index)
@@ -222,3 +212,29 @@ def _strategies(
             line |= {"bytes": n_bytes[name].value, "bytes_error_factor": n_bytes[name].error_factor}
         lines.append(line)
     return pd.DataFrame(lines, columns=list(STRATEGY_COLUMNS))
+
+
+def advise_from_runs(case: Case, runs: Sequence[Run], budget_bytes: float) -> CaseAdvice | None:
+    """Return the advice of the run that knows most about a case; None without runs."""
+    found = []
+    for run in runs:
+        specs = [name for name in run.table["strategy"].unique() if name in registered()]
+        found.append(advise(tidy(predicted_rows(case, specs)), run, budget_bytes))
+    return min(found, key=lambda advice: advice.rank) if found else None
+
+
+def advise_from_small_cases(case: Case, budget_bytes: float) -> CaseAdvice:
+    """Measure small cases that resemble a case, which takes a few seconds, and return the advice of the models."""
+    run = Run(tidy(measure_like(case.knobs, case.strategies)))
+    return advise(tidy(predicted_rows(case)), run, budget_bytes)
+
+
+def with_largest_batches(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:
+    """Add the largest batch of each strategy that fits in the budget; NaN for a strategy without a byte model."""
+
+    def largest(name: str) -> float:
+        found = largest_batch(lambda batch: one_case({**knobs, "batch": batch}), name, advice.budget_bytes)
+        return math.nan if found is None else found
+
+    batches = advice.strategies["strategy"].map(largest)
+    return replace(advice, strategies=advice.strategies.assign(largest_batch=batches))

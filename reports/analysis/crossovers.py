@@ -28,21 +28,9 @@ FURTHEST = 1024.0
 """Largest factor beyond the largest size to which a crossing is extrapolated."""
 
 COLUMNS = (
-    "knob",
-    "held",
-    "phase",
-    "quantity",
-    "first",
-    "second",
-    "outcome",
-    "size",
-    "low",
-    "high",
-    "extrapolated",
-    "cheaper",
-    "factor",
-    "n_passes",
-)
+    "knob", "held", "phase", "quantity", "first", "second", "outcome", "size", "low", "high", "extrapolated",
+    "cheaper", "factor", "n_passes",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from jacobench.bench.floor.time_model import (
     predict_seconds,
 )
 from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES
+from jacobench.reports.analysis.sweeps import KNOBS
 
 FEWEST_ERRORS = 5
 """Smallest number of errors from which an error bound is computed."""
@@ -25,7 +26,7 @@ FEWEST_ERRORS = 5
 SAME_DISTANCE = math.log(1.1)
 """Logarithm of a factor. Cells closer than this count as equally distant."""
 
-SIZES = [*WORK, "width", "depth", "batch", "n_seeds", "weight_density"]
+SIZES = [*WORK, *KNOBS]
 """Columns that define the distance between a cell and a case."""
 
 Array = Any

@@ -25,26 +25,10 @@ TOLERANCE = 0.1
 """Difference of exponents that caches and the allocator cause; theory counts operations and bytes only."""
 
 COLUMNS = (
-    "knob",
-    "held",
-    "strategy",
-    "phase",
-    "quantity",
-    "exponent",
-    "exponent_low",
-    "exponent_high",
-    "exponent_predicted",
-    "verdict",
-    "fixed",
-    "scale",
-    "dominates_from",
-    "r_squared",
-    "residual",
-    "smallest",
-    "largest",
-    "n_sizes",
+    "knob", "held", "strategy", "phase", "quantity", "exponent", "exponent_low", "exponent_high", "exponent_predicted",
+    "verdict", "fixed", "scale", "dominates_from", "r_squared", "residual", "smallest", "largest", "n_sizes",
     "n_passes",
-)
+)  # fmt: skip
 
 
 def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFrame:

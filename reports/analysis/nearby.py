@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.reports.analysis.sweeps import KNOBS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,9 +20,6 @@ WITHIN = math.sqrt(2)
 """Factor within which the sizes of near cases agree. Suites double their sizes, so every size between the smallest and the
 largest of a sweep has a near case."""
 
-SIZES = {"width": "width", "depth": "depth", "batch": "batch", "n_seeds": "seeds", "weight_density": "weight density"}
-"""Sizes in which near cases may differ, with their words."""
-
 RATIO_EXPONENT = 1.3
 """Power of a size with which the ratio of two strategies' times changes at most. The largest difference of two exponents in
 docs/scaling.md is 1.26, of dense and vjp in width."""
@@ -30,16 +29,8 @@ docs/scaling.md is 1.26, of dense and vjp in width."""
 class NearCase:
     """A measured case near another one.
 
-    Attributes
-    ----------
-    case : str
-        Its name.
-    exact : bool
-        Whether it is the case itself.
-    distance_factor : float
-        Product of the factors between their sizes; 1 for the case itself.
-    differs : str
-        The sizes in which they differ, in words.
+    `exact` is true for the case itself. `distance_factor` is the product of the factors between their sizes, 1 for the
+    case itself; `differs` describes these sizes.
     """
 
     case: str
@@ -54,21 +45,11 @@ class NearCase:
 
 
 def nearby(table: pd.DataFrame, knobs: Mapping[Any, Any]) -> list[NearCase]:
-    """Find the cases of a run that are near a case.
+    """Find the cases of a run's tidy table that are near a case, given as its row.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-    knobs : mapping
-        The case's own row, or its ``case``, knobs and ``n_parameters``.
-
-    Returns
-    -------
-    list of NearCase
-        The cases that are equal in `SAME`, store their weights alike (sparse or not), and agree within √2 in each of
-        `SIZES` and in the square root of the number of parameters, which separates networks of other shapes. The case
-        itself comes first, then the nearest.
+    They are equal in `SAME`, store their weights alike (sparse or not), and agree within √2 in each of `KNOBS` and in
+    the square root of the number of parameters, which separates networks of other shapes. The case itself comes first,
+    then the nearest.
     """
     found = [_near(own.iloc[0].to_dict(), knobs) for _, own in table.groupby("case", sort=False)]
     return sorted((near for near in found if near), key=lambda near: (not near.exact, near.distance_factor))
@@ -79,11 +60,11 @@ def _near(own: Mapping[Any, Any], knobs: Mapping[Any, Any]) -> NearCase | None:
         return None
     if (own["weight_density"] < 1) != (knobs["weight_density"] < 1):  # other code: other times at equal sizes
         return None
-    sizes = {name: _factor(own[name], knobs[name]) for name in SIZES}
+    sizes = {name: _factor(own[name], knobs[name]) for name in KNOBS}
     shape = math.sqrt(_factor(own["n_parameters"], knobs["n_parameters"]))
     if max(*sizes.values(), shape) > WITHIN * (1 + 1e-9):
         return None
-    differs = [f"{SIZES[name]} {own[name]:g}, not {knobs[name]:g}" for name in SIZES if sizes[name] > 1]
+    differs = [f"{KNOBS[name]} {own[name]:g}, not {knobs[name]:g}" for name in KNOBS if sizes[name] > 1]
     if not differs and shape > 1:
         differs = [f"{own['n_parameters']:,.0f} parameters, not {knobs['n_parameters']:,.0f}"]
     factor = math.prod(sizes.values()) / sizes["width"] * max(sizes["width"], shape)

@@ -17,18 +17,8 @@ if TYPE_CHECKING:
     from jacobench.reports.analysis.nearby import NearCase
 
 COLUMNS = (
-    "strategy",
-    "decision",
-    "factor",
-    "low",
-    "high",
-    "runner_up",
-    "basis",
-    "at",
-    "distance_factor",
-    "differs",
-    "n",
-)
+    "strategy", "decision", "factor", "low", "high", "runner_up", "basis", "at", "distance_factor", "differs", "n",
+)  # fmt: skip
 UNKNOWN: dict[str, Any] = {**NOTHING, "decision": "nothing", "basis": math.nan, "n": 0}
 
 Line = dict[str, Any]
@@ -37,19 +27,7 @@ Line = dict[str, Any]
 def measured_seconds(near: NearCase, rows: pd.DataFrame, passes: pd.DataFrame, phase: str) -> Line:
     """Decide by the times measured at a case or near it; near it, the interval is widened by the ratio's uncertainty.
 
-    Parameters
-    ----------
-    near : NearCase
-        The measured case.
-    rows, passes : DataFrame
-        Those of the run, of the candidate strategies only.
-    phase : str
-        The phase that is compared.
-
-    Returns
-    -------
-    dict
-        `COLUMNS`.
+    `rows` and `passes` are those of the run, of the candidate strategies only.
     """
     found = recommend(rows[rows["case"] == near.case], passes, phase).to_dict("records")
     line: dict[Any, Any] = found[0] if found else {**NOTHING, "decision": "nothing", "n_passes": 0}

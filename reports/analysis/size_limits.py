@@ -58,14 +58,13 @@ Knobs = dict[str, Any]
 class SizeLimit:
     """The largest size within a limit.
 
-    Attributes
-    ----------
-    size : float
-        A whole number for every knob but ``weight_density``; NaN if no size is within the limit.
-    basis : str
-        ``"model"``: the byte model at this size and the next. ``"interpolation"``: between two sizes of the table.
-        ``"extrapolation"``: by the fitted law of time. ``"more than"``: this size is within the limit, and larger sizes
-        were not checked. ``"bound"``: the largest possible value. ``"none"``: even the smallest size is over the limit.
+    `size` is a whole number for every knob but ``weight_density``; NaN if no size is within the limit. `basis` is one
+    of:
+
+    - ``"model"``: the byte model at this size and the next.
+    - ``"interpolation"``: between two sizes of the table. ``"extrapolation"``: by the fitted law of time.
+    - ``"more than"``: this size is within the limit, and larger sizes were not checked.
+    - ``"bound"``: the largest possible value. ``"none"``: even the smallest size is over the limit.
     """
 
     size: float
@@ -160,21 +159,9 @@ def _possible(knob: str, found: SizeLimit) -> SizeLimit:
 
 
 def between_sizes(sizes: ArrayLike, values: ArrayLike, limit: float) -> SizeLimit:
-    """Find the largest size whose cost is within a limit, between known sizes.
+    """Find the largest size whose cost is within a limit, by a line in logarithms between two known sizes.
 
-    Parameters
-    ----------
-    sizes : array_like of float, shape (n,)
-        Positive, ascending.
-    values : array_like of float, shape (n,)
-        Their costs; NaN where unknown.
-    limit : float
-        In the unit of the values.
-
-    Returns
-    -------
-    SizeLimit
-        By a straight line in logarithms between the last size within the limit and the first one over it.
+    `sizes`, shape (n,), are positive and ascending; `values` are their costs, NaN where unknown.
     """
     x, y = np.asarray(sizes, dtype=np.float64), np.asarray(values, dtype=np.float64)
     known = np.isfinite(y) & (y > 0)

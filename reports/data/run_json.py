@@ -131,7 +131,7 @@ def _rows(path: Path, document: Mapping[str, Any]) -> list[dict[str, Any]]:
     timed = document.get("benchmarks")
     ours = document.get("jacobench", {})
     if not isinstance(timed, list) or not isinstance(ours, dict):
-        raise _not_a_run(path)
+        raise BadInput(f"{str(path)!r} is JSON but not a run of jacobench; expected an object with a list 'benchmarks'")
     found = [entry.get("extra_info") if isinstance(entry, dict) else None for entry in timed]
     if "jacobench" not in document and not any(isinstance(row, dict) and "strategy" in row for row in found):
         raise BadInput(
@@ -167,7 +167,3 @@ def _problem(row: object) -> str:
     if not isinstance(row.get("position", 0), int | float):
         return f"has position {row['position']!r}; expected a number"
     return ""
-
-
-def _not_a_run(path: Path) -> BadInput:
-    return BadInput(f"{str(path)!r} is JSON but not a run of jacobench; expected an object with a list 'benchmarks'")
