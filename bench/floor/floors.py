@@ -36,14 +36,9 @@ MODELS = ("vjp", "dense", "dense-blocks", "sparse")
 class Loop:
     """Hand-scheduled loop of a case: the floor kernels of its ops in order, with preallocated outputs.
 
-    Attributes
-    ----------
-    forward, backward : sequence of Call
-        Calls of the forward pass and of one pullback.
-    output : NDArray
-        Output of the graph after the forward calls.
-    cotangents : mapping of int to NDArray
-        Number of a value → its cotangents after the backward calls, shape (S, …).
+    forward, backward: calls of the forward pass and of one pullback.
+    output: output of the graph after the forward calls.
+    cotangents: number of a value → its cotangents after the backward calls, shape (S, …).
     """
 
     forward: Sequence[Call]
@@ -118,13 +113,7 @@ def run(calls: Sequence[Call]) -> None:
 
 @dataclass
 class Floors:
-    """Floors of one case, each measured at its first use.
-
-    Attributes
-    ----------
-    problem : Problem
-        The case.
-    """
+    """Floors of one case, each measured at its first use."""
 
     problem: Problem
 

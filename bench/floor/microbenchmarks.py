@@ -58,29 +58,13 @@ def measure_like(
     *,
     with_memory: bool = True,
 ) -> list[dict[str, Any]]:
-    """Measure small cases that resemble a case, in a fresh process with the settings of a run.
+    """Measure small cases that resemble a case, in a fresh process with the settings of a run; takes a few seconds.
 
-    Parameters
-    ----------
-    knobs : mapping of str to value
-        Knobs of the case: its dtype, seeds and weight density are used, and a perceptron's activation and loss.
-    specs : sequence of str
-        Strategies; ``"forward"`` for the forward pass.
-    phases : sequence of str
-        Phases that are timed.
-    with_memory : bool
-        Whether peaks are measured, too.
+    The small cases have the dtype, seeds and weight density of `knobs`, and a perceptron's activation and loss. The
+    spec "forward" is the forward pass.
 
-    Returns
-    -------
-    list of dict
-        Rows for `columns.tidy`, one per small case, strategy with a memory model, and phase. ``seconds_median`` is the
-        fastest of seven rounds. Measuring takes a few seconds.
-
-    Raises
-    ------
-    subprocess.CalledProcessError
-        If the process fails.
+    Returns rows for `columns.tidy`, one per small case, strategy with a memory model, and phase. ``seconds_median`` is
+    the fastest of seven rounds. Raises subprocess.CalledProcessError if the process fails.
     """
     job = SmallCases(_knobs_like(knobs), tuple(specs), tuple(phases), with_memory)
     done = subprocess.run(

@@ -43,15 +43,8 @@ def n_seeds_of(case: Case) -> int:
 def one_case(knobs: Mapping[str, Any]) -> Case:
     """Return the one case of a ``[[sweep]]`` with these knobs.
 
-    Parameters
-    ----------
-    knobs : mapping of str to value
-        Without ``graph`` it is ``"architecture"`` if there is a ``name``, else ``"mlp"``.
-
-    Raises
-    ------
-    BadInput
-        As `sweep_expansion.expand`, or if there are several cases.
+    Without ``graph`` it is ``"architecture"`` if there is a ``name``, else ``"mlp"``. Raises BadInput as `expand`, or
+    if there are several cases.
     """
     graph = {"graph": "architecture" if "name" in knobs else "mlp"}
     try:
@@ -64,20 +57,10 @@ def one_case(knobs: Mapping[str, Any]) -> Case:
 
 
 def predicted_rows(case: Case, specs: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Return a case's rows before it is measured.
+    """Return a case's rows for `columns.tidy` before it is measured, one per strategy and phase, with status "not_tried".
 
-    Parameters
-    ----------
-    case : Case
-        The case.
-    specs : iterable of str
-        Strategies, instead of the case's; ``"forward"`` for the forward pass.
-
-    Returns
-    -------
-    list of dict
-        Rows for `columns.tidy`, one per strategy and phase, with status ``"not_tried"``. They have predicted bytes and
-        flops where the strategy has a model. `time_model.predict_seconds` adds seconds.
+    `specs` replace the case's strategies; "forward" is the forward pass. The rows have predicted bytes and flops where
+    the strategy has a model. `time_model.predict_seconds` adds seconds.
     """
     graph = case.make()
     knobs = {name: value for name, value in case.knobs.items() if name in COLUMNS}
@@ -104,21 +87,9 @@ def peak_bytes(case: Case, spec: str, phase: str | None = None) -> int | None:
 
 
 def largest_within(cost: Callable[[int], float], limit: float, start: int, stop: int) -> int:
-    """Find the largest size whose cost is at most a limit.
+    """Return the largest size up to `stop` whose cost is at most a limit; 0 if even size 1 costs more.
 
-    Parameters
-    ----------
-    cost : callable
-        Size → cost; it must not decrease.
-    limit : float
-        In the unit of the cost.
-    start, stop : int
-        First size tried, and the largest size allowed; at least 1.
-
-    Returns
-    -------
-    int
-        From 0 to `stop`; 0 if even size 1 costs more. Found by doubling and bisection.
+    The cost must not decrease. The size is found by doubling, beginning with `start`, and bisection.
     """
     fits, over = 0, min(start, stop)
     while over <= stop and cost(over) <= limit:
@@ -131,21 +102,9 @@ def largest_within(cost: Callable[[int], float], limit: float, start: int, stop:
 
 
 def largest_batch(case_of: Callable[[int], Case], spec: str, budget_bytes: float) -> int | None:
-    """Find the largest batch whose predicted peak, in any phase of a strategy, is within a budget.
+    """Return the largest batch whose predicted peak, in any phase of a strategy, is within a budget.
 
-    Parameters
-    ----------
-    case_of : callable
-        Batch → case.
-    spec : str
-        The strategy.
-    budget_bytes : float
-        The budget.
-
-    Returns
-    -------
-    int or None
-        At most `LARGEST_BATCH`; 0 if not even one sample fits, None if the strategy has no model.
+    It is at most `LARGEST_BATCH`; 0 if not even one sample fits, None if the strategy has no model.
     """
     if peak_bytes(case_of(1), spec) is None:
         return None

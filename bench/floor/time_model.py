@@ -25,21 +25,14 @@ Array = Any
 
 
 def predict_seconds(measured: pd.DataFrame, target: pd.DataFrame) -> pd.Series[float]:
-    """Predict the seconds of cells from measured cells.
+    """Predict the seconds of one call from measured cells; NaN where that is not possible.
 
-    Parameters
-    ----------
-    measured : DataFrame
-        Tidy rows; those that are ok and have ``seconds_median`` and predictions are used.
-    target : DataFrame
-        Tidy rows with ``predicted_flops`` and ``predicted_bytes``. A column ``n_calls`` may give the number of ops of
-        graphs that have no depth.
+    `measured` are tidy rows; those that are ok and have ``seconds_median`` and predictions are used. `target` has
+    ``predicted_flops`` and ``predicted_bytes``; its column ``n_calls`` may give the number of ops of graphs without a
+    depth.
 
-    Returns
-    -------
-    Series of float
-        Seconds of one call, with the index of `target`. NaN where the row has no predictions, or fewer than
-        `FEWEST_CELLS` measured cells are comparable: of the same strategy, phase and dtype, weights stored alike.
+    It is not possible without predictions, or if fewer than `FEWEST_CELLS` measured cells are comparable: of the same
+    strategy, phase and dtype, weights stored alike.
     """
     found = np.full(len(target), math.nan)
     numbered = target.reset_index(drop=True)
@@ -52,18 +45,9 @@ def predict_seconds(measured: pd.DataFrame, target: pd.DataFrame) -> pd.Series[f
 
 
 def cross_validated_seconds(table: pd.DataFrame) -> pd.Series[float]:
-    """Predict the seconds of a run's cells, each from the cells of the run's other cases.
+    """Predict the seconds of one call of a run's cells, each from the cells of the run's other cases.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy rows of a run.
-
-    Returns
-    -------
-    Series of float
-        Seconds of one call, with the index of `table`; NaN as for `predict_seconds`. A cell that was not measured is
-        predicted from all others.
+    NaN as for `predict_seconds`. A cell that was not measured is predicted from all others.
     """
     found = predict_seconds(table, table).to_numpy().copy()
     usable = _usable(table.reset_index(drop=True))
@@ -102,17 +86,8 @@ def n_calls(rows: pd.DataFrame) -> pd.Series[float]:
 def fit_rates(work: Array, seconds: Array) -> Array:
     """Fit the four rates, none negative, by least squares of the relative errors.
 
-    Parameters
-    ----------
-    work : NDArray
-        Shape (cells, 4), as returned by `features`.
-    seconds : NDArray
-        Shape (cells,), positive.
-
-    Returns
-    -------
-    NDArray
-        Shape (4,): seconds per call of the phase, per NumPy call, per flop and per byte.
+    `work`, shape (cells, 4), is the result of `features`; `seconds`, shape (cells,), are positive. The rates are
+    seconds per call of the phase, per NumPy call, per flop and per byte.
     """
     relative = work / seconds[:, None]
     scale = relative.max(axis=0)

@@ -22,18 +22,10 @@ OVERHEAD = 0.06
 
 
 def estimate(plan: Plan) -> pd.DataFrame:
-    """Predict each cell of a plan.
+    """Return tidy rows of a plan's cells, with ``predicted_bytes`` (peak) and ``predicted_seconds`` (of one call).
 
-    Parameters
-    ----------
-    plan : Plan
-        The cells. Their strategies are loaded in this process.
-
-    Returns
-    -------
-    DataFrame
-        Tidy rows with ``predicted_bytes`` (peak) and ``predicted_seconds`` (of one call), NaN where the strategy has no
-        model. The status is ``"over_budget"`` where a phase is predicted to need more than the budget.
+    Both are NaN where the strategy has no model. The status is "over_budget" where a phase is predicted to need more
+    than the budget. The strategies are loaded in this process.
     """
     rows = predicted_table(plan)
     rows["predicted_seconds"] = predict_seconds(_measure_small_cases(rows), rows)
