@@ -9,8 +9,7 @@ from .timing import round_seconds
 SIDE, ROUNDS = 128, 30
 CALLS = 3
 
-CONTROL = "control"
-"""The kernel's strategy and phase in the journal."""
+CONTROL = "control"  # the kernel's strategy and phase in the journal
 
 
 def seconds() -> tuple[float, ...]:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Predictions, Prepared, Strategy
 
-FORWARD = "forward"
-"""Strategy and phase of the forward pass alone."""
+FORWARD = "forward"  # strategy and phase of the forward pass alone
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     FORWARD: (FORWARD,),
@@ -34,8 +33,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """Phase → the phases that fail when it fails."""
 
-LONGEST_REASON = 300
-"""Characters."""
+LONGEST_REASON = 300  # characters
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SLACK = 2**29
-"""512 MiB above the budget, for verification, the libraries' own buffers and the memory profiler."""
+SLACK = 2**29  # 512 MiB above the budget, for verification, the libraries' own buffers and the memory profiler
 
 PR_SET_PDEATHSIG = 1
 

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 import psutil
 
-LEAK_BYTES = 2**16
-"""A call that leaves more than 64 KiB allocated is reported as a leak."""
-
-OUTPUT_KEPT = 1000
-"""Characters of a strategy's output that are kept."""
+LEAK_BYTES = 2**16  # a call that leaves more than 64 KiB allocated is reported as a leak
+OUTPUT_KEPT = 1000  # characters of a strategy's output that are kept
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROUND_SECONDS = 1e-3
-"""Minimum length of a round, in `run` and in the gate."""
-
-LONGEST = 5
-"""Largest multiple of the minimum length that a round may take, so that strategies share a number of calls."""
+ROUND_SECONDS = 1e-3  # minimum length of a round, in `run` and in the gate
+LONGEST = 5  # largest multiple of the minimum length that a round may take, so that strategies share a number of calls
 
 
 @dataclass(frozen=True)

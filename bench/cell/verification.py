@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prepared
 
-TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
-"""Largest relative error that passes; see `relative_error`."""
+TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # largest relative error that passes; see `relative_error`
 
 SMALL_LEAF = 1e-2
 """A leaf's error is relative to at least this share of the largest cotangent of all leaves. Cotangents that are 0 but

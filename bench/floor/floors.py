@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from jacobench.graphs.op import Call
     from jacobench.strategies.tape import Step
 
-PHASES = ("linearize", "pullback", "gradient")
-"""Phases that have a floor."""
-
-MODELS = ("vjp", "dense", "dense-blocks", "sparse")
-"""Strategies whose required work is defined. The others have no floor."""
+PHASES = ("linearize", "pullback", "gradient")  # phases that have a floor
+MODELS = ("vjp", "dense", "dense-blocks", "sparse")  # strategies whose required work is defined; others have no floor
 
 
 @dataclass(frozen=True)

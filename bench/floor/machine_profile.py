@@ -12,18 +12,14 @@ from jacobench.bench.cell import timing
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LARGEST = 2**26
-"""Largest array that is written and read to measure the bandwidths: 64 MiB, more than caches hold."""
+LARGEST = 2**26  # largest array that is written and read to measure the bandwidths: 64 MiB, more than caches hold
 
 READ_COLUMNS = 1024
 """Row length of the matrix that is read. Its products read 64 MiB at 43 GB/s, the dot product of one long vector at 30,
 because several rows are read at once."""
 
-PRODUCT_SIDE = 384
-"""Side of the matrix product that measures the rate of arithmetic."""
-
-MIN_SECONDS, ROUNDS = 5e-4, 7
-"""Shortest round, and the number of rounds; the fastest counts."""
+PRODUCT_SIDE = 384  # side of the matrix product that measures the rate of arithmetic
+MIN_SECONDS, ROUNDS = 5e-4, 7  # shortest round, and the number of rounds; the fastest counts
 
 
 def fastest(call: Callable[[], Any]) -> float:

@@ -32,14 +32,9 @@ SHAPES = (
 """Perceptrons over four orders of magnitude of work. Four have another depth, to separate cost per layer from cost per
 call."""
 
-LARGEST = 2**26
-"""Bytes. Cells that are predicted to need more take too long."""
-
-MEMORY_WIDTHS = (32, 64)
-"""Widths whose peak memory is measured, too; this takes longer than timing."""
-
-SAME_KNOBS = ("dtype", "n_seeds", "weight_density")
-"""Knobs that the small cases take over from a case."""
+LARGEST = 2**26  # Bytes. Cells that are predicted to need more take too long.
+MEMORY_WIDTHS = (32, 64)  # widths whose peak memory is measured, too; this takes longer than timing
+SAME_KNOBS = ("dtype", "n_seeds", "weight_density")  # knobs that the small cases take over from a case
 
 
 class SmallCases(msgspec.Struct, frozen=True):

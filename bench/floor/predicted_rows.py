@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prediction
 
-LARGEST_BATCH = 2**31 - 1
-"""Largest batch of a suite."""
+LARGEST_BATCH = 2**31 - 1  # largest batch of a suite
 
 
 def phases_of(spec: str, graph: Graph, n_seeds: int) -> Mapping[str, Prediction]:
@@ -57,7 +56,7 @@ def one_case(knobs: Mapping[str, Any]) -> Case:
 
 
 def predicted_rows(case: Case, specs: Iterable[str] = ()) -> list[dict[str, Any]]:
-    """Return a case's rows for `columns.tidy` before it is measured, one per strategy and phase, with status "not_tried".
+    """Return the rows of a case before it is measured, one per strategy and phase, with status "not_tried".
 
     `specs` replace the case's strategies; "forward" is the forward pass. The rows have predicted bytes and flops where
     the strategy has a model. `time_model.predict_seconds` adds seconds.

@@ -16,8 +16,7 @@ from scipy.optimize import nnls
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FEWEST_CELLS = 8
-"""Smallest number of cells to which the four rates are fitted."""
+FEWEST_CELLS = 8  # smallest number of cells to which the four rates are fitted
 
 WORK = ("predicted_flops", "predicted_bytes")
 

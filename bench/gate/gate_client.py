@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.gate_worker import GateJob
     from jacobench.bench.gate.side_environments import Side
 
-STARTING_SECONDS = 60.0
-"""Time that a process may take before its first report, in addition to the timeout."""
+STARTING_SECONDS = 60.0  # time that a process may take before its first report, in addition to the timeout
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,9 @@ class CellStatus:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-CellKey = tuple[str, str, str]
-"""Case, strategy as the user named it, phase."""
+CellKey = tuple[str, str, str]  # case, strategy as the user named it, phase
 
-CellStatuses = dict[CellKey, CellStatus]
-"""Cells that a side has, with their status."""
+CellStatuses = dict[CellKey, CellStatus]  # cells that a side has, with their status
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,7 @@ CELL_MODULES = ("calibration", "heap_memory", "prepared_cell", "process_limits",
 
 SUITE_MODULES = ("jacobench.bench.suites.suite_files", "jacobench.bench.suite")
 
-TURNS = 20_000
-"""Turns of the idle loop that are timed to measure one."""
+TURNS = 20_000  # turns of the idle loop that are timed to measure one
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,12 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.side_environments import Side
     from jacobench.bench.suites.case import Case
 
-PROCESS_SECONDS = 2.0
-"""Time of all timed calls of one process."""
-
-MOST_SECONDS = 0.03
-"""Largest time per row and process, so that processes with few rows are short."""
+PROCESS_SECONDS = 2.0  # time of all timed calls of one process
+MOST_SECONDS = 0.03  # largest time per row and process, so that processes with few rows are short
 
 BLOCKS, LEAST_BLOCKS, LEAST_ROUNDS = 6, 2, 2
 
-TIME_LIMIT = 0.5
-"""Seconds after which the rounds of one phase end in a block."""
+TIME_LIMIT = 0.5  # seconds after which the rounds of one phase end in a block
 
 MOST_FAILURES = 6
 """A cell that failed in this many processes of its side is not measured again. Against no failure of the other side, that
@@ -45,8 +41,7 @@ BY_CHANCE = ("timeout", "crashed", "out_of_memory")
 
 COUNTED = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 
-Target = tuple[str, str]
-"""A case, and a strategy as the user named it."""
+Target = tuple[str, str]  # a case, and a strategy as the user named it
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HERE = ("pyproject.toml", "setup.py", "setup.cfg")
-"""Files that mark the folder of a project."""
+HERE = ("pyproject.toml", "setup.py", "setup.cfg")  # files that mark the folder of a project
 
 ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
 """Variables that git sets for its hooks. With them it would use another repository than the given folder's."""

@@ -35,8 +35,7 @@ INSTALL = "{python} -m pip install --quiet --no-deps --no-build-isolation --igno
 
 PLACEHOLDERS = ("{python}", "{dir}")
 
-LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
-"""Build backend of a project that names none (PEP 517)."""
+LEGACY_BACKEND = "setuptools.build_meta:__legacy__"  # build backend of a project that names none (PEP 517)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from math import inf
 
 from jacobench.graphs.errors import BadInput
 
-DEFAULT_BUDGET = "2GiB"
-"""Default memory budget: the same on every machine, so that runs are comparable."""
+DEFAULT_BUDGET = "2GiB"  # default memory budget: the same on every machine, so that runs are comparable
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12} | {
     f"{prefix}IB": 2 ** (10 * power) for power, prefix in enumerate("KMGTP", 1)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GOOD, NOTE, BAD = "good", "note", "bad"
 
-WATCH_SECONDS = 0.5
-"""Time during which other processes and stolen time are observed."""
+WATCH_SECONDS = 0.5  # time during which other processes and stolen time are observed
 
 SET_BY_RUN = "'jacobench run' sets it for its workers, except with --controls asis"
 

@@ -19,14 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-GRACE = 1.0
-"""Seconds to wait for the last events of an ended worker if a surviving child keeps its pipe open."""
+GRACE = 1.0  # seconds to wait for the last events of an ended worker if a surviving child keeps its pipe open
 
 PYTEST_OUTPUT = re.compile(r"[.FEsxX]+( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
 """Lines printed by pytest: progress dots, and the counts at the end."""
 
-LAST_WORDS = 20_000
-"""Characters of a worker's output that are searched for the cause when it fails."""
+LAST_WORDS = 20_000  # characters of a worker's output that are searched for the cause when it fails
 
 
 class HarnessFailure(RuntimeError):  # noqa: N818  (not an error of the caller: exit code 4)

@@ -14,13 +14,11 @@ from jacobench.strategies import contract
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FORWARD = prepared_cell.FORWARD
-"""Strategy and phase of the plain forward pass."""
+FORWARD = prepared_cell.FORWARD  # strategy and phase of the plain forward pass
 
 PHASES = (FORWARD, *contract.PHASES)
 
-CELL_KEYS = ("case", "strategy", "phase")
-"""Columns that identify a row of one run."""
+CELL_KEYS = ("case", "strategy", "phase")  # columns that identify a row of one run
 
 STATUSES = ("ok", "wrong", "unsupported", "over_budget", "out_of_memory", "timeout", "crashed", "error", "not_tried")
 

@@ -15,17 +15,11 @@ from scipy.special import betaincinv, stdtr, stdtrit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-CONFIDENCE = 0.95
-"""Of every interval that is shown."""
+CONFIDENCE = 0.95  # of every interval that is shown
+TOTAL_ERROR = 0.01  # largest probability that `decide` wrongly declares a strategy faster, over all rivals and looks
+EQUAL_FACTOR = 1.05  # times within this factor of each other are equal
 
-TOTAL_ERROR = 0.01
-"""Largest probability that `decide` declares a strategy faster that is not, over all rivals and looks."""
-
-EQUAL_FACTOR = 1.05
-"""Times within this factor of each other are equal."""
-
-CLEARLY_LESS = 0.99
-"""Peaks of the same code differ by a few pages of the allocator at most, so one per cent is a real difference."""
+CLEARLY_LESS = 0.99  # peaks of the same code differ by a few pages of the allocator at most, so 1 % is real
 
 LEAST_BYTES = 8192
 """Smallest number of bytes that is compared. NumPy caches blocks below 1 KiB, which no heap profiler sees: it

@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
 
-STARTING_SECONDS = 60.0
-"""Time that a worker may take between two cells, and before its first, in addition to the timeout."""
-
-ENDS_A_SWEEP = ("timeout", "out_of_memory")
-"""Statuses after which a strategy's larger cases are skipped."""
+STARTING_SECONDS = 60.0  # time for the first cell to begin, and between cells, in addition to the timeout
+ENDS_A_SWEEP = ("timeout", "out_of_memory")  # statuses after which a strategy's larger cases are skipped
 
 
 @dataclass(frozen=True)

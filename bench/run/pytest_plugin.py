@@ -30,8 +30,7 @@ BAD_INPUT = pytest.StashKey[BadInput]()
 MEASURED = pytest.StashKey["list[tuple[str, Cell, Measurement]]"]()
 """Name of the item, cell and measurement of each finished item."""
 
-REPORT = pytest.StashKey["Callable[[Measurement], None]"]()
-"""Called with each measurement."""
+REPORT = pytest.StashKey["Callable[[Measurement], None]"]()  # called with each measurement
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.run.run_plan import Plan
 
-OVERHEAD = 0.06
-"""Seconds per cell and pass outside the timed rounds, measured on the standard suite."""
+OVERHEAD = 0.06  # seconds per cell and pass outside the timed rounds, measured on the standard suite
 
 
 def estimate(plan: Plan) -> pd.DataFrame:

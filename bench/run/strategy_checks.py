@@ -28,8 +28,7 @@ from jacobench.strategies import registry
 if TYPE_CHECKING:
     from jacobench.strategies.contract import Strategy
 
-GRAPH_SECONDS = 60.0
-"""Time limit of one graph."""
+GRAPH_SECONDS = 60.0  # time limit of one graph
 
 BUDGET = parse_bytes(DEFAULT_BUDGET)
 

@@ -87,8 +87,7 @@ def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:
     return replace(suite, cases=tuple(chosen))
 
 
-SIZES = ("depth", "width", "batch", "n_seeds", "weight_density")
-"""Knobs that make a case larger."""
+SIZES = ("depth", "width", "batch", "n_seeds", "weight_density")  # knobs that make a case larger
 
 
 def larger(cases: Sequence[Case], name: str) -> list[Case]:
