@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jacobench.graphs.array_types import Shape
+    from jacobench.graphs.leaf import Role
     from jacobench.graphs.op import Op
 
 DTYPES = ("float64", "float32")
@@ -115,14 +116,7 @@ class GraphBuilder:
             raise BadInput(f"parameter {name!r} has fan_in {fan_in}: expected 1 or more")
         return self._add(name, shape, "parameter", "fan_in", fan_in)
 
-    def _add(
-        self,
-        name: str,
-        shape: Iterable[int],
-        role: Literal["input", "parameter"],
-        distribution: str,
-        fan_in: int | None,
-    ) -> Value:
+    def _add(self, name: str, shape: Iterable[int], role: Role, distribution: str, fan_in: int | None) -> Value:
         if name in self._leaves:
             raise BadInput(f"leaf {name!r} already exists, with shape {self._leaves[name].shape}: expected a new name")
         if distribution not in DISTRIBUTIONS:

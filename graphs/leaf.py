@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import Array, Shape
 
 
+Role = Literal["input", "parameter"]
+
+
 @dataclass(frozen=True)
 class Leaf:
     """Input (data) or parameter (weights) of a graph. An input's leading axis is the batch.
@@ -30,7 +33,7 @@ class Leaf:
     """
 
     shape: Shape
-    role: Literal["input", "parameter"]
+    role: Role
     distribution: str
     fan_in: int = 1
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument
     from jacobench.strategies.contract import Predictions
-    from jacobench.strategies.memory_model import MatrixSize
     from jacobench.strategies.tape import Step
 
 Materializer = Callable[["Array", "tuple[Array, ...]"], Any]
@@ -31,61 +31,39 @@ Totals = dict[int, Any]
 """Number of a leaf → Jacobian of a value with respect to that leaf; None is the identity."""
 
 
-class Algebra(MatrixStorage, Protocol):
-    """Operations on Jacobians in one storage format, with their costs."""
+@dataclass(frozen=True)
+class Algebra(MatrixStorage):
+    """Operations on Jacobians in one storage format, with their costs.
 
-    def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
-        """Do the work that depends on the shapes alone; return (y, xs) → local Jacobian, shape (outputs, inputs)."""
-        ...
+    - `materializer`: (argument, ctx) → (y, xs) → local Jacobian, shape (outputs, inputs).
+    - `apply`: (seeds (S, outputs), J) → seeds · J, shape (S, inputs).
+    """
 
-    def apply(self, seeds: Array, J: Any) -> Array:
-        """Return seeds · J, shape (S, inputs), from seeds (S, outputs)."""
-        ...
-
-
-class DenseAlgebra:
-    """Jacobians as ndarrays."""
-
-    local = dense.DenseJacobian()
-
-    def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
-        """Return (y, xs) → ndarray."""
-        return lambda y, xs: dense.materialize(argument.jacobian, y, xs, ctx)
-
-    def apply(self, seeds: Array, J: Array) -> Array:
-        """Return seeds · J."""
-        return seeds @ J
-
-    def n_multiplied(self, left: MatrixSize, right: MatrixSize) -> int:
-        """Multiply every stored entry with a row of the right matrix."""
-        return left.stored * right.columns
-
-    def n_bytes(self, size: MatrixSize, itemsize: int) -> int:
-        """Return the bytes of the entries."""
-        return size.stored * itemsize
+    materializer: Callable[[Argument, ArgumentContext], Materializer]
+    apply: Callable[[Array, Any], Array]
 
 
-class SparseAlgebra:
-    """Jacobians as CSR arrays."""
+def _sparse_materializer(argument: Argument, ctx: ArgumentContext) -> Materializer:
+    pattern = argument.jacobian.structure.pattern(ctx)
+    return lambda y, xs: sparse.materialize(argument.jacobian, pattern, y, xs, ctx)
 
-    local = sparse.SparseJacobian()
 
-    def materializer(self, argument: Argument, ctx: ArgumentContext) -> Materializer:
-        """Compute the pattern; return (y, xs) → csr_array."""
-        pattern = argument.jacobian.structure.pattern(ctx)
-        return lambda y, xs: sparse.materialize(argument.jacobian, pattern, y, xs, ctx)
+DENSE = Algebra(
+    dense.DenseJacobian(),
+    n_multiplied=lambda left, right: left.stored * right.columns,
+    n_bytes=lambda size, itemsize: size.stored * itemsize,
+    materializer=lambda argument, ctx: partial(dense.materialize, argument.jacobian, ctx=ctx),
+    apply=lambda seeds, J: seeds @ J,
+)
 
-    def apply(self, seeds: Array, J: Any) -> Array:
-        """Return seeds · J."""
-        return sparse.apply(seeds, J.T)
-
-    def n_multiplied(self, left: MatrixSize, right: MatrixSize) -> int:
-        """Multiply every stored entry with a row of the right matrix of average length."""
-        return left.stored * right.stored // right.rows
-
-    def n_bytes(self, size: MatrixSize, itemsize: int) -> int:
-        """Return the bytes of entries and indices."""
-        return size.stored * itemsize + index_bytes(size.rows, size.columns, size.stored)
+# Each stored entry is multiplied with a row of the right matrix, of average length.
+SPARSE = Algebra(
+    sparse.SparseJacobian(),
+    n_multiplied=lambda left, right: left.stored * right.stored // right.rows,
+    n_bytes=lambda size, itemsize: size.stored * itemsize + index_bytes(size.rows, size.columns, size.stored),
+    materializer=_sparse_materializer,
+    apply=lambda seeds, J: sparse.apply(seeds, J.T),
+)
 
 
 @dataclass(frozen=True)
@@ -172,9 +150,9 @@ class Forward:
 
 def forward_dense() -> Forward:
     """Return the strategy ``forward-dense``."""
-    return Forward("forward-dense", DenseAlgebra())
+    return Forward("forward-dense", DENSE)
 
 
 def forward_sparse() -> Forward:
     """Return the strategy ``forward-sparse``."""
-    return Forward("forward-sparse", SparseAlgebra())
+    return Forward("forward-sparse", SPARSE)

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jacobench.strategies.contract import Prediction, Predictions
 from jacobench.strategies.tape import is_view_of_leaf, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jacobench.graphs.graph import Graph, Node
     from jacobench.strategies.tape import Edge, Local, LocalCost, Step
@@ -191,21 +191,18 @@ class MatrixSize:
     shared: int = 0
 
 
-class MatrixStorage(Protocol):
-    """Cost of storing and multiplying Jacobians in one format."""
+@dataclass(frozen=True)
+class MatrixStorage:
+    """Cost of storing and multiplying Jacobians in one format.
 
-    @property
-    def local(self) -> Local:
-        """The rule that materializes local Jacobians in this format."""
-        ...
+    - `local`: the rule that materializes local Jacobians in this format.
+    - `n_multiplied`: (left, right) → number of multiplications of their product.
+    - `n_bytes`: (size, itemsize) → bytes of a matrix.
+    """
 
-    def n_multiplied(self, left: MatrixSize, right: MatrixSize) -> int:
-        """Count the multiplications of a product."""
-        ...
-
-    def n_bytes(self, size: MatrixSize, itemsize: int) -> int:
-        """Return the bytes of a matrix."""
-        ...
+    local: Local
+    n_multiplied: Callable[[MatrixSize, MatrixSize], int]
+    n_bytes: Callable[[MatrixSize, int], int]
 
 
 class MatrixProducts:

@@ -22,14 +22,9 @@ if TYPE_CHECKING:
 Form = Literal["any", "line", "channel", "triples"]
 """Shape that a link needs: any, one line of entries, a line with a channel axis, or three-vectors."""
 
-TAPS = 3
-"""Length of a convolution's kernel; a padding of 1 keeps the length of the line."""
-
-KEPT = 0.5
-"""Share of the entries that dropout keeps."""
-
-RANK_SHARE = 8
-"""Size of a low-rank link divided by its rank."""
+TAPS = 3  # length of a convolution's kernel; a padding of 1 keeps the length of the line
+KEPT = 0.5  # share of the entries that dropout keeps
+RANK_SHARE = 8  # size of a low-rank link divided by its rank
 
 
 @dataclass(frozen=True)
@@ -69,10 +64,6 @@ def _conv1d(g: GraphBuilder, x: Value, number: str, _rng: np.random.Generator) -
     return g.conv1d(x, g.parameter(f"W{number}", (1, 1, TAPS)), padding=TAPS // 2)
 
 
-def _permute(g: GraphBuilder, x: Value, _number: str, rng: np.random.Generator) -> Value:
-    return g.permute(x, order=rng.permutation(x.shape[-1]))
-
-
 def _dropout(g: GraphBuilder, x: Value, _number: str, rng: np.random.Generator) -> Value:
     n = prod(x.shape[1:])
     mask = np.zeros(n, bool)
@@ -89,7 +80,7 @@ LINKS: Mapping[str, Link] = {
     "add": Link("any", partial(_with_constant, name="add")),
     "multiply": Link("any", partial(_with_constant, name="multiply")),
     "dropout": Link("any", _dropout),
-    "permute": Link("line", _permute),
+    "permute": Link("line", lambda g, x, _number, rng: g.permute(x, order=rng.permutation(x.shape[-1]))),
     "cross": Link("triples", partial(_with_constant, name="cross")),
     "conv1d": Link("channel", _conv1d),
     "affine": Link("line", _affine),
@@ -99,13 +90,7 @@ LINKS: Mapping[str, Link] = {
 
 
 def chain(
-    ops: Sequence[str],
-    size: int,
-    *,
-    batch: int = 1,
-    dtype: str = "float64",
-    wrt_links: bool = False,
-    rng_seed: int = 0,
+    ops: Sequence[str], size: int, *, batch: int = 1, dtype: str = "float64", wrt_links: bool = False, rng_seed: int = 0
 ) -> tuple[Graph, dict[str, Array]]:
     """Build a chain of ops and sample its leaves.
 
@@ -151,13 +136,7 @@ def chain(
 
 
 def chain_graph(
-    ops: Sequence[str],
-    size: int,
-    *,
-    batch: int = 1,
-    dtype: str = "float64",
-    wrt_links: bool = False,
-    rng_seed: int = 0,
+    ops: Sequence[str], size: int, *, batch: int = 1, dtype: str = "float64", wrt_links: bool = False, rng_seed: int = 0
 ) -> Graph:
     """Build the graph of `chain` without sampling its leaves."""
     links = _links(ops)

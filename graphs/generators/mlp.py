@@ -111,7 +111,9 @@ def mlp_graph(
     z = g.input("x", (batch, lengths[0]))
     depth = len(lengths) - 1
     for k in range(1, depth + 1):
-        t = _layer(g, z, (lengths[k], lengths[k - 1]), str(k), mask=_mask(lengths, k, weight_density, rng_seed))
+        shape = (lengths[k], lengths[k - 1])
+        mask = random_pattern(shape, weight_density, [rng_seed, k]) if weight_density < 1 else None
+        t = _layer(g, z, shape, str(k), mask=mask)
         if k < depth:
             if normalization is not None:
                 t = getattr(g, normalization)(t)
@@ -133,17 +135,12 @@ def with_loss(g: GraphBuilder, output: Value, loss: str | None) -> Value:
     return value
 
 
-def _mask(lengths: Sequence[int], k: int, density: float, rng_seed: int) -> Pattern | None:
-    return random_pattern((lengths[k], lengths[k - 1]), density, [rng_seed, k]) if density < 1 else None
-
-
 def _layer(g: GraphBuilder, z: Value, shape: tuple[int, int], suffix: str, *, mask: Pattern | None) -> Value:
     if mask is None:
-        W, b = g.parameter(f"W{suffix}", shape), g.parameter(f"b{suffix}", shape[:1])
-        return g.affine(z, W, b)
+        return g.affine(z, g.parameter(f"W{suffix}", shape), g.parameter(f"b{suffix}", shape[:1]))
     nnz = mask.indices.size
-    v, b = g.parameter(f"W{suffix}", (nnz,), fan_in=max(1, nnz // shape[0])), g.parameter(f"b{suffix}", shape[:1])
-    return g.masked_affine(z, v, b, mask=mask)
+    v = g.parameter(f"W{suffix}", (nnz,), fan_in=max(1, nnz // shape[0]))
+    return g.masked_affine(z, v, g.parameter(f"b{suffix}", shape[:1]), mask=mask)
 
 
 def random_pattern(shape: tuple[int, int], density: float, rng_seed: int | Sequence[int]) -> Pattern:

@@ -46,8 +46,7 @@ def _layout(ctx: ArgumentContext) -> Layout:
 
 
 def _forward(xp: Any, x: Any, W: Any, stride: Shape, padding: Shape) -> Any:
-    windows = Windows(tuple(x.shape[2:]), tuple(W.shape[2:]), stride, padding)
-    return xp.correlate(x, W, windows)
+    return xp.correlate(x, W, Windows(tuple(x.shape[2:]), tuple(W.shape[2:]), stride, padding))
 
 
 def _flops(ctx: ArgumentContext) -> int:
@@ -65,8 +64,7 @@ def _vjp_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext)
 
 
 def _vjp_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
-    W_bar = correlation.gather(y_bar, xs[0], _layout(ctx).windows)
-    return W_bar.reshape(len(y_bar), *ctx.x)
+    return correlation.gather(y_bar, xs[0], _layout(ctx).windows).reshape(len(y_bar), *ctx.x)
 
 
 def _vjp_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
@@ -182,23 +180,17 @@ def _conv(n_axes: int, source: str, example: Any) -> Op:
     )
 
 
-def _example_1d(g: Any, batch: int = 3, size: int = 4) -> Any:
-    return g.conv1d(g.input("x", (batch, 2, size)), g.parameter("W", (2, 2, 3)), padding=1)
-
-
-def _example_2d(g: Any, batch: int = 3, size: int = 4) -> Any:
-    return g.conv2d(g.input("x", (batch, 1, size, size)), g.parameter("W", (2, 1, 3, 3)), padding=1)
-
-
 OPS = (
     _conv(
         1,
         "y[b, o, p] = Σ W[o, c, k] x[b, c, p · stride + k − padding]; Waibel et al., Phoneme Recognition (1989)",
-        _example_1d,
+        lambda g, batch=3, size=4: g.conv1d(g.input("x", (batch, 2, size)), g.parameter("W", (2, 2, 3)), padding=1),
     ),
     _conv(
         2,
         "the same over two axes; LeCun et al., Gradient-Based Learning Applied to Document Recognition (1998), section II",
-        _example_2d,
+        lambda g, batch=3, size=4: g.conv2d(
+            g.input("x", (batch, 1, size, size)), g.parameter("W", (2, 1, 3, 3)), padding=1
+        ),
     ),
 )

@@ -111,10 +111,6 @@ def _as_order(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"order": Order(positions, inverse)}
 
 
-def _permute_example(g: Any, batch: int = 3, size: int = 4) -> Any:
-    return g.permute(g.input("x", (batch, size)), order=np.random.default_rng(0).permutation(size))
-
-
 PERMUTE = Op(
     name="permute",
     forward=lambda xp, x, order: xp.take_last(x, order.positions),
@@ -128,7 +124,9 @@ PERMUTE = Op(
         ),
     ),
     source="y[…, i] = x[…, order[i]]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
-    example=_permute_example,
+    example=lambda g, batch=3, size=4: g.permute(
+        g.input("x", (batch, size)), order=np.random.default_rng(0).permutation(size)
+    ),
     attrs={"order": None},
     prepare=_as_order,
 )
@@ -213,15 +211,11 @@ def _as_margins(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return margins
 
 
-def _inside(ctx: ArgumentContext) -> slice:
-    return slice(ctx.attrs["before"], ctx.attrs["before"] + ctx.x[-1])
-
-
 PAD = Op(
     name="pad",
     forward=lambda xp, x, before, after: xp.pad_last(x, before, after),
     shape=shapes.pad,
-    arguments=(copied_to_part(_inside),),
+    arguments=(copied_to_part(lambda ctx: slice(ctx.attrs["before"], ctx.attrs["before"] + ctx.x[-1])),),
     source="zeros before and after, along the last axis; Goodfellow et al., Deep Learning (2016), section 9.5",
     example=lambda g, batch=3, size=4: g.pad(g.input("x", (batch, size)), before=1, after=2),
     attrs={"before": 0, "after": 0},

@@ -105,12 +105,8 @@ def _max_fill(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -
     fill_toeplitz(J, ctx, layout, lambda _tap: next(found)[1].reshape(shape))
 
 
-def _taps(ctx: ArgumentContext) -> int:
-    return _layout(ctx).windows.n_taps
-
-
 def _share(ctx: ArgumentContext) -> float:
-    return 1 / _taps(ctx)
+    return 1 / _layout(ctx).windows.n_taps
 
 
 def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
@@ -122,16 +118,12 @@ def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentCon
     return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _mean_fill(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
-    fill_toeplitz(J, ctx, _layout(ctx), lambda _tap: _share(ctx))
-
-
 def _output_bytes(ctx: ArgumentContext) -> int:
     return ctx.n_out * ctx.dtype.itemsize
 
 
 def _flops(ctx: ArgumentContext) -> int:
-    return ctx.n_out * _taps(ctx)
+    return ctx.n_out * _layout(ctx).windows.n_taps
 
 
 OPS = (
@@ -175,7 +167,7 @@ OPS = (
                 jacobian=Jacobian(
                     toeplitz("block diagonal, Toeplitz blocks", _layout, padded=False),
                     lambda y, _xs, ctx: np.full(1, _share(ctx), y.dtype),
-                    fill=_mean_fill,
+                    fill=lambda J, _y, _xs, ctx: fill_toeplitz(J, ctx, _layout(ctx), lambda _tap: _share(ctx)),
                 ),
                 flops=lambda ctx: _flops(ctx) + ctx.n_out,
                 per_sample=_other_axes,

@@ -117,16 +117,12 @@ def kept(ctx: ArgumentContext) -> NDArray[np.bool_]:
     return np.broadcast_to(ctx.attrs["mask"], ctx.x)
 
 
-def _kept_places(ctx: ArgumentContext) -> tuple[Indices, Indices]:
-    return np.divmod(np.flatnonzero(kept(ctx)), ctx.n_in // ctx.samples)
-
-
 KEPT_DIAGONAL = Structure(
     "diagonal, masked",
     extent=lambda ctx: (ctx.n_in // ctx.attrs["mask"].size * int(np.count_nonzero(ctx.attrs["mask"])),),
     columns=lambda ctx, dtype: np.flatnonzero(kept(ctx)).astype(dtype),
     view=lambda J, _ctx: np.einsum("bii->bi", J),
-    index=_kept_places,
+    index=lambda ctx: np.divmod(np.flatnonzero(kept(ctx)), ctx.n_in // ctx.samples),
     per_row=lambda ctx: kept(ctx).reshape(-1).astype(np.int32),
     scratch=lambda ctx: ctx.n_in,
 )

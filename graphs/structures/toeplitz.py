@@ -40,13 +40,12 @@ class Layout:
         """Number of Jacobian entries for one row of the argument and one output."""
         return self.channels * self.windows.n_pairs
 
-    def entries(self) -> tuple[Indices, Indices, Indices, Indices]:
-        """Return the window, channel, tap and position of each of these entries, in order."""
+    def entries(self, *, by_kernel: bool) -> tuple[Indices, Indices, Indices]:
+        """Return the window, channel and tap of each of these entries, in order; or the position instead of the tap."""
         windows = self.windows
-        valid, positions = windows.valid(), windows.positions()
         full = (windows.n_windows, self.channels, windows.n_taps)
-        window, channel, tap = np.nonzero(np.broadcast_to(valid[:, None], full))
-        return window, channel, tap, positions[window, tap]
+        window, channel, tap = np.nonzero(np.broadcast_to(windows.valid()[:, None], full))
+        return window, channel, tap if by_kernel else windows.positions()[window, tap]
 
     def flat(self, *, by_kernel: bool, dtype: type[np.signedinteger]) -> Indices:
         """Return the flat index of each of these entries in (channels, taps), or in (channels, positions)."""
@@ -90,16 +89,12 @@ def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
         rows = layout.rows // ctx.samples
         return (ctx.samples, rows, layout.outputs, windows.n_windows, rows, layout.channels, windows.n_positions)
 
-    def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
-        window, channel, _, position = layout_of(ctx).entries()
-        return window, channel, position
-
     return Structure(
         name,
         _extent(layout_of),
         columns,
         einsum_view("sroprcl->sropcl", shape),
-        index,
+        index=lambda ctx: layout_of(ctx).entries(by_kernel=False),
         per_row=(lambda ctx: _per_row(layout_of(ctx))) if padded else None,
         scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).rows), ctx.n_out * padded),
     )
@@ -117,16 +112,12 @@ def kernels(layout_of: LayoutOf) -> Structure:
         layout = layout_of(ctx)
         return (layout.rows, layout.outputs, layout.windows.n_windows, layout.outputs, layout.channels, -1)
 
-    def index(ctx: ArgumentContext) -> tuple[Indices, ...]:
-        window, channel, tap, _ = layout_of(ctx).entries()
-        return window, channel, tap
-
     return Structure(
         "Kronecker, identity ⊗ windows",
         _extent(layout_of),
         columns,
         einsum_view("ropock->ropck", shape),
-        index,
+        index=lambda ctx: layout_of(ctx).entries(by_kernel=True),
         per_row=lambda ctx: _per_row(layout_of(ctx)),
         scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).outputs), ctx.n_out),
     )
