@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jacobench.commands import console
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,6 @@ def explain(
     """
     from jacobench.bench.machine.machine_record import memory_limit
     from jacobench.bench.suites.case import graph_of
-    from jacobench.graphs.errors import BadInput
     from jacobench.reports.explain.jacobian_costs import jacobian_costs
     from jacobench.reports.render.explain_table import ExplanationTable
 
@@ -89,7 +89,6 @@ NAMED = {"widths": ("mlp", "widths"), "architecture": ("architecture", "name"), 
 def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[str]) -> Case:
     """Return the case that the options select, expanded like a sweep of a suite file."""
     from jacobench.bench.suites.sweep_expansion import expand
-    from jacobench.graphs.errors import BadInput
 
     given = {option: value for option, value in sources.items() if value is not None}
     if len(given) != 1:
@@ -112,8 +111,6 @@ def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[
 
 def parse_widths(text: str) -> list[int]:
     """Return the widths of an option such as ``784,300,10``."""
-    from jacobench.graphs.errors import BadInput
-
     try:
         return [int(width) for width in text.split(",")]
     except ValueError:
@@ -123,8 +120,6 @@ def parse_widths(text: str) -> list[int]:
 def _setting(text: str) -> tuple[str, Any]:
     """Read KEY=VALUE like a line of a suite file; a value that is not TOML is a text without quotes."""
     import tomllib
-
-    from jacobench.graphs.errors import BadInput
 
     key, sign, value = text.partition("=")
     if not sign or not key.isidentifier():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jacobench.commands import console
+from jacobench.graphs.errors import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +27,6 @@ def list_(
 
     Example: jacobench list cases --suite scaling
     """
-    from jacobench.graphs.errors import unknown
-
     if what not in LISTS:
         raise unknown("list", what, LISTS)
     headings, rows = LISTS[what](suite)

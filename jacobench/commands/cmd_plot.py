@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jacobench.commands import console
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,6 @@ def plot(
 
     Example: jacobench plot runs/first --phase pullback --out plots
     """
-    from jacobench.graphs.errors import BadInput
     from jacobench.reports.data.run_data import read
     from jacobench.reports.plots.all_plots import all_plots
 
@@ -53,7 +53,6 @@ def plot(
 
 
 def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:
-    from jacobench.graphs.errors import BadInput
     from jacobench.reports.data.run_data import read
     from jacobench.reports.plots.comparison_plot import comparison
     from jacobench.reports.plots.plot_data import NoData
@@ -80,7 +79,6 @@ def _folder(run: Path) -> Path:
 
 def save_plots(plots: Mapping[str, Plot], folder: Path, *, dark: bool = False) -> list[Path]:
     """Write plots into a folder and return the files; raises BadInput if the folder cannot be written."""
-    from jacobench.graphs.errors import BadInput
     from jacobench.reports.plots.style import darken
     from jacobench.reports.render import output_files
 

@@ -9,6 +9,7 @@ import typer
 
 from jacobench.commands import console
 from jacobench.commands.cmd_explain import Architecture, Seeds, Widths, parse_widths
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from jacobench.reports.analysis.case_advice import CaseAdvice
@@ -74,7 +75,6 @@ def _check(given: dict[str, Any]) -> None:
     import re
 
     from jacobench.bench.floor.predicted_rows import one_case
-    from jacobench.graphs.errors import BadInput
 
     if ("widths" in given) == ("name" in given):
         what = "both" if "widths" in given else "neither"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jacobench.commands import console
+from jacobench.graphs.errors import BadInput, unknown
 
 
 def report(
@@ -27,7 +28,6 @@ def report(
     Example: jacobench report runs/first --out first.html
     """
     from jacobench.bench.row.columns import PHASES
-    from jacobench.graphs.errors import BadInput, unknown
     from jacobench.reports.data.run_data import read
     from jacobench.reports.render.output_files import write_text
 

@@ -13,6 +13,7 @@ import typer
 
 from jacobench.bench.run.run_options import RunOptions, flag
 from jacobench.commands import console
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,8 +82,6 @@ _add_options(run)
 
 def _refuse_others(context: typer.Context) -> None:
     """Refuse options other than --quiet together with --resume: a run continues with the options it was started with."""
-    from jacobench.graphs.errors import BadInput
-
     given = []
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jacobench.commands import console
+from jacobench.graphs.errors import unknown
 
 
 def table(
@@ -20,7 +21,6 @@ def table(
     Example: jacobench table runs/first --phase pullback
     """
     from jacobench.bench.row.columns import PHASES
-    from jacobench.graphs.errors import unknown
     from jacobench.reports.data.run_data import read
     from jacobench.reports.render.run_table import terminal_table
 

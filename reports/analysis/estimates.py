@@ -75,7 +75,7 @@ def estimate_bytes(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estim
     no profiler sees all of them.
     """
     found = {}
-    for line in _predicted(target):
+    for line in target[target["predicted_bytes"].notna()].to_dict("records"):
         cells = _cells(table, line)
         seen = cells[(cells["peak_bytes"] >= LEAST_BYTES) & cells["predicted_bytes"].notna()]
         if len(cells):
@@ -105,10 +105,6 @@ def distance(table: pd.DataFrame, target: pd.DataFrame, strategy: str) -> float:
     """Return the factor between a case and the nearest cell: in flops, bytes or a size, whichever differs most."""
     (line,) = target[target["strategy"] == strategy].to_dict("records")
     return math.exp(_gaps(comparable_cells(table, line), line).min())
-
-
-def _predicted(target: pd.DataFrame) -> list[dict[Any, Any]]:
-    return target[target["predicted_bytes"].notna()].to_dict("records")
 
 
 def _cells(table: pd.DataFrame, line: dict[Any, Any]) -> pd.DataFrame:

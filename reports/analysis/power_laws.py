@@ -97,7 +97,8 @@ def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) 
         return None
     u, logs = np.log(x / x.max()), np.log(y)
     mean = logs.mean(axis=0)
-    parameters, jacobian = _power(u, mean)
+    jacobian = np.column_stack([np.ones_like(u), u])
+    parameters = np.linalg.lstsq(jacobian, mean)[0]
     if with_fixed or (with_fixed is None and x.size >= MIN_SIZES_FIXED):
         richer = _with_fixed(u, mean, parameters)
         if with_fixed or _improves(mean - jacobian @ parameters, mean - _logs(richer, u)):
@@ -105,22 +106,11 @@ def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) 
     return _law(x, u, logs, parameters, jacobian)
 
 
-def _power(u: Array, mean: Array) -> tuple[Array, Array]:
-    jacobian = np.column_stack([np.ones_like(u), u])
-    return np.linalg.lstsq(jacobian, mean)[0], jacobian
-
-
 def _with_fixed(u: Array, mean: Array, power: Array) -> Array:
     """Fit log scale, exponent and log fixed: the fixed cost is never negative, and goes to 0 where there is none."""
     start = np.array([mean[u.argmax()], max(power[1], 0.1) * 1.3, mean.min() - 0.5])
-
-    def residuals(parameters: Array) -> Array:
-        return _logs(parameters, u) - mean
-
-    def jacobian(parameters: Array) -> Array:
-        return _slopes(parameters, u)
-
-    return least_squares(residuals, start, jac=jacobian, method="lm", xtol=1e-10).x
+    found = least_squares(lambda p: _logs(p, u) - mean, start, lambda p: _slopes(p, u), method="lm", xtol=1e-10)
+    return found.x
 
 
 def _logs(parameters: Array, u: Array) -> Array:

@@ -66,9 +66,7 @@ def _fastest(timed: pd.DataFrame) -> Mapping[str, Any]:
     ratios = {str(name): (own / seconds[best]).dropna().tolist() for name, own in rivals.items()}
     found = vars(decide(ratios))
     status = found.pop("status") if max(map(len, ratios.values())) > 1 else "one pass"
-    return _line(
-        status, strategy=best, **{name: found[name] for name in ("factor", "low", "high", "runner_up", "n_passes")}
-    )
+    return _line(status, strategy=best, **found)
 
 
 def _line(decision: str, **found: Any) -> dict[str, Any]:

@@ -72,25 +72,15 @@ def estimated(estimates: Mapping[str, Estimate]) -> Line:
     if not rivals:
         return start | {"decision": "alone"}
     undecided = [rival for rival in rivals if not rival["low"] > 1]  # NaN if no errors are known
-    if undecided:
-        return start | {"decision": "undecided", **_closest(undecided)}
+    if undecided:  # a rival without an interval is ranked by its factor
+        likely = min(undecided, key=lambda rival: float(rival["factor"] if math.isnan(rival["low"]) else rival["low"]))
+        return start | {"decision": "undecided", **likely}
     return start | {"decision": "ahead", **min(rivals, key=lambda rival: float(rival["factor"]))}
-
-
-def _closest(rivals: list[Line]) -> Line:
-    """Return the rival that is most likely to cost less; of those without an interval, the nearest."""
-    return min(rivals, key=lambda rival: float(rival["factor"] if math.isnan(rival["low"]) else rival["low"]))
 
 
 def _rival(best: Estimate, other: Estimate, name: str) -> Line:
     """Compare an estimate with the best one; errors that both have in common in a case cancel."""
     factor, both = other.value / best.value, (other.errors - best.errors).dropna()
     bound = error_bound(both) if len(both) >= FEWEST_ERRORS else error_bound(other.errors) + error_bound(best.errors)
-    uncertainty = factor_of(bound)
-    return {
-        "factor": factor,
-        "low": factor / uncertainty,
-        "high": factor * uncertainty,
-        "runner_up": name,
-        "n": len(both),
-    }
+    low, high = factor / factor_of(bound), factor * factor_of(bound)
+    return {"factor": factor, "low": low, "high": high, "runner_up": name, "n": len(both)}

@@ -49,47 +49,41 @@ LEAST_FILLED = 0.5
 
 
 @dataclass(frozen=True)
-class Sweep:
+class _Group:
+    fixed: Mapping[str, Any]
+    rows: pd.DataFrame
+
+    @property
+    def held(self) -> str:
+        """Short description of the other knobs and their values, without defaults and missing ones."""
+        values = [(phrase, self.fixed.get(knob, math.nan), default) for knob, (phrase, default) in PHRASES.items()]
+        return ", ".join(
+            phrase.format(value) for phrase, value, default in values if pd.notna(value) and value != default
+        )
+
+
+@dataclass(frozen=True)
+class Sweep(_Group):
     """Rows that differ in one knob, a key of ``KNOBS``, ordered by it; `fixed` has the other knobs, NaN where missing."""
 
     knob: str
-    fixed: Mapping[str, Any]
-    rows: pd.DataFrame
 
     @property
     def sizes(self) -> list[float]:
         """The distinct values of the knob, ascending."""
         return sorted(self.rows[self.knob].unique().tolist())
 
-    @property
-    def held(self) -> str:
-        """Description of the other knobs."""
-        return held(self.fixed)
-
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(_Group):
     """Rows that differ in two knobs, ``x`` and ``y``; otherwise as `Sweep`, with rows in the order of the table."""
 
     x: str
     y: str
-    fixed: Mapping[str, Any]
-    rows: pd.DataFrame
-
-    @property
-    def held(self) -> str:
-        """Description of the other knobs."""
-        return held(self.fixed)
 
     def sizes(self, knob: str) -> list[float]:
         """Return the distinct values of one of the two knobs, ascending."""
         return sorted(self.rows[knob].unique().tolist())
-
-
-def held(fixed: Mapping[str, Any]) -> str:
-    """Return a short description of knobs and their values, without defaults and missing ones."""
-    values = [(phrase, fixed.get(knob, math.nan), default) for knob, (phrase, default) in PHRASES.items()]
-    return ", ".join(phrase.format(value) for phrase, value, default in values if pd.notna(value) and value != default)
 
 
 def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:
@@ -102,7 +96,7 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
     if knob not in KNOBS:
         raise unknown("knob", knob, KNOBS)
     sweeps = [
-        Sweep(knob, fixed, rows.sort_values(knob, kind="stable"))
+        Sweep(fixed, rows.sort_values(knob, kind="stable"), knob)
         for fixed, rows in _groups(table, [knob])
         if rows[knob].nunique() >= min_sizes
     ]
@@ -122,7 +116,7 @@ def find_grids(table: pd.DataFrame) -> list[Grid]:
     """
     found = []
     for x, y in combinations(KNOBS, 2):
-        grids = [Grid(x, y, fixed, _filled(rows, x, y)) for fixed, rows in _groups(table, [x, y])]
+        grids = [Grid(fixed, _filled(rows, x, y), x, y) for fixed, rows in _groups(table, [x, y])]
         whole = [grid for grid in grids if min(len(grid.sizes(x)), len(grid.sizes(y))) >= 2]
         found += sorted(whole, key=lambda grid: -grid.rows["case"].nunique())
     return found

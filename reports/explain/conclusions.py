@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from jacobench.graphs.array_types import ArgumentContext
-    from jacobench.graphs.graph import Graph
     from jacobench.reports.explain.jacobian_costs import Explanation, GradientCost, JacobianCost
     from jacobench.strategies.tape import Edge
 
@@ -95,8 +94,9 @@ def follows(explanation: Explanation, memory_bytes: int) -> list[str]:
     for cost, edge in sorted(pairs, key=lambda pair: -pair[0].n_entries):
         largest.setdefault(cost.structure, (cost, edge))
     sentences = [_sentence(cost, edge.ctx) for cost, edge in largest.values()]
-    if sentences:
-        sentences[0] = f"{_at_batch(explanation.graph)}{sentences[0]}"
+    batch = next((leaf.shape[0] for leaf in explanation.graph.leaves.values() if leaf.role == "input"), None)
+    if sentences and batch is not None:
+        sentences[0] = f"At batch {batch:,}, {sentences[0]}"
     return [*sentences, _fit(explanation.jacobians, memory_bytes), *_compared(explanation.totals)]
 
 
@@ -111,11 +111,6 @@ def _sentence(cost: JacobianCost, ctx: ArgumentContext) -> str:
         f"{cost.jacobian} has {entries} ({format_bytes(cost.dense_bytes)}), "
         f"of which {filled} {'is' if filled == '1' else 'are'} not zero; {vjp}."
     )
-
-
-def _at_batch(graph: Graph) -> str:
-    batch = next((leaf.shape[0] for leaf in graph.leaves.values() if leaf.role == "input"), None)
-    return "" if batch is None else f"At batch {batch:,}, "
 
 
 def _fit(costs: Sequence[JacobianCost], memory_bytes: int) -> str:
