@@ -19,6 +19,7 @@ from jacobench.reports.claims.claim_evidence import (
     BY_WEIGHTS,
     HOLDS,
     LINKS,
+    NOT_SHOWN,
     UNEQUAL,
     WRONG,
     ClaimFinding,
@@ -93,10 +94,8 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
     if batches:
         most, batch = max(batches)
         sentence += f"; for {format_size(batch)} samples as one matrix it adds {most:,.3g} times the bytes of W"
-    if not once:
-        return ClaimFinding(WRONG, sentence, evidence)
     harmless = free and all(most <= NOTHING for most, _ in batches) and slowest.low <= SLOWER
-    return ClaimFinding(HOLDS if harmless else BOUNDED, sentence, evidence)
+    return ClaimFinding(HOLDS if harmless else BOUNDED if once else WRONG, sentence, evidence)
 
 
 def weights_jacobian_is_expensive(run: Run) -> ClaimFinding:
@@ -122,9 +121,8 @@ def weights_jacobian_is_expensive(run: Run) -> ClaimFinding:
     if not time.has_interval:
         return not_shown(f"{sentence}; one pass gives no interval", evidence)
     larger = last["peak_bytes"] > 2 * vjp
-    if larger and time.is_slower:
-        return ClaimFinding(HOLDS, sentence, evidence)
-    return ClaimFinding(WRONG, sentence, evidence) if time.is_faster or not larger else not_shown(sentence, evidence)
+    verdict = HOLDS if larger and time.is_slower else WRONG if time.is_faster or not larger else NOT_SHOWN
+    return ClaimFinding(verdict, sentence, evidence)
 
 
 def _time_exponents(laws: pd.DataFrame) -> str:
@@ -212,12 +210,9 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
     )
     if len(not_worse := found[~slower & ~more]):
         sentence += f"; it is worse in neither time nor memory in {listed(not_worse['case'].tolist())}"
-    if slower.all():
-        return ClaimFinding(HOLDS, sentence, evidence)
-    if slower.mean() > HALF:
-        return ClaimFinding(BOUNDED, sentence, evidence)
     refuted = (faster & ~more).mean() > HALF
-    return ClaimFinding(WRONG, sentence, evidence) if refuted else not_shown(sentence, evidence)
+    verdict = HOLDS if slower.all() else BOUNDED if slower.mean() > HALF else WRONG if refuted else NOT_SHOWN
+    return ClaimFinding(verdict, sentence, evidence)
 
 
 def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
@@ -244,8 +239,8 @@ def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
     time = f", and its time as n^{_exponent(vjp.iloc[0])}" if len(vjp) else ""
     last = own.iloc[-1]
     factor = float(dense.get(last["case"], math.nan)) / float(last["predicted_flops"])
-    saved = f"; dt/dW takes {format_ratio(factor)} as many at n = {format_size(last['width'])}"
-    saved = "" if math.isnan(factor) else saved
+    many = f"{format_ratio(factor)} as many at n = {format_size(last['width'])}"
+    saved = "" if math.isnan(factor) else f"; dt/dW takes {many}"
     sentence = (
         f"the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication, and an addition over the batch) for each of the "
         f"n·m entries of W; their number grows as n^{counted:.2f} with n = m{time}{saved}"
@@ -279,12 +274,11 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
     )
     if faster:
         sentence += f"; a matrix is faster for {listed(faster)}"
-    if len(slower) == len(timed) == len(less):
-        return ClaimFinding(HOLDS, sentence, evidence)
-    if all(line["time"].is_slower and line["matrix"] > line["direct"] for line in largest):
-        return ClaimFinding(BOUNDED, sentence, evidence)
+    everywhere = len(slower) == len(timed) == len(less)
+    at_last = all(line["time"].is_slower and line["matrix"] > line["direct"] for line in largest)
     lost = all(line["time"].is_faster for line in largest)
-    return ClaimFinding(WRONG, sentence, evidence) if lost else not_shown(sentence, evidence)
+    verdict = HOLDS if everywhere else BOUNDED if at_last else WRONG if lost else NOT_SHOWN
+    return ClaimFinding(verdict, sentence, evidence)
 
 
 def _factors(line: dict[str, Any]) -> str:

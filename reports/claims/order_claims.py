@@ -15,6 +15,7 @@ from jacobench.reports.analysis.sweeps import find_sweeps
 from jacobench.reports.claims.claim_evidence import (
     BOUNDED,
     HOLDS,
+    NOT_SHOWN,
     ORDER,
     WRONG,
     ClaimFinding,
@@ -165,7 +166,5 @@ def sometimes_worth_it(run: Run) -> ClaimFinding:
         f"a stored Jacobian is clearly the fastest way to one gradient in {len(wins)} of {len(best)} cases; "
         f"in {by_reuse} more it becomes cheaper than {LAST} if it is used again"
     )
-    if lines:
-        return ClaimFinding(HOLDS, sentence, evidence)
     refuted = len(ahead) == len(best) > 0 and not (uses["outcome"] == "undecided").any()
-    return ClaimFinding(WRONG, sentence, evidence) if refuted else not_shown(sentence, evidence)
+    return ClaimFinding(HOLDS if lines else WRONG if refuted else NOT_SHOWN, sentence, evidence)

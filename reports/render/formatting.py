@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jacobench.reports.data.units import COUNTS, MISSING, format_bytes, format_ratio, format_seconds, format_tick
 from jacobench.reports.regression.outcome import VERDICTS
@@ -39,8 +38,14 @@ QUANTITIES: Mapping[str, tuple[str, Callable[[float], str]]] = {
 """Quantity → its name, and the format of its values."""
 
 
-@dataclass(frozen=True)
-class VerdictText:
+HEADINGS = ("verdict", "case", "strategy", "phase", "quantity", "base", "head", "change", "95 % interval", "detectable")
+"""Headings of the fields of `VerdictText`, without the reason."""
+
+N_NAMES = 5
+"""The first columns are names and left-aligned; the others are numbers."""
+
+
+class VerdictText(NamedTuple):
     """A line of the verdict table as text; ``interval`` and ``reason`` may be empty."""
 
     verdict: str

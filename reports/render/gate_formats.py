@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from jacobench.reports.regression.outcome import FAILING
-from jacobench.reports.render.formatting import HEADLINES, counted, on_one_line, verdict_texts
+from jacobench.reports.render.formatting import HEADINGS, HEADLINES, N_NAMES, counted, on_one_line, verdict_texts
 from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ SUMMARY_BYTES = 1024 * 1024
 """GitHub accepts 1 MiB of summary per step, and shows nothing of a larger one."""
 
 MARKS: Mapping[str, str] = {"broken": "🔴", "regressed": "🔴", "inconclusive": "🟡", "improved": "🟢"}
-
-NAMES = ("verdict", "case", "strategy", "phase", "quantity")
-NUMBERS = ("base", "head", "change", "95 % interval", "detectable")
 
 MAX_ANNOTATIONS = 10
 """GitHub shows ten annotations of a kind per step and drops the others silently."""
@@ -85,9 +82,9 @@ def _table(lines: Sequence[VerdictText], n_all: int) -> str:
     parts = []
     if lines:
         with_reasons = any(line.reason for line in lines)
-        names = (*NUMBERS, "reason") if with_reasons else NUMBERS
-        rows = ((*_cells(line), escape_markdown(line.reason))[: len(NAMES + names)] for line in lines)
-        parts.append(markdown_table(NAMES, rows, names))
+        headings = (*HEADINGS, "reason") if with_reasons else HEADINGS
+        rows = (_cells(line)[: len(headings)] for line in lines)
+        parts.append(markdown_table(headings[:N_NAMES], rows, headings[N_NAMES:]))
     if n_all > len(lines):
         parts.append(f"{n_all - len(lines)} more lines do not fit here.")
     return "\n\n".join(parts)
@@ -95,9 +92,8 @@ def _table(lines: Sequence[VerdictText], n_all: int) -> str:
 
 def _cells(line: VerdictText) -> tuple[str, ...]:
     verdict = f"{MARKS.get(line.verdict, '')} {line.verdict}".strip()
-    names = (code(name) for name in (line.case, line.strategy, line.phase))
-    values = (line.base, line.head, line.change, line.interval, line.detectable)
-    return (verdict, *names, escape_markdown(line.quantity), *values)
+    names = (*map(code, line[1:4]), escape_markdown(line.quantity))
+    return (verdict, *names, *line[N_NAMES : len(HEADINGS)], escape_markdown(line.reason))
 
 
 def code(name: str) -> str:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from jacobench.reports.data.units import MISSING
 from jacobench.reports.regression.outcome import FAILING, VERDICTS
-from jacobench.reports.render.formatting import HEADLINES, QUANTITIES, VerdictText, counted, verdict_texts
+from jacobench.reports.render.formatting import HEADINGS, HEADLINES, N_NAMES, QUANTITIES, counted, verdict_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from jacobench.reports.regression.outcome import Outcome
+    from jacobench.reports.render.formatting import VerdictText
 
 STYLES: Mapping[str, str] = {**dict.fromkeys(FAILING, "bold red"), "inconclusive": "yellow", "improved": "green"}
 
-HEADINGS = ("verdict", "case", "strategy", "phase", "quantity", "base", "head", "change", "95 % interval", "detectable")
 OPTIONAL = ("detectable", "95 % interval", "base", "head")
 """Columns that a narrow terminal does not show."""
-
-N_NAMES = 5
-"""The first columns are left-aligned."""
 
 LONGEST_NAME = 60
 """Characters of a case."""
@@ -64,7 +61,7 @@ def _aligned(rows: Sequence[Sequence[VerdictText]], most: int | None) -> Iterato
 
     Columns that exceed the width ``most`` are left out, the least important first.
     """
-    cells = [HEADINGS, *(_cells(row[0]) for row in rows)]
+    cells = [HEADINGS, *(row[0]._replace(case=shortened(row[0].case))[: len(HEADINGS)] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     shown = list(range(len(HEADINGS)))
     for name in OPTIONAL:
@@ -77,11 +74,6 @@ def _aligned(rows: Sequence[Sequence[VerdictText]], most: int | None) -> Iterato
         text = Text(f"{'  '.join(padded)}  {note}".rstrip())
         text.stylize(style, 0, widths[0] if style != "bold" else None)
         yield text
-
-
-def _cells(line: VerdictText) -> tuple[str, ...]:
-    names = (line.verdict, shortened(line.case), line.strategy, line.phase, line.quantity)
-    return (*names, line.base, line.head, line.change, line.interval, line.detectable)
 
 
 def _note(row: Sequence[VerdictText]) -> str:
