@@ -37,19 +37,9 @@ NOT_AHEAD = {
 
 
 def answers(run: Run, phase: str = "gradient") -> list[str]:
-    """Answer the question in three sentences: on time, on memory, and on reuse of a Jacobian.
+    """Answer the question in three sentences: on time and memory of the phase, and on reuse of a Jacobian.
 
-    Parameters
-    ----------
-    run : Run
-        The run.
-    phase : str
-        The phase whose time and memory are compared.
-
-    Returns
-    -------
-    list of str
-        Three sentences of plain text. A sentence without an answer states what is missing.
+    A sentence without an answer states what is missing.
     """
     rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)]
     if rows.empty:

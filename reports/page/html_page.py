@@ -29,25 +29,7 @@ if TYPE_CHECKING:
 
 
 def page(runs: Sequence[Run], phase: str = "gradient") -> str:
-    """Return the HTML page of one or more runs.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        At least one.
-    phase : str
-        The phase whose times are compared.
-
-    Returns
-    -------
-    str
-        One HTML document without external resources.
-
-    Raises
-    ------
-    BadInput
-        If the phase is unknown.
-    """
+    """Return one HTML document about runs, without external resources. Raises BadInput if the phase is unknown."""
     sections = [_section(run, f"run{number}", phase) for number, run in enumerate(runs)]
     return render_html("page/run_page.html.j2", sections=sections, phase=phase)
 

@@ -39,13 +39,8 @@ MARK = " *"
 def notebook(run: Run, phase: str = "gradient") -> str:
     """Return an HTML fragment of a run, without script and style, so that it does not affect the page around it.
 
-    Parameters
-    ----------
-    run : Run
-        The run.
-    phase : str
-        The phase in the table. ``*`` marks the strategy that is clearly the fastest in its case, and the one that clearly
-        needs the least memory: the same winners as on the page of `jacobench report`.
+    ``*`` marks the strategy that is clearly the fastest in its case, and the one that clearly needs the least memory: the
+    same winners as on the page of `jacobench report`.
     """
     rows = run.table[run.table["phase"] == phase]
     shown = pd.DataFrame({name: rows[name].map(show) for name, show in FORMATS.items()})

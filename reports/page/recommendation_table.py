@@ -26,13 +26,8 @@ DECISIONS = {
 class Recommendation:
     """Recommendation for one case, in words; empty where there is nothing to recommend.
 
-    Attributes
-    ----------
-    case, fastest, decision, factor, runner_up : str
-        ``fastest`` is set for a clear winner, and for a strategy without rivals. ``factor``: how many times as long
-        the runner-up takes, with its interval.
-    least_memory, peak : str
-        The strategy that clearly needs the least memory, and its peak.
+    ``fastest`` is set for a clear winner, and for a strategy without rivals. ``factor``: how many times as long the
+    runner-up takes, with its interval. ``peak`` is that of the strategy that clearly needs the least memory.
     """
 
     case: str

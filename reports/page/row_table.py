@@ -32,15 +32,7 @@ FORMATS: dict[str, Callable[[float], str]] = {
 
 @dataclass(frozen=True)
 class TableColumn:
-    """Column of the table of all rows.
-
-    Attributes
-    ----------
-    name, meaning : str
-        As in `bench.row.columns.COLUMNS`.
-    numeric, shown : bool
-        Whether it is sorted by number; whether it is visible when the page opens.
-    """
+    """Column of the table of all rows: whether it is sorted by number, and visible when the page opens."""
 
     name: str
     meaning: str
@@ -52,14 +44,8 @@ class TableColumn:
 class RowTable:
     """Table of all rows as text.
 
-    Attributes
-    ----------
-    columns : list of TableColumn
-        Columns whose values differ between rows.
-    rows : list of list of (str, str)
-        Per cell the text, and for numbers the sort key: the number with all its digits.
-    same : list of (str, str)
-        Name and value of the columns with one value for all rows.
+    ``columns``: those whose values differ between rows. ``rows``: per cell the text, and for numbers the sort key, with all
+    digits. ``same``: name and value of the columns with one value for all rows.
     """
 
     columns: list[TableColumn]
@@ -69,7 +55,7 @@ class RowTable:
 
 @dataclass(frozen=True)
 class Failure:
-    """Strategy that failed in one case, or has a note there. All fields are texts; ``phases`` lists the affected phases."""
+    """Strategy that failed in one case, or has a note there, as text; ``phases`` lists the affected phases."""
 
     case: str
     strategy: str

@@ -32,17 +32,7 @@ FAILED = ("case", "strategy", "phases", "status", "reason")
 def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
     """Return a summary of runs in GitHub's Markdown.
 
-    Parameters
-    ----------
-    runs : sequence of Run
-        At least one.
-    phase : str
-        The phase whose times are compared.
-
-    Returns
-    -------
-    str
-        At most 60,000 characters. A longer summary is cut, and its last line states it.
+    It has at most 60,000 characters. A longer summary is cut, and its last line states it.
     """
     blocks = [block for run in runs for block in _blocks(run, phase)]
     kept = [

@@ -28,15 +28,8 @@ UNDECIDED = ("undecided", "one pass", "no passes")
 class UncertainCell:
     """Undecided or disturbed cell, as text.
 
-    Attributes
-    ----------
-    case, strategies, phase : str
-        An undecided cell names the fastest strategy and its runner-up.
-    problem : str
-        ``undecided`` or ``disturbed``.
-    values : str
-        Undecided: the runner-up's ratio to the fastest strategy, with its 95 % interval. Disturbed: the ratio of the
-        slowest to the fastest pass, and the 95 % interval of the time.
+    Undecided: the fastest strategy and its runner-up; ``values`` is their ratio with its 95 % interval. Disturbed: the
+    ratio of the slowest to the fastest pass, and the 95 % interval of the time.
     """
 
     case: str
@@ -48,16 +41,9 @@ class UncertainCell:
 
 @dataclass(frozen=True)
 class Stability:
-    """Measurement quality of a run.
+    """Measurement quality of a run: numbers of undecided and disturbed cells in one sentence, and these cells.
 
-    Attributes
-    ----------
-    summary : str
-        One sentence: how many cases are undecided, and how many cells are disturbed.
-    cells : list of UncertainCell
-        These cells; the most disturbed first.
-    findings : list of str
-        Calibration kernel, load, intervals and controls, one sentence each.
+    ``findings``: calibration kernel, load, intervals and controls, one sentence each.
     """
 
     summary: str

@@ -41,25 +41,7 @@ PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
 
 
 def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
-    """Draw every plot for which a run has data.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    phase : str
-        One of ``PHASES``, for the plots that show one phase.
-
-    Returns
-    -------
-    PlotSet
-        The plots, and the reason for each missing kind.
-
-    Raises
-    ------
-    BadInput
-        If the phase is unknown.
-    """
+    """Draw every plot for which a run has data. Raises BadInput if the phase is unknown."""
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
     plots: dict[str, Plot] = {}
@@ -73,19 +55,9 @@ def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
 
 
 def all_figures(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw every plot for which a run, or its table, has data.
+    """Draw every plot for which a run, or its table, has data; return the figures by name.
 
-    Parameters
-    ----------
-    run : Run or DataFrame
-        The run. A tidy table has no passes and no samples: then fits have no interval, and samples are not plotted.
-    phase : str
-        One of ``PHASES``.
-
-    Returns
-    -------
-    dict of str to Figure
-        By name; empty if there is no data.
+    A tidy table has no passes and no samples: then fits have no interval, and samples are not plotted.
     """
     found = all_plots(run if isinstance(run, Run) else Run(run), phase)
     return {name: plot.figure for name, plot in found.plots.items()}

@@ -32,7 +32,7 @@ PALE = 0.45
 
 @dataclass(frozen=True)
 class _Panel:
-    """One panel: the prefix of its columns, the quantity of the verdict table, and the name of the axis."""
+    """Panel: the prefix of its columns, the quantity of the verdict table, and the name of the axis."""
 
     prefix: str
     quantity: str
@@ -40,26 +40,10 @@ class _Panel:
 
 
 def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
-    """Plot how each cell's time and memory changed from one run to another.
+    """Plot how each cell's time and memory changed from ``base``, the older run, to ``head``; one line per case.
 
-    Parameters
-    ----------
-    base, head : Run
-        The older and the newer run. If their machines, controls or numbers of threads differ, times are divided by vjp's.
-    phase : str
-        One of ``PHASES``.
-
-    Returns
-    -------
-    Plot
-        One line per case; left of 1 is less than before. The data have the verdicts of `two_runs.compare`.
-
-    Raises
-    ------
-    BadInput
-        If the phase is unknown.
-    NoData
-        If the runs have no cell of the phase in common, or no number for any of them.
+    If machines, controls or numbers of threads differ, times are divided by vjp's. The data have the verdicts of
+    `two_runs.compare`. Raises BadInput if the phase is unknown, and NoData if the runs have no cell with numbers in common.
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
@@ -99,8 +83,7 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
 def _changes(base: Run, head: Run, outcome: Outcome, phase: str, panels: tuple[_Panel, ...]) -> pd.DataFrame:
     """Return one line per cell of the phase that both runs have, in the order of ``head``.
 
-    Columns: ``status_base``, ``status_head``; for ``seconds`` and ``bytes``: ``_base``, ``_head``, ``_ratio``, ``_low``, ``_high`` and
-    ``_verdict``, as in the verdict table.
+    Columns: ``status_base``, ``status_head``, and the columns of the verdict table with each panel's prefix.
     """
     old, new = (run.table.loc[run.table["phase"] == phase, [*CELL, "status"]] for run in (base, head))
     found = new.merge(old, on=CELL, suffixes=("_head", "_base"), sort=False)[[*CELL, "status_base", "status_head"]]

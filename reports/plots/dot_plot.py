@@ -25,17 +25,7 @@ SPREAD = 0.6
 
 
 def dot_figure(rows: pd.DataFrame, n_panels: int, width: float) -> tuple[Figure, list[Axes]]:
-    """Return a figure with panels side by side, whose lines are the cases of the rows.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        All rows that are drawn; columns ``case`` and ``strategy``.
-    n_panels : int
-        Number of panels.
-    width : float
-        Width of the figure in inches; its height follows from the number of cases and strategies.
-    """
+    """Return a figure (width in inches) with panels next to each other; each case of the rows is a line in all of them."""
     cases = rows["case"].drop_duplicates().tolist()
     height = max(LINE, LINE_PER_STRATEGY * rows["strategy"].nunique()) * len(cases)
     figure = Figure(figsize=(width, 2.4 + height), layout="constrained")
@@ -69,19 +59,7 @@ def draw_dots(axes: Axes, rows: pd.DataFrame, values: pd.Series[float], *, alpha
 
 
 def draw_hollow(axes: Axes, rows: pd.DataFrame, placed: Placed, statuses: pd.Series[str]) -> None:
-    """Draw the cells without a measured number, hollow, and end the logarithmic axis after them.
-
-    Parameters
-    ----------
-    axes : Axes
-        Where to draw.
-    rows : DataFrame
-        The rows; columns ``case`` and ``strategy``.
-    placed : Placed
-        Their positions.
-    statuses : Series of str
-        Their statuses, keys of ``LETTERS``.
-    """
+    """Draw the cells without a measured number, hollow, and end the logarithmic axis after them."""
     at = line_positions(rows)
     for strategy, own in rows.groupby("strategy", sort=False):
         axes.plot(placed.hollow[own.index], at[own.index], **hollow(strategy_style(str(strategy))))

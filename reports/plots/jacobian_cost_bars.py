@@ -35,26 +35,9 @@ LABELS = {
 
 
 def cost_bars(found: Explanation, name: str, memory_bytes: int) -> Plot:
-    """Draw the bytes of each local Jacobian, and of a whole gradient, for each strategy.
+    """Draw the bytes of each distinct Jacobian, at most the twenty largest, and of a whole gradient, for each strategy.
 
-    Parameters
-    ----------
-    found : Explanation
-        Result of `jacobian_costs`.
-    name : str
-        Name of the graph.
-    memory_bytes : int
-        Memory of the machine.
-
-    Returns
-    -------
-    Plot
-        Three bars per distinct Jacobian, at most the twenty largest.
-
-    Raises
-    ------
-    NoData
-        If the graph has no Jacobian.
+    ``memory_bytes`` is the machine's memory. Raises NoData if the graph has no Jacobian.
     """
     alike = distinct(found)
     if not alike:

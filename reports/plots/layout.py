@@ -70,14 +70,8 @@ def glyph(text: str) -> Path:
 def hollow_handles(statuses: Iterable[str], where: str, *, any_predicted: bool) -> list[Artist]:
     """Return the legend's entries for cells without a measured number.
 
-    Parameters
-    ----------
-    statuses : iterable of str
-        Statuses of the cells that have no position on an axis.
-    where : str
-        Where these cells are drawn: ``"in the band on top"``, ``"in the corner"``.
-    any_predicted : bool
-        Whether some cells are drawn at their predicted size.
+    `where` locates the cells that have no position on an axis, whose statuses are given: ``"in the band on top"``.
+    `any_predicted` adds the entry of cells at their predicted size.
     """
     found = set(statuses)
     handles: list[Artist] = []

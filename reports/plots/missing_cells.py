@@ -32,18 +32,9 @@ ROW, MAX_BAND, MARGIN = 0.055, 0.24, 0.025
 class Placed:
     """Positions of the rows of one phase on the axis of a quantity.
 
-    Attributes
-    ----------
-    measured : Series of float
-        Measured number; NaN if there is none.
-    hollow : Series of float
-        Predicted number of a cell over budget within `REACH`; NaN elsewhere.
-    edge : Series of bool
-        Whether the cell is drawn in the band.
-    low, high : float
-        Range of all numbers, in the quantity's unit, with a margin.
-    any_number : bool
-        Whether there is any number; if not, the range has no meaning.
+    ``measured``: NaN if there is none. ``hollow``: predicted number of a cell over budget within `REACH`, else NaN.
+    ``edge``: whether the cell is drawn in the band. ``low``, ``high``: range of all numbers with a margin; without
+    meaning if not ``any_number``.
     """
 
     measured: pd.Series[float]
@@ -60,20 +51,7 @@ class Placed:
 
 
 def place(rows: pd.DataFrame, quantity: PlotQuantity) -> Placed:
-    """Determine where each cell is drawn.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        All rows of a plot, of one phase.
-    quantity : PlotQuantity
-        The plotted quantity.
-
-    Returns
-    -------
-    Placed
-        With the index of the rows.
-    """
+    """Determine where each cell is drawn, from all rows of a plot, which are of one phase."""
     numbers = rows[quantity.column]
     measured = numbers.where((rows["status"] == "ok") & (numbers > 0) & np.isfinite(numbers))
     over = rows["predicted_bytes"].where((rows["status"] == "over_budget") & (quantity.column == "peak_bytes"))
@@ -107,14 +85,8 @@ def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:
 class Band:
     """Strip at the edge of the axes for cells without a number, with one row per strategy.
 
-    Attributes
-    ----------
-    end : float
-        End of the axis in the quantity's unit, the band included.
-    begins : float
-        Start of the band as a share of the axes; 1 without a band.
-    rows : mapping
-        Strategy → its row, as a share of the axes.
+    ``end``: end of the axis in the quantity's unit, the band included. ``begins``: start of the band as a share of the
+    axes, 1 without a band. ``rows``: strategy → its row, as a share of the axes.
     """
 
     end: float
@@ -133,18 +105,9 @@ def band(placed: Placed, strategies: Sequence[str]) -> Band:
 
 
 def draw_band(axes: Axes, edge: Band, cells: pd.DataFrame, *, vertical: bool) -> None:
-    """Shade the band and draw a hollow marker with a letter for each of its cells.
+    """Shade the band, on the right or at the top, and draw a hollow marker with a letter for each of its cells.
 
-    Parameters
-    ----------
-    axes : Axes
-        Where to draw.
-    edge : Band
-        The band.
-    cells : DataFrame
-        Columns ``strategy``, ``status`` (keys of ``LETTERS``) and ``at``, the position along the band in data units.
-    vertical : bool
-        Whether the band is on the right; otherwise it is at the top.
+    Columns of the cells: ``strategy``, ``status`` and ``at``, the position along the band in data units.
     """
     if edge.begins < 1:
         span = axes.axvspan if vertical else axes.axhspan

@@ -61,24 +61,9 @@ def named(cost: JacobianCost, n_alike: int) -> str:
 
 
 def patterns(found: Explanation, name: str) -> Plot:
-    """Draw the pattern of each local Jacobian.
+    """Draw the pattern of each distinct local Jacobian of the graph ``name``, at most the twelve largest.
 
-    Parameters
-    ----------
-    found : Explanation
-        Result of `jacobian_costs`.
-    name : str
-        Name of the graph.
-
-    Returns
-    -------
-    Plot
-        One panel per distinct Jacobian, at most the twelve largest.
-
-    Raises
-    ------
-    NoData
-        If the graph has no Jacobian, or none of less than 8 EiB.
+    Raises NoData if the graph has no Jacobian, or none of less than 8 EiB.
     """
     alike = distinct(found)
     if not alike:

@@ -11,23 +11,15 @@ if TYPE_CHECKING:
 
 
 class NoData(Exception):  # noqa: N818  (not an error: a finding about the run)
-    """A run has no data for a kind of plot; the text gives the reason and how to get the data."""
+    """A run has no data for a kind of plot. The text gives the reason and how to get the data."""
 
 
 @dataclass(frozen=True)
 class Plot:
     """One plot of a run.
 
-    Attributes
-    ----------
-    figure : Figure
-        In the light colors; `style.darken` converts it.
-    data : DataFrame
-        One row per mark, in the units of the column names.
-    caption : str
-        What the plot shows and how to read it, in one to three sentences of plain text.
-    notes : tuple of str
-        Conclusions from the data, such as a fitted law or a crossover; one sentence each, plain text.
+    ``figure`` is in the light colors; `style.darken` converts it. ``data`` has one row per mark, in the units of the
+    column names. ``caption`` and ``notes`` are plain text: how to read the plot, and conclusions, one sentence each.
     """
 
     figure: Figure
@@ -38,15 +30,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class PlotSet:
-    """All plots of a run.
-
-    Attributes
-    ----------
-    plots : dict of str to Plot
-        File name without extension → plot.
-    missing : dict of str to str
-        Kind of plot that could not be drawn → reason.
-    """
+    """All plots of a run by file name without extension, and the reason for each kind that could not be drawn."""
 
     plots: dict[str, Plot]
     missing: dict[str, str]

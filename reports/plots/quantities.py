@@ -20,24 +20,8 @@ if TYPE_CHECKING:
 class PlotQuantity:
     """A measured quantity that plots show.
 
-    Attributes
-    ----------
-    word : str
-        Name in titles and file names.
-    label : str
-        Label of the axis.
-    column : str
-        Column of the measured number.
-    interval : tuple of str, or None
-        Columns of the ends of its 95 % interval.
-    predicted : str or None
-        Column of the predicted number, in the same unit.
-    floor : str or None
-        Column of the lower bound, in the same unit.
-    scale : tuple of (float, str)
-        Units.
-    base : float
-        Base of the axis: its labels are powers of it.
+    ``word`` is its name in titles and file names, ``label`` that of the axis. ``column``, ``interval`` (both ends of the
+    95 %), ``predicted`` and ``floor`` (lower bound) are columns in one unit. Labels of the axis are powers of ``base``.
     """
 
     word: str

@@ -64,33 +64,12 @@ def scalings(run: Run, phase: str) -> dict[str, Plot]:
 def scaling(
     table: pd.DataFrame, knob: str, quantity: str, phase: str = "gradient", passes: pd.DataFrame | None = None
 ) -> Plot:
-    """Draw how time or memory grows with one knob.
+    """Draw how a quantity of ``QUANTITIES`` grows with a knob of ``KNOBS``, one panel per sweep, at most the nine longest.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-    knob : str
-        A key of ``KNOBS``, on the horizontal axis.
-    quantity : str
-        A key of ``QUANTITIES``: ``"seconds"`` or ``"bytes"``.
-    phase : str
-        One of ``PHASES``.
-    passes : DataFrame, optional
-        Measurements of each pass; without it the fitted laws have no band.
-
-    Returns
-    -------
-    Plot
-        One panel per sweep over the knob, at most the nine longest. Filled markers are measured, with their 95 %
-        interval. Lines are laws fitted to at least three sizes, with their 95 % band. Broad pale lines are predicted.
-        Hollow markers are cells without a number: at the predicted size if they are over budget and near, else in the
-        band on top. The notes are the laws.
-
-    Raises
-    ------
-    BadInput
-        If knob, quantity or phase are unknown, or the table has no sweep over the knob.
+    Filled markers are measured, with their 95 % interval. Lines are laws fitted to at least three sizes, with their 95 %
+    band if `passes` are given. Broad pale lines are predicted. Hollow markers are cells without a number: at the predicted
+    size if they are over budget and near, else in the band on top. The notes are the laws. Raises BadInput if a name is
+    unknown, or the table has no sweep over the knob.
     """
     if quantity not in QUANTITIES:
         raise unknown("quantity", quantity, QUANTITIES)

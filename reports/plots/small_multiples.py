@@ -24,21 +24,9 @@ MAX_CASE_NAME, MAX_STRATEGY_NAME = 44, 24
 
 
 def grid(n_panels: int, *, width: float, height: float, legend: float = 2.4) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a grid of panels that is as square as possible.
+    """Return a figure with a grid of panels that is as square as possible, and the panels row by row.
 
-    Parameters
-    ----------
-    n_panels : int
-        At least one.
-    width, height : float
-        Size of a panel in inches.
-    legend : float
-        Width of the legend on the right in inches.
-
-    Returns
-    -------
-    Figure, list of Axes
-        One Axes per panel, row by row.
+    The size of a panel and the width of the legend on the right are in inches.
     """
     n_columns = min(n_panels, math.ceil(math.sqrt(n_panels)), MAX_COLUMNS)
     n_rows = math.ceil(n_panels / n_columns)
@@ -48,7 +36,7 @@ def grid(n_panels: int, *, width: float, height: float, legend: float = 2.4) -> 
 def panel_grid(
     n_panels: int, n_columns: int, size: tuple[float, float], *, share_y: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure of a size in inches with so many panels per row; unused panels are removed."""
+    """Return a figure of a size in inches with ``n_columns`` panels per row; unused panels are removed."""
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(math.ceil(n_panels / n_columns), n_columns, squeeze=False, sharey=share_y).ravel().tolist()
     for unused in axes[n_panels:]:
@@ -65,19 +53,9 @@ def name_along(panels: Sequence[Axes], label: str) -> None:
 
 
 def choose(rows: pd.DataFrame, most: int = MAX_PANELS) -> list[str]:
-    """Choose cases to show: all, or a selection spread evenly over the times, from the fastest to the slowest.
+    """Choose cases to show, in the order of the table, from rows of one phase.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        Rows of one phase.
-    most : int
-        Largest number of cases, 2 or more.
-
-    Returns
-    -------
-    list of str
-        Names of cases, in the order of the table.
+    If there are more than ``most`` (at least 2), they are spread evenly over the times, from the fastest to the slowest.
     """
     cases = rows["case"].drop_duplicates().tolist()
     if len(cases) <= most:

@@ -32,24 +32,9 @@ RATIOS = tuple(
 
 
 def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
-    """Draw the ratios of time and peak memory to the reference for every case.
+    """Draw the ratios of time and peak memory to the reference, which is the line at 1; one line per case.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The tidy table of one run.
-    phase : str
-        One of ``PHASES``.
-
-    Returns
-    -------
-    Plot
-        Two panels with one line per case; the reference is the line at 1. A cell that failed is hollow.
-
-    Raises
-    ------
-    NoData
-        If the reference was not measured, or nothing else was.
+    A cell that failed is hollow. Raises NoData if the reference was not measured, or nothing else was.
     """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)].reset_index(drop=True)
     peaks = rows["peak_bytes"].where((rows["status"] == "ok") & (rows["peak_bytes"] >= LEAST_BYTES))
