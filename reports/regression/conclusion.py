@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jacobench.reports.regression.paired_test import CalibrationShift
     from jacobench.reports.regression.thresholds import GateThresholds
 
-Line = dict[str, Any]
+Line = dict[Any, Any]
 
 UNTIMED = ("broken", "new", "gone", "not measured")
 
@@ -58,18 +58,14 @@ def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresh
 
 def _row_lines(samples: pd.DataFrame, stages: StageResults) -> Iterator[Line]:
     medians = samples[samples["status"] == "ok"].groupby(["stage", *ROW, "side"])["seconds"].median().to_dict()
-    second = _by_row(stages.second)
-    for row, first in _by_row(stages.first).items():
-        found, stage = (second[row], 2) if row in second else (first, 1)
-        verdict, reason = _final(first, second.get(row))
+    firsts: dict[Any, Line] = stages.first.to_dict("index")
+    seconds: dict[Any, Line] = stages.second.to_dict("index")
+    for row, first in firsts.items():
+        found, stage = (seconds[row], 2) if row in seconds else (first, 1)
+        verdict, reason = _final(first, seconds.get(row))
         values = {side: medians.get((stage, *row, side), math.nan) for side in (BASE, HEAD)}
         line = {"quantity": "seconds", **values, "verdict": verdict, "reason": reason}
         yield dict(zip(ROW, row, strict=True)) | found | line
-
-
-def _by_row(found: pd.DataFrame) -> dict[tuple[str, ...], Line]:
-    lines = found.reset_index().to_dict("records")
-    return {tuple(line.pop(name) for name in ROW): {str(key): value for key, value in line.items()} for line in lines}
 
 
 def _final(first: Line, second: Line | None) -> tuple[str, str]:

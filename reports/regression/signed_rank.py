@@ -18,8 +18,6 @@ Floats = Any
 def upper_tail(n: int) -> NDArray[np.float64]:
     """Return at k the probability that the ranks of the positive ones of ``n`` symmetric differences sum to k or more.
 
-    Examples
-    --------
     >>> upper_tail(6)[-3:]  # all six positive; all but the smallest; all but the second smallest
     array([0.046875, 0.03125 , 0.015625])
     """

@@ -69,8 +69,6 @@ def read_thresholds(table: Mapping[str, Any], where: str = "[tool.jacobench.gate
     Its keys are the fields of `Thresholds`, ``pairs``, and ``rows``: a list of tables with the globs ``case`` and
     ``strategy`` (default: all) and the thresholds that differ there.
 
-    Examples
-    --------
     >>> thresholds = read_thresholds({"time": 0.03, "rows": [{"strategy": "sparse*", "time": 0.05}]})
     >>> thresholds.of("mlp-w64-d2-b1", "sparse").time, thresholds.of("mlp-w64-d2-b1", "vjp").time
     (0.05, 0.03)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from jacobench.reports.data.run_data import Run
+    from jacobench.reports.regression.conclusion import Line
 
 FLOOR = 0.05
 """Default threshold. Two blocks of ten identical processes differ 'significantly' in every tenth row: docs/gate.md."""
 
 PROCESS = ("side", "case", "pair", "worker")
 """Columns that identify one process's measurements of a case."""
-
-Line = dict[str, Any]
 
 
 def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool = False) -> Outcome:
@@ -155,7 +154,7 @@ def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) 
         row = tuple(line[name] for name in ROW)
         if row not in ended:
             values = {side: medians.get((*row, line["quantity"], side), math.nan) for side in (BASE, HEAD)}
-            yield {str(key): value for key, value in line.items()} | values | _final(line)
+            yield line | values | _final(line)
     for row, (verdict, reason) in ended.items():
         yield dict(zip(ROW, row, strict=True)) | {"quantity": "seconds", "verdict": verdict, "reason": reason}
 
@@ -176,7 +175,7 @@ def _untested_lines(base: Run, head: Run, samples: pd.DataFrame, lines: list[Lin
     return found
 
 
-def _final(line: Mapping[Any, Any]) -> Line:
+def _final(line: Line) -> Line:
     verdict, reason = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"]), ""
     if verdict == "inconclusive" and line["n_pairs"] < MIN_PASSES:
         reason = _too_few(line["n_pairs"])

@@ -84,8 +84,6 @@ def _judge(both: pd.DataFrame, thresholds: GateThresholds, shift: float) -> pd.D
 def holm(p_values: Any) -> Any:
     """Return p-values corrected so that the probability of any error in the family is bounded (Holm 1979).
 
-    Examples
-    --------
     >>> holm([0.01, 0.04, 0.02])
     array([0.03, 0.04, 0.04])
     """

@@ -92,8 +92,6 @@ def count_line(quantity: str, base: float, head: float, limit: Thresholds) -> di
     The verdict is regressed or improved if the number changed by more than its threshold (bytes: also by more than
     ``memory_bytes``), else unchanged.
 
-    Examples
-    --------
     >>> from jacobench.reports.regression.thresholds import Thresholds
     >>> count_line("n_nonzeros", 0, 4096, Thresholds())["verdict"]
     'regressed'

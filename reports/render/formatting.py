@@ -101,8 +101,6 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
 def on_one_line(text: str) -> str:
     r"""Return a text without line breaks and non-printable characters: names and messages of plug-ins may contain them.
 
-    Examples
-    --------
     >>> on_one_line("a\n\x1b[31m b")
     'a [31m b'
     """
@@ -112,8 +110,6 @@ def on_one_line(text: str) -> str:
 def relative(ratio: float) -> str:
     """Return a ratio as a change in percent, or as a factor from 2 on.
 
-    Examples
-    --------
     >>> relative(1.0234), relative(0.9), relative(3.5), relative(25596.6)
     ('+2.3%', '-10.0%', '3.50×', '25,597×')
     """
@@ -129,8 +125,6 @@ def relative(ratio: float) -> str:
 def counted(verdicts: Iterable[str]) -> str:
     """Return the number of each verdict, worst first.
 
-    Examples
-    --------
     >>> counted(["unchanged", "regressed", "unchanged"])
     '1 regressed · 2 unchanged'
     """

@@ -99,8 +99,6 @@ def _cells(line: VerdictText) -> tuple[str, ...]:
 def code(name: str) -> str:
     r"""Return a name as inline code that shows every character, also in a table.
 
-    Examples
-    --------
     >>> code("my|case")
     '`my\\|case`'
     """
@@ -131,8 +129,6 @@ def github_annotations(outcome: Outcome, title: str) -> str:
 def command(level: str, title: str, message: str) -> str:
     r"""Return one workflow command. Neither title nor message can end it or begin another.
 
-    Examples
-    --------
     >>> command("error", "a: b", "50 % slower")
     '::error title=a%3A b::50 %25 slower\n'
     """

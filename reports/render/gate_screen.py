@@ -88,8 +88,6 @@ def _note(row: Sequence[VerdictText]) -> str:
 def shortened(case: str) -> str:
     """Return a case's name without the beginning of a long path; everything from ``::`` on is kept.
 
-    Examples
-    --------
     >>> shortened("a/very/long/path/to/the/folder/of/the/benchmarks/test_speed.py::test_mlp[64]")
     '…/to/the/folder/of/the/benchmarks/test_speed.py::test_mlp[64]'
     """
