@@ -32,8 +32,8 @@ STEPS = (1e-5, 1e-6, 1e-6, 1e-7)
 rectifier's kink may be inside a step, but hardly ever inside three of the four."""
 
 ROUNDING = 10
-"""Units of rounding of the function's value that a central difference may contain. Where the value is much larger than its
-change, rounding alone gave 2e-5 for a correct gradient (pointnet, batch 4)."""
+"""Units of rounding of the function's value that a central difference may contain. Where the value is much larger than
+its change, rounding alone gave 2e-5 for a correct gradient (pointnet, batch 4)."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,7 @@ class Verification:
 
 
 def verify(
-    graph: Graph,
-    prepared: Prepared,
-    leaves: Mapping[str, Array],
-    seeds: Array,
-    reference: Mapping[str, Array] | None,
+    graph: Graph, prepared: Prepared, leaves: Mapping[str, Array], seeds: Array, reference: Mapping[str, Array] | None
 ) -> Verification:
     """Linearize, pull back twice, and check the results against the contract and the reference; return the result.
 
@@ -68,7 +64,7 @@ def verify(
     )
     if breach:
         return Verification(breach)
-    output, output_before = linearized.output, _fingerprint(linearized.output)
+    output, output_before = linearized.output, fingerprint(linearized.output)
     first = linearized.pullback(seeds)
     breach = _form_breach(graph, first, len(seeds))
     if breach:
@@ -82,7 +78,7 @@ def verify(
         _form_breach(graph, second, len(seeds))
         or _error_breach(graph, first, reference, error)
         or _changed("a later call changed the cotangents that pullback had returned", kept, _fingerprints(first))
-        or ("a later call changed the output of linearize" if _fingerprint(output) != output_before else "")
+        or ("a later call changed the output of linearize" if fingerprint(output) != output_before else "")
         or _changed("pullback wrote its inputs", before, _fingerprints(inputs))
         or _sharing_breach(first, {**inputs, **{f"{name} of a second call": bar for name, bar in second.items()}})
         or ("output shares memory with that of an earlier call" if np.shares_memory(output, again) else "")
@@ -238,8 +234,9 @@ def _described(array: Any) -> str:
 
 
 def _fingerprints(arrays: Mapping[str, Array]) -> dict[str, int]:
-    return {name: _fingerprint(array) for name, array in arrays.items()}
+    return {name: fingerprint(array) for name, array in arrays.items()}
 
 
-def _fingerprint(array: Array) -> int:
+def fingerprint(array: Array) -> int:
+    """Return a checksum of an array."""
     return crc32(np.ascontiguousarray(array).data.cast("B"))

@@ -121,12 +121,15 @@ class Floors:
     def of(self, strategy: Any, phase: str) -> float | None:
         """Return the floor of a strategy's phase in seconds per call; None if there is no model for it.
 
-        For `vjp` it is the loop. Strategies that materialize Jacobians run the forward pass and write the Jacobians once
+        For `vjp` it is the loop. Strategies that materialize Jacobians run the forward pass and write these once
         (``linearize``); they read them and their indices once and multiply (``pullback``); ``gradient`` is the sum.
         """
-        if self._loop is None or not isinstance(strategy, Reverse) or strategy.name not in MODELS:
-            return None
-        if phase not in PHASES:
+        if (
+            self._loop is None
+            or phase not in PHASES
+            or not isinstance(strategy, Reverse)
+            or strategy.name not in MODELS
+        ):
             return None
         if strategy.name == "vjp":
             return self._loop_seconds(self._loop, phase)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from jacobench.bench.floor.machine_profile import fastest
 from jacobench.bench.floor.predicted_rows import n_seeds_of, predicted_rows
 from jacobench.bench.machine import environment
 from jacobench.bench.machine.machine_record import machine_key
+from jacobench.bench.machine.worker_process import run_python
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.generators.mlp import ACTIVATIONS, LOSSES
@@ -47,11 +47,7 @@ class SmallCases(msgspec.Struct, frozen=True):
 
 
 def measure_like(
-    knobs: Mapping[str, Any],
-    specs: Sequence[str],
-    phases: Sequence[str] = ("gradient",),
-    *,
-    with_memory: bool = True,
+    knobs: Mapping[str, Any], specs: Sequence[str], phases: Sequence[str] = ("gradient",), *, with_memory: bool = True
 ) -> list[dict[str, Any]]:
     """Measure small cases that resemble a case, in a fresh process with the settings of a run; takes a few seconds.
 
@@ -62,12 +58,10 @@ def measure_like(
     the fastest of seven rounds. Raises subprocess.CalledProcessError if the process fails.
     """
     job = SmallCases(_knobs_like(knobs), tuple(specs), tuple(phases), with_memory)
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "jacobench.bench.floor.microbenchmarks"],
-        env=environment.environment(environment.settings("tuned", 1), 0),
-        input=msgspec.json.encode(job), capture_output=True, check=True, timeout=120,
-    )  # fmt: skip
-    return msgspec.json.decode(done.stdout, type=list[dict[str, Any]])
+    variables = environment.environment(environment.settings("tuned", 1), 0)
+    module = "jacobench.bench.floor.microbenchmarks"
+    found = run_python("-m", module, variables=variables, job=msgspec.json.encode(job), timeout=120)
+    return msgspec.json.decode(found, type=list[dict[str, Any]])
 
 
 def _knobs_like(knobs: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,21 +86,6 @@ def peak_bytes(case: Case, spec: str, phase: str | None = None) -> int | None:
     return phases[phase].peak_bytes if phase else max(expected.peak_bytes for expected in phases.values())
 
 
-def largest_within(cost: Callable[[int], float], limit: float, start: int, stop: int) -> int:
-    """Return the largest size up to `stop` whose cost is at most a limit; 0 if even size 1 costs more.
-
-    The cost must not decrease. The size is found by doubling, beginning with `start`, and bisection.
-    """
-    fits, over = 0, min(start, stop)
-    while over <= stop and cost(over) <= limit:
-        fits, over = over, 2 * over
-    over = min(over, stop + 1)
-    while over - fits > 1:
-        middle = (fits + over) // 2
-        fits, over = (middle, over) if cost(middle) <= limit else (fits, middle)
-    return fits
-
-
 def largest_batch(case_of: Callable[[int], Case], spec: str, budget_bytes: float) -> int | None:
     """Return the largest batch whose predicted peak, in any phase of a strategy, is within a budget.
 
@@ -107,4 +93,11 @@ def largest_batch(case_of: Callable[[int], Case], spec: str, budget_bytes: float
     """
     if peak_bytes(case_of(1), spec) is None:
         return None
-    return largest_within(lambda batch: peak_bytes(case_of(batch), spec) or 0, budget_bytes, 1, LARGEST_BATCH)
+
+    def cost(batch: int) -> int:
+        return peak_bytes(case_of(batch), spec) or 0
+
+    over = 1
+    while over <= LARGEST_BATCH and cost(over) <= budget_bytes:
+        over *= 2
+    return bisect_right(range(1, min(over - 1, LARGEST_BATCH) + 1), budget_bytes, lo=over // 2, key=cost)

@@ -1,11 +1,9 @@
 """Worker of the gate: a fresh process of one side that prechecks its cells or times them.
 
 The side's interpreter runs this file by its path, so that the same harness measures both sides, even where the project
-under test is jacobench. From the side's own jacobench it takes only `load_suite`, the strategy registry and the strategy
-contract. It loads `bench/cell` from the folder next to its own.
-
-It reads a job (one JSON object) from standard input and writes one JSON object per line to standard output. All other
-output goes to standard error.
+under test is jacobench. From the side's own jacobench it takes only `load_suite`, the strategy registry and the
+contract. It loads `bench/cell` from the folder next to its own. It reads a job (one JSON object) from standard input and
+writes one JSON object per line to standard output. All other output goes to standard error.
 """
 
 from __future__ import annotations

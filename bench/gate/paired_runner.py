@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell.calibration import CONTROL
@@ -33,11 +33,11 @@ BLOCKS, LEAST_BLOCKS, LEAST_ROUNDS = 6, 2, 2
 TIME_LIMIT = 0.5  # seconds after which the rounds of one phase end in a block
 
 MOST_FAILURES = 6
-"""A cell that failed in this many processes of its side is not measured again. Against no failure of the other side, that
-is 1/64 by chance, the probability that `reports.regression.untimed.status_changes` requires."""
+"""A cell that failed in this many processes of its side is not measured again. Against no failure of the other side,
+that is 1/64 by chance, the probability that `reports.regression.untimed.status_changes` requires."""
 
 BY_CHANCE = ("timeout", "crashed", "out_of_memory")
-"""Statuses that the machine may cause. Such a cell is prechecked again until it is ok or has failed `MOST_FAILURES` times."""
+"""Statuses that the machine may cause. Such a cell is prechecked up to `MOST_FAILURES` times."""
 
 COUNTED = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 
@@ -117,50 +117,32 @@ class PairedRunner:
     def _precheck(self, side: Side, targets: Sequence[Target]) -> dict[Target, str]:
         """Precheck targets on one side; return the reason for those that it does not have."""
         missing: dict[Target, str] = {}
+        known = self.statuses[side.name]
         while targets:
-            n_done, not_there = self._precheck_from(side, targets)
-            missing |= not_there
-            targets = targets[n_done:]
+            tasks = tuple(self._task(side, target, BlockSchedule(0, {})) for target in targets)
+            events, lost = self._run(side, "precheck", tasks, 0)
+            for event in events:
+                match event:
+                    case {"event": "loaded", "strategy_spec": spec, "name": name}:
+                        self._names[side.name][spec] = name
+                    case {"event": "missing", "case": case, "strategy_spec": spec, "reason": reason}:
+                        missing[case, spec] = reason
+                    case {"event": "prechecked", "status": status, "reason": reason}:
+                        counts = {name: event[name] for name in COUNTED if name in event}
+                        seconds, calls = event.get("seconds"), event.get("calls", 1)
+                        known[_key(event)] = CellStatus(status, reason, seconds, calls, counts)
+            if lost is None:
+                break
+            (case, spec, phase), failed = lost
+            known |= {(case, spec, needing): failed for needing in NEEDS[phase]}
+            targets = targets[targets.index((case, spec)) + 1 :]
         return missing
 
-    def _precheck_from(self, side: Side, left: Sequence[Target]) -> tuple[int, dict[Target, str]]:
-        """Precheck targets in one process; return how many are done, and the reasons for those that the side lacks."""
-        missing: dict[Target, str] = {}
-        known = self.statuses[side.name]
-        events, lost = self._run(side, "precheck", tuple(self._task(side, target) for target in left), 0)
-        for event in events:
-            match event:
-                case {"event": "loaded", "strategy_spec": spec, "name": name}:
-                    self._names[side.name][spec] = name
-                case {"event": "missing", "case": case, "strategy_spec": spec, "reason": reason}:
-                    missing[case, spec] = reason
-                case {"event": "prechecked"}:
-                    counts = {name: event[name] for name in COUNTED if name in event}
-                    known[_key(event)] = CellStatus(
-                        event["status"], event["reason"], event.get("seconds"), event.get("calls", 1), counts
-                    )
-        if lost is None:
-            return len(left), missing
-        (case, spec, phase), failed = lost
-        for needing in NEEDS[phase]:
-            known[case, spec, needing] = failed
-        return left.index((case, spec)) + 1, missing
-
-    def _task(
-        self, side: Side, target: Target, planned: BlockSchedule | None = None, phases: Iterable[str] = ()
-    ) -> GateTask:
+    def _task(self, side: Side, target: Target, planned: BlockSchedule) -> GateTask:
         case, strategy = target
         added = self.injections.get(target, Injection()) if side.name == "head" else Injection()
-        load_spec = side.spec(strategy, self.project)
-        task = GateTask(case, str(self.files[case]), strategy, load_spec, larger=added.larger)
-        if planned is None:
-            return task
-        return replace(
-            task,
-            blocks=planned.blocks,
-            schedule={phase: planned.phases[phase] for phase in phases},
-            slower=added.slower,
-        )
+        file, load_spec = str(self.files[case]), side.spec(strategy, self.project)
+        return GateTask(case, file, strategy, load_spec, planned.blocks, planned.phases, added.slower, added.larger)
 
     def _run(self, side: Side, action: str, tasks: tuple[GateTask, ...], number: int) -> Reports:
         job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT)
@@ -217,7 +199,7 @@ class PairedRunner:
         return self._rows(known, chosen, [])
 
     def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Target], pair: int) -> tuple[GateTask, ...]:
-        """Return the tasks of a process: the phases that are ok on both sides, in two of four pairs in reverse order."""
+        """Return the tasks of a process: the phases that are ok on both sides, in two of four pairs reversed."""
         (other,) = (each.name for each in self.sides if each is not side)
         seconds = row_seconds(len(PHASES) * len(chosen))
         tasks = []
@@ -228,7 +210,7 @@ class PairedRunner:
             ]
             if phases:
                 planned = block_schedule({phase: self._calls(target, phase) for phase in phases}, seconds)
-                tasks.append(self._task(side, target, planned, phases))
+                tasks.append(self._task(side, target, planned))
         return tuple(tasks)
 
     def _rows(

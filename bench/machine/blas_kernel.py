@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from hashlib import sha256
 from math import exp, log
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.atomic_write import write_whole
+from jacobench.bench.machine.worker_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,10 +118,8 @@ def probe() -> Choice:
 def _time(kernel: str) -> tuple[list[str], list[float]]:
     """Return the kernels in use and the seconds of each product; both empty if the process crashes."""
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"} | ({VARIABLE: kernel} if kernel else {})
-    command = [sys.executable, "-P", "-c", PROBE]
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        words = run_python("-c", PROBE, variables=environment).decode().split()
     except (OSError, subprocess.SubprocessError):
         return [], []
-    words = done.stdout.split()
     return words[:-6], [float(word) for word in words[-6:]]

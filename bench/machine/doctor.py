@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from math import ceil
@@ -14,6 +12,7 @@ import psutil
 
 from jacobench.bench.cell import heap_memory
 from jacobench.bench.machine import blas_kernel, environment, machine_record, noise
+from jacobench.bench.machine.worker_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -141,9 +140,8 @@ def _malloc() -> list[HealthCheck]:
 
 
 def _fill_seconds(settings: Mapping[str, str]) -> float:
-    command, variables = [sys.executable, "-P", "-c", FILL_PROBE], {**os.environ, **settings}
-    runs = (subprocess.run(command, env=variables, capture_output=True, check=True, timeout=60) for _ in range(2))
-    return min(float(done.stdout) for done in runs)
+    variables = {**os.environ, **settings}
+    return min(float(run_python("-c", FILL_PROBE, variables=variables)) for _ in range(2))
 
 
 def _swap() -> list[HealthCheck]:

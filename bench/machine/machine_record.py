@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import psutil
+
+from jacobench.bench.machine.worker_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,11 +135,9 @@ def load() -> float | None:
 
 def blas_in_use(settings: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return each BLAS and OpenMP library loaded by a fresh process with these variables, with kernel and threads."""
-    command = [sys.executable, "-P", "-c", SEEN_FROM_INSIDE]
-    environment = {**os.environ, **settings}
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=60)
-        return msgspec.json.decode(done.stdout, type=list[dict[str, Any]])
+        found = run_python("-c", SEEN_FROM_INSIDE, variables={**os.environ, **settings})
+        return msgspec.json.decode(found, type=list[dict[str, Any]])
     except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
         return []
 

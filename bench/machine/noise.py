@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from itertools import pairwise
 from math import exp, log
@@ -16,6 +15,7 @@ import numpy as np
 
 from jacobench.bench.cell import timing
 from jacobench.bench.machine import blas_kernel, environment
+from jacobench.bench.machine.worker_process import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,10 +79,9 @@ def _round(call: Callable[[], Any], calls: int) -> float:
 
 def sample(settings: Mapping[str, str]) -> Sample:
     """Measure in a fresh process with these variables; raises subprocess.CalledProcessError if it fails."""
-    command = [sys.executable, "-P", "-m", "jacobench.bench.machine.noise"]
     variables = environment.environment(settings, 0)
-    done = subprocess.run(command, env=variables, capture_output=True, check=True, timeout=120)
-    return msgspec.json.decode(done.stdout, type=Sample)
+    found = run_python("-m", "jacobench.bench.machine.noise", variables=variables, timeout=120)
+    return msgspec.json.decode(found, type=Sample)
 
 
 def experiment(pairs: int) -> Iterator[tuple[str | None, Sample]]:

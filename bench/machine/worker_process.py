@@ -7,6 +7,7 @@ import queue
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -25,6 +26,16 @@ PYTEST_OUTPUT = re.compile(r"[.FEsxX]+( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
 """Lines printed by pytest: progress dots, and the counts at the end."""
 
 LAST_WORDS = 20_000  # characters of a worker's output that are searched for the cause when it fails
+
+
+def run_python(*arguments: str, variables: Mapping[str, str], job: bytes = b"", timeout: float = 60.0) -> bytes:
+    """Run Python in a fresh process with exactly these environment variables; return its output.
+
+    Raises OSError or subprocess.SubprocessError if it cannot be started, fails, or takes longer than `timeout` seconds.
+    """
+    command = [sys.executable, "-P", *arguments]
+    done = subprocess.run(command, env=variables, input=job, capture_output=True, check=True, timeout=timeout)
+    return done.stdout
 
 
 class HarnessFailure(RuntimeError):  # noqa: N818  (not an error of the caller: exit code 4)

@@ -114,7 +114,7 @@ def check_free(path: Path) -> None:
 
 
 def create(path: Path, settings: Settings) -> RunFolder:
-    """Create a run's folder with its settings and an empty journal, completely or not at all; raises as `check_free`."""
+    """Create a run's folder with its settings and an empty journal, or nothing at all; raises as `check_free`."""
     check_free(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jacobench.bench.cell.prepared_cell import Problem
     from jacobench.bench.suites.case import Suite
     from jacobench.bench.suites.cells import Cell
-    from jacobench.strategies.contract import Predictions, Strategy
+    from jacobench.strategies.contract import Strategy
 
     Timer = Callable[[Callable[[], Any], timing.Schedule], list[float]]
 
@@ -174,13 +174,16 @@ class Session:
         )
 
     def _record(self, cell: Cell, prepared: PreparedCell, **found: Any) -> Measurement:
-        error = prepared.max_relative_error
+        error, predictions = prepared.max_relative_error, prepared.predictions
+        if predictions is not None:
+            expected = predictions.phases[cell.phase]
+            found |= {"predicted_bytes": expected.peak_bytes, "predicted_flops": expected.flops}
+            found["n_nonzeros"] = predictions.n_nonzeros
         return self._measurement(
             cell,
             self._name(cell.strategy, prepared.name),
             max_relative_error=None if isnan(error) else error,
             n_parameters=prepared.problem.graph.n_parameters,
-            **_predicted(prepared.predictions, cell.phase),
             **found,
         )
 
@@ -191,14 +194,3 @@ class Session:
     def _name(self, spec: str, name: str) -> str:
         """Return a strategy's name, or its spec where another one of this session already has that name."""
         return name if self._names.setdefault(name, spec) == spec else spec
-
-
-def _predicted(predictions: Predictions | None, phase: str) -> dict[str, Any]:
-    if predictions is None:
-        return {}
-    expected = predictions.phases[phase]
-    return {
-        "predicted_bytes": expected.peak_bytes,
-        "predicted_flops": expected.flops,
-        "n_nonzeros": predictions.n_nonzeros,
-    }

@@ -1,7 +1,7 @@
 """A worker: a fresh process that measures cells with pytest and pytest-benchmark and reports each one.
 
-It reads a job (one JSON object) from standard input and writes one JSON object per line to standard output: the start of
-each cell, the start of its timing, and its measurement. All other output goes to standard error.
+It reads a job (one JSON object) from standard input and writes one JSON object per line to standard output: the start
+of each cell, the start of its timing, and its measurement. All other output goes to standard error.
 """
 
 from __future__ import annotations
@@ -61,8 +61,10 @@ class Reporter:
             self.job.limits,
             settled,
             set(self.job.checked),
-            loaded=self.loaded,
-            timing_begins=self.timing_begins,
+            loaded=lambda spec, name: self.emit(
+                "loaded", spec=spec, name=name
+            ),  # so that rows of a lost process have it
+            timing_begins=lambda: self.emit("timing"),
         )
         config.stash[pytest_plugin.REPORT] = self.measured
         by_cell = {item.callspec.params["cell"]: item for item in items}  # type: ignore[attr-defined]
@@ -91,14 +93,6 @@ class Reporter:
         """Report the cell that begins."""
         cell: Cell = item.callspec.params["cell"]  # type: ignore[attr-defined]
         self.emit("start", cell=[cell.case, cell.strategy, cell.phase])
-
-    def loaded(self, spec: str, name: str) -> None:
-        """Report a strategy's name, which its rows have even if this process is lost."""
-        self.emit("loaded", spec=spec, name=name)
-
-    def timing_begins(self) -> None:
-        """Report that the strategy was verified and its measurement begins."""
-        self.emit("timing")
 
     def measured(self, measurement: Measurement) -> None:
         """Report a measurement."""

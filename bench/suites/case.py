@@ -55,7 +55,7 @@ def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
 
 
 def problem_of(case: Case) -> Problem:
-    """Build a case's graph, draw its leaves and seeds, and compute the reference's cotangents; raises as `build` does."""
+    """Build a case's graph, draw its leaves and seeds, and compute the reference's cotangents; raises as `build`."""
     graph, leaves = build(case)
     seeds = draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
     reference = registry.load(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)

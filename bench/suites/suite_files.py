@@ -30,7 +30,20 @@ def load_suite(name_or_path: str) -> Suite:
     A case of several sweeps occurs once, with the strategies of all. Raises BadInput if the suite does not exist or is
     invalid. The message is one line: file, place in the file, expected value.
     """
-    return _read(suite_file(name_or_path))
+    file = suite_file(name_or_path)
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{file}: not TOML: {error}") from None
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file}: expected UTF-8 text: {error}") from None
+    except OSError as error:
+        raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
+    try:
+        cases = _cases(document, Path(str(file)).parent)
+    except BadInput as error:
+        raise BadInput(f"{file}: ${error}") from error.__cause__
+    return Suite(file.name.removesuffix(".toml"), cases)
 
 
 def suite_file(name_or_path: str) -> Path | Traversable:
@@ -49,22 +62,6 @@ def _folder() -> Traversable:
 
 def _is_toml(name: str) -> bool:
     return name.endswith(".toml")
-
-
-def _read(file: Path | Traversable) -> Suite:
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise BadInput(f"{file}: not TOML: {error}") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{file}: expected UTF-8 text: {error}") from None
-    except OSError as error:
-        raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
-    try:
-        cases = _cases(document, Path(str(file)).parent)
-    except BadInput as error:
-        raise BadInput(f"{file}: ${error}") from error.__cause__
-    return Suite(file.name.removesuffix(".toml"), cases)
 
 
 def _cases(document: Mapping[str, Any], folder: Path) -> tuple[Case, ...]:

@@ -1,7 +1,6 @@
 """Expansion of a ``[[sweep]]`` into cases: a knob is a value or a list; several lists give their product.
 
-The text of every `BadInput` begins with the place in the sweep, such as ``.width[1]: ``. The caller adds the file and the
-number of the sweep.
+The text of every `BadInput` begins with the place in the sweep, such as ``.width[1]: ``. The caller adds the file.
 """
 
 from __future__ import annotations

@@ -218,11 +218,7 @@ GENERATORS: Final[Mapping[str, Generator]] = {
     ),
     "architecture": Generator(
         ArchitectureKeys,
-        {
-            "name": ("architecture", tuple(ARCHITECTURES)),
-            "loss": ("loss", (*LOSSES, "none", "default")),
-            **_SHARED,
-        },
+        {"name": ("architecture", tuple(ARCHITECTURES)), "loss": ("loss", (*LOSSES, "none", "default")), **_SHARED},
         architecture_case,
     ),
     "op": Generator(OpKeys, {"name": ("op", (*OPS, EVERY)), **_SHARED}, op_case),
