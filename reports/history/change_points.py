@@ -41,16 +41,8 @@ ROUNDS = 4
 class FoundChange:
     """Significant change of a series.
 
-    Attributes
-    ----------
-    change : Change
-        Its position.
-    size : ChangeSize
-        Its size.
-    before, after : int
-        Last run before and first run after it, with 95 % confidence.
-    p_value : float
-        Corrected over the family: how often random orders make any of its series look changed as clearly.
+    before, after: last run before and first run after it, with 95 % confidence. p_value: share of random orders that make
+    any series of the family look changed as clearly.
     """
 
     change: Change
@@ -88,22 +80,10 @@ class _Searched:
 
 
 def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[float]) -> list[list[FoundChange]]:
-    """Find the changes of a family of series.
+    """Find the changes of each series of a family: positive numbers, one per run.
 
-    Parameters
-    ----------
-    series : sequence of arrays, each shape (n_runs,)
-        Positive numbers in the order of the runs. Series with fewer than `MIN_RUNS` runs are not searched.
-    resolutions : sequence of float
-        Lower bound of the relative noise of each series.
+    ``resolutions`` are lower bounds of the relative noise. Series with fewer than `MIN_RUNS` runs are not searched.
 
-    Returns
-    -------
-    list of list of FoundChange
-        The changes of each series, in order.
-
-    Notes
-    -----
     PELT (Killick, Fearnhead and Eckley, 2012) finds levels of the logarithms, after a Hampel filter. Its penalty is the 99 %
     quantile of the largest gain of a step over 999 random orders of all series together: maxT of Westfall and Young,
     Resampling-based multiple testing (1993). Autocorrelation increases it. A large change hides smaller ones near it, so
@@ -154,8 +134,7 @@ def _pool_autocorrelation(searched: list[_Searched]) -> list[_Searched]:
 
 def _highest(searched: Iterable[_Searched]) -> NDArray[np.float64]:
     """Return the largest score over all series in each order."""
-    highest: NDArray[np.float64] = np.max([own.nulls for own in searched], axis=0)
-    return highest
+    return np.asarray(np.max([own.nulls for own in searched], axis=0))
 
 
 def _search(own: _Searched, critical: float) -> _Searched:

@@ -32,12 +32,8 @@ Confidence sets in change-point problems (1988)."""
 class Change:
     """Position of a change in a series.
 
-    Attributes
-    ----------
-    low, high : int
-        The compared runs: from ``low`` to before ``high``.
-    start, end : int
-        Last run on the old level, and first run on the new one. A step has ``end == start + 1``.
+    low, high: the compared runs, from ``low`` to before ``high``. start, end: last run on the old level and first run on the
+    new one; a step has ``end == start + 1``.
     """
 
     low: int
@@ -53,15 +49,7 @@ class Change:
 
 @dataclass(frozen=True)
 class ChangeSize:
-    """Size of a change: ratio of the new to the old level with its 95 % t-interval.
-
-    Attributes
-    ----------
-    ratio, low, high : float
-        1 is no change.
-    t : float
-        Logarithm of the ratio divided by its standard error.
-    """
+    """Ratio of the new to the old level with its 95 % t-interval; `t` is its logarithm over the standard error."""
 
     ratio: float
     low: float
@@ -76,18 +64,9 @@ def shape(change: Change) -> NDArray[np.float64]:
 
 
 def measure(values: NDArray[np.float64], change: Change, sigma: float, freedom: int) -> ChangeSize:
-    """Measure the size of a change by least squares.
+    """Measure the size of a change by least squares, from logarithms without outliers.
 
-    Parameters
-    ----------
-    values : array, shape (n_runs,)
-        Logarithms without outliers.
-    change : Change
-        Its position.
-    sigma : float
-        Standard deviation of one run around its level.
-    freedom : int
-        Degrees of freedom of ``sigma``.
+    ``sigma``: standard deviation of one run around its level, with ``freedom`` degrees of freedom.
     """
     form = shape(change)
     form -= form.mean()
@@ -122,28 +101,17 @@ def split_gains(values: NDArray[np.float64], margin: int = MIN_SEGMENT) -> NDArr
 
 
 def changes_between(values: NDArray[np.float64], edges: list[int], sigma: float) -> list[Change]:
-    """Convert the edges of levels to changes. Neighboring steps in one direction become a drift if it fits better.
+    """Convert the edges of levels (first run of each, and n_runs) to changes.
 
-    Parameters
-    ----------
-    values : array, shape (n_runs,)
-        Logarithms without outliers.
-    edges : list of int
-        First run of each level, from 0, and n_runs at the end.
-    sigma : float
-        Standard deviation of one run around its level.
+    Neighboring steps in one direction become a drift if it fits better.
     """
     steps = [Change(edges[i - 1], edges[i + 1], edges[i] - 1, edges[i]) for i in range(1, len(edges) - 1)]
     found: list[Change] = []
-    for _, run in groupby(steps, key=lambda step: _rises(values, step)):
+    for _, run in groupby(steps, lambda step: values[step.end : step.high].mean() > values[step.low : step.end].mean()):
         alike = list(run)
         drift = _drift_instead(values, alike, sigma)
         found += [drift] if drift else alike
     return found
-
-
-def _rises(values: NDArray[np.float64], step: Change) -> bool:
-    return bool(values[step.end : step.high].mean() > values[step.low : step.end].mean())
 
 
 def _drift_instead(values: NDArray[np.float64], steps: list[Change], sigma: float) -> Change | None:

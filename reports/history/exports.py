@@ -61,24 +61,13 @@ def bencher(history: History) -> str:
     return _dump(found)
 
 
-FORMATS: Mapping[str, Callable[[History], str]] = {
-    "csv": csv,
-    "json": as_json,
-    "github": github,
-    "bencher": bencher,
-}
+FORMATS: Mapping[str, Callable[[History], str]] = {"csv": csv, "json": as_json, "github": github, "bencher": bencher}
 OF_ONE_RUN = ("github", "bencher")
 """Formats of tools that keep a history themselves: they contain one run."""
 
 
 def newest(history: History) -> int:
-    """Return the newest run that has a cell: a row number of ``history.runs``.
-
-    Raises
-    ------
-    BadInput
-        If no run has a cell.
-    """
+    """Return the newest run that has a cell, as a row number of ``history.runs``; `BadInput` if there is none."""
     if history.cells.empty:
         raise BadInput("the history has no cell; add a run with: jacobench history add RUN")
     return int(history.cells["run"].max())

@@ -13,14 +13,7 @@ from jacobench.bench.cell.calibration import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.history.change_points import MIN_RUNS, FoundChange, find_changes
 from jacobench.reports.history.change_shapes import MIN_SEGMENT
-from jacobench.reports.history.series import (
-    QUANTITIES,
-    SETTING,
-    Series,
-    cells_of,
-    control_series,
-    series,
-)
+from jacobench.reports.history.series import QUANTITIES, SETTING, Series, cells_of, control_series, series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,15 +40,9 @@ State = Literal["clear", "regressed", "inconclusive", "nothing"]
 class Checked:
     """Result of a check.
 
-    Attributes
-    ----------
-    state : {"clear", "regressed", "inconclusive", "nothing"}
-        ``regressed``: some verdict is ``regressed`` or ``broken``. ``inconclusive``: no series has `MIN_RUNS` runs, or the
-        machine may have caused a recent slowdown. ``nothing``: there are no series.
-    changes : DataFrame
-        One line per change, newest first; see `check`.
-    n_series, n_short : int
-        Number of series that were checked, and of those with fewer than `MIN_RUNS` runs.
+    state: ``regressed`` if some verdict is ``regressed`` or ``broken``; ``inconclusive`` if no series has `MIN_RUNS` runs, or
+    the machine may have caused a recent slowdown; ``nothing`` if there are no series. changes: one line per change, newest
+    first; see `check`. n_series, n_short: number of series checked, and of those with fewer than `MIN_RUNS` runs.
     """
 
     state: State
@@ -67,31 +54,20 @@ class Checked:
 def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recent: int = RECENT) -> Checked:
     """Find the changes of a history's series and their verdicts.
 
-    Parameters
-    ----------
-    history : History
-        The history.
-    quantities : iterable of str
-        Keys of ``QUANTITIES``.
-    recent : int
-        A regression counts if it began within the last ``recent`` runs of its setting.
+    Columns of the changes:
 
-    Returns
-    -------
-    Checked
-        Columns of its changes:
-
-        - ``SETTING``, ``CELL_KEYS``, ``quantity``: the series;
-        - ``kind``: step up, step down, drift up, drift down, or the status of a broken cell;
-        - ``old``, ``new``: the levels; ``ratio``, ``low``, ``high``: their ratio with its 95 % interval;
-        - ``p_value``: corrected over all series;
-        - ``control_ratio``: change of the calibration kernel's time between the same runs;
-        - ``commit_before``, ``commit_after``, ``run_before``, ``run_after``: the cause came after the first and no later than
-          the second (95 %); runs are row numbers of ``history.runs``;
-        - ``at``: the most likely first run of the new level;
-        - ``verdict``: ``regressed`` (slower or larger, recent, not reverted), ``broken`` (was ok, and failed in the last three
-          runs or is ``wrong`` in the last), ``known`` (as these two, but older), ``undone`` (reverted since), ``improved``,
-          ``machine`` (the calibration kernel changed in the same direction by at least half as much).
+    - ``SETTING``, ``CELL_KEYS``, ``quantity``: the series;
+    - ``kind``: step up, step down, drift up, drift down, or the status of a broken cell;
+    - ``old``, ``new``: the levels; ``ratio``, ``low``, ``high``: their ratio with its 95 % interval;
+    - ``p_value``: corrected over all series;
+    - ``control_ratio``: change of the calibration kernel's time between the same runs;
+    - ``commit_before``, ``commit_after``, ``run_before``, ``run_after``: the cause came after the first and no later than the
+      second (95 %); runs are row numbers of ``history.runs``;
+    - ``at``: the most likely first run of the new level;
+    - ``verdict``: ``regressed`` (slower or larger, not reverted, began within the last ``recent`` runs of its setting),
+      ``broken`` (was ok, and failed in the last three runs or is ``wrong`` in the last), ``known`` (as these two, but older),
+      ``undone`` (reverted since), ``improved``, ``machine`` (the calibration kernel changed in the same direction by at least
+      half as much).
     """
     controls = control_series(history)
     measured = [own for quantity in quantities for own in series(history, quantity)]
@@ -149,23 +125,12 @@ def _lines(
         net = exp(sum(log(later.size.ratio) for later in found[number:]))
         is_recent = _later(history, own.key, int(own.runs[one.after])) < recent
         old, new = _levels(own, one)
-        lines.append(
-            {
-                **own.key,
-                "quantity": own.quantity,
-                "kind": f"{'drift' if change.is_drift else 'step'} {'up' if size.ratio > 1 else 'down'}",
-                "verdict": _verdict(own, size.ratio, control_ratio, net, is_recent=is_recent),
-                "old": old,
-                "new": new,
-                "ratio": size.ratio,
-                "low": size.low,
-                "high": size.high,
-                "p_value": one.p_value,
-                "control_ratio": control_ratio,
-                **_between(history, int(own.runs[one.before]), int(own.runs[one.after])),
-                "at": int(own.runs[change.end]),
-            }
-        )
+        kind = f"{'drift' if change.is_drift else 'step'} {'up' if size.ratio > 1 else 'down'}"
+        verdict = _verdict(own, size.ratio, control_ratio, net, is_recent=is_recent)
+        between = _between(history, int(own.runs[one.before]), int(own.runs[one.after]))
+        numbers = {"p_value": one.p_value, "control_ratio": control_ratio, "at": int(own.runs[change.end])}
+        what = {"quantity": own.quantity, "kind": kind, "verdict": verdict, "old": old, "new": new}
+        lines.append({**own.key, **what, **vars(size), **between, **numbers})
     return lines
 
 

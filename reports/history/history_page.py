@@ -35,8 +35,7 @@ STATES = {
 class HistoryCell:
     """One cell on the page: captions with drawings, phrases of constant quantities, and the texts of its changes.
 
-    ``newest`` and ``largest`` are sort keys: the run of the last change, and the log ratio of the largest change; -1 and 0
-    without a change.
+    newest, largest: sort keys, the run of the last change and the largest log ratio; -1 and 0 without a change.
     """
 
     id: str
@@ -49,10 +48,7 @@ class HistoryCell:
 
 
 def page(history: History, checked: Checked) -> str:
-    """Return the HTML page of a history and of the changes that `history_check.check` found in it.
-
-    Only searching and sorting need a script.
-    """
+    """Return the HTML page of a history and of its changes. Only searching and sorting need a script."""
     changes = change_texts(history, checked.changes)
     settings = _settings(history, changes)
     ids = {(setting, cell.name): cell.id for setting, cells in settings.items() for cell in cells}

@@ -30,18 +30,10 @@ if TYPE_CHECKING:
 
 
 def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Plot]:
-    """Draw one quantity of a history with its changes, which `history_check.check` found.
+    """Draw one quantity of a history with its changes; `BadInput` if no run has the quantity.
 
-    Returns
-    -------
-    dict of str to Plot
-        Named ``history-PHASE-QUANTITY``, with a hash appended if there are several settings. A plot shows at most twelve
-        cases; the latest changes come first.
-
-    Raises
-    ------
-    BadInput
-        If no run has the quantity.
+    Plots are named ``history-PHASE-QUANTITY``, with a hash appended if there are several settings. A plot shows at most twelve
+    cases; the latest changes come first.
     """
     found: dict[tuple[Any, ...], list[Series]] = {}
     for own in series(history, quantity):
@@ -79,9 +71,13 @@ def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quan
         source = setting_words(group[0].setting)
         figure.supxlabel(source[: int(figure.get_figwidth() * CHARACTERS_PER_INCH)], fontsize=7.5, color=FAINT)
     caption = f"Runs from left (oldest) to right, on {source}. A dotted line marks a change of a series."
-    return Plot(
-        figure, _data(history, [own for own in group if own.key["case"] in shown], marks), caption, _notes(marks)
+    data = _data(history, [own for own in group if own.key["case"] in shown], marks)
+    notes = tuple(
+        f"{line['case']} · {line['strategy']}: {line['kind']}, {relative(line['ratio'])}, "
+        f"after {line['commit_before'] or 'run ' + str(line['run_before'])}"
+        for line in lines_of(marks)
     )
+    return Plot(figure, data, caption, notes)
 
 
 def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: str) -> None:
@@ -124,11 +120,3 @@ def _data(history: History, group: Sequence[Series], marks: pd.DataFrame) -> pd.
         for run, value in zip(own.runs.tolist(), own.measured.tolist(), strict=True)
     ]
     return pd.DataFrame(lines)
-
-
-def _notes(marks: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(
-        f"{line['case']} · {line['strategy']}: {line['kind']}, {relative(line['ratio'])}, "
-        f"after {line['commit_before'] or 'run ' + str(line['run_before'])}"
-        for line in lines_of(marks)
-    )

@@ -21,34 +21,16 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 COUNTS = ("passes", "peak_bytes", "n_nonzeros")
-NUMBERS = (
-    "passes",
-    "seconds_min",
-    "seconds_median",
-    "seconds_low",
-    "seconds_high",
-    "ratio_to_vjp",
-    "peak_bytes",
-    "n_nonzeros",
-)
+TIMES = ("seconds_min", "seconds_median", "seconds_low", "seconds_high")
+NUMBERS = ("passes", *TIMES, "ratio_to_vjp", "peak_bytes", "n_nonzeros")
 
 
 @dataclass(frozen=True)
 class Record:
-    """A run in the history.
+    """A run in the history. Unknown texts are empty, unknown threads 0.
 
-    Attributes
-    ----------
-    run_id, machine, controls, suite, commit : str
-        See `bench.row.columns.COLUMNS`; empty if unknown. A suite file is named without its folder.
-    threads : int
-        0 if unknown.
-    measured_at, committed_at : str
-        ISO 8601 in UTC, to the second; ``committed_at`` is empty if unknown.
-    control_seconds : float or None
-        Median time of the calibration kernel.
-    cells : tuple of tuples
-        ``case, strategy, phase, status`` and ``NUMBERS``; None if missing.
+    suite: a file is named without its folder. measured_at, committed_at: ISO 8601 in UTC, to the second. control_seconds:
+    median time of the calibration kernel. cells: ``case, strategy, phase, status`` and ``NUMBERS``, None if missing.
     """
 
     run_id: str
@@ -65,26 +47,12 @@ class Record:
     @property
     def digest(self) -> str:
         """Hash of everything that was measured, which identifies the run: a copy of its folder has the same hash."""
-        own = (
-            self.run_id,
-            self.machine,
-            self.controls,
-            self.suite,
-            self.commit,
-            self.threads,
-            sorted(self.cells, key=str),
-        )
-        return sha256(msgspec.json.encode(own)).hexdigest()
+        own = (self.run_id, self.machine, self.controls, self.suite, self.commit, self.threads)
+        return sha256(msgspec.json.encode((*own, sorted(self.cells, key=str)))).hexdigest()
 
 
 def from_run(run: Run) -> Record:
-    """Return the record of a run.
-
-    Raises
-    ------
-    BadInput
-        If it has no rows or no date.
-    """
+    """Return the record of a run; `BadInput` if it has no rows or no date."""
     if run.table.empty:
         raise BadInput(f"the run {run.name!r} has no rows: expected at least one measured cell")
     known = run.table.astype(object).where(run.table.notna(), None)
@@ -105,13 +73,7 @@ def from_run(run: Run) -> Record:
 
 
 def from_benchmark_file(file: BenchmarkFile) -> Record:
-    """Return the record of a pytest-benchmark file: one process is one pass, with its minima. Controls are ``asis``.
-
-    Raises
-    ------
-    BadInput
-        If the file has no date.
-    """
+    """Return the record of a pytest-benchmark file; `BadInput` if it has no date. One process is one pass."""
     return Record(
         run_id=file.name,
         machine=f"{file.machine}, {file.python}" if file.python else file.machine,
@@ -127,12 +89,7 @@ def from_benchmark_file(file: BenchmarkFile) -> Record:
 
 
 def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    numbers = [row.get(name) for name in NUMBERS]
-    return (
-        *(row[key] for key in CELL_KEYS),
-        row["status"],
-        *(_kept(name, number) for name, number in zip(NUMBERS, numbers, strict=True)),
-    )
+    return (*(row[key] for key in (*CELL_KEYS, "status")), *(_kept(name, row.get(name)) for name in NUMBERS))
 
 
 def _kept(name: str, number: float | None) -> float | int | None:

@@ -31,12 +31,9 @@ FACTOR = 1.95
 
 
 def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row]]]:
-    """Return a heading and one row per series, for each machine with its controls.
+    """Yield a heading and one row per series, for each machine with its controls.
 
-    Returns
-    -------
-    iterator of (str, list of tuples)
-        Case, strategy, phase, number of runs, median of all runs, latest run, its difference from the median, sparkline.
+    Cells: case, strategy, phase, number of runs, median of all runs, latest run, its difference from the median, sparkline.
     """
     show = QUANTITIES[quantity].format if quantity in QUANTITIES else str
     found = sorted(series(history, quantity), key=lambda own: tuple(map(str, own.setting)))
@@ -51,11 +48,7 @@ def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row
 
 
 def change_texts(history: History, changes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the lines of a table of changes with their texts.
-
-    The texts are ``setting``, ``name`` (of the series), ``what``, ``size`` with its interval, ``level`` (old and new),
-    ``between`` (commits or runs) and ``when`` (date of the first run after the change).
-    """
+    """Return the lines of a table of changes with their texts; ``when`` is the date of the first run after the change."""
     names = {name: quantity.words for name, quantity in QUANTITIES.items()}
     texts = []
     for line in lines_of(changes):

@@ -19,36 +19,19 @@ OUTLIER = 4.0
 
 
 def noise(values: NDArray[np.float64], resolution: float) -> float:
-    """Return the standard deviation of one run, at least ``resolution``.
+    """Return the standard deviation of one run, at least ``resolution``, from logarithms.
 
     It is estimated from differences between neighbors, which steps and outliers hardly affect.
-
-    Parameters
-    ----------
-    values : array, shape (n_runs,)
-        Logarithms.
-    resolution : float
-        Lower bound of the noise.
     """
     differences = np.abs(np.diff(values))
     return max(NORMAL * float(np.median(differences)) / sqrt(2), resolution) if differences.size else resolution
 
 
 def hampel_filter(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """Replace each outlier by the mean of its neighbors.
+    """Replace each outlier of logarithms by the mean of its neighbors; ``sigma`` is the standard deviation of one run.
 
-    Parameters
-    ----------
-    values : array, shape (n_runs,)
-        Logarithms. Fewer than five are returned unchanged.
-    sigma : float
-        Standard deviation of one run.
-
-    Returns
-    -------
-    array, shape (n_runs,)
-        A window has five runs, the run itself included, so a level of three runs is kept, also at the end of the series.
-        The mean excludes other outliers; a median would be biased by two outliers on one side.
+    A window has five runs, the run itself included, so a level of three runs is kept, also at the end of the series. The
+    mean excludes other outliers; a median would be biased by two outliers on one side. Shorter series are not changed.
     """
     if values.size < 5:
         return values
@@ -64,15 +47,10 @@ def _per_run(of_windows: NDArray[Any]) -> NDArray[Any]:
 
 
 def lag1_autocorrelation(values: NDArray[np.float64]) -> float:
-    """Return the correlation between neighboring runs; NaN if neighbors never differ.
+    """Return the correlation between neighboring runs, from logarithms without outliers; NaN if neighbors never differ.
 
     It compares the squared differences at lags one and two without their largest tenth, so steps hardly affect it.
     Chakar, Lebarbier, Lévy-Leduc and Robin (Bernoulli 23, 2017) use medians for the same purpose.
-
-    Parameters
-    ----------
-    values : array, shape (n_runs,)
-        Logarithms without outliers.
     """
     near, far = (np.sort((values[k:] - values[:-k]) ** 2)[: -(-9 * (values.size - k) // 10)].mean() for k in (1, 2))
     return float(far / near) - 1 if near > 0 else nan

@@ -31,20 +31,8 @@ MOST_NAMED = 20
 class TrackedQuantity:
     """Measured quantity that is compared over runs.
 
-    Attributes
-    ----------
-    column : str
-        Column of the history's cells.
-    resolution : float
-        Lower bound of its relative noise.
-    floor, least : float
-        Smaller changes are not reported: relative, and in the unit of the quantity.
-    format : callable
-        Converts a value to text with its unit.
-    scale : tuple of (float, str)
-        Units of an axis.
-    words : str
-        Its name.
+    column: of the history's cells. resolution: lower bound of the relative noise. floor, least: smaller changes are not
+    reported, relative and in the unit of the quantity. scale: units of an axis.
     """
 
     column: str
@@ -60,9 +48,7 @@ class TrackedQuantity:
 QUANTITIES: Mapping[str, TrackedQuantity] = {
     "seconds": TrackedQuantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, SECONDS, "time"),
     "bytes": TrackedQuantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, BYTES, "peak memory"),
-    "nonzeros": TrackedQuantity(
-        "n_nonzeros", 0.001, 0.01, 0.0, lambda count: f"{count:,.0f}", COUNTS, "stored entries"
-    ),
+    "nonzeros": TrackedQuantity("n_nonzeros", 0.001, 0.01, 0.0, "{:,.0f}".format, COUNTS, "stored entries"),
 }
 
 
@@ -70,16 +56,7 @@ QUANTITIES: Mapping[str, TrackedQuantity] = {
 class Series:
     """Values of one quantity of one cell over runs.
 
-    Attributes
-    ----------
-    key : mapping
-        Values of ``SETTING`` and ``CELL_KEYS``.
-    quantity : str
-        A key of ``QUANTITIES``.
-    runs : array of int, shape (n_runs,)
-        Row numbers in the history's runs, ascending.
-    measured : array, shape (n_runs,)
-        The value in each run.
+    key: values of ``SETTING`` and ``CELL_KEYS``. runs: row numbers in the history's runs, ascending. measured: their values.
     """
 
     key: Mapping[str, Any]
@@ -124,20 +101,7 @@ def setting_words(setting: tuple[Any, ...]) -> str:
 
 
 def select(history: History, globs: Mapping[str, str]) -> History:
-    """Keep the cells whose names match.
-
-    Parameters
-    ----------
-    history : History
-        The history.
-    globs : mapping of str to str
-        ``case``, ``strategy``, ``phase`` or ``machine`` → pattern.
-
-    Raises
-    ------
-    BadInput
-        If a pattern matches nothing.
-    """
+    """Keep the cells that match patterns of case, strategy, phase or machine; `BadInput` if one matches nothing."""
     cells = history.cells
     for column, glob in globs.items():
         names = cells["run"].map(history.runs[column]) if column == "machine" else cells[column].astype(str)
@@ -161,15 +125,7 @@ def cells_of(history: History, cells: pd.DataFrame) -> Iterator[tuple[dict[str, 
 
 
 def series(history: History, quantity: str) -> list[Series]:
-    """Return every series of a quantity, a key of ``QUANTITIES``.
-
-    A series has the runs in which the cell is ok and the quantity was measured: at least one.
-
-    Raises
-    ------
-    BadInput
-        If the quantity is unknown.
-    """
+    """Return every series of a quantity: the runs in which the cell is ok and the quantity was measured, at least one."""
     if quantity not in QUANTITIES:
         raise unknown("quantity", quantity, QUANTITIES)
     column = QUANTITIES[quantity].column
@@ -181,10 +137,8 @@ def series(history: History, quantity: str) -> list[Series]:
 def control_series(history: History) -> list[Series]:
     """Return the calibration kernel's time of every machine and its controls. The measured code does not affect it."""
     found = []
-    shown = history.runs.index.isin(history.cells["run"])
-    for setting, own in history.runs[shown & (history.runs["control_seconds"] > 0)].groupby(
-        list(SETTING[:3]), sort=False
-    ):
+    runs = history.runs[history.runs.index.isin(history.cells["run"]) & (history.runs["control_seconds"] > 0)]
+    for setting, own in runs.groupby(list(SETTING[:3]), sort=False):
         key = dict(zip(SETTING, (*setting, ""), strict=True)) | dict.fromkeys(CELL_KEYS, CONTROL)
         found.append(Series(key, "seconds", own.index.to_numpy(), own["control_seconds"].to_numpy()))
     return found
@@ -192,11 +146,8 @@ def control_series(history: History) -> list[Series]:
 
 def table_of(history: History) -> pd.DataFrame:
     """Return a history as one table: one line per cell, with the fields of its run first."""
-    return (
-        history.runs.loc[history.cells["run"]]
-        .reset_index(drop=True)
-        .join(history.cells.drop(columns="run").reset_index(drop=True))
-    )
+    runs = history.runs.loc[history.cells["run"]].reset_index(drop=True)
+    return runs.join(history.cells.drop(columns="run").reset_index(drop=True))
 
 
 def lines_of(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -26,17 +26,8 @@ LEAST = 1e-12
 
 
 def sparkline(values: Sequence[float] | NDArray[np.float64], length: int = LENGTH) -> str:
-    """Draw a series as blocks on a logarithmic scale.
+    """Draw a series as blocks on a logarithmic scale. In a longer series, each block is the median of several runs.
 
-    Parameters
-    ----------
-    values : sequence of float
-        Not negative.
-    length : int
-        Largest number of characters. In a longer series, each character is the median of several runs.
-
-    Examples
-    --------
     >>> sparkline([1.0, 1.0, 1.0, 1.3, 1.3]), sparkline([1.0, 1.001])
     ('▁▁▁██', '▄▅')
     """
@@ -48,21 +39,9 @@ def sparkline(values: Sequence[float] | NDArray[np.float64], length: int = LENGT
 
 
 def line_svg(values: NDArray[np.float64], marks: Sequence[tuple[int, int, str, str]], label: str) -> Markup:
-    """Draw a series as SVG on a logarithmic scale; outliers are drawn at the edge.
+    """Draw a series as SVG on a logarithmic scale, one unit per run; outliers are drawn at the edge.
 
-    Parameters
-    ----------
-    values : array, shape (n_runs,)
-        Not negative.
-    marks : sequence of (int, int, str, str)
-        Per change: the runs before and after it, its verdict (the CSS class of the mark), and its title.
-    label : str
-        Text for screen readers.
-
-    Returns
-    -------
-    Markup
-        One unit per run. The page stretches it to its width and sets the colors.
+    A mark has the runs before and after a change, its verdict (the CSS class) and its title. ``label`` is for screen readers.
     """
     last = max(values.size - 1, 1)
     drawn = Markup("").join(_mark(mark, last) for mark in marks)

@@ -23,19 +23,9 @@ LARGEST = 37.0
 
 
 def null_scores(residuals: NDArray[np.float64], resolution: float) -> NDArray[np.float64]:
-    """Return the score of the clearest step in each random order of the same runs.
+    """Return the score of the clearest step in each random order of the differences from the levels (at least six).
 
-    Parameters
-    ----------
-    residuals : array, shape (n_runs,)
-        Differences from the levels; at least six.
-    resolution : float
-        Lower bound of the noise.
-
-    Returns
-    -------
-    array, shape (PERMUTATIONS,)
-        See `score`. Series of equal length use the same orders, which keeps their correlation.
+    Series of equal length use the same orders, which keeps their correlation.
     """
     n = residuals.size
     centered = residuals - residuals.mean()
@@ -55,19 +45,8 @@ def penalty(
 ) -> float:
     """Return the sum of squares that each change must explain to reach a critical score.
 
-    Parameters
-    ----------
-    critical : float
-        A score; see `null_scores`.
-    residuals : array, shape (n_runs,)
-        Differences from the levels found so far.
-    resolution : float
-        Lower bound of the noise.
-    inflation : float
-        Factor of the standard error; see `outliers.error_inflation`.
-    n_changes : int
-        Number of changes tested together. They are compared with the noise that remains after all of them, so two
-        changes, such as up and down again, can be significant together although neither is alone.
+    The standard error is multiplied by ``inflation``. The changes are compared with the noise that remains after all
+    ``n_changes`` of them, so two changes, such as up and down again, can be significant together although neither is alone.
     """
     n = residuals.size
     t = inflation * float(-stdtrit(n - 2, ndtr(-critical)))

@@ -65,14 +65,9 @@ READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), meas
 class History:
     """Contents of a history's file.
 
-    Attributes
-    ----------
-    runs : DataFrame
-        One line per run: the fields of `Record` without the cells. Ordered by the commit's time, or the run's if unknown, then
-        by the run's time; the index counts from 0.
-    cells : DataFrame
-        One line per cell: ``run`` (row number of ``runs``), ``case``, ``strategy``, ``phase``, ``status`` and ``NUMBERS``, NaN
-        if missing; ordered by run.
+    runs: one line per run with the fields of `Record` except the cells, ordered by the commit's time, or the run's if
+    unknown, then by the run's time; the index counts from 0. cells: one line per cell, ordered by ``run`` (row number of
+    ``runs``), with ``case``, ``strategy``, ``phase``, ``status`` and ``NUMBERS``, NaN if missing.
     """
 
     runs: pd.DataFrame
@@ -80,17 +75,9 @@ class History:
 
 
 def add(path: Path, record: Record) -> bool:
-    """Add a run completely or not at all; create the file if it does not exist.
+    """Add a run completely or not at all; create the file if it does not exist. Return False if it has the run already.
 
-    Returns
-    -------
-    bool
-        False if the file already has the run; it is then unchanged.
-
-    Raises
-    ------
-    BadInput
-        If the file is not a history, has another version, is damaged, or cannot be written.
+    Raises `BadInput` if the file is not a history, has another version, is damaged, or cannot be written.
     """
     with _errors_as_bad_input(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,13 +94,7 @@ def add(path: Path, record: Record) -> bool:
 
 
 def load(path: Path) -> History:
-    """Read a history.
-
-    Raises
-    ------
-    BadInput
-        If the file does not exist, is not a history, has another version, is damaged, or cannot be read.
-    """
+    """Read a history; `BadInput` if the file is missing, no history, of another version, damaged, or not readable."""
     if not path.is_file():
         raise BadInput(f"no history at {str(path)!r}; create one with: jacobench history add RUN --file {path}")
     with _errors_as_bad_input(path), closing(_open_to_read(path)) as file:
@@ -148,9 +129,8 @@ def _with_full_names(names: pd.DataFrame) -> pd.DataFrame:
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=LOCK_SECONDS, isolation_level=None
-    )
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=LOCK_SECONDS, isolation_level=None)
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:
