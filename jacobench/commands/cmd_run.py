@@ -120,18 +120,13 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
         raise typer.Exit(4) from None
     console.stdout().print(terminal_table(found))
     if folder.settings.suite == CLAIMS:
-        _print_claims(found)
+        from jacobench.reports.claims.claim_catalogue import lines
+
+        for line in lines(found):  # without line breaks, for readers and for grep
+            typer.echo(line)
     if not quiet:
         seconds = time.monotonic() - began
         console.stderr().print(_summary(folder.path, found, None if resume else seconds))
-
-
-def _print_claims(found: Run) -> None:
-    """Print one line per claim, unwrapped, for readers and for grep."""
-    from jacobench.reports.claims.claim_catalogue import lines
-
-    for line in lines(found):
-        typer.echo(line)
 
 
 def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:

@@ -74,15 +74,11 @@ def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterato
     `growth`.
     """
     for (phase, strategy), own in sweep.rows.groupby(["phase", "strategy"], sort=False):
-        rows = _fitted(own, quantity)
+        least = LEAST_BYTES if quantity == "bytes" else 0
+        rows = own[(own["status"] == "ok") & (own[GROWING[quantity][0]] >= least)]
         law = None if rows.empty else fit(rows[sweep.knob], _values(rows, GROWING[quantity][0], passes))
         if law is not None:
             yield law, _line(sweep, rows, quantity, law) | {"strategy": strategy, "phase": phase}
-
-
-def _fitted(rows: pd.DataFrame, quantity: str) -> pd.DataFrame:
-    least = LEAST_BYTES if quantity == "bytes" else 0
-    return rows[(rows["status"] == "ok") & (rows[GROWING[quantity][0]] >= least)]
 
 
 def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: PowerLaw) -> dict[str, Any]:

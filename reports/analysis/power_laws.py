@@ -109,8 +109,11 @@ def fit(sizes: ArrayLike, values: ArrayLike, *, with_fixed: bool | None = None) 
 def _with_fixed(u: Array, mean: Array, power: Array) -> Array:
     """Fit log scale, exponent and log fixed: the fixed cost is never negative, and goes to 0 where there is none."""
     start = np.array([mean[u.argmax()], max(power[1], 0.1) * 1.3, mean.min() - 0.5])
-    found = least_squares(lambda p: _logs(p, u) - mean, start, lambda p: _slopes(p, u), method="lm", xtol=1e-10)
-    return found.x
+
+    def residuals(parameters: Array, u: Array) -> Array:
+        return _logs(parameters, u) - mean
+
+    return least_squares(residuals, start, _slopes, method="lm", xtol=1e-10, args=(u,)).x
 
 
 def _logs(parameters: Array, u: Array) -> Array:

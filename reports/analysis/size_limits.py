@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -221,21 +221,18 @@ def _cost_of(knob: str, own: pd.DataFrame) -> Callable[[float], float] | None:
     knobs = _knobs_of(row)
     if knobs is None:
         return None
-    cost = cache(partial(_predicted_peak, knobs, _key_of(knob, knobs), row["strategy"], row["phase"]))
+    key = "size" if knob == "width" and "size" in knobs else knob
+
+    @cache
+    def cost(size: float) -> float:
+        case = one_case({**knobs, key: size if key == "weight_density" else int(size)})
+        return float(peak_bytes(case, row["strategy"], row["phase"]) or math.nan)
+
     try:
         rebuilt = cost(row[knob])
     except BadInput:  # another generator's graph of this name
         return None
     return cost if abs(rebuilt / row["predicted_bytes"] - 1) <= SAME_BYTES else None
-
-
-def _predicted_peak(knobs: Knobs, key: str, strategy: str, phase: str, size: float) -> float:
-    case = one_case({**knobs, key: size if key == "weight_density" else int(size)})
-    return float(peak_bytes(case, strategy, phase) or math.nan)
-
-
-def _key_of(knob: str, knobs: Knobs) -> str:
-    return "size" if knob == "width" and "size" in knobs else knob
 
 
 def _knobs_of(row: Mapping[Any, Any]) -> Knobs | None:

@@ -182,7 +182,9 @@ def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str) -> list[str]:
     sources = ["Measured on: " + " · ".join(phrases)] if phrases else []
     if rows.empty:
         return [f"No cell has the phase {phase}.", *sources]
-    return [*sources, _meaning(rows), _status_counts(rows), *_reasons(rows)]
+    found = rows["status"].value_counts()
+    counts = " · ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
+    return [*sources, _meaning(rows), f"Cells: {counts}", *_reasons(rows)]
 
 
 def _meaning(rows: pd.DataFrame) -> str:
@@ -197,12 +199,6 @@ def _meaning(rows: pd.DataFrame) -> str:
     if not (rows["passes"] > 1).any():
         meaning += " No winner in time is marked because one pass cannot decide."
     return meaning
-
-
-def _status_counts(rows: pd.DataFrame) -> str:
-    """Return the number of cells with each status, such as ``"Cells: 58 ok · 4 over budget"``."""
-    found = rows["status"].value_counts()
-    return "Cells: " + " · ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:
