@@ -117,10 +117,9 @@ class _GateLoop:
             until = began + FIRST_SHARE * (deadline - began) if shared else deadline
             # The first look runs in full: a shorter one cannot be significant, and its time would be lost.
             n = self._affordable(wanted - taken, cells, until) if look else wanted
-            if not n:
-                if taken:  # the look before was the last one
-                    found = stage_findings(self.of(stage.number), self.thresholds, stage, max(look - 1, 0), last=True)
-                    left = found.loc[left.index]
+            if not n:  # the look before was the last one
+                found = stage_findings(self.of(stage.number), self.thresholds, stage, look - 1, last=True)
+                left = found.loc[left.index]
                 break
             self._take(n, cells, stage.number)
             taken += n
