@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from jacobench.commands import console
 
+if TYPE_CHECKING:
     from jacobench.reports.history.history_records import Record
     from jacobench.reports.history.store import History
 
@@ -165,7 +164,7 @@ def plot(
 
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
     plots = draw(history, find(history, (quantity,)).changes, quantity)
-    with _writing(out):
+    with console.writing(out):
         for path in output_files.save(plots, out):
             typer.echo(path)
 
@@ -221,7 +220,7 @@ def report(
 
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
     text = page(history, find(history, recent=recent))
-    with _writing(out):
+    with console.writing(out):
         typer.echo(output_files.write_text(text, out))
 
 
@@ -230,14 +229,3 @@ def _read(file: Path, **globs: str | None) -> History:
     from jacobench.reports.history.series import select
 
     return select(store.load(file), {column: glob for column, glob in globs.items() if glob is not None})
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Report a file that cannot be written as bad input."""
-    from jacobench.graphs.errors import BadInput
-
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(f"cannot write {str(error.filename or out)!r}: {error.strerror}") from None

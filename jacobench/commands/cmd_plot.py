@@ -85,7 +85,5 @@ def save_plots(plots: Mapping[str, Plot], folder: Path, *, dark: bool = False) -
     if dark:
         for found in plots.values():
             darken(found.figure)
-    try:
+    with console.writing(folder):
         return output_files.save(plots, folder)
-    except OSError as error:
-        raise BadInput(f"cannot write {str(error.filename or folder)!r}: {error.strerror}") from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from jacobench.commands import console
-from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.errors import unknown
 
 
 def report(
@@ -44,7 +44,5 @@ def report(
         return
     folder = runs[0] if runs[0].is_dir() else runs[0].parent
     path = out or folder / "report.html"
-    try:
+    with console.writing(path):
         typer.echo(write_text(text, path))
-    except OSError as error:
-        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; choose another file with --out") from None

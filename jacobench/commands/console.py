@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jacobench.graphs.errors import BadInput
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -43,3 +46,12 @@ def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
     from jacobench.reports.render.text_tables import rich_table
 
     return rich_table(headings, rows=rows, keep_first_whole=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the error of a file or folder that cannot be written into BadInput."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"cannot write {str(path)!r}: {error.strerror}; choose another path") from None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jacobench.commands import console
+
 if TYPE_CHECKING:
     from jacobench.reports.regression.outcome import Outcome
 
@@ -23,30 +25,22 @@ def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Pat
 
     Raises BadInput if a file cannot be written.
     """
-    from jacobench.commands import console
     from jacobench.reports.render.gate_formats import FORMATS
     from jacobench.reports.render.gate_screen import VerdictScreen
+    from jacobench.reports.render.output_files import write_text
 
     if markdown == "-":
         typer.echo(FORMATS["markdown"](outcome, title), nl=False)
     else:
         console.stdout().print(VerdictScreen(outcome, title), soft_wrap=True)
         if markdown is not None:
-            _write(FORMATS["markdown"](outcome, title), Path(markdown))
+            with console.writing(Path(markdown)):
+                write_text(FORMATS["markdown"](outcome, title), markdown)
     if junit is not None:
-        _write(FORMATS["junit"](outcome, title), junit)
+        with console.writing(junit):
+            write_text(FORMATS["junit"](outcome, title), junit)
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(FORMATS["summary"](outcome, title) + "\n")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         typer.echo(FORMATS["annotations"](outcome, title), nl=False, err=markdown == "-")
-
-
-def _write(text: str, path: Path) -> None:
-    from jacobench.graphs.errors import BadInput
-    from jacobench.reports.render.output_files import write_text
-
-    try:
-        write_text(text, path)
-    except OSError as error:
-        raise BadInput(f"cannot write {str(error.filename or path)!r}: {error.strerror}") from None
