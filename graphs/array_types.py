@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 Shape = tuple[int, ...]
+Shapes = tuple[Shape, ...]
 Array = NDArray[np.floating]
+Arrays = tuple[Array, ...]
+Indices = NDArray[np.signedinteger]
+Attrs = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class ArgumentContext:
     """
 
     k: int
-    shapes: tuple[Shape, ...]
+    shapes: Shapes
     out: Shape
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     dtype: np.dtype[np.floating]
     samples: int = 1
 

@@ -16,7 +16,7 @@ from jacobench.graphs.leaf import sample_leaf
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Attrs, Shape
     from jacobench.graphs.leaf import Leaf
     from jacobench.graphs.op import Op
 
@@ -30,7 +30,7 @@ class Node:
 
     op: Op
     args: tuple[int, ...]
-    attrs: Mapping[str, Any]
+    attrs: Attrs
     contexts: tuple[ArgumentContext, ...]
     shape: Shape
 

@@ -11,13 +11,13 @@ Each rule receives an `ArgumentContext` ``ctx``. Rules of an op:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
 
 if TYPE_CHECKING:
     from jacobench.graphs.structures.sparsity import Structure
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 OUTPUT = -1
 """Number of an op's output, where arguments are numbered 0, 1, …."""
 
-VjpRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], Array]
-JacobianValues = Callable[[Array, tuple[Array, ...], ArgumentContext], Array]
-FillRule = Callable[[Array, Array, tuple[Array, ...], ArgumentContext], None]
+VjpRule = Callable[[Array, Array, Arrays, ArgumentContext], Array]
+JacobianValues = Callable[[Array, Arrays, ArgumentContext], Array]
+FillRule = Callable[[Array, Array, Arrays, ArgumentContext], None]
 Count = Callable[[ArgumentContext], int]
 Example = Callable[..., Any]
-ShapePredicate = Callable[[tuple[Shape, ...], Mapping[str, Any]], bool]
+ShapePredicate = Callable[[Shapes, Attrs], bool]
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """Function and its positional arguments, its outputs among them."""
 
-ForwardFloor = Callable[[tuple[Array, ...], Array, Mapping[str, Any]], list[Call]]
+ForwardFloor = Callable[[Arrays, Array, Attrs], list[Call]]
 """(xs, y, attrs) → calls that write the op's output to y. Allocates their scratch arrays."""
 
-VjpFloor = Callable[[Array, Array, tuple[Array, ...], Array, ArgumentContext], list[Call]]
+VjpFloor = Callable[[Array, Array, Arrays, Array, ArgumentContext], list[Call]]
 """(y_bar (S, …), y, xs, x_bar (S, …), ctx) → calls that write the cotangents to x_bar. Allocates their scratch arrays."""
 
 
@@ -50,7 +50,7 @@ def multiply_in_place(slope: Array, y_bar: Array) -> Array:
     return np.multiply(slope, y_bar, slope if len(y_bar) == 1 else None)
 
 
-def never(_shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> bool:
+def never(_shapes: Shapes, _attrs: Attrs) -> bool:
     """Return False."""
     return False
 
@@ -171,13 +171,13 @@ class Op:
 
     name: str
     forward: Callable[..., Any]
-    shape: Callable[[tuple[Shape, ...], Mapping[str, Any]], Shape]
+    shape: Callable[[Shapes, Attrs], Shape]
     arguments: tuple[Argument | None, ...]
     source: str
     example: Example
     flops: Count = zero
-    attrs: Mapping[str, Any] = field(default_factory=dict)
-    prepare: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda attrs: attrs
+    attrs: Attrs = field(default_factory=dict)
+    prepare: Callable[[Attrs], Attrs] = lambda attrs: attrs
     variadic: bool = False
     scratch: Count = zero
     is_view: bool = False
@@ -196,7 +196,7 @@ class Op:
             raise NotImplementedError(f"op {self.name!r} has no backward rule for argument {k}")
         return rule
 
-    def per_sample(self, k: int, shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
+    def per_sample(self, k: int, shapes: Shapes, attrs: Attrs) -> bool:
         """Return `Argument.per_sample` of argument `k`; False if it has no rule."""
         rule = self._rule(k)
         return rule is not None and rule.per_sample(shapes, attrs)

@@ -15,21 +15,21 @@ from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.tape import LocalCost
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.op import Argument, FillRule, Jacobian
     from jacobench.strategies.tape import Pull
 
 
-Materializer = Callable[["Array", "tuple[Array, ...]"], "Array"]
+Materializer = Callable[["Array", "Arrays"], "Array"]
 """(y, xs) → a local Jacobian."""
 
 
-def materialize(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def materialize(jacobian: Jacobian, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return the local Jacobian, shape (outputs, inputs), batch axis included."""
     return _matrix(jacobian, ctx)(y, xs)
 
 
-def materialize_blocks(jacobian: Jacobian, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def materialize_blocks(jacobian: Jacobian, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return the local Jacobian of each sample, shape (samples, outputs per sample, inputs per sample)."""
     return _materializer(jacobian, ctx, block_shape(ctx), lambda J: J)(y, xs)
 
@@ -53,7 +53,7 @@ def _materializer(
     allocate = np.empty if nnz == prod(shape) else np.zeros
     layout = entry_layout(structure, ctx, shape, blocks_of)
 
-    def fill(y: Array, xs: tuple[Array, ...]) -> Array:
+    def fill(y: Array, xs: Arrays) -> Array:
         J = allocate(shape, ctx.dtype)
         values = jacobian.values(y, xs, ctx)
         if layout.extent != extent:
@@ -70,7 +70,7 @@ def _materializer(
 def _directly(rule: FillRule, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]) -> Materializer:
     """Return a materializer that lets the op write its entries into zeros."""
 
-    def fill(y: Array, xs: tuple[Array, ...]) -> Array:
+    def fill(y: Array, xs: Arrays) -> Array:
         J = np.zeros(shape, ctx.dtype)
         rule(blocks_of(J), y, xs, ctx)
         return J
@@ -94,11 +94,11 @@ def cost(jacobian: Jacobian, ctx: ArgumentContext, n_seeds: int, n_entries: int)
 class DenseJacobian:
     """One matrix (outputs, inputs) per argument of a node."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
         """Return (y, xs) → pull."""
         matrix = _matrix(argument.jacobian, ctx)
 
-        def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
+        def linearize(y: Array, xs: Arrays) -> Pull:
             J = matrix(y, xs)
             return lambda y_bar: y_bar.reshape(-1, ctx.n_out).dot(J).reshape(-1, *ctx.x)
 
@@ -112,12 +112,12 @@ class DenseJacobian:
 class DenseBlocks:
     """One matrix (outputs, inputs) per sample, for ops that do not mix samples."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
         """Return (y, xs) → pull."""
         samples, n_out, _ = block_shape(ctx)
         blocks = _materializer(argument.jacobian, ctx, block_shape(ctx), lambda J: J)
 
-        def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
+        def linearize(y: Array, xs: Arrays) -> Pull:
             J = blocks(y, xs)
 
             def pull(y_bar: Array) -> Array:

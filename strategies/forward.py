@@ -19,13 +19,13 @@ from jacobench.strategies.reverse import check_seeds, own
 from jacobench.strategies.tape import is_view_of_leaf, steps
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument
     from jacobench.strategies.contract import Predictions
     from jacobench.strategies.tape import Step
 
-Materializer = Callable[["Array", "tuple[Array, ...]"], Any]
+Materializer = Callable[["Array", "Arrays"], Any]
 
 Totals = dict[int, Any]
 """Number of a leaf → Jacobian of a value with respect to that leaf; None is the identity."""

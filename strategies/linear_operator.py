@@ -13,7 +13,7 @@ from jacobench.strategies.vjp import VjpRule
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument
     from jacobench.strategies.tape import LocalCost, Pull, Tape
@@ -24,11 +24,11 @@ class TransposedJacobian:
 
     _rule = VjpRule()
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Any]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Any]:
         """Return (y, xs) → Jᵀ."""
         linearize_rule = self._rule.prepare(argument, ctx)
 
-        def linearize(y: Array, xs: tuple[Array, ...]) -> Any:
+        def linearize(y: Array, xs: Arrays) -> Any:
             pull = linearize_rule(y, xs)
 
             def product(columns: Array) -> Array:

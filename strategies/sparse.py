@@ -15,21 +15,21 @@ from jacobench.strategies.tape import LocalCost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.op import Argument, Jacobian
     from jacobench.graphs.structures.sparsity import Pattern
     from jacobench.strategies.tape import Pull
 
 
 def materialize(
-    jacobian: Jacobian, pattern: Pattern, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext
+    jacobian: Jacobian, pattern: Pattern, y: Array, xs: Arrays, ctx: ArgumentContext
 ) -> csr_array[Any, tuple[int, int]]:
     """Return the local Jacobian, shape (outputs, inputs), as CSR; it shares the pattern and never writes to it."""
     values = _stored_values(jacobian, jacobian.structure.extent(ctx), y, xs, ctx)
     return csr_array((values, pattern.indices, pattern.indptr), shape=pattern.shape)
 
 
-def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return the stored values in a new array, shape (nnz,)."""
     values = jacobian.values(y, xs, ctx)
     if not jacobian.allocates:
@@ -49,14 +49,14 @@ def apply(seeds: Array, Jt: Any) -> Array:
 class SparseJacobian:
     """One CSR matrix (outputs, inputs) per argument of a node."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
         """Compute the pattern; return (y, xs) → pull."""
         jacobian, extent = argument.jacobian, argument.jacobian.structure.extent(ctx)
         pattern = jacobian.structure.pattern(ctx)
         no_values = np.broadcast_to(np.zeros((), ctx.dtype), pattern.indices.shape)  # allocates nothing
         blank = csr_array((no_values, pattern.indices, pattern.indptr), shape=pattern.shape).T
 
-        def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
+        def linearize(y: Array, xs: Arrays) -> Pull:
             # Jᵀ: J's three arrays read as CSC. SciPy takes 18 µs to check and transpose a new J; copying the blank, which
             # shares the pattern, takes 1.3 µs.
             Jt = copy(blank)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jacobench.graphs.arrays.namespaces import NUMPY
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
     from jacobench.graphs.graph import Graph, Node
     from jacobench.graphs.op import Argument
 
 Pull = Callable[["Array"], "Array"]
 """Output cotangents (S, *y.shape) → input cotangents (S, *x.shape)."""
 
-Linearizer = Callable[["Array", "tuple[Array, ...]"], Any]
+Linearizer = Callable[["Array", "Arrays"], Any]
 """(y, xs) → a pull, or an object from which the strategy makes a pull."""
 
 Tape = Sequence[tuple[int, Sequence[tuple[int, Any]]]]

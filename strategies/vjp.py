@@ -12,7 +12,7 @@ from jacobench.strategies.tape import LocalCost
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.array_types import ArgumentContext, Array
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
     from jacobench.graphs.op import Argument
     from jacobench.strategies.tape import Pull
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 class VjpRule:
     """Pull back with the op's vjp rule; only the primals that it reads are kept."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, tuple[Array, ...]], Pull]:
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
         """Return (y, xs) → pull."""
         rule, reads_output = argument.vjp, OUTPUT in argument.residuals
         dropped = [k for k in range(len(ctx.shapes)) if k not in argument.residuals]
 
-        def linearize(y: Array, xs: tuple[Array, ...]) -> Pull:
+        def linearize(y: Array, xs: Arrays) -> Pull:
             # A rule gets None for primals that it does not read, so that their arrays can be freed.
             output: Array = y if reads_output else None  # type: ignore[assignment]
             kept: list[Any] = [*xs]

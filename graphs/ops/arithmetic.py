@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
+from jacobench.graphs.op import Argument, Call, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.data_movement import copied_to_part, selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Call
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
 
 _IDENTITY = Argument(
     vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
@@ -61,7 +56,7 @@ MULTIPLY = Op(
 )
 
 
-def _channels(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
+def _channels(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
     """Return the channel of each output."""
     each = prod(ctx.out[2:])
     return np.tile(np.repeat(np.arange(ctx.n_in, dtype=dtype), each), ctx.out[0])
@@ -72,7 +67,7 @@ def _by_channel(y_bar: Array, ctx: ArgumentContext) -> Array:
     return y_bar.reshape(len(y_bar), ctx.out[0], ctx.n_in, -1)
 
 
-def _sum_channels_each(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _sum_channels_each(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     sums = np.add.reduce(_by_channel(y_bar, ctx), axis=3)
     return np.ascontiguousarray(sums.transpose(1, 0, 2))
 
@@ -97,14 +92,14 @@ CHANNEL_BIAS = Op(
 )
 
 
-def _finite_factor(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _finite_factor(attrs: Attrs) -> Attrs:
     factor = real_number("the factor", attrs["factor"])
     if not isfinite(factor):
         raise BadInput(f"the factor is {factor}: expected a finite number")
     return {"factor": factor}
 
 
-def _scale_floor(xs: tuple[Array, ...], y: Array, attrs: Mapping[str, Any]) -> list[Call]:
+def _scale_floor(xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
     return [(np.multiply, (xs[0], y.dtype.type(attrs["factor"]), y))]
 
 

@@ -16,9 +16,7 @@ from jacobench.graphs.structures.toeplitz import Layout, fill_kernels, fill_toep
 from jacobench.graphs.structures.windows import Windows, last
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
@@ -29,14 +27,14 @@ def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
     return numbers
 
 
-def _as_steps(attrs: Mapping[str, Any], n_axes: int) -> Mapping[str, Any]:
+def _as_steps(attrs: Attrs, n_axes: int) -> Attrs:
     return {
         "stride": per_axis("the stride", attrs["stride"], n_axes, 1),
         "padding": per_axis("the padding", attrs["padding"], n_axes, 0),
     }
 
 
-def _windows(x: Shape, W: Shape, attrs: Mapping[str, Any]) -> Windows:
+def _windows(x: Shape, W: Shape, attrs: Attrs) -> Windows:
     return Windows(x[2:], W[2:], attrs["stride"], attrs["padding"])
 
 
@@ -58,21 +56,21 @@ def _part_bytes(ctx: ArgumentContext) -> int:
     return correlation.part_bytes(layout.rows, layout.channels, layout.windows, ctx.dtype.itemsize)
 
 
-def _vjp_x(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _vjp_x(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     x_bar = correlation.spread(y_bar.reshape(-1, *ctx.out[1:]), xs[1], _layout(ctx).windows)
     return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _vjp_W(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _vjp_W(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     return correlation.gather(y_bar, xs[0], _layout(ctx).windows).reshape(len(y_bar), *ctx.x)
 
 
-def _vjp_W_each(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _vjp_W_each(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     W_bar = correlation.gather_each(y_bar, xs[0], _layout(ctx).windows)
     return W_bar.reshape(*W_bar.shape[:2], *ctx.x)
 
 
-def _values_x(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _values_x(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return the kernel, repeated for each window and row."""
     layout = _layout(ctx)
     windows = layout.windows
@@ -88,7 +86,7 @@ def _values_x(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     return values
 
 
-def _values_W(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _values_W(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return the windows of each row, repeated for each output."""
     layout = _layout(ctx)
     values = np.empty((layout.rows, layout.outputs, layout.n_entries), ctx.dtype)
@@ -121,13 +119,13 @@ def _selected_bytes(ctx: ArgumentContext) -> int:
     return (layout.n_entries + padded) * ctx.dtype.itemsize + windows.n_windows * windows.n_taps
 
 
-def _fill_x(J: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+def _fill_x(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
     layout = _layout(ctx)
     ones = (1,) * len(layout.windows.out)
     fill_toeplitz(J, ctx, layout, lambda tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
 
 
-def _fill_W(J: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+def _fill_W(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
     fill_kernels(J, xs[0], _layout(ctx))
 
 
@@ -157,7 +155,7 @@ ARGUMENTS = (
 )
 
 
-def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any], n_axes: int) -> Shape:
+def _shape(given: Shapes, attrs: Attrs, n_axes: int) -> Shape:
     x, W = shapes.convolution(given, n_axes)
     out = _windows(x, W, attrs).out
     if min(out) < 1:

@@ -15,13 +15,12 @@ from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE, Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext, Array
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
 
-    Indices = NDArray[np.signedinteger]
     Sources = Callable[[ArgumentContext, Any], Indices]
 
 
@@ -43,7 +42,7 @@ def selection(name: str, sources: Sources) -> Jacobian:
         n_out = ctx.n_out // ctx.samples
         return np.arange(n_out), sources(ctx, np.intp)[:n_out]
 
-    def fill(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+    def fill(J: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> None:
         J[:, *index(ctx)] = 1
 
     return Jacobian(
@@ -98,7 +97,7 @@ class Order:
     inverse: NDArray[np.intp]
 
 
-def _as_order(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_order(attrs: Attrs) -> Attrs:
     if isinstance(attrs["order"], Order):
         return attrs
     given = np.asarray(attrs["order"])
@@ -169,7 +168,7 @@ RESHAPE = Op(
 )
 
 
-def _as_axes(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_axes(attrs: Attrs) -> Attrs:
     axes = whole_numbers("the axes", attrs["axes"])
     if sorted(axes) != list(range(len(axes))):
         raise BadInput(f"the axes are {axes}: expected each of 0 … {len(axes) - 1} once")
@@ -180,7 +179,7 @@ def _transposed(ctx: ArgumentContext, dtype: Any) -> Indices:
     return np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x).transpose(ctx.attrs["axes"]).reshape(-1)
 
 
-def _transpose_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _transpose_back(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     back = (0, *(1 + ctx.attrs["axes"].index(axis) for axis in range(len(ctx.x))))
     return y_bar.transpose(back).copy()
 
@@ -203,7 +202,7 @@ TRANSPOSE = Op(
 )
 
 
-def _as_margins(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_margins(attrs: Attrs) -> Attrs:
     margins = {side: whole_number(side, attrs[side]) for side in ("before", "after")}
     for side, n in margins.items():
         if n < 0:
@@ -223,7 +222,7 @@ PAD = Op(
 )
 
 
-def _as_indices(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_indices(attrs: Attrs) -> Attrs:
     given = np.asarray(attrs["indices"])
     if given.dtype.kind not in "iu" or not given.size or given.min() < 0:
         raise BadInput(f"the indices are {attrs['indices']!r:.60}: expected whole numbers, each 0 or more")
@@ -237,7 +236,7 @@ def _rows_of_table(ctx: ArgumentContext, dtype: Any) -> Indices:
     return positions
 
 
-def _add_rows(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _add_rows(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     """Add each cotangent to its row of the table, by a product with the transposed selection of rows."""
     indices = ctx.attrs["indices"].reshape(-1)
     shape = (indices.size, ctx.x[0])

@@ -14,16 +14,15 @@ from scipy.special import erf
 
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, multiply_in_place, zero
+from jacobench.graphs.op import OUTPUT, Argument, Call, Count, Jacobian, Op, multiply_in_place, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.blocks import KEPT_DIAGONAL, kept
 from jacobench.graphs.structures.sparsity import DIAGONAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Call, Count
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
@@ -47,7 +46,7 @@ def _of_both(slope: Callable[..., Array], flops: int, scratch: Count) -> Argumen
 
 
 def _diagonal(
-    new_slope: Callable[[Array, tuple[Array, ...]], Array],
+    new_slope: Callable[[Array, Arrays], Array],
     slope: Callable[..., Array],
     residuals: tuple[int, ...],
     flops: int,
@@ -60,7 +59,7 @@ def _diagonal(
     writes the slope to the last seed's cotangent, then multiplies.
     """
 
-    def floor(y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
+    def floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
         primals = [y if k == OUTPUT else xs[k] for k in residuals]
         last = x_bar[-1, ...]
         others: list[Call] = [(np.multiply, (y_bar[:-1], last, x_bar[:-1]))] if len(x_bar) > 1 else []
@@ -178,7 +177,7 @@ def _gelu_slope(y: Array, x: Array, out: Array | None = None, density: Array | N
     return np.add(slope, density, slope)
 
 
-def _as_mask(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_mask(attrs: Attrs) -> Attrs:
     mask, rate = np.asarray(attrs["mask"]), real_number("the rate", attrs["rate"])
     if mask.dtype != bool or not mask.any():
         raise BadInput(f"the mask is {attrs['mask']!r:.60}: expected booleans, at least one of them true")
@@ -187,17 +186,17 @@ def _as_mask(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"mask": mask.copy(), "rate": rate}
 
 
-def _dropout_vjp(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _dropout_vjp(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     x_bar: Array = y_bar * y_bar.dtype.type(1 / (1 - ctx.attrs["rate"]))
     x_bar *= ctx.attrs["mask"]
     return x_bar
 
 
-def _dropout_scale(y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _dropout_scale(y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     return np.full(1, 1 / (1 - ctx.attrs["rate"]), y.dtype)
 
 
-def _dropout_fill(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+def _dropout_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
     np.multiply(kept(ctx).reshape(ctx.samples, -1), _dropout_scale(y, xs, ctx), out=np.einsum("bii->bi", J))
 
 

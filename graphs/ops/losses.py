@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Jacobian, Op, multiply_in_place, never, zero
+from jacobench.graphs.op import Argument, Call, Count, Jacobian, Op, VjpFloor, multiply_in_place, never, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.normalization import add_reduce, max_reduce, per_vector, softmax_into
 from jacobench.graphs.structures.sparsity import DENSE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Call, Count, VjpFloor
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
 
 
 def _arrays(count: int) -> Count:
@@ -23,12 +22,10 @@ def _arrays(count: int) -> Count:
     return lambda ctx: count * ctx.n_in * ctx.dtype.itemsize
 
 
-def _gradient(
-    of: Callable[[tuple[Array, ...]], Array], flops: int, scratch: Count, floor: VjpFloor | None = None
-) -> Argument:
+def _gradient(of: Callable[[Arrays], Array], flops: int, scratch: Count, floor: VjpFloor | None = None) -> Argument:
     """Return the rules of a scalar's argument from its gradient, a new array, before averaging over the batch."""
 
-    def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    def vjp(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
         share = (y_bar / ctx.x[0]).reshape(-1, *(1,) * len(ctx.x))
         return multiply_in_place(of(xs)[None], share)
 
@@ -59,7 +56,7 @@ def _log_softmax(xp: Any, t: Any) -> Any:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
 
-def _cross_entropy_of_t(xs: tuple[Array, ...]) -> Array:
+def _cross_entropy_of_t(xs: Arrays) -> Array:
     t, target = xs
     gradient: Array = np.exp(_log_softmax(np, t))
     gradient *= np.sum(target, axis=-1, keepdims=True)
@@ -67,12 +64,12 @@ def _cross_entropy_of_t(xs: tuple[Array, ...]) -> Array:
     return gradient
 
 
-def _cross_entropy_of_target(xs: tuple[Array, ...]) -> Array:
+def _cross_entropy_of_target(xs: Arrays) -> Array:
     gradient: Array = _log_softmax(np, xs[0])
     return np.negative(gradient, gradient)
 
 
-def _mse_floor(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Call]:
+def _mse_floor(xs: Arrays, y: Array, _attrs: Attrs) -> list[Call]:
     difference = np.empty_like(xs[0])
     flat = difference.reshape(-1)
     share = y.dtype.type(0.5 / len(difference))
@@ -85,7 +82,7 @@ def _shares(y_bar: Array, x: Array) -> Array:
 
 
 def _mse_vjp_floor(sign: int) -> VjpFloor:
-    def calls(y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
+    def calls(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
         difference = np.empty_like(xs[0])
         shares = sign * _shares(y_bar, xs[0])
         return [(np.subtract, (*xs, difference)), (np.multiply, (shares, difference, x_bar))]
@@ -110,15 +107,13 @@ def _cross_entropy_into(
     np.divide(y, len(t), y)
 
 
-def _cross_entropy_floor(xs: tuple[Array, ...], y: Array, _attrs: Mapping[str, Any]) -> list[Call]:
+def _cross_entropy_floor(xs: Arrays, y: Array, _attrs: Attrs) -> list[Call]:
     t = xs[0]
     scratch = (np.empty_like(t), per_vector(t), per_vector(t), per_vector(t), np.empty_like(y))
     return [(_cross_entropy_into, (*xs, y, *scratch))]
 
 
-def _cross_entropy_vjp_floor(
-    y_bar: Array, _y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext
-) -> list[Call]:
+def _cross_entropy_vjp_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
     t, target = xs
     gradient, weight = np.empty_like(t), per_vector(t)
     return [

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
+from jacobench.graphs.op import OUTPUT, Argument, Call, Jacobian, Op
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array
-    from jacobench.graphs.op import Call
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
 
 EPSILON = 1e-5
 
@@ -48,7 +47,7 @@ def _softmax_vjp(y_bar: Array, y: Array, x_bar: Array | None = None, total: Arra
     return np.multiply(x_bar, y, x_bar)
 
 
-def _softmax_blocks(y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _softmax_blocks(y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return diag(y) − y yᵀ for each vector."""
     y = y.reshape(-1, ctx.x[-1])
     blocks = y[:, :, None] * -y[:, None, :]
@@ -103,14 +102,12 @@ def _layer_norm_vjp(y_bar: Array, y: Array, x: Array, x_bar: Array | None = None
     return np.multiply(x_bar, _inverse_deviation(x, *others), x_bar)
 
 
-def _layer_norm_vjp_floor(
-    y_bar: Array, y: Array, xs: tuple[Array, ...], x_bar: Array, _ctx: ArgumentContext
-) -> list[Call]:
+def _layer_norm_vjp_floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
     scratch = (per_vector(y_bar), per_vector(y_bar), np.empty_like(y), np.empty_like(y), per_vector(y))
     return [(_layer_norm_vjp, (y_bar, y, xs[0], x_bar, *scratch))]
 
 
-def _layer_norm_blocks(y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _layer_norm_blocks(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return (I − 1/n − y yᵀ/n) / deviation for each vector."""
     n = ctx.x[-1]
     inverse = _inverse_deviation(xs[0]).reshape(-1, 1)

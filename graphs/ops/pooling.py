@@ -14,14 +14,14 @@ from jacobench.graphs.structures.toeplitz import Layout, fill_toeplitz, toeplitz
 from jacobench.graphs.structures.windows import Windows, last
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
 
 
-def _as_window(attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_window(attrs: Attrs) -> Attrs:
     given = attrs["window"]
     n_axes = np.size(given)
     if np.ndim(given) > 1 or n_axes not in {1, 2}:
@@ -40,7 +40,7 @@ def _layout(ctx: ArgumentContext) -> Layout:
     return Layout(windows, rows=ctx.n_in // windows.n_positions)
 
 
-def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def _shape(given: Shapes, attrs: Attrs) -> Shape:
     (x,), window = given, attrs["window"]
     if len(x) < len(window):
         raise BadInput(f"the argument has shape {x}, the window {window}: expected an axis for each of its lengths")
@@ -50,7 +50,7 @@ def _shape(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return (*x[: len(x) - len(window)], *out)
 
 
-def _other_axes(given: tuple[Shape, ...], attrs: Mapping[str, Any]) -> bool:
+def _other_axes(given: Shapes, attrs: Attrs) -> bool:
     """Return whether the argument has an axis that is not pooled."""
     return len(given[0]) > len(attrs["window"])
 
@@ -74,7 +74,7 @@ def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ..
         yield positions, hit
 
 
-def _max_back(y_bar: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _max_back(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Add each cotangent to the position of the maximum."""
     layout = _layout(ctx)
     windows = layout.windows
@@ -86,7 +86,7 @@ def _max_back(y_bar: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContex
     return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def _max_values(y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _max_values(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     layout = _layout(ctx)
     windows = layout.windows
     x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
@@ -96,7 +96,7 @@ def _max_values(y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
     return values
 
 
-def _max_fill(J: Array, y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+def _max_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
     layout = _layout(ctx)
     windows = layout.windows
     x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
@@ -109,7 +109,7 @@ def _share(ctx: ArgumentContext) -> float:
     return 1 / _layout(ctx).windows.n_taps
 
 
-def _mean_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _mean_back(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     layout = _layout(ctx)
     g = (y_bar * y_bar.dtype.type(_share(ctx))).reshape(len(y_bar), layout.rows, *layout.windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *layout.windows.lengths), y_bar.dtype)

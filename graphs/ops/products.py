@@ -14,7 +14,7 @@ from jacobench.graphs.structures.blocks import ROW_BLOCKS
 from jacobench.graphs.structures.sparsity import split
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
 
 CROSS_ENTRIES = np.array([2, 1, 2, 0, 1, 0])
 CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
@@ -22,7 +22,7 @@ CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
 
 
 def _cross_values(other: int) -> Any:
-    def values(_y: Array, xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+    def values(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
         entries: Array = xs[other].reshape(-1, 3).take(CROSS_ENTRIES, axis=1)
         entries *= (CROSS_SIGNS if ctx.k == 0 else -CROSS_SIGNS).astype(ctx.dtype)
         return entries
@@ -31,7 +31,7 @@ def _cross_values(other: int) -> Any:
 
 
 def _cross_factor(other: int, *, left: bool) -> Argument:
-    def vjp(y_bar: Array, _y: Array, xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
+    def vjp(y_bar: Array, _y: Array, xs: Arrays, _ctx: ArgumentContext) -> Array:
         x_bar: Array = NUMPY.crossed(xs[other], y_bar) if left else NUMPY.crossed(y_bar, xs[other])
         return x_bar
 
@@ -138,7 +138,7 @@ MATMUL = Op(
 )
 
 
-def _spread(y_bar: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> Array:
+def _spread(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     x_bar = np.empty((len(y_bar), *ctx.x), y_bar.dtype)
     x_bar[...] = y_bar[..., None]
     return x_bar
@@ -171,14 +171,14 @@ MEAN = Op(
 )
 
 
-def _sum_back(y_bar: Array, _y: Array, _xs: tuple[Array, ...], _ctx: ArgumentContext) -> Array:
+def _sum_back(y_bar: Array, _y: Array, _xs: Arrays, _ctx: ArgumentContext) -> Array:
     """Return the cumulative sum from the end."""
     x_bar = np.empty_like(y_bar, order="C")
     np.cumsum(y_bar[..., ::-1], axis=-1, out=x_bar[..., ::-1])
     return x_bar
 
 
-def _fill_triangles(J: Array, _y: Array, _xs: tuple[Array, ...], ctx: ArgumentContext) -> None:
+def _fill_triangles(J: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> None:
     """Write row by row: 0.4 ms at width 1,000, against 21 with half a million indices and 2.3 with a comparison."""
     triangles = split(J, ctx)
     for i in range(ctx.x[-1]):

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from jacobench.graphs.array_types import Shape
+    from jacobench.graphs.array_types import Attrs, Shape, Shapes
 
 
-def same(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+def same(shapes: Shapes, _attrs: Attrs) -> Shape:
     """Require equal shapes; the output has the same."""
     if len(set(shapes)) != 1:
         raise BadInput(f"arguments have shapes {_and(shapes)}: expected equal shapes")
     return shapes[0]
 
 
-def vectors(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def vectors(shapes: Shapes, attrs: Attrs) -> Shape:
     """Require equal shapes with at least one axis."""
     if not shapes[0]:
         raise BadInput("the argument is a scalar: expected at least one axis")
     return same(shapes, attrs)
 
 
-def affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+def affine(shapes: Shapes, _attrs: Attrs) -> Shape:
     """Match z (…, m), W (n, m), b (n,): the output is (…, n)."""
     z, W, b = shapes
     _require(shapes, "z (…, m), W (n, m), b (n,)", fits=len(W) == 2 and z[-1:] == W[1:] and b == W[:1])
     return (*z[:-1], W[0])
 
 
-def masked_affine(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def masked_affine(shapes: Shapes, attrs: Attrs) -> Shape:
     """Match z (…, m), v (nnz,), b (n,) with the mask (n, m): the output is (…, n)."""
     z, v, b = shapes
     n, m = attrs["mask"].shape
@@ -45,21 +43,21 @@ def masked_affine(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return (*z[:-1], n)
 
 
-def channel_bias(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+def channel_bias(shapes: Shapes, _attrs: Attrs) -> Shape:
     """Match x (B, C, …), b (C,)."""
     x, b = shapes
     _require(shapes, "x (B, C, …), b (C,)", fits=len(x) >= 2 and b == x[1:2])
     return x
 
 
-def concat(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+def concat(shapes: Shapes, _attrs: Attrs) -> Shape:
     """Join along the last axis; require equal other axes."""
     if not all(shapes) or len({shape[:-1] for shape in shapes}) != 1:
         raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in the last axis only")
     return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
 
 
-def permute(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def permute(shapes: Shapes, attrs: Attrs) -> Shape:
     """Require a last axis of the order's length."""
     (x,) = shapes
     n = attrs["order"].positions.size
@@ -68,7 +66,7 @@ def permute(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return x
 
 
-def reshape(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def reshape(shapes: Shapes, attrs: Attrs) -> Shape:
     """Return the requested shape; require equally many entries. One length may be −1."""
     (x,), wanted = shapes, attrs["shape"]
     known = prod(length for length in wanted if length != -1)
@@ -82,7 +80,7 @@ def reshape(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return tuple(wanted)
 
 
-def transpose(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def transpose(shapes: Shapes, attrs: Attrs) -> Shape:
     """Reorder the axes."""
     (x,), axes = shapes, attrs["axes"]
     if len(axes) != len(x):
@@ -90,13 +88,13 @@ def transpose(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return tuple(x[axis] for axis in axes)
 
 
-def pad(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def pad(shapes: Shapes, attrs: Attrs) -> Shape:
     """Lengthen the last axis."""
     x = vectors(shapes, attrs)
     return (*x[:-1], attrs["before"] + x[-1] + attrs["after"])
 
 
-def embedding(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def embedding(shapes: Shapes, attrs: Attrs) -> Shape:
     """Replace each index by a row of the table (V, D)."""
     (table,), indices = shapes, attrs["indices"]
     if len(table) != 2 or indices.max() >= table[0]:
@@ -106,7 +104,7 @@ def embedding(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return (*indices.shape, table[1])
 
 
-def cross(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def cross(shapes: Shapes, attrs: Attrs) -> Shape:
     """Require equal shapes with a last axis of 3."""
     x = same(shapes, attrs)
     if x[-1:] != (3,):
@@ -114,12 +112,12 @@ def cross(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return x
 
 
-def reduced(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def reduced(shapes: Shapes, attrs: Attrs) -> Shape:
     """Require equal shapes; remove the last axis."""
     return vectors(shapes, attrs)[:-1]
 
 
-def outer(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+def outer(shapes: Shapes, _attrs: Attrs) -> Shape:
     """Match x (…, n), y (…, m): the output is (…, n, m)."""
     x, y = shapes
     if not x or not y or x[:-1] != y[:-1]:
@@ -127,7 +125,7 @@ def outer(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     return (*x, y[-1])
 
 
-def matmul(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+def matmul(shapes: Shapes, _attrs: Attrs) -> Shape:
     """Match x (…, n, k), y (…, k, m): the output is (…, n, m)."""
     x, y = shapes
     fits = len(x) >= 2 and len(x) == len(y) and x[:-2] == y[:-2] and x[-1] == y[-2]
@@ -135,7 +133,7 @@ def matmul(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
     return (*x[:-1], y[-1])
 
 
-def dropout(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def dropout(shapes: Shapes, attrs: Attrs) -> Shape:
     """Require last axes equal to the mask's."""
     (x,), mask = shapes, attrs["mask"].shape
     if mask != x[len(x) - len(mask) :] or len(mask) > len(x):
@@ -143,7 +141,7 @@ def dropout(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
     return x
 
 
-def low_rank_affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Shape:
+def low_rank_affine(shapes: Shapes, _attrs: Attrs) -> Shape:
     """Match z (…, m), U (n, r), V (r, m), b (n,): the output is (…, n)."""
     z, U, V, b = shapes
     fits = len(U) == len(V) == 2 and z[-1:] == V[1:] and U[1:] == V[:1] and b == U[:1]
@@ -151,7 +149,7 @@ def low_rank_affine(shapes: tuple[Shape, ...], _attrs: Mapping[str, Any]) -> Sha
     return (*z[:-1], U[0])
 
 
-def convolution(shapes: tuple[Shape, ...], n_axes: int) -> tuple[Shape, Shape]:
+def convolution(shapes: Shapes, n_axes: int) -> tuple[Shape, Shape]:
     """Match x (B, C, *lengths) with W (O, C, *kernel)."""
     x, W = shapes
     lengths, kernel = ("L", "K") if n_axes == 1 else ("H, W", "K, K")
@@ -160,16 +158,16 @@ def convolution(shapes: tuple[Shape, ...], n_axes: int) -> tuple[Shape, Shape]:
     return x, W
 
 
-def loss(shapes: tuple[Shape, ...], attrs: Mapping[str, Any]) -> Shape:
+def loss(shapes: Shapes, attrs: Attrs) -> Shape:
     """Require equal shapes; return a scalar."""
     vectors(shapes, attrs)
     return ()
 
 
-def _require(shapes: tuple[Shape, ...], expected: str, *, fits: bool) -> None:
+def _require(shapes: Shapes, expected: str, *, fits: bool) -> None:
     if not fits:
         raise BadInput(f"shapes {_and(shapes)} do not fit: expected {expected}")
 
 
-def _and(shapes: tuple[Shape, ...]) -> str:
+def _and(shapes: Shapes) -> str:
     return " and ".join(map(str, shapes))

@@ -12,9 +12,7 @@ from jacobench.graphs.structures.sparsity import Structure, einsum_view, split
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext
-
-    Indices = NDArray[np.signedinteger]
+    from jacobench.graphs.array_types import ArgumentContext, Indices
 
 
 def _vectors(ctx: ArgumentContext) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext
+    from jacobench.graphs.array_types import ArgumentContext, Indices
 
     View = Callable[[NDArray[np.floating], ArgumentContext], NDArray[np.floating]]
 
@@ -29,12 +29,12 @@ class Pattern:
     (nnz,) is the column of each entry, ascending within a row, in the same dtype. `shape` is (rows, columns).
     """
 
-    indptr: NDArray[np.signedinteger]
-    indices: NDArray[np.signedinteger]
+    indptr: Indices
+    indices: Indices
     shape: tuple[int, int]
 
     @cached_property
-    def rows(self) -> NDArray[np.signedinteger]:
+    def rows(self) -> Indices:
         """Row of each entry, shape (nnz,)."""
         return np.repeat(np.arange(self.shape[0], dtype=self.indptr.dtype), np.diff(self.indptr))
 
@@ -64,10 +64,10 @@ class Structure:
 
     name: str
     extent: Callable[[ArgumentContext], tuple[int, ...]]
-    columns: Callable[[ArgumentContext, type[np.signedinteger]], NDArray[np.signedinteger]]
+    columns: Callable[[ArgumentContext, type[np.signedinteger]], Indices]
     view: View
-    index: Callable[[ArgumentContext], tuple[NDArray[np.signedinteger], ...]] = lambda _ctx: ()
-    per_row: Callable[[ArgumentContext], NDArray[np.signedinteger]] | None = None
+    index: Callable[[ArgumentContext], tuple[Indices, ...]] = lambda _ctx: ()
+    per_row: Callable[[ArgumentContext], Indices] | None = None
     scratch: Callable[[ArgumentContext], int] | None = None
 
     def n_nonzeros(self, ctx: ArgumentContext) -> int:
@@ -93,7 +93,7 @@ class Structure:
             np.cumsum(self.per_row(ctx), out=indptr[1:])
         return Pattern(indptr, indices, (ctx.n_out, ctx.n_in))
 
-    def _indices(self, ctx: ArgumentContext, dtype: type[np.signedinteger]) -> NDArray[np.signedinteger]:
+    def _indices(self, ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
         columns, extent = self.columns(ctx, dtype), self.extent(ctx)
         return columns.reshape(-1) if columns.size == prod(extent) else np.broadcast_to(columns, extent).flatten()
 
@@ -157,7 +157,7 @@ def _mask(ctx: ArgumentContext) -> Pattern:
     return mask
 
 
-def _rows_of_mask(ctx: ArgumentContext) -> NDArray[np.signedinteger]:
+def _rows_of_mask(ctx: ArgumentContext) -> Indices:
     return np.tile(np.diff(_mask(ctx).indptr), ctx.n_vectors)
 
 

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Indices, Shape
     from jacobench.graphs.structures.windows import Windows
 
-    Indices = NDArray[np.signedinteger]
     LayoutOf = Callable[[ArgumentContext], "Layout"]
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import Shape
+    from jacobench.graphs.array_types import Indices, Shape
 
     Slices = tuple[slice, ...]
 
@@ -72,7 +72,7 @@ class Windows:
             spans = [spans[k] for k, spans in zip(tap, self._spans, strict=True)]
             yield tap, tuple(windows for windows, _ in spans), tuple(positions for _, positions in spans)
 
-    def positions(self, dtype: type[np.signedinteger] = np.intp) -> NDArray[np.signedinteger]:
+    def positions(self, dtype: type[np.signedinteger] = np.intp) -> Indices:
         """Return the flat position of each window and tap, shape (windows, taps); undefined where `valid` is False."""
         found: Any = 0
         for axis, length in enumerate(self.lengths):
