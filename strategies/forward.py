@@ -19,7 +19,7 @@ from jacobench.strategies.reverse import check_seeds, own
 from jacobench.strategies.tape import is_view_of_leaf, steps
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument
     from jacobench.strategies.contract import Predictions
@@ -79,14 +79,12 @@ class ForwardLinearized:
         """Map seeds (S, *output_shape) to cotangents (S, *leaf shape): one product per leaf."""
         check_seeds(seeds, self.output)
         flat = seeds.reshape(len(seeds), -1)
+        shapes = [leaf.shape for leaf in self._graph.leaves.values()]
         bars = {
-            leaf: seeds if J is None else self._algebra.apply(flat, J).reshape(-1, *self._shape(leaf))
+            leaf: seeds if J is None else self._algebra.apply(flat, J).reshape(-1, *shapes[leaf])
             for leaf, J in self._totals.items()
         }
         return own(bars, self._graph, seeds)
-
-    def _shape(self, leaf: int) -> Shape:
-        return tuple(self._graph.leaves.values())[leaf].shape
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,15 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Argument
-    from jacobench.strategies.tape import LocalCost, Pull, Tape
+    from jacobench.strategies.tape import Pull, Tape
 
 
-class TransposedJacobian:
-    """A LinearOperator of shape (inputs, outputs) whose product is the op's vjp rule."""
-
-    _rule = VjpRule()
+class TransposedJacobian(VjpRule):
+    """A LinearOperator of shape (inputs, outputs) whose product is the op's vjp rule, at the same cost."""
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Any]:
         """Return (y, xs) → Jᵀ."""
-        linearize_rule = self._rule.prepare(argument, ctx)
+        linearize_rule = super().prepare(argument, ctx)
 
         def linearize(y: Array, xs: Arrays) -> Any:
             pull = linearize_rule(y, xs)
@@ -43,10 +41,6 @@ class TransposedJacobian:
 
         return linearize
 
-    def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
-        """Predict the cost, which is that of the vjp rule."""
-        return self._rule.cost(argument, ctx, n_seeds)
-
 
 def compose(tape: Tape, graph: Graph) -> Tape:
     """Multiply operators along chains of values with one use each, and convert the products to pulls.
@@ -55,7 +49,7 @@ def compose(tape: Tape, graph: Graph) -> Tape:
     once per user, at a cost that doubles with every branch.
     """
     reached = Counter(x for _, edges in tape for x, _ in edges)
-    shapes = _shapes(graph)
+    shapes = [*(leaf.shape for leaf in graph.leaves.values()), *(node.shape for node in graph.nodes)]
     chains: dict[int, list[tuple[int, list[Any]]]] = {}
     for y, edges in tape:
         chains[y] = []
@@ -76,10 +70,6 @@ def _product(chain: Sequence[Any]) -> Any:
         return chain[0]
     half = len(chain) // 2
     return _product(chain[:half]) @ _product(chain[half:])
-
-
-def _shapes(graph: Graph) -> list[Shape]:
-    return [leaf.shape for leaf in graph.leaves.values()] + [node.shape for node in graph.nodes]
 
 
 def _pull(operator: Any, shape: Shape) -> Pull:

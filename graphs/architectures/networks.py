@@ -41,10 +41,14 @@ def autoencoder(g: GraphBuilder, batch: int) -> Value:
     return _stack(g, g.input("x", (batch, 784)), (1000, 500, 250, 30, 250, 500, 1000, 784), code_is_linear)
 
 
-def transformer_ffn(g: GraphBuilder, batch: int, *, width: int, hidden: int) -> Value:
-    """Apply two layers to each token (the batch), add the input, then normalize."""
-    x = g.input("x", (batch, width))
-    return g.layer_norm(g.add(x, _stack(g, x, (hidden, width), ("gelu", None))))
+def feed_forward(
+    g: GraphBuilder, batch: int, *, width: int, hidden: int, axes: Sequence[int] = (), norm: str = "none"
+) -> Value:
+    """Apply two layers along the last axis and add the input; normalize ``"before"`` or ``"after"`` that."""
+    x = g.input("x", (batch, *axes, width))
+    h = g.layer_norm(x) if norm == "before" else x
+    y = g.add(x, _stack(g, h, (hidden, width), ("gelu", None)))
+    return g.layer_norm(y) if norm == "after" else y
 
 
 def nerf(g: GraphBuilder, batch: int) -> Value:
@@ -91,18 +95,6 @@ def self_attention(g: GraphBuilder, batch: int, *, tokens: int, width: int, head
         parts.append(g.transpose(split, axes=(0, 2, 1, 3)))
     joined = g.transpose(attention(g, *parts), axes=(0, 2, 1, 3))
     return g.layer_norm(g.add(x, _layer(g, g.reshape(joined, shape=x.shape), 4, width)))
-
-
-def mixer_channels(g: GraphBuilder, batch: int) -> Value:
-    """Normalize, apply two layers along the 768 channels of each of 196 tokens, add the input."""
-    x = g.input("x", (batch, 196, 768))
-    return g.add(x, _stack(g, g.layer_norm(x), (3072, 768), ("gelu", None)))
-
-
-def mixer_tokens(g: GraphBuilder, batch: int) -> Value:
-    """Apply two layers along the 196 tokens of each of 768 channels, add the input."""
-    x = g.input("x", (batch, 768, 196))
-    return g.add(x, _stack(g, x, (384, 196), ("gelu", None)))
 
 
 def pointnet(g: GraphBuilder, batch: int) -> Value:

@@ -44,8 +44,7 @@ def windows_of(x: Array, windows: Windows) -> Array:
     """View x (rows, channels, *lengths), padded with zeros, as (rows, *out, channels, *kernel)."""
     n = len(windows.out)
     if windows.padded:
-        margins = [(0, 0), (0, 0), *((width, width) for width in windows.padding)]
-        x = np.pad(x, margins)
+        x = np.pad(x, [(0, 0), (0, 0), *((width, width) for width in windows.padding)])
     seen = np.lib.stride_tricks.sliding_window_view(x, windows.kernel, axis=tuple(range(2, 2 + n)))
     steps = tuple(slice(None, None, step) for step in windows.stride)
     view: Array = np.moveaxis(seen[(slice(None), slice(None), *steps)], 1, 1 + n)
@@ -103,20 +102,21 @@ def gather_each(g: Array, x: Array, windows: Windows) -> Array:
     return W_bar
 
 
-def largest(x: Array, windows: Windows) -> Array:
-    """Return the maximum of each window of x (rows, *lengths), tap by tap, without unfolding."""
+def _by_taps(combine: np.ufunc, x: Array, windows: Windows) -> Array:
     (_, _, first), *others = windows.taps()
     y: Array = x[last(first)].copy()
     for _, _, positions in others:
-        np.maximum(y, x[last(positions)], out=y)
+        combine(y, x[last(positions)], out=y)
     return y
+
+
+def largest(x: Array, windows: Windows) -> Array:
+    """Return the maximum of each window of x (rows, *lengths), tap by tap, without unfolding."""
+    return _by_taps(np.maximum, x, windows)
 
 
 def average(x: Array, windows: Windows) -> Array:
     """Return the mean of each window of x (rows, *lengths), tap by tap."""
-    (_, _, first), *others = windows.taps()
-    y: Array = x[last(first)].copy()
-    for _, _, positions in others:
-        y += x[last(positions)]
+    y = _by_taps(np.add, x, windows)
     y /= windows.n_taps
     return y

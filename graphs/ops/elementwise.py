@@ -33,10 +33,6 @@ def _arrays(count: int, masks: int = 0) -> Count:
     return lambda ctx: ctx.n_out * (count * ctx.dtype.itemsize + masks)
 
 
-def _of_input(slope: Callable[..., Array], flops: int) -> Argument:
-    return _diagonal(lambda _y, xs: slope(xs[0][None]), slope, (0,), flops, zero)
-
-
 def _of_output(slope: Callable[..., Array], flops: int, scratch: Count = zero) -> Argument:
     return _diagonal(lambda y, _xs: slope(y[None]), slope, (OUTPUT,), flops, scratch)
 
@@ -284,7 +280,7 @@ OPS = (
         "sin",
         lambda xp, x: xp.sin(x),
         lambda x, y: [(np.sin, (x, y))],
-        _of_input(np.cos, flops=1),
+        _diagonal(lambda _y, xs: np.cos(xs[0][None]), np.cos, (0,), 1, zero),
         flops=1,
         source="sin x; Sitzmann et al., Implicit Neural Representations (2020), section 3",
     ),
