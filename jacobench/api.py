@@ -191,7 +191,7 @@ def compare(
 
 
 def plot(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, Figure]:
-    """Draw everything that a run, or its table alone, has in it; see `jacobench.reports.plots.all_plots.all_figures`."""
+    """Draw all plots for which a run, or its table alone, has data; see `jacobench.reports.plots.all_plots.all_figures`."""
     from jacobench.reports.plots.all_plots import all_figures
 
     return all_figures(run, phase)
@@ -234,8 +234,8 @@ def recommend_for(
     Parameters
     ----------
     *runs : str or Path
-        Runs to use; the run that measured the case, or the nearest one, counts. Default: the newest in ``runs/``. If there
-        is none, or it has no usable measurements, small cases are measured now, which takes a few seconds.
+        Runs to use; the run that measured the case, or the nearest one, counts. Default: the newest in ``runs/``. If
+        there is none, or it has no usable measurements, small cases are measured now, which takes a few seconds.
     memory_budget : str, optional
         Strategies that are predicted to need more are not recommended. Default and maximum: the machine's memory.
     say : callable

@@ -1,4 +1,4 @@
-"""The command line: one module per command. Commands import what they need when they run, so that ``--help`` is fast."""
+"""The command line: one module per command. Commands import what they need when they run; so ``--help`` is fast."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ _add_options(run)
 
 
 def _refuse_others(context: typer.Context) -> None:
-    """Refuse options other than --quiet together with --resume: a run continues with the options it was started with."""
+    """Refuse options other than --quiet together with --resume: a run keeps the options it was started with."""
     given = []
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
@@ -169,6 +169,7 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 
 def _dry_run(options: RunOptions) -> None:
+    from jacobench.bench.row.columns import CELL_KEYS
     from jacobench.bench.run.run_estimate import estimate, total_seconds
     from jacobench.bench.run.run_plan import plan
     from jacobench.reports.data.units import format_bytes, format_seconds
@@ -180,9 +181,7 @@ def _dry_run(options: RunOptions) -> None:
     found = estimate(planned)
     rows = [
         (
-            cell["case"],
-            cell["strategy"],
-            cell["phase"],
+            *(cell[name] for name in CELL_KEYS),
             format_bytes(cell["predicted_bytes"]),
             format_seconds(cell["predicted_seconds"]),
             "over budget" if cell["status"] == "over_budget" else "",

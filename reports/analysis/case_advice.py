@@ -59,17 +59,17 @@ class CaseAdvice:
         Two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
 
         - ``strategy``, ``runner_up``, ``factor`` with ``low`` and ``high``: as in `recommend`.
-        - ``decision``: as in `recommend`. For bytes, ``"ahead"`` if the peaks differ by more than 1 %. ``"alone"`` if there
-          is no other candidate, ``"nothing"`` if there is none.
-        - ``basis``: ``"measured"`` at the case; ``"near"``: measured at a near case, ``low`` and ``high`` widened by the
-          uncertainty of the ratio; ``"model"``: 95 % of such estimates of the run's own cells are within ``low`` and
-          ``high``; missing if nothing is known.
-        - ``at``: the measured case; ``distance_factor``: the factor between it and this case (model: to the nearest cell,
-          in flops, bytes or a size); ``differs``: in which sizes; ``n``: passes or, for the model, tested cases.
+        - ``decision``: as in `recommend`. For bytes, ``"ahead"`` if the peaks differ by more than 1 %. ``"alone"`` if
+          there is no other candidate, ``"nothing"`` if there is none.
+        - ``basis``: ``"measured"`` at the case; ``"near"``: measured at a near case, ``low`` and ``high`` widened by
+          the uncertainty of the ratio; ``"model"``: 95 % of such estimates of the run's own cells are within ``low``
+          and ``high``; missing if nothing is known.
+        - ``at``: the measured case; ``distance_factor``: the factor between it and this case (model: to the nearest
+          cell, in flops, bytes or a size); ``differs``: in which sizes; ``n``: passes or, for the model, tested cases.
     strategies : DataFrame
-        One line per strategy: ``seconds`` and ``bytes`` of the phase, measured or estimated according to the basis.
-        An estimate is wrong by at most the factor ``seconds_error_factor``, ``bytes_error_factor`` in 95 % of the run's own
-        cells. ``needs_bytes``: predicted peak of its largest phase. ``status``: ``"ok"``; ``"over_budget"``, never
+        One line per strategy: ``seconds`` and ``bytes`` of the phase, measured or estimated according to the basis. An
+        estimate is wrong by at most the factor ``seconds_error_factor``, ``bytes_error_factor`` in 95 % of the run's
+        own cells. ``needs_bytes``: predicted peak of its largest phase. ``status``: ``"ok"``; ``"over_budget"``, never
         recommended; the status of a cell that failed; ``"no estimate"``. ``largest_batch``: added by the caller.
     reuse : DataFrame
         If the case or a near one was measured: after how many uses each strategy is cheaper than vjp; see `reuse`.

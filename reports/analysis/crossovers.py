@@ -40,14 +40,15 @@ class Crossing:
     `outcome` is one of:
 
     - ``"crosses"``: within the measured sizes, and so is its interval.
-    - ``"undecided"``: the means change order, but on one side no size decides who is cheaper, or the interval leaves the range.
+    - ``"undecided"``: the means change order, but on one side no size decides who is cheaper, or the interval leaves
+      the range.
     - ``"crosses again"``: sizes that decide change order more than once.
     - ``"never in the range"``: no crossing, but the ratio approaches one.
     - ``"never at all"``: no crossing, and the ratio does not approach one.
 
     `factor` is the cost of the first over that of the second at the largest size; `decided` is true if one is clearly
-    cheaper there. `size`, `low` and `high` are the crossing and its 95 % interval, NaN where there is none; `extrapolated` is
-    true if it is beyond the measured sizes, as for ``"never in the range"`` only.
+    cheaper there. `size`, `low` and `high` are the crossing and its 95 % interval, NaN where there is none;
+    `extrapolated` is true if it is beyond the measured sizes, as for ``"never in the range"`` only.
     """
 
     outcome: str
@@ -131,11 +132,16 @@ def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One line per sweep, phase, quantity (``"seconds"`` or ``"bytes"``) and pair of strategies with at least two common
-        sizes; for bytes, sizes at which both took 8 KiB or more. ``knob``, ``held`` (what the sweep holds fixed), ``phase``,
-        ``quantity``, ``first``, ``second``, then the fields of `Crossing`. ``cheaper`` is the strategy that costs clearly less
-        at the largest common size (missing where undecided, and for one pass), ``factor`` how many times as much the other costs. Times are
-        compared by `decide`, peaks by `clearly_less`. Memory is measured once and has no interval.
+        One line per sweep, phase, quantity (``"seconds"`` or ``"bytes"``) and pair of strategies with at least two
+        common sizes; for bytes, sizes at which both took 8 KiB or more:
+
+        - ``knob``, ``held`` (what the sweep holds fixed), ``phase``, ``quantity``, ``first``, ``second``, and the
+          fields of `Crossing`;
+        - ``cheaper``: the strategy that costs clearly less at the largest common size, by `decide` for time and
+          `clearly_less` for memory; missing where undecided, and for one pass;
+        - ``factor``: how many times as much the other one costs there.
+
+        Memory is measured once and has no interval.
     """
     lines = []
     for knob in KNOBS:

@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.floor.time_model import (
-    FEWEST_CELLS,
-    WORK,
-    comparable_cells,
-    features,
-    fit_rates,
-    predict_seconds,
-)
+from jacobench.bench.floor.time_model import FEWEST_CELLS, WORK, comparable_cells, features, fit_rates, predict_seconds
 from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES
 from jacobench.reports.analysis.sweeps import KNOBS
 

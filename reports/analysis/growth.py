@@ -44,14 +44,15 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
     Returns
     -------
     DataFrame
-        One line per sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three successful sizes or more;
-        for bytes, sizes that took 8 KiB or more:
+        One line per sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three successful sizes or
+        more; for bytes, sizes that took 8 KiB or more:
 
         - ``knob``, and ``held``: what the sweep holds fixed, in words;
-        - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN for memory, which is
-          measured once);
-        - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted bytes or seconds (flops if the
-          run has no predicted seconds); ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else ``"disagrees"``; missing without a prediction;
+        - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN for memory, which
+          is measured once);
+        - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted bytes or seconds (flops if
+          the run has no predicted seconds); ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else
+          ``"disagrees"``; missing without a prediction;
         - ``fixed`` and ``scale`` of the law ``fixed + scale * size ** exponent``, in seconds or bytes, and
           ``dominates_from``, the size from which the second term is larger;
         - ``r_squared``, ``residual`` (largest factor between a value and the law), ``smallest``, ``largest``,

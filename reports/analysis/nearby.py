@@ -17,12 +17,12 @@ SAME = ("graph", "activation", "loss", "residual", "normalization", "dtype")
 """Knobs in which near cases are equal."""
 
 WITHIN = math.sqrt(2)
-"""Factor within which the sizes of near cases agree. Suites double their sizes, so every size between the smallest and the
-largest of a sweep has a near case."""
+"""Factor within which the sizes of near cases agree. Suites double their sizes, so every size between the smallest and
+the largest of a sweep has a near case."""
 
 RATIO_EXPONENT = 1.3
-"""Power of a size with which the ratio of two strategies' times changes at most. The largest difference of two exponents in
-docs/scaling.md is 1.26, of dense and vjp in width."""
+"""Power of a size with which the ratio of two strategies' times changes at most. The largest difference of two
+exponents in docs/scaling.md is 1.26, of dense and vjp in width."""
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ class PowerLaw:
     - ``r_squared``: explained share of the variance of the logarithms; NaN where the values do not vary.
     - ``residual``: largest factor between a value and the law; 1 is a perfect fit.
     - ``largest``: the largest size.
-    - ``covariance``: of the means over the passes of the logarithm of the growing term at the largest size, the exponent and, if
-      there is one, the logarithm of the fixed cost. Empty for fewer than two passes.
+    - ``covariance``: of the means over the passes of the logarithm of the growing term at the largest size, the
+      exponent and, if there is one, the logarithm of the fixed cost. Empty for fewer than two passes.
     """
 
     fixed: float

@@ -66,8 +66,8 @@ def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One line per case and strategy that was timed in the same processes as ``against``, in the phases ``linearize`` and
-        ``pullback``: ``case``, ``strategy``, the fields of `Reuse`, ``n_passes``.
+        One line per case and strategy that was timed in the same processes as ``against``, in the phases ``linearize``
+        and ``pullback``: ``case``, ``strategy``, the fields of `Reuse`, ``n_passes``.
     """
     times = passes[passes["phase"].isin(["linearize", "pullback"])]
     lines = []

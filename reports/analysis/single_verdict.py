@@ -1,4 +1,4 @@
-"""Verdict on one case, on time or memory: the best strategy, the decision, its factor over the runner-up, and the basis."""
+"""Verdict on one case, on time or memory: the best strategy, the decision, its factor over the runner-up, the basis."""
 
 from __future__ import annotations
 

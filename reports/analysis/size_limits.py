@@ -1,8 +1,8 @@
 """Largest size of a knob at which each strategy stays within a limit of time or memory.
 
-Memory: the case is built again at other sizes and its peak is predicted by the byte model, which is exact within 5 %. The
-search ends at `RANGE_FACTOR` times the measured sizes and at `LARGEST_TESTED_BYTES`. Time: between measured sizes, and by
-the fitted law up to `TIME_RANGE_FACTOR` times the largest. Beyond these ranges the answer is "more than X".
+Memory: the case is built again at other sizes and its peak is predicted by the byte model, which is exact within 5 %.
+The search ends at `RANGE_FACTOR` times the measured sizes and at `LARGEST_TESTED_BYTES`. Time: between measured sizes,
+and by the fitted law up to `TIME_RANGE_FACTOR` times the largest. Beyond these ranges the answer is "more than X".
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 COLUMNS = ("knob", "held", "strategy", "size", "basis")
 
 LARGEST_TESTED_BYTES = 24 * 2**30
-"""Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse) and 6.9
-GiB (vjp) were predicted within 0.5 %."""
+"""Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse) and
+6.9 GiB (vjp) were predicted within 0.5 %."""
 
 RANGE_FACTOR = 100
 """Largest factor beyond the measured sizes that is searched."""

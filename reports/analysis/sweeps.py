@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 # Knobs that have a size → the word in titles and file names.
-KNOBS = {
-    "width": "width",
-    "depth": "depth",
-    "batch": "batch",
-    "weight_density": "weight density",
-    "n_seeds": "seeds",
-}
+KNOBS = {"width": "width", "depth": "depth", "batch": "batch", "weight_density": "weight density", "n_seeds": "seeds"}
 
 # Knob → its phrase, and the value that needs no mention.
 PHRASES: dict[str, tuple[str, object]] = {
@@ -40,8 +34,8 @@ PHRASES: dict[str, tuple[str, object]] = {
 
 GRAPH_KNOBS = tuple(PHRASES)
 
-# These do not change the number of parameters. It separates nets with equal knobs and different shapes, such as 300-100-10
-# and 300-50-10.
+# These do not change the number of parameters. It separates nets with equal knobs and different shapes, such as
+# 300-100-10 and 300-50-10.
 SAME_PARAMETERS = ("batch", "n_seeds")
 
 LEAST_FILLED = 0.5
@@ -64,7 +58,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class Sweep(_Group):
-    """Rows that differ in one knob, a key of ``KNOBS``, ordered by it; `fixed` has the other knobs, NaN where missing."""
+    """Rows that differ in one knob, a key of ``KNOBS``, ordered by it; `fixed`: the other knobs, NaN where missing."""
 
     knob: str
 

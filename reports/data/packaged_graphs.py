@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def rebuilt(table: pd.DataFrame) -> dict[str, tuple[Case, Graph]]:
-    """Build the graphs of the cases in a run's tidy table again, without large allocations: case name → case and graph.
+    """Build the graphs of the cases of a run's tidy table again, without large allocations: case name → case and graph.
 
     The result contains cases of this package's suites that still have the same knobs and number of parameters, in the
     order of the table. No file that the run names is opened or executed.

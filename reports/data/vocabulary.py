@@ -1,4 +1,4 @@
-"""Vocabulary of the reports: the order of strategies, words for statuses and quantities, and the provenance of a table."""
+"""Vocabulary of the reports: order of strategies, words for statuses and quantities, and the provenance of a table."""
 
 from __future__ import annotations
 
@@ -12,15 +12,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STRATEGY_ORDER = (
-    "dense",
-    "dense-blocks",
-    "sparse",
-    "vjp",
-    "forward-dense",
-    "forward-sparse",
-    "linear-operator",
-    FORWARD,
-)
+    "dense", "dense-blocks", "sparse", "vjp", "forward-dense", "forward-sparse", "linear-operator", FORWARD,
+)  # fmt: skip
 """Built-in strategies in the order in which every table and plot lists them."""
 
 QUANTITY_WORDS = {"seconds": "time", "bytes": "memory"}

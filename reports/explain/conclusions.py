@@ -1,4 +1,4 @@
-"""Conclusions from the predicted costs, as sentences: size of each Jacobian, form of its VJP, and what fits in memory."""
+"""Conclusions from the predicted costs, as sentences: size and VJP of the Jacobians, and what fits in memory."""
 
 from __future__ import annotations
 

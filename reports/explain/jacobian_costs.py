@@ -34,12 +34,12 @@ class JacobianCost:
     entries that can be non-zero.
 
     - ``dense_bytes``: size as a dense array.
-    - ``pattern_bytes``, ``values_bytes``, ``sparse_bytes``: size as a CSR matrix: its two index arrays (made once per graph), its
-      values (made once per point), and both.
+    - ``pattern_bytes``, ``values_bytes``, ``sparse_bytes``: size as a CSR matrix: its two index arrays (made once per
+      graph), its values (made once per point), and both.
     - ``build_flops``: arithmetic operations that compute the values, dense or sparse.
     - ``dense_apply_flops``, ``sparse_apply_flops``, ``vjp_flops``: those of one product with all seeds.
-    - ``vjp_reads``, ``vjp_kept_bytes``: names and size of the primals that the VJP rule keeps. Leaves have no size because the
-      caller holds them.
+    - ``vjp_reads``, ``vjp_kept_bytes``: names and size of the primals that the VJP rule keeps. Leaves have no size
+      because the caller holds them.
     - ``vjp_scratch_bytes``: temporary memory of the VJP rule, without its result.
     """
 
@@ -119,7 +119,7 @@ def jacobian_costs(graph: Graph, n_seeds: int = 1) -> Explanation:
 
 
 def to_frame(explanation: Explanation) -> pd.DataFrame:
-    """Return one row per Jacobian, in the order of the forward pass; its columns are the attributes of `JacobianCost`."""
+    """Return one row per Jacobian, in the order of the forward pass, with the attributes of `JacobianCost` as columns."""
     columns = [field.name for field in fields(JacobianCost)]
     return pd.DataFrame([asdict(cost) for cost in explanation.jacobians], columns=columns)
 
