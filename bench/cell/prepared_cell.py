@@ -90,7 +90,6 @@ class PreparedCell:
     failed: phase → (status, reason), for each phase that must not be timed.
     max_relative_error: error against the reference; NaN for the reference itself.
     note: why a check was left out; empty if all were made.
-    traceback: traceback of the exception that the strategy raised.
     """
 
     name: str

@@ -33,8 +33,6 @@ MODELS = ("vjp", "dense", "dense-blocks", "sparse")  # strategies whose required
 class Loop:
     """Hand-scheduled loop of a case: the floor kernels of its ops in order, with preallocated outputs.
 
-    forward, backward: calls of the forward pass and of one pullback.
-    output: output of the graph after the forward calls.
     cotangents: number of a value → its cotangents after the backward calls, shape (S, …).
     """
 

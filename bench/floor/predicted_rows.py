@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell.prepared_cell import FORWARD, predict
 from jacobench.bench.row.columns import COLUMNS
-from jacobench.bench.suites.cells import BY_STRATEGY
+from jacobench.bench.suites.case import BY_STRATEGY
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies import registry

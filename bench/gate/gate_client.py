@@ -22,7 +22,6 @@ STARTING_SECONDS = 60.0  # time that a process may take before its first report,
 class CellStatus:
     """Status of one phase of a case under one strategy, on one side, before it is timed.
 
-    status, reason: ``ok``, or what went wrong and why.
     seconds: approximate time of a call. calls: calls per round.
     counts: measured bytes, predicted flops and non-zeros; what is unknown is missing.
     """

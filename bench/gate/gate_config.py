@@ -27,8 +27,7 @@ class GateConfig:
     suite: name or path. Both sides are measured with the suite of the working tree.
     strategies: names, ``file.py:Class`` or ``package.module:Class``; empty: those that the project registers.
     cases: globs; empty: all. install: command that installs a side; see `side_environments.INSTALL`.
-    max_minutes: time limit, after which only suspected regressions are measured again.
-    timeout_seconds: time limit of one phase of a cell.
+    max_minutes: after these, only suspected regressions are measured again. timeout_seconds: for one phase of a cell.
     """
 
     suite: str = DEFAULT_SUITE
@@ -45,10 +44,7 @@ class GateConfig:
 
 
 def read_table(project: Project) -> dict[str, Any]:
-    """Return ``[tool.jacobench.gate]`` of a project's pyproject.toml; empty if it has none.
-
-    Raises BadInput if the file is not TOML, or its ``tool.jacobench.gate`` is not a table.
-    """
+    """Return ``[tool.jacobench.gate]`` of a project's pyproject.toml, or {}; raise BadInput if it is not a table."""
     found: Any = read_pyproject(project.folder)
     for key in ("tool", "jacobench", "gate"):
         found = found.get(key, {}) if isinstance(found, dict) else found

@@ -42,8 +42,7 @@ class GateTask:
 
     suite: a suite file with this case only.
     strategy_spec, load_spec: the strategy as the user named it, and what this side loads for it.
-    blocks: how often the process returns to the task.
-    schedule: phase → calls per round, rounds per block. Only these phases are timed.
+    blocks, schedule: see `BlockSchedule`. Only the phases in the schedule are timed.
     slower, larger: work and memory that a self-test adds, relative to the call's; else 0.
     """
 

@@ -61,9 +61,6 @@ class PairedRunner:
     """Two sides, base and head, and the status of their cells.
 
     files: case → a suite file with this case only.
-    strategies: strategies as the user named them.
-    budget_bytes: a strategy predicted to need more is not computed.
-    timeout_seconds: time limit of one phase of a cell.
     settings: environment variables of every process.
     injections: case and strategy → work and memory added to the head; only in a self-test.
     statuses: side → results of `precheck`.

@@ -31,10 +31,7 @@ class Project:
 
 @dataclass(frozen=True)
 class Tree:
-    """Files of one side; the folders are as in `Project`.
-
-    revision: first 12 digits of the commit, with ``-dirty`` if files differ from it.
-    """
+    """Files of one side. The revision is the first 12 digits of the commit, with ``-dirty`` if files differ from it."""
 
     revision: str
     top: Path

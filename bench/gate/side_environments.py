@@ -40,10 +40,7 @@ LEGACY_BACKEND = "setuptools.build_meta:__legacy__"  # build backend of a projec
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two revisions, "base" or "head", installed.
-
-    python: its interpreter. packages: folder that contains only its installation.
-    """
+    """One of the two revisions, "base" or "head", installed. The folder `packages` contains only its installation."""
 
     name: str
     tree: Tree

@@ -19,8 +19,6 @@ def parse_bytes(text: str) -> int:
 
     Raises BadInput if it is not a size.
 
-    Examples
-    --------
     >>> parse_bytes("2GiB"), parse_bytes("1.5 kB")
     (2147483648, 1500)
     """

@@ -39,10 +39,7 @@ CONDITIONS: Mapping[str, Sequence[str]] = {
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """Measurements of one process.
-
-    first, second: workload → seconds per call of each round, of two equal strategies timed alternately.
-    """
+    """Measurements of one process: workload → seconds per call of each round, of two equal strategies in turns."""
 
     first: dict[str, tuple[float, ...]]
     second: dict[str, tuple[float, ...]]

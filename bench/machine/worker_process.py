@@ -51,10 +51,7 @@ def signal_name(number: int) -> str:
 
 
 class WorkerProcess:
-    """A fresh process that executes a job, sent to its standard input as JSON, and reports events.
-
-    `environment` is the whole environment of the process, `folder` its working directory (default: the current one).
-    """
+    """A fresh process that executes a job, sent to its standard input as JSON, and reports events."""
 
     def __init__(
         self, job: object, environment: Mapping[str, str], command: Sequence[str], folder: Path | None = None

@@ -97,8 +97,6 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     A value is missing if it is left out, None or NaN; in the table it is NaN. Raises ValueError if a key is not a
     column, or a column's dtype cannot hold a value.
 
-    Examples
-    --------
     >>> table = tidy([{"case": "mlp-w16-d3-b1", "strategy": "vjp", "width": 16}])
     >>> table.loc[0, "width"], table["peak_bytes"].isna().all()
     (np.float64(16.0), np.True_)

@@ -31,10 +31,9 @@ class Decision:
     """Comparison of one candidate with all its rivals.
 
     status: "ahead", "equal" or "undecided"; see `decide`.
-    runner_up: the rival that comes closest to the candidate; empty without rivals.
-    factor: geometric mean of the runner-up's ratios, rival / candidate; NaN without ratios.
+    runner_up: the rival that comes closest to the candidate; empty without rivals. n_passes: number of its ratios.
+    factor: geometric mean of its ratios, rival / candidate; NaN without ratios.
     low, high: 95 % t-interval of `factor`. It is shown but does not decide. NaN for fewer than two ratios.
-    n_passes: number of the runner-up's ratios.
     """
 
     status: str
@@ -59,8 +58,6 @@ def decide(paired_ratios: Mapping[str, Sequence[float]], *, n_looks: int = 1) ->
     (Bonferroni). ``strategies`` counts the candidate too, because it was chosen from the same ratios. So the total
     error is at most 1 %, also for two strategies of exactly equal speed.
 
-    Examples
-    --------
     >>> decision = decide({"dense": [2.0, 2.1, 1.9], "sparse": [8.0, 8.2, 8.1]})
     >>> decision.status, decision.runner_up, round(decision.factor, 2)
     ('ahead', 'dense', 2.0)
@@ -100,8 +97,6 @@ def half_width(error: Any, freedom: Any, confidence: float = CONFIDENCE) -> Any:
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the t-interval of the mean of independent normal values; NaN for fewer than two values.
 
-    Examples
-    --------
     >>> low, high = t_interval([1.0, 2.0, 3.0])
     >>> round(low, 2), round(high, 2)
     (-0.48, 4.48)
@@ -117,8 +112,6 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple
 def log_t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Return the t-interval of the geometric mean of independent log-normal values; NaN for fewer than two values.
 
-    Examples
-    --------
     >>> low, high = log_t_interval([1.0, 1.1, 1.2])
     >>> round(low, 2), round(high, 2)
     (0.87, 1.38)
@@ -157,8 +150,6 @@ def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[flo
 
     Without trials it is 0 to 1. Raises ValueError unless 0 <= k <= n.
 
-    Examples
-    --------
     >>> low, high = clopper_pearson(0, 200)
     >>> f"{low:.4f} {high:.4f}"
     '0.0000 0.0183'

@@ -16,8 +16,7 @@ from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.session import SessionLimits
 from jacobench.bench.run.worker import WorkerJob
-from jacobench.bench.suites.case import larger
-from jacobench.bench.suites.cells import BY_STRATEGY, Cell, ordered
+from jacobench.bench.suites.case import BY_STRATEGY, Cell, larger, ordered
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -42,10 +41,7 @@ class Progress:
 
 @dataclass
 class Passes:
-    """A run under way. The journal of its folder receives the measurements, and has those of an earlier start.
-
-    report: called with the progress after each change. measured_seconds: time spent in timed calls.
-    """
+    """A run under way. The journal of its folder receives the measurements, and has those of an earlier start."""
 
     folder: RunFolder
     plan: Plan

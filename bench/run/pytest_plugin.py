@@ -11,8 +11,7 @@ from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.run.row_summary import Header, as_scalars, rows_of
 from jacobench.bench.run.run_document import SCHEMA
 from jacobench.bench.run.session import Session, SessionLimits
-from jacobench.bench.suites.case import select_cases
-from jacobench.bench.suites.cells import Cell, cells_of
+from jacobench.bench.suites.case import Cell, cells_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite
 from jacobench.graphs.errors import BadInput
 

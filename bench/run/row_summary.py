@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from jacobench.bench.row.measurement import Measurement
-    from jacobench.bench.suites.case import Case
-    from jacobench.bench.suites.cells import Cell
+    from jacobench.bench.suites.case import Case, Cell
 
 
 ONCE_PER_CELL = (

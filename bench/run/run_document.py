@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.row.measurement import Measurement
     from jacobench.bench.run.run_folder import Settings
-    from jacobench.bench.suites.cells import Cell
+    from jacobench.bench.suites.case import Cell
 
 SCHEMA = 2
 

@@ -10,7 +10,7 @@ from jacobench.bench.floor.predicted_rows import predicted_rows
 from jacobench.bench.floor.time_model import predict_seconds
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
-from jacobench.bench.suites.cells import BY_STRATEGY
+from jacobench.bench.suites.case import BY_STRATEGY
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -29,11 +29,7 @@ SETTINGS, JOURNAL, DOCUMENT = "settings.json", "journal.jsonl", "run.json"
 class Settings(RunOptions):
     """Content of settings.json: the options of a run and what identifies it. Paths are absolute.
 
-    run_id, commit, machine: see `columns.COLUMNS`.
-    suite_digest: digest of the cells; see `run_plan.digest`.
     min_seconds, min_rounds, max_seconds: the shortest round, the fewest rounds, the time of all rounds of a cell.
-    environment: environment variables set for the workers.
-    machine_record: see `machine_record.record`.
     machine_info, commit_info: pytest-benchmark's descriptions of machine and commit.
     """
 
@@ -57,11 +53,7 @@ class Settings(RunOptions):
 
 @dataclass
 class RunFolder:
-    """A run's folder, open in one process at a time.
-
-    settings: as the run was started. measurements: all lines of the journal, in order.
-    notes: damage found when the journal was read.
-    """
+    """A run's folder, open in one process at a time. The notes describe damage found when the journal was read."""
 
     path: Path
     settings: Settings
@@ -70,10 +62,7 @@ class RunFolder:
     _journal: int = -1
 
     def append(self, measurement: Measurement) -> None:
-        """Append a measurement to the journal; it is on the disk when this returns.
-
-        Raises OSError if it cannot be written; an incomplete line is removed.
-        """
+        """Append a measurement to the journal and flush it to the disk. An OSError leaves no incomplete line."""
         line = msgspec.json.encode(measurement) + b"\n"
         self._check_journal()
         end = os.lseek(self._journal, 0, os.SEEK_END)

@@ -23,7 +23,6 @@ class RunOptions:
 
     strategies, cases: strategies instead of the suite's, globs of case names; empty: all of the suite.
     memory_budget: such as ``"2GiB"``. The memory of the machine or of its control group limits it further.
-    timeout: seconds for all rounds of one measurement.
 
     Raises BadInput if a number is out of bounds or a name is unknown.
     """

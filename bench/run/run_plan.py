@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from jacobench.bench.cell.timing import ROUND_SECONDS
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.machine_record import memory_limit
-from jacobench.bench.suites.case import select_cases
-from jacobench.bench.suites.cells import Cell, cells_of
+from jacobench.bench.suites.case import Cell, cells_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite
 
 if TYPE_CHECKING:

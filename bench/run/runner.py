@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 
 
 def start(options: RunOptions, out: Path | None = None) -> RunFolder:
-    """Create the folder of a new run for `carry_on`; default: ``runs/<when>-<id>``.
-
-    Raises BadInput as `plan`, or if the folder exists or cannot be written.
-    """
+    """Create the folder of a new run, by default ``runs/<when>-<id>``; raises BadInput as `plan` and `check_free`."""
     planned = plan(options)
     environment = settings(options.controls, options.threads)
     when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")

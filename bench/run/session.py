@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jacobench.bench.cell.prepared_cell import Problem
-    from jacobench.bench.suites.case import Suite
-    from jacobench.bench.suites.cells import Cell
+    from jacobench.bench.suites.case import Cell, Suite
     from jacobench.strategies.contract import Strategy
 
     Timer = Callable[[Callable[[], Any], timing.Schedule], list[float]]
@@ -33,7 +32,6 @@ class SessionLimits:
 
     budget_bytes: strategies predicted to need more are not computed.
     min_seconds, max_seconds: minimum length of a round; approximate length of all rounds together.
-    measure_memory: whether the heap is measured too.
     limit_data: whether the process's data are limited; see `process_limits.limit_data`.
     pass_number, worker: the pass, and the process of this pass, counted from 0.
     """

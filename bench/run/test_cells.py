@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jacobench.bench.row.measurement import Measurement
-    from jacobench.bench.suites.cells import Cell
+    from jacobench.bench.suites.case import Cell
 
 FAILURES = ("wrong", "error")
 

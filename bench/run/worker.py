@@ -20,13 +20,12 @@ from jacobench.bench.cell.process_limits import die_with_parent
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run import pytest_plugin
 from jacobench.bench.run.session import Session, SessionLimits
-from jacobench.bench.suites.cells import Cell
+from jacobench.bench.suites.case import Cell
 
 
 class WorkerJob(msgspec.Struct, frozen=True):
     """Cells that a worker measures.
 
-    strategies: replace the suite's, if there are any.
     cells: case, strategy and phase of each, in the order of measurement.
     iterations: case, strategy, phase, and the calls per round that an earlier pass has settled.
     checked: cases in which this run has already compared the reference with central differences.

@@ -1,21 +1,24 @@
-"""Cases and suites: a case is a graph with its sizes and leaves; a suite is an ordered set of cases."""
+"""Cases, suites and cells: a suite is an ordered set of cases; a cell is case × strategy × phase."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import Problem, draw_seeds
+from jacobench.bench.cell.prepared_cell import FORWARD, Problem, draw_seeds
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
-from jacobench.strategies import registry
+from jacobench.strategies import contract, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+BY_STRATEGY = contract.PHASES
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,7 @@ def graph_of(case: Case) -> Graph:
 
 
 def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:
-    """Return the suite with only the cases whose whole names match a glob (``*``, ``?``, ``[…]``); without globs, all.
-
-    Raises BadInput if a glob matches no case.
-    """
+    """Return the suite with the cases that match any glob, all without globs; a glob without a match is BadInput."""
     for glob in globs:
         if not any(fnmatchcase(case.name, glob) for case in suite.cases):
             names = [case.name for case in suite.cases]
@@ -101,3 +101,46 @@ def _is_larger(knobs: Mapping[str, Any], small: Mapping[str, Any]) -> bool:
     if any(knobs.get(key) != small.get(key) for key in {*knobs, *small} - set(sizes)):
         return False
     return all(knobs[key] >= small[key] for key in sizes) and any(knobs[key] > small[key] for key in sizes)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one row measures: the name of a case, a strategy as the user named it, and one of `columns.PHASES`."""
+
+    case: str
+    strategy: str
+    phase: str
+
+    @property
+    def id(self) -> str:
+        """The identifier in pytest."""
+        return f"{self.case}-{self.strategy.rpartition('/')[2]}-{self.phase}"
+
+
+def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
+    """Return the cells of a suite, case by case: the forward pass, then the reference, then the other strategies.
+
+    `strategies` replace those of the cases, unless empty. Raises BadInput for an unknown strategy.
+    """
+    found = []
+    for case in suite.cases:
+        found.append(Cell(case.name, FORWARD, FORWARD))
+        specs = [registry.absolute(registry.check(strategy)) for strategy in strategies or case.strategies]
+        # The reference first: if a strategy crashes the process, those timed before it already have their partner.
+        for spec in sorted(specs, key=lambda spec: spec != registry.REFERENCE):
+            found.extend(Cell(case.name, spec, phase) for phase in BY_STRATEGY)
+    return list(dict.fromkeys(found))
+
+
+def ordered(cells: Iterable[Cell], pass_number: int) -> list[Cell]:
+    """Return the cells in the order of a pass. Every other pass reverses the strategies of each case.
+
+    A drift of the machine then favors the first strategy as often as the last.
+    """
+    if pass_number % 2 == 0:
+        return list(cells)
+    result: list[Cell] = []
+    for _, of_case in groupby(cells, key=lambda cell: cell.case):
+        by_strategy = [list(group) for _, group in groupby(of_case, key=lambda cell: cell.strategy)]
+        result.extend(cell for group in reversed(by_strategy) for cell in group)
+    return result

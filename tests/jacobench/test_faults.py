@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import jacobench as jb
-from jacobench.bench.suites.cells import BY_STRATEGY
+from jacobench.bench.suites.case import BY_STRATEGY
 
 pytestmark = [
     pytest.mark.long,

@@ -8,8 +8,7 @@ import pytest
 
 from jacobench.bench.cell import prepared_cell
 from jacobench.bench.cell.prepared_cell import LONGEST_REASON, one_line, predict
-from jacobench.bench.suites.case import Case, problem_of
-from jacobench.bench.suites.cells import BY_STRATEGY
+from jacobench.bench.suites.case import BY_STRATEGY, Case, problem_of
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry

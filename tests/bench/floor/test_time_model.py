@@ -12,8 +12,7 @@ from jacobench.bench.floor.time_model import FEWEST_CELLS, cross_validated_secon
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run import run_estimate
 from jacobench.bench.run.run_plan import Plan
-from jacobench.bench.suites.case import Suite
-from jacobench.bench.suites.cells import cells_of
+from jacobench.bench.suites.case import Suite, cells_of
 from jacobench.reports.analysis.case_advice import advise
 from jacobench.reports.data.run_data import Run
 

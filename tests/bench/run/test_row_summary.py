@@ -7,8 +7,7 @@ import pytest
 from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_t_interval
 from jacobench.bench.run.row_summary import Header, as_scalars, rows_of
-from jacobench.bench.suites.case import Suite
-from jacobench.bench.suites.cells import cells_of
+from jacobench.bench.suites.case import Suite, cells_of
 
 HEADER = Header("run-1", "abc", "a machine", "tuned", "mine")
 INTERVALS = ("seconds_low", "seconds_high", "ratio_low", "ratio_high", "seconds_iqr")

@@ -15,7 +15,7 @@ from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_folder import resume
 from jacobench.bench.run.runner import carry_on
-from jacobench.bench.suites.cells import cells_of
+from jacobench.bench.suites.case import cells_of
 from jacobench.bench.suites.suite_files import load_suite
 from jacobench.reports.data.run_data import from_document, load, load_passes, read
 

@@ -10,8 +10,7 @@ from jacobench.bench.cell.prepared_cell import FORWARD
 from jacobench.bench.cell.timing import Schedule
 from jacobench.bench.run import session as session_module
 from jacobench.bench.run.session import SessionLimits, schedule
-from jacobench.bench.suites.case import Case, Suite, problem_of
-from jacobench.bench.suites.cells import BY_STRATEGY, Cell, cells_of
+from jacobench.bench.suites.case import BY_STRATEGY, Case, Cell, Suite, cells_of, problem_of
 
 LIMITS = SessionLimits(budget_bytes=2**31, min_seconds=1e-3, max_seconds=0.05, min_rounds=5)
 

@@ -5,8 +5,7 @@ from itertools import groupby
 import pytest
 
 from jacobench.bench.cell.prepared_cell import FORWARD, NEEDS
-from jacobench.bench.suites.case import Suite
-from jacobench.bench.suites.cells import BY_STRATEGY, Cell, cells_of, ordered
+from jacobench.bench.suites.case import BY_STRATEGY, Cell, Suite, cells_of, ordered
 from jacobench.graphs.errors import BadInput
 
 
