@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jacobench.commands import console
+from jacobench.graphs.errors import unknown
 
 if TYPE_CHECKING:
     from jacobench.reports.history.history_records import Record
@@ -68,7 +69,6 @@ def import_(
 
 
 def _add(records: list[Record], file: Path) -> None:
-    from jacobench.commands import console
     from jacobench.reports.history import store
 
     for record in records:
@@ -87,22 +87,18 @@ def show(
 ) -> None:
     """Print each series with a sparkline.
 
-    A series is one quantity of one case, strategy and phase over all runs on one machine. The series are grouped by machine, controls,
-    threads and suite.
+    A series is one quantity of one case, strategy and phase over all runs on one machine. Series are grouped by machine,
+    controls, threads and suite.
 
     Example: jacobench history show --strategy vjp --phase gradient
     """
-    from jacobench.commands import console
     from jacobench.reports.history.history_tables import series_rows
 
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
-    for heading, rows in series_rows(history, quantity):
-        console.stdout().print(heading)
-        console.stdout().print(
-            console.columns(
-                ("case", "strategy", "phase", "runs", "median", "latest", "change", "oldest to newest"), rows
-            )
-        )
+    headings = ("case", "strategy", "phase", "runs", "median", "latest", "change", "oldest to newest")
+    for setting, rows in series_rows(history, quantity):
+        console.stdout().print(setting)
+        console.stdout().print(console.columns(headings, rows))
         console.stdout().print()
 
 
@@ -128,7 +124,6 @@ def check(
     """
     import sys
 
-    from jacobench.commands import console
     from jacobench.reports.history import history_check as checks
     from jacobench.reports.history.history_tables import change_rows, summary
 
@@ -185,8 +180,6 @@ def export(
 
     Example: jacobench history export --format github --phase gradient > output.json
     """
-    from jacobench.commands import console
-    from jacobench.graphs.errors import unknown
     from jacobench.reports.history.exports import FORMATS, OF_ONE_RUN, newest
 
     if to not in FORMATS:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isnan, log, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from jacobench.reports.history.change_shapes import (
     MIN_SEGMENT,
@@ -15,26 +17,26 @@ from jacobench.reports.history.change_shapes import (
     changes_between,
     measure,
     position_bounds,
+    split_gains,
 )
 from jacobench.reports.history.outliers import error_inflation, hampel_filter, lag1_autocorrelation, noise
-from jacobench.reports.history.significance import PERMUTATIONS, null_scores, penalty, score
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-ALPHA = 0.01
-"""Probability of any false alarm in a family of series without a change."""
-
-MIN_RUNS = 10
-"""Shorter series are not searched: they have too few orders for a permutation test."""
+ALPHA = 0.01  # probability of any false alarm in a family of series without a change
+MIN_RUNS = 10  # shorter series are not searched: they have too few orders for a permutation test
 
 CHANGE_COUNT_FACTOR = {1: 1.0, 2: 1.25}
 """Number of changes found together → factor of the critical score. Two positions have far more choices than one."""
 
-ROUNDS = 4
-"""Largest number of searches; each uses the noise around the levels found before."""
+ROUNDS = 4  # largest number of searches; each uses the noise around the levels found before
+PERMUTATIONS = 999
+RNG_SEED = 0
+BLOCK = 2**16  # numbers permuted at once, to fit into the processor's cache
+LARGEST = 37.0  # largest score in standard deviations: beyond it, the tail probability underflows
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[fl
 
 def _begin(logs: NDArray[np.float64], resolution: float) -> _Searched:
     values = hampel_filter(logs, noise(logs, resolution))
-    nulls = null_scores(values - values.mean(), resolution)
+    nulls = _null_scores(values - values.mean(), resolution)
     return _Searched(values, resolution, lag1_autocorrelation(values), [0, logs.size], nulls)
 
 
@@ -143,7 +145,7 @@ def _search(own: _Searched, critical: float) -> _Searched:
     if edges == own.edges:
         return own
     renewed = replace(own, edges=edges)
-    return replace(renewed, nulls=null_scores(renewed.residuals, own.resolution))
+    return replace(renewed, nulls=_null_scores(renewed.residuals, own.resolution))
 
 
 def _edges(own: _Searched, critical: float) -> list[int]:
@@ -153,7 +155,7 @@ def _edges(own: _Searched, critical: float) -> list[int]:
     n = own.values.size
     search = ruptures.KernelCPD(kernel="linear", min_size=MIN_SEGMENT).fit(own.values[:, None])
     for n_changes, factor in CHANGE_COUNT_FACTOR.items():
-        least = penalty(critical, own.residuals, own.resolution, factor * error_inflation(own.rho), n_changes)
+        least = _penalty(critical, own.residuals, own.resolution, factor * error_inflation(own.rho), n_changes)
         least = max(least, 3 * log(n) * own.resolution**2)  # for series without noise
         edges = [0, *(int(edge) for edge in search.predict(pen=least))]
         if len(edges) - 2 >= n_changes:
@@ -166,7 +168,48 @@ def _found(own: _Searched, highest: NDArray[np.float64]) -> list[FoundChange]:
     sigma = own.sigma * error_inflation(own.rho)
     for change in changes_between(own.values, own.edges, own.sigma):
         size = measure(own.values, change, sigma, own.freedom)
-        reached = np.searchsorted(highest, score(np.array(size.t), own.freedom), side="left")
+        reached = np.searchsorted(highest, _score(np.array(size.t), own.freedom), side="left")
         p_value = float(1 + PERMUTATIONS - reached) / (1 + PERMUTATIONS)
         found.append(FoundChange(change, size, *position_bounds(own.values, change, sigma), p_value))
     return [one for one in found if one.p_value <= ALPHA]
+
+
+def _null_scores(residuals: NDArray[np.float64], resolution: float) -> NDArray[np.float64]:
+    """Return the score of the clearest step in each random order of the differences from the levels (at least six).
+
+    Series of equal length use the same orders, which keeps their correlation.
+    """
+    n = residuals.size
+    centered = residuals - residuals.mean()
+    blocks = np.array_split(_orders(n), -(-PERMUTATIONS * n // BLOCK))
+    explained = np.concatenate([split_gains(centered[orders]).max(axis=-1) for orders in blocks])
+    total = _total(residuals, resolution)
+    return _score(np.sqrt((n - 2) * explained / (total - explained)), n - 2)
+
+
+def _score(t: NDArray[np.float64], freedom: int) -> NDArray[np.float64]:
+    """Convert t to the standard normal value of equal probability, so that short and long series are comparable."""
+    return np.minimum(-ndtri(stdtr(freedom, -np.abs(t))), LARGEST)
+
+
+def _penalty(
+    critical: float, residuals: NDArray[np.float64], resolution: float, inflation: float, n_changes: int
+) -> float:
+    """Return the sum of squares that each change must explain to reach a critical score.
+
+    The standard error is multiplied by ``inflation``. The changes are compared with the noise that remains after all
+    ``n_changes`` of them, so two changes, such as up and down again, can be significant together although neither is alone.
+    """
+    n = residuals.size
+    t = inflation * float(-stdtrit(n - 2, ndtr(-critical)))
+    return _total(residuals, resolution) * t**2 / (n - 2 + n_changes * t**2)
+
+
+def _total(residuals: NDArray[np.float64], resolution: float) -> float:
+    return float(np.sum((residuals - residuals.mean()) ** 2)) + residuals.size * resolution**2
+
+
+@lru_cache(maxsize=8)
+def _orders(n: int) -> NDArray[np.intp]:
+    rng = np.random.default_rng((RNG_SEED, n))
+    return rng.permuted(np.tile(np.arange(n), (PERMUTATIONS, 1)), axis=1)

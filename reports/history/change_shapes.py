@@ -14,11 +14,8 @@ from jacobench.bench.row.statistics import half_width
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MIN_SEGMENT = 3
-"""Runs that a level needs; fewer are outliers."""
-
-GRID = 24
-"""Number of positions tried for each end of a drift."""
+MIN_SEGMENT = 3  # runs that a level needs; fewer are outliers
+GRID = 24  # number of positions tried for each end of a drift
 
 EVIDENCE = 2.0
 """Required difference between the BIC of steps and of a drift: "positive" in Kass and Raftery, Bayes Factors (1995)."""

@@ -62,8 +62,7 @@ def bencher(history: History) -> str:
 
 
 FORMATS: Mapping[str, Callable[[History], str]] = {"csv": csv, "json": as_json, "github": github, "bencher": bencher}
-OF_ONE_RUN = ("github", "bencher")
-"""Formats of tools that keep a history themselves: they contain one run."""
+OF_ONE_RUN = ("github", "bencher")  # formats of tools that keep a history themselves: they contain one run
 
 
 def newest(history: History) -> int:

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from jacobench.reports.history.store import History
 
-RECENT = 20
-"""A regression counts if it began within this number of runs; older ones are ``known``."""
+RECENT = 20  # a regression counts if it began within this number of runs; older ones are ``known``
 
 MACHINE_SHARE = 0.5
 """A change is attributed to the machine if the calibration kernel changed by at least this share of it."""

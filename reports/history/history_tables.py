@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-FACTOR = 1.95
-"""Ratio from which a change is written as a factor instead of a percentage."""
+FACTOR = 1.95  # ratio from which a change is written as a factor instead of a percentage
 
 
 def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row]]]:

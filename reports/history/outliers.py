@@ -11,11 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-NORMAL = 1.4826
-"""Standard deviation of a normal distribution over its median absolute deviation."""
-
-OUTLIER = 4.0
-"""A run is an outlier if it is this many standard deviations from the median of its neighbors."""
+NORMAL = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
+OUTLIER = 4.0  # a run is an outlier if it is this many standard deviations from the median of its neighbors
 
 
 def noise(values: NDArray[np.float64], resolution: float) -> float:

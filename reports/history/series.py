@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from jacobench.reports.history.store import History
 
 SETTING = ("machine", "controls", "threads", "suite")
-MOST_NAMED = 20
-"""Largest number of names that an error lists."""
+MOST_NAMED = 20  # largest number of names that an error lists
 
 
 @dataclass(frozen=True)

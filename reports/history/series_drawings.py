@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 LENGTH = 24
 HEIGHT = 100
-LEAST_SPAN = log(1.05)
-"""A span below 5 % does not fill the height, so that noise looks like noise."""
-LEAST = 1e-12
-"""Smaller values are drawn here, because the scale is logarithmic."""
+LEAST_SPAN = log(1.05)  # a span below 5 % does not fill the height, so that noise looks like noise
+LEAST = 1e-12  # smaller values are drawn here, because the scale is logarithmic
 
 
 def sparkline(values: Sequence[float] | NDArray[np.float64], length: int = LENGTH) -> str:

@@ -22,12 +22,8 @@ if TYPE_CHECKING:
     from jacobench.reports.history.history_records import Record
 
 VERSION = 1
-APPLICATION_ID = 0x4A414342
-"""Application id in the file's header: "JACB"."""
-
-LOCK_SECONDS = 60.0
-"""Longest time to wait for other writers."""
-
+APPLICATION_ID = 0x4A414342  # in the file's header: "JACB"
+LOCK_SECONDS = 60.0  # longest time to wait for other writers
 RUN = ("run_id", "machine", "controls", "suite", "commit", "threads", "measured_at", "committed_at", "control_seconds")
 
 SCHEMA = """
