@@ -15,7 +15,7 @@ import numpy as np
 from jacobench.graphs.structures.sparsity import index_bytes
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.memory_model import MatrixProducts, MatrixStorage
-from jacobench.strategies.reverse import check_seeds, own
+from jacobench.strategies.reverse import Linearization, check_seeds, own
 from jacobench.strategies.tape import is_view_of_leaf, steps
 
 if TYPE_CHECKING:
@@ -67,27 +67,6 @@ SPARSE = Algebra(
 
 
 @dataclass(frozen=True)
-class ForwardLinearized:
-    """A graph with the Jacobian of its output with respect to each leaf; see `contract.Linearized`."""
-
-    output: Array
-    _graph: Graph
-    _algebra: Algebra
-    _totals: Totals
-
-    def pullback(self, seeds: Array) -> dict[str, Array]:
-        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape): one product per leaf."""
-        check_seeds(seeds, self.output)
-        flat = seeds.reshape(len(seeds), -1)
-        shapes = [leaf.shape for leaf in self._graph.leaves.values()]
-        bars = {
-            leaf: seeds if J is None else self._algebra.apply(flat, J).reshape(-1, *shapes[leaf])
-            for leaf, J in self._totals.items()
-        }
-        return own(bars, self._graph, seeds)
-
-
-@dataclass(frozen=True)
 class ForwardPrepared:
     """A graph prepared for the forward sweep; see `contract.Prepared`."""
 
@@ -96,7 +75,7 @@ class ForwardPrepared:
     _materializers: tuple[tuple[Materializer, ...], ...]
     _algebra: Algebra
 
-    def linearize(self, leaves: Mapping[str, Array]) -> ForwardLinearized:
+    def linearize(self, leaves: Mapping[str, Array]) -> Linearization:
         """Run the forward pass and multiply each node's Jacobians with those of its arguments."""
         graph = self._graph
         graph.check(leaves)
@@ -116,7 +95,21 @@ class ForwardPrepared:
         output = values[graph.output]
         if is_view_of_leaf(graph):
             output = output.copy()
-        return ForwardLinearized(output, graph, self._algebra, totals.get(graph.output, {}))
+        return _linearization(graph, output, self._algebra, totals.get(graph.output, {}))
+
+
+def _linearization(graph: Graph, output: Array, algebra: Algebra, jacobians: Totals) -> Linearization:
+    def pullback(seeds: Array) -> dict[str, Array]:
+        check_seeds(seeds, output)
+        flat = seeds.reshape(len(seeds), -1)
+        shapes = [leaf.shape for leaf in graph.leaves.values()]
+        bars = {
+            leaf: seeds if J is None else algebra.apply(flat, J).reshape(-1, *shapes[leaf])
+            for leaf, J in jacobians.items()
+        }
+        return own(bars, graph, seeds)
+
+    return Linearization(output, pullback)
 
 
 def _add_edge(y_totals: Totals, J: Any, x_totals: Totals) -> None:

@@ -36,10 +36,6 @@ class AllocationTracker:
         self.held += n_bytes
         self.peak = max(self.peak, self.held + scratch)
 
-    def release(self, n_bytes: int) -> None:
-        """Free `n_bytes`."""
-        self.held -= n_bytes
-
 
 class Buffers:
     """Memory blocks that several values may share; a block is freed when its last value is dropped."""
@@ -52,7 +48,6 @@ class Buffers:
         self._claimed: set[int] = set()
 
     def __contains__(self, value: int) -> bool:
-        """Return whether a value is held."""
         return value in self._block
 
     def make(self, value: int, n_bytes: int, scratch: int = 0) -> None:
@@ -70,7 +65,7 @@ class Buffers:
         block = self._block.pop(value)
         self._users[block] -= 1
         if not self._users[block]:
-            self._tracker.release(self._bytes[block])
+            self._tracker.held -= self._bytes[block]
 
     def rename(self, value: int, name: int) -> None:
         """Rename a value."""
@@ -245,7 +240,7 @@ class MatrixProducts:
             self.primals.drop(i)
             for size in self.totals.pop(i, {}).values():
                 if size is not None:
-                    self.linearize.release(self._own_bytes(size))
+                    self.linearize.held -= self._own_bytes(size)
 
     def _edge(self, edge: Edge, y_totals: dict[int, MatrixSize | None]) -> None:
         ctx = edge.ctx
@@ -261,7 +256,7 @@ class MatrixProducts:
             kept |= T is None
             y_totals[leaf] = self._sum(y_totals.get(leaf), product)
         if not kept:
-            self.linearize.release(self._own_bytes(J))
+            self.linearize.held -= self._own_bytes(J)
 
     def _product(self, J: MatrixSize, T: MatrixSize) -> MatrixSize:
         multiplied = self.storage.n_multiplied(J, T)
@@ -273,8 +268,7 @@ class MatrixProducts:
             return b
         total = self._held(MatrixSize(b.rows, b.columns, min(a.stored + b.stored, b.rows * b.columns)))
         self.flops += total.stored
-        for part in (a, b):
-            self.linearize.release(self._own_bytes(part))
+        self.linearize.held -= self._own_bytes(a) + self._own_bytes(b)
         return total
 
     def _held(self, size: MatrixSize) -> MatrixSize:

@@ -75,6 +75,14 @@ def check_seeds(seeds: Array, output: Array) -> None:
 
 
 @dataclass(frozen=True)
+class Linearization:
+    """A linearized graph whose pullback is a function; see `contract.Linearized`."""
+
+    output: Array
+    pullback: Callable[[Array], dict[str, Array]]
+
+
+@dataclass(frozen=True)
 class ReverseLinearized:
     """A graph linearized for the reverse loop; see `contract.Linearized`."""
 

@@ -18,33 +18,13 @@ from scipy.sparse import csr_array
 from jacobench.strategies.contract import Unsupported
 from jacobench.strategies.peers.library import Peer, import_peer
 from jacobench.strategies.peers.peer_jax import Xla, adopt, evaluator, started_jax
-from jacobench.strategies.reverse import check_seeds
+from jacobench.strategies.reverse import Linearization, check_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-
-
-@dataclass(frozen=True)
-class AsdexLinearized:
-    """A graph linearized by asdex; see `contract.Linearized`."""
-
-    output: Array
-    _graph: Graph
-    _jacobian: csr_array[Any]
-
-    def pullback(self, seeds: Array) -> dict[str, Array]:
-        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
-        check_seeds(seeds, self.output)
-        shapes = [self._graph.leaves[name].shape for name in self._graph.wrt]
-        bars = (self._jacobian.T @ seeds.reshape(len(seeds), -1).T).T
-        ends = np.cumsum([0, *map(prod, shapes)])
-        return {
-            name: bars[:, start:end].reshape(len(seeds), *shape, copy=True)
-            for name, shape, (start, end) in zip(self._graph.wrt, shapes, pairwise(ends), strict=True)
-        }
 
 
 @dataclass(frozen=True)
@@ -60,14 +40,25 @@ class AsdexPrepared:
         """Convert leaves to JAX arrays."""
         return self.xla.place(leaves)
 
-    def linearize(self, leaves: Mapping[str, Any]) -> AsdexLinearized:
+    def linearize(self, leaves: Mapping[str, Any]) -> Linearization:
         """Compute the output and the Jacobian's values; `leaves` are NumPy arrays or those of `place`."""
-        self.graph.check(leaves)
+        graph, pattern = self.graph, self.pattern
+        graph.check(leaves)
         with self.xla.precision():
-            output, values = self.linearizer(*(leaves[name] for name in self.graph.leaves))
-            pattern = self.pattern
-            jacobian = csr_array((adopt(values), pattern.indices, pattern.indptr), shape=pattern.shape)
-            return AsdexLinearized(adopt(output), self.graph, jacobian)
+            output, values = map(adopt, self.linearizer(*(leaves[name] for name in graph.leaves)))
+        jacobian = csr_array((values, pattern.indices, pattern.indptr), shape=pattern.shape)
+
+        def pullback(seeds: Array) -> dict[str, Array]:
+            check_seeds(seeds, output)
+            shapes = [graph.leaves[name].shape for name in graph.wrt]
+            bars = (jacobian.T @ seeds.reshape(len(seeds), -1).T).T
+            ends = np.cumsum([0, *map(prod, shapes)])
+            return {
+                name: bars[:, start:end].reshape(len(seeds), *shape, copy=True)
+                for name, shape, (start, end) in zip(graph.wrt, shapes, pairwise(ends), strict=True)
+            }
+
+        return Linearization(output, pullback)
 
 
 def asdex() -> Peer:

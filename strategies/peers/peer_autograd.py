@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.strategies.peers.library import Peer, import_peer
-from jacobench.strategies.reverse import check_seeds, own
+from jacobench.strategies.reverse import Linearization, check_seeds, own
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +17,17 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
 
 
-@dataclass(frozen=True)
-class AutogradLinearized:
-    """A graph linearized by autograd; see `contract.Linearized`."""
+def linearization(graph: Graph, output: Array, vjp: Callable[[Array], Sequence[Array]]) -> Linearization:
+    """Return the linearization whose pullback calls `vjp` seed by seed, as autograd cannot batch them; no cotangents are zeros."""
 
-    output: Array
-    _graph: Graph
-    _vjp: Callable[[Array], Sequence[Array]] | None
-
-    def pullback(self, seeds: Array) -> dict[str, Array]:
-        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape), seed by seed: autograd cannot batch them."""
-        check_seeds(seeds, self.output)
-        if self._vjp is None:
-            return own({}, self._graph, seeds)
-        rows = [self._vjp(seed) for seed in seeds]
+    def pullback(seeds: Array) -> dict[str, Array]:
+        check_seeds(seeds, output)
+        rows = [vjp(seed) for seed in seeds]
         # The result of one seed is not copied here; `own` copies arrays that are the seed itself or are returned twice.
         bars = map(np.stack, zip(*rows, strict=True)) if len(rows) > 1 else (np.asarray(bar)[None] for bar in rows[0])
-        return own(dict(zip(self._graph.wrt_values, bars, strict=True)), self._graph, seeds)
+        return own(dict(zip(graph.wrt_values, bars, strict=False)), graph, seeds)
+
+    return Linearization(output, pullback)
 
 
 @dataclass(frozen=True)
@@ -43,17 +37,17 @@ class AutogradPrepared:
     _graph: Graph
     _autograd: Any
 
-    def linearize(self, leaves: Mapping[str, Array]) -> AutogradLinearized:
+    def linearize(self, leaves: Mapping[str, Array]) -> Linearization:
         """Trace the forward pass."""
         graph, xp = self._graph, self._autograd.numpy
         if graph.output not in graph.active:  # autograd would warn that the output depends on nothing
-            return AutogradLinearized(np.array(graph.evaluate(leaves)), graph, None)
+            return linearization(graph, np.array(graph.evaluate(leaves)), lambda _seed: ())
 
         def function(wrt: tuple[Any, ...]) -> Any:
             return graph.evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))}, xp=xp)
 
         vjp, output = self._autograd.make_vjp(function)(tuple(leaves[name] for name in graph.wrt))
-        return AutogradLinearized(np.array(output), graph, vjp)
+        return linearization(graph, np.array(output), vjp)
 
 
 def autograd_vjp() -> Peer:

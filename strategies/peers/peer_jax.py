@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.strategies.peers.library import Peer, import_peer
-from jacobench.strategies.reverse import check_seeds
+from jacobench.strategies.reverse import Linearization, check_seeds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,23 +143,6 @@ def split_jacrev(jax: Any, graph: Graph) -> Split:
 
 
 @dataclass(frozen=True)
-class JaxLinearized:
-    """A graph linearized by JAX; see `contract.Linearized`."""
-
-    output: Array
-    _prepared: JaxPrepared
-    _residuals: Sequence[Any]
-
-    def pullback(self, seeds: Array) -> dict[str, Array]:
-        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
-        prepared = self._prepared
-        check_seeds(seeds, self.output)
-        with prepared.xla.precision():
-            bars = prepared.pull(len(seeds))(seeds, *self._residuals)
-            return {name: adopt(bar) for name, bar in zip(prepared.graph.wrt, bars, strict=True)}
-
-
-@dataclass(frozen=True)
 class JaxPrepared:
     """A graph compiled by JAX; see `contract.Prepared`.
 
@@ -180,7 +163,7 @@ class JaxPrepared:
         """Convert leaves to JAX arrays."""
         return self.xla.place(leaves)
 
-    def linearize(self, leaves: Mapping[str, Any]) -> JaxLinearized:
+    def linearize(self, leaves: Mapping[str, Any]) -> Linearization:
         """Run the compiled forward pass; `leaves` are NumPy arrays or those of `place`."""
         self.graph.check(leaves)
         arrays = [leaves[name] for name in self.graph.leaves]
@@ -188,7 +171,15 @@ class JaxPrepared:
             results = self.linearizer(*arrays)
             residuals = [(arrays if is_leaf else results)[k] for is_leaf, k in self.sources]
             self.xla.jax.block_until_ready(results)
-            return JaxLinearized(adopt(results[0]), self, residuals)
+            output = adopt(results[0])
+
+        def pullback(seeds: Array) -> dict[str, Array]:
+            check_seeds(seeds, output)
+            with self.xla.precision():
+                bars = self.pull(len(seeds))(seeds, *residuals)
+                return {name: adopt(bar) for name, bar in zip(self.graph.wrt, bars, strict=True)}
+
+        return Linearization(output, pullback)
 
     def pull(self, n_seeds: int) -> Callable[..., Sequence[Any]]:
         """Return the pullback of this number of seeds; its first call compiles it."""

@@ -17,7 +17,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from jacobench.strategies.peers.library import Peer, import_peer
-from jacobench.strategies.reverse import check_seeds
+from jacobench.strategies.reverse import Linearization, check_seeds
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import Array
@@ -92,22 +92,6 @@ def own(torch: Any, graph: Graph, bars: Sequence[Any], seeds: Any) -> dict[str, 
 
 
 @dataclass(frozen=True)
-class TorchLinearized:
-    """A graph linearized by torch; see `contract.Linearized`."""
-
-    output: Array
-    _prepared: TorchPrepared
-    _pull: Pull
-
-    def pullback(self, seeds: Array) -> dict[str, Array]:
-        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
-        check_seeds(seeds, self.output)
-        torch = self._prepared.torch
-        lent = tensor(torch, seeds)
-        return own(torch, self._prepared.graph, self._pull(lent), lent)
-
-
-@dataclass(frozen=True)
 class TorchPrepared:
     """An unchanged graph, as torch records at each point; see `contract.Prepared`.
 
@@ -122,11 +106,18 @@ class TorchPrepared:
         """Return tensors on the leaves' memory."""
         return {name: tensor(self.torch, leaf) for name, leaf in leaves.items()}
 
-    def linearize(self, leaves: Mapping[str, Any]) -> TorchLinearized:
+    def linearize(self, leaves: Mapping[str, Any]) -> Linearization:
         """Run the forward pass; `leaves` are NumPy arrays or those of `place`."""
-        output, pull = self.linearizer(self.torch, self.graph, self.place(leaves))
-        # A copy, because the output may be a leaf or kept for the backward pass.
-        return TorchLinearized(output.detach().clone().numpy(), self, pull)
+        torch, graph = self.torch, self.graph
+        recorded, pull = self.linearizer(torch, graph, self.place(leaves))
+        output = recorded.detach().clone().numpy()  # the output may be a leaf or kept for the backward pass
+
+        def pullback(seeds: Array) -> dict[str, Array]:
+            check_seeds(seeds, output)
+            lent = tensor(torch, seeds)
+            return own(torch, graph, pull(lent), lent)
+
+        return Linearization(output, pullback)
 
 
 def torch_vjp() -> Peer:
