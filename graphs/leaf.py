@@ -1,7 +1,6 @@
 """Leaves of a graph (inputs and parameters), and the distributions of their sample arrays.
 
-All draws use uniform numbers, which exact arithmetic makes from the generator's integers. So the same arguments give the
-same arrays on every machine.
+The same arguments give the same arrays on every machine, because exact arithmetic makes them from the generator's integers.
 """
 
 from __future__ import annotations

@@ -60,6 +60,11 @@ def zero(_ctx: ArgumentContext) -> int:
     return 0
 
 
+def arrays(count: int, masks: int = 0) -> Count:
+    """Count the bytes of arrays and masks as large as the argument."""
+    return lambda ctx: ctx.n_in * (count * ctx.dtype.itemsize + masks)
+
+
 def output_size(ctx: ArgumentContext) -> int:
     """Return the number of entries of the output."""
     return ctx.n_out

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from jacobench.strategies.tape import Step
 
 Materializer = Callable[["Array", "Arrays"], Any]
-
 Totals = dict[int, Any]
 """Number of a leaf → Jacobian of a value with respect to that leaf; None is the identity."""
 

@@ -197,13 +197,7 @@ TABLES: Mapping[str, Callable[[], dict[str, Any]]] = {
 
 
 class Namespace:
-    """Functions of an array library, under the names that forward rules use.
-
-    Parameters
-    ----------
-    library : module
-        ``numpy``, ``jax.numpy``, ``torch``, ``autograd.numpy``, or any module with NumPy's names.
-    """
+    """Functions of an array library, a key of `TABLES` or any module with NumPy's names, as forward rules name them."""
 
     def __init__(self, library: ModuleType) -> None:
         self._library = library

@@ -14,7 +14,7 @@ from scipy.special import erf
 
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import OUTPUT, Argument, Call, Count, Jacobian, Op, multiply_in_place, zero
+from jacobench.graphs.op import OUTPUT, Argument, Call, Count, Jacobian, Op, arrays, multiply_in_place, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.blocks import KEPT_DIAGONAL, kept
 from jacobench.graphs.structures.sparsity import DIAGONAL
@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
-
-
-def _arrays(count: int, masks: int = 0) -> Count:
-    """Count the bytes of arrays and masks of the output's shape."""
-    return lambda ctx: ctx.n_out * (count * ctx.dtype.itemsize + masks)
 
 
 def _of_output(slope: Callable[..., Array], flops: int, scratch: Count = zero) -> Argument:
@@ -83,7 +78,8 @@ def _activation(
     forward: Callable[[Any, Any], Any],
     floor: Callable[[Array, Array], list[Call]],
     argument: Argument,
-    flops: int,
+    *,
+    flops: int = 1,
     source: str,
     scratch: Count = zero,
 ) -> Op:
@@ -223,15 +219,14 @@ OPS = (
         "relu",
         lambda xp, x: xp.relu(x),
         lambda x, y: [(partial(np.maximum, out=y), (x, 0.0))],
-        _of_output(_relu_slope, flops=1, scratch=_arrays(0, masks=1)),
-        flops=1,
+        _of_output(_relu_slope, flops=1, scratch=arrays(0, masks=1)),
         source="max(x, 0); Nair & Hinton, Rectified Linear Units (2010); slope 0 at 0",
     ),
     _activation(
         "leaky_relu",
         lambda xp, x: xp.leaky_relu(x, LEAKY_SLOPE),
         lambda x, y: [(NUMPY.leaky_relu, (x, LEAKY_SLOPE, y))],
-        _of_output(_leaky_slope, flops=1, scratch=_arrays(0, masks=1)),
+        _of_output(_leaky_slope, flops=1, scratch=arrays(0, masks=1)),
         flops=2,
         source="x where x > 0, else 0.01 x; Maas et al., Rectifier Nonlinearities (2013), section 2",
     ),
@@ -240,7 +235,6 @@ OPS = (
         lambda xp, x: xp.tanh(x),
         lambda x, y: [(np.tanh, (x, y))],
         _of_output(_tanh_slope, flops=2),
-        flops=1,
         source="tanh x; LeCun et al., Efficient BackProp (1998), section 4.4",
     ),
     _activation(
@@ -248,7 +242,6 @@ OPS = (
         lambda xp, x: xp.sigmoid(x),
         lambda x, y: [(NUMPY.sigmoid, (x, y))],
         _of_output(_sigmoid_slope, flops=2),
-        flops=1,
         source="1 / (1 + exp(−x)); Rumelhart et al., Learning representations by back-propagating errors (1986)",
     ),
     _activation(
@@ -263,16 +256,16 @@ OPS = (
         "gelu",
         lambda xp, x: 0.5 * x * (1 + xp.erf(x / sqrt(2))),
         lambda x, y: [(_gelu_into, (x, y))],
-        _of_both(_gelu_slope, flops=8, scratch=_arrays(1, masks=1)),
+        _of_both(_gelu_slope, flops=8, scratch=arrays(1, masks=1)),
         flops=5,
-        scratch=_arrays(2),
+        scratch=arrays(2),
         source="x Φ(x) with the exact Φ; Hendrycks & Gimpel, Gaussian Error Linear Units (2016), section 2",
     ),
     _activation(
         "silu",
         lambda xp, x: x * xp.sigmoid(x),
         lambda x, y: [(NUMPY.sigmoid, (x, y)), (np.multiply, (x, y, y))],
-        _of_both(_silu_slope, flops=5, scratch=_arrays(1)),
+        _of_both(_silu_slope, flops=5, scratch=arrays(1)),
         flops=2,
         source="x / (1 + exp(−x)); Elfwing et al., Sigmoid-Weighted Linear Units (2018), section 2",
     ),
@@ -281,7 +274,6 @@ OPS = (
         lambda xp, x: xp.sin(x),
         lambda x, y: [(np.sin, (x, y))],
         _diagonal(lambda _y, xs: np.cos(xs[0][None]), np.cos, (0,), 1, zero),
-        flops=1,
         source="sin x; Sitzmann et al., Implicit Neural Representations (2020), section 3",
     ),
     DROPOUT,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Call, Count, Jacobian, Op, VjpFloor, multiply_in_place, never, zero
+from jacobench.graphs.op import Argument, Call, Count, Jacobian, Op, VjpFloor, arrays, multiply_in_place, never, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.normalization import add_reduce, max_reduce, per_vector, softmax_into
 from jacobench.graphs.structures.sparsity import DENSE
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
-
-
-def _arrays(count: int) -> Count:
-    """Count the bytes of arrays as large as the argument."""
-    return lambda ctx: count * ctx.n_in * ctx.dtype.itemsize
 
 
 def _gradient(of: Callable[[Arrays], Array], flops: int, scratch: Count, floor: VjpFloor | None = None) -> Argument:
@@ -137,7 +132,7 @@ OPS = (
         flops=lambda ctx: 3 * ctx.n_in,
         source="(1/2B) Σ‖t − target‖² over a batch of B; Bishop, Pattern Recognition (2006), section 5.2",
         example=lambda g, batch=3, size=4: g.mse(g.input("t", (batch, size)), g.input("target", (batch, size))),
-        scratch=_arrays(1),
+        scratch=arrays(1),
         floor=_mse_floor,
     ),
     Op(
@@ -145,15 +140,15 @@ OPS = (
         forward=lambda xp, t, target: -xp.sum_of_products(target, _log_softmax(xp, t)) / t.shape[0],
         shape=shapes.loss,
         arguments=(
-            _gradient(_cross_entropy_of_t, flops=9, scratch=_arrays(1), floor=_cross_entropy_vjp_floor),
-            _gradient(_cross_entropy_of_target, flops=6, scratch=_arrays(1)),
+            _gradient(_cross_entropy_of_t, flops=9, scratch=arrays(1), floor=_cross_entropy_vjp_floor),
+            _gradient(_cross_entropy_of_target, flops=6, scratch=arrays(1)),
         ),
         flops=lambda ctx: 7 * ctx.n_in,
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",
         example=lambda g, batch=3, size=4: g.cross_entropy(
             g.input("t", (batch, size)), g.input("target", (batch, size), distribution="one_hot")
         ),
-        scratch=_arrays(2),
+        scratch=arrays(2),
         floor=_cross_entropy_floor,
     ),
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jacobench.graphs.arrays.namespaces import NUMPY
-from jacobench.graphs.op import Argument, Jacobian, Op, output_size
+from jacobench.graphs.op import Argument, Jacobian, Op, VjpRule, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import blocks
 from jacobench.graphs.structures.blocks import ROW_BLOCKS
@@ -21,23 +21,15 @@ CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
 """Off-diagonal entries of the Jacobian of x × y with respect to x, row by row, in terms of y: (x × y)₀ = x₁y₂ − x₂y₁, …"""
 
 
-def _cross_values(other: int) -> Any:
+def _cross_factor(other: int, vjp: VjpRule) -> Argument:
     def values(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
         entries: Array = xs[other].reshape(-1, 3).take(CROSS_ENTRIES, axis=1)
         entries *= (CROSS_SIGNS if ctx.k == 0 else -CROSS_SIGNS).astype(ctx.dtype)
         return entries
 
-    return values
-
-
-def _cross_factor(other: int, *, left: bool) -> Argument:
-    def vjp(y_bar: Array, _y: Array, xs: Arrays, _ctx: ArgumentContext) -> Array:
-        x_bar: Array = NUMPY.crossed(xs[other], y_bar) if left else NUMPY.crossed(y_bar, xs[other])
-        return x_bar
-
     return Argument(
         vjp=vjp,
-        jacobian=Jacobian(blocks.SKEW, _cross_values(other), allocates=True, flops=lambda ctx: 2 * ctx.n_out),
+        jacobian=Jacobian(blocks.SKEW, values, allocates=True, flops=lambda ctx: 2 * ctx.n_out),
         residuals=(other,),
         flops=lambda ctx: 3 * ctx.n_out,
         scratch=lambda ctx: ctx.n_out // 3 * ctx.dtype.itemsize,
@@ -48,7 +40,10 @@ CROSS = Op(
     name="cross",
     forward=lambda xp, x, y: xp.crossed(x, y),
     shape=shapes.cross,
-    arguments=(_cross_factor(1, left=True), _cross_factor(0, left=False)),
+    arguments=(
+        _cross_factor(1, lambda y_bar, _y, xs, _ctx: NUMPY.crossed(xs[1], y_bar)),
+        _cross_factor(0, lambda y_bar, _y, xs, _ctx: NUMPY.crossed(y_bar, xs[0])),
+    ),
     flops=lambda ctx: 3 * ctx.n_out,
     source="x × y over a last axis of 3; Murray et al., A Mathematical Introduction to Robotic Manipulation (1994), chapter 2",
     example=lambda g, batch=3, size=4: g.cross(g.input("x", (batch, size, 3)), g.input("y", (batch, size, 3))),
