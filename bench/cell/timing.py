@@ -1,4 +1,4 @@
-"""Time of a call: the clock, the number of calls per round, and the fastest round.
+"""Time of a call: the clock, the number of calls per round, the fastest round, and the calibration kernel.
 
 Callers switch the garbage collector off: `run` with pytest-benchmark's option, the gate for its whole process.
 """
@@ -11,11 +11,14 @@ from itertools import repeat
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUND_SECONDS = 1e-3  # minimum length of a round, in `run` and in the gate
 LONGEST = 5  # largest multiple of the minimum length that a round may take, so that strategies share a number of calls
+CONTROL = "control"  # strategy and phase of the calibration kernel in the journal
 
 
 @dataclass(frozen=True)
@@ -75,3 +78,16 @@ def fastest(call: Callable[[], Any], rounds: int, min_seconds: float) -> float:
     call()
     n_calls = max(1, int(min_seconds / max(round_seconds(call, 1), 1e-7)))
     return fastest_round(call, Schedule(rounds, n_calls))
+
+
+def kernel_seconds() -> tuple[float, ...]:
+    """Time 30 rounds of the calibration kernel: fixed NumPy work of about 100 µs.
+
+    If its time changes, the machine has changed.
+    """
+    a = np.linspace(-1, 1, 128 * 128).reshape(128, 128)
+
+    def kernel() -> None:
+        (np.tanh(a) @ a).sum()
+
+    return tuple(round_seconds(kernel, 3) / 3 for _ in range(30))

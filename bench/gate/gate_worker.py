@@ -29,7 +29,7 @@ from jacobench.strategies.contract import PHASES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-CELL_MODULES = ("calibration", "heap_memory", "prepared_cell", "process_limits", "timing")
+CELL_MODULES = ("heap_memory", "prepared_cell", "process_limits", "timing")
 
 SUITE_MODULES = ("jacobench.bench.suites.suite_files", "jacobench.bench.suite")
 
@@ -217,7 +217,7 @@ class GateWorker:
         self._time_kernel()
 
     def _time_kernel(self) -> None:
-        self.emit("calibration", seconds=min(self.cell.calibration.seconds()))
+        self.emit("calibration", seconds=min(self.cell.timing.kernel_seconds()))
 
     def _time_block(self, task: GateTask) -> None:
         self._start(task, PHASES[0])

@@ -6,9 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.calibration import CONTROL
 from jacobench.bench.cell.prepared_cell import NEEDS
-from jacobench.bench.cell.timing import ROUND_SECONDS
+from jacobench.bench.cell.timing import CONTROL, ROUND_SECONDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
 from jacobench.bench.gate.gate_worker import GateJob, GateTask
 from jacobench.bench.gate.side_environments import python_path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jacobench.bench.cell.calibration import CONTROL
 from jacobench.bench.cell.prepared_cell import FORWARD, NEEDS, one_line
+from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.row.measurement import Measurement

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.floor.time_model import cross_validated_seconds
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.environment import settings

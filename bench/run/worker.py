@@ -15,7 +15,7 @@ from typing import IO, Any
 import msgspec
 import pytest
 
-from jacobench.bench.cell import calibration
+from jacobench.bench.cell import timing
 from jacobench.bench.cell.process_limits import die_with_parent
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run import pytest_plugin
@@ -83,9 +83,9 @@ class Reporter:
         self._time_kernel()
 
     def _time_kernel(self) -> None:
-        limits, name = self.job.limits, calibration.CONTROL
+        limits, name = self.job.limits, timing.CONTROL
         self.measured(
-            Measurement("", name, name, name, limits.pass_number, limits.worker, seconds=calibration.seconds())
+            Measurement("", name, name, name, limits.pass_number, limits.worker, seconds=timing.kernel_seconds())
         )
 
     def pytest_runtest_protocol(self, item: pytest.Item) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.history.change_points import MIN_RUNS, FoundChange, find_changes
 from jacobench.reports.history.change_shapes import MIN_SEGMENT

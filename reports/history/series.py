@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jacobench.bench.cell.calibration import CONTROL
+from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.analysis.sweeps import GRAPH_KNOBS
 
