@@ -158,8 +158,7 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
 
 def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> None:
     from jacobench.commands.cmd_plot import save_plots
-    from jacobench.reports.plots.jacobian_cost_bars import cost_bars
-    from jacobench.reports.plots.pattern_plots import patterns
+    from jacobench.reports.plots.explain_plots import cost_bars, patterns
     from jacobench.reports.plots.plot_data import NoData
 
     kinds: dict[str, Callable[[], Plot]] = {

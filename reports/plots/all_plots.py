@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.run_data import Run
+from jacobench.reports.plots.case_plots import efficiencies, overviews
 from jacobench.reports.plots.crossing_plots import ratios
-from jacobench.reports.plots.efficiency_plot import efficiencies
 from jacobench.reports.plots.grid_maps import maps
 from jacobench.reports.plots.op_breakdown import breakdowns
-from jacobench.reports.plots.overview import overviews
 from jacobench.reports.plots.pareto import fronts
 from jacobench.reports.plots.phase_stacks import stacks
-from jacobench.reports.plots.plot_data import NoData, PlotSet
+from jacobench.reports.plots.plot_data import NoData
 from jacobench.reports.plots.sample_spreads import spreads
 from jacobench.reports.plots.scaling_plots import scalings
 
@@ -38,6 +38,14 @@ PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
     "samples": spreads,
 }
 """Kind → function (run, phase) → plots by name. It raises NoData if the run has no data for this kind."""
+
+
+@dataclass(frozen=True)
+class PlotSet:
+    """All plots of a run by file name without extension, and the reason for each kind that could not be drawn."""
+
+    plots: dict[str, Plot]
+    missing: dict[str, str]
 
 
 def all_plots(run: Run, phase: str = "gradient") -> PlotSet:

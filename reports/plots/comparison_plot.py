@@ -9,7 +9,7 @@ import pandas as pd
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
-from jacobench.reports.data.vocabulary import in_order, words
+from jacobench.reports.data.vocabulary import words
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
 from jacobench.reports.plots.layout import frame, hollow_handles, legend_mark, strategy_handles
 from jacobench.reports.plots.missing_cells import place_ratios
@@ -25,14 +25,12 @@ if TYPE_CHECKING:
     from jacobench.reports.regression.outcome import Outcome
 
 CELL = ["case", "strategy"]
-
-PALE = 0.45
-"""Opacity of a mark that is neither regressed nor improved."""
+PALE = 0.45  # opacity of a mark that is neither regressed nor improved
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """Panel: the prefix of its columns, the quantity of the verdict table, and the name of the axis."""
+    """Panel of one quantity: the prefix of its columns, its name in the verdict table, and that of the axis."""
 
     prefix: str
     quantity: str
@@ -49,12 +47,8 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
         raise unknown("phase", phase, PHASES)
     differing = differing_settings(base, head)
     outcome = compare(base, head, across_machines=bool(differing))
-    panels = (
-        _Panel("seconds", "seconds/vjp", "time relative to vjp, new over old")
-        if differing
-        else _Panel("seconds", "seconds", "time per call, new over old"),
-        _Panel("bytes", "peak_bytes", "peak heap memory, new over old"),
-    )
+    time = ("seconds/vjp", "time relative to vjp") if differing else ("seconds", "time per call")
+    panels = (_Panel("seconds", *time), _Panel("bytes", "peak_bytes", "peak heap memory"))
     data = _changes(base, head, outcome, phase, panels)
     if data.empty:
         raise NoData(f"the two runs have no cell of the phase {phase} in common: same case and same strategy")
@@ -65,7 +59,7 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
         for axes, panel in zip(all_axes, panels, strict=True):
             _draw(axes, data, panel)
         handles = [
-            *strategy_handles(in_order(data["strategy"]), lines=False),
+            *strategy_handles(data["strategy"], lines=False),
             legend_mark("pale: unchanged or inconclusive", marker="o", alpha=PALE),
             *hollow_handles(_failed(data).dropna(), "in the band on the right", any_predicted=False),
         ]
@@ -90,10 +84,8 @@ def _changes(base: Run, head: Run, outcome: Outcome, phase: str, panels: tuple[_
     verdicts = outcome.verdicts[outcome.verdicts["phase"] == phase]
     columns = ["base", "head", "ratio", "low", "high", "verdict"]
     for panel in panels:
-        own = verdicts.loc[verdicts["quantity"] == panel.quantity, [*CELL, *columns]]
-        found = found.merge(
-            own.rename(columns={name: f"{panel.prefix}_{name}" for name in columns}), on=CELL, how="left"
-        )
+        own = verdicts[verdicts["quantity"] == panel.quantity].set_index(CELL)[columns]
+        found = found.join(own.add_prefix(f"{panel.prefix}_"), on=CELL)
     numbers = [f"{panel.prefix}_{name}" for panel in panels for name in columns[:-1]]
     found[numbers] = found[numbers].astype(float)
     return found
@@ -115,19 +107,17 @@ def _draw(axes: Axes, data: pd.DataFrame, panel: _Panel) -> None:
         colors = [strategy_style(name).color for name in data.loc[which, "strategy"]]
         axes.hlines(line_positions(data)[which], low[which], high[which], colors=colors, alpha=alpha, linewidth=1.2)
         draw_dots(axes, data, ratio.where(which), alpha=alpha)
-    axes.set_xlabel(panel.axis)
+    axes.set_xlabel(f"{panel.axis}, new over old")
     label_ratios(axes.xaxis, placed.low, placed.high)
 
 
 def _notes(data: pd.DataFrame, outcome: Outcome, differing: list[tuple[str, str, str]]) -> tuple[str, ...]:
     settings = [
-        f"The runs have different {what}, {old!r} and {new!r}: times are relative to vjp."
-        for what, old, new in differing
+        f"The runs have different {what}, {a!r} and {b!r}: times are relative to vjp." for what, a, b in differing
     ]
     verdicts = data["seconds_verdict"].value_counts()
-    counts = ", ".join(
-        f"{int(verdicts.get(name, 0))} {name}" for name in ("regressed", "improved", "unchanged", "inconclusive")
-    )
+    names = ("regressed", "improved", "unchanged", "inconclusive")
+    counts = ", ".join(f"{int(verdicts.get(name, 0))} {name}" for name in names)
     changed = data[data["status_head"] != data["status_base"]]
     ended = [
         f"{row['case']}, {row['strategy']}: {words(row['status_base'])} before, {words(row['status_head'])} now."

@@ -16,7 +16,7 @@ from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, legend_mark, reference_handle, strategy_handles
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.quantities import label_ratios, label_sizes
+from jacobench.reports.plots.quantities import draw_measured, label_ratios, label_sizes
 from jacobench.reports.plots.small_multiples import grid, name_along, share
 from jacobench.reports.plots.style import FAINT, INK, strategy_style, styled
 from jacobench.strategies.registry import REFERENCE
@@ -30,20 +30,15 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 MAX_PANELS = 6
-MAX_LABELS = 4
-"""Crossovers of a panel that are labelled with their size; the notes list all."""
-
-MAX_EXTRAPOLATION = 4.0
-"""An extrapolated crossover is drawn up to this many times the largest size; beyond, it is only noted."""
-
+MAX_LABELS = 4  # crossovers of a panel that are labelled with their size; the notes list all
+MAX_EXTRAPOLATION = 4.0  # an extrapolated crossover is drawn up to this many times the largest size; beyond, only noted
 EXTRAPOLATED: dict[str, Any] = {"linestyle": (0, (1, 2)), "linewidth": 1.2, "zorder": 1.8}
 RING: dict[str, Any] = {"marker": "o", "mfc": "none", "linestyle": "none", "markersize": 11}
 
 
 def ratios(run: Run, phase: str) -> dict[str, Plot]:
     """Draw ratios against each knob that a run sweeps: ``ratio-vs-width``, and so on."""
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)]
-    rows = rows.reset_index(drop=True)
+    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)].reset_index(drop=True)
     if not _has_ratio(rows).any():
         raise NoData(f"no cell of phase {phase} has a time and one of {REFERENCE}, the reference of the ratios")
     found = {knob: [sweep for sweep in drawable_sweeps(rows, knob) if _has_line(sweep)] for knob in KNOBS}
@@ -88,19 +83,16 @@ def _plot(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
             axes.set_ylabel(f"time / time of {REFERENCE}")
         name_along(panels, KNOBS[knob])
         title = f"{phase}: time relative to {REFERENCE} against {KNOBS[knob]}"
-        handles = _handles(in_order(rows.loc[_has_ratio(rows), "strategy"]), crossings)
+        handles = _handles(rows.loc[_has_ratio(rows), "strategy"], crossings)
         frame(figure, title + share(len(shown), len(sweeps), "sweeps, the longest"), handles, run.table)
     caption = (
         f"Time of the phase {phase} divided by that of {REFERENCE} in the same process, with 95 % intervals, against {KNOBS[knob]}. "
         f"Below 1×, a strategy is faster than {REFERENCE}. Where two lines cross, both strategies take the same time."
     )
     several = len(shown) > 1
-    notes = [
-        (f"{line['held']}: " if several else "") + note
-        for line in crossings.to_dict("records")
-        if (note := _note(line))
-    ]
-    return Plot(figure, rows[columns].reset_index(drop=True), caption, tuple(notes))
+    noted = [(line["held"], _note(line)) for line in crossings.to_dict("records")]
+    notes = tuple((f"{held}: " if several else "") + note for held, note in noted if note)
+    return Plot(figure, rows[columns].reset_index(drop=True), caption, notes)
 
 
 def _panel(axes: Axes, sweep: Sweep, crossings: Sequence[Mapping[Any, Any]]) -> None:
@@ -111,10 +103,8 @@ def _panel(axes: Axes, sweep: Sweep, crossings: Sequence[Mapping[Any, Any]]) -> 
     curves: dict[Any, pd.Series[float]] = {REFERENCE: pd.Series(1.0, index=sweep.sizes)}
     for strategy in in_order(drawn["strategy"]):
         own = drawn[drawn["strategy"] == strategy]
-        style, ratio = strategy_style(strategy), own["ratio_to_vjp"]
-        bars = [side.clip(lower=0).fillna(0).tolist() for side in (ratio - own["ratio_low"], own["ratio_high"] - ratio)]
-        marks: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": style.line}
-        axes.errorbar(own[sweep.knob], ratio, yerr=bars, capsize=2.5, elinewidth=1, **marks)
+        ends = (own["ratio_low"], own["ratio_high"])
+        draw_measured(axes, own[sweep.knob], own["ratio_to_vjp"], ends, strategy_style(strategy))
         curves[strategy] = own.set_index(sweep.knob)["ratio_to_vjp"]
     smallest, largest = sweep.sizes[0], sweep.sizes[-1]
     marked = [line for line in crossings if line["size"] <= MAX_EXTRAPOLATION * largest]  # False for NaN
@@ -177,7 +167,7 @@ def _note(line: Mapping[Any, Any]) -> str:
     }.get(line["outcome"], "")
 
 
-def _handles(strategies: list[str], crossings: pd.DataFrame) -> list[Artist]:
+def _handles(strategies: pd.Series[str], crossings: pd.DataFrame) -> list[Artist]:
     handles = [*strategy_handles(strategies), reference_handle()]
     if crossings["size"].notna().any():
         handles.append(legend_mark("crossover; the bar is\nits 95 % interval", mec=INK, **RING))

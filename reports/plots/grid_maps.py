@@ -29,18 +29,11 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 MAX_PANELS = 4
-MAX_HOLLOW = 4
-"""Hollow markers in a square; more do not fit."""
-
-PALEST, DARKEST = 0.15, 0.6
-"""Opacity at a factor of 1, and of 10 or more; on a darker square its text could not be read."""
-
+MAX_HOLLOW = 4  # hollow markers in a square; more do not fit
+PALEST, DARKEST = 0.15, 0.6  # opacity at a factor of 1, and of 10 or more; text on a darker square could not be read
 HATCH = "//"
-SQUARE = (1.15, 0.95)
-"""Width and height of a square in inches."""
-
-MAX_WIDTH = 12.0
-"""Width of all panels of a row in inches."""
+SQUARE = (1.15, 0.95)  # width and height in inches
+MAX_WIDTH = 12.0  # of all panels of a row, in inches
 
 
 def maps(run: Run, phase: str) -> dict[str, Plot]:
@@ -148,12 +141,13 @@ def _square(axes: Axes, x: int, y: int, square: Mapping[Any, Any]) -> None:
 
 def _hollow(axes: Axes, x: int, y: int, failed: list[tuple[str, str]]) -> None:
     """Draw the strategies without a number at the bottom of a square; those that do not fit are counted."""
+    text: dict[str, Any] = {"va": "center", "fontsize": 7.5}
     for number, (name, status) in enumerate(failed[:MAX_HOLLOW]):
         at = (x - 0.4 + 0.22 * number, y - 0.36)
         axes.plot(*at, **hollow(strategy_style(name)))
-        axes.annotate(LETTERS[status][0], at, (5, 0), textcoords="offset points", va="center", fontsize=7.5)
+        axes.annotate(LETTERS[status][0], at, (5, 0), textcoords="offset points", **text)
     if len(failed) > MAX_HOLLOW:
-        axes.text(x + 0.46, y - 0.36, f"+{len(failed) - MAX_HOLLOW}", ha="right", va="center", fontsize=7.5)
+        axes.text(x + 0.46, y - 0.36, f"+{len(failed) - MAX_HOLLOW}", ha="right", **text)
 
 
 def _opacity(factor: float) -> float:
@@ -163,12 +157,9 @@ def _opacity(factor: float) -> float:
 
 
 def _handles(data: pd.DataFrame, failed: list[tuple[str, str]]) -> list[Artist]:
-    named = in_order([*data["strategy"].dropna(), *(name for name, _ in failed)])
-    handles = strategy_handles(named, lines=False)
-    handles += [
-        Patch(facecolor=(INK, PALEST), label="factor near 1×"),
-        Patch(facecolor=(INK, DARKEST), label="factor 10× or more"),
-    ]
+    handles = strategy_handles([*data["strategy"].dropna(), *(name for name, _ in failed)], lines=False)
+    for opacity, label in ((PALEST, "factor near 1×"), (DARKEST, "factor 10× or more")):
+        handles.append(Patch(facecolor=(INK, opacity), label=label))
     if data["decision"].isin(NO_WINNER).any():
         handles.append(Patch(fill=False, hatch=HATCH * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided"))
     return [*handles, *hollow_handles((status for _, status in failed), "in the corner", any_predicted=False)]

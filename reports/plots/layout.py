@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
-from jacobench.reports.data.vocabulary import LETTERS, provenance
+from jacobench.reports.data.vocabulary import LETTERS, in_order, provenance
 from jacobench.reports.plots.small_multiples import folded
 from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style
 from jacobench.strategies.registry import REFERENCE
@@ -47,8 +47,8 @@ def legend_mark(label: str, **style: Any) -> Artist:
 
 
 def strategy_handles(strategies: Iterable[str], *, lines: bool = True) -> list[Artist]:
-    """Return the legend's entries for the strategies, with or without their lines."""
-    styles = [(folded(name), strategy_style(name)) for name in strategies]
+    """Return the legend's entries for the distinct strategies in their usual order, with or without their lines."""
+    styles = [(folded(name), strategy_style(name)) for name in in_order(strategies)]
     return [
         legend_mark(name, color=style.color, marker=style.marker, linestyle=style.line if lines else "none")
         for name, style in styles

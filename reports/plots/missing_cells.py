@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from jacobench.reports.plots.quantities import PlotQuantity
     from jacobench.reports.plots.style import StrategyStyle
 
+# A predicted number up to this factor above the largest measured one is drawn at its place. Beyond two decades the
+# measured numbers would be squeezed into a corner.
 REACH = 100.0
-"""A predicted number up to this factor above the largest measured one is drawn at its place. Beyond two decades the
-measured numbers would be squeezed into a corner."""
 
+# Shares of the axes: a strategy's row in the band, all rows together at most, and the space around them.
 ROW, MAX_BAND, MARGIN = 0.055, 0.24, 0.025
-"""Shares of the axes: a strategy's row in the band, all rows together at most, and the space around them."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,7 @@ def place_ratios(ratio: pd.Series[float], *others: pd.Series[float]) -> Placed:
 
 
 def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:
-    joined: NDArray[np.float64] = np.concatenate(
-        [np.empty(0), *(series.to_numpy(dtype=np.float64) for series in numbers)]
-    )
+    joined = np.concatenate([np.empty(0), *(series.to_numpy(dtype=np.float64) for series in numbers)])
     return joined[np.isfinite(joined) & (joined > 0)]
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
+    from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.reports.data.run_data import Run
 
@@ -32,9 +33,7 @@ MAX_CASES = 3
 MAX_STRATEGIES = 6
 MAX_OPS = 10
 
-BARS = {"flops": (0.9, "", format_flops), "bytes": (0.35, "////", format_bytes)}
-"""The two bars of a line: column → opacity, hatch and number format."""
-
+BARS = {"flops": (0.9, "", format_flops), "bytes": (0.35, "////", format_bytes)}  # column → opacity, hatch, format
 LEGEND = {"flops": "flops", "bytes": "bytes: kept for the\npullback, and cotangents"}
 
 
@@ -53,12 +52,9 @@ def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the p
             "no strategy of the run has costs per op; the packaged ones with the shared reverse loop have them"
         )
     cases = choose(rows, MAX_CASES)
-    tables = []
-    for case in cases:
-        n_seeds = int(graphs[case][0].knobs["n_seeds"])
-        tables += [
-            _costs(graphs[case][1], strategies[name], n_seeds).assign(case=case, strategy=name) for name in shown
-        ]
+    tables = [
+        _costs(*graphs[case], strategies[name]).assign(case=case, strategy=name) for case in cases for name in shown
+    ]
     data = pd.concat(tables, ignore_index=True)
     with styled():
         title = "predicted cost of each op" + share(len(cases), table["case"].nunique())
@@ -80,8 +76,8 @@ def _with_costs(name: str) -> Reverse | None:
     return strategy if isinstance(strategy, Reverse) else None
 
 
-def _costs(graph: Graph, strategy: Reverse, n_seeds: int) -> pd.DataFrame:
-    found = op_costs(graph, strategy, n_seeds)
+def _costs(case: Case, graph: Graph, strategy: Reverse) -> pd.DataFrame:
+    found = op_costs(graph, strategy, int(case.knobs["n_seeds"]))
     return found.assign(bytes=found["kept_bytes"] + found["cotangent_bytes"])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from jacobench.bench.row.columns import FORWARD
-from jacobench.reports.data.vocabulary import in_order, words
+from jacobench.reports.data.vocabulary import words
 from jacobench.reports.plots.layout import frame, legend_mark, strategy_handles
 from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_values
@@ -21,13 +21,9 @@ if TYPE_CHECKING:
 
     from jacobench.reports.data.run_data import Run
 
-DOMINATED = 0.4
-"""Opacity of a strategy that another one beats in time and memory."""
-
+DOMINATED = 0.4  # opacity of a strategy that another one beats in time and memory
 MAX_LABELS = 4
-
-MAX_NAME = 16
-"""Characters of a strategy's name within a panel."""
+MAX_NAME = 16  # characters of a strategy's name within a panel
 
 
 def fronts(run: Run, phase: str) -> dict[str, Plot]:
@@ -50,7 +46,7 @@ def fronts(run: Run, phase: str) -> dict[str, Plot]:
             axes.set_title(elided(case), loc="left", fontsize=8 if len(case) < 34 else 6.5)
         name_along(panels, time.label)
         figure.supylabel(memory.label, fontsize=9.5)
-        handles = strategy_handles(in_order(measured["strategy"]), lines=False)
+        handles = strategy_handles(measured["strategy"], lines=False)
         handles.append(Line2D([], [], color=FAINT, linewidth=1, label="Pareto front"))
         handles.append(legend_mark("faint: another is better\nin time and memory"))
         title = f"{phase}: {time.label} against {memory.label}"
@@ -65,8 +61,8 @@ def fronts(run: Run, phase: str) -> dict[str, Plot]:
 def _on_front(rows: pd.DataFrame) -> pd.Series[bool]:
     """Return whether no other row costs at most as much in both quantities and less in one."""
     costs = rows[["seconds_median", "peak_bytes"]].to_numpy()
-    beaten = [bool(((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any()) for own in costs]
-    return pd.Series([not it for it in beaten], index=rows.index)
+    on_front = [not ((costs <= own).all(axis=1) & (costs < own).any(axis=1)).any() for own in costs]
+    return pd.Series(on_front, index=rows.index)
 
 
 def _panel(axes: Axes, data: pd.DataFrame, failed: pd.DataFrame) -> None:

@@ -49,10 +49,8 @@ def stacks(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot 
             _panel(axes, strategy, cases, own, failed)
         label_cases(panels[0], cases)
         panels[len(shown) // 2].set_xlabel("share of the time of a first gradient (right: total)")
-        title = "shares of the phases in the time of a first gradient" + share(
-            len(shown), len(strategies), "strategies"
-        )
-        frame(figure, title, _handles(), table)
+        title = "shares of the phases in the time of a first gradient"
+        frame(figure, title + share(len(shown), len(strategies), "strategies"), _handles(), table)
     caption = (
         "Shares of a first gradient's time: prepare (once per graph), linearize (once per point: the forward pass and any "
         "Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse pays off."
@@ -65,8 +63,8 @@ def _panel(axes: Axes, strategy: str, cases: list[str], seconds: pd.DataFrame, f
     measured = seconds.to_dict("index")
     for line, case in enumerate(cases):
         if case not in measured:
-            reason = words(failed.get((strategy, case), "not measured"))
-            axes.text(0.02, line, reason, va="center", fontsize=7, color=FAINT)
+            text = words(failed.get((strategy, case), "not measured"))
+            axes.text(0.02, line, text, va="center", fontsize=7, color=FAINT)
             continue
         total, left = sum(measured[case].values()), 0.0
         for phase, (alpha, hatch) in STACKED.items():

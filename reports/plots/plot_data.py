@@ -26,11 +26,3 @@ class Plot:
     data: pd.DataFrame
     caption: str
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class PlotSet:
-    """All plots of a run by file name without extension, and the reason for each kind that could not be drawn."""
-
-    plots: dict[str, Plot]
-    missing: dict[str, str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
@@ -13,7 +13,11 @@ from jacobench.reports.data.units import BYTES, SECONDS, Scale, format_size, for
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+
+    from jacobench.reports.plots.style import StrategyStyle
 
 
 @dataclass(frozen=True)
@@ -27,35 +31,34 @@ class PlotQuantity:
     word: str
     label: str
     column: str
-    interval: tuple[str, str] | None
-    predicted: str | None
-    floor: str | None
     scale: Scale
     base: float
+    interval: tuple[str, str] | None = None
+    predicted: str | None = None
+    floor: str | None = None
 
 
 QUANTITIES = {
     "seconds": PlotQuantity(
-        word="time",
-        label="time per call",
-        column="seconds_median",
-        interval=("seconds_low", "seconds_high"),
-        predicted=None,
-        floor="floor_seconds",
-        scale=SECONDS,
-        base=10.0,
+        "time", "time per call", "seconds_median", SECONDS, 10.0, ("seconds_low", "seconds_high"), floor="floor_seconds"
     ),
-    "bytes": PlotQuantity(
-        word="memory",
-        label="peak heap memory",
-        column="peak_bytes",
-        interval=None,
-        predicted="predicted_bytes",
-        floor=None,
-        scale=BYTES,
-        base=2.0,
-    ),
+    "bytes": PlotQuantity("memory", "peak heap memory", "peak_bytes", BYTES, 2.0, predicted="predicted_bytes"),
 }
+
+
+def draw_measured(
+    axes: Axes,
+    sizes: pd.Series[float],
+    values: pd.Series[float],
+    ends: Sequence[pd.Series[float]],
+    style: StrategyStyle,
+) -> None:
+    """Draw values at sizes, joined by the style's line, with bars to the ends of their intervals, if there are any."""
+    # The interval is that of the geometric mean. The median can be outside, and a bar has no negative length.
+    sides = (values - ends[0], ends[1] - values) if ends else ()
+    bars: Any = [side.clip(lower=0).fillna(0).tolist() for side in sides] or None
+    marks: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": style.line}
+    axes.errorbar(sizes, values, yerr=bars, capsize=2.5, elinewidth=1, **marks)
 
 
 def label_values(axis: Axis, quantity: PlotQuantity, ends: tuple[float, float] | None, *, most: int = 8) -> None:
@@ -72,9 +75,8 @@ def label_sizes(axis: Axis, sizes: list[float], *, most: int = 8) -> None:
 def label_ratios(axis: Axis, low: float, high: float) -> None:
     """Label a logarithmic axis of ratios from `low` to `high`: at powers of 10 or 2, or evenly in a short range."""
     if high < 4 * low:
-        ticks = [
-            float(tick) for tick in MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high
-        ]
+        found = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
+        ticks = [float(tick) for tick in found if low <= tick <= high]
     else:
         ticks = round_values(2.0 if high < 50 * low else 10.0, low, high, 7)
     set_ticks(axis, ticks, lambda ratio: f"{ratio:.4g}×")

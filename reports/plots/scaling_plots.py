@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Band, Placed, band, draw_band, hollow, place
 from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_sizes, label_values
+from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, draw_measured, label_sizes, label_values
 from jacobench.reports.plots.small_multiples import panel_grid, share
 from jacobench.reports.plots.style import INK, strategy_style, styled
 
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 9
 POINTS_PER_LAW = 60
+MAX_MISFIT = (
+    1.25  # a law that misses a size by more does not describe the data: it is only noted, and points are joined
+)
 
-MAX_MISFIT = 1.25
-"""A law that misses a size by a larger factor does not describe the data: it is only noted, and the points are joined."""
-
+# Predictions are broad pale lines below the measured ones, so that both are visible where they agree.
 FLOOR: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.3, "zorder": 1.8}
 PREDICTED: dict[str, Any] = {"linestyle": "-", "linewidth": 5.5, "alpha": 0.25, "zorder": 1.6, "solid_capstyle": "butt"}
-"""A broad pale line below the measured one, so that both are visible where they agree."""
 
 
 def scalings(run: Run, phase: str) -> dict[str, Plot]:
@@ -83,9 +83,8 @@ def scaling(
     with styled():
         drawing = _drawing(rows, found[:MAX_PANELS], quantity, passes)
         title = f"{phase}: {label} against {KNOBS[knob]}"
-        kept = share(len(drawing.sweeps), len(found), "sweeps, the longest")
         figure = _figure(drawing)
-        frame(figure, title + kept, _handles(drawing), table)
+        frame(figure, title + share(len(drawing.sweeps), len(found), "sweeps, the longest"), _handles(drawing), table)
     several = len({line["held"] for _, line in drawing.laws.values()}) > 1
     notes = [(f"{line['held']}: " if several else "") + in_words(line) for _, line in drawing.laws.values()]
     caption = (
@@ -128,18 +127,13 @@ def _data(drawing: _Drawing) -> pd.DataFrame:
     """Return one row per cell, with the law at its size if there is one."""
     parts = []
     quantity = drawing.quantity
-    columns = (*(quantity.interval or ()), quantity.floor, quantity.predicted)
+    columns = [column for column in (*(quantity.interval or ()), quantity.floor, quantity.predicted) if column]
     for number, sweep in enumerate(drawing.sweeps):
         own = drawing.rows.loc[sweep.rows.index]
         for strategy, rows in own.groupby("strategy", sort=False):
-            part = pd.DataFrame(
-                {
-                    "held": sweep.held,
-                    **{column: rows[column] for column in ("case", "strategy", sweep.knob, "status")},
-                    quantity.column: drawing.placed.measured[rows.index],
-                    **{column: rows[column] for column in columns if column},
-                }
-            )
+            part = rows[["case", "strategy", sweep.knob, "status", quantity.column, *columns]]
+            part = part.assign(**{quantity.column: drawing.placed.measured[rows.index]})
+            part.insert(0, "held", sweep.held)
             law = drawing.law(number, str(strategy))
             if law is not None:
                 low, high = law.band(rows[sweep.knob])
@@ -173,18 +167,11 @@ def _panel(axes: Axes, number: int, sweep: Sweep, drawing: _Drawing) -> None:
         own = rows[rows["strategy"] == strategy]
         style, law = strategy_style(strategy), drawing.law(number, strategy)
         _draw_bounds(axes, own, knob, drawing, style)
-        axes.errorbar(
-            own[knob],
-            placed.measured[own.index],  # NaN breaks the line: it must not pass through a cell without a number
-            yerr=_error_bars(own, drawing.quantity),
-            color=style.color,
-            marker=style.marker,
-            linestyle="none" if law else style.line,
-            capsize=2.5,
-            elinewidth=1,
-        )
+        values = placed.measured[own.index]  # NaN breaks the line: it must not pass through a cell without a number
+        ends = [own[column] for column in drawing.quantity.interval or ()]
+        draw_measured(axes, own[knob], values, ends, replace(style, line="none") if law else style)
         if law is not None:
-            _draw_law(axes, law, own.loc[placed.measured[own.index].notna(), knob], style)
+            _draw_law(axes, law, own.loc[values.notna(), knob], style)
         axes.plot(own[knob], placed.hollow[own.index], **hollow(style), zorder=3)
     draw_band(axes, drawing.band, rows.assign(at=rows[knob])[placed.edge[rows.index]], vertical=False)
     margin = (sweep.sizes[-1] / sweep.sizes[0]) ** 0.07
@@ -210,32 +197,21 @@ def _draw_law(axes: Axes, law: PowerLaw, sizes: pd.Series[float], style: Strateg
         axes.fill_between(at, low, high, color=style.color, alpha=0.25, linewidth=0, zorder=1.7)
 
 
-def _error_bars(rows: pd.DataFrame, quantity: PlotQuantity) -> list[list[float]] | None:
-    """Return the distances down and up to the ends of the interval; 0 without an interval."""
-    if quantity.interval is None:
-        return None
-    low, high = (rows[end] for end in quantity.interval)
-    value = rows[quantity.column]
-    # The interval is that of the geometric mean. The median can be outside, and a bar has no negative length.
-    return [side.clip(lower=0).fillna(0).tolist() for side in (value - low, high - value)]
-
-
 def _panel_title(number: int, sweep: Sweep, drawing: _Drawing, width: int) -> str:
     exponents = []
     for strategy in in_order(sweep.rows["strategy"]):
         law = drawing.law(number, strategy)
         if law is not None:
             error = (law.high - law.low) / 2
-            exponents.append(
-                f"{strategy}\u00a0{law.exponent:.2f}" + ("" if math.isnan(error) else f"\u00a0±\u00a0{error:.2f}")
-            )
+            spread = "" if math.isnan(error) else f"\u00a0±\u00a0{error:.2f}"
+            exponents.append(f"{strategy}\u00a0{law.exponent:.2f}{spread}")
     fitted = f"exponent: {', '.join(exponents)}" if exponents else ""
     return "\n".join(fill(line, width, break_on_hyphens=False) for line in (sweep.held, fitted) if line)
 
 
 def _handles(drawing: _Drawing) -> list[Artist]:
     rows, placed, quantity = drawing.rows, drawing.placed, drawing.quantity
-    handles = strategy_handles(in_order(rows["strategy"]))
+    handles = strategy_handles(rows["strategy"])
     if any(law.covariance and law.residual <= MAX_MISFIT for law, _ in drawing.laws.values()):
         handles.append(Patch(color=INK, alpha=0.25, linewidth=0, label="95 % band of the fitted law"))
     if quantity.predicted is not None and rows[quantity.predicted].notna().any():

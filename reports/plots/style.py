@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-LineStyle = Literal["-", "--", "-.", ":"] | tuple[int, tuple[float, ...]]
+LineStyle = Literal["-", "--", "-.", ":", "none"] | tuple[int, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,8 @@ class StrategyStyle:
 
 # Okabe and Ito, "Color Universal Design" (2008): eight colors that remain distinct with every form of color blindness.
 # Their yellow is too faint for a line on white; gray replaces it.
-BLACK, ORANGE, SKY, GREEN, GREY, BLUE, VERMILLION, PURPLE = (
-    "#000000",
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#7F7F7F",
-    "#0072B2",
-    "#D55E00",
-    "#CC79A7",
-)
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+GREY, BLUE, VERMILLION, PURPLE = "#7F7F7F", "#0072B2", "#D55E00", "#CC79A7"
 
 STRATEGY_STYLES: dict[str, StrategyStyle] = {
     "dense": StrategyStyle(VERMILLION, "s", "-"),

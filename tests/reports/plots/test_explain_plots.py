@@ -7,8 +7,7 @@ import jacobench as jb
 from jacobench.graphs.architectures import architecture_graph
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.reports.explain.jacobian_costs import jacobian_costs
-from jacobench.reports.plots.jacobian_cost_bars import cost_bars
-from jacobench.reports.plots.pattern_plots import patterns
+from jacobench.reports.plots.explain_plots import cost_bars, patterns
 from jacobench.reports.plots.plot_data import NoData
 from jacobench.reports.plots.style import strategy_style
 

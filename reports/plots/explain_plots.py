@@ -1,4 +1,4 @@
-"""Sparsity patterns of the local Jacobians of a graph, drawn to scale."""
+"""Plots of a graph's local Jacobians: sparsity patterns drawn to scale, and predicted bytes as bars."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from jacobench.reports.data.units import format_bytes, format_count, format_ratio
+from jacobench.reports.data.units import BYTES, format_bytes, format_count, format_ratio, format_tick
 from jacobench.reports.explain.spy import raster
 from jacobench.reports.plots.layout import surround
 from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import MAX_COLUMNS, MAX_PANELS, share
-from jacobench.reports.plots.style import INK, SHADE, styled
+from jacobench.reports.plots.style import FAINT, INK, PAPER, SHADE, strategy_style, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
@@ -28,25 +32,23 @@ if TYPE_CHECKING:
 
 SOURCE = "Predicted from the shapes; nothing was measured."
 
-MAX_BYTES = 2**63
-"""Entries of a larger Jacobian cannot be numbered with 64 bits."""
+MAX_BYTES = 2**63  # entries of a larger Jacobian cannot be numbered with 64 bits
+PIXELS = 320  # rows or columns drawn along the longer side, about the resolution of the figure
+INCHES_PER_CHARACTER = 0.115  # width of the title
+STEEPEST = 2.0  # largest ratio of the drawn sides; beyond it a matrix is not to scale and is labelled so
 
-PIXELS = 320
-"""Rows or columns drawn along the longer side, about the resolution of the figure."""
-
+# Inches: longer side of a matrix, and the space around it for its texts. The layouts of matplotlib would take the space
+# below a matrix from the matrix itself.
 LONGER_SIDE, LEFT, ABOVE, BELOW, TITLE = 2.4, 0.8, 0.45, 1.05, 0.5
-"""Inches: longer side of a matrix, and the space around it for its texts. The layouts of matplotlib would take the space
-below a matrix from the matrix itself."""
 
-INCHES_PER_CHARACTER = 0.115
-"""Width of the title."""
-
-STEEPEST = 2.0
-"""Largest ratio of the drawn sides; beyond it a matrix is not to scale and is labelled so."""
+MAX_BARS = 20
+LABELS = {"dense": "dense", "sparse": "sparse", "vjp": "vjp: primals kept and\ntemporary memory"}
 
 
-def distinct(found: Explanation) -> dict[int, int]:
+def _distinct(found: Explanation) -> dict[int, int]:
     """Group Jacobians by op, argument and shape; return the index of the first of each group → size of the group."""
+    if not found.jacobians:
+        raise NoData("the graph has nothing to differentiate, and so no Jacobian")
     first: dict[tuple[Any, ...], int] = {}
     count = Counter[int]()
     for at, cost in enumerate(found.jacobians):
@@ -55,7 +57,7 @@ def distinct(found: Explanation) -> dict[int, int]:
     return dict(count)
 
 
-def named(cost: JacobianCost, n_alike: int) -> str:
+def _named(cost: JacobianCost, n_alike: int) -> str:
     """Return the name of a Jacobian and the number of others like it."""
     return cost.jacobian + (f" and {n_alike - 1} more" if n_alike > 1 else "")
 
@@ -65,10 +67,7 @@ def patterns(found: Explanation, name: str) -> Plot:
 
     Raises NoData if the graph has no Jacobian, or none of less than 8 EiB.
     """
-    alike = distinct(found)
-    if not alike:
-        raise NoData("the graph has nothing to differentiate, and so no Jacobian")
-    costs = found.jacobians
+    alike, costs = _distinct(found), found.jacobians
     drawable = [at for at in alike if costs[at].dense_bytes < MAX_BYTES]
     if not drawable:
         raise NoData("each Jacobian has more bytes than 64 bits can count, so its entries cannot be numbered")
@@ -128,7 +127,7 @@ def _panel(axes: Axes, cost: JacobianCost, n_alike: int, filled: NDArray[np.bool
     axes.set_yticks([0, 1], ["0", f"{cost.n_rows:,}"])
     axes.grid(visible=False)
     axes.spines[["top", "right"]].set_visible(True)
-    axes.set_title(named(cost, n_alike), loc="left", fontweight="bold")
+    axes.set_title(_named(cost, n_alike), loc="left", fontweight="bold")
     lines = [
         cost.structure,
         f"{format_count(cost.n_nonzeros)} of {format_count(cost.n_entries)} entries",
@@ -155,3 +154,59 @@ def _runs(cost: JacobianCost, filled: NDArray[np.bool_]) -> pd.DataFrame:
             "column_to": ends * cost.n_columns // width,
         }
     )
+
+
+def cost_bars(found: Explanation, name: str, memory_bytes: int) -> Plot:
+    """Draw the bytes of each distinct Jacobian, at most the twenty largest, and of a whole gradient, for each strategy.
+
+    ``memory_bytes`` is the machine's memory. Raises NoData if the graph has no Jacobian.
+    """
+    alike, costs = _distinct(found), found.jacobians
+    largest = sorted(sorted(alike, key=lambda at: -costs[at].n_entries)[:MAX_BARS])
+    peaks = {f"{total.strategy}_bytes": total.peak_bytes for total in found.totals}
+    data = pd.DataFrame([*(_row(costs[at], alike[at]) for at in largest), {"jacobian": "peak of a gradient"} | peaks])
+    with styled():
+        figure = Figure(figsize=(9.5, 1.8 + 0.42 * len(data)), layout="constrained")
+        axes = figure.subplots()
+        _bars(axes, data, memory_bytes)
+        title = f"{name}: predicted size of its Jacobians" + share(len(largest), len(alike), "Jacobians")
+        handles: list[Artist] = [Patch(color=strategy_style(name).color, label=label) for name, label in LABELS.items()]
+        memory = f"memory of this machine,\n{format_bytes(memory_bytes)}"
+        handles.append(Line2D([], [], color=INK, linestyle=":", linewidth=1.2, label=memory))
+        surround(figure, title, handles, SOURCE)
+    caption = (
+        "Predicted bytes of each local Jacobian as a dense array and as a sparse matrix, and of what its VJP keeps and allocates besides "
+        "its result, on a logarithmic scale. The last line is the largest memory that a whole gradient holds at once."
+    )
+    return Plot(figure, data, caption)
+
+
+def _row(cost: JacobianCost, n_alike: int) -> dict[str, Any]:
+    return {
+        "jacobian": _named(cost, n_alike),
+        "dense_bytes": cost.dense_bytes,
+        "sparse_bytes": cost.sparse_bytes,
+        "vjp_bytes": cost.vjp_kept_bytes + cost.vjp_scratch_bytes,
+    }
+
+
+def _bars(axes: Axes, data: pd.DataFrame, memory_bytes: int) -> None:
+    columns = [f"{strategy}_bytes" for strategy in LABELS]
+    values = data[columns].to_numpy(dtype=float)
+    low, high = min(64.0, values[values > 0].min()) / 2, max(values.max(), float(memory_bytes)) * 4
+    axes.set_xscale("log", base=2)
+    axes.set_xlim(low, high * 8)
+    behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.6}
+    for number, (strategy, column) in enumerate(zip(LABELS, columns, strict=True)):
+        for line, n_bytes in enumerate(data[column].tolist()):
+            at, end = line + (number - 1) * 0.27, max(float(n_bytes), low)
+            axes.barh(at, end - low, 0.24, low, color=strategy_style(strategy).color)
+            axes.text(end * 1.3, at, format_bytes(n_bytes), va="center", fontsize=6.5, bbox=behind)
+    axes.axvline(memory_bytes, color=INK, linestyle=":", linewidth=1.2)
+    axes.axhline(len(data) - 1.5, color=FAINT, linewidth=0.8)
+    axes.set_yticks(range(len(data)), data["jacobian"].tolist())
+    axes.set_ylim(len(data) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(LogLocator(base=1024, numticks=12))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_tick(value, BYTES)))

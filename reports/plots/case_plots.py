@@ -1,0 +1,139 @@
+"""Every case on one line: time and memory, their ratios to `vjp`, and efficiency; one marker per strategy."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from matplotlib.ticker import PercentFormatter
+
+from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.reports.data.units import COUNTS, format_bytes
+from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
+from jacobench.reports.plots.layout import frame, hollow_handles, reference_handle, strategy_handles
+from jacobench.reports.plots.missing_cells import place
+from jacobench.reports.plots.plot_data import NoData, Plot
+from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_ratios, label_values
+from jacobench.reports.plots.style import INK, strategy_style, styled
+from jacobench.strategies.registry import REFERENCE
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from jacobench.reports.data.run_data import Run
+
+RATIOS = (
+    PlotQuantity("time", f"time, ratio to {REFERENCE}", "ratio_to_vjp", COUNTS, 10.0, ("ratio_low", "ratio_high")),
+    PlotQuantity("peak memory", f"peak memory, ratio to {REFERENCE}", "memory_ratio", COUNTS, 10.0),
+)  # the panels of the summary
+
+
+def overviews(run: Run, phase: str) -> dict[str, Plot]:
+    """Draw every case of a run: ``summary``, if the reference was measured, and ``cases``."""
+    rows = run.table[run.table["phase"] == phase].reset_index(drop=True)
+    if rows.empty:
+        raise NoData(f"the run has no cell of phase {phase}")
+    plots = {}
+    with suppress(NoData):
+        plots["summary"] = summary(run.table, phase)
+    return plots | {"cases": _cases(run.table, rows, phase)}
+
+
+def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Plot:
+    """Draw time and memory. Hollow markers have no number: they are in the band, or at a predicted size that is near."""
+    drawn = [(place(rows, quantity), quantity) for quantity in QUANTITIES.values()]
+    with styled():
+        figure, panels = dot_figure(rows, len(drawn), width=13.0)
+        for axes, (placed, quantity) in zip(panels, drawn, strict=True):
+            draw_hollow(axes, rows, placed, rows["status"])
+            draw_dots(axes, rows, placed.measured)
+            axes.set_xlabel(quantity.label)
+            label_values(axes.xaxis, quantity, placed.ends, most=5)
+        statuses = [status for placed, _ in drawn for status in rows["status"][placed.edge]]
+        any_predicted = any(bool(placed.hollow.notna().any()) for placed, _ in drawn)
+        handles = strategy_handles(rows["strategy"], lines=False)
+        handles += hollow_handles(statuses, "in the band on the right", any_predicted=any_predicted)
+        frame(figure, f"{phase}: time and memory of every case", handles, table)
+    columns = ["case", "strategy", "status", "seconds_median", "peak_bytes", "predicted_bytes"]
+    caption = (
+        f"Time per call and peak heap memory of the phase {phase} for every case, on logarithmic axes. Further left is better. "
+        "A hollow marker has no measured number; its letter gives the reason."
+    )
+    return Plot(figure, rows[columns], caption)
+
+
+def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
+    """Draw the ratios of time and peak memory to the reference, which is the line at 1; one line per case.
+
+    A cell that failed is hollow. Raises NoData if the reference was not measured, or nothing else was.
+    """
+    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)].reset_index(drop=True)
+    peaks = rows["peak_bytes"].where((rows["status"] == "ok") & (rows["peak_bytes"] >= LEAST_BYTES))
+    reference = peaks[rows["strategy"] == REFERENCE].groupby(rows["case"]).first()
+    rows = rows.assign(memory_ratio=peaks / rows["case"].map(reference))
+    rows = rows[rows["strategy"] != REFERENCE].reset_index(drop=True)
+    if rows["ratio_to_vjp"].isna().all():
+        raise NoData(f"no cell of phase {phase} was timed together with {REFERENCE}")
+    with styled():
+        figure, panels = dot_figure(rows, len(RATIOS), width=13.0)
+        statuses = [status for axes, ratio in zip(panels, RATIOS, strict=True) for status in _panel(axes, rows, ratio)]
+        handles = [
+            reference_handle(),
+            *strategy_handles(rows["strategy"], lines=False),
+            *hollow_handles(statuses, "in the band on the right", any_predicted=False),
+        ]
+        frame(figure, f"{phase}: time and memory of every case, as ratios to {REFERENCE}", handles, table)
+    caption = (
+        f"Time and peak memory of the phase {phase} divided by those of {REFERENCE}, the line at 1×. Further left is better. "
+        f"Bars are 95 % intervals. Peaks below {format_bytes(LEAST_BYTES)} have no ratio. A hollow marker has no measured "
+        "number; its letter gives the reason."
+    )
+    columns = ["case", "strategy", "status", "ratio_to_vjp", "ratio_low", "ratio_high", "memory_ratio"]
+    return Plot(figure, rows[columns], caption)
+
+
+def _panel(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity) -> list[str]:
+    """Draw one ratio and return the statuses of the cells without it."""
+    placed = place(rows, ratio)
+    placed = replace(placed, edge=placed.edge & (rows["status"] != "ok"))  # a peak that is too small is not drawn
+    draw_hollow(axes, rows, placed, rows["status"])
+    if ratio.interval:
+        at = line_positions(rows)
+        low, high = (rows[column].where(placed.measured.notna()) for column in ratio.interval)
+        colors = [strategy_style(strategy).color for strategy in rows["strategy"]]
+        axes.hlines(at, low, high, colors=colors, linewidth=1, alpha=0.6)
+    draw_dots(axes, rows, placed.measured)
+    style = strategy_style(REFERENCE)
+    axes.axvline(1.0, color=style.color, linestyle=style.line, linewidth=1.5)
+    axes.set_xlim(min(0.9, axes.get_xlim()[0]), max(1.1, axes.get_xlim()[1]))
+    axes.set_xlabel(ratio.label)
+    ends = placed.ends or (0.5, 2.0)
+    label_ratios(axes.xaxis, min(ends[0], 0.9), max(ends[1], 1.1))
+    return rows["status"][placed.edge].tolist()
+
+
+def efficiencies(run: Run, phase: str) -> dict[str, Plot]:
+    """Draw the efficiency of every cell that has one, one line per case: ``efficiency``."""
+    table = run.table
+    rows = table[(table["phase"] == phase) & (table["status"] == "ok") & table["efficiency"].notna()]
+    rows = rows.reset_index(drop=True)
+    if rows.empty:
+        raise NoData(f"no cell of phase {phase} has both a time and a floor (see docs/floor.md)")
+    with styled():
+        figure, (axes,) = dot_figure(rows, 1, width=9.6)
+        draw_dots(axes, rows, rows["efficiency"])
+        axes.axvline(1.0, color=INK, linewidth=1, linestyle=":")
+        axes.set_xlim(0, max(1.05, rows["efficiency"].max() * 1.03))
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.set_xlabel("efficiency: floor / measured time")
+        handles = strategy_handles(rows["strategy"], lines=False)
+        frame(figure, f"{phase}: efficiency of every case", handles, table)
+    columns = ["case", "strategy", "seconds_median", "floor_seconds", "efficiency"]
+    caption = (
+        f"Efficiency of the phase {phase}: the floor, a lower bound for the time of the same work on this machine, divided by the "
+        "measured time. Further right is better. The gap to 100 % is the largest possible speed-up."
+    )
+    return {"efficiency": Plot(figure, rows[columns], caption)}
