@@ -87,8 +87,8 @@ def show(
 ) -> None:
     """Print each series with a sparkline.
 
-    A series is one quantity of one case, strategy and phase over all runs on one machine. Series are grouped by machine,
-    controls, threads and suite.
+    A series is one quantity of one case, strategy and phase over all runs on one machine. Series are grouped by
+    machine, controls, threads and suite.
 
     Example: jacobench history show --strategy vjp --phase gradient
     """
@@ -116,8 +116,8 @@ def check(
 
     A series is one quantity of one case, strategy and phase over all runs on one machine.
 
-    Exit codes: 1 if a series regressed within the last N runs (see --recent) and did not recover. 3 if no series has ten
-    runs, or if the machine may have caused a recent slowdown. 4 if no series has a measured value. Improvements and
+    Exit codes: 1 if a series regressed within the last N runs (see --recent) and did not recover. 3 if no series has
+    ten runs, or if the machine may have caused a recent slowdown. 4 if no series has a measured value. Improvements and
     older regressions are printed, but they do not change the exit code.
 
     Example: jacobench history check --recent 30

@@ -34,45 +34,32 @@ STRATEGY_COLUMNS = (
     "strategy", "status", "seconds", "seconds_error_factor", "bytes", "bytes_error_factor", "needs_bytes",
     "largest_batch",
 )  # fmt: skip
-UNTRIED = ("over_budget", "not_tried")
-"""Statuses that do not apply to a run with another budget."""
-
-BASES = ("measured", "near", "model", "")
-"""Bases of the verdict on time, best first."""
+UNTRIED = ("over_budget", "not_tried")  # statuses that do not apply to a run with another budget
+BASES = ("measured", "near", "model", "")  # bases of the verdict on time, best first
 
 
 @dataclass(frozen=True)
 class CaseAdvice:
     """Recommended strategies for one case, with the reasons.
 
-    Attributes
-    ----------
-    case : str
-        Its name.
-    source : str
-        The run that was used; empty for microbenchmarks.
-    measured_on : list of str
-        Machines and settings, as returned by `provenance`.
-    budget_bytes : float
-        Memory that may be used.
-    verdicts : DataFrame
-        Two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
+    ``source`` is the run that was used, empty for microbenchmarks; ``measured_on``, its machines and settings;
+    ``reuse``, the table of `reuse` for the case or a near one.
 
-        - ``strategy``, ``runner_up``, ``factor`` with ``low`` and ``high``: as in `recommend`.
-        - ``decision``: as in `recommend`. For bytes, ``"ahead"`` if the peaks differ by more than 1 %. ``"alone"`` if
-          there is no other candidate, ``"nothing"`` if there is none.
-        - ``basis``: ``"measured"`` at the case; ``"near"``: measured at a near case, ``low`` and ``high`` widened by
-          the uncertainty of the ratio; ``"model"``: 95 % of such estimates of the run's own cells are within ``low``
-          and ``high``; missing if nothing is known.
-        - ``at``: the measured case; ``distance_factor``: the factor between it and this case (model: to the nearest
-          cell, in flops, bytes or a size); ``differs``: in which sizes; ``n``: passes or, for the model, tested cases.
-    strategies : DataFrame
-        One line per strategy: ``seconds`` and ``bytes`` of the phase, measured or estimated according to the basis. An
-        estimate is wrong by at most the factor ``seconds_error_factor``, ``bytes_error_factor`` in 95 % of the run's
-        own cells. ``needs_bytes``: predicted peak of its largest phase. ``status``: ``"ok"``; ``"over_budget"``, never
-        recommended; the status of a cell that failed; ``"no estimate"``. ``largest_batch``: added by the caller.
-    reuse : DataFrame
-        If the case or a near one was measured: after how many uses each strategy is cheaper than vjp; see `reuse`.
+    ``verdicts`` has two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
+
+    - ``strategy``, ``runner_up``, ``factor`` with ``low`` and ``high``: as in `recommend`.
+    - ``decision``: as in `recommend`. For bytes, ``"ahead"`` if the peaks differ by more than 1 %. ``"alone"`` if there
+      is no other candidate, ``"nothing"`` if there is none.
+    - ``basis``: ``"measured"`` at the case; ``"near"``: measured at a near case, ``low`` and ``high`` widened by the
+      uncertainty of the ratio; ``"model"``: 95 % of such estimates of the run's own cells are within ``low`` and
+      ``high``; missing if nothing is known.
+    - ``at``: the measured case; ``distance_factor``: the factor between it and this case (model: to the nearest cell,
+      in flops, bytes or a size); ``differs``: in which sizes; ``n``: passes or, for the model, tested cases.
+
+    ``strategies`` has one line per strategy: ``seconds`` and ``bytes`` of the phase, measured or estimated according to
+    the basis. An estimate is wrong by at most the factor ``seconds_error_factor``, ``bytes_error_factor`` in 95 % of
+    the run's own cells. ``needs_bytes``: predicted peak of its largest phase. ``status``: ``"ok"``; ``"over_budget"``,
+    never recommended; the status of a cell that failed; ``"no estimate"``. ``largest_batch``: added by the caller.
     """
 
     case: str
@@ -116,14 +103,11 @@ def _json_value(value: Any) -> Any:
 
 
 def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gradient") -> CaseAdvice:
-    """Recommend strategies for a case, by a run's measurements of one phase.
+    """Recommend strategies for a case, given as its predicted rows, by a run's measurements of one phase.
 
-    `target` holds the case's predicted rows: each strategy and phase, with knobs, and predictions where there is a
-    model. A strategy that is predicted to need more than the budget in any phase is no candidate.
-
-    Time is that of the case itself if it was measured, otherwise of the nearest case, otherwise by the time model.
-    Memory is that of the case itself if it was measured and is 8 KiB or more, otherwise by the byte model, which uses
-    the exact shapes.
+    A strategy that is predicted to need more than the budget in any phase is no candidate. Time is that of the case
+    itself if it was measured, otherwise of the nearest case, otherwise by the time model. Memory is that of the case
+    itself if it was measured and is 8 KiB or more, otherwise by the byte model, which uses the exact shapes.
     """
     needs = target.groupby("strategy", sort=False)["predicted_bytes"].max()
     over = set(needs[needs > budget_bytes].index)
@@ -198,12 +182,8 @@ def _strategies(
 ) -> pd.DataFrame:
     lines = []
     for name in in_order([*map(str, needs.index), *times]):
-        line = {
-            "strategy": name,
-            "status": "no estimate",
-            "needs_bytes": needs.get(name, math.nan),
-            **times.get(name, {}),
-        }
+        line = {"strategy": name, "status": "no estimate", "needs_bytes": needs.get(name, math.nan)}
+        line |= times.get(name, {})
         if name in over:
             line |= {"status": "over_budget"}
         if name in peaks:

@@ -13,15 +13,9 @@ from jacobench.bench.floor.time_model import FEWEST_CELLS, WORK, comparable_cell
 from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES
 from jacobench.reports.analysis.sweeps import KNOBS
 
-FEWEST_ERRORS = 5
-"""Smallest number of errors from which an error bound is computed."""
-
-SAME_DISTANCE = math.log(1.1)
-"""Logarithm of a factor. Cells closer than this count as equally distant."""
-
-SIZES = [*WORK, *KNOBS]
-"""Columns that define the distance between a cell and a case."""
-
+FEWEST_ERRORS = 5  # smallest number of errors from which an error bound is computed
+SAME_DISTANCE = math.log(1.1)  # cells closer than a factor of 1.1 count as equally distant
+SIZES = [*WORK, *KNOBS]  # columns that define the distance between a cell and a case
 Array = Any
 
 

@@ -13,8 +13,7 @@ from jacobench.reports.analysis.sweeps import KNOBS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SAME = ("graph", "activation", "loss", "residual", "normalization", "dtype")
-"""Knobs in which near cases are equal."""
+SAME = ("graph", "activation", "loss", "residual", "normalization", "dtype")  # knobs in which near cases are equal
 
 WITHIN = math.sqrt(2)
 """Factor within which the sizes of near cases agree. Suites double their sizes, so every size between the smallest and
@@ -27,11 +26,7 @@ exponents in docs/scaling.md is 1.26, of dense and vjp in width."""
 
 @dataclass(frozen=True)
 class NearCase:
-    """A measured case near another one.
-
-    `exact` is true for the case itself. `distance_factor` is the product of the factors between their sizes, 1 for the
-    case itself; `differs` describes these sizes.
-    """
+    """A measured case near another one, or the same; `distance_factor` is the product of the factors of sizes."""
 
     case: str
     exact: bool

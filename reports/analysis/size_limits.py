@@ -33,24 +33,15 @@ if TYPE_CHECKING:
 
 COLUMNS = ("knob", "held", "strategy", "size", "basis")
 
+# Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse)
+# and 6.9 GiB (vjp) were predicted within 0.5 %.
 LARGEST_TESTED_BYTES = 24 * 2**30
-"""Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse) and
-6.9 GiB (vjp) were predicted within 0.5 %."""
-
-RANGE_FACTOR = 100
-"""Largest factor beyond the measured sizes that is searched."""
-
-LARGEST_DEPTH = 512
-"""Largest depth that is searched beyond the measured ones: predicting 1,600 layers takes seconds."""
-
-TIME_RANGE_FACTOR = 2
-"""Largest factor beyond the measured sizes for which the fitted law of time is used."""
-
+RANGE_FACTOR = 100  # largest factor beyond the measured sizes that is searched
+LARGEST_DEPTH = 512  # largest depth that is searched beyond the measured ones: predicting 1,600 layers takes seconds
+TIME_RANGE_FACTOR = 2  # largest factor beyond the measured sizes for which the fitted law of time is used
 LARGEST_DENSITY = 1.0
 
-SAME_BYTES = 0.01
-"""Relative difference of predicted bytes below which a rebuilt case is that of the run."""
-
+SAME_BYTES = 0.01  # relative difference of predicted bytes below which a rebuilt case is that of the run
 Knobs = dict[str, Any]
 
 

@@ -43,8 +43,8 @@ LARGEST = 37.0  # largest score in standard deviations: beyond it, the tail prob
 class FoundChange:
     """Significant change of a series.
 
-    before, after: last run before and first run after it, with 95 % confidence. p_value: share of random orders that make
-    any series of the family look changed as clearly.
+    before, after: last run before and first run after it, with 95 % confidence. p_value: share of random orders that
+    make any series of the family look changed as clearly.
     """
 
     change: Change
@@ -86,14 +86,15 @@ def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[fl
 
     ``resolutions`` are lower bounds of the relative noise. Series with fewer than `MIN_RUNS` runs are not searched.
 
-    PELT (Killick, Fearnhead and Eckley, 2012) finds levels of the logarithms, after a Hampel filter. Its penalty is the 99 %
-    quantile of the largest gain of a step over 999 random orders of all series together: maxT of Westfall and Young,
-    Resampling-based multiple testing (1993). Autocorrelation increases it. A large change hides smaller ones near it, so
-    the search is repeated with the noise around the levels found. The interval of a size takes the position as known.
+    PELT (Killick, Fearnhead and Eckley, 2012) finds levels of the logarithms, after a Hampel filter. Its penalty is the
+    99 % quantile of the largest gain of a step over 999 random orders of all series together: maxT of Westfall and
+    Young, Resampling-based multiple testing (1993). Autocorrelation increases it. A large change hides smaller ones
+    near it, so the search is repeated with the noise around the levels found. Intervals of sizes take positions as
+    known.
 
     False alarms per 100 families of ten series without a change (simulated, 20 and 60 runs, noise 2 %): 0.3 for normal
-    noise, 2 for heavy tails (t with 3 degrees of freedom), 2 for autocorrelation 0.3 or 0.6, 4 if a tenth of the runs are
-    outliers of four standard deviations on one side.
+    noise, 2 for heavy tails (t with 3 degrees of freedom), 2 for autocorrelation 0.3 or 0.6, 4 if a tenth of the runs
+    are outliers of four standard deviations on one side.
     """
     searched = {
         number: _begin(np.log(values), resolution)
@@ -122,7 +123,7 @@ def _begin(logs: NDArray[np.float64], resolution: float) -> _Searched:
 def _pool_autocorrelation(searched: list[_Searched]) -> list[_Searched]:
     """Set the autocorrelation of each series to the median of all series, or to its own if that is clearly larger.
 
-    The median counts if it exceeds 1.5 standard errors. Of a series' own value, the part beyond 2 standard errors counts.
+    The median counts if it exceeds 1.5 standard errors; of a series' own value, the part beyond 2 standard errors.
     """
     noisy = [own for own in searched if not isnan(own.rho)]
     shared = float(np.median([own.rho for own in noisy])) if noisy else 0.0
@@ -198,7 +199,7 @@ def _penalty(
     """Return the sum of squares that each change must explain to reach a critical score.
 
     The standard error is multiplied by ``inflation``. The changes are compared with the noise that remains after all
-    ``n_changes`` of them, so two changes, such as up and down again, can be significant together although neither is alone.
+    of them, so two changes, such as up and down again, can be significant together although neither is alone.
     """
     n = residuals.size
     t = inflation * float(-stdtrit(n - 2, ndtr(-critical)))

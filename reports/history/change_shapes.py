@@ -29,8 +29,8 @@ Confidence sets in change-point problems (1988)."""
 class Change:
     """Position of a change in a series.
 
-    low, high: the compared runs, from ``low`` to before ``high``. start, end: last run on the old level and first run on the
-    new one; a step has ``end == start + 1``.
+    low, high: the compared runs, from ``low`` to before ``high``. start, end: last run on the old level and first run
+    on the new one; a step has ``end == start + 1``.
     """
 
     low: int
@@ -87,7 +87,7 @@ def position_bounds(values: NDArray[np.float64], change: Change, sigma: float) -
 
 
 def split_gains(values: NDArray[np.float64], margin: int = MIN_SEGMENT) -> NDArray[np.float64]:
-    """Return the sum of squares that each split explains, along the last axis. Each side keeps at least ``margin`` runs."""
+    """Return the sum of squares that each split along the last axis explains. A side has at least ``margin`` runs."""
     n = values.shape[-1]
     sums = np.cumsum(values - values.mean(axis=-1, keepdims=True), axis=-1)
     k = np.arange(margin, n - margin + 1)
@@ -114,7 +114,7 @@ def changes_between(values: NDArray[np.float64], edges: list[int], sigma: float)
 def _drift_instead(values: NDArray[np.float64], steps: list[Change], sigma: float) -> Change | None:
     """Return the drift that fits better than neighboring steps in one direction, or None.
 
-    The Bayesian information criterion decides. A drift has two ends and two levels; each step adds a position and a level.
+    The Bayesian information criterion decides. A drift has two ends and two levels; each step, a position and a level.
     """
     low, high = steps[0].low, steps[-1].high
     edges = [low, *(step.end for step in steps), high]

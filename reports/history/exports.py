@@ -32,7 +32,7 @@ def as_json(history: History) -> str:
 def github(history: History) -> str:
     """Return the newest run for github-action-benchmark with ``tool: customSmallerIsBetter``.
 
-    Each entry has ``name``, ``unit``, ``value`` and, if there is an interval, ``range``. Times are in s, peak memory in B.
+    Each entry has ``name``, ``unit`` (s or B), ``value`` and, if there is an interval, ``range``.
     """
     found = []
     for line in _newest(history):

@@ -39,9 +39,9 @@ State = Literal["clear", "regressed", "inconclusive", "nothing"]
 class Checked:
     """Result of a check.
 
-    state: ``regressed`` if some verdict is ``regressed`` or ``broken``; ``inconclusive`` if no series has `MIN_RUNS` runs, or
-    the machine may have caused a recent slowdown; ``nothing`` if there are no series. changes: one line per change, newest
-    first; see `check`. n_series, n_short: number of series checked, and of those with fewer than `MIN_RUNS` runs.
+    state: ``regressed`` if some verdict is ``regressed`` or ``broken``; ``inconclusive`` if no series has `MIN_RUNS`
+    runs, or the machine may have caused a recent slowdown; ``nothing`` without series. changes: one line per change,
+    newest first; see `check`. n_series, n_short: number of series checked, and of those with too few runs.
     """
 
     state: State
@@ -60,13 +60,13 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
     - ``old``, ``new``: the levels; ``ratio``, ``low``, ``high``: their ratio with its 95 % interval;
     - ``p_value``: corrected over all series;
     - ``control_ratio``: change of the calibration kernel's time between the same runs;
-    - ``commit_before``, ``commit_after``, ``run_before``, ``run_after``: the cause came after the first and no later than the
-      second (95 %); runs are row numbers of ``history.runs``;
+    - ``commit_before``, ``commit_after``, ``run_before``, ``run_after``: the cause came after the first and no later
+      than the second (95 %); runs are row numbers of ``history.runs``;
     - ``at``: the most likely first run of the new level;
     - ``verdict``: ``regressed`` (slower or larger, not reverted, began within the last ``recent`` runs of its setting),
-      ``broken`` (was ok, and failed in the last three runs or is ``wrong`` in the last), ``known`` (as these two, but older),
-      ``undone`` (reverted since), ``improved``, ``machine`` (the calibration kernel changed in the same direction by at least
-      half as much).
+      ``broken`` (was ok, and failed in the last three runs or is ``wrong`` in the last), ``known`` (as these two, but
+      older), ``undone`` (reverted since), ``improved``, ``machine`` (the calibration kernel changed in the same
+      direction by at least half as much).
     """
     controls = control_series(history)
     measured = [own for quantity in quantities for own in series(history, quantity)]

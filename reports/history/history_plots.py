@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def draw(history: History, changes: pd.DataFrame, quantity: str) -> dict[str, Plot]:
     """Draw one quantity of a history with its changes; `BadInput` if no run has the quantity.
 
-    Plots are named ``history-PHASE-QUANTITY``, with a hash appended if there are several settings. A plot shows at most twelve
-    cases; the latest changes come first.
+    Plots are named ``history-PHASE-QUANTITY``, with a hash appended if there are several settings. A plot shows at most
+    twelve cases; the latest changes come first.
     """
     found: dict[tuple[Any, ...], list[Series]] = {}
     for own in series(history, quantity):

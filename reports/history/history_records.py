@@ -29,8 +29,9 @@ NUMBERS = ("passes", *TIMES, "ratio_to_vjp", "peak_bytes", "n_nonzeros")
 class Record:
     """A run in the history. Unknown texts are empty, unknown threads 0.
 
-    suite: a file is named without its folder. measured_at, committed_at: ISO 8601 in UTC, to the second. control_seconds:
-    median time of the calibration kernel. cells: ``case, strategy, phase, status`` and ``NUMBERS``, None if missing.
+    suite: a file is named without its folder. measured_at, committed_at: ISO 8601 in UTC, to the second.
+    control_seconds: median of the calibration kernel. cells: ``case, strategy, phase, status`` and ``NUMBERS``, None if
+    missing.
     """
 
     run_id: str

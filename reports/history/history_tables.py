@@ -32,7 +32,7 @@ FACTOR = 1.95  # ratio from which a change is written as a factor instead of a p
 def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row]]]:
     """Yield a heading and one row per series, for each machine with its controls.
 
-    Cells: case, strategy, phase, number of runs, median of all runs, latest run, its difference from the median, sparkline.
+    Cells: case, strategy, phase, number of runs, median, latest run, its difference from the median, sparkline.
     """
     show = QUANTITIES[quantity].format if quantity in QUANTITIES else str
     found = sorted(series(history, quantity), key=lambda own: tuple(map(str, own.setting)))
@@ -47,7 +47,7 @@ def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row
 
 
 def change_texts(history: History, changes: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the lines of a table of changes with their texts; ``when`` is the date of the first run after the change."""
+    """Return the lines of a table of changes with their texts; ``when`` is the date of the first run after it."""
     names = {name: quantity.words for name, quantity in QUANTITIES.items()}
     texts = []
     for line in lines_of(changes):

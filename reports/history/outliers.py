@@ -27,8 +27,8 @@ def noise(values: NDArray[np.float64], resolution: float) -> float:
 def hampel_filter(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     """Replace each outlier of logarithms by the mean of its neighbors; ``sigma`` is the standard deviation of one run.
 
-    A window has five runs, the run itself included, so a level of three runs is kept, also at the end of the series. The
-    mean excludes other outliers; a median would be biased by two outliers on one side. Shorter series are not changed.
+    A window has five runs, the run itself included, so a level of three runs is kept, also at the end of the series.
+    The mean excludes other outliers; a median would be biased by two outliers on one side.
     """
     if values.size < 5:
         return values

@@ -43,7 +43,7 @@ class TrackedQuantity:
     words: str
 
 
-# Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly vary; their limits are the gate's.
+# Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly vary: the gate's limits.
 QUANTITIES: Mapping[str, TrackedQuantity] = {
     "seconds": TrackedQuantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, SECONDS, "time"),
     "bytes": TrackedQuantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, BYTES, "peak memory"),
@@ -55,7 +55,7 @@ QUANTITIES: Mapping[str, TrackedQuantity] = {
 class Series:
     """Values of one quantity of one cell over runs.
 
-    key: values of ``SETTING`` and ``CELL_KEYS``. runs: row numbers in the history's runs, ascending. measured: their values.
+    key: values of ``SETTING`` and ``CELL_KEYS``. runs: row numbers in the history's runs, ascending.
     """
 
     key: Mapping[str, Any]
@@ -124,7 +124,7 @@ def cells_of(history: History, cells: pd.DataFrame) -> Iterator[tuple[dict[str, 
 
 
 def series(history: History, quantity: str) -> list[Series]:
-    """Return every series of a quantity: the runs in which the cell is ok and the quantity was measured, at least one."""
+    """Return every series of a quantity, of the runs in which the cell is ok and the quantity was measured."""
     if quantity not in QUANTITIES:
         raise unknown("quantity", quantity, QUANTITIES)
     column = QUANTITIES[quantity].column

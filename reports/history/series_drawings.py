@@ -1,4 +1,4 @@
-"""Small drawings of a series: a sparkline of characters, and an inline SVG of a few kilobytes for a page with hundreds."""
+"""Small drawings of a series: a sparkline of characters, and an inline SVG of a few kilobytes."""
 
 from __future__ import annotations
 
@@ -39,13 +39,15 @@ def sparkline(values: Sequence[float] | NDArray[np.float64], length: int = LENGT
 def line_svg(values: NDArray[np.float64], marks: Sequence[tuple[int, int, str, str]], label: str) -> Markup:
     """Draw a series as SVG on a logarithmic scale, one unit per run; outliers are drawn at the edge.
 
-    A mark has the runs before and after a change, its verdict (the CSS class) and its title. ``label`` is for screen readers.
+    A mark has the runs before and after a change, its verdict (the CSS class) and its title.
     """
     last = max(values.size - 1, 1)
     drawn = Markup("").join(_mark(mark, last) for mark in marks)
-    return Markup(
-        '<svg class="line" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}<path d="{}"/></svg>'
-    ).format(last, HEIGHT, label, drawn, _path(values))
+    svg = Markup(
+        '<svg class="line" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '{}<path d="{}"/></svg>'
+    )
+    return svg.format(last, HEIGHT, label, drawn, _path(values))
 
 
 def _path(values: NDArray[np.float64]) -> str:

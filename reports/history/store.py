@@ -62,8 +62,8 @@ class History:
     """Contents of a history's file.
 
     runs: one line per run with the fields of `Record` except the cells, ordered by the commit's time, or the run's if
-    unknown, then by the run's time; the index counts from 0. cells: one line per cell, ordered by ``run`` (row number of
-    ``runs``), with ``case``, ``strategy``, ``phase``, ``status`` and ``NUMBERS``, NaN if missing.
+    unknown, then by the run's time; the index counts from 0. cells: one line per cell, ordered by ``run`` (row number
+    of ``runs``), with ``case``, ``strategy``, ``phase``, ``status`` and ``NUMBERS``, NaN if missing.
     """
 
     runs: pd.DataFrame
@@ -110,8 +110,8 @@ def load(path: Path) -> History:
 def _with_full_names(names: pd.DataFrame) -> pd.DataFrame:
     """Map the keys of benchmarks that earlier versions imported to those of today.
 
-    They were (short name, "", ""); today they are (full name, "benchmark", "call"). A short name becomes the only full name in
-    the file that ends with it. If there is none, or several, it keeps its own series, so nothing is mixed or lost.
+    They were (short name, "", ""); today they are (full name, "benchmark", "call"). A short name becomes the only full
+    name in the file that ends with it. If there is none, or several, it keeps its own series, so nothing is mixed.
     """
     short = (names["strategy"] == "") & (names["phase"] == "")
     full = names.loc[(names["strategy"] == STRATEGY) & (names["phase"] == PHASE), "case"]
