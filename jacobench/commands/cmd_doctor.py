@@ -20,17 +20,13 @@ def doctor(
 
     Example: jacobench doctor --noise --pairs 200
     """
-    if noise:
-        _noise(pairs, as_json=as_json)
-    else:
-        _examine(as_json=as_json)
-
-
-def _examine(*, as_json: bool) -> None:
     from dataclasses import asdict
 
     from jacobench.bench.machine.doctor import examine
 
+    if noise:
+        _noise(pairs, as_json=as_json)
+        return
     findings = [asdict(finding) for finding in examine()]
     if as_json:
         _print_json(findings)

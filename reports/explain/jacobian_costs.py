@@ -68,9 +68,10 @@ class JacobianCost:
 class GradientCost:
     """Predicted cost of a whole gradient with one strategy.
 
-    `jacobian_bytes` and `n_nonzeros` are those of all Jacobians, with patterns; `kept_bytes` is the size of the primals
-    that VJP rules keep, each counted once. `peak_bytes` is the largest memory held at once, with patterns and without
-    leaves. `flops` are those of the forward pass, of building the Jacobians and of the pullback.
+    `jacobian_bytes` is the size of all Jacobians with their patterns, `n_nonzeros` the number of their stored entries.
+    `kept_bytes` is the size of the primals that VJP rules keep, each counted once. `peak_bytes` is the largest memory
+    held at once, with patterns and without leaves. `flops` are those of the forward pass, of building the Jacobians and
+    of the pullback.
     """
 
     strategy: str

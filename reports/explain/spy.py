@@ -26,8 +26,8 @@ ENTRIES_PER_LINE = 600
 def raster(structure: Structure, ctx: ArgumentContext, n_lines: int, n_points: int) -> NDArray[np.bool_]:
     """Rasterize a pattern: (n_lines, n_points) booleans, true where a point contains a sampled entry.
 
-    `n_lines` and `n_points` are at most the numbers of outputs and inputs. If they are equal to them, every entry is
-    sampled.
+    `n_lines` and `n_points` are at most the numbers of outputs and inputs. With one line per output and one point per
+    input, every entry is sampled.
     """
     probes = _rows(ctx.n_out, n_lines, PROBED)
     each = _sampled(structure, ctx, probes, n_points)[1].size / probes.size

@@ -25,9 +25,8 @@ def render_html(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template(
-        template
-    ).render(
+    page = environment.get_template(template)
+    return page.render(
         css=Markup(_read("render/base.css")),  # noqa: S704  (a file of this package)
         js=Markup(_read("render/base.js")),  # noqa: S704
         dark={light[1:].lower(): dark for light, dark in DARK.items()},
