@@ -16,9 +16,8 @@ from jacobench.bench.floor.predicted_rows import largest_batch, one_case, predic
 from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
-from jacobench.reports.analysis.nearby import nearby
 from jacobench.reports.analysis.reuse import reuse
-from jacobench.reports.analysis.single_verdict import COLUMNS, estimated, measured_bytes, measured_seconds
+from jacobench.reports.analysis.single_verdict import COLUMNS, estimated, measured_bytes, measured_seconds, nearby
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.data.vocabulary import in_order, provenance
 from jacobench.strategies.registry import registered
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.suites.case import Case
     from jacobench.reports.analysis.estimates import Estimate
-    from jacobench.reports.analysis.nearby import NearCase
+    from jacobench.reports.analysis.single_verdict import NearCase
 
 STRATEGY_COLUMNS = (
     "strategy", "status", "seconds", "seconds_error_factor", "bytes", "bytes_error_factor", "needs_bytes",

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.row.statistics import CONFIDENCE
-from jacobench.reports.analysis.nearby import RATIO_EXPONENT
+from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT
 from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds, format_size
 from jacobench.reports.data.vocabulary import words
 

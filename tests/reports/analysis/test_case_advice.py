@@ -9,7 +9,7 @@ import pytest
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.analysis.case_advice import advise
-from jacobench.reports.analysis.nearby import RATIO_EXPONENT
+from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT
 from jacobench.reports.data.run_data import Run
 
 GIB = 2**30

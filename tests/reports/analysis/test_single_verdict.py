@@ -5,7 +5,7 @@ import math
 import pytest
 
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.analysis.nearby import RATIO_EXPONENT, nearby
+from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT, nearby
 
 
 def near(make_case, make_cell, target, *others):
