@@ -11,15 +11,13 @@ import numpy as np
 
 from jacobench.graphs.array_types import ArgumentContext
 from jacobench.graphs.errors import BadInput, unknown, whole_number, whole_numbers
-from jacobench.graphs.graph import Graph, Node
-from jacobench.graphs.leaf import DISTRIBUTIONS, Leaf
+from jacobench.graphs.graph import DISTRIBUTIONS, Graph, Leaf, Node, Role
 from jacobench.graphs.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jacobench.graphs.array_types import Shape
-    from jacobench.graphs.leaf import Role
     from jacobench.graphs.op import Op
 
 DTYPES = ("float64", "float32")

@@ -24,12 +24,12 @@ PULLED, SUMMED = -1, -2
 """Temporary names of a cotangent that was just pulled back, and of a sum of cotangents."""
 
 
+@dataclass
 class AllocationTracker:
     """Number of allocated bytes, and its peak."""
 
-    def __init__(self) -> None:
-        self.held = 0
-        self.peak = 0
+    held: int = 0
+    peak: int = 0
 
     def hold(self, n_bytes: int, scratch: int = 0) -> None:
         """Allocate `n_bytes`, and `scratch` bytes that are freed before the call returns."""

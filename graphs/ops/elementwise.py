@@ -16,8 +16,7 @@ from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import OUTPUT, Argument, Call, Count, Jacobian, Op, arrays, multiply_in_place, zero
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures.blocks import KEPT_DIAGONAL, kept
-from jacobench.graphs.structures.sparsity import DIAGONAL
+from jacobench.graphs.structures.sparsity import DIAGONAL, KEPT_DIAGONAL, kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable

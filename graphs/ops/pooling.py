@@ -62,10 +62,8 @@ def _pool(way: str, xp: Any, x: Any, window: Shape, stride: Shape) -> Any:
 
 
 def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
-    """Yield for each tap its positions, and a mask of the windows whose first maximum it is; the mask is overwritten.
-
-    x (rows, *lengths), y (rows, *out).
-    """
+    """Yield for each tap its positions, and a mask of the windows whose first maximum it is; the mask is overwritten."""
+    x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     free, hit = np.ones(y.shape, bool), np.empty(y.shape, bool)
     for _, _, positions in windows.taps():
         np.equal(x[last(positions)], y, out=hit)
@@ -80,8 +78,7 @@ def _max_back(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array
     windows = layout.windows
     g = y_bar.reshape(len(y_bar), layout.rows, *windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *windows.lengths), y_bar.dtype)
-    x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
-    for positions, hit in hits(x, y, windows):
+    for positions, hit in hits(xs[0], y, windows):
         x_bar[last(positions)] += g * hit
     return x_bar.reshape(len(y_bar), *ctx.x)
 
@@ -89,19 +86,16 @@ def _max_back(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array
 def _max_values(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     layout = _layout(ctx)
     windows = layout.windows
-    x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     values = np.empty((layout.rows, *windows.out, windows.n_taps), y.dtype)
-    for tap, (_, hit) in enumerate(hits(x, y, windows)):
+    for tap, (_, hit) in enumerate(hits(xs[0], y, windows)):
         values[..., tap] = hit
     return values
 
 
 def _max_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
     layout = _layout(ctx)
-    windows = layout.windows
-    x, y = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
-    found = hits(x, y, windows)
-    shape = (ctx.samples, layout.rows // ctx.samples, 1, *windows.out, 1)
+    found = hits(xs[0], y, layout.windows)
+    shape = (ctx.samples, layout.rows // ctx.samples, 1, *layout.windows.out, 1)
     fill_toeplitz(J, ctx, layout, lambda _tap: next(found)[1].reshape(shape))
 
 

@@ -9,9 +9,8 @@ import numpy as np
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.op import Argument, Jacobian, Op, VjpRule, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import blocks
-from jacobench.graphs.structures.blocks import ROW_BLOCKS
-from jacobench.graphs.structures.sparsity import split
+from jacobench.graphs.structures import sparsity
+from jacobench.graphs.structures.sparsity import ROW_BLOCKS, split
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
@@ -29,7 +28,7 @@ def _cross_factor(other: int, vjp: VjpRule) -> Argument:
 
     return Argument(
         vjp=vjp,
-        jacobian=Jacobian(blocks.SKEW, values, allocates=True, flops=lambda ctx: 2 * ctx.n_out),
+        jacobian=Jacobian(sparsity.SKEW, values, allocates=True, flops=lambda ctx: 2 * ctx.n_out),
         residuals=(other,),
         flops=lambda ctx: 3 * ctx.n_out,
         scratch=lambda ctx: ctx.n_out // 3 * ctx.dtype.itemsize,
@@ -78,13 +77,13 @@ OUTER = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, xs, ctx: np.matmul(y_bar, xs[1][..., None]).reshape(len(y_bar), *ctx.x),  # G y
-            jacobian=Jacobian(blocks.OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
+            jacobian=Jacobian(sparsity.OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
             vjp=lambda y_bar, _y, xs, ctx: np.matmul(xs[0][..., None, :], y_bar).reshape(len(y_bar), *ctx.x),  # Gᵀ x
-            jacobian=Jacobian(blocks.OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
+            jacobian=Jacobian(sparsity.OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
@@ -111,7 +110,7 @@ MATMUL = Op(
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(y_bar, _transposed(xs[1])),  # G Yᵀ
             jacobian=Jacobian(
-                blocks.PRODUCT_LEFT, lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None]
+                sparsity.PRODUCT_LEFT, lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None]
             ),
             residuals=(1,),
             flops=_matmul_flops,
@@ -120,7 +119,7 @@ MATMUL = Op(
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(_transposed(xs[0]), y_bar),  # Xᵀ G
             jacobian=Jacobian(
-                blocks.PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]
+                sparsity.PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]
             ),
             residuals=(0,),
             flops=_matmul_flops,
@@ -187,7 +186,7 @@ CUMSUM = Op(
     arguments=(
         Argument(
             vjp=_sum_back,
-            jacobian=Jacobian(blocks.TRIANGULAR, lambda y, _xs, _ctx: np.ones(1, y.dtype), fill=_fill_triangles),
+            jacobian=Jacobian(sparsity.TRIANGULAR, lambda y, _xs, _ctx: np.ones(1, y.dtype), fill=_fill_triangles),
             flops=output_size,
         ),
     ),

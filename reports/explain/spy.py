@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.strategies.dense_layout import columns_of_entries
+from jacobench.strategies.dense import columns_of_entries
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ import pytest
 
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
-from jacobench.strategies.dense_layout import columns_of_entries
+from jacobench.strategies.dense import columns_of_entries
 from jacobench.strategies.tape import steps
 
 each_op = pytest.mark.parametrize("name", OPS)
