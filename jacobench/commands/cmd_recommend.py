@@ -14,8 +14,7 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from jacobench.reports.analysis.case_advice import CaseAdvice
 
-OPTIONS = {"n_seeds": "seeds", "name": "architecture"}
-"""Knob of a suite file → its option, where the names differ."""
+OPTIONS = {"n_seeds": "seeds", "name": "architecture"}  # knob of a suite file → its option, where the names differ
 
 
 def recommend(

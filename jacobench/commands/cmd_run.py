@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from jacobench.bench.run.passes import Progress
     from jacobench.reports.data.run_data import Run
 
-CLAIMS = "claims"
-"""Suite whose run answers the question, claim by claim."""
+CLAIMS = "claims"  # suite whose run answers the question, claim by claim
 
 Cases = Annotated[
     list[str] | None, typer.Option("--case", metavar="GLOB", help="Use only cases whose names match GLOB. Repeatable.")

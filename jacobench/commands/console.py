@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")]
 Phase = Annotated[str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")]
 
-WIDTH_OF_FILES = 120
-"""Width of output to a file or a pipe, in characters."""
+WIDTH_OF_FILES = 120  # width of output to a file or a pipe, in characters
 
 
 @cache

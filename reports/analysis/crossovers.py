@@ -24,8 +24,7 @@ LEAST_TREND = 0.001
 """Smallest change of log(ratio) per log(size) that counts as approaching one. Over twenty doublings, from a width of 16
 to sixteen million, it changes the ratio by less than 2 %."""
 
-FURTHEST = 1024.0
-"""Largest factor beyond the largest size to which a crossing is extrapolated."""
+FURTHEST = 1024.0  # largest factor beyond the largest size to which a crossing is extrapolated
 
 COLUMNS = (
     "knob", "held", "phase", "quantity", "first", "second", "outcome", "size", "low", "high", "extrapolated",

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 # Quantity → measured column, and prediction whose exponent is compared (for time: if `predicted_seconds` is missing).
 GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_bytes", "predicted_bytes")}
 
-TOLERANCE = 0.1
-"""Difference of exponents that caches and the allocator cause; theory counts operations and bytes only."""
+TOLERANCE = 0.1  # difference of exponents that caches and the allocator cause; theory counts operations and bytes only
 
 COLUMNS = (
     "knob", "held", "strategy", "phase", "quantity", "exponent", "exponent_low", "exponent_high", "exponent_predicted",

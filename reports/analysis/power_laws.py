@@ -15,8 +15,7 @@ from jacobench.bench.row.statistics import bounded_exp, half_width, t_interval
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-FIXED_LEVEL = 0.05
-"""Level of the F-test that a fixed cost, an additional parameter, must pass."""
+FIXED_LEVEL = 0.05  # level of the F-test that a fixed cost, an additional parameter, must pass
 
 MIN_SIZES, MIN_SIZES_FIXED = 3, 5
 """Fewest sizes that leave a degree of freedom: for a power law, and for a test of a fixed cost."""

@@ -38,8 +38,7 @@ GRAPH_KNOBS = tuple(PHRASES)
 # 300-100-10 and 300-50-10.
 SAME_PARAMETERS = ("batch", "n_seeds")
 
-LEAST_FILLED = 0.5
-"""A size with cases at a smaller share of the other knob's sizes belongs to a sweep, not to the grid."""
+LEAST_FILLED = 0.5  # a size with cases at a smaller share of the other knob's sizes belongs to a sweep, not to the grid
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,8 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SCHEMAS = (1, 2)
-"""Versions of the format that can be read; the last is the current one."""
-
-RENAMED = {"control_seconds": "calibration_seconds"}
-"""Columns and facts of schema 1 whose names have changed."""
+SCHEMAS = (1, 2)  # versions of the format that can be read; the last is the current one
+RENAMED = {"control_seconds": "calibration_seconds"}  # columns and facts of schema 1 whose names have changed
 
 # Columns that every row needs, and their allowed values.
 REQUIRED: dict[str, tuple[str, ...] | None] = {"case": None, "strategy": None, "phase": PHASES, "status": STATUSES}

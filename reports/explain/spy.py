@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
 
-PROBED = 3
-"""Rows of each line that are sampled first: the first, the middle and the last."""
-
-ENTRIES_PER_LINE = 600
-"""Approximate number of entries sampled per line, from at least three rows."""
+PROBED = 3  # rows of each line that are sampled first: the first, the middle and the last
+ENTRIES_PER_LINE = 600  # approximate number of entries sampled per line, from at least three rows
 
 
 def raster(structure: Structure, ctx: ArgumentContext, n_lines: int, n_points: int) -> NDArray[np.bool_]:
