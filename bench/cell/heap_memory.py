@@ -23,16 +23,11 @@ SETTLE_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Memory:
-    """Heap memory of a call.
+    """Heap memory of a call."""
 
-    peak_bytes: largest increase of the heap during the call.
-    retained_bytes: heap still allocated when the call returns, its result included.
-    tool: "memray" records every allocation of the process, "tracemalloc" only those made through Python.
-    """
-
-    peak_bytes: int
-    retained_bytes: int
-    tool: str
+    peak_bytes: int  # largest increase of the heap during the call
+    retained_bytes: int  # heap still allocated when the call returns, its result included
+    tool: str  # "memray" records every allocation of the process, "tracemalloc" only those made through Python
 
 
 def leaked_bytes(call: Callable[[], Any]) -> int | None:

@@ -38,16 +38,12 @@ LONGEST_REASON = 300  # characters
 
 @dataclass(frozen=True)
 class Problem:
-    """A graph with the arrays at which it is differentiated.
-
-    leaves: name → array. seeds: shape (n_seeds, *output_shape).
-    reference: leaf name → the reference's cotangents, shape (n_seeds, *leaf shape); empty where nothing is verified.
-    """
+    """A graph with the arrays at which it is differentiated."""
 
     graph: Graph
-    leaves: Mapping[str, Array]
-    seeds: Array
-    reference: Mapping[str, Array] = field(default_factory=dict)
+    leaves: Mapping[str, Array]  # name → array
+    seeds: Array  # shape (S, *output_shape)
+    reference: Mapping[str, Array] = field(default_factory=dict)  # cotangents, shape (S, *leaf shape), or empty
 
     def fingerprint(self) -> int:
         """Return a checksum of all arrays."""
@@ -83,23 +79,16 @@ def status_of(error: BaseException, step: str) -> tuple[str, str]:
 
 @dataclass
 class PreparedCell:
-    """One strategy on one problem, before its phases are measured.
-
-    strategy: None for the forward pass, or if it could not be loaded.
-    prepared: None if a step before failed. predictions: None if the strategy has no model.
-    failed: phase → (status, reason), for each phase that must not be timed.
-    max_relative_error: error against the reference; NaN for the reference itself.
-    note: why a check was left out; empty if all were made.
-    """
+    """One strategy on one problem, before its phases are measured."""
 
     name: str
     problem: Problem
-    strategy: Strategy | None = None
-    prepared: Prepared | None = None
-    predictions: Predictions | None = None
-    failed: dict[str, tuple[str, str]] = field(default_factory=dict)
-    max_relative_error: float = nan
-    note: str = ""
+    strategy: Strategy | None = None  # None for the forward pass, or if it could not be loaded
+    prepared: Prepared | None = None  # None if a step before failed
+    predictions: Predictions | None = None  # None if the strategy has no model
+    failed: dict[str, tuple[str, str]] = field(default_factory=dict)  # phase → status, reason; not to be timed
+    max_relative_error: float = nan  # against the reference; NaN for the reference itself
+    note: str = ""  # why a check was left out
     traceback: str = ""
 
     def call(self, phase: str) -> Callable[[], Any]:

@@ -38,14 +38,10 @@ its change, rounding alone gave 2e-5 for a correct gradient (pointnet, batch 4).
 
 @dataclass(frozen=True)
 class Verification:
-    """Result of verifying one strategy on one problem.
+    """Result of verifying one strategy on one problem."""
 
-    breach: what is wrong, in one sentence with the numbers; empty if nothing is.
-    max_relative_error: see `relative_error`; NaN without a reference or where shapes differ.
-    """
-
-    breach: str = ""
-    max_relative_error: float = nan
+    breach: str = ""  # what is wrong, in one sentence with the numbers; empty if nothing is
+    max_relative_error: float = nan  # see `relative_error`; NaN without a reference or where shapes differ
 
 
 def verify(

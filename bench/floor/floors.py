@@ -31,15 +31,12 @@ MODELS = ("vjp", "dense", "dense-blocks", "sparse")  # strategies whose required
 
 @dataclass(frozen=True)
 class Loop:
-    """Hand-scheduled loop of a case: the floor kernels of its ops in order, with preallocated outputs.
-
-    cotangents: number of a value → its cotangents after the backward calls, shape (S, …).
-    """
+    """Hand-scheduled loop of a case: the floor kernels of its ops in order, with preallocated outputs."""
 
     forward: Sequence[Call]
     backward: Sequence[Call]
     output: Array
-    cotangents: Mapping[int, Array]
+    cotangents: Mapping[int, Array]  # number of a value → its cotangents after the backward calls, shape (S, …)
 
 
 def loop(problem: Problem) -> Loop | None:

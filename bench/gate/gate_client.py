@@ -20,17 +20,13 @@ STARTING_SECONDS = 60.0  # time that a process may take before its first report,
 
 @dataclass(frozen=True)
 class CellStatus:
-    """Status of one phase of a case under one strategy, on one side, before it is timed.
-
-    seconds: approximate time of a call. calls: calls per round.
-    counts: measured bytes, predicted flops and non-zeros; what is unknown is missing.
-    """
+    """Status of one phase of a case under one strategy, on one side, before it is timed."""
 
     status: str
     reason: str = ""
-    seconds: float | None = None
-    calls: int = 1
-    counts: Mapping[str, int] = field(default_factory=dict)
+    seconds: float | None = None  # approximate time of a call
+    calls: int = 1  # per round
+    counts: Mapping[str, int] = field(default_factory=dict)  # bytes, flops and non-zeros; what is unknown is missing
 
 
 CellKey = tuple[str, str, str]  # case, strategy as the user named it, phase

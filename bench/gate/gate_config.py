@@ -22,20 +22,14 @@ DEFAULT_SUITE = "gate"
 
 @dataclass(frozen=True)
 class GateConfig:
-    """What a gate measures.
+    """What a gate measures."""
 
-    suite: name or path. Both sides are measured with the suite of the working tree.
-    strategies: names, ``file.py:Class`` or ``package.module:Class``; empty: those that the project registers.
-    cases: globs; empty: all. install: command that installs a side; see `side_environments.INSTALL`.
-    max_minutes: after these, only suspected regressions are measured again. timeout_seconds: for one phase of a cell.
-    """
-
-    suite: str = DEFAULT_SUITE
-    strategies: tuple[str, ...] = ()
-    cases: tuple[str, ...] = ()
-    install: str = INSTALL
-    max_minutes: float = 10.0
-    timeout_seconds: float = 60.0
+    suite: str = DEFAULT_SUITE  # name or path; both sides are measured with the suite of the working tree
+    strategies: tuple[str, ...] = ()  # names, file.py:Class or package.module:Class; empty: the registered ones
+    cases: tuple[str, ...] = ()  # globs; empty: all
+    install: str = INSTALL  # command that installs a side
+    max_minutes: float = 10.0  # after these, only suspected regressions are measured again
+    timeout_seconds: float = 60.0  # of one phase of a cell
 
     def __post_init__(self) -> None:
         for name in ("max_minutes", "timeout_seconds"):

@@ -2,8 +2,8 @@
 
 The side's interpreter runs this file by its path, so that the same harness measures both sides, even where the project
 under test is jacobench. From the side's own jacobench it takes only `load_suite`, the strategy registry and the
-contract. It loads `bench/cell` from the folder next to its own. It reads a job (one JSON object) from standard input and
-writes one JSON object per line to standard output. All other output goes to standard error.
+contract. It loads `bench/cell` from the folder next to its own. It reads a job (one JSON object) from standard input
+and writes one JSON object per line to standard output. All other output goes to standard error.
 """
 
 from __future__ import annotations
@@ -38,37 +38,26 @@ TURNS = 20_000  # turns of the idle loop that are timed to measure one
 
 @dataclass(frozen=True)
 class GateTask:
-    """One case under one strategy.
-
-    suite: a suite file with this case only.
-    strategy_spec, load_spec: the strategy as the user named it, and what this side loads for it.
-    blocks, schedule: see `BlockSchedule`. Only the phases in the schedule are timed.
-    slower, larger: work and memory that a self-test adds, relative to the call's; else 0.
-    """
+    """One case under one strategy."""
 
     case: str
-    suite: str
-    strategy_spec: str
-    load_spec: str
-    blocks: int = 0
-    schedule: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    slower: float = 0.0
-    larger: float = 0.0
+    suite: str  # a suite file with this case only
+    strategy_spec: str  # as the user named it
+    load_spec: str  # what this side loads for it
+    blocks: int = 0  # how often the process returns to the task
+    schedule: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # phase → calls per round, rounds per block
+    slower: float = 0.0  # work that a self-test adds, relative to the call
+    larger: float = 0.0  # memory that a self-test adds, relative to the call
 
 
 @dataclass(frozen=True)
 class GateJob:
-    """Job of one process.
+    """Job of one process."""
 
-    action: "precheck" (verify each task and measure its memory) or "time" (time its phases).
-    budget_bytes: a strategy predicted to need more is not computed. The process's data are limited accordingly.
-    time_limit: seconds after which the rounds of one phase end in a block.
-    """
-
-    action: str
+    action: str  # "precheck" (verify each task and measure its memory) or "time" (time its phases)
     tasks: tuple[GateTask, ...]
-    budget_bytes: int
-    time_limit: float
+    budget_bytes: int  # limits predicted bytes and the process's data
+    time_limit: float  # seconds after which the rounds of one phase end in a block
 
 
 def load_cell() -> SimpleNamespace:

@@ -45,36 +45,26 @@ Target = tuple[str, str]  # a case, and a strategy as the user named it
 
 @dataclass(frozen=True)
 class BlockSchedule:
-    """Calls of one case under one strategy in a process.
+    """Calls of one case under one strategy in a process."""
 
-    blocks: how often the process returns to it: a disturbance then affects only some of its blocks.
-    phases: phase → calls per round, rounds per block.
-    """
-
-    blocks: int
-    phases: Mapping[str, tuple[int, int]]
+    blocks: int  # how often the process returns to it, so that a disturbance affects only some blocks
+    phases: Mapping[str, tuple[int, int]]  # phase → calls per round, rounds per block
 
 
 @dataclass
 class PairedRunner:
-    """Two sides, base and head, and the status of their cells.
-
-    files: case → a suite file with this case only.
-    settings: environment variables of every process.
-    injections: case and strategy → work and memory added to the head; only in a self-test.
-    statuses: side → results of `precheck`.
-    """
+    """Two sides, base and head, and the status of their cells."""
 
     project: Project
     sides: tuple[Side, Side]
     cases: Sequence[Case]
-    files: Mapping[str, Path]
+    files: Mapping[str, Path]  # case → a suite file with this case only
     strategies: Sequence[str]
     budget_bytes: int
     timeout_seconds: float
-    settings: Mapping[str, str]
-    injections: Mapping[Target, Injection] = field(default_factory=dict)
-    statuses: dict[str, CellStatuses] = field(default_factory=dict)
+    settings: Mapping[str, str]  # environment variables of every process
+    injections: Mapping[Target, Injection] = field(default_factory=dict)  # added to the head, in a self-test
+    statuses: dict[str, CellStatuses] = field(default_factory=dict)  # side → results of `precheck`
     _names: dict[str, dict[str, str]] = field(default_factory=dict)
     _failures: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 

@@ -60,16 +60,11 @@ print(*kernels, *times)
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """Result of the probe.
+    """Result of the probe."""
 
-    found: the kernel that OpenBLAS or the environment selects; empty if the BLAS is not OpenBLAS.
-    chosen: the kernel to set; empty if none is clearly faster.
-    gain: speed-up of the chosen kernel: geometric mean over matrix products in float64 and float32.
-    """
-
-    found: str
-    chosen: str
-    gain: float
+    found: str  # the kernel that OpenBLAS or the environment selects; empty if the BLAS is not OpenBLAS
+    chosen: str  # the kernel to set; empty if none is clearly faster
+    gain: float  # speed-up of the chosen kernel: geometric mean over matrix products in float64 and float32
 
 
 def choice() -> Choice:

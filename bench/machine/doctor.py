@@ -36,17 +36,12 @@ print(min(once() for _ in range(12)))
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """Result of one check.
-
-    check, measured: what was checked, and what was found, with numbers.
-    status: "bad" disturbs measurements; "note" may disturb them, or could not be read; else "good".
-    fix: suggested fix; empty if none is needed.
-    """
+    """Result of one check."""
 
     check: str
-    status: str
-    measured: str
-    fix: str = ""
+    status: str  # "bad" disturbs measurements; "note" may disturb them, or could not be read; else "good"
+    measured: str  # what was found, with numbers
+    fix: str = ""  # empty if none is needed
 
 
 def examine() -> list[HealthCheck]:

@@ -25,15 +25,11 @@ STATUSES = ("ok", "wrong", "unsupported", "over_budget", "out_of_memory", "timeo
 
 @dataclass(frozen=True)
 class Column:
-    """Column of the tidy table.
+    """Column of the tidy table."""
 
-    dtype: "object" for text and for ``residual`` (a bool), "float64" for all numbers. A missing value is NaN.
-    unit: empty if there is none. meaning: one sentence.
-    """
-
-    dtype: Literal["object", "float64"]
-    unit: str
-    meaning: str
+    dtype: Literal["object", "float64"]  # "object" for text and the bool `residual`, else "float64"; missing: NaN
+    unit: str  # empty if there is none
+    meaning: str  # one sentence
 
 
 # Text is "object": unlike pandas' string type, it keeps NaN as NaN and compares as Python does, in pandas 2 and 3.

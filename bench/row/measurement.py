@@ -6,25 +6,18 @@ import msgspec
 
 
 class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Measurement of one cell in one pass.
-
-    The fields that are columns of a row have the same meaning; None if they were not measured in this pass.
-    spec: where the strategy was loaded from.
-    pass_number, worker: from 0; "pass" in the journal. A process that replaces a lost one has a new number.
-    seconds: seconds per call, one number per round. iterations: calls per round.
-    traceback, output: traceback of the strategy's exception; end of its output.
-    """
+    """Measurement of one cell in one pass, with columns of its row; None where this pass did not measure them."""
 
     case: str
     strategy: str
     phase: str
-    spec: str
+    spec: str  # where the strategy was loaded from
     pass_number: int = msgspec.field(name="pass", default=0)
-    worker: int = 0
+    worker: int = 0  # number of the process in the pass; one that replaces a lost one has a new number
     status: str = "ok"
     reason: str = ""
-    seconds: tuple[float, ...] = ()
-    iterations: int = 1
+    seconds: tuple[float, ...] = ()  # per call, one number per round
+    iterations: int = 1  # calls per round
     peak_bytes: int | None = None
     retained_bytes: int | None = None
     memory_tool: str | None = None
@@ -34,5 +27,5 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     floor_seconds: float | None = None
     max_relative_error: float | None = None
     n_parameters: int | None = None
-    traceback: str = ""
-    output: str = ""
+    traceback: str = ""  # of the strategy's exception
+    output: str = ""  # end of the strategy's output

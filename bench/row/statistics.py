@@ -28,20 +28,14 @@ reports 120 B for a call that uses 3 KB."""
 
 @dataclass(frozen=True)
 class Decision:
-    """Comparison of one candidate with all its rivals.
+    """Comparison of one candidate with all its rivals."""
 
-    status: "ahead", "equal" or "undecided"; see `decide`.
-    runner_up: the rival that comes closest to the candidate; empty without rivals. n_passes: number of its ratios.
-    factor: geometric mean of its ratios, rival / candidate; NaN without ratios.
-    low, high: 95 % t-interval of `factor`. It is shown but does not decide. NaN for fewer than two ratios.
-    """
-
-    status: str
-    runner_up: str
-    factor: float
-    low: float
+    status: str  # "ahead", "equal" or "undecided"; see `decide`
+    runner_up: str  # the rival that comes closest to the candidate; empty without rivals
+    factor: float  # geometric mean of the runner-up's ratios, rival / candidate; NaN without ratios
+    low: float  # 95 % t-interval of `factor`, which is shown but does not decide; NaN for fewer than two ratios
     high: float
-    n_passes: int
+    n_passes: int  # number of the runner-up's ratios
 
 
 def decide(paired_ratios: Mapping[str, Sequence[float]], *, n_looks: int = 1) -> Decision:

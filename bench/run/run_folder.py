@@ -27,23 +27,19 @@ SETTINGS, JOURNAL, DOCUMENT = "settings.json", "journal.jsonl", "run.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(RunOptions):
-    """Content of settings.json: the options of a run and what identifies it. Paths are absolute.
-
-    min_seconds, min_rounds, max_seconds: the shortest round, the fewest rounds, the time of all rounds of a cell.
-    machine_info, commit_info: pytest-benchmark's descriptions of machine and commit.
-    """
+    """Content of settings.json: the options of a run and what identifies it. Paths are absolute."""
 
     run_id: str
     commit: str
     machine: str
     suite_digest: str
-    min_seconds: float
-    max_seconds: float
+    min_seconds: float  # the shortest round
+    max_seconds: float  # the time of all rounds of a cell
     min_rounds: int
     environment: dict[str, str]
     machine_record: dict[str, Any]
-    machine_info: dict[str, Any]
-    commit_info: dict[str, Any]
+    machine_info: dict[str, Any]  # pytest-benchmark's description of the machine
+    commit_info: dict[str, Any]  # pytest-benchmark's description of the commit
 
     @property
     def budget_bytes(self) -> int:

@@ -28,22 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SessionLimits:
-    """Limits of a session.
+    """Limits of a session."""
 
-    budget_bytes: strategies predicted to need more are not computed.
-    min_seconds, max_seconds: minimum length of a round; approximate length of all rounds together.
-    limit_data: whether the process's data are limited; see `process_limits.limit_data`.
-    pass_number, worker: the pass, and the process of this pass, counted from 0.
-    """
-
-    budget_bytes: int
-    min_seconds: float
-    max_seconds: float
+    budget_bytes: int  # strategies predicted to need more are not computed
+    min_seconds: float  # minimum length of a round
+    max_seconds: float  # approximate length of all rounds together
     min_rounds: int
     measure_memory: bool = True
-    limit_data: bool = False
+    limit_data: bool = False  # whether the process's data are limited; see `process_limits.limit_data`
     pass_number: int = 0
-    worker: int = 0
+    worker: int = 0  # number of the process in the pass
 
 
 def schedule(
@@ -56,22 +50,15 @@ def schedule(
 
 @dataclass
 class Session:
-    """Measure cells; neighbouring cells share the problem and the preparation.
-
-    iterations: calls per round, for cells of which an earlier pass has settled them.
-    checked: cases in which the reference has been compared with central differences in this run.
-    loaded: called with a strategy's spec and name when it has been loaded.
-    timing_begins: called when a cell's strategy has been verified, before anything is measured.
-    printed: returns the output since its last call.
-    """
+    """Measure cells; neighbouring cells share the problem and the preparation."""
 
     suite: Suite
     limits: SessionLimits
-    iterations: Mapping[Cell, int] = field(default_factory=dict)
-    checked: set[str] = field(default_factory=set)
-    loaded: Callable[[str, str], None] = lambda _spec, _name: None
-    timing_begins: Callable[[], None] = lambda: None
-    printed: Callable[[], str] = lambda: ""
+    iterations: Mapping[Cell, int] = field(default_factory=dict)  # calls per round that an earlier pass has settled
+    checked: set[str] = field(default_factory=set)  # cases whose reference was compared with differences
+    loaded: Callable[[str, str], None] = lambda _spec, _name: None  # called with spec and name of a loaded strategy
+    timing_begins: Callable[[], None] = lambda: None  # called when a strategy is verified
+    printed: Callable[[], str] = lambda: ""  # returns the output since its last call
     _case: str = ""
     _problem: Problem | None = None
     _floors: Floors | None = None

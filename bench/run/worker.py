@@ -24,19 +24,14 @@ from jacobench.bench.suites.case import Cell
 
 
 class WorkerJob(msgspec.Struct, frozen=True):
-    """Cells that a worker measures.
-
-    cells: case, strategy and phase of each, in the order of measurement.
-    iterations: case, strategy, phase, and the calls per round that an earlier pass has settled.
-    checked: cases in which this run has already compared the reference with central differences.
-    """
+    """Cells that a worker measures."""
 
     suite: str
     strategies: tuple[str, ...]
-    cells: tuple[tuple[str, str, str], ...]
+    cells: tuple[tuple[str, str, str], ...]  # case, strategy and phase of each, in the order of measurement
     limits: SessionLimits
-    iterations: tuple[tuple[str, str, str, int], ...] = ()
-    checked: tuple[str, ...] = ()
+    iterations: tuple[tuple[str, str, str, int], ...] = ()  # cell, and calls per round of an earlier pass
+    checked: tuple[str, ...] = ()  # cases in which this run has compared the reference with central differences
 
 
 class Reporter:

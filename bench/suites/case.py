@@ -23,21 +23,14 @@ BY_STRATEGY = contract.PHASES
 
 @dataclass(frozen=True)
 class Case:
-    """A graph with its sizes and leaves, measured with each strategy.
+    """A graph with its sizes and leaves, measured with each strategy."""
 
-    name: unique in its suite. It contains the knobs, so that globs can select them: ``"mlp-w64-d3-b1-density0.1"``.
-    knobs: values of the columns ``graph``, ``depth``, ``batch``, ``n_seeds`` …; None where one does not apply.
-    strategies: names of strategies, or ``"file.py:Class"``.
-    make: builds the graph without large allocations. rng_seed: the leaves are ``graph.sample(rng_seed)``.
-    seeds: "random" (``knobs["n_seeds"]`` of them) or "identity" (the unit vector of each output: the whole Jacobian).
-    """
-
-    name: str
-    knobs: Mapping[str, Any]
-    strategies: tuple[str, ...]
-    make: Callable[[], Graph]
-    rng_seed: int = 0
-    seeds: str = "random"
+    name: str  # unique in its suite; contains the knobs, so that globs can select them: "mlp-w64-d3-b1-density0.1"
+    knobs: Mapping[str, Any]  # values of columns such as `graph`, `depth`, `n_seeds`; None where one does not apply
+    strategies: tuple[str, ...]  # names, or "file.py:Class"
+    make: Callable[[], Graph]  # builds the graph without large allocations
+    rng_seed: int = 0  # the leaves are `graph.sample(rng_seed)`
+    seeds: str = "random"  # "random", or "identity": the unit vector of each output, so the whole Jacobian
 
 
 @dataclass(frozen=True)

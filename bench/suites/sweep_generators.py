@@ -88,16 +88,11 @@ class ChainKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True
 
 @dataclass(frozen=True)
 class Generator:
-    """A kind of graph that a sweep can request.
+    """A kind of graph that a sweep can request."""
 
-    keys: the accepted keys with types, bounds and defaults. A `Knob` may be swept.
-    choices: for keys whose values are names: what they name, and the known names. `case` receives ``"none"`` as None.
-    case: returns the case of one value per key. Its BadInput begins with ``": "`` or the key, ``".widths: "``.
-    """
-
-    keys: type[msgspec.Struct]
-    choices: Mapping[str, tuple[str, Sequence[str]]]
-    case: Callable[[Mapping[str, Any]], Case]
+    keys: type[msgspec.Struct]  # accepted keys with types, bounds and defaults; a `Knob` may be swept
+    choices: Mapping[str, tuple[str, Sequence[str]]]  # key whose value is a name → what it names, known names
+    case: Callable[[Mapping[str, Any]], Case]  # of one value per key; BadInput begins with ": " or ".key: "
 
 
 def mlp_case(knobs: Mapping[str, Any]) -> Case:
