@@ -11,7 +11,7 @@ import jacobench as jb
 from jacobench.reports.claims.claim_catalogue import CLAIMS, judge
 from jacobench.reports.claims.claim_evidence import BY_WEIGHTS, LINKS, ORDER, rows_of
 from jacobench.reports.data.vocabulary import provenance
-from jacobench.reports.page.stability import trust
+from jacobench.reports.page.run_facts import stability
 from jacobench.reports.plots.quantities import QUANTITIES
 from jacobench.reports.plots.scaling_plots import scaling
 from jacobench.reports.plots.style import styled
@@ -62,7 +62,7 @@ python docs/figures/the_question.py runs/claims
 def page(run: Run, images: Path) -> str:
     """Return the text of the page, and save its images."""
     judged = judge(run)
-    source = f"Measured on: {' · '.join(provenance(run.table))}. The machine was {trust(run).verdict}."
+    source = f"Measured on: {' · '.join(provenance(run.table))}. {stability(run).summary}"
     verdicts = "\n".join(
         f"| {number} | {escape(claim.claimed)} | **{found.verdict}** |"
         for number, (claim, found) in enumerate(judged, 1)

@@ -22,17 +22,15 @@ if TYPE_CHECKING:
 HALF = 0.5
 QUESTION = "Should these graphs be backpropagated through materialized Jacobians, or through vector-Jacobian products?"
 
-# What a decision says of one case, and of several.
+# Verbs for one case and for several, and what a decision says of them.
+IS, HAS = ("is", "are"), ("has", "have")
 NOT_AHEAD = {
-    "equal": ("is equal within 5 %", "are equal within 5 %"),
-    "undecided": ("is undecided", "are undecided"),
-    "one pass": ("is undecided because one pass cannot decide", "are undecided because one pass cannot decide"),
-    "alone": ("has only one timed strategy", "have only one timed strategy"),
-    "nothing": ("has no timed strategy", "have no timed strategy"),
-    "no passes": (
-        "is undecided because the run has no single passes",
-        "are undecided because the run has no single passes",
-    ),
+    "equal": (IS, "equal within 5 %"),
+    "undecided": (IS, "undecided"),
+    "one pass": (IS, "undecided because one pass cannot decide"),
+    "alone": (HAS, "only one timed strategy"),
+    "nothing": (HAS, "no timed strategy"),
+    "no passes": (IS, "undecided because the run has no single passes"),
 }
 
 
@@ -55,8 +53,9 @@ def _on_time(run: Run, rows: pd.DataFrame, phase: str) -> str:
         f"{name} {count}" if number else f"{name} is clearly the fastest in {_of(count, len(found))}"
         for number, (name, count) in enumerate(_counts(winners))
     ]
-    others = _counts(found.loc[~is_ahead, "decision"])
-    parts += [f"{_cases(count)} {NOT_AHEAD[decision][count > 1]}" for decision, count in others]
+    for decision, count in _counts(found.loc[~is_ahead, "decision"]):
+        verbs, words_of_it = NOT_AHEAD[decision]
+        parts.append(f"{_cases(count)} {verbs[count > 1]} {words_of_it}")
     spread = _spread(rows, "ratio_to_vjp", "as long as")
     return f"{_verdict(run.table, winners)}: in the time of the phase {phase}, {_listed(parts)}{spread}."
 
@@ -123,16 +122,14 @@ def _on_reuse(run: Run) -> str:
     names, n_cells = _listed(in_order(found["strategy"])), len(found)
     counted = dict(_counts(found["outcome"]))
     cells = {outcome: _of(count, n_cells, "cell") for outcome, count in counted.items()}
-    parts = []
-    if "from the first" in cells:
-        parts.append(f"from the first product in {cells['from the first']}")
-    if "after" in cells:
-        after = found.loc[found["outcome"] == "after", "uses"]
-        parts.append(f"after {uses_in_words(after)} products with one Jacobian in {cells['after']}")
-    if "until" in cells:
-        parts.append(f"only for few products in {cells['until']}")
-    if "never" in cells:
-        parts.append(f"never in {cells['never']}")
+    uses = uses_in_words(found.loc[found["outcome"] == "after", "uses"]) if "after" in cells else ""
+    phrases = {
+        "from the first": "from the first product",
+        "after": f"after {uses} products with one Jacobian",
+        "until": "only for few products",
+        "never": "never",
+    }
+    parts = [f"{phrase} in {cells[outcome]}" for outcome, phrase in phrases.items() if outcome in cells]
     unknown = f"; undecided in {cells['undecided']}" if "undecided" in cells else ""
     if not parts:
         return f"Whether materializing ({names}) pays off is undecided in {cells['undecided']}."

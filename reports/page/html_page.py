@@ -10,11 +10,15 @@ from markupsafe import Markup
 from jacobench.reports.data.units import format_bytes
 from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page.answers import QUESTION, answers
-from jacobench.reports.page.limits_and_crossovers import crossover_rows, memory_limits
-from jacobench.reports.page.recommendation_table import recommendations
-from jacobench.reports.page.row_table import counts, failures, row_table
-from jacobench.reports.page.run_facts import commands, machine_details
-from jacobench.reports.page.stability import stability
+from jacobench.reports.page.page_tables import (
+    counts,
+    crossover_rows,
+    failures,
+    memory_limits,
+    recommendations,
+    row_table,
+)
+from jacobench.reports.page.run_facts import commands, machine_details, stability
 from jacobench.reports.plots.all_plots import all_plots
 from jacobench.reports.render.html_document import render_html
 from jacobench.reports.render.output_files import inline_svg

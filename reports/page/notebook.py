@@ -30,8 +30,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "seconds_median": format_seconds,
     "ratio_to_vjp": format_ratio,
     "peak_bytes": format_bytes,
-}
-"""Columns of the table and their formats."""
+}  # columns of the table
 MAX_ROWS = 20
 MARK = " *"
 

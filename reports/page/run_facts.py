@@ -1,15 +1,135 @@
-"""Facts of a run for its page: details of the machine, and the commands that reproduce the run."""
+"""Facts of a run for its page: measurement quality, details of the machine, and the commands that reproduce the run."""
 
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from jacobench.bench.row.columns import CELL_KEYS
+from jacobench.reports.analysis.recommendation import recommend
+from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
+
 if TYPE_CHECKING:
+    import pandas as pd
+
     from jacobench.reports.data.run_data import Run
 
-PACKAGES = ("numpy", "scipy")
-"""Packages that do the arithmetic: their versions affect the times most."""
+PACKAGES = ("numpy", "scipy")  # they do the arithmetic: their versions affect the times most
+UNDECIDED = ("undecided", "one pass", "no passes")  # decisions of `recommend` that leave the fastest strategy open
+
+# A cell is disturbed if its slowest pass takes this many times as long as its fastest. Two processes of identical code
+# differ by 2-9 % (docs/measurement.md).
+DISTURBED = 1.2
+
+
+@dataclass(frozen=True)
+class UncertainCell:
+    """Undecided or disturbed cell, as text.
+
+    Undecided: the fastest strategy and its runner-up; ``values`` is their ratio with its 95 % interval. Disturbed: the
+    ratio of the slowest to the fastest pass, and the 95 % interval of the time.
+    """
+
+    case: str
+    strategies: str
+    phase: str
+    problem: str
+    values: str
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Measurement quality of a run: numbers of undecided and disturbed cells in one sentence, and these cells.
+
+    ``findings``: calibration kernel, load, intervals and controls, one sentence each.
+    """
+
+    summary: str
+    cells: list[UncertainCell]
+    findings: list[str]
+
+
+def stability(run: Run, phase: str = "gradient") -> Stability:
+    """Describe the measurement quality of a run; ``phase`` is the one in which cases are decided."""
+    found = recommend(run.table, run.passes, phase)
+    undecided = found[found["decision"].isin(UNDECIDED)]
+    spreads = _spreads(run.passes)
+    disturbed = spreads[spreads >= DISTURBED].sort_values(ascending=False)
+    summary = (
+        f"{len(undecided)} of {len(found)} cases are undecided in the phase {phase}. "
+        f"{len(disturbed)} of {len(spreads)} cells were disturbed: "
+        f"their slowest pass took at least {DISTURBED - 1:.0%} longer than their fastest."
+    )
+    if not len(found) or not len(spreads):
+        summary = "The run does not record single passes, so undecided and disturbed cells are unknown."
+    cells = [_undecided(line, phase) for _, line in undecided.iterrows()] + _disturbed(run.table, disturbed)
+    findings = [*_calibration(run), *_load(run), *_intervals(run.table), *_controls(run.table)]
+    return Stability(summary, cells, findings)
+
+
+def _spreads(passes: pd.DataFrame) -> pd.Series[float]:
+    """Return the slowest over the fastest pass of each cell with several passes."""
+    grouped = passes.groupby(list(CELL_KEYS), sort=False)["seconds"]
+    return (grouped.max() / grouped.min())[grouped.count() > 1]
+
+
+def _undecided(line: pd.Series[str], phase: str) -> UncertainCell:
+    names = [name for name in (line["strategy"], line["runner_up"]) if isinstance(name, str)]
+    values = format_interval(float(line["factor"]), float(line["low"]), float(line["high"]))
+    return UncertainCell(line["case"], ", ".join(names), phase, "undecided", values)
+
+
+def _disturbed(table: pd.DataFrame, spreads: pd.Series[float]) -> list[UncertainCell]:
+    times = table.set_index(list(CELL_KEYS))
+    cells = []
+    for key, spread in spreads.items():
+        low, high = times.loc[[key], ["seconds_low", "seconds_high"]].iloc[0]
+        case, strategy, phase = key if isinstance(key, tuple) else (key, "", "")
+        values = f"{format_ratio(spread)}, time [{format_seconds(max(low, 0.0))}, {format_seconds(high)}]"
+        cells.append(UncertainCell(str(case), str(strategy), str(phase), "disturbed", values))
+    return cells
+
+
+def _calibration(run: Run) -> list[str]:
+    seconds = np.asarray(run.facts.get("calibration_seconds") or (), dtype=np.float64)
+    if seconds.size < 2:
+        return []
+    low, high = np.percentile(seconds, [5, 95])
+    spread = f"{high / low - 1:.1%} over {seconds.size} processes (95th against 5th percentile)"
+    return [f"The time of the calibration kernel varied by {spread}."]
+
+
+def _load(run: Run) -> list[str]:
+    machine = run.facts.get("machine") or {}
+    before, after, cores = machine.get("load"), run.facts.get("load_after"), machine.get("cores")
+    if before is None or after is None:
+        return []
+    busy = " Other processes used the processor when the run began." if cores and before > cores / 2 else ""
+    return [f"Load average: {before:.1f} before the run, {after:.1f} at the end ({cores} cores).{busy}"]
+
+
+def _intervals(table: pd.DataFrame) -> list[str]:
+    ok = table[table["status"] == "ok"]
+    passes = ok["passes"].dropna()
+    if passes.empty:
+        return []
+    if passes.max() < 2:
+        return ["Every cell was measured in one process, so there are no intervals and no clear winner in time."]
+    half = (ok["seconds_high"] / ok["seconds_low"]).dropna() ** 0.5 - 1
+    widths = f"±{half.median():.0%} for half of the cells, and narrower than ±{half.quantile(0.9):.0%} for 90 % of them"
+    return [f"The 95 % interval of the time is narrower than {widths}."]
+
+
+def _controls(table: pd.DataFrame) -> list[str]:
+    sentences = {
+        "tuned": "Controls tuned: all strategies used the same threads, BLAS kernel and malloc settings. "
+        "Your own processes may use others.",
+        "asis": "Controls asis: threads, BLAS kernel and malloc settings were those of the environment.",
+    }
+    return [sentences[name] for name in table["controls"].dropna().unique() if name in sentences]
 
 
 def machine_details(run: Run) -> list[tuple[str, str]]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page.answers import answers
-from jacobench.reports.page.recommendation_table import recommendations
-from jacobench.reports.page.row_table import counts, failures
-from jacobench.reports.page.run_facts import commands
-from jacobench.reports.page.stability import stability
+from jacobench.reports.page.page_tables import counts, failures, recommendations
+from jacobench.reports.page.run_facts import commands, stability
 from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 
 if TYPE_CHECKING:
@@ -17,11 +16,8 @@ if TYPE_CHECKING:
 
     from jacobench.reports.data.run_data import Run
 
-MAX_CHARACTERS = 60_000
-"""A comment on GitHub holds 65,536 characters."""
-
-RESERVED = 500
-"""Characters kept for separators and for the line that states how much was cut."""
+MAX_CHARACTERS = 60_000  # a comment on GitHub holds 65,536
+RESERVED = 500  # characters for separators and for the line that states how much was cut
 
 # Headings of the tables, one per field of the dataclass.
 RECOMMENDATIONS = ("case", "fastest", "decision", "runner-up takes", "runner-up", "least memory", "peak")
@@ -35,9 +31,8 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
     It has at most 60,000 characters. A longer summary is cut, and its last line states it.
     """
     blocks = [block for run in runs for block in _blocks(run, phase)]
-    kept = [
-        block for number, block in enumerate(blocks) if sum(map(len, blocks[: number + 1])) < MAX_CHARACTERS - RESERVED
-    ]
+    lengths = accumulate(map(len, blocks))
+    kept = [block for block, n in zip(blocks, lengths, strict=True) if n < MAX_CHARACTERS - RESERVED]
     text = "\n\n".join(kept) + "\n"
     if len(kept) == len(blocks):
         return text

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from jacobench.reports.plots.plot_data import Plot
 
+# Kind → function (run, phase) → plots by name. It raises NoData if the run has no data for this kind.
 PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
     "time and memory of every case": overviews,
     "growth with a knob": scalings,
@@ -37,7 +38,6 @@ PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
     "efficiency": efficiencies,
     "samples": spreads,
 }
-"""Kind → function (run, phase) → plots by name. It raises NoData if the run has no data for this kind."""
 
 
 @dataclass(frozen=True)
@@ -67,5 +67,5 @@ def all_figures(run: Run | pd.DataFrame, phase: str = "gradient") -> dict[str, F
 
     A tidy table has no passes and no samples: then fits have no interval, and samples are not plotted.
     """
-    found = all_plots(run if isinstance(run, Run) else Run(run), phase)
-    return {name: plot.figure for name, plot in found.plots.items()}
+    plots = all_plots(run if isinstance(run, Run) else Run(run), phase).plots
+    return {name: plot.figure for name, plot in plots.items()}

@@ -53,12 +53,6 @@ def ratios(run: Run, phase: str) -> dict[str, Plot]:
     }
 
 
-def _crossings(sweep: Sweep, passes: pd.DataFrame) -> pd.DataFrame:
-    """Return the crossovers in time of one sweep."""
-    found = crossovers(sweep.rows, passes)
-    return found[(found["quantity"] == "seconds") & (found["knob"] == sweep.knob)]
-
-
 def _has_ratio(rows: pd.DataFrame) -> pd.Series[bool]:
     """Return whether each row has a ratio to draw."""
     ratio = rows["ratio_to_vjp"]
@@ -74,7 +68,8 @@ def _plot(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
     shown = sweeps[:MAX_PANELS]
     rows = pd.concat([sweep.rows.assign(held=sweep.held) for sweep in shown])
     columns = ["held", "case", "strategy", knob, "status", "ratio_to_vjp", "ratio_low", "ratio_high"]
-    by_sweep = [_crossings(sweep, run.passes) for sweep in shown]
+    found = [crossovers(sweep.rows, run.passes) for sweep in shown]
+    by_sweep = [own[(own["quantity"] == "seconds") & (own["knob"] == knob)] for own in found]
     crossings = pd.concat(by_sweep, ignore_index=True)
     with styled():
         figure, panels = grid(len(shown), width=4.4, height=3.6)
@@ -156,8 +151,8 @@ def _note(line: Mapping[Any, Any]) -> str:
     at = f"{knob} {format_size(line['size'])}"
     near = "" if math.isnan(line["size"]) else f" near {at}"
     decided = isinstance(line["cheaper"], str)
-    ahead = f"{line['cheaper']} is ahead by {format_ratio(line['factor'])}" if decided else "neither is clearly ahead"
-    ahead = f"at the largest size, {ahead}"
+    winner = f"{line['cheaper']} is ahead by {format_ratio(line['factor'])}" if decided else "neither is clearly ahead"
+    ahead = f"at the largest size, {winner}"
     return {
         "crosses": f"{first} and {second} cross at {at}{interval}; {ahead}.",
         "undecided": f"The intervals do not decide whether {first} and {second} cross{near}.",

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 MAX_PANELS = 12
 MAX_COLUMNS = 4
 
-MAX_CASE_NAME, MAX_STRATEGY_NAME = 44, 24
-"""Characters of a name. A longer case loses its middle; a longer strategy is wrapped."""
+MAX_CASE_NAME, MAX_STRATEGY_NAME = 44, 24  # characters; a longer case loses its middle, a longer strategy is wrapped
 
 
 def grid(n_panels: int, *, width: float, height: float, legend: float = 2.4) -> tuple[Figure, list[Axes]]:

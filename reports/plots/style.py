@@ -74,12 +74,9 @@ RC: dict[Any, Any] = {  # Any: matplotlib types its keys as a literal of all the
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "savefig.facecolor": "auto",
-    "text.color": INK,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.titlecolor": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
+    **dict.fromkeys(
+        ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), INK
+    ),
     "text.parse_math": False,  # a name chosen by a user may contain a dollar sign
     "svg.hashsalt": "jacobench",  # otherwise the ids in an SVG are random
     "font.size": 9.5,

@@ -15,8 +15,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.page.html_page import page
 from jacobench.reports.page.notebook import notebook
-from jacobench.reports.page.recommendation_table import recommendations
-from jacobench.reports.page.row_table import row_table
+from jacobench.reports.page.page_tables import recommendations, row_table
 from jacobench.reports.page.run_markdown import MAX_CHARACTERS, markdown
 from jacobench.reports.plots.all_plots import all_plots
 

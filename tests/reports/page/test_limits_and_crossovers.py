@@ -5,7 +5,7 @@ import pytest
 from jacobench.bench.floor.predicted_rows import one_case, predicted_rows
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.page.limits_and_crossovers import crossover_rows, memory_limits
+from jacobench.reports.page.page_tables import crossover_rows, memory_limits
 
 
 def lines_of(groups):

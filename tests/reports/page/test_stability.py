@@ -4,7 +4,7 @@ import numpy as np
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.page.stability import stability
+from jacobench.reports.page.run_facts import stability
 
 from .conftest import passes_of
 

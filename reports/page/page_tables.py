@@ -1,0 +1,304 @@
+"""Tables of the page as text: recommendations, memory limits, crossovers, all rows, and the cells that failed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jacobench.bench.row.columns import COLUMNS, FORWARD, STATUSES
+from jacobench.reports.analysis.crossovers import crossovers
+from jacobench.reports.analysis.recommendation import least_memory, recommend
+from jacobench.reports.analysis.size_limits import what_fits
+from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
+from jacobench.reports.data.units import (
+    COUNTS,
+    MISSING,
+    format_bytes,
+    format_interval,
+    format_ratio,
+    format_seconds,
+    format_size,
+    format_tick,
+)
+from jacobench.reports.data.vocabulary import QUANTITY_WORDS, words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    import pandas as pd
+
+    from jacobench.reports.data.run_data import Run
+
+DECISIONS = {
+    "ahead": "clearly",
+    "equal": "equal within 5 %",
+    "undecided": "undecided",
+    "one pass": "undecided: one pass cannot decide",
+    "alone": "no other strategy was timed",
+    "nothing": "no strategy was timed",
+    "no passes": "undecided: the run has no single passes",
+}
+
+NEAR = 100.0  # largest factor beyond the measured sizes at which a limit or a crossover is relevant to the reader
+MORE_THAN = "more than"
+BASES = {  # of a limit, as in `what_fits`
+    "interpolation": "between sizes of the run",
+    "model": "predicted bytes",
+    MORE_THAN: "fits at every checked size",
+    "bound": "largest possible value",
+    "none": "the smallest size does not fit",
+}
+
+OUTCOMES = {
+    "crosses": "crosses",
+    "crosses again": "crosses more than once",
+    "undecided": "undecided",
+    "never in the range": "beyond the measured sizes",
+    "never at all": "never",
+}
+
+# Columns of the table of all rows that are visible when the page opens.
+VISIBLE = ("case", "strategy", "phase", "status", "seconds_median", "ratio_to_vjp", "peak_bytes", "reason")
+
+FORMATS: dict[str, Callable[[float], str]] = {  # by column name or by unit
+    "s": format_seconds,
+    "B": format_bytes,
+    "ratio_to_vjp": format_ratio,
+    "ratio_low": format_ratio,
+    "ratio_high": format_ratio,
+    "efficiency": "{:.0%}".format,
+    "predicted_flops": partial(format_tick, scale=COUNTS),
+}
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Recommendation for one case, in words; empty where there is nothing to recommend.
+
+    ``fastest`` is set for a clear winner, and for a strategy without rivals. ``factor``: how many times as long the
+    runner-up takes, with its interval. ``peak`` is that of the strategy that clearly needs the least memory.
+    """
+
+    case: str
+    fastest: str
+    decision: str
+    factor: str
+    runner_up: str
+    least_memory: str
+    peak: str
+
+
+def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
+    """Return one line per case that has the phase."""
+    rows = run.table[run.table["phase"] == phase]
+    peaks = rows.set_index(["case", "strategy"])["peak_bytes"]
+    smallest = least_memory(run.table, phase)
+    return [
+        Recommendation(
+            case=line["case"],
+            fastest=line["strategy"] if line["decision"] in {"ahead", "alone"} else "",
+            decision=DECISIONS[line["decision"]],
+            factor=format_interval(line["factor"], line["low"], line["high"]),
+            runner_up=_runner_up(line),
+            least_memory=smallest.get(line["case"], ""),
+            peak=format_bytes(float(peaks[line["case"], smallest[line["case"]]])) if line["case"] in smallest else "",
+        )
+        for line in recommend(run.table, run.passes, phase).to_dict("records")
+    ]
+
+
+def _runner_up(line: Mapping[Any, Any]) -> str:
+    if not isinstance(line["runner_up"], str):
+        return ""
+    return line["runner_up"] + ("" if line["decision"] == "ahead" else f", compared with {line['strategy']}")
+
+
+@dataclass(frozen=True)
+class LimitRow:
+    """Largest size at which a strategy fits in memory, in words."""
+
+    strategy: str
+    largest: str
+    known_by: str
+
+
+@dataclass(frozen=True)
+class CrossoverRow:
+    """Size at which two strategies cost the same, in words."""
+
+    quantity: str
+    strategies: str
+    outcome: str
+    at: str
+    ahead: str
+
+
+Line = TypeVar("Line", LimitRow, CrossoverRow)
+Groups = list[tuple[str, list[Line]]]  # lines grouped by the description of their sweep
+
+
+def memory_limits(run: Run, phase: str = "gradient") -> tuple[Groups[LimitRow], Groups[LimitRow]]:
+    """Return the largest sizes that fit in the machine's memory: the relevant ones, and the others.
+
+    A limit is relevant within 100 times the measured sizes. Both are empty if the run does not record the memory.
+    """
+    limit = (run.facts.get("machine") or {}).get("memory_bytes")
+    if not limit:
+        return [], []
+    lines = []
+    for knob in KNOBS:
+        measured = _measured(run.table, knob)
+        for line in what_fits(run.table, knob, "bytes", float(limit), phase).to_dict("records"):
+            basis, size = line["basis"], line["size"]
+            is_near = basis == "none" or (basis != MORE_THAN and size <= NEAR * measured.get(line["held"], math.inf))
+            lines.append((is_near, _sweep(line), LimitRow(line["strategy"], _largest(knob, size, basis), BASES[basis])))
+    return _grouped(lines)
+
+
+def _largest(knob: str, size: float, basis: str) -> str:
+    if math.isnan(size):
+        return MISSING
+    return f"{f'{MORE_THAN} ' if basis == MORE_THAN else ''}{KNOBS[knob]} {format_size(size)}"
+
+
+def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverRow], Groups[CrossoverRow]]:
+    """Return the crossovers of each sweep in time and memory: the relevant ones, and the others.
+
+    A crossover is relevant within 100 times the measured sizes. The others are pairs that do not cross.
+    """
+    found = crossovers(run.table, run.passes)
+    measured = {knob: _measured(run.table, knob) for knob in KNOBS}
+    lines = [
+        (
+            line["outcome"] == "crosses again" or line["size"] <= NEAR * measured[line["knob"]][line["held"]],
+            _sweep(line),
+            CrossoverRow(
+                QUANTITY_WORDS[line["quantity"]],
+                f"{line['first']}, {line['second']}",
+                OUTCOMES[line["outcome"]],
+                _place(line),
+                f"{line['cheaper']}, {format_ratio(line['factor'])}"
+                if isinstance(line["cheaper"], str)
+                else "undecided",
+            ),
+        )
+        for line in found[found["phase"] == phase].to_dict("records")
+        if FORWARD not in (line["first"], line["second"])
+    ]
+    return _grouped(lines)
+
+
+def _measured(table: pd.DataFrame, knob: str) -> dict[str, float]:
+    """Return the largest size of each sweep: what the sweep holds fixed → size."""
+    found: dict[str, float] = {}
+    for sweep in find_sweeps(table, knob):
+        found[sweep.held] = max(found.get(sweep.held, 0.0), sweep.sizes[-1])
+    return found
+
+
+def _grouped(lines: Iterable[tuple[bool, str, Line]]) -> tuple[Groups[Line], Groups[Line]]:
+    """Group the relevant lines, and the others, by sweep, in the order of the first line of each sweep."""
+    groups: tuple[dict[str, list[Line]], dict[str, list[Line]]] = {}, {}
+    for is_relevant, sweep, line in lines:
+        groups[not is_relevant].setdefault(sweep, []).append(line)
+    return list(groups[0].items()), list(groups[1].items())
+
+
+def _sweep(line: Mapping[Any, Any]) -> str:
+    return f"{KNOBS[line['knob']]} ({line['held']})"
+
+
+def _place(line: Mapping[Any, Any]) -> str:
+    if math.isnan(line["size"]):
+        return MISSING
+    interval = "" if math.isnan(line["low"]) else f" [{format_size(line['low'])}, {format_size(line['high'])}]"
+    mark = ", extrapolated" if line["extrapolated"] else ""
+    return f"{KNOBS[line['knob']]} {format_size(line['size'])}{interval}{mark}"
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """Column of the table of all rows: whether it is sorted by number, and visible when the page opens."""
+
+    name: str
+    meaning: str
+    numeric: bool
+    shown: bool
+
+
+@dataclass(frozen=True)
+class RowTable:
+    """Table of all rows as text.
+
+    ``columns``: those whose values differ between rows. ``rows``: per cell the text, and for numbers the sort key, with all
+    digits. ``same``: name and value of the columns with one value for all rows.
+    """
+
+    columns: list[TableColumn]
+    rows: list[list[tuple[str, str]]]
+    same: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Strategy that failed in one case, or has a note there, as text; ``phases`` lists the affected phases."""
+
+    case: str
+    strategy: str
+    phases: str
+    status: str
+    reason: str
+
+
+def row_table(table: pd.DataFrame) -> RowTable:
+    """Lay out the tidy table. Columns without any value are left out, except those in `VISIBLE`."""
+    kept, same = [], []
+    for name in COLUMNS:
+        distinct = table[name].nunique(dropna=False)
+        if distinct == 1 and name not in VISIBLE and len(table) > 1:
+            if table[name].notna().all():
+                same.append((name, _shown(name, table[name].iloc[0])))
+        elif table[name].notna().any() or name in VISIBLE:
+            kept.append(name)
+    columns = [
+        TableColumn(name, COLUMNS[name].meaning, COLUMNS[name].dtype == "float64", name in VISIBLE)
+        for name in sorted(kept, key=lambda name: VISIBLE.index(name) if name in VISIBLE else len(VISIBLE))
+    ]
+    lists = [_cells(column.name, table[column.name].tolist()) for column in columns]
+    return RowTable(columns, [list(cells) for cells in zip(*lists, strict=True)], same)
+
+
+def failures(table: pd.DataFrame) -> list[Failure]:
+    """Return one line per case, strategy, status and reason, of the cells that failed or have a note."""
+    rows = table[(table["status"] != "ok") | table["reason"].notna()].fillna({"reason": ""})
+    return [
+        Failure(str(case), str(strategy), ", ".join(own["phase"]), words(str(status)), str(reason))
+        for (case, strategy, status, reason), own in rows.groupby(["case", "strategy", "status", "reason"], sort=False)
+    ]
+
+
+def counts(table: pd.DataFrame) -> str:
+    """Return the number of cells of each status, such as ``"59 ok, 1 over budget"``."""
+    found = table["status"].value_counts()
+    return ", ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
+
+
+def _cells(name: str, values: list[Any]) -> list[tuple[str, str]]:
+    numeric = COLUMNS[name].dtype == "float64"
+    return [
+        ("", "") if value != value else (_shown(name, value), repr(value) if numeric else "")  # noqa: PLR0124  (NaN)
+        for value in values
+    ]
+
+
+def _shown(name: str, value: Any) -> str:
+    column = COLUMNS[name]
+    if column.dtype == "object":
+        return words(value) if name == "status" else str(value)
+    return FORMATS.get(name, FORMATS.get(column.unit, _number))(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
