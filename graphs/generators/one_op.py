@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.builder import Value
     from jacobench.graphs.graph import Graph
 
-EVERY = "every-op"
-"""Name of the graph that contains all ops."""
+EVERY = "every-op"  # name of the graph that contains all ops
 
 
 def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:

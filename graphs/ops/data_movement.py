@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
+from jacobench.graphs.errors import BadInput, check_least, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE, Structure
@@ -203,11 +203,8 @@ TRANSPOSE = Op(
 
 
 def _as_margins(attrs: Attrs) -> Attrs:
-    margins = {side: whole_number(side, attrs[side]) for side in ("before", "after")}
-    for side, n in margins.items():
-        if n < 0:
-            raise BadInput(f"{side} is {n}: expected 0 or more")
-    return margins
+    check_least(0, **attrs)
+    return {side: whole_number(side, attrs[side]) for side in ("before", "after")}
 
 
 PAD = Op(

@@ -107,7 +107,6 @@ def _gelu_into(x: Array, y: Array) -> None:
 
 
 def _relu_slope(y: Array, out: Array | None = None) -> Array:
-    """Return 1 where y > 0, else 0."""
     return (y > 0).astype(y.dtype) if out is None else np.greater(y, 0.0, out)
 
 
@@ -119,15 +118,13 @@ def _leaky_slope(y: Array, out: Array | None = None) -> Array:
 
 
 def _tanh_slope(y: Array, out: Array | None = None) -> Array:
-    """Return 1 − y²."""
     slope = np.multiply(y, y, out)
-    return np.subtract(1.0, slope, slope)
+    return np.subtract(1.0, slope, slope)  # 1 − y²
 
 
 def _sigmoid_slope(y: Array, out: Array | None = None) -> Array:
-    """Return y (1 − y)."""
     slope = np.subtract(1.0, y, out)
-    return np.multiply(slope, y, slope)
+    return np.multiply(slope, y, slope)  # y (1 − y)
 
 
 def _softplus_slope(y: Array, out: Array | None = None) -> Array:

@@ -283,9 +283,8 @@ def _by_seed(y_bar: Array, ctx: ArgumentContext) -> Array:
 
 
 def _low_rank_V(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
-    """Return (g U)ᵀ z."""
     within = np.matmul(_by_seed(y_bar, ctx), xs[1])
-    V_bar: Array = np.matmul(within.transpose(0, 2, 1), xs[0].reshape(-1, ctx.x[1]))
+    V_bar: Array = np.matmul(within.transpose(0, 2, 1), xs[0].reshape(-1, ctx.x[1]))  # (g U)ᵀ z
     return V_bar
 
 

