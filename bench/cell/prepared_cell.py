@@ -51,10 +51,7 @@ class Problem:
 
 
 def draw_seeds(graph: Graph, kind: str, n_seeds: int, rng_seed: int) -> Array:
-    """Return the seeds of a case, shape (S, *output_shape), in the dtype of the graph.
-
-    kind: "random" (`n_seeds` arrays, uniform on [−1, 1)) or "identity" (the unit vector of each output).
-    """
+    """Return `n_seeds` seeds uniform on [−1, 1) for kind "random", or the unit vector of each output for "identity"."""
     if kind == "identity":
         n_out = prod(graph.output_shape)
         return np.eye(n_out, dtype=graph.dtype).reshape(n_out, *graph.output_shape)

@@ -81,10 +81,7 @@ def fastest(call: Callable[[], Any], rounds: int, min_seconds: float) -> float:
 
 
 def kernel_seconds() -> tuple[float, ...]:
-    """Time 30 rounds of the calibration kernel: fixed NumPy work of about 100 µs.
-
-    If its time changes, the machine has changed.
-    """
+    """Time 30 rounds of the calibration kernel, 100 µs each. If their time changes, the machine has changed."""
     a = np.linspace(-1, 1, 128 * 128).reshape(128, 128)
 
     def kernel() -> None:

@@ -47,11 +47,7 @@ class Verification:
 def verify(
     graph: Graph, prepared: Prepared, leaves: Mapping[str, Array], seeds: Array, reference: Mapping[str, Array] | None
 ) -> Verification:
-    """Linearize, pull back twice, and check the results against the contract and the reference; return the result.
-
-    Without a `reference` (cotangents, shape (S, *leaf shape) each), only the contract is checked. Any exception of the
-    strategy is raised.
-    """
+    """Linearize, pull back twice, and check the results against the contract and, unless it is None, the reference."""
     inputs = {**leaves, "the seeds": seeds}
     before = _fingerprints(inputs)
     linearized = prepared.linearize(placed(prepared, leaves))

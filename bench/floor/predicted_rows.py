@@ -87,10 +87,7 @@ def peak_bytes(case: Case, spec: str, phase: str | None = None) -> int | None:
 
 
 def largest_batch(case_of: Callable[[int], Case], spec: str, budget_bytes: float) -> int | None:
-    """Return the largest batch whose predicted peak, in any phase of a strategy, is within a budget.
-
-    It is at most `LARGEST_BATCH`; 0 if not even one sample fits, None if the strategy has no model.
-    """
+    """Return the largest batch whose predicted peak is within a budget in every phase; 0: none, None: no model."""
     if peak_bytes(case_of(1), spec) is None:
         return None
 

@@ -44,10 +44,7 @@ def predict_seconds(measured: pd.DataFrame, target: pd.DataFrame) -> pd.Series[f
 
 
 def cross_validated_seconds(table: pd.DataFrame) -> pd.Series[float]:
-    """Predict the seconds of one call of a run's cells, each from the cells of the run's other cases.
-
-    NaN as for `predict_seconds`. A cell that was not measured is predicted from all others.
-    """
+    """Predict the seconds of a run's cells as `predict_seconds`, each from the cells of the run's other cases."""
     found = predict_seconds(table, table).to_numpy().copy()
     usable = _usable(table.reset_index(drop=True))
     for _, cells in usable.groupby(["strategy", "phase", "dtype", _stored_sparse(usable)], sort=False):

@@ -48,10 +48,7 @@ def read_table(project: Project) -> dict[str, Any]:
 
 
 def config_from_table(table: Mapping[str, Any], folder: Path) -> tuple[GateConfig, dict[str, Any]]:
-    """Split a table into the configuration, with defaults for what the table does not set, and the thresholds.
-
-    Paths in the table are relative to `folder`, that of the project. Raises BadInput for a value of the wrong type.
-    """
+    """Split a table into the configuration and the thresholds; its paths are relative to the project's folder."""
     given = {
         option.name: _value(option.name, table[option.name]) for option in fields(GateConfig) if option.name in table
     }

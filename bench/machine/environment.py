@@ -41,10 +41,7 @@ allocates in its own threads, a Jacobian of 109 MiB took either 4 or 26 ms."""
 
 
 def settings(controls: str, threads: int) -> dict[str, str]:
-    """Return the environment variables to set for workers, without those that have no effect on this system.
-
-    `controls` is "tuned", or "asis", which sets nothing. `threads` is the number of threads of every library.
-    """
+    """Return the environment variables to set for workers, as far as they have an effect here; "asis" sets nothing."""
     if controls == "asis":
         return {}
     chosen = dict.fromkeys(THREAD_VARIABLES, str(threads))

@@ -82,10 +82,7 @@ def sample(settings: Mapping[str, str]) -> Sample:
 
 
 def experiment(pairs: int) -> Iterator[tuple[str | None, Sample]]:
-    """Measure in 2 × `pairs` tuned processes, and in one process per condition after every eighth of them.
-
-    Yields a key of `CONDITIONS` (None for the 2 × `pairs` processes) and the measurements of one process.
-    """
+    """Yield samples of 2 × `pairs` tuned processes (condition None), and one per condition after every eighth."""
     tuned = environment.settings("tuned", 1)
     for number in range(2 * pairs):
         yield None, sample(tuned)

@@ -29,10 +29,7 @@ LAST_WORDS = 20_000  # characters of a worker's output that are searched for the
 
 
 def run_python(*arguments: str, variables: Mapping[str, str], job: bytes = b"", timeout: float = 60.0) -> bytes:
-    """Run Python in a fresh process with exactly these environment variables; return its output.
-
-    Raises OSError or subprocess.SubprocessError if it cannot be started, fails, or takes longer than `timeout` seconds.
-    """
+    """Return the output of Python in a fresh process; raises OSError or subprocess.SubprocessError if it fails."""
     command = [sys.executable, "-P", *arguments]
     done = subprocess.run(command, env=variables, input=job, capture_output=True, check=True, timeout=timeout)
     return done.stdout

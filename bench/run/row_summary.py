@@ -47,14 +47,12 @@ def rows_of(
     process.
     """
     knobs = {case.name: case.knobs for case in cases}
-    by_cell: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
-    for measurement in measurements:
-        by_cell[measurement.case, measurement.spec, measurement.phase].append(measurement)
-    names = _names(cells, by_cell.values())
+    grouped = by_cell(measurements)
+    names = _names(cells, grouped.values())
     rows = []
     for cell in cells:
-        found = by_cell.get((cell.case, cell.strategy, cell.phase), [])
-        partners = by_cell.get((cell.case, REFERENCE, cell.phase), [])
+        found = grouped.get((cell.case, cell.strategy, cell.phase), [])
+        partners = grouped.get((cell.case, REFERENCE, cell.phase), [])
         rows.append(
             {
                 **dict.fromkeys(COLUMNS),
@@ -68,6 +66,14 @@ def rows_of(
             }
         )
     return rows
+
+
+def by_cell(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], list[Measurement]]:
+    """Group measurements by case, spec of the strategy, and phase."""
+    found: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        found[measurement.case, measurement.spec, measurement.phase].append(measurement)
+    return found
 
 
 def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> dict[str, str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest_benchmark
 from pytest_benchmark.stats import Stats
 
-from jacobench.bench.run.row_summary import as_scalars
+from jacobench.bench.run.row_summary import as_scalars, by_cell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,10 +28,7 @@ def document(
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of run.json. `rows` are those of `cells`; `facts` is more content of the key ``jacobench``."""
-    samples: dict[tuple[str, str, str], list[Measurement]] = defaultdict(list)
-    for measurement in measurements:
-        if measurement.status == "ok":
-            samples[measurement.case, measurement.spec, measurement.phase].append(measurement)
+    samples = by_cell(measurements)
     timed, untimed = [], []
     for position, (cell, row) in enumerate(zip(cells, rows, strict=True)):
         scalars = as_scalars(row) | {"position": position}

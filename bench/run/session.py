@@ -113,10 +113,7 @@ class Session:
         return strategy
 
     def measure(self, cell: Cell, timed: Timer) -> Measurement:
-        """Measure a cell with `timed`: (call, schedule) → seconds per call of each round.
-
-        A strategy's failure is the status of the measurement; nothing is raised for it.
-        """
+        """Measure a cell; `timed` returns the seconds per call of each round. A failure becomes the status."""
         try:
             prepared = self.prepared(cell)
         except KeyboardInterrupt:

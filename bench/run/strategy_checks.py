@@ -59,10 +59,7 @@ def op_cases() -> list[Case]:
 
 
 def check_all(spec: str, suite: str) -> list[Check]:
-    """Check a strategy on every op and on a suite's cases, in a fresh process; return one check for each graph.
-
-    If a process is lost, its graph gets the reason and a new process continues with the next.
-    """
+    """Check a strategy on every op and a suite's cases in a fresh process, which is replaced if it is lost."""
     names = [case.name for case in (*op_cases(), *load_suite(suite).cases)]
     checks: list[Check] = []
     while len(checks) < len(names):

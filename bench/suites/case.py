@@ -42,10 +42,7 @@ class Suite:
 
 
 def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
-    """Build the graph of a case and draw its leaves, one array per leaf, with the leaf's shape and the graph's dtype.
-
-    Both are the same on every machine. Raises BadInput if the generator, which may be the user's, returns no graph.
-    """
+    """Build a case's graph and draw its leaves, equal on every machine; BadInput if the generator returns no graph."""
     graph = graph_of(case)
     return graph, graph.sample(case.rng_seed)
 
@@ -111,10 +108,7 @@ class Cell:
 
 
 def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
-    """Return the cells of a suite, case by case: the forward pass, then the reference, then the other strategies.
-
-    `strategies` replace those of the cases, unless empty. Raises BadInput for an unknown strategy.
-    """
+    """Return the cells case by case: forward pass, reference, other strategies (those of the case, unless given)."""
     found = []
     for case in suite.cases:
         found.append(Cell(case.name, FORWARD, FORWARD))
@@ -126,10 +120,7 @@ def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
 
 
 def ordered(cells: Iterable[Cell], pass_number: int) -> list[Cell]:
-    """Return the cells in the order of a pass. Every other pass reverses the strategies of each case.
-
-    A drift of the machine then favors the first strategy as often as the last.
-    """
+    """Return the cells in the order of a pass. Every other pass reverses the strategies, because machines drift."""
     if pass_number % 2 == 0:
         return list(cells)
     result: list[Cell] = []

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def suite_names() -> tuple[str, ...]:
     """Return the sorted names of the suites of this package."""
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if _is_toml(entry.name)))
+    return tuple(
+        sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if entry.name.endswith(".toml"))
+    )
 
 
 def load_suite(name_or_path: str) -> Suite:
@@ -49,7 +51,7 @@ def load_suite(name_or_path: str) -> Suite:
 def suite_file(name_or_path: str) -> Path | Traversable:
     """Return the file of a suite; see `load_suite`."""
     text = str(name_or_path)
-    if _is_toml(text) or Path(text).name != text:
+    if text.endswith(".toml") or Path(text).name != text:
         return Path(text)
     if text not in suite_names():
         raise unknown("suite", text, (*suite_names(), "FILE.toml"))
@@ -58,10 +60,6 @@ def suite_file(name_or_path: str) -> Path | Traversable:
 
 def _folder() -> Traversable:
     return files("jacobench.bench") / "suites"
-
-
-def _is_toml(name: str) -> bool:
-    return name.endswith(".toml")
 
 
 def _cases(document: Mapping[str, Any], folder: Path) -> tuple[Case, ...]:

@@ -160,10 +160,7 @@ def _period(links: Sequence[str]) -> Sequence[str]:
 
 
 def suffix(knobs: Mapping[str, Any], **defaults: Any) -> str:
-    """Return the part of a case's name for the knobs that differ from their defaults, such as ``"-gelu-density0.1"``.
-
-    The defaults are those of `MlpKeys`, unless given.
-    """
+    """Return the part of a case's name for knobs that differ from their defaults, such as ``"-gelu-density0.1"``."""
     defaults = {**_DEFAULTS, **defaults}
     other = (key for key in _SUFFIXES if key in knobs and knobs[key] != defaults[key])
     return "".join(
