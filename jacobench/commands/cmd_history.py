@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,8 +123,6 @@ def check(
 
     Example: jacobench history check --recent 30
     """
-    import sys
-
     from jacobench.reports.history import history_check as checks
     from jacobench.reports.history.history_tables import change_rows, summary
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,9 +37,7 @@ def recommend(
     runs: Annotated[
         list[Path] | None,
         typer.Option(
-            "--from",
-            metavar="RUN",
-            help="Use the measurements of this run. Default: the newest run in runs/. Repeatable.",
+            "--from", metavar="RUN", help="Run whose measurements to use. Default: the newest in runs/. Repeatable."
         ),
     ] = None,
     memory_budget: Annotated[
@@ -64,15 +64,13 @@ def recommend(
     _check(given)
     advice = api.recommend_for(*(runs or ()), memory_budget=memory_budget, say=console.stderr().print, **given)
     if as_json:
-        typer.echo(_as_json(advice))
+        typer.echo(json.dumps(advice.as_dict(), indent=1, ensure_ascii=False))
     else:
         _show(advice)
 
 
 def _check(given: dict[str, Any]) -> None:
     """Raise an error that names the option, if the knobs do not describe one case."""
-    import re
-
     from jacobench.bench.floor.predicted_rows import one_case
 
     if ("widths" in given) == ("name" in given):
@@ -96,16 +94,8 @@ def _show(advice: CaseAdvice) -> None:
 
     out = console.stdout()
     out.print(advice_text.title(advice), style="bold")
-    for line in advice_text.verdicts(advice):
-        out.print(line)
+    out.print(*advice_text.verdicts(advice), sep="\n")
     out.print()
     out.print(console.columns(advice_text.headings(advice), advice_text.rows(advice)))
     out.print()
-    for paragraph in advice_text.reasons(advice):
-        out.print(paragraph)
-
-
-def _as_json(advice: CaseAdvice) -> str:
-    import json
-
-    return json.dumps(advice.as_dict(), indent=1, ensure_ascii=False)
+    out.print(*advice_text.reasons(advice), sep="\n")

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from jacobench.reports.history.history_check import Checked
     from jacobench.reports.history.store import History
 
+# State of a check → headline.
 STATES = {
     "clear": "No recent regression",
     "regressed": "Recent regression",
     "inconclusive": "Inconclusive: a regression can be neither shown nor excluded",
     "nothing": "No measured series",
 }
-"""State of a check → headline."""
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.units import format_tick
-from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.history.series import QUANTITIES, SETTING, Series, lines_of, series, setting_words
-from jacobench.reports.plots.layout import CHARACTERS_PER_INCH, strategy_handles
+from jacobench.reports.plots.layout import strategy_handles, surround
 from jacobench.reports.plots.plot_data import Plot
 from jacobench.reports.plots.small_multiples import MAX_PANELS, grid, share
-from jacobench.reports.plots.style import FAINT, strategy_style, styled
+from jacobench.reports.plots.style import strategy_style, styled
 from jacobench.reports.render.formatting import relative
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quan
     changed = marks["case"].drop_duplicates().tolist()
     cases = list(dict.fromkeys([*changed, *(own.key["case"] for own in group)]))
     shown = cases[:MAX_PANELS]
-    strategies = in_order(own.key["strategy"] for own in group)
     with styled():
         figure, axes = grid(len(shown), width=3.4, height=2.1)
         for case, panel in zip(shown, axes, strict=True):
@@ -65,11 +63,8 @@ def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quan
             panel.set_title(case)
         what = QUANTITIES[quantity].words
         title = f"{key['phase'] + ': ' if key['phase'] else ''}{what} over runs{share(len(shown), len(cases))}"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-        if any(strategies):
-            figure.legend(handles=strategy_handles(strategies), loc="outside right upper")
         source = setting_words(group[0].setting)
-        figure.supxlabel(source[: int(figure.get_figwidth() * CHARACTERS_PER_INCH)], fontsize=7.5, color=FAINT)
+        surround(figure, title, strategy_handles(own.key["strategy"] for own in group), source)
     caption = f"Runs from left (oldest) to right, on {source}. A dotted line marks a change of a series."
     data = _data(history, [own for own in group if own.key["case"] in shown], marks)
     notes = tuple(

@@ -79,14 +79,9 @@ def add(path: Path, record: Record) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(_open(path, "rwc")) as file:
             _prepare(file, path)
-            file.execute("BEGIN IMMEDIATE")
-            try:
-                is_new = _insert(file, record)
-            except BaseException:
-                file.execute("ROLLBACK")
-                raise
-            file.execute("COMMIT")
-            return is_new
+            with file:  # commits, or rolls back after an error
+                file.execute("BEGIN IMMEDIATE")
+                return _insert(file, record)
 
 
 def load(path: Path) -> History:
@@ -140,13 +135,13 @@ def _prepare(file: sqlite3.Connection, path: Path) -> None:
         _check(file, path)
         return
     _write_ahead(file)
-    file.execute("BEGIN IMMEDIATE")
-    if _is_empty(file):
-        for statement in SCHEMA.split(";"):
-            file.execute(statement)
-        file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        file.execute(f"PRAGMA user_version = {VERSION}")
-    file.execute("COMMIT")
+    with file:
+        file.execute("BEGIN IMMEDIATE")
+        if _is_empty(file):
+            for statement in SCHEMA.split(";"):
+                file.execute(statement)
+            file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            file.execute(f"PRAGMA user_version = {VERSION}")
     _check(file, path)
 
 
