@@ -89,9 +89,11 @@ def load(path: Path) -> History:
     if not path.is_file():
         raise BadInput(f"no history at {str(path)!r}; create one with: jacobench history add RUN --file {path}")
     with _errors_as_bad_input(path), closing(_open_to_read(path)) as file:
-        if _is_empty(file):
+        has_tables = not _is_empty(file)
+        if has_tables:
+            _check(file, path)
+        if not has_tables or not file.execute("SELECT count(*) FROM runs").fetchone()[0]:
             raise BadInput(f"{str(path)!r} is empty; start a history with: jacobench history add RUN --file {path}")
-        _check(file, path)
         file.execute("BEGIN")  # all three queries see the same state
         runs = pd.read_sql(READ_RUNS, file)
         names = _with_full_names(pd.read_sql("SELECT * FROM names", file, index_col="name")).astype("category")

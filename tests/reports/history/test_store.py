@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -147,6 +148,10 @@ def test_no_file_says_how_to_begin(path):
         store.load(path)
     path.parent.mkdir()
     path.touch()
+    with pytest.raises(BadInput, match="is empty"):
+        store.load(path)
+    with closing(store._open(path, "rw")) as file:
+        store._prepare(file, path)  # as a process that stops before it adds its run
     with pytest.raises(BadInput, match="is empty"):
         store.load(path)
 
