@@ -1,1 +1,1 @@
-"""How it is measured: cases and suites, the pytest-benchmark suite, memory, processes, records."""
+"""Measurements: cells, rows, suites, the machine, floors, runs and the gate."""

@@ -101,6 +101,9 @@ def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
         return {**shared, "status": failure.status, "reason": failure.reason, "passes": 0, "rounds": 0}
     seconds = [min(measurement.seconds) for measurement in first]
     floors = [measurement.floor_seconds for measurement in first if measurement.floor_seconds]
+    shares = [
+        measurement.floor_seconds / min(measurement.seconds) for measurement in first if measurement.floor_seconds
+    ]
     low, high = log_t_interval(seconds)
     return {
         **shared,
@@ -114,9 +117,7 @@ def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
         "seconds_low": low,
         "seconds_high": high,
         "floor_seconds": median(floors) if floors else None,
-        "efficiency": geometric_mean([m.floor_seconds / min(m.seconds) for m in first if m.floor_seconds])
-        if floors
-        else None,
+        "efficiency": geometric_mean(shares) if shares else None,
     }
 
 
