@@ -14,7 +14,7 @@ from jacobench.reports.data.run_data import Run, read
 from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.plots.all_plots import PLOTS
 from jacobench.reports.plots.comparison_plot import comparison
-from jacobench.reports.plots.plot_data import NoData, Plot
+from jacobench.reports.plots.layout import NoData, Plot
 from jacobench.reports.plots.style import styled
 from jacobench.reports.render.output_files import write_text
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.suites.case import Case
     from jacobench.reports.explain.jacobian_costs import Explanation
-    from jacobench.reports.plots.plot_data import Plot
+    from jacobench.reports.plots.layout import Plot
 
 Widths = Annotated[
     str | None, typer.Option(metavar="N,N,…", help="Multilayer perceptron with these input, hidden and output widths.")
@@ -159,7 +159,7 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
 def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> None:
     from jacobench.commands.cmd_plot import save_plots
     from jacobench.reports.plots.explain_plots import cost_bars, patterns
-    from jacobench.reports.plots.plot_data import NoData
+    from jacobench.reports.plots.layout import NoData
 
     kinds: dict[str, Callable[[], Plot]] = {
         "patterns": lambda: patterns(found, name),

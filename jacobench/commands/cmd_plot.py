@@ -13,7 +13,7 @@ from jacobench.graphs.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.reports.plots.plot_data import Plot
+    from jacobench.reports.plots.layout import Plot
 
 
 def plot(
@@ -55,7 +55,7 @@ def plot(
 def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:
     from jacobench.reports.data.run_data import read
     from jacobench.reports.plots.comparison_plot import comparison
-    from jacobench.reports.plots.plot_data import NoData
+    from jacobench.reports.plots.layout import NoData
 
     if len(runs) != 2:
         raise BadInput(

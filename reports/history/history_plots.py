@@ -14,8 +14,7 @@ from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.units import format_tick
 from jacobench.reports.history.series import QUANTITIES, SETTING, Series, lines_of, series, setting_words
-from jacobench.reports.plots.layout import strategy_handles, surround
-from jacobench.reports.plots.plot_data import Plot
+from jacobench.reports.plots.layout import Plot, strategy_handles, surround
 from jacobench.reports.plots.small_multiples import MAX_PANELS, grid, share
 from jacobench.reports.plots.style import strategy_style, styled
 from jacobench.reports.render.formatting import relative

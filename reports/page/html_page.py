@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jacobench.reports.data.run_data import Run
-    from jacobench.reports.plots.plot_data import Plot
+    from jacobench.reports.plots.layout import Plot
 
 
 def page(runs: Sequence[Run], phase: str = "gradient") -> str:

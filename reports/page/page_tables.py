@@ -12,16 +12,7 @@ from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.recommendation import least_memory, recommend
 from jacobench.reports.analysis.size_limits import what_fits
 from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
-from jacobench.reports.data.units import (
-    COUNTS,
-    MISSING,
-    format_bytes,
-    format_interval,
-    format_ratio,
-    format_seconds,
-    format_size,
-    format_tick,
-)
+from jacobench.reports.data import units
 from jacobench.reports.data.vocabulary import QUANTITY_WORDS, words
 
 if TYPE_CHECKING:
@@ -63,13 +54,13 @@ OUTCOMES = {
 VISIBLE = ("case", "strategy", "phase", "status", "seconds_median", "ratio_to_vjp", "peak_bytes", "reason")
 
 FORMATS: dict[str, Callable[[float], str]] = {  # by column name or by unit
-    "s": format_seconds,
-    "B": format_bytes,
-    "ratio_to_vjp": format_ratio,
-    "ratio_low": format_ratio,
-    "ratio_high": format_ratio,
+    "s": units.format_seconds,
+    "B": units.format_bytes,
+    "ratio_to_vjp": units.format_ratio,
+    "ratio_low": units.format_ratio,
+    "ratio_high": units.format_ratio,
     "efficiency": "{:.0%}".format,
-    "predicted_flops": partial(format_tick, scale=COUNTS),
+    "predicted_flops": partial(units.format_tick, scale=units.COUNTS),
 }
 
 
@@ -92,18 +83,18 @@ class Recommendation:
 
 def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
     """Return one line per case that has the phase."""
-    rows = run.table[run.table["phase"] == phase]
-    peaks = rows.set_index(["case", "strategy"])["peak_bytes"]
+    n_bytes = run.table[run.table["phase"] == phase].set_index(["case", "strategy"])["peak_bytes"]
     smallest = least_memory(run.table, phase)
+    peaks = {case: units.format_bytes(float(n_bytes[case, strategy])) for case, strategy in smallest.items()}
     return [
         Recommendation(
             case=line["case"],
             fastest=line["strategy"] if line["decision"] in {"ahead", "alone"} else "",
             decision=DECISIONS[line["decision"]],
-            factor=format_interval(line["factor"], line["low"], line["high"]),
+            factor=units.format_interval(line["factor"], line["low"], line["high"]),
             runner_up=_runner_up(line),
             least_memory=smallest.get(line["case"], ""),
-            peak=format_bytes(float(peaks[line["case"], smallest[line["case"]]])) if line["case"] in smallest else "",
+            peak=peaks.get(line["case"], ""),
         )
         for line in recommend(run.table, run.passes, phase).to_dict("records")
     ]
@@ -159,8 +150,8 @@ def memory_limits(run: Run, phase: str = "gradient") -> tuple[Groups[LimitRow], 
 
 def _largest(knob: str, size: float, basis: str) -> str:
     if math.isnan(size):
-        return MISSING
-    return f"{f'{MORE_THAN} ' if basis == MORE_THAN else ''}{KNOBS[knob]} {format_size(size)}"
+        return units.MISSING
+    return f"{f'{MORE_THAN} ' if basis == MORE_THAN else ''}{KNOBS[knob]} {units.format_size(size)}"
 
 
 def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverRow], Groups[CrossoverRow]]:
@@ -179,7 +170,7 @@ def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverR
                 f"{line['first']}, {line['second']}",
                 OUTCOMES[line["outcome"]],
                 _place(line),
-                f"{line['cheaper']}, {format_ratio(line['factor'])}"
+                f"{line['cheaper']}, {units.format_ratio(line['factor'])}"
                 if isinstance(line["cheaper"], str)
                 else "undecided",
             ),
@@ -212,10 +203,11 @@ def _sweep(line: Mapping[Any, Any]) -> str:
 
 def _place(line: Mapping[Any, Any]) -> str:
     if math.isnan(line["size"]):
-        return MISSING
-    interval = "" if math.isnan(line["low"]) else f" [{format_size(line['low'])}, {format_size(line['high'])}]"
+        return units.MISSING
+    size, low, high = (units.format_size(line[name]) for name in ("size", "low", "high"))
+    interval = "" if math.isnan(line["low"]) else f" [{low}, {high}]"
     mark = ", extrapolated" if line["extrapolated"] else ""
-    return f"{KNOBS[line['knob']]} {format_size(line['size'])}{interval}{mark}"
+    return f"{KNOBS[line['knob']]} {size}{interval}{mark}"
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.plots.case_plots import efficiencies, overviews
-from jacobench.reports.plots.crossing_plots import ratios
-from jacobench.reports.plots.grid_maps import maps
-from jacobench.reports.plots.op_breakdown import breakdowns
+from jacobench.reports.plots import case_plots, crossing_plots, grid_maps, sample_spreads, scaling_plots, share_bars
+from jacobench.reports.plots.layout import NoData
 from jacobench.reports.plots.pareto import fronts
-from jacobench.reports.plots.phase_stacks import stacks
-from jacobench.reports.plots.plot_data import NoData
-from jacobench.reports.plots.sample_spreads import spreads
-from jacobench.reports.plots.scaling_plots import scalings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,19 +18,19 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from jacobench.reports.plots.plot_data import Plot
+    from jacobench.reports.plots.layout import Plot
 
 # Kind → function (run, phase) → plots by name. It raises NoData if the run has no data for this kind.
 PLOTS: Mapping[str, Callable[[Run, str], dict[str, Plot]]] = {
-    "time and memory of every case": overviews,
-    "growth with a knob": scalings,
-    "crossovers along a knob": ratios,
-    "crossovers over two knobs": maps,
-    "phases": stacks,
-    "cost of each op": breakdowns,
+    "time and memory of every case": case_plots.overviews,
+    "growth with a knob": scaling_plots.scalings,
+    "crossovers along a knob": crossing_plots.ratios,
+    "crossovers over two knobs": grid_maps.maps,
+    "phases": share_bars.stacks,
+    "cost of each op": share_bars.breakdowns,
     "time against memory": fronts,
-    "efficiency": efficiencies,
-    "samples": spreads,
+    "efficiency": case_plots.efficiencies,
+    "samples": sample_spreads.spreads,
 }
 
 

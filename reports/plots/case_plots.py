@@ -12,9 +12,8 @@ from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.data.units import COUNTS, format_bytes
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
-from jacobench.reports.plots.layout import frame, hollow_handles, reference_handle, strategy_handles
+from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, reference_handle, strategy_handles
 from jacobench.reports.plots.missing_cells import place
-from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_ratios, label_values
 from jacobench.reports.plots.style import INK, strategy_style, styled
 from jacobench.strategies.registry import REFERENCE

@@ -11,9 +11,8 @@ from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
-from jacobench.reports.plots.layout import frame, hollow_handles, legend_mark, strategy_handles
+from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, legend_mark, strategy_handles
 from jacobench.reports.plots.missing_cells import place_ratios
-from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import label_ratios
 from jacobench.reports.plots.style import FAINT, strategy_style, styled
 from jacobench.reports.regression.two_runs import compare, differing_settings

@@ -14,8 +14,7 @@ from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import in_order
-from jacobench.reports.plots.layout import frame, legend_mark, reference_handle, strategy_handles
-from jacobench.reports.plots.plot_data import NoData, Plot
+from jacobench.reports.plots.layout import NoData, Plot, frame, legend_mark, reference_handle, strategy_handles
 from jacobench.reports.plots.quantities import draw_measured, label_ratios, label_sizes
 from jacobench.reports.plots.small_multiples import grid, name_along, share
 from jacobench.reports.plots.style import FAINT, INK, strategy_style, styled

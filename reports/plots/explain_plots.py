@@ -16,8 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from jacobench.reports.data.units import BYTES, format_bytes, format_count, format_ratio, format_tick
 from jacobench.reports.explain.spy import raster
-from jacobench.reports.plots.layout import surround
-from jacobench.reports.plots.plot_data import NoData, Plot
+from jacobench.reports.plots.layout import NoData, Plot, surround
 from jacobench.reports.plots.small_multiples import MAX_COLUMNS, MAX_PANELS, share
 from jacobench.reports.plots.style import FAINT, INK, PAPER, SHADE, strategy_style, styled
 

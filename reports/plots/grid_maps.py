@@ -13,9 +13,8 @@ from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS, Grid, find_grids
 from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
-from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
+from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import hollow
-from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.small_multiples import elided, panel_grid, share
 from jacobench.reports.plots.style import FAINT, GRID, INK, PAPER, strategy_style, styled
 

@@ -1,7 +1,8 @@
-"""Elements around the panels of every plot: title, legend, and the source of the numbers."""
+"""A plot: figure, data, caption and notes; and the elements around its panels: title, legend, source of the numbers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
 CHARACTERS_PER_INCH = 15  # of the source
 TITLE_PER_INCH = 8.5  # characters of the title
 LEGEND = 2.6  # inches to the right of the title
+
+
+class NoData(Exception):  # noqa: N818  (not an error: a finding about the run)
+    """A run has no data for a kind of plot. The text gives the reason and how to get the data."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot of a run.
+
+    ``figure`` is in the light colors; `style.darken` converts it. ``data`` has one row per mark, in the units of the
+    column names. ``caption`` and ``notes`` are plain text: how to read the plot, and conclusions, one sentence each.
+    """
+
+    figure: Figure
+    data: pd.DataFrame
+    caption: str
+    notes: tuple[str, ...] = ()
 
 
 def frame(figure: Figure, title: str, handles: list[Artist], table: pd.DataFrame) -> None:

@@ -9,8 +9,7 @@ from matplotlib.lines import Line2D
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.data.vocabulary import words
-from jacobench.reports.plots.layout import frame, legend_mark, strategy_handles
-from jacobench.reports.plots.plot_data import NoData, Plot
+from jacobench.reports.plots.layout import NoData, Plot, frame, legend_mark, strategy_handles
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_values
 from jacobench.reports.plots.small_multiples import choose, elided, grid, name_along, share
 from jacobench.reports.plots.style import FAINT, strategy_style, styled

@@ -9,8 +9,7 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from jacobench.reports.data.units import format_seconds
 from jacobench.reports.data.vocabulary import in_order
-from jacobench.reports.plots.layout import frame, glyph, legend_mark, strategy_handles
-from jacobench.reports.plots.plot_data import NoData, Plot
+from jacobench.reports.plots.layout import NoData, Plot, frame, glyph, legend_mark, strategy_handles
 from jacobench.reports.plots.small_multiples import choose, elided, grid, name_along, share
 from jacobench.reports.plots.style import FAINT, strategy_style, styled
 

@@ -17,9 +17,8 @@ from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.analysis.growth import in_words, laws_of
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.vocabulary import in_order
-from jacobench.reports.plots.layout import frame, hollow_handles, strategy_handles
+from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Band, Placed, band, draw_band, hollow, place
-from jacobench.reports.plots.plot_data import NoData, Plot
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, draw_measured, label_sizes, label_values
 from jacobench.reports.plots.small_multiples import panel_grid, share
 from jacobench.reports.plots.style import INK, strategy_style, styled

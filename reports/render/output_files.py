@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from jacobench.reports.plots.plot_data import Plot
+    from jacobench.reports.plots.layout import Plot
 
 
 def _image(figure: Figure, **options: Any) -> bytes:

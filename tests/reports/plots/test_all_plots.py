@@ -12,8 +12,8 @@ from jacobench.reports.data.run_data import Run
 from jacobench.reports.data.vocabulary import LETTERS
 from jacobench.reports.plots.all_plots import all_figures
 from jacobench.reports.plots.case_plots import overviews
+from jacobench.reports.plots.layout import NoData
 from jacobench.reports.plots.missing_cells import REACH, place
-from jacobench.reports.plots.plot_data import NoData
 from jacobench.reports.plots.quantities import QUANTITIES
 from jacobench.reports.plots.scaling_plots import scaling
 from jacobench.reports.plots.style import PAPER, strategy_style

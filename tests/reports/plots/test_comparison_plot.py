@@ -6,7 +6,7 @@ import pytest
 
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.plots.comparison_plot import PALE, comparison
-from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.layout import NoData
 from jacobench.reports.plots.style import strategy_style
 from jacobench.reports.regression.two_runs import compare
 

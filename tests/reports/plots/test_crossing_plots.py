@@ -6,7 +6,7 @@ import pytest
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.plots.crossing_plots import ratios
-from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.layout import NoData
 
 
 def sweep(make_case, make_cell, ratio_of, sizes=(16, 32, 64, 128)):

@@ -15,7 +15,7 @@ from jacobench.bench.row.columns import STATUSES, tidy
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.plots.all_plots import PLOTS, all_plots
 from jacobench.reports.plots.comparison_plot import comparison
-from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.layout import NoData
 from jacobench.reports.plots.style import DARK, darken, styled
 from jacobench.reports.render.output_files import FORMATS
 

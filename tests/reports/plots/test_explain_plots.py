@@ -8,7 +8,7 @@ from jacobench.graphs.architectures import architecture_graph
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.reports.explain.jacobian_costs import jacobian_costs
 from jacobench.reports.plots.explain_plots import cost_bars, patterns
-from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.layout import NoData
 from jacobench.reports.plots.style import strategy_style
 
 GIB = 2**30

@@ -8,8 +8,8 @@ from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.explain.edge_costs import argument_name
 from jacobench.reports.explain.jacobian_costs import jacobian_costs
-from jacobench.reports.plots.op_breakdown import breakdowns
-from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.layout import NoData
+from jacobench.reports.plots.share_bars import breakdowns
 from jacobench.strategies import registry
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.plots.case_plots import summary
-from jacobench.reports.plots.plot_data import NoData
+from jacobench.reports.plots.layout import NoData
 
 
 def test_it_shows_the_ratio_of_time_and_memory_of_every_case(make_case, make_cell):

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from jacobench.bench.row.columns import COLUMNS, tidy
-from jacobench.reports.plots.plot_data import Plot
+from jacobench.reports.plots.layout import Plot
 from jacobench.reports.plots.scaling_plots import scaling
 from jacobench.reports.render.output_files import inline_svg, save, write_csv
 

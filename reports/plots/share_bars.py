@@ -1,8 +1,8 @@
-"""Cost per op: predicted arithmetic and bytes of each op of a graph, for every strategy with the shared reverse loop."""
+"""Bars of shares: the phases in the time of a first gradient, and the ops in the predicted cost of every strategy."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -11,30 +11,82 @@ from matplotlib.ticker import PercentFormatter
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.data.packaged_graphs import rebuilt
-from jacobench.reports.data.units import format_bytes, format_flops
-from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.data.units import format_bytes, format_flops, format_seconds
+from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.explain.edge_costs import op_costs
-from jacobench.reports.plots.layout import frame
-from jacobench.reports.plots.plot_data import NoData, Plot
-from jacobench.reports.plots.small_multiples import choose, elided, folded, share
-from jacobench.reports.plots.style import INK, strategy_style, styled
+from jacobench.reports.plots.dot_plot import label_cases
+from jacobench.reports.plots.layout import NoData, Plot, frame
+from jacobench.reports.plots.small_multiples import choose, elided, folded, panel_grid, share
+from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style, styled
 from jacobench.strategies import registry
 from jacobench.strategies.reverse import Reverse
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
 
     from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.reports.data.run_data import Run
 
-MAX_CASES = 3
 MAX_STRATEGIES = 6
+MAX_CASES = 3
 MAX_OPS = 10
 
+# Phases of a first gradient, in order → opacity and hatch; the color is the strategy's.
+STACKED = {"prepare": (0.25, "////"), "linearize": (0.45, ""), "pullback": (1.0, "")}
 BARS = {"flops": (0.9, "", format_flops), "bytes": (0.35, "////", format_bytes)}  # column → opacity, hatch, format
 LEGEND = {"flops": "flops", "bytes": "bytes: kept for the\npullback, and cotangents"}
+
+
+def stacks(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot shows all phases)
+    """Draw the phases of every case stacked to 100 %, with their total, one panel per strategy: ``phases``."""
+    table = run.table
+    rows = table[table["phase"].isin(STACKED)]
+    seconds = rows.pivot_table(index=["strategy", "case"], columns="phase", values="seconds_median", sort=False)
+    seconds = seconds.reindex(columns=list(STACKED)).dropna()
+    if seconds.empty:
+        raise NoData(f"no strategy has a time for each of the phases {', '.join(STACKED)} in any case")
+    cases, strategies = rows["case"].drop_duplicates().tolist(), in_order(rows["strategy"])
+    shown = strategies[:MAX_STRATEGIES]
+    failed = rows[rows["status"] != "ok"].groupby(["strategy", "case"])["status"].first().to_dict()
+    with styled():
+        size = (4.2 + 2.5 * len(shown), 1.9 + 0.25 * len(cases))
+        figure, panels = panel_grid(len(shown), len(shown), size, share_y=True)
+        for axes, strategy in zip(panels, shown, strict=True):
+            own = seconds[seconds.index.get_level_values("strategy") == strategy].droplevel("strategy")
+            _stack(axes, strategy, cases, own, failed)
+        label_cases(panels[0], cases)
+        panels[len(shown) // 2].set_xlabel("share of the time of a first gradient (right: total)")
+        title = "shares of the phases in the time of a first gradient"
+        marks = STACKED.items()
+        handles = [Patch(fc=(INK, alpha), hatch=hatch, edgecolor=PAPER, label=name) for name, (alpha, hatch) in marks]
+        frame(figure, title + share(len(shown), len(strategies), "strategies"), handles, table)
+    caption = (
+        "Shares of a first gradient's time: prepare (once per graph), linearize (once per point: the forward pass and any "
+        "Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse pays off."
+    )
+    return {"phases": Plot(figure, seconds.add_suffix("_seconds").reset_index(), caption)}
+
+
+def _stack(axes: Axes, strategy: str, cases: list[str], seconds: pd.DataFrame, failed: Mapping[Any, str]) -> None:
+    color = strategy_style(strategy).color
+    measured = seconds.to_dict("index")
+    for line, case in enumerate(cases):
+        if case not in measured:
+            text = words(failed.get((strategy, case), "not measured"))
+            axes.text(0.02, line, text, va="center", fontsize=7, color=FAINT)
+            continue
+        total, left = sum(measured[case].values()), 0.0
+        for phase, (alpha, hatch) in STACKED.items():
+            part = measured[case][phase] / total
+            axes.barh(line, part, 0.7, left, color=(color, alpha), hatch=hatch, edgecolor=PAPER, linewidth=0.4)
+            left += part
+        axes.text(1.02, line, format_seconds(total), va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.34)
+    _label_shares(axes)
+    axes.set_title(folded(strategy), loc="left", color=color, fontweight="bold")
 
 
 def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot shows all phases)
@@ -58,8 +110,12 @@ def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the p
     data = pd.concat(tables, ignore_index=True)
     with styled():
         title = "predicted cost of each op" + share(len(cases), table["case"].nunique())
-        figure = _figure(data, cases, shown)
-        frame(figure, title + share(len(shown), len(named), "strategies"), _handles(), table)
+        figure = _op_figure(data, cases, shown)
+        handles = [
+            Patch(facecolor=(INK, alpha), hatch=hatch, edgecolor=INK, linewidth=0, label=LEGEND[column])
+            for column, (alpha, hatch, _) in BARS.items()
+        ]
+        frame(figure, title + share(len(shown), len(named), "strategies"), handles, table)
     caption = (
         "Predicted arithmetic and bytes of a gradient by op and differentiated argument. Bytes are what the op keeps for the "
         "pullback (its Jacobian, or the values that its rule reads) and the cotangents that it returns. "
@@ -81,8 +137,8 @@ def _costs(case: Case, graph: Graph, strategy: Reverse) -> pd.DataFrame:
     return found.assign(bytes=found["kept_bytes"] + found["cotangent_bytes"])
 
 
-def _figure(data: pd.DataFrame, cases: list[str], strategies: list[str]) -> Figure:
-    lines = {case: _lines(data[data["case"] == case]) for case in cases}
+def _op_figure(data: pd.DataFrame, cases: list[str], strategies: list[str]) -> Figure:
+    lines = {case: _op_lines(data[data["case"] == case]) for case in cases}
     size = (2.6 + 3.1 * len(strategies), 1.4 + 0.55 * len(cases) + 0.3 * sum(map(len, lines.values())))
     figure = Figure(figsize=size, layout="constrained")
     heights = {"height_ratios": [len(lines[case]) for case in cases]}
@@ -90,7 +146,7 @@ def _figure(data: pd.DataFrame, cases: list[str], strategies: list[str]) -> Figu
     for row, case in zip(grid, cases, strict=True):
         for axes, strategy in zip(row, strategies, strict=True):
             own = data[(data["case"] == case) & (data["strategy"] == strategy)]
-            _panel(axes, own, lines[case], strategy)
+            _op_bars(axes, own, lines[case], strategy)
         row[0].set_yticks(range(len(lines[case])), lines[case])
         row[0].set_ylabel(elided(case, 28), fontsize=8.5)
     for axes in grid[-1]:
@@ -98,7 +154,7 @@ def _figure(data: pd.DataFrame, cases: list[str], strategies: list[str]) -> Figu
     return figure
 
 
-def _lines(data: pd.DataFrame) -> list[str]:
+def _op_lines(data: pd.DataFrame) -> list[str]:
     """Return the ops with the largest share for any strategy, in the order of the graph."""
     labels = data["op"] + " · " + data["argument"]
     totals = data.groupby("strategy")[list(BARS)].transform("sum").clip(lower=1)
@@ -107,7 +163,7 @@ def _lines(data: pd.DataFrame) -> list[str]:
     return [label for label in dict.fromkeys(labels) if label in shown]
 
 
-def _panel(axes: Axes, own: pd.DataFrame, lines: list[str], strategy: str) -> None:
+def _op_bars(axes: Axes, own: pd.DataFrame, lines: list[str], strategy: str) -> None:
     color = strategy_style(strategy).color
     totals = own[list(BARS)].sum()
     by_label = {f"{line['op']} · {line['argument']}": line for line in own.to_dict("records")}
@@ -124,15 +180,12 @@ def _panel(axes: Axes, own: pd.DataFrame, lines: list[str], strategy: str) -> No
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_yticks(range(len(lines)), [""] * len(lines))
     axes.set_xlim(0, 1.95)
-    axes.set_xticks([0, 0.5, 1])
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-    axes.grid(visible=False, axis="y")
+    _label_shares(axes)
     total = f"{format_flops(totals['flops'])} · {format_bytes(totals['bytes'])}"
     axes.set_title(f"{folded(strategy)}: {total}", loc="left", color=color, fontweight="bold", fontsize=8.5)
 
 
-def _handles() -> list[Artist]:
-    return [
-        Patch(facecolor=(INK, alpha), hatch=hatch, edgecolor=INK, linewidth=0, label=LEGEND[column])
-        for column, (alpha, hatch, _) in BARS.items()
-    ]
+def _label_shares(axes: Axes) -> None:
+    axes.set_xticks([0, 0.5, 1])
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.grid(visible=False, axis="y")
