@@ -54,18 +54,14 @@ class ChangeSize:
     t: float
 
 
-def shape(change: Change) -> NDArray[np.float64]:
-    """Return 0 for runs on the old level, 1 on the new one, and values in between for the runs of a drift."""
-    runs = np.arange(change.low, change.high)
-    return np.clip((runs - change.start) / (change.end - change.start), 0.0, 1.0)
-
-
 def measure(values: NDArray[np.float64], change: Change, sigma: float, freedom: int) -> ChangeSize:
     """Measure the size of a change by least squares, from logarithms without outliers.
 
     ``sigma``: standard deviation of one run around its level, with ``freedom`` degrees of freedom.
     """
-    form = shape(change)
+    # 0 for runs on the old level, 1 on the new one, and values in between for the runs of a drift
+    runs = np.arange(change.low, change.high)
+    form = np.clip((runs - change.start) / (change.end - change.start), 0.0, 1.0)
     form -= form.mean()
     spread = float(form @ form)
     slope = float(form @ values[change.low : change.high]) / spread

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.history.series import cell_name, lines_of, table_of
 
@@ -26,7 +25,7 @@ def csv(history: History) -> str:
 
 def as_json(history: History) -> str:
     """Return every cell of every run as a JSON array of objects; missing values are null."""
-    return _dump([{name: _value(value) for name, value in line.items()} for line in lines_of(table_of(history))])
+    return _dump(_lines(table_of(history)))
 
 
 def github(history: History) -> str:
@@ -51,10 +50,8 @@ def bencher(history: History) -> str:
     for line in _newest(history):
         latency = {"value": line["seconds_median"] * NANOSECONDS}
         if line["seconds_low"] is not None:
-            latency |= {
-                f"{side}_value": line[f"seconds_{end}"] * NANOSECONDS
-                for side, end in (("lower", "low"), ("upper", "high"))
-            }
+            latency["lower_value"] = line["seconds_low"] * NANOSECONDS
+            latency["upper_value"] = line["seconds_high"] * NANOSECONDS
         found[line["name"]] = {"latency": latency}
         if line["peak_bytes"] is not None:
             found[line["name"]]["peak-bytes"] = {"value": line["peak_bytes"]}
@@ -76,8 +73,11 @@ def _newest(history: History) -> list[dict[str, Any]]:
     """Return the timed cells of the newest run with their names; missing values are None."""
     cells = history.cells
     own = cells[(cells["run"] == newest(history)) & (cells["status"] == "ok") & cells["seconds_median"].notna()]
-    lines = [{name: _value(value) for name, value in line.items()} for line in lines_of(own)]
-    return [line | {"name": cell_name({key: line[key] for key in CELL_KEYS})} for line in lines]
+    return [line | {"name": cell_name(line)} for line in _lines(own)]
+
+
+def _lines(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{name: _value(value) for name, value in line.items()} for line in lines_of(table)]
 
 
 def _value(value: Any) -> Any:

@@ -18,6 +18,8 @@ from jacobench.reports.history.series import QUANTITIES, SETTING, Series, cells_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from jacobench.reports.history.store import History
 
 RECENT = 20  # a regression counts if it began within this number of runs; older ones are ``known``
@@ -81,9 +83,8 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
         for line in _lines(history, own, [one for one in changes if _matters(own, one)], controls, recent)
     ]
     lines += _broken(history, recent)
-    table = pd.DataFrame(lines, columns=list(COLUMNS)).sort_values(
-        "at", ascending=False, kind="stable", ignore_index=True
-    )
+    table = pd.DataFrame(lines, columns=list(COLUMNS))
+    table = table.sort_values("at", ascending=False, kind="stable", ignore_index=True)
     long = [own for own in measured if own.measured.size >= MIN_RUNS]
     return Checked(_state(table, measured, long, recent, history), table, len(long), len(measured) - len(long))
 
@@ -107,11 +108,14 @@ def _matters(own: Series, found: FoundChange) -> bool:
 
 
 def _levels(own: Series, found: FoundChange) -> tuple[float, float]:
+    before, after = _sides(own.measured, found)
+    return float(np.median(before)), float(np.median(after))
+
+
+def _sides(values: NDArray[Any], found: FoundChange) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the values of the compared runs before and after a change."""
     change = found.change
-    return (
-        float(np.median(own.measured[change.low : change.start + 1])),
-        float(np.median(own.measured[change.end : change.high])),
-    )
+    return values[change.low : change.start + 1], values[change.end : change.high]
 
 
 def _lines(
@@ -152,13 +156,11 @@ def _verdict(own: Series, ratio: float, control_ratio: float, net: float, *, is_
 
 def _control_ratio(own: Series, found: FoundChange, controls: Sequence[Series]) -> float:
     """Return the ratio of the calibration kernel's time after a change to that before it; NaN if unknown."""
-    change = found.change
     for control in controls:
         if control.setting[:3] == own.setting[:3]:
-            before, after = own.runs[change.low : change.start + 1], own.runs[change.end : change.high]
-            sides = [control.measured[np.isin(control.runs, side)] for side in (before, after)]
-            if all(side.size for side in sides):
-                return float(np.median(sides[1]) / np.median(sides[0]))
+            before, after = (control.measured[np.isin(control.runs, side)] for side in _sides(own.runs, found))
+            if before.size and after.size:
+                return float(np.median(after) / np.median(before))
     return nan
 
 

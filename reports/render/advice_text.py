@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from jacobench.reports.analysis.case_advice import CaseAdvice
 
+# Quantity → its word, and the comparison of another strategy.
 QUANTITIES = {"seconds": ("time", "takes {} as long"), "bytes": ("memory", "needs {} as much")}
-"""Quantity → its word, and the comparison of another strategy."""
 
 
 def title(advice: CaseAdvice) -> str:
@@ -26,11 +26,8 @@ def title(advice: CaseAdvice) -> str:
 
 def verdicts(advice: CaseAdvice) -> list[str]:
     """Return one line on time and one on memory."""
-    lines = []
-    for verdict in advice.verdicts.to_dict("records"):
-        name, more = QUANTITIES[verdict["quantity"]]
-        lines.append(f"{name:<7} {_verdict(verdict, more)}")
-    return lines
+    quantities = ((line, *QUANTITIES[line["quantity"]]) for line in advice.verdicts.to_dict("records"))
+    return [f"{name:<7} {_verdict(line, more)}" for line, name, more in quantities]
 
 
 def _verdict(verdict: Mapping[Any, Any], more: str) -> str:
