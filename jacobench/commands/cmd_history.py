@@ -27,9 +27,6 @@ Case = Annotated[str | None, typer.Option(metavar="GLOB", help="Only cases that 
 Strategy = Annotated[str | None, typer.Option(metavar="GLOB", help="Only strategies that match GLOB.")]
 Phase = Annotated[str | None, typer.Option(metavar="GLOB", help="Only phases that match GLOB.")]
 Machine = Annotated[str | None, typer.Option(metavar="GLOB", help="Only machines that match GLOB.")]
-Recent = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Fail only on regressions that began within the last N runs.")
-]
 Quantity = Annotated[str, typer.Option(metavar="Q", help="Quantity: seconds, bytes or nonzeros.")]
 
 DEFAULT = Path("benchmarks/history.sqlite")
@@ -37,10 +34,7 @@ EXIT_CODES = {"clear": 0, "regressed": 1, "inconclusive": 3, "nothing": 4}
 
 
 @app.command()
-def add(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Folders of runs, or their run.json files.")],
-    file: File = DEFAULT,
-) -> None:
+def add(runs: console.Runs, file: File = DEFAULT) -> None:
     """Add runs to a history. Skips runs that it already contains.
 
     Example: jacobench history add runs/first --file benchmarks/history.sqlite
@@ -110,7 +104,9 @@ def check(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
-    recent: Recent = 20,
+    recent: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Fail only on regressions that began within the last N runs.")
+    ] = 20,
     csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
 ) -> None:
     """Find changes in series. For each, prints the commits, size, 95 % interval, shape (step or drift) and verdict.

@@ -22,16 +22,14 @@ COLUMNS = (
 UNKNOWN: dict[str, Any] = {**NOTHING, "decision": "nothing", "basis": math.nan, "n": 0}
 
 Line = dict[str, Any]
-
 SAME = ("graph", "activation", "loss", "residual", "normalization", "dtype")  # knobs in which near cases are equal
 
+# Factor within which the sizes of near cases agree. Suites double their sizes, so each size within a sweep has one.
 WITHIN = math.sqrt(2)
-"""Factor within which the sizes of near cases agree. Suites double their sizes, so every size between the smallest and
-the largest of a sweep has a near case."""
 
+# Power of a size with which the ratio of two strategies' times changes at most. The largest difference of two exponents
+# in docs/scaling.md is 1.26, of dense and vjp in width.
 RATIO_EXPONENT = 1.3
-"""Power of a size with which the ratio of two strategies' times changes at most. The largest difference of two
-exponents in docs/scaling.md is 1.26, of dense and vjp in width."""
 
 
 @dataclass(frozen=True)

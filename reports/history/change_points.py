@@ -89,8 +89,7 @@ def find_changes(series: Sequence[NDArray[np.float64]], resolutions: Sequence[fl
     PELT (Killick, Fearnhead and Eckley, 2012) finds levels of the logarithms, after a Hampel filter. Its penalty is the
     99 % quantile of the largest gain of a step over 999 random orders of all series together: maxT of Westfall and
     Young, Resampling-based multiple testing (1993). Autocorrelation increases it. A large change hides smaller ones
-    near it, so the search is repeated with the noise around the levels found. Intervals of sizes take positions as
-    known.
+    near it, so the search is repeated with the noise around the levels found. Intervals of sizes assume the positions.
 
     False alarms per 100 families of ten series without a change (simulated, 20 and 60 runs, noise 2 %): 0.3 for normal
     noise, 2 for heavy tails (t with 3 degrees of freedom), 2 for autocorrelation 0.3 or 0.6, 4 if a tenth of the runs
