@@ -40,9 +40,7 @@ RANGE_FACTOR = 100  # largest factor beyond the measured sizes that is searched
 LARGEST_DEPTH = 512  # largest depth that is searched beyond the measured ones: predicting 1,600 layers takes seconds
 TIME_RANGE_FACTOR = 2  # largest factor beyond the measured sizes for which the fitted law of time is used
 LARGEST_DENSITY = 1.0
-
 SAME_BYTES = 0.01  # relative difference of predicted bytes below which a rebuilt case is that of the run
-Knobs = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -226,24 +224,19 @@ def _cost_of(knob: str, own: pd.DataFrame) -> Callable[[float], float] | None:
     return cost if abs(rebuilt / row["predicted_bytes"] - 1) <= SAME_BYTES else None
 
 
-def _knobs_of(row: Mapping[Any, Any]) -> Knobs | None:
+def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:
     """Return the keys of a ``[[sweep]]`` that describe the case of a row; None for graphs of other generators."""
     knobs = {name: int(row[name]) for name in ("batch", "n_seeds") if row[name] == row[name]}
     knobs |= {"dtype": row["dtype"]}
+    names = {key: row[key] if isinstance(row[key], str) else "none" for key in ("activation", "loss", "normalization")}
     graph = row["graph"]
     if graph in ARCHITECTURES:
-        return {"graph": "architecture", "name": graph, "loss": _name(row["loss"]), **knobs}
+        return {"graph": "architecture", "name": graph, "loss": names["loss"], **knobs}
     if graph in OPS:
         return {"graph": "op", "name": graph, "size": int(row["width"]), **knobs}
     if graph != "mlp":
         return None
     shape = re.match(r"mlp-(\d+(?:x\d+)+)-", row["case"])
     sizes = {"widths": [int(n) for n in shape[1].split("x")]} if shape else {n: int(row[n]) for n in ("width", "depth")}
-    named = {name: _name(row[name]) for name in ("activation", "loss", "normalization")}
-    return {"graph": "mlp", **sizes, **named, "residual": row["residual"] is True, **knobs} | {
-        "weight_density": row["weight_density"] if row["weight_density"] < 1 else 1.0
-    }
-
-
-def _name(value: Any) -> str:
-    return value if isinstance(value, str) else "none"
+    knobs |= {"residual": row["residual"] is True, "weight_density": min(LARGEST_DENSITY, row["weight_density"])}
+    return {"graph": "mlp", **sizes, **names, **knobs}
