@@ -56,9 +56,7 @@ VISIBLE = ("case", "strategy", "phase", "status", "seconds_median", "ratio_to_vj
 FORMATS: dict[str, Callable[[float], str]] = {  # by column name or by unit
     "s": units.format_seconds,
     "B": units.format_bytes,
-    "ratio_to_vjp": units.format_ratio,
-    "ratio_low": units.format_ratio,
-    "ratio_high": units.format_ratio,
+    **dict.fromkeys(("ratio_to_vjp", "ratio_low", "ratio_high"), units.format_ratio),
     "efficiency": "{:.0%}".format,
     "predicted_flops": partial(units.format_tick, scale=units.COUNTS),
 }

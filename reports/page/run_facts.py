@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from jacobench.reports.data.run_data import Run
 
+# Detail of the machine as the page shows it → key in run.json.
+DETAILS = {"processor": "processor", "caches": "caches", "frequency governor": "governor", "boost": "boost"}
+DETAILS |= {"system": "system", "C library": "libc", "Python": "python"}
 PACKAGES = ("numpy", "scipy")  # they do the arithmetic: their versions affect the times most
 UNDECIDED = ("undecided", "one pass", "no passes")  # decisions of `recommend` that leave the fastest strategy open
 
@@ -140,13 +143,7 @@ def machine_details(run: Run) -> list[tuple[str, str]]:
         for library in machine.get("blas") or ()
     ]
     found: list[tuple[str, Any]] = [
-        ("processor", machine.get("processor")),
-        ("caches", machine.get("caches")),
-        ("frequency governor", machine.get("governor")),
-        ("boost", machine.get("boost")),
-        ("system", machine.get("system")),
-        ("C library", machine.get("libc")),
-        ("Python", machine.get("python")),
+        *((name, machine.get(key)) for name, key in DETAILS.items()),
         ("packages", [f"{name} {version}" for name, version in (machine.get("packages") or {}).items()]),
         ("BLAS", list(dict.fromkeys(blas))),
         ("environment of every process", [f"{key}={value}" for key, value in (machine.get("settings") or {}).items()]),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,15 +26,6 @@ CELL = ["case", "strategy"]
 PALE = 0.45  # opacity of a mark that is neither regressed nor improved
 
 
-@dataclass(frozen=True)
-class _Panel:
-    """Panel of one quantity: the prefix of its columns, its name in the verdict table, and that of the axis."""
-
-    prefix: str
-    quantity: str
-    axis: str
-
-
 def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
     """Plot how each cell's time and memory changed from ``base``, the older run, to ``head``; one line per case.
 
@@ -47,16 +37,18 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
     differing = differing_settings(base, head)
     outcome = compare(base, head, across_machines=bool(differing))
     time = ("seconds/vjp", "time relative to vjp") if differing else ("seconds", "time per call")
-    panels = (_Panel("seconds", *time), _Panel("bytes", "peak_bytes", "peak heap memory"))
-    data = _changes(base, head, outcome, phase, panels)
+    # Prefix of the panel's columns → its quantity in the verdict table, and the name of the axis.
+    panels = {"seconds": time, "bytes": ("peak_bytes", "peak heap memory")}
+    data = _changes(base, head, outcome, phase, {prefix: quantity for prefix, (quantity, _) in panels.items()})
     if data.empty:
         raise NoData(f"the two runs have no cell of the phase {phase} in common: same case and same strategy")
-    if not data[[f"{panel.prefix}_ratio" for panel in panels]].notna().any(axis=None):
+    if not data[[f"{prefix}_ratio" for prefix in panels]].notna().any(axis=None):
         raise NoData(f"no cell of the phase {phase} has a number in both runs")
     with styled():
         figure, all_axes = dot_figure(data, len(panels), width=13.0)
-        for axes, panel in zip(all_axes, panels, strict=True):
-            _draw(axes, data, panel)
+        for axes, (prefix, (_, label)) in zip(all_axes, panels.items(), strict=True):
+            _draw(axes, data, prefix)
+            axes.set_xlabel(f"{label}, new over old")
         handles = [
             *strategy_handles(data["strategy"], lines=False),
             legend_mark("pale: unchanged or inconclusive", marker="o", alpha=PALE),
@@ -73,19 +65,19 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
     return Plot(figure, data, caption, _notes(data, outcome, differing))
 
 
-def _changes(base: Run, head: Run, outcome: Outcome, phase: str, panels: tuple[_Panel, ...]) -> pd.DataFrame:
+def _changes(base: Run, head: Run, outcome: Outcome, phase: str, quantities: dict[str, str]) -> pd.DataFrame:
     """Return one line per cell of the phase that both runs have, in the order of ``head``.
 
-    Columns: ``status_base``, ``status_head``, and the columns of the verdict table with each panel's prefix.
+    Columns: ``status_base``, ``status_head``, and the columns of the verdict table for each quantity, with its prefix.
     """
     old, new = (run.table.loc[run.table["phase"] == phase, [*CELL, "status"]] for run in (base, head))
     found = new.merge(old, on=CELL, suffixes=("_head", "_base"), sort=False)[[*CELL, "status_base", "status_head"]]
     verdicts = outcome.verdicts[outcome.verdicts["phase"] == phase]
     columns = ["base", "head", "ratio", "low", "high", "verdict"]
-    for panel in panels:
-        own = verdicts[verdicts["quantity"] == panel.quantity].set_index(CELL)[columns]
-        found = found.join(own.add_prefix(f"{panel.prefix}_"), on=CELL)
-    numbers = [f"{panel.prefix}_{name}" for panel in panels for name in columns[:-1]]
+    for prefix, quantity in quantities.items():
+        own = verdicts[verdicts["quantity"] == quantity].set_index(CELL)[columns]
+        found = found.join(own.add_prefix(f"{prefix}_"), on=CELL)
+    numbers = [f"{prefix}_{name}" for prefix in quantities for name in columns[:-1]]
     found[numbers] = found[numbers].astype(float)
     return found
 
@@ -96,17 +88,16 @@ def _failed(data: pd.DataFrame) -> pd.Series[str]:
     return status.where(status != "ok")
 
 
-def _draw(axes: Axes, data: pd.DataFrame, panel: _Panel) -> None:
-    ratio, low, high = (data[f"{panel.prefix}_{name}"] for name in ("ratio", "low", "high"))
+def _draw(axes: Axes, data: pd.DataFrame, prefix: str) -> None:
+    ratio, low, high = (data[f"{prefix}_{name}"] for name in ("ratio", "low", "high"))
     placed = place_ratios(ratio, low, high)
     draw_hollow(axes, data, placed, _failed(data).fillna("ok"))
     axes.axvline(1.0, color=FAINT, linewidth=1)
-    changed = data[f"{panel.prefix}_verdict"].isin(["regressed", "improved"])
+    changed = data[f"{prefix}_verdict"].isin(["regressed", "improved"])
     for which, alpha in ((changed, 1.0), (~changed, PALE)):
         colors = [strategy_style(name).color for name in data.loc[which, "strategy"]]
         axes.hlines(line_positions(data)[which], low[which], high[which], colors=colors, alpha=alpha, linewidth=1.2)
         draw_dots(axes, data, ratio.where(which), alpha=alpha)
-    axes.set_xlabel(f"{panel.axis}, new over old")
     label_ratios(axes.xaxis, placed.low, placed.high)
 
 

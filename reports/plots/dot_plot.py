@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LINE, LINE_PER_STRATEGY = 0.27, 0.085  # height of a case's line in inches: at least, and for each strategy in it
-SPREAD = (
-    0.6  # share of a case's line over which its strategies are spread, so that equal numbers do not hide each other
-)
+SPREAD = 0.6  # share of a case's line over which its strategies are spread, as equal numbers would hide each other
 
 
 def dot_figure(rows: pd.DataFrame, n_panels: int, width: float) -> tuple[Figure, list[Axes]]:

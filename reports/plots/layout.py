@@ -16,7 +16,7 @@ from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from matplotlib.artist import Artist
@@ -45,12 +45,12 @@ class Plot:
     notes: tuple[str, ...] = ()
 
 
-def frame(figure: Figure, title: str, handles: list[Artist], table: pd.DataFrame) -> None:
+def frame(figure: Figure, title: str, handles: Sequence[Artist], table: pd.DataFrame) -> None:
     """Add title and legend, and below the panels the machine and settings of the table."""
     surround(figure, title, handles, " · ".join(provenance(table)))
 
 
-def surround(figure: Figure, title: str, handles: list[Artist], source: str) -> None:
+def surround(figure: Figure, title: str, handles: Sequence[Artist], source: str) -> None:
     """Add the title above the panels, the legend to their right, and the source below; long texts are wrapped."""
     title = fill(title, max(20, int((figure.get_figwidth() - LEGEND) * TITLE_PER_INCH)))
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")

@@ -75,7 +75,7 @@ def place_ratios(ratio: pd.Series[float], *others: pd.Series[float]) -> Placed:
 
 
 def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:
-    joined = np.concatenate([np.empty(0), *(series.to_numpy(dtype=np.float64) for series in numbers)])
+    joined: NDArray[np.float64] = np.concatenate([np.empty(0), *(own.to_numpy(dtype=np.float64) for own in numbers)])
     return joined[np.isfinite(joined) & (joined > 0)]
 
 

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 6
 MAX_LINES = 40  # processes in a panel; more lines would overlap; the title states how many strategies are shown
-LARGEST = (
-    0.20  # rounds further above a strategy's median are drawn at the edge: an interruption would squeeze the others
-)
+LARGEST = 0.20  # rounds further above the median are drawn at the edge: an interruption would squeeze the others
 EDGE, MARKER = 1.04 * LARGEST, 1.16 * LARGEST  # horizontal positions of these rounds and of the strategy's marker
 
 CELL, PROCESS = ["case", "strategy"], ["case", "strategy", "pass", "worker"]

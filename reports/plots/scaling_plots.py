@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 9
 POINTS_PER_LAW = 60
-MAX_MISFIT = (
-    1.25  # a law that misses a size by more does not describe the data: it is only noted, and points are joined
-)
+MAX_MISFIT = 1.25  # a law that misses a size by a larger factor is only noted, and the points are joined
 
 # Predictions are broad pale lines below the measured ones, so that both are visible where they agree.
 FLOOR: dict[str, Any] = {"linestyle": (0, (1, 1.5)), "linewidth": 1.3, "zorder": 1.8}
