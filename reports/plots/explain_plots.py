@@ -174,8 +174,8 @@ def cost_bars(found: Explanation, name: str, memory_bytes: int) -> Plot:
         handles.append(Line2D([], [], color=INK, linestyle=":", linewidth=1.2, label=memory))
         surround(figure, title, handles, SOURCE)
     caption = (
-        "Predicted bytes of each local Jacobian as a dense array and as a sparse matrix, and of what its VJP keeps and allocates besides "
-        "its result, on a logarithmic scale. The last line is the largest memory that a whole gradient holds at once."
+        "Predicted bytes of each local Jacobian as a dense array and as a sparse matrix, and of what its VJP keeps and allocates in "
+        "addition to its result, on a logarithmic scale. The last line is the largest memory that a whole gradient holds at once."
     )
     return Plot(figure, data, caption)
 
