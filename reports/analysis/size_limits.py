@@ -116,15 +116,14 @@ def _time_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
 
 def _memory_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
     peaks = own["peak_bytes"].where(own["status"] == "ok").fillna(own["predicted_bytes"])
-    if peaks.isna().all():
+    if not (peaks > 0).any():
         return None
     cost = _cost_of(knob, own)
     if cost is None:
         return _possible(knob, between_sizes(own[knob], peaks, limit))
     bytes_within = min(limit, LARGEST_TESTED_BYTES)
-    sizes, predicted = own[knob].to_numpy(dtype=np.float64), own["predicted_bytes"].to_numpy(dtype=np.float64)
-    known = dict(zip(sizes, predicted, strict=True))
-    stop = _largest_searched(knob, float(sizes.max()))
+    known = dict(zip(own[knob].tolist(), own["predicted_bytes"].tolist(), strict=True))
+    stop = _largest_searched(knob, max(known))
     size = _search(cost, bytes_within, known, stop, whole=knob != "weight_density")
     if not size:
         return SizeLimit(math.nan, "none")
@@ -153,11 +152,11 @@ def between_sizes(sizes: ArrayLike, values: ArrayLike, limit: float) -> SizeLimi
     `sizes`, shape (n,), are positive and ascending; `values` are their costs, NaN where unknown.
     """
     x, y = np.asarray(sizes, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    known = np.isfinite(y) & (y > 0)
+    checked, known = x[np.isfinite(y)], np.isfinite(y) & (y > 0)
     x, y = x[known], y[known]
     over = np.flatnonzero(y > limit)
     if over.size == 0:
-        return SizeLimit(float(x[-1]), "more than") if x.size else SizeLimit(math.nan, "none")
+        return SizeLimit(float(checked[-1]), "more than") if checked.size else SizeLimit(math.nan, "none")
     k = int(over[0])
     if k == 0:
         return SizeLimit(math.nan, "none")
@@ -171,7 +170,7 @@ def _search(
     """Return the largest size up to `stop` whose cost is within the limit; 0 if there is none.
 
     The bracket starts with the known costs. Each step goes to where a line in logarithms meets the limit, and slightly
-    beyond the last such point, so that both ends move: about six costs are computed, where bisection takes twenty.
+    beyond the last such point, so that both ends move: about six costs are computed, where bisection takes twenty. Densities are bisected: their costs are steps.
     """
     within = {size: value for size, value in known.items() if value <= limit}
     over = {size: value for size, value in known.items() if value > limit}
@@ -188,10 +187,10 @@ def _search(
         if f_high <= limit:
             return stop
         high = stop
-    step, beyond = (1.0 if whole else 1e-3 * low), 0
-    while high - low > step:
-        share = math.log(limit / f_low) / math.log(f_high / f_low) if f_low > 0 else 0.5
-        guess = low * (high / low) ** min(max(share, 0.0), 1.0) * (1 + beyond / 256)
+    beyond = 0
+    while high - low > (step := 1.0 if whole else 1e-3 * low):
+        share = math.log(limit / f_low) / math.log(f_high / f_low) if whole and f_low > 0 else 0.5
+        guess = low * (high / low) ** min(max(share, 0.0), 1.0) * (1 + whole * beyond / 256)
         guess = min(max(math.floor(guess) if whole else guess, low + step), high - step)
         value = cost(guess)
         if value <= limit:
@@ -221,7 +220,7 @@ def _cost_of(knob: str, own: pd.DataFrame) -> Callable[[float], float] | None:
         rebuilt = cost(row[knob])
     except BadInput:  # another generator's graph of this name
         return None
-    return cost if abs(rebuilt / row["predicted_bytes"] - 1) <= SAME_BYTES else None
+    return cost if abs(rebuilt - row["predicted_bytes"]) <= SAME_BYTES * row["predicted_bytes"] else None
 
 
 def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:

@@ -76,6 +76,30 @@ def test_a_limit_below_the_measured_sizes_is_searched():
     assert 1 < dense["size"] < 16
 
 
+def test_a_phase_that_needs_no_memory_has_no_limit():
+    rows = tidy([row for size in (16, 32) for row in predicted_rows(one_case({"width": size, "depth": 2}))])
+    prepare = rows[rows["phase"] == "prepare"].set_index("strategy")["predicted_bytes"]
+    assert (prepare["vjp"] == 0).all()
+    found = what_fits(rows, "width", "bytes", 1e9, phase="prepare").set_index("strategy")
+    assert "vjp" not in found.index
+    assert not set(found["basis"]) & {"none"}
+
+
+@pytest.mark.parametrize("limit", [10_000, 20_000, 40_000, 2**30])
+def test_a_density_is_searched(limit):
+    knobs = [{"width": 64, "depth": 2, "weight_density": density} for density in (0.01, 0.1)]
+    found = what_fits(
+        tidy([row for one in knobs for row in predicted_rows(one_case(one))]), "weight_density", "bytes", limit
+    )
+    for line in found[found["basis"] == "model"].to_dict("records"):
+        density, strategy = line["size"], line["strategy"]
+        cost = [
+            peak_bytes(one_case({**knobs[0], "weight_density": more * density}), strategy, "gradient")
+            for more in (1, 1.05)
+        ]
+        assert cost[0] <= limit < cost[1]
+
+
 def test_a_case_that_differs_from_the_rebuilt_one_is_not_searched(standard):
     found = what_fits(standard, "batch", "bytes", 2 * 2**30).set_index("strategy")  # costs that no graph has
     assert found.loc["dense", "size"] == math.floor((2 * 2**30 / (24 * 64**3)) ** 0.5)
