@@ -63,7 +63,8 @@ class Passes:
         cell = Cell(measurement.case, measurement.spec, measurement.phase)
         self._names.setdefault(measurement.spec, measurement.strategy)
         self._done.add((measurement.pass_number, cell))
-        if cell.strategy == REFERENCE:  # verified before its first phase; a run compares it with differences once
+        # The reference is verified before its first phase, unless it is not tried.
+        if cell.strategy == REFERENCE and measurement.status != "not_tried":
             self._checked.add(cell.case)
         if measurement.status == "ok":
             self._iterations.setdefault(cell, measurement.iterations)

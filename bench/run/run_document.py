@@ -75,6 +75,9 @@ def _entry(settings: Settings, cell: Cell, scalars: dict[str, Any], found: Seque
 
 
 def _pass_seconds(found: Sequence[Measurement]) -> list[list[float]]:
-    """Return pass, worker and seconds per call (minimum over the rounds) of the first measurement of each pass."""
-    first = {measurement.pass_number: measurement for measurement in reversed(found)}
-    return [[number, first[number].worker, min(first[number].seconds)] for number in sorted(first)]
+    """Return pass, worker and seconds per call (minimum over the rounds) of each process.
+
+    A pass has several processes where a worker was replaced: the new one has its own partner of each strategy.
+    """
+    ordered = sorted(found, key=lambda measurement: (measurement.pass_number, measurement.worker))
+    return [[measurement.pass_number, measurement.worker, min(measurement.seconds)] for measurement in ordered]

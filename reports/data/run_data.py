@@ -78,8 +78,8 @@ def load_passes(run: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per timed cell and pass: ``case``, ``strategy``, ``phase``; ``pass`` and ``worker``, which identify the
-        process; ``seconds`` per call, the minimum over the rounds of the pass.
+        One row per timed cell and process: ``case``, ``strategy``, ``phase``; ``pass`` and ``worker``, which identify the
+        process; ``seconds`` per call, the minimum over its rounds.
     """
     return _frame(_passes(read_document(run)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,3 +56,9 @@ def test_central_differences_are_computed_once_per_case_and_run(tiny, tmp_path, 
     assert [set(job.checked) for job in jobs] == [set(), cases]
     with closing(resume(tmp_path / "run")) as folder:
         assert Passes(folder, plan(RunOptions(str(tiny), passes=2)), lambda _progress: None)._checked == cases
+
+
+def test_a_reference_that_was_not_tried_is_not_checked(tiny, make_measurement):
+    planned = plan(RunOptions(str(tiny)))
+    found = [make_measurement("vjp", status="not_tried", case="a"), make_measurement("vjp", status="timeout", case="b")]
+    assert Passes(SimpleNamespace(measurements=found), planned, lambda _progress: None)._checked == {"b"}

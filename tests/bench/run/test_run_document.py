@@ -13,6 +13,7 @@ from pytest_benchmark.stats import Stats
 
 from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.run.row_summary import Header, rows_of
+from jacobench.bench.run.run_document import _pass_seconds
 from jacobench.bench.run.run_folder import resume
 from jacobench.bench.run.runner import carry_on
 from jacobench.bench.suites.case import cells_of
@@ -85,6 +86,12 @@ def test_what_each_pass_measured_can_be_read_again(finished, journal):
     assert passes.columns.tolist() == ["case", "strategy", "phase", "pass", "worker", "seconds"]
     for *cell, seconds in passes.itertuples(index=False, name=None):
         assert found[tuple(cell)] == seconds
+
+
+def test_every_process_of_a_pass_is_recorded(make_measurement):
+    """Else the strategies of a replaced worker would have no partner in its process."""
+    found = [make_measurement(seconds=(3.0, 2.0), pass_number=k, worker=w) for k, w in ((0, 0), (1, 0), (0, 1))]
+    assert _pass_seconds(found) == [[0, 0, 2.0], [0, 1, 2.0], [1, 0, 2.0]]
 
 
 def test_entries_have_distinct_names(document):
