@@ -18,8 +18,8 @@ SIZE = 64
 HEAD = f"""# The op catalogue
 
 This page is made from the code by `python docs/figures/ops.py > docs/ops.md`. An op is one entry of the table in
-`graphs/ops/`. The entry has a forward rule, and a vjp rule and a Jacobian rule per argument. `jacobench list ops` prints
-the table.
+`graphs/ops/`. The entry has a forward rule, and a vjp rule and a Jacobian rule per argument. The command
+`jacobench list ops` prints the table.
 
 ## The Jacobians of each op
 
@@ -35,7 +35,8 @@ Each line is one argument, for the op's example of size {SIZE} and batch size 1.
 MIDDLE = """
 ## Definitions
 
-Axes are numbered as in NumPy, and the batch is the first. Ops "over the last axis" accept any number of axes before it.
+Axes are numbered as in NumPy, and the batch is the first.
+Ops "over the last axis" accept any number of axes before it.
 """
 
 TAIL = f"""
