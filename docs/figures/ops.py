@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from jacobench.graphs.generators.chain import LINKS
@@ -43,7 +44,7 @@ TAIL = f"""
 ## Chains
 
 `jb.chain(ops, size, batch=…)`, or `graph = "chain"` in a suite, makes A B C D e from links that keep the size:
-{", ".join(f"`{name}`" for name in LINKS)}.
+{fill(", ".join(f"`{name}`" for name in LINKS), 118)}.
 """
 
 
