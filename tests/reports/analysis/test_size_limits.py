@@ -100,6 +100,16 @@ def test_a_density_is_searched(limit):
         assert cost[0] <= limit < cost[1]
 
 
+def test_sparse_weights_are_searched_only_as_far_as_they_can_be_drawn(monkeypatch):
+    monkeypatch.setattr(size_limits, "LARGEST_STORED", 4_000)
+    for knob, sizes, fixed in (("width", (32, 64), {"depth": 2}), ("depth", (1, 2), {"width": 64})):
+        cases = [one_case({**fixed, knob: size, "weight_density": 0.1}) for size in sizes]
+        rows = tidy([row for case in cases for row in predicted_rows(case)])
+        found = what_fits(rows, knob, "bytes", 2.0**34)
+        assert set(found["basis"]) == {"more than"}
+        assert found["size"].between(sizes[-1], 5 * sizes[-1]).all()
+
+
 def test_a_case_that_differs_from_the_rebuilt_one_is_not_searched(standard):
     found = what_fits(standard, "batch", "bytes", 2 * 2**30).set_index("strategy")  # costs that no graph has
     assert found.loc["dense", "size"] == math.floor((2 * 2**30 / (24 * 64**3)) ** 0.5)
