@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 OVERHEAD = 0.06  # seconds per cell and pass outside the timed rounds, measured on the standard suite
 
 
-def estimate(plan: Plan) -> pd.DataFrame:
-    """Return tidy rows of a plan's cells, with ``predicted_bytes`` (peak) and ``predicted_seconds`` (of one call).
+def estimate(rows: pd.DataFrame, budget_bytes: float) -> pd.DataFrame:
+    """Return the rows of `predicted_table` with ``predicted_seconds`` (of one call), from small cases measured now.
 
-    Both are NaN where the strategy has no model. The status is "over_budget" where a phase is predicted to need more
+    It is NaN where the strategy has no model. The status is "over_budget" where a phase is predicted to need more
     than the budget. The strategies are loaded in this process.
     """
-    rows = predicted_table(plan)
+    rows = rows.copy()
     rows["predicted_seconds"] = predict_seconds(_measure_small_cases(rows), rows)
     peaks = rows.groupby(["case", "strategy"])["predicted_bytes"].transform("max")
-    rows["status"] = rows["status"].mask(peaks > plan.budget_bytes, "over_budget")
+    rows["status"] = rows["status"].mask(peaks > budget_bytes, "over_budget")
     return rows
 
 

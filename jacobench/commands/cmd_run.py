@@ -169,16 +169,17 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 def _dry_run(options: RunOptions) -> None:
     from jacobench.bench.row.columns import CELL_KEYS
-    from jacobench.bench.run.run_estimate import estimate, total_seconds
+    from jacobench.bench.run.run_estimate import estimate, predicted_table, total_seconds
     from jacobench.bench.run.run_plan import plan
     from jacobench.reports.data.units import format_bytes, format_seconds
 
     planned = plan(options)
     for note in _budget_note(options, planned.budget_bytes):
         console.stderr().print(note)
+    rows = predicted_table(planned)
     console.stderr().print("Measuring small cases to predict times (about 5 s).")
-    found = estimate(planned)
-    rows = [
+    found = estimate(rows, planned.budget_bytes)
+    lines = [
         (
             *(cell[name] for name in CELL_KEYS),
             format_bytes(cell["predicted_bytes"]),
@@ -187,6 +188,6 @@ def _dry_run(options: RunOptions) -> None:
         )
         for cell in found.to_dict("records")
     ]
-    console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), rows))
+    console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), lines))
     seconds = total_seconds(found, options.passes)
     console.stderr().print(f"{len(found)} cells, {options.passes} passes: about {seconds:.0f} s")

@@ -17,14 +17,18 @@ def message(done):
     return done.stderr
 
 
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
 @pytest.fixture
 def refused(jacobench, tmp_path):
     """Return a function that runs the command in a folder, checks that it leaves no file, and returns its message."""
 
     def run(*arguments):
-        before = sorted(tmp_path.rglob("*"))
+        before = files(tmp_path)
         said = message(jacobench(*arguments, cwd=tmp_path))
-        assert [path for path in sorted(tmp_path.rglob("*")) if path.suffix != ".pyc"] == before
+        assert files(tmp_path) == before
         return said
 
     return run

@@ -92,7 +92,7 @@ def test_csv_and_plots_at_once(jacobench, tmp_path):
     [
         ("", ["exactly one of --widths, --architecture, --op, --graph, got none of them"]),
         ("--widths 3,2 --op tanh", ["exactly one of", "got --widths and --op"]),
-        ("--widths 3,two", ["--widths is '3,two'", "784,256,10"]),
+        ("--widths 3,two", ["--widths is '3,two'", "784,300,10"]),
         ("--widths 3", ["--widths", "at least two"]),
         ("--widths 3,0", ["--widths", "got 0"]),
         ("--widths 3,2 --batch 0", ["--batch", "got 0"]),

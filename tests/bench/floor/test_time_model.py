@@ -88,7 +88,7 @@ def test_dry_run_and_recommend_predict_the_same_seconds(monkeypatch):
     )
     suite = Suite("mine", cases)
     monkeypatch.setattr(run_estimate, "_measure_small_cases", lambda _rows: table)
-    dry_run = run_estimate.estimate(Plan(suite, cells_of(suite), 2**60))
+    dry_run = run_estimate.estimate(run_estimate.predicted_table(Plan(suite, cells_of(suite), 2**60)), 2**60)
     passes = pd.DataFrame([], columns=["case", "strategy", "phase", "pass", "worker", "seconds"])
     for case in cases:
         advice = advise(tidy(predicted_rows(case)), Run(table, passes), 2**60)
