@@ -129,7 +129,7 @@ def _memory_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | Non
         return _possible(knob, between_sizes(own[knob], peaks, limit))
     bytes_within = min(limit, LARGEST_TESTED_BYTES)
     known = dict(zip(own[knob].tolist(), own["predicted_bytes"].tolist(), strict=True))
-    stop = _largest_searched(knob, own.loc[own[knob].idxmax()].to_dict())
+    stop = _largest_searched(knob, own.sort_values(knob).iloc[-1].to_dict())
     size = _search(cost, bytes_within, known, stop, whole=knob != "weight_density")
     if not size:
         return SizeLimit(math.nan, "none")
