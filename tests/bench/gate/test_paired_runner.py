@@ -58,7 +58,7 @@ class Late(Fine):
     def pullback(self, seeds):
         Late.verified |= Late.prepares == 1  # the precheck verifies after one prepare; timing begins with many
         if not Late.verified:
-            print("no more")
+            print("no more", flush=True)
             os._exit(5)
         return super().pullback(seeds)
 
