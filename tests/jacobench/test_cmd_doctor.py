@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 CHECKS = {"other load", "BLAS kernel", "BLAS threads", "malloc", "swap", "battery", "timer", "memory"}
 
 
@@ -18,6 +20,7 @@ def test_every_check_is_there_with_its_size(jacobench, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_noise_reports_spreads_and_gains(jacobench, tmp_path):
     done = jacobench("doctor", "--noise", "--pairs", 4, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

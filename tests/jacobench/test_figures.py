@@ -1,4 +1,4 @@
-"""The means behind docs/performance.md: what is written by hand is right, and the script prints its figures from a run."""
+"""Scripts behind docs/performance.md: the hand-written strategies are correct, and the script prints its numbers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import jacobench as jb
+
+pytestmark = pytest.mark.long
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 
@@ -28,14 +30,14 @@ def figures(*arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
 
 
-def test_what_is_written_by_hand_is_right_and_beside_ours(by_hand):
+def test_the_hand_written_strategies_are_correct(by_hand):
     table = jb.load(by_hand)
     assert set(table["status"]) == {"ok"}
     assert {"loop-by-hand", "csr-by-hand"} <= set(table["strategy"])
     assert table["max_relative_error"].max() < 1e-12
 
 
-def test_the_script_prints_ours_over_what_is_written_by_hand(by_hand):
+def test_the_script_prints_the_ratios_to_hand_written_code(by_hand):
     seconds = jb.load(by_hand).query("phase == 'gradient'").set_index("strategy")["seconds_min"]
     ratio = seconds["sparse"] / seconds["csr-by-hand"]
     (line,) = [line for line in figures(by_hand).splitlines() if "mlp-w256-d1-b1-noloss  sparse" in line]
