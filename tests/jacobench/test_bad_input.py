@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
+
+from jacobench.__main__ import main
 
 SUITE = '[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n'
 
@@ -22,12 +27,19 @@ def files(folder):
 
 
 @pytest.fixture
-def refused(jacobench, tmp_path):
-    """Return a function that runs the command in a folder, checks that it leaves no file, and returns its message."""
+def refused(capsys, monkeypatch, tmp_path):
+    """Return a function that runs the command in a folder, checks that it leaves no file, and returns its message.
+
+    It runs in this process, as a fresh one for each of these tests would take a second.
+    """
 
     def run(*arguments):
         before = files(tmp_path)
-        said = message(jacobench(*arguments, cwd=tmp_path))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["jacobench", *map(str, arguments)])
+        code = main()
+        printed = capsys.readouterr()
+        said = message(SimpleNamespace(returncode=code, stdout=printed.out, stderr=printed.err))
         assert files(tmp_path) == before
         return said
 

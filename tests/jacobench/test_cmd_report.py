@@ -31,6 +31,7 @@ def test_markdown_goes_to_standard_output_or_to_a_file(finished, jacobench, tmp_
     assert (tmp_path / "notes/comment.md").read_text("utf-8") == done.stdout
 
 
+@pytest.mark.long
 def test_two_runs_stand_on_one_page(finished, jacobench, tmp_path):
     folder, _ = finished
     done = jacobench("report", folder, folder / "run.json", "--out", "both.html", cwd=tmp_path)

@@ -99,6 +99,7 @@ def test_a_dry_run_measures_nothing_and_leaves_nothing(strange, jacobench):
     assert everything(strange) == before
 
 
+@pytest.mark.long
 def test_a_graph_and_a_strategy_of_the_user_and_the_default_folder(jacobench, tmp_path, plugin_file):
     plugin_file("class Mine(Right):\n    name = 'mine'\n", "mine.py")
     (tmp_path / "graph.py").write_text(
@@ -174,6 +175,7 @@ def test_plot_draws_into_a_folder_and_prints_the_paths(finished, jacobench, stra
     assert len(list((tmp_path / "pictures").iterdir())) >= 2
 
 
+@pytest.mark.long
 def test_several_runs_are_shown_and_drawn_one_after_another(finished, jacobench, strange, tmp_path):
     first = finished[0]
     second = tmp_path / "second"
@@ -193,6 +195,7 @@ def test_several_runs_are_shown_and_drawn_one_after_another(finished, jacobench,
     assert len(drawn.stdout.splitlines()) == 2 * len(names[0])
 
 
+@pytest.mark.long
 def test_two_runs_are_drawn_one_over_the_other(finished, jacobench, strange, tmp_path):
     first, second, pictures = finished[0], tmp_path / "second", tmp_path / "pictures"
     shutil.copytree(first, second)

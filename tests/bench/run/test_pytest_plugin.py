@@ -93,6 +93,7 @@ def test_all_items_of_a_suite_pass_and_leave_a_run_that_can_be_loaded(bench_, ti
         assert (info["suite"], info["graph"]) == ("tiny", "mlp")
 
 
+@pytest.mark.long
 def test_ones_own_suite_its_cases_strategies_and_pytests_own_selection(bench_, tiny):
     done = bench_("--suite", str(tiny), "--strategy", "sparse", "--case", "*-b2", "-k", "gradient or forward", "-v")
     assert done.returncode == 0, done.stdout
@@ -113,18 +114,21 @@ def test_a_wrong_strategy_fails_and_one_over_the_budget_is_skipped(bench_, tiny,
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.long
 def test_x_stops_at_the_first_failure(bench_, tiny, strategies):
     done = bench_(f"--suite={tiny}", f"--strategy={strategies}:Wrong", "-x")
     assert done.returncode != 0
     assert outcomes(done) == {"passed": 1, "failed": 1}
 
 
+@pytest.mark.long
 def test_the_budget_can_be_chosen(bench_, tiny):
     done = bench_(f"--suite={tiny}", "--strategy=dense", "--memory-budget=64B")
     assert done.returncode == 0
     assert outcomes(done) == {"passed": 2, "skipped": 8}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -143,6 +147,7 @@ def test_bad_input_is_one_line_and_a_usage_error(bench_, arguments, message):
     assert len(re.findall("ERROR", done.stderr)) == 1
 
 
+@pytest.mark.long
 def test_the_options_are_explained(bench_):
     done = bench_("--help")
     assert done.returncode == 0

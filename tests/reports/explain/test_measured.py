@@ -15,7 +15,10 @@ import pytest
 from jacobench.bench.cell import heap_memory
 from jacobench.graphs.ops import OPS
 
-pytestmark = pytest.mark.skipif(not heap_memory.has_memray(), reason="there is no memray here")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not heap_memory.has_memray(), reason="there is no memray here"),
+]
 
 PROGRAM = """
 import json

@@ -13,6 +13,8 @@ from jacobench.reports.page.html_page import page
 
 from .conftest import HOSTILE
 
+pytestmark = pytest.mark.long
+
 CHROMIUM, DRIVER = (shutil.which(name) for name in ("chromium", "chromedriver"))
 FLAGS = (
     "--headless",

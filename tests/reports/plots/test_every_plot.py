@@ -138,10 +138,12 @@ def check_dark(figure):
     assert not {text.get_color().upper() for text in texts(figure) if isinstance(text.get_color(), str)} & inks
 
 
+EVERY_TIME = ("everything", "odd names", "one row", "no rows")  # the other runs take long
+RUN_NAMES = [name if name in EVERY_TIME else pytest.param(name, marks=pytest.mark.long) for name in RUNS]
 NOTHING_IN_COMMON = ("no rows", "nothing succeeded", "one failed row", "odd names", "sixty cases")
 
 
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", RUN_NAMES)
 @pytest.mark.parametrize("kind", PLOTS)
 def test_every_plot_comes_out_or_says_what_is_missing(kind, name, everything, given):
     run = RUNS[name](everything, given)
