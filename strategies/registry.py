@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zlib import crc32
+from typing import TYPE_CHECKING
 
 from jacobench.graphs.errors import BadInput, unknown
+from jacobench.strategies.plugin_files import check_neighbours, import_file, share_with_children
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from jacobench.strategies.contract import Strategy
 
@@ -68,6 +66,12 @@ def check(spec: str) -> str:
     return spec
 
 
+def check_together(specs: Iterable[str]) -> None:
+    """Check that one process can load several strategies; raise BadInput if files import different modules of a name."""
+    places = [spec.rpartition(":")[0] for spec in specs]
+    check_neighbours(dict.fromkeys(Path(place) for place in places if place.endswith(".py")))
+
+
 def absolute(spec: str) -> str:
     """Make the path in a spec absolute, so that it is valid in every folder."""
     place, colon, name = spec.rpartition(":")
@@ -85,6 +89,8 @@ def load(spec: str) -> Strategy:
     if not colon:
         factory = registered()[spec].load()
     else:
+        if place.endswith(".py"):
+            share_with_children(Path(place).resolve().parent)
         module = import_file(Path(place)) if place.endswith(".py") else import_module(place)
         if not hasattr(module, name):
             callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
@@ -95,21 +101,3 @@ def load(spec: str) -> Strategy:
         if not hasattr(strategy, needed):
             raise BadInput(f"strategy {spec!r} has no {needed!r}: expected a name and a method prepare(graph)")
     return strategy
-
-
-def import_file(path: Path) -> Any:
-    """Import a file under a module name of its own; dataclasses and pickle need the module to be registered."""
-    module_name = f"{path.stem}_{crc32(str(path.resolve()).encode()):08x}"
-    if module_name in sys.modules:
-        return sys.modules[module_name]
-    spec = spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise BadInput(f"{path} cannot be imported: expected a Python file")
-    module = module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[module_name]
-        raise
-    return module

@@ -50,6 +50,7 @@ ORDER = {
         "forward",
         "linear_operator",
         "peers",
+        "plugin_files",
         "registry",
     ],
     "bench": ["cell", "row", "suites", "machine", "floor", "run", "cluster", "gate"],

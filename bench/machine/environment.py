@@ -66,5 +66,5 @@ def environment(chosen: Mapping[str, str], pass_number: int) -> dict[str, str]:
     The number of the pass is the hash seed of strings, so that the order of sets differs between passes.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_CORE_"))}
-    fixed = {"PYTHONHASHSEED": str(pass_number), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONSAFEPATH": "1"}
+    fixed = {"PYTHONHASHSEED": str(pass_number), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return inherited | dict(chosen) | fixed

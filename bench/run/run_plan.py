@@ -11,6 +11,7 @@ from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.machine_record import memory_limit
 from jacobench.bench.suites.case import Cell, cells_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite
+from jacobench.strategies.registry import check_together
 
 if TYPE_CHECKING:
     from jacobench.bench.run.run_options import RunOptions
@@ -33,7 +34,9 @@ def plan(options: RunOptions) -> Plan:
     """Plan a run; nothing is measured or written. Raises BadInput for an unknown suite, strategy or case."""
     suite = select_cases(load_suite(options.suite), options.cases)
     budget = min(parse_bytes(options.memory_budget), memory_limit())
-    return Plan(suite, cells_of(suite, options.strategies), budget)
+    cells = cells_of(suite, options.strategies)
+    check_together(cell.strategy for cell in cells)
+    return Plan(suite, cells, budget)
 
 
 def digest(planned: Plan) -> str:

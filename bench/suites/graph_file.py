@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from jacobench.bench.suites.case import Case
 from jacobench.bench.suites.sweep_generators import Generator, SweepKeys, suffix
 from jacobench.graphs.errors import BadInput, unknown
-from jacobench.strategies.registry import import_file
+from jacobench.strategies.plugin_files import import_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -200,7 +200,7 @@ registry.check("dense")
 print(sorted(name for name in sys.modules if name.startswith("jacobench.strategies.")))
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "['jacobench.strategies.registry']\n"
+    assert done.stdout == "['jacobench.strategies.plugin_files', 'jacobench.strategies.registry']\n"
 
 
 def test_a_plugin_need_not_import_anything_of_ours(tmp_path):
