@@ -47,9 +47,14 @@ def import_file(path: Path) -> Any:
 
 
 def share_with_children(folder: Path) -> None:
-    """Make a folder importable in child processes that run Python, too."""
+    """Make a folder importable in child processes that run Python, too.
+
+    There it comes before all packages. So this does nothing if a file in it has the name of a module found elsewhere,
+    such as ``random.py``.
+    """
     entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    if str(folder) not in entries:
+    places = (_place(entry.stem) for entry in folder.iterdir() if entry.suffix == ".py" or entry.is_dir())
+    if str(folder) not in entries and all(place is None or place.parent == folder for place in places):
         os.environ["PYTHONPATH"] = os.pathsep.join([*entries, str(folder)])
 
 

@@ -24,6 +24,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.peers)
 
 
+@pytest.fixture(autouse=True)
+def _restored_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore what the import of a plug-in's file changes for later imports and for child processes."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+
+
 @pytest.fixture(scope="session")
 def help_of() -> Callable[[tuple[str, ...]], str]:
     """Return a function from a command, such as ``("history", "add")``, to the text of its ``--help``."""

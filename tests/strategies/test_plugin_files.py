@@ -30,8 +30,6 @@ def clean(monkeypatch):
     """Undo what an import leaves in the process."""
     before = set(sys.modules)
     monkeypatch.setattr(plugin_files, "_IMPORTED", [])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv("PYTHONPATH", "")
     yield
     for name in sys.modules.keys() - before:
         del sys.modules[name]
@@ -60,8 +58,9 @@ def test_installed_modules_come_before_those_of_the_folder(tmp_path):
     path = plugin(tmp_path / "one")
     for name in ("numpy", "secrets"):
         (path.parent / f"{name}.py").write_text("raise RuntimeError('led astray')")
-    path.write_text("import numpy, secrets\nzeros = numpy.zeros(3)\n")
-    assert import_file(path).zeros.shape == (3,)
+    path.write_text("import numpy, secrets\nclass Mine:\n    name, prepare, zeros = 'mine', None, numpy.zeros(3)\n")
+    assert registry.load(f"{path}:Mine").zeros.shape == (3,)
+    subprocess.run([sys.executable, "-P", "-c", "import numpy, secrets"], cwd="/", check=True)
 
 
 @pytest.mark.parametrize("lazily", [False, True])
