@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from jacobench.bench.cell.prepared_cell import FORWARD, predict
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.suites.case import BY_STRATEGY
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.structures.sparsity import Pattern
 from jacobench.strategies import registry
 from jacobench.strategies.memory_model import predict_forward
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prediction
 
-LARGEST_BATCH = 2**31 - 1  # largest batch of a suite
+KEPT = {"linearize": ("prepare",), "pullback": ("prepare", "linearize"), "gradient": ("prepare",)}
+"""Phase → the phases whose results are held while it runs."""
 
 
 def phases_of(spec: str, graph: Graph, n_seeds: int) -> Mapping[str, Prediction]:
@@ -78,23 +82,30 @@ def predicted_rows(case: Case, specs: Iterable[str] = ()) -> list[dict[str, Any]
     return rows
 
 
-def peak_bytes(case: Case, spec: str, phase: str | None = None) -> int | None:
-    """Return the predicted peak of a strategy in a phase, or in its largest phase; None if it has no model."""
-    phases = phases_of(spec, case.make(), n_seeds_of(case))
-    if not phases:
-        return None
-    return phases[phase].peak_bytes if phase else max(expected.peak_bytes for expected in phases.values())
+def held_bytes(graph: Graph, n_seeds: int) -> int:
+    """Return the bytes held during every call: leaves (inputs and targets included), seeds, constants of the graph."""
+    numbers = sum(prod(leaf.shape) for leaf in graph.leaves.values()) + n_seeds * prod(graph.output_shape)
+    values = [value for node in graph.nodes for value in node.attrs.values()]
+    patterns = [part for value in values if isinstance(value, Pattern) for part in (value.indptr, value.indices)]
+    arrays = [value for value in (*values, *patterns) if isinstance(value, np.ndarray)]
+    constants = {id(array): array.nbytes for array in arrays}  # ops may share one
+    return numbers * graph.dtype.itemsize + sum(constants.values())
 
 
-def largest_batch(case_of: Callable[[int], Case], spec: str, budget_bytes: float) -> int | None:
-    """Return the largest batch whose predicted peak is within a budget in every phase; 0: none, None: no model."""
-    if peak_bytes(case_of(1), spec) is None:
-        return None
+def needed_bytes(case: Case, specs: Iterable[str], phase: str | None = None) -> dict[str, int]:
+    """Return the predicted memory of each strategy in a phase, or in its largest; none for a strategy without a model.
 
-    def cost(batch: int) -> int:
-        return peak_bytes(case_of(batch), spec) or 0
+    This is `held_bytes`, what earlier phases keep, such as patterns, and the peak.
+    """
+    graph = case.make()
+    held = held_bytes(graph, n_seeds_of(case))
+    found = {}
+    for spec in specs:
+        phases = phases_of(spec, graph, n_seeds_of(case))
+        if phases:
+            found[spec] = held + max(_with_kept(phases, name) for name in ((phase,) if phase else phases))
+    return found
 
-    over = 1
-    while over <= LARGEST_BATCH and cost(over) <= budget_bytes:
-        over *= 2
-    return bisect_right(range(1, min(over - 1, LARGEST_BATCH) + 1), budget_bytes, lo=over // 2, key=cost)
+
+def _with_kept(phases: Mapping[str, Prediction], phase: str) -> int:
+    return phases[phase].peak_bytes + sum(phases[earlier].retained_bytes for earlier in KEPT.get(phase, ()))

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.bench.floor.microbenchmarks import measure_like
-from jacobench.bench.floor.predicted_rows import largest_batch, one_case, predicted_rows
+from jacobench.bench.floor.predicted_rows import needed_bytes, one_case, predicted_rows
 from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.single_verdict import COLUMNS, estimated, measured_bytes, measured_seconds, nearby
+from jacobench.reports.analysis.size_limits import SizeLimit, largest_batch
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.data.vocabulary import in_order, provenance
 from jacobench.strategies.registry import registered
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 STRATEGY_COLUMNS = (
     "strategy", "status", "seconds", "seconds_error_factor", "bytes", "bytes_error_factor", "needs_bytes",
-    "largest_batch",
+    "largest_batch", "largest_batch_basis",
 )  # fmt: skip
 UNTRIED = ("over_budget", "not_tried")  # statuses that do not apply to a run with another budget
 BASES = ("measured", "near", "model", "")  # bases of the verdict on time, best first
@@ -57,8 +58,11 @@ class CaseAdvice:
 
     ``strategies`` has one line per strategy: ``seconds`` and ``bytes`` of the phase, measured or estimated according to
     the basis. An estimate is wrong by at most the factor ``seconds_error_factor``, ``bytes_error_factor`` in 95 % of
-    the run's own cells. ``needs_bytes``: predicted peak of its largest phase. ``status``: ``"ok"``; ``"over_budget"``,
-    never recommended; the status of a cell that failed; ``"no estimate"``. ``largest_batch``: added by the caller.
+    the run's own cells. ``needs_bytes``: predicted memory of its largest phase, with leaves, inputs and targets.
+    ``status``: ``"ok"``; ``"over_budget"``, never recommended; the status of a cell that failed; ``"no estimate"``.
+    ``largest_batch`` and ``largest_batch_basis``: the `size_limits.SizeLimit` of the batch, added by the caller.
+
+    ``measured_batch``: the largest batch of the run's cells, or the case's own if that is larger.
     """
 
     case: str
@@ -68,6 +72,7 @@ class CaseAdvice:
     verdicts: pd.DataFrame
     strategies: pd.DataFrame
     reuse: pd.DataFrame
+    measured_batch: float = 1.0
 
     @property
     def basis(self) -> str:
@@ -101,14 +106,21 @@ def _json_value(value: Any) -> Any:
     return None if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gradient") -> CaseAdvice:
+def advise(
+    target: pd.DataFrame,
+    run: Run,
+    budget_bytes: float,
+    phase: str = "gradient",
+    needed: Mapping[str, float] | None = None,
+) -> CaseAdvice:
     """Recommend strategies for a case, given as its predicted rows, by a run's measurements of one phase.
 
-    A strategy that is predicted to need more than the budget in any phase is no candidate. Time is that of the case
-    itself if it was measured, otherwise of the nearest case, otherwise by the time model. Memory is that of the case
+    A strategy that is predicted to need more than the budget in any phase is no candidate. `needed` are the bytes of
+    `predicted_rows.needed_bytes`; default: the peaks in `target`. Time is that of the case itself if it was measured, otherwise of the nearest case, otherwise by the time model. Memory is that of the case
     itself if it was measured and is 8 KiB or more, otherwise by the byte model, which uses the exact shapes.
     """
     needs = target.groupby("strategy", sort=False)["predicted_bytes"].max()
+    needs = needs.index.to_series().map(needed).astype(float) if needed is not None else needs
     over = set(needs[needs > budget_bytes].index)
     own = target[target["phase"] == phase]
     near = _near_case(own.iloc[0].to_dict(), run, phase)
@@ -135,7 +147,13 @@ def advise(target: pd.DataFrame, run: Run, budget_bytes: float, phase: str = "gr
         verdicts=pd.DataFrame(verdicts, columns=["quantity", *COLUMNS]),
         strategies=_strategies(needs, over, _times(there) if near else _estimates(seconds), peaks, n_bytes),
         reuse=reuse(run.passes[run.passes["case"] == (near and near.case)]),
+        measured_batch=_measured_batch(run.table, own),
     )
+
+
+def _measured_batch(table: pd.DataFrame, own: pd.DataFrame) -> float:
+    batches = pd.concat([table.loc[table["status"] == "ok", "batch"], own["batch"]])
+    return float(batches.max()) if batches.notna().any() else 1.0
 
 
 def _without(found: Mapping[str, Any], over: set[Any]) -> dict[str, Any]:
@@ -198,22 +216,31 @@ def advise_from_runs(case: Case, runs: Sequence[Run], budget_bytes: float) -> Ca
     found = []
     for run in runs:
         specs = [name for name in run.table["strategy"].unique() if name in registered()]
-        found.append(advise(tidy(predicted_rows(case, specs)), run, budget_bytes))
+        found.append(_advise(case, specs or case.strategies, run, budget_bytes))
     return min(found, key=lambda advice: advice.rank) if found else None
 
 
 def advise_from_small_cases(case: Case, budget_bytes: float) -> CaseAdvice:
     """Measure small cases that resemble a case, which takes a few seconds, and return the advice of the models."""
     run = Run(tidy(measure_like(case.knobs, case.strategies)))
-    return advise(tidy(predicted_rows(case)), run, budget_bytes)
+    return _advise(case, case.strategies, run, budget_bytes)
+
+
+def _advise(case: Case, specs: Sequence[str], run: Run, budget_bytes: float) -> CaseAdvice:
+    target, needed = tidy(predicted_rows(case, specs)), needed_bytes(case, specs)
+    return advise(target, run, budget_bytes, needed=needed)
 
 
 def with_largest_batches(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:
     """Add the largest batch of each strategy that fits in the budget; NaN for a strategy without a byte model."""
 
-    def largest(name: str) -> float:
-        found = largest_batch(lambda batch: one_case({**knobs, "batch": batch}), name, advice.budget_bytes)
-        return math.nan if found is None else found
+    def case_of(batch: int) -> Case:
+        return one_case({**knobs, "batch": batch})
 
-    batches = advice.strategies["strategy"].map(largest)
-    return replace(advice, strategies=advice.strategies.assign(largest_batch=batches))
+    found = [
+        largest_batch(case_of, name, advice.budget_bytes, advice.measured_batch) or SizeLimit(math.nan, "")
+        for name in advice.strategies["strategy"]
+    ]
+    sizes = [0.0 if limit.basis == "none" else limit.size for limit in found]
+    bases = [limit.basis for limit in found]
+    return replace(advice, strategies=advice.strategies.assign(largest_batch=sizes, largest_batch_basis=bases))

@@ -1,8 +1,9 @@
 """Largest size of a knob at which each strategy stays within a limit of time or memory.
 
-Memory: the case is built again at other sizes and its peak is predicted by the byte model, which is exact within 5 %.
-The search ends at `RANGE_FACTOR` times the measured sizes and at `LARGEST_TESTED_BYTES`. Time: between measured sizes,
-and by the fitted law up to `TIME_RANGE_FACTOR` times the largest. Beyond these ranges the answer is "more than X".
+Memory: the case is built again at other sizes. The byte model predicts the peak, within 5 %; leaves, inputs, targets,
+seeds and patterns are added. The search ends at `RANGE_FACTOR` times the measured sizes and at `LARGEST_TESTED_BYTES`.
+Time: between measured sizes, and by the fitted law up to `TIME_RANGE_FACTOR` times the largest. At the end of these
+ranges the answer is "more than X", where X was checked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.floor.predicted_rows import one_case, peak_bytes
+from jacobench.bench.floor.predicted_rows import held_bytes, n_seeds_of, needed_bytes, one_case, phases_of
 from jacobench.bench.row.columns import FORWARD
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput, unknown
@@ -27,20 +28,22 @@ from jacobench.reports.analysis.sweeps import find_sweeps
 from jacobench.strategies.registry import is_built_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike
+
+    from jacobench.bench.suites.case import Case
 
 COLUMNS = ("knob", "held", "strategy", "size", "basis")
 
 # Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse)
 # and 6.9 GiB (vjp) were predicted within 0.5 %.
 LARGEST_TESTED_BYTES = 24 * 2**30
-RANGE_FACTOR = 100  # largest factor beyond the measured sizes that is searched
+RANGE_FACTOR = 64  # largest factor beyond the measured sizes that is searched
 LARGEST_DEPTH = 512  # largest depth that is searched beyond the measured ones: predicting 1,600 layers takes seconds
-LARGEST_STORED = 1_000_000
-"""Largest number of sparse weights that is searched beyond the measured ones: drawing the positions of 3e7 took 14 s
-and 1.6 GiB."""
+LARGEST_STORED = 3_000_000
+"""Largest number of sparse weights that is searched beyond the measured ones: drawing the positions of 3e6 took 1.3 s,
+of 3e7 14 s and 1.6 GiB."""
 
 GROWTH_OF_WEIGHTS = {"width": 2, "depth": 1, "weight_density": 1}  # knob → its power in the number of weights
 
@@ -56,7 +59,7 @@ class SizeLimit:
     `size` is a whole number for every knob but ``weight_density``; NaN if no size is within the limit. `basis` is one
     of:
 
-    - ``"model"``: the byte model at this size and the next.
+    - ``"model"``: predicted bytes are within the limit at this size, and over it at the next.
     - ``"interpolation"``: between two sizes of the table. ``"extrapolation"``: by the fitted law of time.
     - ``"more than"``: this size is within the limit, and larger sizes were not checked.
     - ``"bound"``: the largest possible value. ``"none"``: even the smallest size is over the limit.
@@ -78,7 +81,7 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
     quantity : {"seconds", "bytes"}
         The limited quantity.
     limit : float
-        Seconds per call, or bytes of the peak; positive.
+        Seconds per call, or bytes in total: leaves, inputs, targets, seeds, and the peak of the call; positive.
     phase : str
         The limited phase.
 
@@ -86,7 +89,8 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
     -------
     DataFrame
         One line per sweep over the knob and strategy with a number: ``knob``, ``held`` (the fixed knobs in words),
-        ``strategy``, and the fields of `SizeLimit`.
+        ``strategy``, and the fields of `SizeLimit`. For bytes there is no line if the graph cannot be built again, as
+        one of the user's own, because the bytes of its leaves are unknown.
 
     Raises
     ------
@@ -122,19 +126,41 @@ def _time_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
 
 def _memory_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
     peaks = own["peak_bytes"].where(own["status"] == "ok").fillna(own["predicted_bytes"])
-    if not (peaks > 0).any():
+    case_of = _case_of(knob, own)
+    if case_of is None or not (peaks > 0).any():
         return None
-    cost = _cost_of(knob, own)
+    own = own.assign(total=peaks + [_held(case_of(size)) for size in own[knob]]).sort_values(knob)
+    cost = _cost_of(case_of, knob, own)
     if cost is None:
-        return _possible(knob, between_sizes(own[knob], peaks, limit))
+        return _possible(knob, between_sizes(own[knob], own["total"], limit))
+    stop = _largest_searched(knob, own.iloc[-1].to_dict())
+    return _possible(knob, largest_within(cost, limit, stop, own[knob].tolist(), whole=knob != "weight_density"))
+
+
+def largest_within(
+    cost: Callable[[float], float], limit: float, stop: float, measured: Sequence[float] = (), *, whole: bool = True
+) -> SizeLimit:
+    """Find the largest size up to `stop` whose predicted bytes are within a limit, and within `LARGEST_TESTED_BYTES`.
+
+    The measured sizes are computed first.
+    """
     bytes_within = min(limit, LARGEST_TESTED_BYTES)
-    known = dict(zip(own[knob].tolist(), own["predicted_bytes"].tolist(), strict=True))
-    stop = _largest_searched(knob, own.sort_values(knob).iloc[-1].to_dict())
-    size = _search(cost, bytes_within, known, stop, whole=knob != "weight_density")
+    size = _search(cost, bytes_within, {size: cost(size) for size in measured}, stop, whole=whole)
     if not size:
         return SizeLimit(math.nan, "none")
-    is_end = size == stop or bytes_within < limit
-    return _possible(knob, SizeLimit(size, "more than" if is_end else "model"))
+    return SizeLimit(size, "more than" if size == stop or bytes_within < limit else "model")
+
+
+def largest_batch(case_of: Callable[[int], Case], spec: str, budget_bytes: float, measured: float) -> SizeLimit | None:
+    """Find the largest batch whose predicted bytes are within a budget in every phase; None without a byte model.
+
+    `measured` is the largest measured batch; `RANGE_FACTOR` times this is the largest one that is searched.
+    """
+
+    def cost(batch: float) -> float:
+        return float(needed_bytes(case_of(int(batch)), [spec]).get(spec, math.nan))
+
+    return None if math.isnan(cost(1)) else largest_within(cost, budget_bytes, math.floor(RANGE_FACTOR * measured))
 
 
 def _largest_searched(knob: str, row: Mapping[Any, Any]) -> float:
@@ -212,27 +238,40 @@ def _search(
     return low
 
 
-def _cost_of(knob: str, own: pd.DataFrame) -> Callable[[float], float] | None:
-    """Return size → predicted peak; None if the case cannot be built again or the result differs from the run's."""
-    predicted = own[own["predicted_bytes"].notna()].sort_values("predicted_bytes").to_dict("records")
-    if not predicted or not is_built_in(predicted[-1]["strategy"]):
-        return None
-    row = predicted[-1]
+def _case_of(knob: str, own: pd.DataFrame) -> Callable[[float], Case] | None:
+    """Return size → case; None if the case cannot be built again, or its leaves differ from the run's."""
+    row = own.iloc[-1].to_dict()
     knobs = _knobs_of(row)
     if knobs is None:
         return None
     key = "size" if knob == "width" and "size" in knobs else knob
 
-    @cache
-    def cost(size: float) -> float:
-        case = one_case({**knobs, key: size if key == "weight_density" else int(size)})
-        return float(peak_bytes(case, row["strategy"], row["phase"]) or math.nan)
+    def case_of(size: float) -> Case:
+        return one_case({**knobs, key: size if key == "weight_density" else int(size)})
 
     try:
-        rebuilt = cost(row[knob])
+        same = case_of(row[knob]).make().n_parameters == row["n_parameters"]
     except BadInput:  # another generator's graph of this name
         return None
-    return cost if abs(rebuilt - row["predicted_bytes"]) <= SAME_BYTES * row["predicted_bytes"] else None
+    return case_of if same else None
+
+
+def _held(case: Case) -> int:
+    return held_bytes(case.make(), n_seeds_of(case))
+
+
+def _cost_of(case_of: Callable[[float], Case], knob: str, own: pd.DataFrame) -> Callable[[float], float] | None:
+    """Return size → predicted bytes; None without a model, or if its peak differs from the one in the run."""
+    predicted = own[own["predicted_bytes"].notna()].sort_values("predicted_bytes").to_dict("records")
+    if not predicted or not is_built_in(predicted[-1]["strategy"]):
+        return None
+    row = predicted[-1]
+    spec, phase = row["strategy"], row["phase"]
+    rebuilt = case_of(row[knob])
+    peak = phases_of(spec, rebuilt.make(), n_seeds_of(rebuilt))[phase].peak_bytes
+    if abs(peak - row["predicted_bytes"]) > SAME_BYTES * row["predicted_bytes"]:
+        return None
+    return cache(lambda size: float(needed_bytes(case_of(size), [spec], phase)[spec]))
 
 
 def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:
@@ -245,6 +284,10 @@ def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:
         return {"graph": "architecture", "name": graph, "loss": names["loss"], **knobs}
     if graph in OPS:
         return {"graph": "op", "name": graph, "size": int(row["width"]), **knobs}
+    if graph.startswith("chain-"):
+        named, wrt_links, _ = graph.removeprefix("chain-").partition("-wrt_links")
+        size = {"size": int(row["width"]), "depth": int(row["depth"]), "wrt_links": bool(wrt_links)}
+        return {"graph": "chain", "ops": [named.split("-")], **size, **knobs}
     if graph != "mlp":
         return None
     shape = re.match(r"mlp-(\d+(?:x\d+)+)-", row["case"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.row.statistics import CONFIDENCE
 from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT
+from jacobench.reports.analysis.size_limits import RANGE_FACTOR
 from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds, format_size
 from jacobench.reports.data.vocabulary import words
 
@@ -61,14 +62,21 @@ def rows(advice: CaseAdvice) -> list[tuple[str, ...]]:
 
 
 def _row(line: Mapping[Any, Any]) -> tuple[str, ...]:
-    batch = line["largest_batch"]
-    fits = MISSING if math.isnan(batch) else "none" if batch == 0 else f"{batch:,.0f}"
+    fits = _batch(line)
     peak = (format_bytes(line["bytes"]), _error(line["bytes_error_factor"]))
     if line["status"] == "over_budget":
         return line["strategy"], "over budget", "", format_bytes(line["needs_bytes"]), "", fits
     if line["status"] != "ok":
         return line["strategy"], words(line["status"]), "", *peak, fits
     return line["strategy"], format_seconds(line["seconds"]), _error(line["seconds_error_factor"]), *peak, fits
+
+
+def _batch(line: Mapping[Any, Any]) -> str:
+    batch = line["largest_batch"]
+    if math.isnan(batch):
+        return MISSING
+    more = "more than " if line["largest_batch_basis"] == "more than" else ""
+    return "none" if batch == 0 else f"{more}{batch:,.0f}"
 
 
 def _error(factor: float) -> str:
@@ -83,7 +91,10 @@ def reasons(advice: CaseAdvice) -> list[str]:
         lines = ["Each strategy is predicted to need more memory than the budget."]
     else:
         lines = [_time_reason(time, source), _memory_reason(memory, source), *_reuse(advice)]
-    lines.append(f"Largest batch: predicted to fit in {format_bytes(advice.budget_bytes)}.")
+    lines.append(
+        f"Largest batch: predicted to fit in {format_bytes(advice.budget_bytes)}, with its inputs and targets. "
+        f"Larger batches than {RANGE_FACTOR} times the measured ones are not checked."
+    )
     if advice.measured_on:
         lines.append("Measured on: " + " · ".join(advice.measured_on))
     return lines

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from jacobench.bench.floor.predicted_rows import largest_batch, one_case, phases_of, predicted_rows
+from jacobench.bench.floor.predicted_rows import one_case, phases_of, predicted_rows
 from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.analysis.size_limits import what_fits
@@ -49,21 +49,6 @@ def test_a_strategy_without_a_model_has_rows_without_predictions(tmp_path):
     )
     rows = predicted_rows(one_case({"widths": [4, 4]}), [f"{tmp_path / 'mine.py'}:Mine"])
     assert [row["predicted_bytes"] for row in rows] == [None] * 4
-
-
-@pytest.mark.parametrize("strategy", ["dense", "sparse", "vjp"])
-def test_the_largest_batch_fits_and_the_next_does_not(strategy):
-    knobs = {"widths": [20, 30, 10]}
-
-    def needed(batch):
-        phases = phases_of(strategy, one_case({**knobs, "batch": batch}).make(), 1)
-        return max(phase.peak_bytes for phase in phases.values())
-
-    budget = 50_000_000
-    batch = largest_batch(lambda size: one_case({**knobs, "batch": size}), strategy, budget)
-    assert needed(batch) <= budget < needed(batch + 1)
-    assert largest_batch(lambda size: one_case({**knobs, "batch": size}), strategy, needed(1)) == 1
-    assert largest_batch(lambda size: one_case({**knobs, "batch": size}), strategy, needed(1) - 1) == 0
 
 
 def test_a_grid_that_was_not_measured_says_what_fits():

@@ -5,11 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from jacobench.bench.floor.predicted_rows import one_case, peak_bytes, predicted_rows
+from jacobench.bench.floor.predicted_rows import held_bytes, needed_bytes, one_case, predicted_rows
 from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.analysis import size_limits
-from jacobench.reports.analysis.size_limits import LARGEST_TESTED_BYTES, RANGE_FACTOR, between_sizes, what_fits
+from jacobench.reports.analysis.size_limits import (
+    LARGEST_TESTED_BYTES,
+    RANGE_FACTOR,
+    between_sizes,
+    largest_batch,
+    what_fits,
+)
 
 SIZES = np.array([16.0, 32, 64, 128, 256])
 CUBE = 8 * SIZES**3
@@ -27,8 +33,12 @@ def predicted(knob):
     return tidy([row for size in sizes for row in predicted_rows(one_case({**fixed, knob: size}))])
 
 
-def peak(knob, strategy, size):
-    return peak_bytes(one_case({**SWEEPS[knob][0], knob: int(size)}), strategy, "gradient")
+def needed(case, strategy):
+    return needed_bytes(case, [strategy], "gradient")[strategy]
+
+
+def total(knob, strategy, size):
+    return needed(one_case({**SWEEPS[knob][0], knob: int(size)}), strategy)
 
 
 @pytest.mark.parametrize("knob", SWEEPS)
@@ -39,11 +49,13 @@ def test_the_largest_size_fits_and_the_next_does_not(knob):
     for line in found.to_dict("records"):
         assert line["size"] == int(line["size"])
         if line["basis"] == "model":
-            assert peak(knob, line["strategy"], line["size"]) <= limit < peak(knob, line["strategy"], line["size"] + 1)
+            assert (
+                total(knob, line["strategy"], line["size"]) <= limit < total(knob, line["strategy"], line["size"] + 1)
+            )
         else:
             assert line["basis"] == "more than"
             assert line["size"] == RANGE_FACTOR * SWEEPS[knob][1][-1]
-            assert peak(knob, line["strategy"], line["size"]) <= limit
+            assert total(knob, line["strategy"], line["size"]) <= limit
     assert "model" in set(found["basis"])
 
 
@@ -51,7 +63,7 @@ def test_sizes_of_a_published_network_and_of_an_op_are_searched():
     for fixed, knob in (({"name": "lenet-300-100"}, "batch"), ({"graph": "op", "name": "tanh", "size": 8}, "batch")):
         rows = [row for size in (1, 2) for row in predicted_rows(one_case({**fixed, knob: size}))]
         (line,) = what_fits(tidy(rows), knob, "bytes", 5_000_000_000).query("strategy == 'dense'").to_dict("records")
-        cost = [peak_bytes(one_case({**fixed, knob: int(line["size"]) + more}), "dense", "gradient") for more in (0, 1)]
+        cost = [needed(one_case({**fixed, knob: int(line["size"]) + more}), "dense") for more in (0, 1)]
         assert line["basis"] == "more than" or cost[0] <= 5_000_000_000 < cost[1]
         assert cost[0] <= 5_000_000_000
 
@@ -61,7 +73,7 @@ def test_no_size_beyond_the_tested_memory_is_named():
     assert set(found["basis"]) == {"more than"}
     for line in found.to_dict("records"):
         assert line["size"] <= RANGE_FACTOR * 64
-        assert peak("width", line["strategy"], line["size"]) <= LARGEST_TESTED_BYTES
+        assert total("width", line["strategy"], line["size"]) <= LARGEST_TESTED_BYTES
 
 
 def test_a_limit_below_the_smallest_size_is_none():
@@ -76,13 +88,37 @@ def test_a_limit_below_the_measured_sizes_is_searched():
     assert 1 < dense["size"] < 16
 
 
-def test_a_phase_that_needs_no_memory_has_no_limit():
-    rows = tidy([row for size in (16, 32) for row in predicted_rows(one_case({"width": size, "depth": 2}))])
-    prepare = rows[rows["phase"] == "prepare"].set_index("strategy")["predicted_bytes"]
-    assert (prepare["vjp"] == 0).all()
-    found = what_fits(rows, "width", "bytes", 1e9, phase="prepare").set_index("strategy")
-    assert "vjp" not in found.index
-    assert not set(found["basis"]) & {"none"}
+@pytest.mark.parametrize("density", [0.02, 1.0])
+def test_a_size_within_the_limit_has_room_for_its_leaves(density):
+    cases = [one_case({"width": size, "depth": 2, "weight_density": density}) for size in (16, 32, 64)]
+    limit = 20_000_000 * density
+    found = what_fits(tidy([row for one in cases for row in predicted_rows(one)]), "width", "bytes", limit)
+    for line in found.to_dict("records"):
+        graph = one_case({"width": int(line["size"]), "depth": 2, "weight_density": density}).make()
+        leaves = sum(array.nbytes for array in graph.sample(0).values())
+        assert leaves < limit / 1.8  # the gradient alone is as large as the weights
+        assert line["basis"] == "model"
+
+
+def test_patterns_seeds_inputs_and_targets_are_held():
+    knobs = {"width": 64, "depth": 2, "batch": 5, "weight_density": 0.1, "loss": "none", "n_seeds": 3}
+    graph = one_case(knobs).make()
+    patterns = [node.attrs["mask"] for node in graph.nodes if "mask" in node.attrs]
+    arrays = [*graph.sample(0).values(), *(part for own in patterns for part in (own.indptr, own.indices))]
+    assert held_bytes(graph, 3) == sum(array.nbytes for array in arrays) + 3 * 5 * 64 * 8
+
+
+def test_patterns_of_the_jacobians_count(standard):
+    case = one_case({"width": 64, "depth": 2})
+    rows = {row["phase"]: row for row in predicted_rows(case, ["sparse"])}
+    pattern = needed(case, "sparse") - held_bytes(case.make(), 1) - rows["gradient"]["predicted_bytes"]
+    assert pattern > 4 * 2 * 64 * 64  # an index for each non-zero
+
+
+def test_no_limit_is_named_for_a_graph_whose_leaves_are_unknown(standard):
+    standard["graph"] = "net.py:net"
+    assert what_fits(standard, "batch", "bytes", 2.0**31).empty
+    assert len(what_fits(standard, "batch", "seconds", 1.0))
 
 
 @pytest.mark.parametrize("limit", [10_000, 20_000, 40_000, 2**30])
@@ -93,10 +129,7 @@ def test_a_density_is_searched(limit):
     )
     for line in found[found["basis"] == "model"].to_dict("records"):
         density, strategy = line["size"], line["strategy"]
-        cost = [
-            peak_bytes(one_case({**knobs[0], "weight_density": more * density}), strategy, "gradient")
-            for more in (1, 1.05)
-        ]
+        cost = [needed(one_case({**knobs[0], "weight_density": more * density}), strategy) for more in (1, 1.05)]
         assert cost[0] <= limit < cost[1]
 
 
@@ -111,8 +144,9 @@ def test_sparse_weights_are_searched_only_as_far_as_they_can_be_drawn(monkeypatc
 
 
 def test_a_case_that_differs_from_the_rebuilt_one_is_not_searched(standard):
-    found = what_fits(standard, "batch", "bytes", 2 * 2**30).set_index("strategy")  # costs that no graph has
-    assert found.loc["dense", "size"] == math.floor((2 * 2**30 / (24 * 64**3)) ** 0.5)
+    limit = 24 * 64**3 * 50**2
+    found = what_fits(standard, "batch", "bytes", limit).set_index("strategy")  # costs that no graph has
+    assert found.loc["dense", "size"] == 49  # without leaves it would be 50
     assert found.loc["dense", "basis"] == "interpolation"
     assert (found.loc["vjp", "size"], found.loc["vjp", "basis"]) == (64, "more than")
     assert found.loc["dense", "held"] == "mlp, width 64, depth 3, tanh, mse, float64"
@@ -120,7 +154,7 @@ def test_a_case_that_differs_from_the_rebuilt_one_is_not_searched(standard):
 
 def test_a_strategy_of_a_plug_in_is_not_loaded(monkeypatch):
     monkeypatch.setattr(size_limits, "is_built_in", lambda _name: False)
-    monkeypatch.setattr(size_limits, "one_case", None)
+    monkeypatch.setattr(size_limits, "needed_bytes", None)
     assert set(what_fits(predicted("width"), "width", "bytes", 2.0**60)["basis"]) == {"more than"}
 
 
@@ -168,3 +202,19 @@ def test_bad_input_says_what_was_expected(standard, arguments):
 def test_a_density_goes_no_further_than_one(standard):
     dense = what_fits(standard, "weight_density", "bytes", 2.0**50).set_index("strategy").loc["dense"]
     assert (dense["size"], dense["basis"]) == (1.0, "bound")
+
+
+@pytest.mark.parametrize("strategy", ["dense", "sparse", "vjp"])
+def test_the_largest_batch_fits_with_its_inputs_and_the_next_does_not(strategy):
+    def case_of(batch):
+        return one_case({"widths": [20, 30, 10], "batch": batch})
+
+    def most(batch):
+        return needed_bytes(case_of(batch), [strategy])[strategy]
+
+    budget = 20_000_000
+    batch = int(largest_batch(case_of, strategy, budget, 10_000).size)
+    assert most(batch) <= budget < most(batch + 1)
+    assert largest_batch(case_of, strategy, most(1), 1).size == 1
+    assert math.isnan(largest_batch(case_of, strategy, most(1) - 1, 1).size)
+    assert vars(largest_batch(case_of, strategy, 2.0**60, 2)) == {"size": 2.0 * RANGE_FACTOR, "basis": "more than"}

@@ -94,11 +94,18 @@ def test_what_memory_rests_on_and_what_measured_is_said():
 
 
 def test_where_nothing_fits_that_is_said():
-    dense = {"strategy": "dense", "status": "over_budget", "needs_bytes": 3 * 2**30, "largest_batch": 0}
+    dense = {
+        "strategy": "dense",
+        "status": "over_budget",
+        "needs_bytes": 3 * 2**30,
+        "largest_batch": 0,
+        "largest_batch_basis": "none",
+    }
     lines = advice_text.reasons(advice({"decision": "nothing", "basis": NAN}, strategies=[dense]))
     assert lines[:2] == [
         "Each strategy is predicted to need more memory than the budget.",
-        "Largest batch: predicted to fit in 1.00 GiB.",
+        "Largest batch: predicted to fit in 1.00 GiB, with its inputs and targets. "
+            "Larger batches than 64 times the measured ones are not checked.",
     ]
 
 
@@ -114,7 +121,13 @@ def test_when_a_jacobian_pays():
 
 
 def test_the_strategies_each_on_a_line():
-    dense = {"strategy": "dense", "status": "over_budget", "needs_bytes": 3 * 2**30, "largest_batch": 0}
+    dense = {
+        "strategy": "dense",
+        "status": "over_budget",
+        "needs_bytes": 3 * 2**30,
+        "largest_batch": 0,
+        "largest_batch_basis": "none",
+    }
     vjp = {
         "strategy": "vjp",
         "status": "ok",
@@ -122,6 +135,7 @@ def test_the_strategies_each_on_a_line():
         "seconds_error_factor": 1.25,
         "bytes": 2**20,
         "largest_batch": 1234,
+        "largest_batch_basis": "model",
     }
     crashed = {"strategy": "sparse", "status": "crashed"}
     found = advice({"decision": "ahead", "basis": "near"}, strategies=[dense, vjp, crashed])
