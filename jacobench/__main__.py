@@ -26,7 +26,8 @@ def main() -> int:
     """Run the command line and return its exit code; docs/ci.md lists the codes."""
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is None if the shell has closed it
+            sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except (BrokenPipeError, SystemExit) as error:

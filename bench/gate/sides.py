@@ -68,7 +68,7 @@ def here_twice(config: GateConfig) -> Iterator[PairedRunner]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="jacobench-gate-") as folder:
+    with TemporaryDirectory(prefix="jacobench-gate-", ignore_cleanup_errors=True) as folder:
         yield Path(folder).resolve()
 
 

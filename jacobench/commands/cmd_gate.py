@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jacobench.commands.cmd_run import Cases
-from jacobench.commands.write_outcome import Junit, Markdown, write_outcome
+from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -89,26 +89,20 @@ def gate(
     if against is None:
         _self_test(config, thresholds)
         return
-    outcome, title = gate_session.run(project, against, config, thresholds, _report)
+    outcome, title = gate_session.run(project, against, config, thresholds, say)
     write_outcome(outcome, title, markdown, junit)
     _advise(outcome, {"against": against} | given)
     raise typer.Exit(outcome.exit_code)
-
-
-def _report(text: str) -> None:
-    from jacobench.commands import console
-
-    console.stderr().print(text)
 
 
 def _self_test(config: GateConfig, thresholds: GateThresholds) -> None:
     from jacobench.commands import console
     from jacobench.gate_session import self_test
 
-    found = self_test(config, thresholds, _report)
+    found = self_test(config, thresholds, say)
     headings = ("added", "to", "gates", "rows", "found", "inconclusive", "share found, 95 %", "median ratio")
     console.stdout().print(console.columns(headings, [_counted(line) for line in found.to_dict("records")]))
-    _report(
+    say(
         f"Every regression with 0 % added is a false alarm. The time threshold is {thresholds.default.time:.1%}. "
         "The intervals (Clopper-Pearson) treat rows as independent; those of one gate are not."
     )
@@ -127,10 +121,10 @@ def _advise(outcome: Outcome, given: Mapping[str, Any]) -> None:
     failing = outcome.verdicts[outcome.verdicts["verdict"].isin(FAILING)]
     if len(failing):
         cases = failing.loc[~failing["quantity"].str.contains("~"), "case"].unique()  # a sweep is not a case
-        _report(f"To measure again: {_command(given, cases[:MAX_CASES] if len(cases) else given['cases'])}")
-        _report("If the change is intended, raise the threshold in pyproject.toml, [[tool.jacobench.gate.rows]].")
+        say(f"To measure again: {_command(given, cases[:MAX_CASES] if len(cases) else given['cases'])}")
+        say("If the change is intended, raise the threshold in pyproject.toml, [[tool.jacobench.gate.rows]].")
     if outcome.undecided:
-        _report(f"To measure the undecided cases again: {_command(given, outcome.undecided)}")
+        say(f"To measure the undecided cases again: {_command(given, outcome.undecided)}")
 
 
 def _command(given: Mapping[str, Any], cases: Iterable[str]) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
+from shlex import quote
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -71,11 +75,33 @@ def test_other_machines_are_bad_input_in_one_line(jacobench, runs):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_file_that_cannot_be_written(jacobench, runs):
-    done = jacobench("compare", "base", "head", "--junit", "base/0.json/x.xml", cwd=runs())
-    assert done.returncode == 2
-    assert "cannot write" in done.stderr
+def test_files_that_cannot_be_written_do_not_change_the_exit_code(jacobench, runs, monkeypatch):
+    folder = runs(ratio=1.3)
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "nowhere" / "summary.md"))
+    files = ("--junit", "base/0.json/x.xml", "--markdown", "base/0.json/x.md")
+    done = jacobench("compare", "base", "head", *files, cwd=folder)
+    assert done.returncode == 1
+    assert "regressed" in done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("jacobench: cannot write ") for line in lines)
+    assert [name for name in ("x.md", "x.xml", "GITHUB_STEP_SUMMARY") if any(name in line for line in lines)]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has /dev/full")
+@pytest.mark.parametrize(
+    ("output", "cause"), [("> /dev/full", "No space left"), ("| true", "its reader has ended"), (">&-", "it is closed")]
+)
+@pytest.mark.long
+def test_standard_output_that_cannot_be_written_does_not_change_the_exit_code(runs, output, cause):
+    """In a shell, ``| true`` is a reader that ends at once, and ``>&-`` closes the output."""
+    folder = runs(ratio=1.3)
+    script = f"{{ sleep 0.2; {quote(sys.executable)} -m jacobench compare base head --junit x.xml; echo $? > code; }} {output}"
+    done = subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, check=False)
+    assert (folder / "code").read_text() == "1\n", done.stderr
     assert done.stderr.count("\n") == 1
+    assert cause in done.stderr
+    assert (folder / "x.xml").exists(), "the other outputs are written"
 
 
 def test_a_run_of_ours_against_itself(jacobench, finished):

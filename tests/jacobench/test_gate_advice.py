@@ -26,7 +26,7 @@ def said(monkeypatch):
 
     def run(outcome):
         lines = []
-        monkeypatch.setattr(cmd_gate, "_report", lines.append)
+        monkeypatch.setattr(cmd_gate, "say", lines.append)
         cmd_gate._advise(outcome, GIVEN)
         return lines
 
