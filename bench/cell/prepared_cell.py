@@ -35,6 +35,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 
 LONGEST_REASON = 300  # characters
 
+REFERENCE_STEP, MEMORY_STEP, TIMING_STEP = "computing the reference", "measuring memory", "timing"
+"""Steps of a cell that callers announce. `prepare_cell` announces the steps between the first and the second."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -124,18 +127,27 @@ class PreparedCell:
 
 
 def prepare_cell(
-    spec: str, problem: Problem, budget_bytes: int, load: Callable[[str], Strategy], *, check: str = "reference"
+    spec: str,
+    problem: Problem,
+    budget_bytes: int,
+    load: Callable[[str], Strategy],
+    *,
+    check: str = "reference",
+    step: Callable[[str], None] = lambda _name: None,
 ) -> PreparedCell:
     """Load, predict, prepare and verify a strategy. Its failures are in `PreparedCell.failed`; nothing is raised.
 
     A strategy whose predicted peak exceeds `budget_bytes` in any phase is not computed. `check` selects what the
     cotangents are compared with: the reference's ("reference"), central differences of the reference itself
-    ("differences"), or nothing, because the reference was compared before in this run ("contract").
+    ("differences"), or nothing, because the reference was compared before in this run ("contract"). `step` is called
+    with the name of each step that begins.
     """
     cell = PreparedCell(spec.rpartition(":")[2], problem)
     with cell.failures("prepare"):
+        step("loading")
         cell.strategy = load(spec)
         cell.name = str(cell.strategy.name)
+        step("preparing")
         cell.predictions = predict(cell.strategy, problem.graph, len(problem.seeds))
         over = _over_budget(cell.predictions, budget_bytes)
         if over:
@@ -143,6 +155,7 @@ def prepare_cell(
         else:
             cell.prepared = cell.strategy.prepare(problem.graph)
     if not cell.failed:
+        step("verifying")
         with cell.failures("linearize"):
             _verify(cell, check)
     return cell

@@ -51,9 +51,13 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
     command = [str(side.python), "-P", str(gate_worker.__file__)]
     events: list[dict[str, Any]] = []
     at: CellKey | None = None
+    step = ""
     with WorkerProcess(asdict(job), environment, command, side.tree.folder) as process:
         deadline = time.monotonic() + STARTING_SECONDS + timeout_seconds
         while (event := process.next_event(deadline)) is not None:
+            if event["event"] == "step":
+                step = event["name"]
+                continue
             deadline = time.monotonic() + timeout_seconds
             if event["event"] == "done":
                 return events, None
@@ -63,4 +67,4 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
             events.append(event)
         if at is None:
             raise HarnessFailure(f"{side.name} ({side.tree.revision}) cannot be measured: {process.last_words()}")
-        return events, (at, CellStatus(*process.how_it_ended(timeout_seconds)))
+        return events, (at, CellStatus(*process.how_it_ended(timeout_seconds, step)))

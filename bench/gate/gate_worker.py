@@ -113,8 +113,12 @@ class GateWorker:
         gc.disable()
         {"precheck": self.precheck_all, "time": self.time_all}[self.job.action]()
 
+    def _step(self, name: str) -> None:
+        self.emit("step", name=name)
+
     def _problem(self, suite: str, *, with_reference: bool) -> Any:
         """Build the case of a suite file; leaves and seeds are the same on both sides."""
+        self._step("building the case")
         prepared_cell = self.cell.prepared_cell
         (case,) = load_suite()(suite).cases
         graph = case.make()
@@ -122,6 +126,7 @@ class GateWorker:
         seeds = prepared_cell.draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
         if not with_reference:
             return prepared_cell.Problem(graph, leaves, seeds)
+        self._step(prepared_cell.REFERENCE_STEP)
         reference = load_strategy(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
         return prepared_cell.Problem(graph, leaves, seeds, reference)
 
@@ -161,7 +166,8 @@ class GateWorker:
             self.emit("loaded", strategy_spec=task.strategy_spec, name=str(strategy.name))
             return strategy
 
-        cell = self.cell.prepared_cell.prepare_cell(task.load_spec, problem, self.job.budget_bytes, load, check=check)
+        budget = self.job.budget_bytes
+        cell = self.cell.prepared_cell.prepare_cell(task.load_spec, problem, budget, load, check=check, step=self._step)
         for phase in PHASES:
             found: dict[str, Any] = {}
             if phase not in cell.failed:
@@ -175,6 +181,7 @@ class GateWorker:
 
     def _measured(self, task: GateTask, cell: Any, phase: str) -> dict[str, Any]:
         """Return the predictions, the time and the memory of a call."""
+        self._step(self.cell.prepared_cell.MEMORY_STEP)
         call = cell.call(phase)
         call()
         n_calls, seconds = self.cell.timing.calls_per_round(call, shared=self._shared.get((task.case, phase)))
@@ -212,12 +219,14 @@ class GateWorker:
         self._start(task, PHASES[0])
         cell = self.cell.prepared_cell.PreparedCell(task.strategy_spec, self.problem(task.suite, with_reference=False))
         report = partial(self.emit, case=task.case, strategy_spec=task.strategy_spec)
+        self._step("preparing")
         with cell.failures(PHASES[0]):
             cell.strategy = self._strategy(task.load_spec)
             cell.prepared = cell.strategy.prepare(cell.problem.graph)
         for phase, (n_calls, rounds) in task.schedule.items():
             if phase not in cell.failed:
                 self._start(task, phase)
+                self._step(self.cell.prepared_cell.TIMING_STEP)
                 with cell.failures(phase):
                     seconds = self._time_phase(
                         task, cell.call(phase), phase, self.cell.timing.Schedule(rounds, n_calls)

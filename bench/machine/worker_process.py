@@ -115,10 +115,10 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
-    def how_it_ended(self, timeout_seconds: float) -> tuple[str, str]:
-        """Return status and reason of the cell that was measured when the worker ended."""
+    def how_it_ended(self, timeout_seconds: float, step: str = "") -> tuple[str, str]:
+        """Return status and reason of the cell that was measured when the worker ended; `step` is what it last began."""
         if self._timed_out:
-            return "timeout", f"not finished after {timeout_seconds:g} s"
+            return "timeout", f"not finished after {timeout_seconds:g} s{step and f' while {step}'}"
         code, words = self._process.wait(), self.last_words()
         how = f"was ended by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
         return "crashed", f"the process {how}{f': {words}' if words else ''}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jacobench.bench.cell.prepared_cell import FORWARD, NEEDS, one_line
+from jacobench.bench.cell.prepared_cell import FORWARD, MEMORY_STEP, NEEDS, TIMING_STEP, one_line
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
@@ -126,7 +126,7 @@ class Passes:
     def _follow(self, process: WorkerProcess, pass_number: int, worker: int) -> None:
         """Record the reports of a worker until it has ended or must be ended."""
         cell: Cell | None = None
-        timing = False
+        step = ""
         done_before = len(self._done)
         timeout = self.folder.settings.timeout
         deadline = time.monotonic() + timeout + STARTING_SECONDS
@@ -134,13 +134,13 @@ class Passes:
             event = process.next_event(deadline)
             match event:
                 case {"event": "start", "cell": [case, strategy, phase]}:
-                    cell, timing = Cell(case, strategy, phase), False
+                    cell, step = Cell(case, strategy, phase), ""
                     deadline = time.monotonic() + timeout
                     self.report(self._progress(pass_number, cell))
                 case {"event": "loaded", "spec": spec, "name": name}:
                     self._names[spec] = name
-                case {"event": "timing"}:
-                    timing = True
+                case {"event": "step", "name": step}:
+                    pass
                 case {"event": "measured", "measurement": content}:
                     self._add(content)
                     if content["spec"] != CONTROL:  # also timed at the end, when a cell has ended the session
@@ -148,8 +148,9 @@ class Passes:
                 case None:
                     break
         if cell is not None:
-            status, reason = process.how_it_ended(timeout)
-            self._lost(cell, status, reason, timing=timing, pass_number=pass_number, worker=worker)
+            status, reason = process.how_it_ended(timeout, step)
+            measuring = step in {MEMORY_STEP, TIMING_STEP}
+            self._lost(cell, status, reason, measuring=measuring, pass_number=pass_number, worker=worker)
         elif len(self._done) == done_before:
             # If it ended later, as some libraries do at exit, a new worker continues with the remaining cells.
             raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")
@@ -173,9 +174,9 @@ class Passes:
             reason = f"{measurement.status.replace('_', ' ')} at the smaller {measurement.case}"
             self._fail(cell, measurement.strategy, "not_tried", reason, measurement.pass_number, measurement.worker)
 
-    def _lost(self, cell: Cell, status: str, reason: str, *, timing: bool, pass_number: int, worker: int) -> None:
+    def _lost(self, cell: Cell, status: str, reason: str, *, measuring: bool, pass_number: int, worker: int) -> None:
         """Record that a worker was lost at a cell, for this cell and for the phases that need it."""
-        phases = NEEDS[cell.phase] if timing or cell.phase == FORWARD else BY_STRATEGY
+        phases = NEEDS[cell.phase] if measuring or cell.phase == FORWARD else BY_STRATEGY
         name = self._names.get(cell.strategy, cell.strategy.rpartition(":")[2])
         for phase in phases:
             needing = replace(cell, phase=phase)

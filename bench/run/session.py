@@ -9,7 +9,14 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell import heap_memory, process_limits, side_effects, timing
-from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, prepare_cell, status_of
+from jacobench.bench.cell.prepared_cell import (
+    FORWARD,
+    MEMORY_STEP,
+    TIMING_STEP,
+    PreparedCell,
+    prepare_cell,
+    status_of,
+)
 from jacobench.bench.floor.floors import Floors
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.suites.case import problem_of
@@ -57,7 +64,7 @@ class Session:
     iterations: Mapping[Cell, int] = field(default_factory=dict)  # calls per round that an earlier pass has settled
     checked: set[str] = field(default_factory=set)  # cases whose reference was compared with differences
     loaded: Callable[[str, str], None] = lambda _spec, _name: None  # called with spec and name of a loaded strategy
-    timing_begins: Callable[[], None] = lambda: None  # called when a strategy is verified
+    step: Callable[[str], None] = lambda _name: None  # called with the name of each step of a cell that begins
     printed: Callable[[], str] = lambda: ""  # returns the output since its last call
     _case: str = ""
     _problem: Problem | None = None
@@ -81,7 +88,9 @@ class Session:
             prepared = PreparedCell(FORWARD, problem, predictions=predict_forward(problem.graph))
         else:
             check = self._check(cell)
-            prepared = prepare_cell(cell.strategy, problem, self.limits.budget_bytes, self._load, check=check)
+            prepared = prepare_cell(
+                cell.strategy, problem, self.limits.budget_bytes, self._load, check=check, step=self.step
+            )
         self._prepared, self._spec = prepared, cell.strategy
         return prepared
 
@@ -90,7 +99,7 @@ class Session:
         if self._problem is None or self._case != case_name or self._problem.fingerprint() != self._fingerprint:
             self._problem = self._floors = None
             case = next(case for case in self.suite.cases if case.name == case_name)
-            self._case, self._problem = case_name, problem_of(case)
+            self._case, self._problem = case_name, problem_of(case, self.step)
             self._floors = Floors(self._problem)
             self._fingerprint = self._problem.fingerprint()
         return self._problem
@@ -130,7 +139,7 @@ class Session:
         return self._record(cell, prepared, status=status, reason=reason, traceback=prepared.traceback)
 
     def _measured(self, cell: Cell, prepared: PreparedCell, timed: Timer) -> Measurement:
-        self.timing_begins()
+        self.step(MEMORY_STEP if self.limits.measure_memory else TIMING_STEP)
         call = prepared.call(cell.phase)
         heap: dict[str, Any] = {}
         if self.limits.measure_memory:
@@ -139,6 +148,7 @@ class Session:
             heap = {"peak_bytes": taken.peak_bytes, "retained_bytes": taken.retained_bytes, "memory_tool": taken.tool}
             if cell.phase == "gradient":
                 self._leaked = heap_memory.leaked_bytes(call)
+            self.step(TIMING_STEP)
         plan = schedule(call, self.limits, self.iterations.get(cell), self._shared.get((cell.case, cell.phase)))
         self._shared.setdefault((cell.case, cell.phase), plan.calls)
         seconds = timed(call, plan)

@@ -1,7 +1,7 @@
 """Verification without timing: a strategy on every op and on a suite's cases.
 
 ``python -m jacobench.bench.run.strategy_checks`` checks one strategy in a process that the strategy may crash. It reads
-the job (one JSON object) from standard input and writes one JSON object per graph to standard output.
+the job (one JSON object) from standard input and writes one JSON object per step and graph to standard output.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jacobench.strategies.contract import Strategy
 
 GRAPH_SECONDS = 60.0  # time limit of one graph
@@ -73,19 +75,25 @@ def check_all(spec: str, suite: str) -> list[Check]:
 def _check_from(job: CheckJob) -> tuple[list[Check], str, str]:
     """Check the remaining graphs in a fresh process; return the checks, and how the process ended."""
     found: list[Check] = []
+    step = ""
     with WorkerProcess(job, os.environ, [sys.executable, *COMMAND]) as process:
-        while (event := process.next_event(time.monotonic() + GRAPH_SECONDS)) is not None:
+        deadline = time.monotonic() + GRAPH_SECONDS
+        while (event := process.next_event(deadline)) is not None:
+            if "step" in event:
+                step = event["step"]
+                continue
             found.append(msgspec.convert(event, Check))
-        return found, *process.how_it_ended(GRAPH_SECONDS)
+            deadline = time.monotonic() + GRAPH_SECONDS
+        return found, *process.how_it_ended(GRAPH_SECONDS, step)
 
 
-def _check(spec: str, case: Case) -> Check:
+def _check(spec: str, case: Case, step: Callable[[str], None]) -> Check:
     try:
-        problem = problem_of(case)
+        problem = problem_of(case, step)
     except Exception as error:  # noqa: BLE001  (it becomes the graph's status)
         return Check(case.name, *status_of(error, "the case cannot be built"))
     check = "differences" if spec == registry.REFERENCE else "reference"
-    cell = prepare_cell(spec, problem, BUDGET, _load, check=check)
+    cell = prepare_cell(spec, problem, BUDGET, _load, check=check, step=step)
     return Check(case.name, *cell.failed.get("gradient", ("ok", "")))
 
 
@@ -100,9 +108,13 @@ def main() -> None:
     lines = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=CheckJob)
-    for case in (*op_cases(), *load_suite(job.suite).cases)[job.start :]:
-        lines.write(msgspec.json.encode(_check(job.spec, case)) + b"\n")
+
+    def emit(event: Check | dict[str, str]) -> None:
+        lines.write(msgspec.json.encode(event) + b"\n")
         lines.flush()
+
+    for case in (*op_cases(), *load_suite(job.suite).cases)[job.start :]:
+        emit(_check(job.spec, case, lambda name: emit({"step": name})))
     sys.stderr.flush()
     os._exit(0)  # does not wait for threads that the strategy has left
 

@@ -1,7 +1,7 @@
 """A worker: a fresh process that measures cells with pytest and pytest-benchmark and reports each one.
 
 It reads a job (one JSON object) from standard input and writes one JSON object per line to standard output: the start
-of each cell, the start of its timing, and its measurement. All other output goes to standard error.
+of each cell, the start of each of its steps, and its measurement. All other output goes to standard error.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Reporter:
             loaded=lambda spec, name: self.emit(
                 "loaded", spec=spec, name=name
             ),  # so that rows of a lost process have it
-            timing_begins=lambda: self.emit("timing"),
+            step=lambda name: self.emit("step", name=name),
         )
         config.stash[pytest_plugin.REPORT] = self.measured
         by_cell = {item.callspec.params["cell"]: item for item in items}  # type: ignore[attr-defined]

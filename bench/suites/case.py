@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import FORWARD, Problem, draw_seeds
+from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, Problem, draw_seeds
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
 from jacobench.strategies import contract, registry
@@ -47,10 +47,15 @@ def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
     return graph, graph.sample(case.rng_seed)
 
 
-def problem_of(case: Case) -> Problem:
-    """Build a case's graph, draw its leaves and seeds, and compute the reference's cotangents; raises as `build`."""
+def problem_of(case: Case, step: Callable[[str], None] = lambda _name: None) -> Problem:
+    """Build a case's graph, draw its leaves and seeds, and compute the reference's cotangents; raises as `build`.
+
+    `step` is called with the name of each step that begins.
+    """
+    step("building the case")
     graph, leaves = build(case)
     seeds = draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
+    step(REFERENCE_STEP)
     reference = registry.load(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
     return Problem(graph, leaves, seeds, reference)
 

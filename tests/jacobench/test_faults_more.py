@@ -151,7 +151,7 @@ EXPECTED = {
     "leaks": ("ok", "", ()),
     "prints": ("ok", "", ()),
     "starts": ("ok", "", ()),
-    "native": ("timeout", "not finished after 3 s", BY_STRATEGY),
+    "native": ("timeout", "not finished after 3 s while verifying", BY_STRATEGY),
     "real-time": ("crashed", "the process was ended by signal", BY_STRATEGY),
     "mine[/b]": ("unsupported", "no such [/dev/x] for [batch, n]", BY_STRATEGY),
 }

@@ -267,9 +267,9 @@ def test_the_reference_is_compared_with_central_differences_once_per_case(make_s
     checks = []
     real = session_module.prepare_cell
 
-    def recorded(*arguments, check):
+    def recorded(*arguments, check, **more):
         checks.append((arguments[0], check))
-        return real(*arguments, check=check)
+        return real(*arguments, check=check, **more)
 
     monkeypatch.setattr(session_module, "prepare_cell", recorded)
     session = make_session()
@@ -280,3 +280,15 @@ def test_the_reference_is_compared_with_central_differences_once_per_case(make_s
     later.checked = {"small"}
     later.measure(Cell("small", "vjp", "gradient"), counted)
     assert checks[-1] == ("vjp", "contract")
+
+
+def test_each_step_of_a_cell_is_announced(make_session):
+    steps = []
+    session = make_session(measure_memory=True)
+    session.step = steps.append
+    session.measure(Cell("small", "dense", "prepare"), counted)
+    first = ["building the case", "computing the reference", "loading", "preparing", "verifying"]
+    assert steps == [*first, "measuring memory", "timing"]
+    steps.clear()
+    session.measure(Cell("small", "dense", "linearize"), counted)
+    assert steps == ["measuring memory", "timing"]
