@@ -1,5 +1,7 @@
 """The two sides as files, from real git repositories."""
 
+import os
+import shutil
 import subprocess
 
 import pytest
@@ -105,7 +107,71 @@ def test_a_folder_that_became_a_link_costs_nothing_outside_the_copy(repository, 
     inner.symlink_to(outside)
     git(repository, "add", "-A")
     project = project_of(repository / "package")
+    (tmp_path / "sides").mkdir()
     with checked_out(project, commit_of(project, "HEAD"), tmp_path / "sides") as (base, head):
         assert (base.folder / "inner" / "kept.py").read_text() == "two"
         assert (head.folder / "inner").is_symlink()
     assert (outside / "kept.py").read_text() == "the reader's own"
+
+
+def test_names_that_are_not_utf_8_and_generated_folders(repository, tmp_path):
+    latin_1 = os.fsdecode("caf\xe9.txt".encode("latin-1"))
+    (repository / latin_1).write_text("new")
+    generated = ["env/pyvenv.cfg", "env/lib/x.py", ".pytest_cache/x", "runs/a/settings.json", "runs/a/journal.jsonl"]
+    generated += [
+        "runs/note.html",
+        "out/b/settings.json",
+        "out/b/journal.jsonl",
+        "a.egg-info/PKG-INFO",
+        "build/lib/x.py",
+    ]
+    for name in ("inner/runs/own.py", "build/own.py", *generated):
+        (repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (repository / name).write_text("")
+    project = project_of(repository)
+    with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (_, head):
+        assert (head.top / latin_1).read_text() == "new"
+        assert [name for name in generated if (head.top / name).exists()] == []
+        assert (head.top / "inner/runs/own.py").exists()
+        assert (head.top / "build/own.py").exists()
+    for name in (latin_1, "inner/runs/own.py", "build/own.py"):
+        (repository / name).unlink()
+    with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (_, head):
+        assert not head.revision.endswith("-dirty"), "generated folders are no changes"
+
+
+def test_large_untracked_files_are_refused_before_anything_is_copied(repository, tmp_path):
+    with (repository / "large file.bin").open("wb") as file:
+        file.truncate(300 * 10**6)
+    project = project_of(repository)
+    commit = commit_of(project, "HEAD")
+    said = r"have 300 MB, more than 200 MB; the largest is '.*/large file\.bin' \(300 MB\): .*--untracked 300MB"
+    with pytest.raises(BadInput, match=said), checked_out(project, commit, tmp_path):
+        pass
+    os.truncate(repository / "large file.bin", shutil.disk_usage(tmp_path).free + 10**9)
+    said = r"but .* has only .* MB free; the largest is '.*/large file\.bin'.*TMPDIR"
+    with pytest.raises(BadInput, match=said), checked_out(project, commit, tmp_path, 2**60):
+        pass
+    assert list(tmp_path.iterdir()) == [repository]
+
+
+def test_the_reason_why_git_refuses_a_repository_is_reported(repository, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(BadInput, match=r"dubious ownership in repository .*git config --global --add safe\.directory"):
+        project_of(repository)
+    for name, value in (("COUNT", "1"), ("KEY_0", "safe.directory"), ("VALUE_0", str(repository))):
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    assert project_of(repository).top == repository
+
+
+def test_a_filter_that_is_not_installed_is_named(repository, tmp_path, monkeypatch):
+    (repository / ".gitattributes").write_text("*.bin filter=large\n")
+    (repository / "x.bin").write_text("pointer")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "three")
+    for name, value in (("smudge", "no-such-program"), ("clean", "no-such-program"), ("required", "true")):
+        git(repository, "config", f"filter.large.{name}", value)
+    project = project_of(repository)
+    said = r"x\.bin: (clean|smudge) filter '?large'? failed \(.*cannot run no-such-program.*\); install the program"
+    with pytest.raises(BadInput, match=said), checked_out(project, commit_of(project, "HEAD"), tmp_path):
+        pass
