@@ -39,7 +39,7 @@ OPTIONS = {
     "recommend": "widths batch from memory-budget json",
     "report": "out markdown",
     "compare": "across-machines",
-    "gate": "against suite strategy case install max-minutes markdown junit self-test",
+    "gate": "against suite strategy case install max-minutes markdown junit self-test untracked",
     "doctor": "json noise",
     "history show": "file case",
     "history export": "format",
@@ -49,7 +49,7 @@ PLANNED_OPTIONS = {
     "verify": "model",
     "explain": "model",
     "recommend": "uses model",
-    "gate": "memory untracked pytest suite-from base-with head-with out",
+    "gate": "memory pytest suite-from base-with head-with out",
     "doctor": "profile cluster",
     "history show": "branch",
 }

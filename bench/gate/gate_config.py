@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.gate.revisions import DEFAULT_UNTRACKED
 from jacobench.bench.gate.side_environments import INSTALL, read_pyproject
+from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.graphs.errors import BadInput, real_number
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ class GateConfig:
     strategies: tuple[str, ...] = ()  # names, file.py:Class or package.module:Class; empty: the registered ones
     cases: tuple[str, ...] = ()  # globs; empty: all
     install: str = INSTALL  # command that installs a side
+    untracked: str = DEFAULT_UNTRACKED  # largest size of all untracked files together
     max_minutes: float = 10.0  # after these, only suspected regressions are measured again
     timeout_seconds: float = 60.0  # of one phase of a cell
 
@@ -35,6 +38,7 @@ class GateConfig:
         for name in ("max_minutes", "timeout_seconds"):
             if not 0 < getattr(self, name) < inf:
                 raise BadInput(f"{name} is {getattr(self, name)}: expected a number above 0")
+        parse_bytes(self.untracked)  # report an invalid size before any work
 
 
 def read_table(project: Project) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def two_revisions(
     load_suite(config.suite)
     check_template(config.install)
     commit = commit_of(project, against)
-    with _folder() as folder, checked_out(project, commit, folder) as trees:
+    with _folder() as folder, checked_out(project, commit, folder, parse_bytes(config.untracked)) as trees:
         for tree in trees if config.install == INSTALL else ():
             check_backend(tree)
         sides = []

@@ -53,6 +53,12 @@ def gate(
             metavar="TEMPLATE", help="Command that installs a revision. {python} is its interpreter, {dir} its folder."
         ),
     ] = None,
+    untracked: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="Largest size of all untracked files together, which head contains. Default: 200MB."
+        ),
+    ] = None,
     junit: Junit = None,
     markdown: Markdown = None,
     self_test: Annotated[
@@ -84,6 +90,7 @@ def gate(
         "cases": tuple(case or ()),
         "max_minutes": max_minutes,
         "install": install,
+        "untracked": untracked,
     }
     project, config, thresholds = gate_session.load_config(given, in_git=not self_test)
     if against is None:

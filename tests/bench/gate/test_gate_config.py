@@ -17,6 +17,7 @@ def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
     assert config == GateConfig(
         suite=str(tmp_path / "my.toml"), strategies=("mine", f"{tmp_path / 'my.py'}:Mine"), max_minutes=3
     )
+    assert config_from_table({"untracked": "3GB"}, tmp_path)[0].untracked == "3GB"
     assert config_from_table({}, tmp_path) == (GateConfig(), {})
     assert config_from_table({"suite": "smoke"}, tmp_path)[0].suite == "smoke"
 
@@ -28,6 +29,7 @@ def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
         ({"strategies": "mine"}, "strategies is 'mine': expected a list of text"),
         ({"max_minutes": "3"}, "expected a number"),
         ({"max_minutes": 0}, "expected a number above 0"),
+        ({"untracked": "many"}, "'many' is not a size"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_bad_input(table, said, tmp_path):

@@ -105,7 +105,7 @@ def test_where_nothing_fits_that_is_said():
     assert lines[:2] == [
         "Each strategy is predicted to need more memory than the budget.",
         "Largest batch: predicted to fit in 1.00 GiB, with its inputs and targets. "
-            "Larger batches than 64 times the measured ones are not checked.",
+        "Larger batches than 64 times the measured ones are not checked.",
     ]
 
 
