@@ -45,12 +45,15 @@ def run(
 ) -> tuple[Outcome, str]:
     """Measure and judge two revisions; return the outcome, and a title with both and the suite."""
     from jacobench.bench.gate.sides import two_revisions
+    from jacobench.bench.machine.environment import variable_facts, variable_sentences
 
     began = time.monotonic()
     with two_revisions(project, against, config, report) as runner:
         base, head = (side.tree.revision for side in runner.sides)
         left = 60 * config.max_minutes - (time.monotonic() - began)
-        return judge(runner, thresholds, left, report), f"{base} → {head} · {Path(config.suite).stem}"
+        outcome = judge(runner, thresholds, left, report)
+        variables = variable_sentences(variable_facts(runner.settings))
+        return replace(outcome, notes=(*outcome.notes, *variables)), f"{base} → {head} · {Path(config.suite).stem}"
 
 
 def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, report: Report) -> Outcome:

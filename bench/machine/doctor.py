@@ -126,6 +126,12 @@ def _threads() -> list[HealthCheck]:
 
 
 def _malloc() -> list[HealthCheck]:
+    allocator = environment.preloaded_allocator()
+    if allocator:
+        measured = f"thresholds have no effect: {allocator} replaces malloc"
+        return [
+            HealthCheck("malloc", NOTE, measured, "remove it from LD_PRELOAD to measure with the malloc of the system")
+        ]
     tuned = {name: value for name, value in environment.settings("tuned", 1).items() if name in environment.MALLOC}
     if not tuned:
         return [HealthCheck("malloc", NOTE, "thresholds cannot be set: the C library is not glibc")]
@@ -137,6 +143,19 @@ def _malloc() -> list[HealthCheck]:
 def _fill_seconds(settings: Mapping[str, str]) -> float:
     variables = {**os.environ, **settings}
     return min(float(run_python("-c", FILL_PROBE, variables=variables)) for _ in range(2))
+
+
+def _variables() -> list[HealthCheck]:
+    unset = environment.unset_variables()
+    kept = environment.kept_variables(environment.settings("tuned", 1))
+    measured = "; ".join(f"{name} {environment.effect(name)}" for name in unset)
+    fix = f"unset {' '.join(unset)}; 'jacobench run' unsets them for its workers, except with --controls asis"
+    return [
+        HealthCheck("distorting variables", BAD, measured, fix)
+        if unset
+        else HealthCheck("distorting variables", GOOD, "none"),
+        HealthCheck("other variables", NOTE if kept else GOOD, ", ".join(kept) or "none"),
+    ]
 
 
 def _swap() -> list[HealthCheck]:
@@ -194,6 +213,7 @@ CHECKS: tuple[Callable[[], list[HealthCheck]], ...] = (
     _blas_kernel,
     _threads,
     _malloc,
+    _variables,
     _swap,
     _battery,
     _timer,

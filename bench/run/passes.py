@@ -112,7 +112,7 @@ class Passes:
             tuple(self._checked),
         )
         command = [sys.executable, "-P", "-m", "jacobench.bench.run.worker"]
-        with WorkerProcess(job, environment(chosen.environment, pass_number), command) as process:
+        with WorkerProcess(job, environment(chosen.environment, pass_number, chosen.controls), command) as process:
             self._follow(process, pass_number, worker)
 
     def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:

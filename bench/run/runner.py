@@ -13,7 +13,7 @@ from uuid import uuid4
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.floor.time_model import cross_validated_seconds
 from jacobench.bench.machine import machine_record
-from jacobench.bench.machine.environment import settings
+from jacobench.bench.machine.environment import joined_facts, settings, variable_facts
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.passes import Passes, Progress
@@ -56,7 +56,10 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
             max_seconds=MAX_SECONDS,
             min_rounds=MIN_ROUNDS,
             environment=environment,
-            machine_record=machine_record.record(environment),
+            machine_record={
+                **machine_record.record(environment),
+                "variables": variable_facts(environment, options.controls),
+            },
             machine_info=machine_info,
             commit_info=commit_info,
         ),
@@ -92,10 +95,14 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
     rows = rows_of(header, planned.suite.cases, planned.cells, folder.measurements)
     for row, seconds in zip(rows, cross_validated_seconds(tidy(rows)), strict=True):
         row["predicted_seconds"] = None if isnan(seconds) else seconds
+    now = variable_facts(chosen.environment, chosen.controls)
     facts: dict[str, Any] = {
         "wall_seconds": round(wall_seconds, 3),
         "measured_seconds": round(measured_seconds, 3),
-        "machine": chosen.machine_record,
+        "machine": {
+            **chosen.machine_record,
+            "variables": joined_facts(chosen.machine_record.get("variables") or {}, now),
+        },
         "load_after": machine_record.load(),
         "command": command(chosen),
         "calibration_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],

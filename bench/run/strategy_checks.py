@@ -17,6 +17,7 @@ import msgspec
 from jacobench.bench.cell.prepared_cell import prepare_cell, status_of
 from jacobench.bench.cell.process_limits import unlimited_then
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
+from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import WorkerProcess
 from jacobench.bench.suites.case import Case, problem_of
 from jacobench.bench.suites.suite_files import load_suite
@@ -76,7 +77,7 @@ def _check_from(job: CheckJob) -> tuple[list[Check], str, str]:
     """Check the remaining graphs in a fresh process; return the checks, and how the process ended."""
     found: list[Check] = []
     step = ""
-    with WorkerProcess(job, os.environ, [sys.executable, *COMMAND]) as process:
+    with WorkerProcess(job, environment({}, 0), [sys.executable, *COMMAND]) as process:
         deadline = time.monotonic() + GRAPH_SECONDS
         while (event := process.next_event(deadline)) is not None:
             if "step" in event:

@@ -94,6 +94,7 @@ def _refuse_others(context: typer.Context) -> None:
 
 def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
     from jacobench import api
+    from jacobench.bench.machine.environment import variable_facts, variable_sentences
     from jacobench.bench.machine.worker_process import HarnessFailure
     from jacobench.bench.run import run_folder as folders
     from jacobench.bench.run.runner import start
@@ -101,7 +102,10 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
 
     began = time.monotonic()
     folder = folders.resume(resume) if resume else start(options, out)
-    for note in [*folder.notes, *([] if resume else _budget_note(options, folder.settings.budget_bytes))]:
+    settings = folder.settings
+    variables = variable_facts(settings.environment, settings.controls)
+    notes = [*folder.notes, *([] if resume else _budget_note(options, settings.budget_bytes))]
+    for note in [*notes, *variable_sentences(variables, with_kept=settings.controls == "asis")]:
         console.stderr().print(note)
     kept = f"Results so far are saved. To continue: jacobench run --resume {folder.path}"
     try:

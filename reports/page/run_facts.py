@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.bench.machine.environment import variable_sentences
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.analysis.recommendation import recommend
 from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
@@ -69,7 +70,7 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
     if not len(found) or not len(spreads):
         summary = "The run does not record single passes, so undecided and disturbed cells are unknown."
     cells = [_undecided(line, phase) for _, line in undecided.iterrows()] + _disturbed(run.table, disturbed)
-    findings = [*_calibration(run), *_load(run), *_intervals(run.table), *_controls(run.table)]
+    findings = [*_calibration(run), *_load(run), *_intervals(run.table), *_controls(run.table), *_variables(run)]
     return Stability(summary, cells, findings)
 
 
@@ -133,6 +134,10 @@ def _controls(table: pd.DataFrame) -> list[str]:
         "asis": "Controls asis: threads, BLAS kernel and malloc settings were those of the environment.",
     }
     return [sentences[name] for name in table["controls"].dropna().unique() if name in sentences]
+
+
+def _variables(run: Run) -> list[str]:
+    return variable_sentences((run.facts.get("machine") or {}).get("variables") or {})
 
 
 def machine_details(run: Run) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from jacobench.bench.machine import blas_kernel, environment, machine_record
+from jacobench.bench.machine import blas_kernel, doctor, environment, machine_record
 from jacobench.bench.machine.blas_kernel import Choice
 from jacobench.bench.machine.environment import MALLOC, THREAD_VARIABLES, settings
 
@@ -142,3 +142,76 @@ def test_the_record_says_what_was_there():
     assert found["packages"].keys() >= {"numpy", "scipy", "jacobench"}
     assert all(library["num_threads"] == 1 for library in found["blas"] if library["internal_api"] == "openblas")
     json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "unset"),
+    [
+        ("PYTHONTRACEMALLOC", True),
+        ("MALLOC_PERTURB_", True),
+        ("COVERAGE_PROCESS_CONFIG", True),
+        ("JAX_DISABLE_JIT", True),
+        ("GLIBC_TUNABLES", True),
+        ("MKL_VERBOSE", True),
+        ("LD_PRELOAD", False),
+        ("PYTHONPATH", False),
+        ("OMP_PROC_BIND", False),
+        ("MKL_CBWR", False),
+        ("TORCHINDUCTOR_MAX_AUTOTUNE", False),
+    ],
+)
+def test_a_variable_that_distorts_times_is_unset_and_another_is_recorded(name, unset, monkeypatch):
+    monkeypatch.setenv(name, "1")
+    facts = environment.variable_facts({})
+    assert (name in facts["unset"], name in facts["kept"]) == (unset, not unset)
+    assert (name in environment.environment({}, 0)) is not unset
+    assert any(name in sentence for sentence in environment.variable_sentences(facts))
+    asis = environment.variable_facts({}, "asis")
+    assert (asis["unset"], name in asis["kept"]) == ([], True)
+    assert environment.environment({}, 0, "asis")[name] == "1"
+
+
+def test_variables_that_are_set_for_workers_or_have_no_effect_are_not_recorded(monkeypatch):
+    for name in ("OMP_NUM_THREADS", "EDITOR", "PYTHONHASHSEED"):
+        monkeypatch.setenv(name, "1")
+    assert {"OMP_NUM_THREADS", "EDITOR", "PYTHONHASHSEED"}.isdisjoint(
+        environment.kept_variables({"OMP_NUM_THREADS": "1"})
+    )
+
+
+def test_a_resumed_run_records_the_variables_of_both_environments():
+    first = {"unset": ["MALLOC_CHECK_"], "kept": ["PYTHONPATH"], "preloaded_allocator": ""}
+    later = {"unset": ["LD_DEBUG"], "kept": ["PYTHONPATH"], "preloaded_allocator": "libjemalloc.so.2"}
+    assert environment.joined_facts(first, later) == {
+        "unset": ["LD_DEBUG", "MALLOC_CHECK_"],
+        "kept": ["PYTHONPATH"],
+        "preloaded_allocator": "libjemalloc.so.2",
+    }
+    assert environment.joined_facts({}, later) == later
+
+
+@pytest.mark.parametrize(
+    ("preloaded", "found"),
+    [
+        ("/usr/lib/libjemalloc.so.2", "libjemalloc.so.2"),
+        ("/a/libfaketime.so:/b/libtcmalloc_minimal.so.4", "libtcmalloc_minimal.so.4"),
+        ("/opt/jemalloc/libother.so", ""),
+        ("", ""),
+    ],
+)
+def test_a_preloaded_allocator_makes_malloc_thresholds_useless(preloaded, found, chosen, monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", preloaded)
+    assert environment.preloaded_allocator() == found
+    assert bool(MALLOC.keys() & settings("tuned", 1).keys()) is not bool(found)
+    sentences = environment.variable_sentences(environment.variable_facts({}))
+    assert any("malloc have no effect" in sentence for sentence in sentences) is bool(found)
+
+
+def test_doctor_lists_both_groups_of_variables(monkeypatch):
+    monkeypatch.setenv("PYTHONTRACEMALLOC", "5")
+    monkeypatch.setenv("OMP_PROC_BIND", "true")
+    distorting, other = doctor._variables()
+    assert (distorting.status, other.status) == ("bad", "note")
+    assert "PYTHONTRACEMALLOC records the traceback" in distorting.measured
+    assert "unset PYTHONTRACEMALLOC" in distorting.fix
+    assert "OMP_PROC_BIND" in other.measured

@@ -61,3 +61,10 @@ def test_load_and_controls_are_stated(standard):
 def test_the_word_steady_is_gone(standard_run):
     found = stability(standard_run)
     assert "steady" not in " ".join([found.summary, *found.findings]).lower()
+
+
+def test_variables_that_were_unset_or_inherited_are_listed():
+    variables = {"unset": ["MALLOC_PERTURB_"], "kept": ["OMP_PROC_BIND"], "preloaded_allocator": "libjemalloc.so.2"}
+    found = stability(Run(tidy([]), facts={"machine": {"variables": variables}})).findings
+    assert len(found) == 3
+    assert all(any(word in line for line in found) for word in ("MALLOC_PERTURB_", "OMP_PROC_BIND", "libjemalloc.so.2"))
