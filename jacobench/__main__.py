@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from typing import Protocol, runtime_checkable
-
-from jacobench.commands import app
 
 BAD_INPUT, NOT_COMPLETED, INTERRUPTED = 2, 4, 130
 
@@ -23,41 +20,94 @@ class UsageMessage(Protocol):
 
 
 def main() -> int:
-    """Run the command line and return its exit code; docs/ci.md lists the codes."""
+    """Run the command line and return its exit code; docs/command-line.md lists the codes.
+
+    A command returns a code if it has a result other than its output: a verdict, or files. This code does not change
+    if the output cannot be written. Other commands return None, and end with code 4 then.
+    """
+    os.environ["MPLBACKEND"] = "agg"  # that of a notebook, or of a screen, may be missing here
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        if sys.stdout is not None:  # it is None if the shell has closed it
-            sys.stdout.flush()
+        from jacobench.commands import app, standard_streams  # so that Ctrl-C during the import prints no traceback
+
+        standard_streams.prepare()
+        code: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        lost = standard_streams.lost_output()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (BrokenPipeError, SystemExit) as error:
-        if not any(isinstance(e, BrokenPipeError) for e in (error, error.__context__)):  # typer and rich wrap it
-            raise
-        # The reader of the output (such as `| head`) has ended: nothing is left to print, or to flush at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001  (the last resort: every error becomes a line and an exit code)
-        if os.environ.get("JACOBENCH_TRACEBACK"):
-            traceback.print_exc()
-        message, code = _explain(error)
-        print(f"jacobench: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+        if isinstance(error.__cause__, KeyboardInterrupt):  # typer before 0.20 wraps it
+            return INTERRUPTED
+        return _report(error)
+    if lost is not None and not (code is None and isinstance(lost, BrokenPipeError)):  # as with `jacobench list | head`
+        _say(f"cannot write standard output: {lost.strerror}")
+        return NOT_COMPLETED if code is None else code
     return code or 0
+
+
+def _report(error: Exception) -> int:
+    """Print the message of an error and return the exit code."""
+    if os.environ.get("JACOBENCH_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    message, code = _explain(error)
+    _say(message)
+    return code
+
+
+def _say(message: str) -> None:
+    print(f"jacobench: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
 
 
 def _explain(error: Exception) -> tuple[str, int]:
     """Return the message of an error and the exit code."""
-    from jacobench.bench.machine.worker_process import HarnessFailure
+    if message := _bad_input(error):
+        return message, BAD_INPUT
+    if message := _not_completed(error):
+        return f"not completed: {message}", NOT_COMPLETED
+    return f"internal error, please report: {type(error).__name__}: {error}", NOT_COMPLETED
+
+
+def _bad_input(error: Exception) -> str:
+    """Return the message of an error that the user or the environment causes; empty for another error."""
     from jacobench.graphs.errors import BadInput
 
-    if isinstance(error, UsageMessage):
-        return error.format_message(), BAD_INPUT
-    if isinstance(error, BadInput):
-        return str(error), BAD_INPUT
-    if isinstance(error, HarnessFailure):
-        return f"not completed: {error}", NOT_COMPLETED
-    if isinstance(error, OSError) and error.strerror:
-        return f"not completed: {error.filename or 'output'}: {error.strerror}", NOT_COMPLETED
-    return f"internal error, please report: {type(error).__name__}: {error}", NOT_COMPLETED
+    match error:
+        case UsageMessage():
+            return error.format_message()
+        case BadInput():
+            return str(error)
+        case UnicodeEncodeError(reason="surrogates not allowed"):
+            return f"{_word(error)!r} is not UTF-8; rename the file or folder"
+        case ImportError() if not (error.name or "").startswith("jacobench"):
+            return f"cannot import {error.name or 'a package'}: {error}; install jacobench again"
+    return ""
+
+
+def _not_completed(error: Exception) -> str:
+    """Return the cause for which a command could not be completed; empty for an unexpected error."""
+    from subprocess import CalledProcessError, SubprocessError
+
+    from jacobench.bench.machine.worker_process import HarnessFailure
+
+    match error:
+        case CalledProcessError(stderr=bytes(words)) if words.strip():
+            return f"a process failed: {words.decode(errors='replace').splitlines()[-1]}"
+        case HarnessFailure() | SubprocessError():
+            return str(error)
+        case MemoryError():
+            return f"out of memory{f': {error}' if str(error) else ''}"
+        case OSError(strerror=str(cause)):
+            return f"{error.filename or 'output'}: {cause}"
+    return ""
+
+
+def _word(error: UnicodeEncodeError) -> str:
+    """Return the part of a text, such as a path, that contains characters which cannot be encoded."""
+    import re
+
+    found = (match[0] for match in re.finditer(r"[^\n\"]+", error.object) if match.end() > error.start)
+    return next(found, error.object)
 
 
 if __name__ == "__main__":

@@ -59,4 +59,4 @@ def _noise(pairs: int, *, as_json: bool) -> None:
 def _print_json(content: Any) -> None:
     import json
 
-    typer.echo(json.dumps(content, indent=1))
+    console.echo(json.dumps(content, indent=1))

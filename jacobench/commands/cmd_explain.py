@@ -73,9 +73,9 @@ def explain(
     if csv:
         from jacobench.reports.explain.jacobian_costs import to_frame
 
-        typer.echo(to_frame(found).to_csv(index=False), nl=False)
+        console.echo(to_frame(found).to_csv(index=False), end="")
     elif as_json:
-        typer.echo(_as_json(found, case.name, memory_limit()))
+        console.echo(_as_json(found, case.name, memory_limit()))
     else:
         console.stdout().print(ExplanationTable(found, case.name, memory_limit()))
     if plot is not None:
@@ -153,7 +153,7 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
         "totals": [asdict(total) for total in found.totals],
         "follows": follows(found, memory_bytes),
     }
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    return json.dumps(content, indent=1)
 
 
 def _draw(found: Explanation, name: str, memory_bytes: int, folder: Path) -> None:

@@ -108,7 +108,7 @@ def check(
         int, typer.Option(metavar="N", min=1, help="Fail only on regressions that began within the last N runs.")
     ] = 20,
     csv: Annotated[bool, typer.Option("--csv", help="Print all columns as CSV.")] = False,
-) -> None:
+) -> int:
     """Find changes in series. For each, prints the commits, size, 95 % interval, shape (step or drift) and verdict.
 
     A series is one quantity of one case, strategy and phase over all runs on one machine.
@@ -130,8 +130,7 @@ def check(
         headings = ("series", "change", "verdict", "size (95 % interval)", "level", "between")
         console.stdout().print(console.columns(headings, change_rows(history, found.changes)))
     console.stderr().print(summary(found))
-    if code := EXIT_CODES[found.state]:
-        raise typer.Exit(code)
+    return EXIT_CODES[found.state]
 
 
 @app.command()
@@ -143,7 +142,7 @@ def plot(
     machine: Machine = None,
     quantity: Quantity = "seconds",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("plots"),
-) -> None:
+) -> int:
     """Plot series over runs. Writes PNG, SVG and the data as CSV, and prints the paths.
 
     Example: jacobench history plot --case 'mlp-*' --out plots
@@ -156,7 +155,8 @@ def plot(
     plots = draw(history, find(history, (quantity,)).changes, quantity)
     with console.writing(out):
         for path in output_files.save(plots, out):
-            typer.echo(path)
+            console.echo(path)
+    return 0
 
 
 @app.command()
@@ -183,7 +183,7 @@ def export(
     if to in OF_ONE_RUN:
         run = history.runs.loc[newest(history)]
         console.stderr().print(f"newest run: {run['run_id']}, {run['measured_at']}, {run['machine']}")
-    typer.echo(FORMATS[to](history), nl=False)
+    console.echo(FORMATS[to](history), end="")
 
 
 @app.command()
@@ -197,7 +197,7 @@ def report(
         int, typer.Option(metavar="N", min=1, help="List regressions that began before the last N runs as known.")
     ] = 20,
     out: Annotated[Path, typer.Option(metavar="FILE.html", help="Output file.")] = Path("history.html"),
-) -> None:
+) -> int:
     """Write an HTML page of all series and their changes. The page works offline.
 
     Example: jacobench history report --out history.html
@@ -209,7 +209,8 @@ def report(
     history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
     text = page(history, find(history, recent=recent))
     with console.writing(out):
-        typer.echo(output_files.write_text(text, out))
+        console.echo(output_files.write_text(text, out))
+    return 0
 
 
 def _read(file: Path, **globs: str | None) -> History:

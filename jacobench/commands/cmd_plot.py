@@ -26,7 +26,7 @@ def plot(
     compare: Annotated[
         bool, typer.Option("--compare", help="Draw one plot that compares two runs. Give the older run first.")
     ] = False,
-) -> None:
+) -> int:
     """Draw plots of runs. Writes PNG, SVG and the data as CSV, and prints the paths.
 
     With several runs and --out, each run gets a subfolder.
@@ -38,7 +38,7 @@ def plot(
 
     if compare:
         _compare(runs, out, phase, dark=dark)
-        return
+        return 0
     names = [_folder(path).resolve().name for path in runs]
     if out and len(runs) > 1 and len(set(names)) < len(names):
         raise BadInput(
@@ -47,9 +47,10 @@ def plot(
     for path, found in [(path, all_plots(read(path), phase)) for path in runs]:
         own = out / _folder(path).resolve().name if out and len(runs) > 1 else out
         for file in save_plots(found.plots, own or _folder(path) / "plots", dark=dark):
-            typer.echo(file)
+            console.echo(file)
         for kind, reason in found.missing.items():
             console.stderr().print(f"not drawn: {kind}: {reason}")
+    return 0
 
 
 def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> None:
@@ -68,7 +69,7 @@ def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> N
         console.stderr().print(f"not drawn: comparison: {reason}")
         return
     for file in save_plots({"comparison": found}, out or _folder(runs[1]) / "plots", dark=dark):
-        typer.echo(file)
+        console.echo(file)
     for note in found.notes:
         console.stderr().print(note)
 

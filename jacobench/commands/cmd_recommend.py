@@ -64,7 +64,7 @@ def recommend(
     _check(given)
     advice = api.recommend_for(*(runs or ()), memory_budget=memory_budget, say=console.stderr().print, **given)
     if as_json:
-        typer.echo(json.dumps(advice.as_dict(), indent=1, ensure_ascii=False))
+        console.echo(json.dumps(advice.as_dict(), indent=1))
     else:
         _show(advice)
 

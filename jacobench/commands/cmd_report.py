@@ -22,7 +22,7 @@ def report(
     ] = None,
     phase: console.Phase = "gradient",
     markdown: Annotated[bool, typer.Option("--markdown", help="Write Markdown instead of HTML.")] = False,
-) -> None:
+) -> int | None:
     """Write one HTML page about runs. The page works offline. Prints its path.
 
     Example: jacobench report runs/first --out first.html
@@ -40,9 +40,10 @@ def report(
         from jacobench.reports.page.html_page import page as render
     text = render(found, phase)
     if markdown and out is None:
-        typer.echo(text, nl=False)
-        return
+        console.echo(text, end="")
+        return None
     folder = runs[0] if runs[0].is_dir() else runs[0].parent
     path = out or folder / "report.html"
     with console.writing(path):
-        typer.echo(write_text(text, path))
+        console.echo(write_text(text, path))
+    return 0

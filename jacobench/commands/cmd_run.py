@@ -44,7 +44,7 @@ def run(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
     **options: Any,
-) -> None:
+) -> int | None:
     """Measure a suite of cases. Prints a table and writes a folder with run.json, measurements.csv and plots.
 
     A case is a graph with fixed sizes. Each case is measured with several strategies, such as dense, sparse and vjp.
@@ -57,11 +57,12 @@ def run(
     chosen = RunOptions(**values)
     if dry_run:
         _dry_run(chosen)
-    else:
-        _measure(chosen, out, resume, quiet=quiet)
+        return None
+    _measure(chosen, out, resume, quiet=quiet)
+    return 0
 
 
-def _add_options(command: Callable[..., None]) -> None:
+def _add_options(command: Callable[..., Any]) -> None:
     """Add the options of `RunOptions` to the signature of a command; typer builds its options from there."""
     own = [p for p in signature(command, eval_str=True).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
     hints = get_type_hints(RunOptions)
@@ -126,7 +127,7 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
         from jacobench.reports.claims.claim_catalogue import lines
 
         for line in lines(found):  # without line breaks, for readers and for grep
-            typer.echo(line)
+            console.echo(line)
     if not quiet:
         seconds = time.monotonic() - began
         console.stderr().print(_summary(folder.path, found, None if resume else seconds))

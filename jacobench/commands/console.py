@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,9 +28,14 @@ def stdout() -> Console:
     """Return the console for results."""
     from rich.console import Console
 
-    # No markup: names and messages of plug-ins may contain brackets.
-    console = Console(highlight=False, markup=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH_OF_FILES)
+    # No markup and no emoji: names and messages of plug-ins may contain brackets and colons, such as ``:key:``.
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=WIDTH_OF_FILES)
+
+
+def echo(text: object, end: str = "\n") -> None:
+    """Print a text to standard output as it is, without line breaks."""
+    sys.stdout.write(f"{text}{end}")
 
 
 @cache
@@ -37,7 +43,7 @@ def stderr() -> Console:
     """Return the console for messages."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,7 +13,7 @@ import typer
 from jacobench.commands import console
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from jacobench.reports.regression.outcome import Outcome
 
@@ -23,9 +22,6 @@ Markdown = Annotated[
     typer.Option(metavar="FILE|-", help="Write Markdown to FILE. With -, print Markdown instead of the table."),
 ]
 Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML to FILE.")]
-
-UNWRITABLE = (OSError, ValueError, SystemExit)
-"""Errors of an output: ValueError if its encoding lacks a character, SystemExit by rich if its reader has ended."""
 
 
 def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Path | None) -> None:
@@ -37,23 +33,26 @@ def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Pat
     from jacobench.reports.render.gate_screen import VerdictScreen
 
     if markdown == "-":
-        _print(lambda: typer.echo(FORMATS["markdown"](outcome, title), nl=False))
+        console.echo(FORMATS["markdown"](outcome, title), end="")
     else:
-        _print(lambda: console.stdout().print(VerdictScreen(outcome, title), soft_wrap=True))
+        console.stdout().print(VerdictScreen(outcome, title), soft_wrap=True)
     for name, path in (("markdown", None if markdown == "-" else markdown), ("junit", junit)):
         if path is not None:
             _write(FORMATS[name](outcome, title), Path(path))
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with _optional(f"GITHUB_STEP_SUMMARY ({summary})"), Path(summary).open("a", encoding="utf-8") as file:
+        with (
+            _optional(f"GITHUB_STEP_SUMMARY ({summary})"),
+            Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as file,
+        ):
             file.write(FORMATS["summary"](outcome, title) + "\n")
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        _print(lambda: typer.echo(FORMATS["annotations"](outcome, title), nl=False, err=markdown == "-"))
+        annotations = FORMATS["annotations"](outcome, title)
+        (sys.stderr if markdown == "-" else sys.stdout).write(annotations)
 
 
 def say(text: str) -> None:
-    """Print a message on standard error, if it can be written."""
-    with suppress(*UNWRITABLE):
-        console.stderr().print(text)
+    """Print a message on standard error."""
+    console.stderr().print(text)
 
 
 def _write(text: str, path: Path) -> None:
@@ -68,20 +67,5 @@ def _optional(what: str) -> Iterator[None]:
     """Print one line if an output cannot be written."""
     try:
         yield
-    except UNWRITABLE as error:
-        cause = "its reader has ended" if isinstance(error, SystemExit) else getattr(error, "strerror", None) or error
-        say(f"jacobench: cannot write {what}: {cause}; the verdict and the exit code do not change")
-
-
-def _print(show: Callable[[], None]) -> None:
-    """Call a function that writes to standard output; on an error, discard what is left in the buffer."""
-    with _optional("standard output"):
-        if sys.stdout is None:
-            raise OSError(errno.EBADF, "it is closed")
-        try:
-            show()
-            sys.stdout.flush()
-        except UNWRITABLE:
-            with suppress(*UNWRITABLE):  # else it fails once more when the interpreter ends, with another exit code
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise
+    except OSError as error:
+        say(f"jacobench: cannot write {what}: {error.strerror}; the verdict and the exit code do not change")

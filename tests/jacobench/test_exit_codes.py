@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 import typer
 
 from jacobench import __main__
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.graphs.errors import BadInput
+
+
+def _not_utf8() -> UnicodeEncodeError:
+    with pytest.raises(UnicodeEncodeError) as found:
+        '{"suite":"/home/\udcfc/my.toml"}'.encode()
+    return found.value
 
 
 @pytest.mark.parametrize(
@@ -17,6 +25,23 @@ from jacobench.graphs.errors import BadInput
         (typer.BadParameter("not a number"), 2, "Invalid value: not a number"),
         (HarnessFailure("no worker started"), 4, "not completed: no worker started"),
         (OSError(28, "No space left on device", "run/plots"), 4, "not completed: run/plots: No space left on device"),
+        (MemoryError("cannot allocate 3 GiB"), 4, "not completed: out of memory: cannot allocate 3 GiB"),
+        (
+            subprocess.CalledProcessError(1, "python", stderr=b"a\nlast line\n"),
+            4,
+            "not completed: a process failed: last line",
+        ),
+        (
+            ImportError("no libopenblas", name="numpy"),
+            2,
+            "cannot import numpy: no libopenblas; install jacobench again",
+        ),
+        (
+            ImportError("no such name", name="jacobench.api"),
+            4,
+            "internal error, please report: ImportError: no such name",
+        ),
+        (_not_utf8(), 2, "'/home/\\udcfc/my.toml' is not UTF-8; rename the file or folder"),
         (KeyError("seconds"), 4, "internal error, please report: KeyError: 'seconds'"),
     ],
 )
@@ -24,17 +49,22 @@ def test_an_error_is_one_line_and_a_code(error, code, message, monkeypatch, caps
     def app(*_args, **_more):
         raise error
 
-    monkeypatch.setattr(__main__, "app", app)
+    monkeypatch.setattr("jacobench.commands.app", app)
     assert __main__.main() == code
     assert capsys.readouterr().err == f"jacobench: {message}\n"
 
 
-@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), 0)])
-def test_an_interruption_prints_nothing(raised, code, monkeypatch, capfd):
+def _wrapped() -> Exception:
+    error = RuntimeError("Abort")
+    error.__cause__ = KeyboardInterrupt()
+    return error
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt(), _wrapped()], ids=["plain", "wrapped by typer"])
+def test_an_interruption_prints_nothing(raised, monkeypatch, capfd):
     def app(*_args, **_more):
         raise raised
 
-    monkeypatch.setattr(__main__, "app", app)
-    monkeypatch.setattr(__main__.os, "dup2", lambda *_descriptors: None)  # the output of this process stays open
-    assert __main__.main() == code
+    monkeypatch.setattr("jacobench.commands.app", app)
+    assert __main__.main() == 130
     assert capfd.readouterr().err == ""
