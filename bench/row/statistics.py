@@ -31,11 +31,12 @@ class Decision:
     """Comparison of one candidate with all its rivals."""
 
     status: str  # "ahead", "equal" or "undecided"; see `decide`
-    runner_up: str  # the rival that comes closest to the candidate; empty without rivals
+    runner_up: str  # the rival with the smallest factor, the second fastest; empty without rivals
     factor: float  # geometric mean of the runner-up's ratios, rival / candidate; NaN without ratios
     low: float  # 95 % t-interval of `factor`, which is shown but does not decide; NaN for fewer than two ratios
     high: float
     n_passes: int  # number of the runner-up's ratios
+    open_rivals: tuple[str, ...] = ()  # rivals that are not clearly slower, in the order given; empty if "ahead"
 
 
 def decide(paired_ratios: Mapping[str, Sequence[float]], *, n_looks: int = 1) -> Decision:
@@ -62,20 +63,15 @@ def decide(paired_ratios: Mapping[str, Sequence[float]], *, n_looks: int = 1) ->
     bounds = {name: log_t_interval(ratios, confidence) for name, ratios in paired_ratios.items()}
     means = {name: geometric_mean(ratios) for name, ratios in paired_ratios.items()}
     open_ = {name: bound for name, bound in bounds.items() if not bound[0] > 1}  # NaN is open, too
-    closest = min(means, key=lambda name: _closeness(bounds[name][0], means[name]))
+    second = min(means, key=lambda name: inf if isnan(means[name]) else means[name])
     if not open_:
         status = "ahead"
     elif all(low >= 1 / EQUAL_FACTOR and high <= EQUAL_FACTOR for low, high in open_.values()):
         status = "equal"
     else:
         status = "undecided"
-    ratios = paired_ratios[closest]
-    return Decision(status, closest, means[closest], *log_t_interval(ratios), len(ratios))
-
-
-def _closeness(low: float, mean: float) -> tuple[bool, float]:
-    """Order rivals: those without bounds first, by their means; then by the lower bound."""
-    return not isnan(low), low if not isnan(low) else inf if isnan(mean) else mean
+    ratios = paired_ratios[second]
+    return Decision(status, second, means[second], *log_t_interval(ratios), len(ratios), tuple(open_))
 
 
 def clearly_less(peak: Any, other: Any) -> Any:

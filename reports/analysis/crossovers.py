@@ -39,11 +39,11 @@ class Crossing:
     `outcome` is one of:
 
     - ``"crosses"``: within the measured sizes, and so is its interval.
-    - ``"undecided"``: the means change order, but on one side no size decides who is cheaper, or the interval leaves
-      the range.
     - ``"crosses again"``: sizes that decide change order more than once.
-    - ``"never in the range"``: no crossing, but the ratio approaches one.
-    - ``"never at all"``: no crossing, and the ratio does not approach one.
+    - ``"never in the range"``: no crossing, one is clearly cheaper at the largest size, but the ratio approaches one.
+    - ``"never at all"``: no crossing, one is clearly cheaper at the largest size, and the ratio does not approach one.
+    - ``"undecided"``: all else. The means change order, but on one side no size decides who is cheaper, or the interval
+      leaves the range; or they do not, but the largest size does not decide.
 
     `factor` is the cost of the first over that of the second at the largest size; `decided` is true if one is clearly
     cheaper there. `size`, `low` and `high` are the crossing and its 95 % interval, NaN where there is none;
@@ -64,7 +64,7 @@ def cross(sizes: ArrayLike, ratios: ArrayLike, decided: ArrayLike | None = None)
 
     `sizes`, shape (n,), are positive and ascending, two or more. `ratios`, shape (passes, n), are the cost of the first
     over the cost of the second, each pair from one process. `decided`, shape (n,), marks the sizes at which one is
-    clearly cheaper; default: by `decide`, and one pass always decides.
+    clearly cheaper; default: by `decide`, so none for one pass.
 
     The crossing is interpolated linearly between the logarithms. Each pass has its own: the fitted one, moved by the
     distance of the pass's ratio from one there, divided by the slope (first order). The interval is a t-interval over
@@ -77,7 +77,7 @@ def cross(sizes: ArrayLike, ratios: ArrayLike, decided: ArrayLike | None = None)
     changes = np.flatnonzero(np.diff(mean >= 0))
     if np.count_nonzero(np.diff(mean[clear] >= 0)) > 1:
         return Crossing("crosses again", *last)
-    if changes.size > 1 or not clear.any():
+    if changes.size > 1 or (changes.size == 0 and not clear[-1]):
         return Crossing("undecided", *last)
     if changes.size == 0:
         return _outside(x, y, last)
@@ -89,9 +89,7 @@ def cross(sizes: ArrayLike, ratios: ArrayLike, decided: ArrayLike | None = None)
 
 
 def _is_clear(logs: Any) -> bool:
-    """Return whether one of two strategies is clearly faster; one pass counts, because its noise is unknown."""
-    if len(logs) < 2:
-        return bool(logs[0])
+    """Return whether one of two strategies is clearly faster."""
     return any(decide({"rival": np.exp(side).tolist()}).status == "ahead" for side in (logs, -logs))
 
 
@@ -166,7 +164,7 @@ def _lines(sweep: Sweep, rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[s
         less = pair[1] if crossing.factor > 1 else pair[0]
         yield {name: value for name, value in vars(crossing).items() if name != "decided"} | {
             "quantity": quantity,
-            "cheaper": less if crossing.decided and (quantity == "bytes" or len(ratios) > 1) else math.nan,
+            "cheaper": less if crossing.decided else math.nan,
             "factor": max(crossing.factor, 1 / crossing.factor),
             "n_passes": len(ratios),
         }

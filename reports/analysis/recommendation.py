@@ -14,8 +14,8 @@ from jacobench.reports.data.vocabulary import in_order
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COLUMNS = ("case", "strategy", "decision", "factor", "low", "high", "runner_up", "n_passes")
-NOTHING: dict[str, Any] = dict.fromkeys(("strategy", "factor", "low", "high", "runner_up"), math.nan)
+COLUMNS = ("case", "strategy", "decision", "factor", "low", "high", "runner_up", "n_passes", "open_rivals")
+NOTHING: dict[str, Any] = dict.fromkeys(("strategy", "factor", "low", "high", "runner_up", "open_rivals"), math.nan)
 
 NO_WINNER = ("equal", "undecided", "one pass")
 """Decisions where several strategies were timed and none is clearly ahead."""
@@ -42,9 +42,10 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
         - ``decision``: ``"ahead"``, ``"equal"`` or ``"undecided"`` by `decide` on pairs from one process, and only
           ``"ahead"`` is a winner; ``"one pass"``: one pass cannot decide; ``"alone"``: no other strategy succeeded;
           ``"nothing"``: none succeeded; ``"no passes"``: an earlier version wrote the run and did not record them;
-        - ``factor``: how many times as long the ``runner_up`` takes, the strategy that comes closest, with its 95 %
-          interval ``low``, ``high``;
-        - ``n_passes``: number of processes in which both were timed.
+        - ``factor``: how many times as long the ``runner_up`` takes, the second fastest, with its 95 % interval
+          ``low``, ``high``;
+        - ``n_passes``: number of processes in which both were timed;
+        - ``open_rivals``: the strategies that are not clearly slower, separated by commas; missing if there are none.
     """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
     times = passes[(passes["phase"] == phase) & (passes["seconds"] > 0)]
@@ -64,13 +65,24 @@ def _fastest(timed: pd.DataFrame) -> Mapping[str, Any]:
     if rivals.empty:
         return _line("alone", strategy=best, n_passes=int(seconds[best].count()))
     ratios = {str(name): (own / seconds[best]).dropna().tolist() for name, own in rivals.items()}
-    found = vars(decide(ratios))
-    status = found.pop("status") if max(map(len, ratios.values())) > 1 else "one pass"
-    return _line(status, strategy=best, **found)
+    decision = decide(ratios)
+    status = decision.status if max(map(len, ratios.values())) > 1 else "one pass"
+    found = {name: getattr(decision, name) for name in ("factor", "low", "high", "runner_up", "n_passes")}
+    return _line(status, strategy=best, open_rivals=", ".join(decision.open_rivals) or math.nan, **found)
 
 
 def _line(decision: str, **found: Any) -> dict[str, Any]:
     return {**NOTHING, "n_passes": 0, **found, "decision": decision}
+
+
+def decision_in_words(line: Mapping[Any, Any], words: Mapping[str, str]) -> str:
+    """Return the decision of a line of `recommend`, with the rivals that leave it open if the runner-up is not among them.
+
+    `words` are those of each decision.
+    """
+    is_open = line["decision"] == "undecided" and isinstance(line["open_rivals"], str)
+    rivals = line["open_rivals"].split(", ") if is_open else []
+    return words[line["decision"]] + ("" if not rivals or line["runner_up"] in rivals else f": {', '.join(rivals)}")
 
 
 def fastest(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient") -> dict[str, str]:

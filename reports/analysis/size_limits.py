@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from functools import cache
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from jacobench.graphs.errors import BadInput, unknown
 from jacobench.graphs.ops import OPS
 from jacobench.reports.analysis.growth import GROWING
 from jacobench.reports.analysis.power_laws import fit
-from jacobench.reports.analysis.sweeps import find_sweeps
+from jacobench.reports.analysis.sweeps import Sweep, find_sweeps
 from jacobench.strategies.registry import is_built_in
 
 if TYPE_CHECKING:
@@ -41,9 +42,11 @@ COLUMNS = ("knob", "held", "strategy", "size", "basis")
 LARGEST_TESTED_BYTES = 24 * 2**30
 RANGE_FACTOR = 64  # largest factor beyond the measured sizes that is searched
 LARGEST_DEPTH = 512  # largest depth that is searched beyond the measured ones: predicting 1,600 layers takes seconds
-LARGEST_STORED = 3_000_000
-"""Largest number of sparse weights that is searched beyond the measured ones: drawing the positions of 3e6 took 1.3 s,
+LARGEST_STORED = 1_500_000
+"""Largest number of sparse weights that is searched beyond the measured ones: drawing the positions of 1.5e6 took 0.6 s,
 of 3e7 14 s and 1.6 GiB."""
+
+KEPT_GRAPHS = 4  # graphs of a sweep that are kept for the next strategy
 
 GROWTH_OF_WEIGHTS = {"width": 2, "depth": 1, "weight_density": 1}  # knob → its power in the number of weights
 
@@ -104,8 +107,9 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
     lines: list[dict[str, Any]] = []
     for sweep in find_sweeps(rows, knob):
+        case_of = _case_of(sweep) if quantity == "bytes" else None
         for strategy, own in sweep.rows.groupby("strategy", sort=False):
-            found = _time_limit(knob, own, limit) if quantity == "seconds" else _memory_limit(knob, own, limit)
+            found = _time_limit(knob, own, limit) if quantity == "seconds" else _memory_limit(knob, own, limit, case_of)
             if found is not None:
                 lines.append({"knob": knob, "held": sweep.held, "strategy": strategy, **vars(found)})
     return pd.DataFrame(lines, columns=list(COLUMNS))
@@ -124,17 +128,20 @@ def _time_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
     return _possible(knob, found)
 
 
-def _memory_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
+def _memory_limit(
+    knob: str, own: pd.DataFrame, limit: float, case_of: Callable[[float], Case] | None
+) -> SizeLimit | None:
     peaks = own["peak_bytes"].where(own["status"] == "ok").fillna(own["predicted_bytes"])
-    case_of = _case_of(knob, own)
     if case_of is None or not (peaks > 0).any():
         return None
     own = own.assign(total=peaks + [_held(case_of(size)) for size in own[knob]]).sort_values(knob)
     cost = _cost_of(case_of, knob, own)
-    if cost is None:
-        return _possible(knob, between_sizes(own[knob], own["total"], limit))
     stop = _largest_searched(knob, own.iloc[-1].to_dict())
-    return _possible(knob, largest_within(cost, limit, stop, own[knob].tolist(), whole=knob != "weight_density"))
+    if cost is not None:
+        with suppress(BadInput):  # some sizes are impossible, such as a cross product of 16 numbers
+            found = largest_within(cost, limit, stop, own[knob].tolist(), whole=knob != "weight_density")
+            return _possible(knob, found)
+    return _possible(knob, between_sizes(own[knob], own["total"], limit))
 
 
 def largest_within(
@@ -238,20 +245,25 @@ def _search(
     return low
 
 
-def _case_of(knob: str, own: pd.DataFrame) -> Callable[[float], Case] | None:
+def _case_of(sweep: Sweep) -> Callable[[float], Case] | None:
     """Return size → case; None if the case cannot be built again, or its leaves differ from the run's."""
-    row = own.iloc[-1].to_dict()
-    knobs = _knobs_of(row)
+    knob, row = sweep.knob, sweep.rows.iloc[-1].to_dict()
+    try:
+        knobs = _knobs_of(row)
+    except ValueError:  # a size is missing: another generator's graph of this name
+        return None
     if knobs is None:
         return None
     key = "size" if knob == "width" and "size" in knobs else knob
 
+    @lru_cache(KEPT_GRAPHS)
     def case_of(size: float) -> Case:
-        return one_case({**knobs, key: size if key == "weight_density" else int(size)})
+        case = one_case({**knobs, key: size if key == "weight_density" else int(size)})
+        return replace(case, make=cache(case.make))
 
     try:
         same = case_of(row[knob]).make().n_parameters == row["n_parameters"]
-    except BadInput:  # another generator's graph of this name
+    except BadInput:  # likewise
         return None
     return case_of if same else None
 

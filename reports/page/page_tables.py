@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jacobench.bench.row.columns import COLUMNS, FORWARD, STATUSES
 from jacobench.reports.analysis.crossovers import crossovers
-from jacobench.reports.analysis.recommendation import least_memory, recommend
+from jacobench.reports.analysis.recommendation import decision_in_words, least_memory, recommend
 from jacobench.reports.analysis.size_limits import what_fits
 from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
 from jacobench.reports.data import units
@@ -88,7 +88,7 @@ def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
         Recommendation(
             case=line["case"],
             fastest=line["strategy"] if line["decision"] in {"ahead", "alone"} else "",
-            decision=DECISIONS[line["decision"]],
+            decision=decision_in_words(line, DECISIONS),
             factor=units.format_interval(line["factor"], line["low"], line["high"]),
             runner_up=_runner_up(line),
             least_memory=smallest.get(line["case"], ""),

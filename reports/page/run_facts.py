@@ -10,10 +10,12 @@ import numpy as np
 
 from jacobench.bench.machine.environment import variable_sentences
 from jacobench.bench.row.columns import CELL_KEYS
-from jacobench.reports.analysis.recommendation import recommend
+from jacobench.reports.analysis.recommendation import decision_in_words, recommend
 from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
 
     from jacobench.reports.data.run_data import Run
@@ -69,7 +71,7 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
     )
     if not len(found) or not len(spreads):
         summary = "The run does not record single passes, so undecided and disturbed cells are unknown."
-    cells = [_undecided(line, phase) for _, line in undecided.iterrows()] + _disturbed(run.table, disturbed)
+    cells = [_undecided(line, phase) for line in undecided.to_dict("records")] + _disturbed(run.table, disturbed)
     findings = [*_calibration(run), *_load(run), *_intervals(run.table), *_controls(run.table), *_variables(run)]
     return Stability(summary, cells, findings)
 
@@ -80,10 +82,11 @@ def _spreads(passes: pd.DataFrame) -> pd.Series[float]:
     return (grouped.max() / grouped.min())[grouped.count() > 1]
 
 
-def _undecided(line: pd.Series[str], phase: str) -> UncertainCell:
+def _undecided(line: Mapping[Any, Any], phase: str) -> UncertainCell:
     names = [name for name in (line["strategy"], line["runner_up"]) if isinstance(name, str)]
     values = format_interval(float(line["factor"]), float(line["low"]), float(line["high"]))
-    return UncertainCell(line["case"], ", ".join(names), phase, "undecided", values)
+    problem = decision_in_words(line, dict.fromkeys(UNDECIDED, "undecided"))
+    return UncertainCell(line["case"], ", ".join(names), phase, problem, values)
 
 
 def _disturbed(table: pd.DataFrame, spreads: pd.Series[float]) -> list[UncertainCell]:

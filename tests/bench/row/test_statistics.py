@@ -101,8 +101,15 @@ def test_equal_times_are_equal_and_many_of_them_are_needed():
 @pytest.mark.parametrize("ratios", [[], [2.0]])
 def test_a_rival_without_two_ratios_is_undecided_and_named(ratios):
     found = decide({"a": ratios, "b": [1.5, 1.5, 1.5]})
-    assert (found.status, found.runner_up, found.n_passes) == ("undecided", "a", len(ratios))
-    assert math.isnan(found.low)
+    assert (found.status, found.runner_up, found.n_passes) == ("undecided", "b", 3)
+    assert found.open_rivals == ("a",)
+
+
+def test_the_runner_up_is_the_second_fastest_and_not_the_one_with_the_widest_interval():
+    found = decide({"noisy": [1.0, 30.0, 9.0, 0.8], "second": [2.0, 2.1, 2.0, 1.9]})
+    assert (found.status, found.runner_up, found.open_rivals) == ("undecided", "second", ("noisy",))
+    assert found.factor == pytest.approx(2, rel=0.01)
+    assert decide({"noisy": [5.0, 5.1, 4.9, 5.0], "second": [2.0, 2.1, 2.0, 1.9]}).open_rivals == ()
 
 
 def test_without_rivals_there_is_no_runner_up():

@@ -218,3 +218,16 @@ def test_the_largest_batch_fits_with_its_inputs_and_the_next_does_not(strategy):
     assert largest_batch(case_of, strategy, most(1), 1).size == 1
     assert math.isnan(largest_batch(case_of, strategy, most(1) - 1, 1).size)
     assert vars(largest_batch(case_of, strategy, 2.0**60, 2)) == {"size": 2.0 * RANGE_FACTOR, "basis": "more than"}
+
+
+def test_a_size_that_is_impossible_is_not_computed():
+    rows = [
+        row
+        for size in (3, 6)
+        for row in predicted_rows(one_case({"graph": "chain", "ops": [["cross"]], "size": size, "depth": 2}))
+    ]
+    found = what_fits(tidy(rows), "width", "bytes", 2.0**30)
+    assert found["strategy"].tolist() == ["dense", "sparse", "vjp"]
+    assert set(zip(found["size"], found["basis"], strict=True)) == {(6 * RANGE_FACTOR, "more than")}
+    found = what_fits(tidy(rows), "width", "bytes", 20_000)  # the search would try other sizes
+    assert set(found["size"]) <= {3, 4, 5, 6}

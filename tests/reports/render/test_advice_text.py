@@ -104,8 +104,10 @@ def test_where_nothing_fits_that_is_said():
     lines = advice_text.reasons(advice({"decision": "nothing", "basis": NAN}, strategies=[dense]))
     assert lines[:2] == [
         "Each strategy is predicted to need more memory than the budget.",
-        "Largest batch: predicted to fit in 1.00 GiB, with its inputs and targets. "
-        "Larger batches than 64 times the measured ones are not checked.",
+        (
+            "Largest batch: predicted to fit in 1.00 GiB, with its inputs and targets. "
+            "Larger batches than 64 times the measured ones are not checked."
+        ),
     ]
 
 
