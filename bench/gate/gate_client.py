@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.gate import gate_worker
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +48,11 @@ Reports = tuple[list[dict[str, Any]], tuple[CellKey, CellStatus] | None]
 
 
 def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_seconds: float) -> Reports:
-    """Run a job in a fresh process of a side; raises HarnessFailure if it ends before it begins with a cell."""
+    """Run a job in a fresh process of a side.
+
+    Raises HarnessFailure if it ends before it begins with a cell, and BadInput if it imports a module of the project that
+    is not the side's own.
+    """
     command = [str(side.python), "-P", str(gate_worker.__file__)]
     events: list[dict[str, Any]] = []
     at: CellKey | None = None
@@ -59,6 +64,8 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
                 step = event["name"]
                 continue
             deadline = time.monotonic() + timeout_seconds
+            if event["event"] == "foreign":
+                raise BadInput(_foreign(side, event["module"], event["file"]))
             if event["event"] == "done":
                 return events, None
             if event["event"] == "start":
@@ -68,3 +75,11 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
         if at is None:
             raise HarnessFailure(f"{side.name} ({side.tree.revision}) cannot be measured: {process.last_words()}")
         return events, (at, CellStatus(*process.how_it_ended(timeout_seconds, step)))
+
+
+def _foreign(side: Side, module: str, file: str) -> str:
+    """Return the message for a module that is not a side's own."""
+    return (
+        f"{side.name} ({side.tree.revision}) imported {module} from {file}: expected its own copy, in {side.tree.top} or "
+        f"{side.packages}; remove what redirects the import, such as an import hook, a change of sys.path or of __path__"
+    )

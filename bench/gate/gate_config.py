@@ -6,8 +6,9 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.gate.installer import INSTALL
 from jacobench.bench.gate.revisions import DEFAULT_UNTRACKED
-from jacobench.bench.gate.side_environments import INSTALL, read_pyproject
+from jacobench.bench.gate.side_environments import read_pyproject
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.graphs.errors import BadInput, real_number
 

@@ -58,6 +58,27 @@ class GateJob:
     tasks: tuple[GateTask, ...]
     budget_bytes: int  # limits predicted bytes and the process's data
     time_limit: float  # seconds after which the rounds of one phase end in a block
+    rules: str = ""  # file with the rules of the side's imports; "": no rules
+
+
+class OriginCheck:
+    """Check of the imported modules against the rules of a side. It calls `report` once with name and file."""
+
+    def __init__(self, rules: str, report: Callable[[str, str], None]) -> None:
+        spec = spec_from_file_location("_jacobench_gate_finder", Path(__file__).with_name("side_finder.py"))
+        assert spec is not None
+        assert spec.loader is not None
+        self._finder = module_from_spec(spec)
+        spec.loader.exec_module(self._finder)
+        self._rules = self._finder.read_rules(rules) if rules else self._finder.ImportRules()
+        self._report, self._n_modules = report, 0
+
+    def __call__(self) -> None:
+        """Check all modules, if there are others than at the last check."""
+        if len(sys.modules) != self._n_modules:
+            self._n_modules = len(sys.modules)
+            if found := self._finder.foreign_module(self._rules):
+                self._report(*found)
 
 
 def load_cell() -> SimpleNamespace:
@@ -102,6 +123,7 @@ class GateWorker:
 
     def __init__(self, job: GateJob, cell: Any, emit: Callable[..., None]) -> None:
         self.job, self.cell, self.emit = job, cell, emit
+        self.check_origin = OriginCheck(job.rules, lambda module, file: emit("foreign", module=module, file=file))
         self.problem = lru_cache(maxsize=1 if job.action == "precheck" else None)(self._problem)
         self._shared: dict[tuple[str, str], int] = {}  # calls per round in a case and phase
         self._plain: dict[tuple[str, str, str], float] = {}  # seconds per call without the work that a self-test adds
@@ -112,6 +134,7 @@ class GateWorker:
         gc.freeze()  # scanning the existing objects in each collection took half of the time
         gc.disable()
         {"precheck": self.precheck_all, "time": self.time_all}[self.job.action]()
+        self.check_origin()
 
     def _step(self, name: str) -> None:
         self.emit("step", name=name)
@@ -122,6 +145,7 @@ class GateWorker:
         prepared_cell = self.cell.prepared_cell
         (case,) = load_suite()(suite).cases
         graph = case.make()
+        self.check_origin()
         leaves = graph.sample(case.rng_seed)
         seeds = prepared_cell.draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
         if not with_reference:
@@ -133,7 +157,9 @@ class GateWorker:
     def _strategy(self, spec: str) -> Any:
         """Load a strategy; its libraries do not count against the data limit, which holds from then on."""
         with self.cell.process_limits.unlimited_then(self.job.budget_bytes):
-            return load_strategy(spec)
+            strategy = load_strategy(spec)
+        self.check_origin()
+        return strategy
 
     def _start(self, task: GateTask, phase: str) -> None:
         self.emit("start", cell=[task.case, task.strategy_spec, phase])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.gate_client import CellKey, CellStatuses, Reports
     from jacobench.bench.gate.revisions import Project
     from jacobench.bench.gate.side_environments import Side
+    from jacobench.bench.gate.side_installation import MeasuredDistribution
     from jacobench.bench.suites.case import Case
 
 PROCESS_SECONDS = 2.0  # time of all timed calls of one process
@@ -63,6 +64,7 @@ class PairedRunner:
     budget_bytes: int
     timeout_seconds: float
     settings: Mapping[str, str]  # environment variables of every process
+    distributions: Sequence[MeasuredDistribution] = ()  # whose code each side runs
     injections: Mapping[Target, Injection] = field(default_factory=dict)  # added to the head, in a self-test
     statuses: dict[str, CellStatuses] = field(default_factory=dict)  # side → results of `precheck`
     _names: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -131,7 +133,7 @@ class PairedRunner:
         return GateTask(case, file, strategy, load_spec, planned.blocks, planned.phases, added.slower, added.larger)
 
     def _run(self, side: Side, action: str, tasks: tuple[GateTask, ...], number: int) -> Reports:
-        job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT)
+        job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT, side.rules)
         variables = environment.environment(self.settings, number) | {"PYTHONPATH": python_path(self.project)}
         return run_job(side, job, variables, self.timeout_seconds)
 

@@ -1,39 +1,39 @@
 """Environments of the two sides: each has the side's installation first, then the current environment's packages.
 
-The project's installation in the current environment is hidden: the side's own comes first on the path, and the folders
-of an editable installation are removed from it.
+What the project's own distributions installed into the current environment is hidden (`side_finder`).
 """
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shlex
-import signal
+import shutil
 import site
-import subprocess
 import sys
 import tomllib
 import venv
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.gate import side_finder
+from jacobench.bench.gate.repository_distributions import (
+    Installed,
+    folders_on_path,
+    installed,
+    is_in,
+    is_in_repository,
+    projects_in,
+)
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import GROUP, absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from jacobench.bench.gate.revisions import Project, Tree
-
-INSTALL = "{python} -m pip install --quiet --no-deps --no-build-isolation --ignore-installed {dir}"
-"""Default command. It needs no network: dependencies and build tools are those of the current environment."""
-
-PLACEHOLDERS = ("{python}", "{dir}")
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"  # build backend of a project that names none (PEP 517)
 
@@ -46,11 +46,28 @@ class Side:
     tree: Tree
     python: Path
     packages: Path
+    rules: str = ""  # file with the rules of `side_finder`; "": none, both sides are the current environment
+
+    @property
+    def environment(self) -> Path:
+        """Folder of the environment."""
+        return self.python.parents[1]
+
+    def distributions(self) -> list[Installed]:
+        """Return what is installed in this side's own environment."""
+        return installed([str(self.packages)])
+
+    def built(self) -> list[Installed]:
+        """Return the distributions that were built from this side's tree, without what the command added to them."""
+        found = self.distributions()
+        named = projects_in(self.tree.top)
+        own = [each for each in found if each.name in named or is_in(each.source, self.tree.top)]
+        return own or [each for each in found if each.name != "pip"]
 
     def registered(self) -> list[str]:
         """Return the names of the strategies that the project registers."""
-        found = distributions(path=[str(self.packages)])
-        return sorted(point.name for each in found for point in each.entry_points.select(group=GROUP))
+        points = (point for each in self.distributions() for point in each.details.entry_points)
+        return sorted(point.name for point in points if point.group == GROUP)
 
     def spec(self, strategy: str, project: Project) -> str:
         """Return the spec that this side loads for a strategy: a file in the project is replaced by the side's own."""
@@ -59,20 +76,6 @@ class Side:
         if not (colon and place.endswith(".py") and Path(place).is_relative_to(project.top)):
             return spec
         return f"{self.tree.top / Path(place).relative_to(project.top)}:{name}"
-
-
-def check_template(template: str) -> str:
-    """Return the template of a command if it has both placeholders and no others; raise BadInput otherwise."""
-    given = set(re.findall(r"\{[^}]*\}", template))
-    if given != set(PLACEHOLDERS):
-        raise BadInput(
-            f"--install {template!r}: expected a command with {' and '.join(PLACEHOLDERS)}, as in {INSTALL!r}"
-        )
-    try:
-        shlex.split(template.format(python="", dir=""))
-    except ValueError as error:
-        raise BadInput(f"--install {template!r}: {error}; expected a command as in {INSTALL!r}") from None
-    return template
 
 
 def read_pyproject(folder: Path) -> dict[str, Any]:
@@ -92,88 +95,72 @@ def build_system(folder: Path) -> dict[str, Any] | None:
     return None
 
 
-def check_backend(tree: Tree) -> None:
+def check_backend(folder: Path, revision: str) -> None:
     """Check that the build backend of a project is installed; else raise BadInput with the packages to install."""
-    system = build_system(tree.folder)
+    system = build_system(folder)
     if system is None or "backend-path" in system:
         return
     backend = system.get("build-backend", LEGACY_BACKEND).partition(":")[0]
     if find_spec(backend.partition(".")[0]) is None:
         needed = " ".join(map(shlex.quote, system.get("requires", ["setuptools"])))
         raise BadInput(
-            f"{backend}, which builds the project at {tree.revision}, is not installed: run pip install {needed}, "
+            f"{backend}, which builds the project at {revision}, is not installed: run pip install {needed}, "
             "or use a command for --install that installs it"
         )
-
-
-def install(name: str, tree: Tree, folder: Path, project: Project, template: str = INSTALL) -> Side:
-    """Create an environment in `folder` and install a side into it.
-
-    The installation of `project` in the current environment is hidden. The command `template` runs in the side's
-    folder, without a shell. Raises BadInput if it fails, with the line of the command's output that names the error.
-    """
-    venv.create(folder, symlinks=os.name != "nt", with_pip=find_spec("pip") is None)
-    packages = next(path for path in folder.rglob("site-packages") if path.is_dir())
-    (packages / "zz_after.pth").write_text(_after(project), encoding="utf-8")
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if build_system(tree.folder) is not None:
-        command = [word.format(python=python, dir=tree.folder) for word in shlex.split(template)]
-        code, output = _run(command, tree.folder, os.environ | {"VIRTUAL_ENV": str(folder)})
-        if code:
-            raise BadInput(f"{name} ({tree.revision}) cannot be installed: {_error_line(output)}")
-    return Side(name, tree, python, packages)
-
-
-def _after(project: Project) -> str:
-    """Return the .pth file that puts the current environment's packages after a side's own."""
-    folders = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
-    hidden = [entry for entry in sys.path if entry and _is_editable(Path(entry), project)]
-    lines = [f"import site; site.addsitedir({folder!r})" for folder in folders if Path(folder).is_dir()]
-    hide = f"import sys; sys.path[:] = [entry for entry in sys.path if entry not in {hidden!r}]"
-    return "\n".join([*lines, hide, ""])
-
-
-def _is_editable(entry: Path, project: Project) -> bool:
-    """Return whether a folder on the path belongs to the project, and not to an environment inside it."""
-    resolved = entry.resolve()
-    return resolved.is_relative_to(project.top) and not resolved.is_relative_to(Path(sys.prefix).resolve())
 
 
 def python_path(project: Project) -> str:
     """Return this process's ``PYTHONPATH`` without the project's own folders."""
     entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    return os.pathsep.join(str(Path(entry).resolve()) for entry in entries if not _is_editable(Path(entry), project))
+    return os.pathsep.join(
+        str(Path(entry).resolve()) for entry in entries if not is_in_repository(Path(entry), project)
+    )
 
 
-def _run(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
-    """Run a command; return its exit code and output. On an interrupt, end it and all its children."""
-    try:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-    except OSError as error:
-        return 127, f"{command[0]}: {error.strerror}"
-    with process:
-        try:
-            output, _ = process.communicate()
-        except BaseException:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return process.returncode, output
+def create_environment(name: str, tree: Tree, folder: Path) -> Side:
+    """Create an environment for a side in `folder`. It sees the current one's packages once it has its rules."""
+    venv.create(folder, symlinks=os.name != "nt", with_pip=find_spec("pip") is None)
+    packages = next(path for path in folder.rglob("site-packages") if path.is_dir())
+    copy = packages / f"_jacobench_{Path(side_finder.__file__).name}"
+    shutil.copyfile(side_finder.__file__, copy)
+    (packages / "zz_after.pth").write_text(f"import {copy.stem}; {copy.stem}.start()\n", encoding="utf-8")
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return Side(name, tree, python, packages, str(packages / side_finder.RULES))
 
 
-def _error_line(output: str) -> str:
-    """Return the most useful line of an installer's output: the last that names an error, else the last."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|error:", line)]
-    named = [line for line in errors if not line.startswith(("ERROR: Failed", "error: subprocess", "error: metadata"))]
-    return (named or errors or lines or ["no output"])[-1][:500]
+def write_rules(
+    side: Side, other: Side, project: Project, hidden: Iterable[Installed], shared: Iterable[Installed]
+) -> None:
+    """Write the rules of a side's imports.
+
+    hidden: distributions of the current environment that this side does not see. shared: those that the repository
+    contains and both sides see.
+    """
+    owned = [*hidden, *side.built(), *other.built()]
+    kept = {str(folder) for each in shared for folder in folders_on_path(each.path_files)}
+    rules = {
+        "owned": sorted({module for each in owned for module in each.modules}),
+        "inside": [str(side.tree.top), str(side.environment)],
+        "repository": str(project.top),
+        "shared": [str(Path(sys.prefix).resolve()), *(str(each.folder) for each in shared)],
+        "site_folders": [folder for folder in _site_folders() if Path(folder).is_dir()],
+        "path_files": [str(file) for each in hidden for file in each.path_files],
+        "metadata": [str(each.metadata) for each in hidden],
+        "replaced": {
+            entry: _replaced(entry, side, other, project) for entry in sys.path if entry and entry not in kept
+        },
+    }
+    Path(side.rules).write_text(json.dumps(rules), encoding="utf-8")
+
+
+def _site_folders() -> list[str]:
+    return [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+
+
+def _replaced(entry: str, side: Side, other: Side, project: Project) -> str:
+    """Return what a side has instead of an entry of the current path: its own folder of the repository, if it has one."""
+    if not is_in_repository(Path(entry), project):
+        return entry
+    place = Path(entry).resolve().relative_to(project.top)
+    here, there = side.tree.top / place, other.tree.top / place
+    return str(here) if here.is_dir() else "" if there.is_dir() else entry

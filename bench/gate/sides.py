@@ -6,13 +6,16 @@ import json
 import sys
 import tomllib
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.gate.installer import check_template
 from jacobench.bench.gate.paired_runner import PairedRunner
 from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
-from jacobench.bench.gate.side_environments import INSTALL, Side, check_backend, check_template, install
+from jacobench.bench.gate.side_environments import Side
+from jacobench.bench.gate.side_installation import install_sides
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings
@@ -41,19 +44,14 @@ def two_revisions(
     check_template(config.install)
     commit = commit_of(project, against)
     with _folder() as folder, checked_out(project, commit, folder, parse_bytes(config.untracked)) as trees:
-        for tree in trees if config.install == INSTALL else ():
-            check_backend(tree)
-        sides = []
-        for name, tree in zip(("base", "head"), trees, strict=True):
-            report(f"installing {name}: {tree.revision}")
-            sides.append(install(name, tree, folder / f"{name}-env", project, config.install))
+        sides, distributions = install_sides(project, trees, folder, config.install, report)
         registered = dict.fromkeys(name for side in reversed(sides) for name in side.registered())
         strategies = config.strategies or tuple(registered)
         if not strategies:
             raise BadInput(
                 f"the project in {project.folder} registers no strategy: name one with --strategy path/to/file.py:Class"
             )
-        yield _runner(project, (sides[0], sides[1]), config, strategies, folder)
+        yield replace(_runner(project, sides, config, strategies, folder), distributions=distributions)
 
 
 @contextmanager

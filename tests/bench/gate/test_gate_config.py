@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig, config_from_table, read_table
+from jacobench.bench.gate.installer import INSTALL, check_template
 from jacobench.bench.gate.revisions import Project, Tree
-from jacobench.bench.gate.side_environments import INSTALL, Side, build_system, check_backend, check_template
+from jacobench.bench.gate.side_environments import Side, build_system, check_backend
 from jacobench.graphs.errors import BadInput
 
 
@@ -79,16 +80,15 @@ def test_there_is_something_to_install_where_a_project_says_so(text, system, tmp
 
 
 def test_a_backend_that_is_not_there_is_told_with_the_mend(tmp_path):
-    tree = Tree("1a2b3c", tmp_path, tmp_path)
     (tmp_path / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["hatchling>=1.26"]\nbuild-backend = "hatchling.build"\n'
     )
-    check_backend(tree)
+    check_backend(tmp_path, "1a2b3c")
     (tmp_path / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["no-such>=2"]\nbuild-backend = "no_such.build"\n'
     )
     with pytest.raises(BadInput, match=r"no_such\.build.* 1a2b3c.* pip install 'no-such>=2'"):
-        check_backend(tree)
+        check_backend(tmp_path, "1a2b3c")
 
 
 def test_each_side_loads_a_strategy_from_its_own_file(tmp_path, monkeypatch):

@@ -1,5 +1,8 @@
-"""A side's environment: the current one's packages are behind its own, the project's own installation is out of sight."""
+"""A side's environment: the current packages come after its own, and the project's own installation is hidden."""
 
+from __future__ import annotations
+
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -7,53 +10,106 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import jacobench
+from jacobench.bench.gate import side_environments
+from jacobench.bench.gate.repository_distributions import installed
 from jacobench.bench.gate.revisions import Project, Tree
-from jacobench.bench.gate.side_environments import install
-from jacobench.graphs.errors import BadInput
+from jacobench.bench.gate.side_environments import create_environment, write_rules
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments are laid out otherwise")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments have another layout")
 
-ASK = "import importlib.util as u, numpy; print(numpy.__file__, u.find_spec('jacobench') is not None)"
+SEES = """
+import json
+from importlib import import_module
+from importlib.metadata import distributions
+from importlib.util import find_spec
+
+def seen(name):
+    try:
+        return import_module(name).__file__
+    except ImportError as error:
+        return type(error).__name__
+
+names = [each.metadata["Name"] for each in distributions()]
+modules = {names!r}
+print(json.dumps([{{name: seen(name) for name in modules}}, names, find_spec("fastad.removed") is None]))
+"""
+
+FINDER = """
+import sys, importlib.util
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.startswith("{package}"):
+            file = "{folder}/" + name.replace(".", "/") + "{end}"
+            return importlib.util.spec_from_file_location(name, file)
+sys.meta_path.insert(0, Finder)
+"""
 
 
-def asked(side):
-    done = subprocess.run([side.python, "-P", "-c", ASK], capture_output=True, text=True, check=True, timeout=60)
-    return done.stdout.split()
+def ask(side, *names):
+    """Return what a process of a side imports under names, the distributions that it sees, and whether one is hidden."""
+    code = SEES.format(names=names)
+    done = subprocess.run([side.python, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.fixture
-def tree(tmp_path):
-    (tmp_path / "tree").mkdir()
-    return Tree("1a2b3c", tmp_path / "tree", tmp_path / "tree")
+def world(tmp_path, monkeypatch, install_files):
+    """Return a project with everything in the current environment that could be mistaken for a side's own code."""
+    site, repo = tmp_path / "site", tmp_path / "repo"
+    for top in ("repo", "base", "head"):
+        for file in ("fastad/__init__.py", "fastad/impl.py", "fastad/removed.py", "vendored/ven.py", "tools/tool.py"):
+            (tmp_path / top / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / top / file).write_text("")
+    (repo / "ignored").mkdir()
+    (repo / "ignored/jab.py").write_text("")
+    plain = ["fastad/__init__.py", "fastad/removed.py", "space/core.py", "space/old.py"]
+    install_files(site, "fastad", dict.fromkeys(plain, ""), version="0.9")
+    finder = FINDER.format(package="fastad", folder=repo, end="/__init__.py")
+    install_files(site, "old-name", {"_old.py": finder, "old.pth": "import _old"}, source=repo, editable=True)
+    install_files(site, "vendored", {"ven.pth": str(repo / "vendored")}, source=repo / "vendored", editable=True)
+    install_files(site, "ignored", {"jab.pth": str(repo / "ignored")}, source=repo / "ignored", editable=True)
+    install_files(site, "other", {"space/other.py": "", "other.py": ""})
+    (site / "untraced.py").write_text(FINDER.format(package="fastad.impl", folder=repo, end=".py"))
+    (site / "untraced.pth").write_text(f"import untraced\n{repo / 'tools'}\n")
+    monkeypatch.setattr(side_environments, "_site_folders", lambda: [str(site), str(Path(np.__file__).parents[1])])
+    monkeypatch.setattr(sys, "path", [*sys.path, *(str(repo / name) for name in ("tools", "vendored", "ignored"))])
+    return Project(repo, repo), {each.name: each for each in installed([str(site)])}
 
 
-def test_the_current_packages_are_seen(tree, tmp_path):
-    side = install("base", tree, tmp_path / "env", Project(tmp_path, tmp_path))
-    assert asked(side) == [np.__file__, "True"]
-    assert side.registered() == [], "it registers what is installed in it, not what it sees"
-
-
-def test_an_editable_installation_of_the_project_is_not_seen(tree, tmp_path):
-    top = Path(jacobench.__file__).resolve().parents[1]
-    if not any(Path(entry).resolve() == top for entry in sys.path if entry):
-        pytest.skip("jacobench is not installed as editable here")
-    side = install("base", tree, tmp_path / "env", Project(top, top))
-    assert asked(side) == [np.__file__, "False"]
-
-
-@pytest.mark.parametrize(
-    ("template", "said"),
-    [
-        (
-            '{python} -c \'import sys; print("ERROR: no such thing"); print("more"); sys.exit(3)\' {dir}',
-            "ERROR: no such thing",
-        ),
-        ("{python} -c 'import sys; print(\"the last line\"); sys.exit(3)' {dir}", "the last line"),
-        ("no-such-command {python} {dir}", "no-such-command: No such file"),
-    ],
-)
-def test_what_cannot_be_installed_is_told_in_a_line_with_the_side(template, said, tree, tmp_path):
-    (tree.folder / "setup.py").write_text("")
-    with pytest.raises(BadInput, match=rf"^head \(1a2b3c\) cannot be installed: {said}"):
-        install("head", tree, tmp_path / "env", Project(tmp_path, tmp_path), template)
+def test_a_side_sees_its_own_code_and_what_the_project_did_not_install(world, tmp_path, install_files):
+    project, current = world
+    base, head = (
+        create_environment(name, Tree(name, tmp_path / name, tmp_path / name), tmp_path / f"{name}-env")
+        for name in ("base", "head")
+    )
+    own = ["fastad/__init__.py", "fastad/impl.py", "space/core.py"]
+    for side in (base, head):
+        install_files(side.packages, "fastad", dict.fromkeys(own, ""))
+    hidden = [current["fastad"], current["old-name"]]
+    write_rules(base, head, project, hidden, [current["vendored"], current["ignored"]])
+    modules, names, is_hidden = ask(
+        base, "fastad", "fastad.impl", "fastad.removed", "space.core", "space.old",
+        "space.other", "other", "ven", "jab", "tool", "numpy",
+    )  # fmt: skip
+    packages, site = base.packages, tmp_path / "site"
+    assert modules == {
+        "fastad": str(packages / "fastad/__init__.py"),
+        "fastad.impl": str(packages / "fastad/impl.py"),
+        "fastad.removed": "ModuleNotFoundError",
+        "space.core": str(packages / "space/core.py"),
+        "space.old": "ModuleNotFoundError",
+        "space.other": str(site / "space/other.py"),
+        "other": str(site / "other.py"),
+        "ven": str(tmp_path / "repo/vendored/ven.py"),
+        "jab": str(tmp_path / "repo/ignored/jab.py"),
+        "tool": str(tmp_path / "base/tools/tool.py"),
+        "numpy": np.__file__,
+    }
+    assert names.count("fastad") == 1
+    assert "old-name" not in names
+    assert {"vendored", "ignored", "other"} <= set(names)
+    assert is_hidden
+    assert [each.version for each in base.built()] == ["0.1"]
+    assert base.registered() == [], "it registers what is installed in it, not what it sees"

@@ -1,0 +1,130 @@
+"""Installation of a side: the command, and pip's variables, which say where packages come from, not where they go."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import signal
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+INSTALL = "{python} -m pip install --quiet --no-deps --no-build-isolation --ignore-installed {dir}"
+"""Default command. It needs no network: dependencies and build tools are those of the current environment."""
+
+PLACEHOLDERS = ("{python}", "{dir}")
+
+KEPT = (
+    *("INDEX_URL", "EXTRA_INDEX_URL", "NO_INDEX", "FIND_LINKS", "PRE", "PREFER_BINARY"),
+    *("PROXY", "CERT", "CLIENT_CERT", "TRUSTED_HOST", "KEYRING_PROVIDER", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES"),
+    *("CACHE_DIR", "NO_CACHE_DIR", "CONFIG_SETTINGS", "GLOBAL_OPTION", "USE_FEATURE", "LOG", "NO_INPUT"),
+)
+"""Options of pip that are kept. The others redirect the installation (TARGET, PREFIX, ROOT, USER, PYTHON), block it
+(REQUIRE_HASHES, CONSTRAINT, DRY_RUN, PLATFORM), add to it (REQUIREMENT, EDITABLE, GROUP), or do not matter to it."""
+
+
+def install_variables(python: Path) -> dict[str, str]:
+    """Return the environment of the command; `python` is an interpreter that has pip."""
+    inherited = dict(os.environ)
+    return pip_variables(inherited, pip_configuration(python, inherited))
+
+
+def pip_variables(variables: Mapping[str, str], configuration: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which pip reads no configuration file, and of its options only those in `KEPT`.
+
+    variables: the whole environment. configuration: options from pip's files, as `pip_configuration` returns them.
+    """
+    others = {name: value for name, value in variables.items() if not name.upper().startswith("PIP_")}
+    ours = {name: value for name, value in variables.items() if name.upper().removeprefix("PIP_") in KEPT}
+    theirs = {f"PIP_{name}": value for name, value in configuration.items() if name in KEPT}
+    quiet = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return others | theirs | {name: value for name, value in ours.items() if name not in others} | quiet
+
+
+def pip_configuration(python: str | Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the options in the configuration files that pip of an interpreter reads; {} if it cannot be asked."""
+    command = [str(python), "-P", "-m", "pip", "config", "list"]
+    found = ""
+    with suppress(OSError, subprocess.SubprocessError):
+        # With user = true, pip would list only the user's file.
+        asked = {**variables, "PIP_USER": "0"}
+        found = subprocess.run(command, env=asked, capture_output=True, text=True, check=True, timeout=60).stdout
+    return read_configuration(found)
+
+
+def read_configuration(listed: str) -> dict[str, str]:
+    r"""Read what ``pip config list`` prints; a value of ``[install]`` precedes one of ``[global]``.
+
+    >>> read_configuration("global.index-url='https://example.org/simple'\ninstall.user='true'\n:env:.target='/t'")
+    {'INDEX_URL': 'https://example.org/simple', 'USER': 'true'}
+    """
+    lines = re.findall(r"^(global|install)\.([\w-]+)=(['\"].*['\"])$", listed, re.MULTILINE)
+    return {name.upper().replace("-", "_"): str(ast.literal_eval(value)) for _, name, value in sorted(lines)}
+
+
+def check_template(template: str) -> str:
+    """Return the template of a command if it has both placeholders and no others; raise BadInput otherwise."""
+    given = set(re.findall(r"\{[^}]*\}", template))
+    if given != set(PLACEHOLDERS):
+        raise BadInput(
+            f"--install {template!r}: expected a command with {' and '.join(PLACEHOLDERS)}, as in {INSTALL!r}"
+        )
+    try:
+        shlex.split(template.format(python="", dir=""))
+    except ValueError as error:
+        raise BadInput(f"--install {template!r}: {error}; expected a command as in {INSTALL!r}") from None
+    return template
+
+
+def run_install(what: str, template: str, python: Path, folder: Path, variables: Mapping[str, str]) -> None:
+    """Install a folder with the command `template`, which runs in the folder, without a shell.
+
+    what: the side and its revision, for messages. Raises BadInput if the command fails, with the line of its output that
+    names the error.
+    """
+    command = [word.format(python=python, dir=folder) for word in shlex.split(template)]
+    code, output = _run(command, folder, variables)
+    if code:
+        raise BadInput(f"{what} cannot be installed: {_error_line(output)}")
+
+
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run a command; return its exit code and output. On an interrupt, end it and all its children."""
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        return 127, f"{command[0]}: {error.strerror}"
+    with process:
+        try:
+            output, _ = process.communicate()
+        except BaseException:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, output
+
+
+def _error_line(output: str) -> str:
+    """Return the most useful line of an installer's output: the last that names an error, else the last."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|error:", line)]
+    named = [line for line in errors if not line.startswith(("ERROR: Failed", "error: subprocess", "error: metadata"))]
+    return (named or errors or lines or ["no output"])[-1][:500]

@@ -1,0 +1,50 @@
+"""The command that installs a side: pip's settings for packages are kept, those for the place are not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from jacobench.bench.gate.installer import pip_configuration, pip_variables, run_install
+from jacobench.graphs.errors import BadInput
+
+REDIRECT = ("USER", "TARGET", "PREFIX", "ROOT", "PYTHON", "REQUIRE_HASHES", "DRY_RUN", "CONSTRAINT", "PLATFORM")
+
+
+@pytest.mark.parametrize("name", REDIRECT)
+def test_a_variable_or_setting_that_redirects_or_blocks_is_removed(name):
+    made = pip_variables({"PATH": "/bin", f"PIP_{name}": "1", f"pip_{name.lower()}": "1"}, {name: "1"})
+    assert made == {"PATH": "/bin", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def test_where_packages_come_from_is_kept_and_a_variable_precedes_a_file():
+    made = pip_variables({"PIP_INDEX_URL": "mine"}, {"INDEX_URL": "other", "PROXY": "proxy"})
+    assert (made["PIP_INDEX_URL"], made["PIP_PROXY"]) == ("mine", "proxy")
+
+
+def test_the_files_of_pip_are_read(tmp_path):
+    (tmp_path / "pip.conf").write_text("[global]\nuser = true\nextra-index-url =\n  a\n  b\n[install]\nproxy = p\n")
+    found = pip_configuration(sys.executable, os.environ | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")})
+    assert found["USER"] == "true"
+    assert found["EXTRA_INDEX_URL"].split() == ["a", "b"]
+    assert found["PROXY"] == "p"
+    assert pip_configuration("no-such-python", os.environ) == {}
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (
+            '{python} -c \'import sys; print("ERROR: no such thing"); print("more"); sys.exit(3)\' {dir}',
+            "ERROR: no such thing",
+        ),
+        ("{python} -c 'import sys; print(\"the last line\"); sys.exit(3)' {dir}", "the last line"),
+        ("no-such-command {python} {dir}", "no-such-command: No such file"),
+    ],
+)
+def test_what_cannot_be_installed_is_one_line_with_the_side(template, said, tmp_path):
+    with pytest.raises(BadInput, match=rf"^head \(1a2b3c\) cannot be installed: {said}"):
+        run_install("head (1a2b3c)", template, Path(sys.executable), tmp_path, os.environ)
