@@ -53,7 +53,8 @@ def run(
         left = 60 * config.max_minutes - (time.monotonic() - began)
         outcome = judge(runner, thresholds, left, report)
         variables = variable_sentences(variable_facts(runner.settings))
-        return replace(outcome, notes=(*outcome.notes, *variables)), f"{base} → {head} · {Path(config.suite).stem}"
+        outcome = replace(outcome, notes=(*outcome.notes, *variables), distributions=tuple(runner.distributions))
+        return outcome, f"{base} → {head} · {Path(config.suite).stem}"
 
 
 def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, report: Report) -> Outcome:

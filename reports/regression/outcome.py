@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from jacobench.bench.gate.side_installation import MeasuredDistribution
+
 BASE, HEAD = "base", "head"
 
 ROW = CELL_KEYS
@@ -69,6 +71,7 @@ class Outcome:
     would have been found) are relative. Missing values are NaN. ``samples``: ``SAMPLE_COLUMNS``, one line per process
     and cell; empty for two runs. ``n_pairs``: of all stages; 0 for two runs. ``notes``: statements about the whole
     comparison. ``undecided``: cases to measure again if the gate is inconclusive or contaminated; empty for two runs.
+    ``distributions``: whose code a gate measured.
     """
 
     state: str
@@ -79,6 +82,7 @@ class Outcome:
     interim_looks: tuple[InterimLook, ...] = ()
     notes: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
+    distributions: tuple[MeasuredDistribution, ...] = ()
 
     @property
     def exit_code(self) -> int:

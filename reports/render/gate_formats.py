@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 from jacobench.reports.regression.outcome import FAILING
 from jacobench.reports.render.formatting import HEADINGS, HEADLINES, N_NAMES, counted, on_one_line, verdict_texts
+from jacobench.reports.render.measured_code import code_markdown, code_properties
 from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def _written(outcome: Outcome, title: str, lines: Sequence[VerdictText], shown: 
     parts += map(escape_markdown, outcome.notes)
     if rest and shown > len(changed):
         parts.append(markdown_details(f"{len(rest)} unchanged", _table(rest[: shown - len(changed)], len(rest))))
+    parts.append(code_markdown(outcome.distributions))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -147,6 +149,10 @@ def junit(outcome: Outcome, title: str) -> str:
     elements and attributes that the readers of JUnit, Jenkins and GitLab share.
     """
     suite = ET.Element("testsuite", name=_clean(title))
+    if outcome.distributions:
+        properties = ET.SubElement(suite, "properties")
+        for key, value in code_properties(outcome.distributions):
+            ET.SubElement(properties, "property", name=_clean(key), value=_clean(value))
     headline, notes = HEADLINES[outcome.state], " ".join(outcome.notes)
     _test(suite, ("jacobench", "the gate"), outcome.state, headline, notes, outcome.seconds)
     for line in verdict_texts(outcome.verdicts):
@@ -154,7 +160,7 @@ def junit(outcome: Outcome, title: str) -> str:
         _test(suite, (line.case, name), line.verdict, line.sentence, line.reason, 0.0)
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
-    suite.set("tests", str(len(suite)))
+    suite.set("tests", str(len(suite.findall("testcase"))))
     suite.set("time", f"{outcome.seconds:.3f}")
     root = ET.Element("testsuites")
     root.append(suite)

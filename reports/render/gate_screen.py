@@ -11,6 +11,7 @@ from rich.text import Text
 from jacobench.reports.data.units import MISSING
 from jacobench.reports.regression.outcome import FAILING, VERDICTS
 from jacobench.reports.render.formatting import HEADINGS, HEADLINES, N_NAMES, QUANTITIES, counted, verdict_texts
+from jacobench.reports.render.measured_code import code_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +50,7 @@ class VerdictScreen:
             yield Text()
         for note in self.outcome.notes:
             yield Text(note)
+        yield from map(Text, code_lines(self.outcome.distributions))
 
 
 def _importance(line: VerdictText) -> tuple[int, bool]:
