@@ -72,6 +72,7 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
         report(f"stage {stage}: {len(pairs)} pairs of processes, {what}")
         return pd.DataFrame(runner.measure(cells, pairs, stage))
 
+    thresholds = replace(thresholds, cases=tuple(case.name for case in runner.cases))
     left = max_seconds - (time.monotonic() - began)
     return run_gate(measure, thresholds, max_seconds=left, clock=time.monotonic)
 

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import sys
-import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from jacobench.bench.gate.revisions import HERE
+from jacobench.bench.suites.suite_files import read_toml
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -170,8 +171,8 @@ def projects_in(top: Path) -> dict[str, PurePath]:
 def static_metadata(folder: Path) -> Mapping[str, str]:
     """Return name and version of a project as its files state them; what is not stated there is missing."""
     content: Any = {}
-    with suppress(OSError, ValueError):
-        content = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    with suppress(BadInput):
+        content = read_toml(folder / "pyproject.toml")
     tables = [content.get("project"), _table(content.get("tool")).get("poetry"), _setup_cfg(folder), _setup_py(folder)]
     stated: dict[str, str] = {}
     for table in map(_table, tables):

@@ -11,7 +11,6 @@ import shlex
 import shutil
 import site
 import sys
-import tomllib
 import venv
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,6 +26,7 @@ from jacobench.bench.gate.repository_distributions import (
     is_in_repository,
     projects_in,
 )
+from jacobench.bench.suites.suite_files import read_toml
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import GROUP, absolute
 
@@ -81,10 +81,7 @@ class Side:
 def read_pyproject(folder: Path) -> dict[str, Any]:
     """Return the content of a project's pyproject.toml, empty if it has none; raise BadInput if it is not TOML."""
     path = folder / "pyproject.toml"
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not TOML: {error}") from None
+    return read_toml(path) if path.is_file() else {}
 
 
 def build_system(folder: Path) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tomllib
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings
 from jacobench.bench.suites.case import select_cases
-from jacobench.bench.suites.suite_files import load_suite, suite_file
+from jacobench.bench.suites.suite_files import load_suite, read_toml, suite_file
 from jacobench.bench.suites.sweep_expansion import expand, split_sweep
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import DEFAULT_STRATEGIES
@@ -93,7 +92,7 @@ def write_cases(suite: str, names: Collection[str], folder: Path) -> dict[str, P
     source = suite_file(suite)
     suite_folder = Path(str(source)).parent
     found: dict[str, Path] = {}
-    for sweep in tomllib.loads(source.read_text(encoding="utf-8"))["sweep"]:
+    for sweep in read_toml(source)["sweep"]:
         for single in split_sweep(sweep, suite_folder):
             (case,) = expand(single, suite_folder)
             if case.name in names and case.name not in found:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, Problem, draw_seeds
+from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
 from jacobench.strategies import contract, registry
@@ -70,16 +70,16 @@ def graph_of(case: Case) -> Graph:
 
 def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:
     """Return the suite with the cases that match any glob, all without globs; a glob without a match is BadInput."""
+    names = [case.name for case in suite.cases]
+    chosen: set[str] = set()
     for glob in globs:
-        if not any(fnmatchcase(case.name, glob) for case in suite.cases):
-            names = [case.name for case in suite.cases]
+        found = matching(glob, names)
+        if not found:
             shown = ", ".join(names[:5]) + (f" … ({len(names)} in total)" if len(names) > 5 else "")
             hint = "".join(f"; did you mean {near!r}?" for near in get_close_matches(glob, names, n=1))
             raise BadInput(f"no case of suite {suite.name!r} matches {glob!r}; it has {shown}{hint}")
-    if not globs:
-        return suite
-    chosen = (case for case in suite.cases if any(fnmatchcase(case.name, glob) for glob in globs))
-    return replace(suite, cases=tuple(chosen))
+        chosen.update(found)
+    return replace(suite, cases=tuple(case for case in suite.cases if case.name in chosen)) if globs else suite
 
 
 SIZES = ("depth", "width", "batch", "n_seeds", "weight_density")  # knobs that make a case larger

@@ -33,19 +33,24 @@ def load_suite(name_or_path: str) -> Suite:
     invalid. The message is one line: file, place in the file, expected value.
     """
     file = suite_file(name_or_path)
+    document = read_toml(file)
     try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        cases = _cases(document, Path(str(file)).parent)
+    except BadInput as error:
+        raise BadInput(f"{file}: ${error}") from error.__cause__
+    return Suite(file.name.removesuffix(".toml"), cases)
+
+
+def read_toml(file: Path | Traversable) -> dict[str, Any]:
+    """Read a TOML file, with or without a byte-order mark; raises BadInput, which names the file, if it is invalid."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{file}: not TOML: {error}") from None
     except UnicodeDecodeError as error:
         raise BadInput(f"{file}: expected UTF-8 text: {error}") from None
     except OSError as error:
         raise BadInput(f"{file}: cannot be read: {error.strerror}") from None
-    try:
-        cases = _cases(document, Path(str(file)).parent)
-    except BadInput as error:
-        raise BadInput(f"{file}: ${error}") from error.__cause__
-    return Suite(file.name.removesuffix(".toml"), cases)
 
 
 def suite_file(name_or_path: str) -> Path | Traversable:

@@ -12,6 +12,8 @@ from jacobench.commands import console
 from jacobench.graphs.errors import unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jacobench.reports.history.history_records import Record
     from jacobench.reports.history.store import History
 
@@ -35,14 +37,14 @@ EXIT_CODES = {"clear": 0, "regressed": 1, "inconclusive": 3, "nothing": 4}
 
 @app.command()
 def add(runs: console.Runs, file: File = DEFAULT) -> None:
-    """Add runs to a history. Skips runs that it already contains.
+    """Add runs to a history. Skips runs that it already contains, and with a warning those that cannot be read.
 
     Example: jacobench history add runs/first --file benchmarks/history.sqlite
     """
     from jacobench.reports.data.run_data import read
     from jacobench.reports.history.history_records import from_run
 
-    _add([from_run(read(run)) for run in runs], file)
+    _add(runs, lambda run: from_run(read(run)), file)
 
 
 @app.command("import")
@@ -53,19 +55,29 @@ def import_(
     ],
     file: File = DEFAULT,
 ) -> None:
-    """Add results that pytest-benchmark saved.
+    """Add results that pytest-benchmark saved. Skips files that cannot be read, with a warning.
 
     Example: jacobench history import .benchmarks
     """
-    from jacobench.reports.data.pytest_benchmark_json import read_benchmark_files
+    from jacobench.reports.data.pytest_benchmark_json import benchmark_paths, read_benchmark_file
     from jacobench.reports.history.history_records import from_benchmark_file
 
-    _add([from_benchmark_file(one) for source in sources for one in read_benchmark_files(source)], file)
+    def record(path: Path) -> Record:
+        found = read_benchmark_file(path)
+        for note in found.notes:
+            console.stderr().print(note)
+        return from_benchmark_file(found)
+
+    _add([path for source in sources for path in benchmark_paths(source)], record, file)
 
 
-def _add(records: list[Record], file: Path) -> None:
+def _add(paths: list[Path], read: Callable[[Path], Record], file: Path) -> None:
+    from jacobench.reports.data.pytest_benchmark_json import read_each
     from jacobench.reports.history import store
 
+    records, skipped = read_each(paths, read)
+    for problem in skipped:
+        console.stderr().print(problem)
     for record in records:
         is_new = store.add(file, record)
         console.stderr().print(f"{record.run_id}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.name_patterns import matching
 from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval
 from jacobench.reports.data.units import format_bytes, format_interval
 from jacobench.reports.data.vocabulary import words
@@ -88,8 +88,8 @@ def time_ratio(run: Run, case: str, pair: Sequence[str], phase: str = "gradient"
 def rows_of(run: Run, cases: str, phase: str = "gradient") -> pd.DataFrame:
     """Return the rows of a phase whose cases match a glob, without those of the forward pass."""
     table = run.table
-    matching = table["case"].map(lambda case: fnmatchcase(case, cases)).astype(bool)
-    return table[matching & (table["phase"] == phase) & (table["strategy"] != FORWARD)]
+    own = table["case"].isin(matching(cases, table["case"].unique()))
+    return table[own & (table["phase"] == phase) & (table["strategy"] != FORWARD)]
 
 
 def value(rows: pd.DataFrame, case: str, strategy: str, column: str) -> float:

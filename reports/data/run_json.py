@@ -94,7 +94,7 @@ def _hint(folder: Path, names: list[str]) -> str:
 def parse(path: Path, expected: str = "a run.json of jacobench") -> dict[str, Any]:
     """Read a file that contains one JSON object; raises BadInput, which names what is expected, if it does not."""
     try:
-        document = _decode(path.read_text(encoding="utf-8").strip())
+        document = _decode(path.read_text(encoding="utf-8-sig").strip())
     except OSError as error:
         raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
@@ -113,6 +113,8 @@ def _decode(text: str) -> Any:
 
 
 def _what_is_wrong(path: Path, error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8 text"
     if not isinstance(error, json.JSONDecodeError):
         return "is not JSON"
     if not error.doc:

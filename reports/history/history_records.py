@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from math import isfinite
 from statistics import median
@@ -13,6 +12,7 @@ import msgspec
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.pytest_benchmark_json import committed_at, in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COUNTS = ("passes", "peak_bytes", "n_nonzeros")
 TIMES = ("seconds_min", "seconds_median", "seconds_low", "seconds_high")
+LARGEST = 2.0**63  # SQLite cannot store larger integers
 NUMBERS = ("passes", *TIMES, "ratio_to_vjp", "peak_bytes", "n_nonzeros")
 
 
@@ -66,8 +67,8 @@ def from_run(run: Run) -> Record:
         suite=(first["suite"] or "").replace("\\", "/").rpartition("/")[2],
         commit=first["commit"] or "",
         threads=int(run.facts.get("threads") or 0),
-        measured_at=_moment(run.facts.get("datetime"), f"the run {run.name!r}"),
-        committed_at=_committed_at(run.facts.get("commit_info")),
+        measured_at=in_utc(run.facts.get("datetime"), f"the run {run.name!r}"),
+        committed_at=committed_at(run.facts.get("commit_info")),
         control_seconds=median(controls) if controls else None,
         cells=tuple(_cell(row) for row in rows),
     )
@@ -82,8 +83,8 @@ def from_benchmark_file(file: BenchmarkFile) -> Record:
         suite="",
         commit=file.commit,
         threads=0,
-        measured_at=_moment(file.datetime, repr(file.name)),
-        committed_at=_committed_at(file.commit_info),
+        measured_at=in_utc(file.datetime, repr(file.name)),
+        committed_at=committed_at(file.commit_info),
         control_seconds=None,
         cells=tuple(_benchmark_cell(one) for one in file.benchmarks),
     )
@@ -94,27 +95,12 @@ def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _kept(name: str, number: float | None) -> float | int | None:
-    if number is None or not isfinite(number):
+    if number is None or not isfinite(number) or not 0 <= number < LARGEST:
         return None
     return int(number) if name in COUNTS else float(number)
 
 
 def _benchmark_cell(one: Benchmark) -> tuple[Any, ...]:
-    known = {name: one.extra[name] for name in NUMBERS if isinstance(one.extra.get(name), int | float)}
+    known = {name: one.extra[name] for name in NUMBERS if type(one.extra.get(name)) in {int, float}}
     times = {"passes": 1, "seconds_min": one.seconds, "seconds_median": one.seconds}
     return _cell({**times, **known, "status": one.status, **dict(zip(CELL_KEYS, one.key, strict=True))})
-
-
-def _committed_at(info: Any) -> str:
-    moment = info.get("time") if isinstance(info, dict) else None
-    return _moment(moment, "the commit") if moment else ""
-
-
-def _moment(text: Any, owner: str) -> str:
-    """Return a time as ISO 8601 in UTC; a time without a zone is in UTC, as written by pytest-benchmark."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        raise BadInput(f"{owner} has the time {text!r}: expected a date and time in ISO 8601") from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="seconds")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
+from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.data.units import BYTES, COUNTS, SECONDS, Scale, format_bytes, format_seconds
@@ -105,10 +105,10 @@ def select(history: History, globs: Mapping[str, str]) -> History:
     for column, glob in globs.items():
         names = cells["run"].map(history.runs[column]) if column == "machine" else cells[column].astype(str)
         known = sorted(names.unique())
-        matching = [name for name in known if fnmatchcase(name, glob)]
-        if known and not matching:
+        selected = matching(glob, known)
+        if known and not selected:
             raise unknown(column, glob, known[:MOST_NAMED])
-        cells = cells[names.isin(matching)]
+        cells = cells[names.isin(selected)]
     return type(history)(history.runs, cells)
 
 

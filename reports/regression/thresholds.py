@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 from jacobench.bench.machine.byte_sizes import parse_bytes
+from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number
 
 MAX_PAIRS, MIN_PAIRS = 30, 8
@@ -43,11 +43,15 @@ class ThresholdRule:
 
 @dataclass(frozen=True)
 class GateThresholds:
-    """All thresholds of a gate. A later rule overrides an earlier one. ``pairs``: most pairs in each stage."""
+    """All thresholds of a gate. A later rule overrides an earlier one.
+
+    ``pairs``: most pairs in each stage. ``cases``: all cases, so that the exact name of one selects no other.
+    """
 
     default: Thresholds = field(default_factory=Thresholds)
     rules: tuple[ThresholdRule, ...] = ()
     pairs: int = MAX_PAIRS
+    cases: tuple[str, ...] = ()
 
     @property
     def tightest(self) -> float:
@@ -58,7 +62,7 @@ class GateThresholds:
         """Return the thresholds of the rows of a case and a strategy."""
         found = self.default
         for rule in self.rules:
-            if fnmatchcase(case, rule.case) and fnmatchcase(strategy, rule.strategy):
+            if case in matching(rule.case, self.cases or (case,)) and matching(rule.strategy, (strategy,)):
                 found = replace(found, **rule.values)
         return found
 

@@ -134,7 +134,7 @@ def _over_references(samples: pd.DataFrame, base: Run, head: Run) -> pd.DataFram
 
 
 def _divided(samples: pd.DataFrame, references: pd.DataFrame, on: list[str], name: str) -> pd.DataFrame:
-    known = references[references["seconds"].notna()].drop_duplicates(on)[[*on, "seconds"]]
+    known = references[references["seconds"] > 0].drop_duplicates(on)[[*on, "seconds"]]
     found = samples.merge(known.rename(columns={"seconds": "reference"}), on=on)
     quotient = found["seconds"] / found["reference"]
     return found.assign(seconds=quotient, quantity=f"seconds/{name}").drop(columns="reference")
@@ -168,7 +168,9 @@ def _untested_lines(base: Run, head: Run, samples: pd.DataFrame, lines: list[Lin
         if row not in known:
             before, after = (float(own.get(row, math.nan)) for own in medians)
             why = "failed on one side" if math.isnan(before) or math.isnan(after) else "no times per pass"
-            ratio = after / before if before else math.nan
+            if 0 in {before, after}:
+                why = "a time of 0 s: shorter than the clock can measure"
+            ratio = after / before if before and after else math.nan
             line: Line = {"quantity": "seconds", BASE: before, HEAD: after, "ratio": ratio}
             line |= {"verdict": "inconclusive", "reason": why, "n_pairs": 0}
             found.append(dict(zip(ROW, row, strict=True)) | line)
@@ -206,6 +208,7 @@ def _notes(
 ) -> Iterator[str]:
     read_as = [run.facts.get("read_as") or _passes(run) for run in (base, head)]
     yield f"Base: {read_as[0]}. Head: {read_as[1]}."
+    yield from dict.fromkeys(note for run in (base, head) for note in run.facts.get("read_notes", ()))
     yield (
         f"The runs were made at different times and are not paired. Only changes of {floor:.0%} or more are detected, corrected "
         f"over all rows, with at least {MIN_PASSES} passes per side."

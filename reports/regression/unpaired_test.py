@@ -27,7 +27,7 @@ POWER_QUANTILE = 0.84
 
 
 def judge_unpaired(samples: pd.DataFrame, thresholds: GateThresholds, shift: float) -> pd.DataFrame:
-    """Judge the rows that have times in both runs.
+    """Judge the rows that have times above 0 in both runs.
 
     ``samples`` have ``SAMPLE_COLUMNS``, where a pair is one pass of each run, and ``quantity``, which names what
     ``seconds`` holds. ``shift`` is log(head / base) of the calibration kernel, 0 if unknown; a change in this direction
@@ -40,6 +40,7 @@ def judge_unpaired(samples: pd.DataFrame, thresholds: GateThresholds, shift: flo
     at most to none in 4,000, and keeps the power at +10 % (docs/gate.md).
     """
     ok = samples[(samples["status"] == "ok") & samples["seconds"].notna()]
+    ok = ok[ok.groupby([*KEYS, "side"])["seconds"].transform("min") > 0]  # a time of 0 has no logarithm
     logs = ok.assign(log=np.log(ok["seconds"].astype(np.float64)))
     moments = logs.groupby([*KEYS, "side"], sort=False)["log"].agg(["mean", "var", "count", "min"]).reset_index()
     base, head = (moments[moments["side"] == side] for side in (BASE, HEAD))

@@ -5,6 +5,9 @@ from math import log2
 import numpy as np
 import pytest
 
+from jacobench.bench.gate.gate_config import read_table
+from jacobench.bench.gate.revisions import Project
+from jacobench.bench.gate.sides import write_cases
 from jacobench.bench.suites.case import Case, build, problem_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.architectures import ARCHITECTURES
@@ -429,3 +432,13 @@ def test_chains_that_are_one_graph_have_one_name_and_others_have_others(suite_of
         "chain-affine-w6-d1-b1-float32-rng2",
     ]
     assert suite.cases[1].make().wrt == ("e", "W1", "b1")
+
+
+def test_a_file_with_a_byte_order_mark(tmp_path):
+    file = tmp_path / "own.toml"
+    file.write_text('[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n', encoding="utf-8-sig")
+    assert names(load_suite(str(file))) == ["mlp-w4-d1-b1"]
+    (file,) = write_cases(str(file), ["mlp-w4-d1-b1"], tmp_path).values()
+    assert names(load_suite(str(file))) == ["mlp-w4-d1-b1"]
+    (tmp_path / "pyproject.toml").write_text("[tool.jacobench.gate]\nmax_minutes = 3\n", encoding="utf-8-sig")
+    assert read_table(Project(tmp_path, tmp_path)) == {"max_minutes": 3}

@@ -62,15 +62,36 @@ def test_entries_of_one_process_are_one_pass(tmp_path):
     (tmp_path / "x.json").write_text(json.dumps({"machine_info": {}, "benchmarks": entries}))
     run = read_any(tmp_path / "x.json")
     assert run.table[["passes", "seconds_min"]].to_numpy().tolist() == [[1, 1e-3]]
-    assert compare(run, run).notes[0] == "Base: 8 entries from one process. Head: 8 entries from one process."
+    notes = compare(run, run).notes
+    assert notes[0] == "Base: 8 entries from one process. Head: 8 entries from one process."
+    assert "'a.py::test_x' has 8 entries" in notes[1]
 
 
 def test_compare_reports_how_it_reads_each_side(folder):
     path = folder("base", [1e-3] * 10)
     for number, file in enumerate(sorted(path.iterdir())):
-        file.write_text(json.dumps(document(1e-3, commit_info={"id": f"{number:040x}"[::-1]})))
+        info = {"id": f"{number:040x}", "time": f"2026-01-{20 - number}T00:00:00+00:00"}
+        file.write_text(json.dumps(document(1e-3 * (number + 1), commit_info=info)))
     base, head = read_any(path), read_any(folder("head", [1e-3] * 9))
-    assert compare(base, head).notes[0] == "Base: 10 files from 10 commits. Head: 9 files from 1 commit."
+    newest = "of which the newest, 000000000000, is compared (1 file)"
+    assert compare(base, head).notes[0] == f"Base: 10 files from 10 commits, {newest}. Head: 9 files from 1 commit."
+    assert base.passes["seconds"].tolist() == [1e-3, 2e-3], "ten commits are not ten passes"
+
+
+def test_a_folder_of_several_machines_is_refused(folder):
+    path = folder("base", [1e-3])
+    (path / "other.json").write_text(json.dumps(document(1e-3, brand="Other")))
+    with pytest.raises(BadInput, match=r"2 machines.*AMD EPYC.*Other.*give the folder of one"):
+        read_any(path)
+
+
+def test_times_of_zero_are_read_and_have_no_verdict(folder):
+    base, head = read_any(folder("base", [0] * 8)), read_any(folder("head", [1e-3] * 8))
+    assert base.table["seconds_min"].tolist() == [0, 0]
+    for pair in ((base, base), (base, head), (head, base)):
+        verdicts = compare(*pair).verdicts
+        assert set(verdicts["verdict"]) == {"inconclusive"}
+        assert set(verdicts["reason"]) == {"a time of 0 s: shorter than the clock can measure"}
 
 
 def test_counts_and_keys_in_extra_info_are_used(tmp_path):
@@ -104,7 +125,7 @@ def test_other_processors_do_not_compare(folder):
         {"benchmarks": 3},
         {"benchmarks": [], "other": 1},
         {"benchmarks": [{"fullname": "a", "stats": {"min": "x"}}], "machine_info": {}},
-        {"benchmarks": [{"fullname": "a", "stats": {"min": 0}}], "machine_info": {}},
+        {"benchmarks": [{"fullname": "a", "stats": {"min": -1}}], "machine_info": {}},
     ],
 )
 def test_what_is_neither_is_refused(tmp_path, content):
@@ -113,11 +134,12 @@ def test_what_is_neither_is_refused(tmp_path, content):
         read_any(tmp_path / "x.json")
 
 
-def test_a_folder_with_something_else_in_it_is_refused(folder):
+def test_another_file_in_a_folder_is_skipped_with_a_note(folder):
     path = folder("mixed", [1e-3])
     (path / "other.json").write_text("{}")
-    with pytest.raises(BadInput, match=r"other\.json"):
-        read_any(path)
+    run = read_any(path)
+    assert run.passes["pass"].nunique() == 1
+    assert [note for note in compare(run, run).notes if "skipped" in note and "other.json" in note]
 
 
 def test_what_is_not_there_is_said_as_for_a_run(tmp_path):

@@ -98,7 +98,7 @@ def test_cut_short(folder, share):
         (b"", "is empty"),
         (b"case,strategy\na,b\n", "is not JSON"),
         (b"{'a': 1}", "is not JSON"),
-        (b"\xff\xfe\x00", "is not JSON"),
+        (b"\xff\xfe\x00", "is not UTF-8 text"),
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "not an object; expected a run.json of jacobench"),
         (b"{}", "not a run of jacobench"),

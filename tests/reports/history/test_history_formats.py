@@ -14,7 +14,12 @@ import pytest
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.data.pytest_benchmark_json import read_any, read_benchmark_files
+from jacobench.reports.data.pytest_benchmark_json import (
+    benchmark_paths,
+    read_any,
+    read_benchmark_file,
+    read_each,
+)
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.history import store
 from jacobench.reports.history.exports import FORMATS
@@ -101,7 +106,7 @@ def test_what_pytest_benchmark_saved_is_read(tmp_path):
         alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
-    records = [from_benchmark_file(file) for file in read_benchmark_files(tmp_path / ".benchmarks")]
+    records = [from_benchmark_file(read_benchmark_file(path)) for path in benchmark_paths(tmp_path / ".benchmarks")]
     assert [one.run_id.rpartition("/")[2] for one in records] == ["0001_first", "0002_first"]
     document = json.loads(next((tmp_path / ".benchmarks").rglob("0001*.json")).read_text())
     fastest = {entry["name"]: entry["stats"]["min"] for entry in document["benchmarks"]}
@@ -124,17 +129,84 @@ def test_what_pytest_benchmark_saved_is_read(tmp_path):
     [
         ("{", "is cut short"),
         ("[]", "expected a JSON file that pytest-benchmark wrote"),
+        ("", "is empty"),
+        ('{"benchmarks": []}', "expected 'benchmarks' and 'machine_info'"),
         ("{}", "expected 'benchmarks' and 'machine_info'"),
         ('{"benchmarks": [], "machine_info": {"machine": "x"}, "datetime": "2026-01-01"}', "has no benchmarks"),
         ('{"benchmarks": [{"fullname": "a", "stats": {}}], "machine_info": {}}', "KeyError: 'min'"),
-        ('{"benchmarks": [{"fullname": "a", "stats": {"min": 0}}], "machine_info": {}}', "expected seconds above 0"),
+        ('{"benchmarks": [{"fullname": "a", "stats": {"min": -1}}]}', r"0001.json.*'a' is -1: expected finite seconds"),
+        ('{"benchmarks": [{"fullname": "a", "stats": {"min": NaN}}]}', "'a' is nan"),
+        ('{"benchmarks": [{"fullname": "a", "stats": {"min": Infinity}}]}', r"0001.json.*'a' is inf"),
+        (f'{{"benchmarks": [{{"fullname": "a", "stats": {{"min": 1{"0" * 400}}}}}]}}', "expected finite seconds"),
         ('{"benchmarks": [], "machine_info": {}, "jacobench": {}}', "history add"),
     ],
 )
 def test_what_pytest_benchmark_did_not_write(content, expected, tmp_path):
     (tmp_path / "0001.json").write_text(content)
     with pytest.raises(BadInput, match=expected):
-        read_benchmark_files(tmp_path)
+        read_benchmark_file(tmp_path / "0001.json")
+
+
+@pytest.mark.parametrize(
+    ("machine_info", "machine"),
+    [
+        ({"processor": "x86_64", "system": "Linux", "machine": "x86_64"}, "x86_64, ? cores, Linux x86_64"),  # of 2015
+        ({"cpu": {"brand": "AMD EPYC", "count": 2}, "system": "Linux"}, "AMD EPYC, 2 cores, Linux"),  # of 2018
+        ({"cpu": None, "machine": "x86_64"}, "x86_64, ? cores, x86_64"),
+        ({"cpu": {}, "machine": "x86_64"}, "x86_64, ? cores, x86_64"),
+        ({"user": "ci", "host": "a"}, "host a, user ci"),  # of a hook
+        ("runner", "runner"),
+        (None, ""),
+    ],
+)
+def test_every_description_of_a_machine_is_read(machine_info, machine, tmp_path):
+    content = plain("a.py::test_x") | {"machine_info": machine_info, "commit_info": None}
+    (tmp_path / "x.json").write_text(json.dumps(content), encoding="utf-8-sig")
+    found = read_benchmark_file(tmp_path / "x.json")
+    assert (found.machine, found.commit) == (machine, "")
+    assert from_benchmark_file(found).cells[0][:4] == ("a.py::test_x", "benchmark", "call", "ok")
+
+
+def test_keys_of_the_user_are_not_ours(tmp_path):
+    own = {
+        "status": "wrong",
+        "passes": 7,
+        "seconds_median": 9.0,
+        "peak_bytes": 3,
+        "case": "small",
+        "error": float("nan"),
+    }
+    content = plain("a.py::test_x", "b.py::test_x", "c.py::test_x")
+    for entry, more in zip(
+        content["benchmarks"],
+        ({}, {"strategy": "greedy", "phase": "warm"}, {"strategy": "s", "phase": "gradient"}),
+        strict=True,
+    ):
+        entry["extra_info"] = own | more
+    content["benchmarks"].append(content["benchmarks"][2] | {"fullname": "d.py::test_x"})  # the same keys: not a name
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    cells = from_benchmark_file(read_benchmark_file(tmp_path / "x.json")).cells
+    assert [cell[0] for cell in cells] == [f"{letter}.py::test_x" for letter in "abcd"]
+    assert {cell[1:] for cell in cells} == {("benchmark", "call", "ok", 1, 1e-3, 1e-3, None, None, None, None, None)}
+
+
+def test_a_name_that_occurs_twice_is_named(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(plain("a.py::test_x", "a.py::test_x", "b.py::test_x")))
+    found = read_benchmark_file(tmp_path / "x.json")
+    assert [one.key[0] for one in found.benchmarks] == ["a.py::test_x", "b.py::test_x"]
+    assert found.notes == (f"{str(tmp_path / 'x.json')!r}: 'a.py::test_x' has 2 entries; the fastest counts",)
+
+
+def test_a_file_that_cannot_be_read_affects_only_itself(tmp_path):
+    (tmp_path / "1.json").write_text(json.dumps(plain("a.py::test_x")))
+    (tmp_path / "2.json").write_text("")
+    (tmp_path / "3.json").write_text(json.dumps(plain("a.py::test_x")), encoding="utf-16")
+    found, skipped = read_each(benchmark_paths(tmp_path), read_benchmark_file)
+    assert [file.name for file in found] == [f"{tmp_path.name}/1"]
+    assert [line.partition(".json' ")[2].partition(";")[0] for line in skipped] == ["is empty", "is not UTF-8 text"]
+    (tmp_path / "1.json").unlink()
+    with pytest.raises(BadInput, match=r"is empty.*1 more cannot be read"):
+        read_each(benchmark_paths(tmp_path), read_benchmark_file)
 
 
 def plain(*full_names):
@@ -145,7 +217,7 @@ def plain(*full_names):
 def test_a_history_keyed_by_short_names_is_read_by_full_names(tmp_path, record):
     """Earlier versions wrote the short name without strategy and phase."""
     (tmp_path / "0001.json").write_text(json.dumps(plain("a.py::test_x", "a.py::test_y", "b.py::test_y")))
-    (file,) = read_benchmark_files(tmp_path / "0001.json")
+    file = read_benchmark_file(tmp_path / "0001.json")
     new = from_benchmark_file(file)
     old_cells = tuple((name, "", "", *new.cells[0][3:]) for name in ("test_x", "test_y", "test_gone"))
     old = replace(new, run_id="old", cells=old_cells)
@@ -163,7 +235,9 @@ def test_a_history_keyed_by_short_names_is_read_by_full_names(tmp_path, record):
 
 def test_a_folder_without_a_json(tmp_path):
     with pytest.raises(BadInput, match="no JSON file"):
-        read_benchmark_files(tmp_path)
+        benchmark_paths(tmp_path)
+    with pytest.raises(BadInput, match="does not exist"):
+        benchmark_paths(tmp_path / "nowhere")
 
 
 def test_a_run_is_kept(standard):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 
@@ -82,3 +83,10 @@ def test_what_cannot_be_used(table, expected):
         read_thresholds(table)
     assert all(words in str(raised.value) for words in expected), raised.value
     assert "\n" not in str(raised.value)
+
+
+def test_an_exact_name_comes_before_a_glob():
+    rules = {"rows": [{"case": "test_sum[10]", "time": 0.5}, {"case": "mlp-*", "time": 0.3}]}
+    thresholds = replace(read_thresholds(rules), cases=("a.py::test_sum[10]", "a.py::test_sum1", "mlp-w4"))
+    assert [thresholds.of(case, "vjp").time for case in thresholds.cases] == [0.5, 0.02, 0.3]
+    assert thresholds.of("a.py::test_sum1", "vjp").time == 0.02
