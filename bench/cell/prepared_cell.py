@@ -62,9 +62,14 @@ def draw_seeds(graph: Graph, kind: str, n_seeds: int, rng_seed: int) -> Array:
     return (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
 
 
+def encodable(text: str) -> str:
+    """Return a text for JSON: bytes of a file's name that is not UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def one_line(reason: str) -> str:
     """Return a reason on one line of at most `LONGEST_REASON` characters: an exception may contain whole arrays."""
-    text = " ".join(reason.split())
+    text = " ".join(encodable(reason).split())
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 2] + " …"
 
 
@@ -123,7 +128,7 @@ class PreparedCell:
             raise
         except BaseException as error:  # noqa: BLE001  (a plug-in may raise anything; only its own rows fail)
             self.fail(phase, *status_of(error, phase))
-            self.traceback = traceback.format_exc()
+            self.traceback = encodable(traceback.format_exc())
 
 
 def prepare_cell(

@@ -298,7 +298,7 @@ def main() -> None:
     os.dup2(2, 1)
     cell = load_cell()
     cell.process_limits.die_with_parent()
-    given = json.load(sys.stdin)
+    given = json.loads(sys.stdin.buffer.read())
     job = GateJob(**{**given, "tasks": tuple(GateTask(**task) for task in given["tasks"])})
 
     def emit(event: str, **content: Any) -> None:

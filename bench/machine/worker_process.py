@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from threading import Thread
@@ -25,7 +24,7 @@ GRACE = 1.0  # seconds to wait for the last events of an ended worker if a survi
 PYTEST_OUTPUT = re.compile(r"[.FEsxX]+( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
 """Lines printed by pytest: progress dots, and the counts at the end."""
 
-LAST_WORDS = 20_000  # characters of a worker's output that are searched for the cause when it fails
+LAST_WORDS = 20_000  # bytes of a worker's output that are searched for the cause when it fails
 
 
 def run_python(*arguments: str, variables: Mapping[str, str], job: bytes = b"", timeout: float = 60.0) -> bytes:
@@ -47,13 +46,24 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def kill_group(process: subprocess.Popen[Any]) -> None:
+    """Kill a process that leads a session, and its children. Can be called again, and after it has ended.
+
+    macOS answers EPERM, not ESRCH, if a process of the group is a zombie.
+    """
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # does nothing if it has been waited for
+
+
 class WorkerProcess:
     """A fresh process that executes a job, sent to its standard input as JSON, and reports events."""
 
     def __init__(
         self, job: object, environment: Mapping[str, str], command: Sequence[str], folder: Path | None = None
     ) -> None:
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115  (open as long as the worker)
+        self._output = b""
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False
         self._process = subprocess.Popen(
@@ -61,7 +71,7 @@ class WorkerProcess:
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._output,
+            stderr=subprocess.PIPE,
             env=environment,
             start_new_session=True,  # so that children of a strategy end with it
         )
@@ -71,6 +81,8 @@ class WorkerProcess:
             self._process.stdin.close()
         listener = Thread(target=self._listen, daemon=True)
         listener.start()
+        self._recorder = Thread(target=self._record, daemon=True)
+        self._recorder.start()
         Thread(target=self._await_end, args=(listener,), daemon=True).start()
 
     def _listen(self) -> None:
@@ -84,11 +96,17 @@ class WorkerProcess:
                 self._events.put(event)
         self._events.put(None)
 
+    def _record(self) -> None:
+        """Keep the end of the worker's output; in memory, because the temporary folder may be full."""
+        assert self._process.stderr is not None
+        with self._process.stderr as output:
+            while part := os.read(output.fileno(), LAST_WORDS):
+                self._output = (self._output + part)[-LAST_WORDS:]
+
     def _await_end(self, listener: Thread) -> None:
         """Kill the children of an ended worker: they inherit the pipe and would keep it open."""
         self._process.wait()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill_group(self._process)
         listener.join(GRACE)
         self._events.put(None)
 
@@ -97,7 +115,6 @@ class WorkerProcess:
 
     def __exit__(self, *_: object) -> None:
         self.end()
-        self._output.close()
 
     def next_event(self, deadline: float | None) -> dict[str, Any] | None:
         """Wait for the next event; None if the worker has ended, or was killed at the deadline (`time.monotonic`)."""
@@ -111,8 +128,7 @@ class WorkerProcess:
 
     def end(self) -> None:
         """Kill the worker and all processes of its session."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        kill_group(self._process)
         self._process.wait()
 
     def how_it_ended(self, timeout_seconds: float, step: str = "") -> tuple[str, str]:
@@ -125,9 +141,8 @@ class WorkerProcess:
 
     def last_words(self) -> str:
         """Return the last line that the worker printed, or the location that faulthandler reported."""
-        self._output.seek(0, os.SEEK_END)
-        self._output.seek(max(0, self._output.tell() - LAST_WORDS))
-        text = self._output.read().decode(errors="replace")
+        self._recorder.join(GRACE)
+        text = self._output.decode(errors="replace")
         lines = [line for line in text.splitlines() if line.strip() and not PYTEST_OUTPUT.match(line)]
         if any("Fatal Python error" in line for line in lines):
             return next((line.strip() for line in lines if line.strip().startswith("File")), "")

@@ -5,18 +5,17 @@ The journal is append-only: each measurement is one line, flushed to the disk wh
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
-from tempfile import mkdtemp
 from typing import Any
 
 import msgspec
 
-from jacobench.bench.machine.atomic_write import write_whole
+from jacobench.bench.machine.atomic_write import DISK_FULL, flush_to_disk, write_whole
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.run_options import RunOptions
@@ -65,9 +64,10 @@ class RunFolder:
         try:
             while line:  # a full disk accepts the first part of a line and fails only at the next write
                 line = line[os.write(self._journal, line) :]
-            os.fsync(self._journal)
+            flush_to_disk(self._journal)
         except OSError:
-            os.ftruncate(self._journal, end)
+            with suppress(OSError):  # resuming drops an incomplete line
+                os.ftruncate(self._journal, end)
             raise
         self.measurements.append(measurement)
 
@@ -101,19 +101,20 @@ def check_free(path: Path) -> None:
 def create(path: Path, settings: Settings) -> RunFolder:
     """Create a run's folder with its settings and an empty journal, or nothing at all; raises as `check_free`."""
     check_free(path)
+    content = msgspec.json.format(msgspec.json.encode(settings), indent=1)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        partial.mkdir()
         try:
-            write_whole(partial / SETTINGS, msgspec.json.format(msgspec.json.encode(settings), indent=1))
+            write_whole(partial / SETTINGS, content)
             (partial / JOURNAL).touch()
-            partial.chmod(0o755)
             partial.replace(path)
         except OSError:
             rmtree(partial, ignore_errors=True)
             raise
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in DISK_FULL:
             raise
         raise BadInput(f"cannot create {str(path)!r}: {error.strerror}") from None
     return _open(path, settings)
@@ -134,10 +135,13 @@ def resume(path: Path) -> RunFolder:
 
 def _open(path: Path, settings: Settings) -> RunFolder:
     journal = os.open(path / JOURNAL, os.O_RDWR | os.O_APPEND)
-    if not _lock(journal):
+    try:
+        problem = _lock(journal)
+    except BlockingIOError:
         os.close(journal)
-        raise BadInput(f"{str(path)!r} is in use by another jacobench run; wait until it ends")
-    return RunFolder(path, settings, _journal=journal)
+        raise BadInput(f"{str(path)!r} is in use by another jacobench run; wait until it ends") from None
+    notes = [f"{path}: cannot be locked ({problem}); start no other run in this folder meanwhile"] if problem else []
+    return RunFolder(path, settings, notes=notes, _journal=journal)
 
 
 def _decode_settings(content: bytes) -> Settings:
@@ -149,17 +153,22 @@ def _decode_settings(content: bytes) -> Settings:
     return msgspec.convert(values, Settings)
 
 
-def _lock(journal: int) -> bool:
-    """Lock the journal until it is closed. Windows has no such lock."""
+def _lock(journal: int) -> str:
+    """Lock the journal until it is closed; raises BlockingIOError if another process has locked it.
+
+    Returns the cause if the file system has no locks, as some Lustre, NFS and CIFS. Windows has no such lock.
+    """
     if sys.platform == "win32":
-        return True
+        return ""
     import fcntl  # noqa: PLC0415  (POSIX only)
 
     try:
         fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
-    return True
+        raise
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def _read_journal(folder: RunFolder, path: Path) -> None:

@@ -13,6 +13,7 @@ from uuid import uuid4
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.floor.time_model import cross_validated_seconds
 from jacobench.bench.machine import machine_record
+from jacobench.bench.machine.atomic_write import as_utf8
 from jacobench.bench.machine.environment import joined_facts, settings, variable_facts
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run import run_folder as folders
@@ -48,7 +49,7 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
         path,
         Settings(
             **asdict(resolved),
-            run_id=path.name,
+            run_id=as_utf8(path.name).decode(),
             commit=machine_record.commit(),
             machine=machine_record.machine_key(),
             suite_digest=digest(planned),

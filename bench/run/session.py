@@ -14,6 +14,7 @@ from jacobench.bench.cell.prepared_cell import (
     MEMORY_STEP,
     TIMING_STEP,
     PreparedCell,
+    encodable,
     prepare_cell,
     status_of,
 )
@@ -131,7 +132,9 @@ class Session:
             self._problem = None
             status, reason = status_of(error, "the case cannot be built")
             name = cell.strategy.rpartition(":")[2]
-            return self._measurement(cell, name, status=status, reason=reason, traceback=traceback.format_exc())
+            return self._measurement(
+                cell, name, status=status, reason=reason, traceback=encodable(traceback.format_exc())
+            )
         if cell.phase not in prepared.failed:
             with prepared.failures(cell.phase):
                 return self._measured(cell, prepared, timed)

@@ -37,12 +37,12 @@ class WorkerJob(msgspec.Struct, frozen=True):
 class Reporter:
     """Pytest plugin that puts the items in the job's order and reports them."""
 
-    def __init__(self, job: WorkerJob, events: IO[str]) -> None:
+    def __init__(self, job: WorkerJob, events: IO[bytes]) -> None:
         self.job, self.events = job, events
 
     def emit(self, event: str, **content: Any) -> None:
         """Write one line."""
-        self.events.write(msgspec.json.encode({"event": event, **content}).decode() + "\n")
+        self.events.write(msgspec.json.encode({"event": event, **content}) + b"\n")
         self.events.flush()
 
     @pytest.hookimpl(trylast=True)
@@ -116,7 +116,7 @@ def arguments(job: WorkerJob) -> list[str]:
 def main() -> int:
     """Do the job on standard input; return pytest's exit code."""
     die_with_parent()
-    events = os.fdopen(os.dup(1), "w")
+    events = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     job = msgspec.json.decode(sys.stdin.buffer.read(), type=WorkerJob)
     code = int(pytest.main(arguments(job), plugins=[Reporter(job, events)]))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 
-from jacobench.bench.machine.atomic_write import write_whole
+from jacobench.bench.machine.atomic_write import as_utf8, write_whole
 from jacobench.reports.plots.style import dark, styled
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _image(figure: Figure, **options: Any) -> bytes:
 
 
 def _csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
+    return as_utf8(table.to_csv(index=False, lineterminator="\n"))
 
 
 FORMATS: Mapping[str, Callable[[Plot], bytes]] = {
@@ -85,7 +85,7 @@ def write_csv(table: pd.DataFrame, path: str | Path) -> Path:
 
 def write_text(text: str, path: str | Path) -> Path:
     """Write a text as UTF-8. Creates the folder. Raises OSError if the file cannot be written."""
-    return _write(Path(path), text.encode())
+    return _write(Path(path), as_utf8(text))
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from shutil import copytree
 
 import msgspec
@@ -109,6 +112,38 @@ def other_process(path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such lock")
+@pytest.mark.skipif(sys.platform == "win32", reason="flock is POSIX")
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_file_system_without_locks_is_noted_and_used(number, tmp_path, settings, make_measurement, monkeypatch):
+    def flock(_descriptor, _operation):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    folder = create(tmp_path / "run", settings)
+    folder.append(make_measurement())
+    folder.close()
+    assert len(reread(folder.path).measurements) == 1
+    note = f"cannot be locked ({os.strerror(number)}); start no other run in this folder meanwhile"
+    assert folder.notes == [f"{folder.path}: {note}"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_not_bad_input_and_leaves_nothing(number, tmp_path, settings, monkeypatch):
+    def write_whole(_path, _content):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("jacobench.bench.run.run_folder.write_whole", write_whole)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        create(tmp_path / "run", settings)
+    assert everything(tmp_path) == []
+
+
+def test_settings_that_json_cannot_contain_leave_nothing(tmp_path, settings):
+    with pytest.raises(UnicodeEncodeError):
+        create(tmp_path / "run", replace(settings, suite="/home/\udcfc/my.toml"))
+    assert everything(tmp_path) == []
+
+
 def test_a_second_process_is_refused_until_the_first_has_closed(made):
     folder = resume(made)
     message = other_process(made)

@@ -1,0 +1,37 @@
+"""Worker processes: they end on every system, and their last words need no temporary folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+
+from jacobench.bench.machine.worker_process import WorkerProcess
+
+
+def start(code, **more):
+    return WorkerProcess({}, os.environ, [sys.executable, "-c", code], **more)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
+def test_a_worker_is_ended_where_killpg_is_refused(monkeypatch):
+    """MacOS answers EPERM if a process of the group is a zombie."""
+
+    def killpg(_group, _number):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "killpg", killpg)
+    with start("import time; print('{}', flush=True); time.sleep(100)") as worker:
+        assert worker.next_event(None) == {}
+        assert worker.next_event(time.monotonic()) is None
+    assert worker.how_it_ended(1.0) == ("timeout", "not finished after 1 s")
+
+
+def test_the_last_words_are_known_without_a_temporary_folder(monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    noise = "import sys; sys.stderr.write('x\\n' * 100_000); "
+    with start(noise + "sys.exit('the cause')") as worker:
+        assert worker.next_event(None) is None
+        assert worker.how_it_ended(1.0) == ("crashed", "the process exited with status 1: the cause")
