@@ -31,6 +31,7 @@ class Case:
     make: Callable[[], Graph]  # builds the graph without large allocations
     rng_seed: int = 0  # the leaves are `graph.sample(rng_seed)`
     seeds: str = "random"  # "random", or "identity": the unit vector of each output, so the whole Jacobian
+    content: str = ""  # arguments of the generator as text, equal for equal cases
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from inspect import Parameter, signature
 from pathlib import Path
@@ -31,6 +32,9 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
 }
 """Arguments of the function that become columns, with the type of the column."""
 
+_AFTER_ARGUMENTS = ("rng", "seeds")  # words of `suffix`, which follow the arguments in a case's name
+_WORDS = ("True", "False", "None", "inf", "nan")  # texts of values that are not strings
+
 
 def graph_file_generator(graph: str, folder: Path) -> Generator:
     """Return the generator of a function in a file. Its keys are the function's arguments and those of every sweep.
@@ -55,15 +59,18 @@ def graph_file_generator(graph: str, folder: Path) -> Generator:
 def _case(function: Callable[..., Any], taken: tuple[str, ...], knobs: Mapping[str, Any]) -> Case:
     arguments = {key: knobs[key] for key in taken if key in knobs}
     file, _, name = knobs["graph"].rpartition(":")
-    values = "".join(f"-{key}{_text(value)}" for key, value in arguments.items() if key != "rng_seed")
+    values = "".join(_named(key, value, taken) for key, value in arguments.items() if key != "rng_seed")
     shared = {key: knobs[key] for key in ("rng_seed", "n_seeds")}
     columns = {key: arguments[key] for key, kinds in _COLUMNS.items() if type(arguments.get(key)) in kinds}
+    others = {key: value for key, value in arguments.items() if key not in columns and key != "rng_seed"}
     return Case(
         name=f"{Path(file).stem}.{name}{values}{suffix(shared)}",
-        knobs={**columns, "graph": knobs["graph"], "n_seeds": knobs["n_seeds"]},
+        knobs={**columns, "graph": knobs["graph"], "n_seeds": knobs["n_seeds"]}
+        | ({"arguments": repr(others)} if others else {}),
         strategies=knobs["strategies"],
         make=partial(_make, function, f"{file}:{name}", arguments),
         rng_seed=knobs["rng_seed"],
+        content=repr(arguments),
     )
 
 
@@ -77,8 +84,31 @@ def _make(function: Callable[..., Any], name: str, arguments: Mapping[str, Any])
         raise BadInput(f"{name} raised {type(error).__name__}: {error}") from error
 
 
-def _text(value: object) -> str:
-    return "x".join(map(_text, value)) if isinstance(value, list) else str(value)
+def _named(key: str, value: object, names: tuple[str, ...]) -> str:
+    """Return the part of a case's name for an argument of a function with these names: ``-width4``, ``-kind'1'``.
+
+    Different arguments give different texts, except that a list of one item is written as the item. Numbers, words and
+    flat lists (``1x2``) are written as they are, inner lists in parentheses. A string is quoted where it could be read
+    as something else.
+    """
+    words = [*_AFTER_ARGUMENTS, *(name for name in names if name != key)]
+    if isinstance(value, list) and value:
+        text = "x".join(map(_item, value))
+    else:
+        text = value if isinstance(value, str) and not _needs_quotes(value, names) else _item(value)
+    short = f"{key}{text}"
+    could_be_other = any(word.startswith(key) and short.startswith(word) and short != word for word in words)
+    return f"-{key}={text}" if could_be_other else f"-{short}"
+
+
+def _item(value: object) -> str:
+    return f"({'x'.join(map(_item, value))})" if isinstance(value, list) else repr(value)
+
+
+def _needs_quotes(text: str, names: tuple[str, ...]) -> bool:
+    starts = (f"-{word}" for word in (*_AFTER_ARGUMENTS, *names))
+    is_a_word = re.match(r"[^\W\d]", text) and text.isprintable() and not set(text) & set("'\"()=\\")
+    return not is_a_word or text in _WORDS or any(start in text for start in starts)
 
 
 def _load(graph: str, folder: Path) -> Callable[..., Any]:

@@ -143,14 +143,15 @@ def chain_case(knobs: Mapping[str, Any]) -> Case:
     return _case(name, make, knobs, graph=graph, depth=depth, width=knobs["size"])
 
 
-def _case(name: str, make: Callable[[], Graph], knobs: Mapping[str, Any], **own: Any) -> Case:
+def _case(name: str, make: partial[Graph], knobs: Mapping[str, Any], **own: Any) -> Case:
     """Return a case with the columns of its knobs. With seeds = "identity", n_seeds is the number of outputs."""
     columns = {key: knobs[key] for key in _COLUMNS if key in knobs} | own
     if knobs["seeds"] == "identity":
         if knobs["n_seeds"] != _DEFAULTS["n_seeds"]:
             raise BadInput('.n_seeds: n_seeds cannot be combined with seeds = "identity"; remove one of them')
         columns["n_seeds"] = prod(make().output_shape)
-    return Case(name, columns, knobs["strategies"], make, knobs["rng_seed"], knobs["seeds"])
+    content = repr((make.args, make.keywords))
+    return Case(name, columns, knobs["strategies"], make, knobs["rng_seed"], knobs["seeds"], content)
 
 
 def _period(links: Sequence[str]) -> Sequence[str]:
