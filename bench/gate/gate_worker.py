@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from importlib import import_module
@@ -27,11 +28,14 @@ from jacobench.strategies import registry
 from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 CELL_MODULES = ("heap_memory", "prepared_cell", "process_limits", "timing")
 
 SUITE_MODULES = ("jacobench.bench.suites.suite_files", "jacobench.bench.suite")
+
+OF_SUITE: set[str] = set()
+"""Modules that the suites imported, as a graph in a file does. Both sides use the working tree's."""
 
 TURNS = 20_000  # turns of the idle loop that are timed to measure one
 
@@ -70,15 +74,19 @@ class OriginCheck:
         assert spec.loader is not None
         self._finder = module_from_spec(spec)
         spec.loader.exec_module(self._finder)
-        self._rules = self._finder.read_rules(rules) if rules else self._finder.ImportRules()
+        self._rules = self._finder.read_rules(rules) if rules else None
         self._report, self._n_modules = report, 0
 
     def __call__(self) -> None:
         """Check all modules, if there are others than at the last check."""
         if len(sys.modules) != self._n_modules:
-            self._n_modules = len(sys.modules)
-            if found := self._finder.foreign_module(self._rules):
-                self._report(*found)
+            self.check_all()
+
+    def check_all(self) -> None:
+        """Check all modules."""
+        self._n_modules = len(sys.modules)
+        if self._rules and (found := self._finder.foreign_module(self._rules, OF_SUITE)):
+            self._report(*found)
 
 
 def load_cell() -> SimpleNamespace:
@@ -102,13 +110,30 @@ def load_suite() -> Any:
     raise ModuleNotFoundError(f"none of {', '.join(SUITE_MODULES)}")
 
 
+@contextmanager
+def noted_imports() -> Iterator[None]:
+    """Note in `OF_SUITE` what is imported."""
+    known = set(sys.modules)
+    try:
+        yield
+    finally:
+        OF_SUITE.update(sys.modules.keys() - known)
+
+
+def load_case(suite: str) -> Any:
+    """Return the case of a suite file."""
+    with noted_imports():
+        (case,) = load_suite()(suite).cases
+    return case
+
+
 load_strategy = cache(registry.load)
 
 
 def missing(task: GateTask) -> str:
     """Return why this side does not have the case or strategy; empty if it has both, even if they are broken."""
     try:
-        load_suite()(task.suite)
+        load_case(task.suite)
         registry.check(task.load_spec)
         if ":" in task.load_spec:
             load_strategy(task.load_spec)
@@ -134,7 +159,7 @@ class GateWorker:
         gc.freeze()  # scanning the existing objects in each collection took half of the time
         gc.disable()
         {"precheck": self.precheck_all, "time": self.time_all}[self.job.action]()
-        self.check_origin()
+        self.check_origin.check_all()
 
     def _step(self, name: str) -> None:
         self.emit("step", name=name)
@@ -143,8 +168,9 @@ class GateWorker:
         """Build the case of a suite file; leaves and seeds are the same on both sides."""
         self._step("building the case")
         prepared_cell = self.cell.prepared_cell
-        (case,) = load_suite()(suite).cases
-        graph = case.make()
+        case = load_case(suite)
+        with noted_imports():
+            graph = case.make()
         self.check_origin()
         leaves = graph.sample(case.rng_seed)
         seeds = prepared_cell.draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)

@@ -10,7 +10,7 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from graphlib import CycleError, TopologicalSorter
 from importlib.machinery import all_suffixes
 from importlib.metadata import Distribution, distributions
@@ -157,6 +157,7 @@ def folders_on_path(path_files: Iterable[Path]) -> Iterator[Path]:
                     yield folder
 
 
+@cache
 def projects_in(top: Path) -> dict[str, PurePath]:
     """Return the projects of a tree: name → folder relative to its top; of equal names, the one nearest to the top."""
     found: dict[str, PurePath] = {}

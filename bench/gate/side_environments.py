@@ -139,6 +139,7 @@ def write_rules(
         "owned": sorted({module for each in owned for module in each.modules}),
         "inside": [str(side.tree.top), str(side.environment)],
         "repository": str(project.top),
+        "trees": [str(side.tree.top), str(other.tree.top)],
         "shared": [str(Path(sys.prefix).resolve()), *(str(each.folder) for each in shared)],
         "site_folders": [folder for folder in _site_folders() if Path(folder).is_dir()],
         "path_files": [str(file) for each in hidden for file in each.path_files],

@@ -10,16 +10,23 @@ import json
 import os
 import site
 import sys
+from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
 
 RULES = "_jacobench_side.json"
 """Name of the file with the rules, next to the copy of this file."""
+
+HARNESS = ("__main__", "__mp_main__")
+"""Modules that are the worker itself."""
+
+
+_resolved = cache(os.path.realpath)
 
 
 def is_within(path: str, folder: str) -> bool:
@@ -32,8 +39,9 @@ class ImportRules:
 
     owned: dotted names of all modules of the project's own distributions, on either side or in the current environment.
     inside: folders of this side. A module that is owned must be in one of them.
-    repository: top folder of the project's working tree. Other modules of a package with owned modules must not be in
-    it, except in the folders `shared`, which both sides use.
+    repository: top folder of the project's working tree. Other modules must not be in it, except in the folders
+    `shared`, which both sides use, and files that no tree has, such as those that git ignores.
+    trees: top folders of the trees of both sides.
     site_folders: folders of the current environment's packages, which come after the side's own.
     path_files, metadata: .pth files and metadata folders in them that belong to the project's own distributions.
     replaced: entry of the current path → what this side has instead; "": nothing.
@@ -46,6 +54,7 @@ class ImportRules:
         inside: Sequence[str] = (),
         repository: str = "",
         shared: Sequence[str] = (),
+        trees: Sequence[str] = (),
         site_folders: Sequence[str] = (),
         path_files: Iterable[str] = (),
         metadata: Iterable[str] = (),
@@ -53,7 +62,7 @@ class ImportRules:
     ) -> None:
         self.owned, self.inside, self.repository, self.shared = frozenset(owned), inside, repository, shared
         self.site_folders, self.path_files, self.metadata = site_folders, frozenset(path_files), frozenset(metadata)
-        self.replaced = replaced or {}
+        self.trees, self.replaced = trees, replaced or {}
 
     def concern(self, name: str) -> bool:
         """Return whether a module or a package that contains it is owned."""
@@ -63,16 +72,18 @@ class ImportRules:
 
     def are_inside(self, path: str) -> bool:
         """Return whether a path is in this side, also if it is a link that leads out of it."""
-        places = os.path.abspath(path), os.path.realpath(path)  # noqa: PTH100  (pathlib costs more, in every import)
+        places = os.path.abspath(path), _resolved(path)  # noqa: PTH100  (pathlib costs more, in every import)
         return any(is_within(place, folder) for place in places for folder in self.inside)
 
     def allow(self, name: str, path: str) -> bool:
         """Return whether a module may come from a path."""
-        if not self.concern(name) or self.are_inside(path):
+        if self.are_inside(path):
             return True
-        real = os.path.realpath(path)
-        in_working_tree = is_within(real, self.repository) and not any(is_within(real, each) for each in self.shared)
-        return name not in self.owned and not in_working_tree
+        real = _resolved(path)
+        if not is_within(real, self.repository) or any(is_within(real, each) for each in self.shared):
+            return name not in self.owned
+        place = os.path.relpath(real, self.repository)
+        return not self.concern(name) and not any(os.path.exists(os.path.join(tree, place)) for tree in self.trees)  # noqa: PTH110, PTH118
 
 
 def read_rules(path: str) -> ImportRules:
@@ -143,13 +154,18 @@ def _places(module: Any) -> list[str]:
         return []
 
 
-def foreign_module(rules: ImportRules) -> tuple[str, str] | None:
-    """Return name and file of an imported module that is not allowed; None if there is none."""
+def foreign_module(rules: ImportRules, of_suite: Container[str] = ()) -> tuple[str, str] | None:
+    """Return name and file of an imported module that is not allowed; None if there is none.
+
+    of_suite: modules that the graphs of the suite imported. Both sides use the suite of the working tree, so only the
+    owned ones are checked.
+    """
     for name, module in list(sys.modules.items()):
-        if rules.concern(name):
-            for place in _places(module):
-                if not rules.allow(name, place):
-                    return name, place
+        if name in HARNESS or name.startswith("_jacobench_gate_") or (name in of_suite and not rules.concern(name)):
+            continue
+        for place in _places(module):
+            if not rules.allow(name, place):
+                return name, place
     return None
 
 

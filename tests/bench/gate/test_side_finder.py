@@ -14,11 +14,15 @@ from jacobench.bench.gate.side_finder import ImportRules, foreign_module
 def rules(tmp_path):
     for name in ("base/fastad", "repo/fastad", "repo/vendored/jacobench", "site/fastad"):
         (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "head").mkdir()
+    (tmp_path / "head/helpers.py").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "repo")
     return ImportRules(
         owned=["fastad", "fastad.impl", "space.core"],
         inside=[str(tmp_path / "base")],
         repository=str(tmp_path / "repo"),
         shared=[str(tmp_path / "repo/vendored")],
+        trees=[str(tmp_path / "base"), str(tmp_path / "head")],
     )
 
 
@@ -33,6 +37,9 @@ ALLOWED = {
     "another part of its namespace": ("space.other", "site/space/other.py", True),
     "a part of a namespace": ("space.core", "site/space/core.py", False),
     "a name that begins like it": ("fastad2", "site/fastad2.py", True),
+    "a file of the working tree": ("helpers", "repo/helpers.py", False),
+    "a file that a tree has, through a link": ("helpers", "link/helpers.py", False),
+    "a file that no tree has": ("generated", "repo/build/generated.py", True),
     "a folder that begins like its own": ("fastad", "base2/fastad/__init__.py", False),
 }
 
@@ -72,4 +79,11 @@ def test_an_imported_module_from_elsewhere_is_named_with_its_file(name, rules, t
     assert foreign_module(rules) is None
     monkeypatch.setitem(sys.modules, "fastad.impl", module("fastad.impl", **{attribute: place}))
     assert foreign_module(rules) == ("fastad.impl", place[0] if isinstance(place, list) else place)
-    assert foreign_module(ImportRules()) is None
+
+
+def test_what_the_suite_imports_is_the_working_trees_unless_it_is_owned(rules, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "helpers", module("helpers", __file__=str(tmp_path / "repo/helpers.py")))
+    assert foreign_module(rules) == ("helpers", str(tmp_path / "repo/helpers.py"))
+    assert foreign_module(rules, {"helpers"}) is None
+    monkeypatch.setitem(sys.modules, "fastad", module("fastad", __file__=str(tmp_path / "repo/fastad/__init__.py")))
+    assert foreign_module(rules, {"helpers", "fastad"}) == ("fastad", str(tmp_path / "repo/fastad/__init__.py"))
