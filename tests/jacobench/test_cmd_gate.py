@@ -262,6 +262,36 @@ def test_bad_input_is_one_line_and_leaves_nothing(name, repository, gate):
     assert said in told[0]
 
 
+REDIRECTED = """
+import sys
+from importlib.util import spec_from_file_location
+
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return spec_from_file_location(name, {file!r}) if name == "my_plugin" else None
+
+
+sys.meta_path.insert(0, Finder)
+
+from my_plugin import Mine
+"""
+"""A strategy that imports one copy of the project on both sides."""
+
+
+def test_a_side_that_measures_another_copy_of_the_project_is_bad_input(repository, gate):
+    installed = repository / "my_plugin.py"
+    (repository / "redirected.py").write_text(REDIRECTED.format(file=str(installed)))
+    done = gate("--strategy", "redirected.py:Mine", "--max-minutes", 0.1, against="HEAD")
+    assert done.returncode == 2, done.stdout + done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert re.match(
+        rf"jacobench: \w+ \(\w+(-dirty)?\) imported my_plugin from {re.escape(str(installed))}: expected", last
+    )
+    assert done.stdout == ""
+
+
 def test_outside_a_repository_is_bad_input(tmp_path, jacobench, monkeypatch):
     done = jacobench("gate", "--against", "HEAD", cwd=tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
