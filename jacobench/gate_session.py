@@ -61,15 +61,16 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
     """Verify all cells, then measure pairs of processes until there is a verdict."""
     import pandas as pd
 
+    from jacobench.reports.regression import gate_sentences
     from jacobench.reports.regression.gate_loop import run_gate
 
     began = time.monotonic()
-    report(f"verifying {len(runner.strategies)} strategies at {len(runner.cases)} cases, on both sides")
+    report(gate_sentences.verifying(len(runner.strategies), len(runner.cases)))
     runner.precheck()
 
     def measure(cells: Sequence[tuple[str, str]] | None, pairs: range, stage: int) -> pd.DataFrame:
-        what = "all cells" if cells is None else f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"
-        report(f"stage {stage}: {len(pairs)} pairs of processes, {what}")
+        if runner.can_time():  # else no process starts: the statuses are known
+            report(gate_sentences.stage_step(stage, len(pairs), None if cells is None else len(cells)))
         return pd.DataFrame(runner.measure(cells, pairs, stage))
 
     thresholds = replace(thresholds, cases=tuple(case.name for case in runner.cases))
@@ -83,6 +84,7 @@ def self_test(config: GateConfig, thresholds: GateThresholds, report: Report) ->
     Returns the table of `reports.regression.self_test.tally`.
     """
     from jacobench.bench.gate.sides import here_twice
+    from jacobench.reports.regression import gate_sentences
     from jacobench.reports.regression.self_test import SelfTestGate, injections, tally
 
     began, longest = time.monotonic(), 0.0
@@ -92,7 +94,7 @@ def self_test(config: GateConfig, thresholds: GateThresholds, report: Report) ->
         while not gates or time.monotonic() - began + longest < 60 * config.max_minutes:
             gate_began = time.monotonic()
             runner.injections = injections(cells, len(gates))
-            report(f"gate {len(gates) + 1}: {'work and memory added to head' if runner.injections else 'no changes'}")
+            report(gate_sentences.self_test_step(len(gates) + 1, changed=bool(runner.injections)))
             outcome = judge(runner, thresholds, 60 * SELF_TEST_MINUTES, lambda _text: None)
             added = {(case, runner.label(strategy)): one for (case, strategy), one in runner.injections.items()}
             gates.append(SelfTestGate(added, outcome))

@@ -138,9 +138,15 @@ def missing(task: GateTask) -> str:
         if ":" in task.load_spec:
             load_strategy(task.load_spec)
     except Exception as error:  # noqa: BLE001  (the precheck reports what a strategy raises when it is loaded)
-        if type(error).__name__ == "BadInput":
+        if type(error).__name__ == "BadInput" or _lacks_package(error, task.load_spec):
             return str(error)
     return ""
+
+
+def _lacks_package(error: Exception, load_spec: str) -> bool:
+    """Return whether an import failed because the module that a spec names is missing, and not one that it imports."""
+    place, _, _ = load_spec.rpartition(":")
+    return isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}.")
 
 
 class GateWorker:

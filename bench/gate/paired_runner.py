@@ -76,17 +76,23 @@ class PairedRunner:
     def precheck(self) -> None:
         """Verify every case and strategy on both sides and measure its memory; a lost process is replaced.
 
-        What fails on one side only is prechecked there once more, as a process may be killed by something else. Raises
-        BadInput for a strategy that neither side has, and HarnessFailure if a side's jacobench cannot be used.
+        What fails on one side only is prechecked there once more, as a process may be killed by something else. A case
+        that neither side has fails on both. Raises BadInput for a strategy that neither side has, and HarnessFailure if
+        a side's jacobench cannot be used.
         """
-        missing: dict[Target, str] = {}
+        missing: dict[str, dict[Target, str]] = {}
         for side in self.sides:
             self.statuses[side.name], self._names[side.name] = {}, {}
-            missing |= self._precheck(side, self._all())
+            missing[side.name] = self._precheck(side, self._all())
+        in_base, in_head = missing.values()
         for strategy in self.strategies:
             if not any(strategy == spec for found in self.statuses.values() for _, spec, _ in found):
-                reasons = [reason for (_, spec), reason in missing.items() if spec == strategy]
+                reasons = [reason for (_, spec), reason in in_head.items() if spec == strategy]
                 raise BadInput(f"neither side has strategy {strategy!r}: {reasons[0]}")
+        for target in in_base.keys() & in_head.keys():
+            for side in self.sides:
+                failed = CellStatus("error", missing[side.name][target])
+                self.statuses[side.name] |= {(*target, phase): failed for phase in PHASES}
         for side, other in (self.sides, self.sides[::-1]):
             for attempt in range(MOST_FAILURES - 1):
                 statuses = BY_CHANCE if attempt else ()
@@ -95,10 +101,13 @@ class PairedRunner:
                 )
 
     def _is_worse(self, side: Side, other: Side, target: Target, statuses: Sequence[str]) -> bool:
-        """Return whether a phase is ok on the other side only, and has one of the statuses here; (): any."""
+        """Return whether a phase fails here with one of the statuses ((): any), and is ok on the other side or new."""
         here, there = ([self.statuses[each.name].get((*target, phase)) for phase in PHASES] for each in (side, other))
         return any(
-            a and b and a.status != "ok" == b.status and (not statuses or a.status in statuses)
+            a
+            and a.status != "ok"
+            and (b.status == "ok" if b else side.name == "head")
+            and (not statuses or a.status in statuses)
             for a, b in zip(here, there, strict=True)
         )
 
@@ -136,6 +145,11 @@ class PairedRunner:
         job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT, side.rules)
         variables = environment.environment(self.settings, number) | {"PYTHONPATH": python_path(self.project)}
         return run_job(side, job, variables, self.timeout_seconds)
+
+    def can_time(self) -> bool:
+        """Return whether any cell is ok on both sides, so that pairs of processes can time it."""
+        base, head = (self.statuses[side.name] for side in self.sides)
+        return any(status.status == "ok" == head[cell].status for cell, status in base.items() if cell in head)
 
     def _calls(self, target: Target, phase: str) -> tuple[float, int]:
         """Return the seconds of a call and the calls per round, equal for both sides."""

@@ -107,6 +107,30 @@ def format_percent(share: float) -> str:
     return format_ratio(share) if abs(share) >= 10 else f"{share:.0%}"
 
 
+def format_change(ratio: float) -> str:
+    """Return a ratio as a change in percent, or as a factor from 2 on; a dash for NaN.
+
+    >>> format_change(1.0234), format_change(0.9), format_change(3.5), format_change(25596.6), format_change(0.99999)
+    ('+2.3%', '-10.0%', '3.50×', '25,597×', '+0.0%')
+    """
+    if math.isnan(ratio):
+        return MISSING
+    if math.isinf(ratio) or ratio >= 99_950:
+        return format_ratio(ratio).replace("∞×", "∞")
+    if ratio < 2:
+        return f"{ratio - 1:+z.1%}"
+    return f"{ratio:.2f}×" if ratio < 100 else f"{ratio:,.0f}×"
+
+
+def count_of(count: float, noun: str, plural: str = "") -> str:
+    """Return a number of things, with the noun in the singular or plural.
+
+    >>> count_of(1, "row"), count_of(0, "row"), count_of(2, "pass", "passes")
+    ('1 row', '0 rows', '2 passes')
+    """
+    return f"{count:.0f} {noun if count == 1 else plural or f'{noun}s'}"
+
+
 def format_tick(value: float, scale: Scale) -> str:
     """Return an axis label of a positive value: up to four digits without trailing zeros, and the unit.
 

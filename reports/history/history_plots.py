@@ -12,12 +12,11 @@ from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.data.units import format_tick
+from jacobench.reports.data.units import format_change, format_tick
 from jacobench.reports.history.series import QUANTITIES, SETTING, Series, lines_of, series, setting_words
 from jacobench.reports.plots.layout import Plot, strategy_handles, surround
 from jacobench.reports.plots.small_multiples import MAX_PANELS, grid, share
 from jacobench.reports.plots.style import strategy_style, styled
-from jacobench.reports.render.formatting import relative
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +66,7 @@ def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quan
     caption = f"Runs from left (oldest) to right, on {source}. A dotted line marks a change of a series."
     data = _data(history, [own for own in group if own.key["case"] in shown], marks)
     notes = tuple(
-        f"{line['case']} · {line['strategy']}: {line['kind']}, {relative(line['ratio'])}, "
+        f"{line['case']} · {line['strategy']}: {line['kind']}, {format_change(line['ratio'])}, "
         f"after {line['commit_before'] or 'run ' + str(line['run_before'])}"
         for line in lines_of(marks)
     )

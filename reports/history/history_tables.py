@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.reports.data.units import format_ratio
+from jacobench.reports.data.units import format_change, format_ratio
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.history.change_points import MIN_RUNS
 from jacobench.reports.history.history_check import VERDICTS
 from jacobench.reports.history.series import QUANTITIES, SETTING, cell_name, lines_of, series, setting_words
 from jacobench.reports.history.series_drawings import sparkline
-from jacobench.reports.render.formatting import relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +39,7 @@ def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row
         rows = []
         for own in group:
             middle, latest = float(np.median(own.measured)), float(own.measured[-1])
-            change = relative(latest / middle) if middle else ""
+            change = format_change(latest / middle) if middle else ""
             names = (own.key["case"], own.key["strategy"], own.key["phase"])
             rows.append((*names, own.measured.size, show(middle), show(latest), change, sparkline(own.measured)))
         yield setting_words(setting), rows
@@ -86,7 +85,7 @@ def size_words(line: Mapping[str, Any]) -> tuple[str, str]:
         return "", ""
     show = QUANTITIES[line["quantity"]].format
     sizes = [line[name] for name in ("ratio", "low", "high")]
-    size, low, high = map(format_ratio if max(sizes) >= FACTOR else relative, sizes)
+    size, low, high = map(format_ratio if max(sizes) >= FACTOR else format_change, sizes)
     return f"{size} ({low} to {high})", f"{show(line['old'])} → {show(line['new'])}"
 
 

@@ -6,10 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.outcome import BASE, FAILING, HEAD, ROW, InterimLook, Outcome, verdict_table
-from jacobench.reports.regression.paired_test import OPEN, SLOWER, calibration_shift, without_calibration
+from jacobench.reports.regression.paired_test import OPEN, SLOWER, UNCHANGED, calibration_shift, without_calibration
 from jacobench.reports.regression.untimed import count_lines
+from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 Line = dict[Any, Any]
 
 UNTIMED = ("broken", "new", "gone", "not measured")
+
+MOST_REASONS = 10
+"""Notes on common reasons; each row has its own reason, too."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,10 @@ def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresh
         timed = [without_verdict(line, shift.ratio) for line in timed]
     table = verdict_table(in_order([*timed, *count_lines(own, thresholds)], own))
     shifted = shift is not None and shift.shifted
-    state = state_of(table, shifted=shifted, unstable=shift is not None and not shift.stable)
-    notes = tuple(_notes(state, table, shift, stages))
+    unmeasured = unmeasured_phases(own)
+    unstable = shift is not None and not shift.stable
+    state = state_of(table, shifted=shifted, undecided=unstable or bool(unmeasured))
+    notes = (*_notes(own, table, shift, stages), *untimed_notes(table, unmeasured))
     undecided = tuple(_undecided(table, own, growing)) if state in {"inconclusive", "contaminated"} else ()
     return Outcome(state, table, samples, stages.n_pairs, stages.seconds, stages.interim_looks, notes, undecided)
 
@@ -71,26 +78,21 @@ def _row_lines(samples: pd.DataFrame, stages: StageResults) -> Iterator[Line]:
 def _final(first: Line, second: Line | None) -> tuple[str, str]:
     """Return the verdict of a row and its reason, from the findings of each stage."""
     if first["verdict"] == OPEN:
-        return "inconclusive", first["reason"] or _too_noisy(first)
+        return "inconclusive", first["reason"] or _open(first)
     if first["verdict"] != SLOWER:
         return first["verdict"], first["reason"] or _within_threshold(first)
-    looked = f"{first['ratio'] - 1:.1%} slower in stage one"
-    if second is None:
-        return "inconclusive", f"{looked}; no time was left to confirm it"
-    if second["verdict"] == SLOWER:
-        return "regressed", f"{looked}; confirmed with fresh pairs"
-    if second["verdict"] == OPEN:
-        return "inconclusive", f"{looked}; fresh pairs neither confirm nor exclude it"
-    return second["verdict"], second["reason"] or f"{looked}; not confirmed with fresh pairs"
+    verdict = "no time" if second is None else second["verdict"]
+    known = {"no time": "inconclusive", SLOWER: "regressed", OPEN: "inconclusive"}
+    reason = second["reason"] if second is not None and verdict not in known else ""
+    confirmation = verdict if verdict in known else UNCHANGED
+    return known.get(verdict, verdict), reason or gate_sentences.candidate(first["ratio"], confirmation)
 
 
-def _too_noisy(found: Line) -> str:
-    n = found["n_pairs"]
-    if math.isnan(n):
-        return "too few pairs in which both sides were ok"
+def _open(found: Line) -> str:
+    """Return the reason of a row that the last look of stage one leaves open."""
     if not math.isfinite(found["detectable"]):
-        return f"{n:.0f} pairs are too few"
-    return f"noisy: {n:.0f} pairs detect only a slowdown of {found['detectable']:.1%} or more"
+        return gate_sentences.too_few_pairs(found["n_pairs"])
+    return gate_sentences.too_noisy(found["n_pairs"], found["detectable"])
 
 
 def _within_threshold(found: Line) -> str:
@@ -99,8 +101,8 @@ def _within_threshold(found: Line) -> str:
     if found["verdict"] != "unchanged" or low <= 1 <= high:
         return ""
     if found["ratio"] * (1 + found["threshold"]) <= 1:
-        return f"{found['ratio'] - 1:+.1%}: not slower; too few pairs to confirm that it is faster"
-    return f"{found['ratio'] - 1:+.1%}, within the threshold of {found['threshold']:.1%}"
+        return gate_sentences.not_slower(found["ratio"])
+    return gate_sentences.within_threshold(found["ratio"], found["threshold"])
 
 
 def verdicts_of(lines: Iterable[Line]) -> dict[tuple[str, str, str], str]:
@@ -127,7 +129,7 @@ def without_verdict(line: Line, ratio: float) -> Line:
     """Return a line of time as inconclusive, because the calibration kernel changed by a ratio."""
     if line["verdict"] in UNTIMED:
         return line
-    return line | {"verdict": "inconclusive", "reason": f"the calibration kernel changed by {ratio - 1:+.1%}"}
+    return line | {"verdict": "inconclusive", "reason": gate_sentences.kernel_moved(ratio)}
 
 
 def in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
@@ -138,41 +140,67 @@ def in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
     return [line for _, line in sorted(zip(keys, lines, strict=True), key=lambda keyed: order[keyed[0]])]
 
 
-def state_of(table: pd.DataFrame, *, shifted: bool, unstable: bool) -> str:
-    """Return the state of a verdict table: the calibration kernel shifted, or a shift of it could not be excluded."""
+def state_of(table: pd.DataFrame, *, shifted: bool, undecided: bool) -> str:
+    """Return the state of a verdict table.
+
+    ``shifted``: the calibration kernel changed. ``undecided``: a change of it could not be excluded, or a strategy was
+    measured on neither side. Rows that only head has are enough for a verdict, unless base has rows that head lacks.
+    """
     verdicts = set(table["verdict"])
-    if not (table["ratio"].notna().any() or "broken" in verdicts):
-        return "nothing"
     if verdicts & set(FAILING):
         return "regressed"
+    is_first = "new" in verdicts and "gone" not in verdicts
+    if not (is_first or "improved" in verdicts or table["ratio"].notna().any()):
+        return "nothing"
     if shifted:
         return "contaminated"
-    return "inconclusive" if unstable or "inconclusive" in verdicts else "clear"
+    return "inconclusive" if undecided or "inconclusive" in verdicts else "clear"
+
+
+def unmeasured_phases(samples: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Return the phases of each strategy that were ok in no process of either side, at no case."""
+    found = samples.assign(ok=samples["status"] == "ok").groupby(["strategy", "phase"], sort=False)["ok"].any()
+    unmeasured: dict[str, tuple[str, ...]] = {}
+    for strategy, phase in found.index[~found.to_numpy(dtype=bool)]:
+        unmeasured[strategy] = (*unmeasured.get(strategy, ()), phase)
+    return unmeasured
 
 
 def _undecided(table: pd.DataFrame, samples: pd.DataFrame, growing: Iterable[tuple[Growth, Line]]) -> Iterable[str]:
-    """Return the cases of inconclusive rows and sweeps; all cases if only the calibration kernel is undecided."""
+    """Return the cases of rows and sweeps without a verdict; all cases if only the calibration kernel is undecided."""
     cases = list(dict.fromkeys(samples["case"]))
-    undecided = set(table.loc[table["verdict"] == "inconclusive", "case"])
+    undecided = set(table.loc[table["verdict"].isin(["inconclusive", "not measured"]), "case"])
     undecided |= {case for growth, line in growing if line["verdict"] == "inconclusive" for case, _ in growth.cells}
     return [case for case in cases if case in undecided] or cases
 
 
-def _notes(state: str, table: pd.DataFrame, shift: CalibrationShift | None, stages: StageResults) -> Iterator[str]:
-    if state == "nothing":
-        yield "Nothing was measured on both sides, so there is no verdict."
+def _notes(
+    samples: pd.DataFrame, table: pd.DataFrame, shift: CalibrationShift | None, stages: StageResults
+) -> Iterator[str]:
+    if samples.loc[samples["status"] == "ok", "seconds"].isna().all():
         return
-    yield f"{stages.n_pairs} pairs of fresh processes in {stages.seconds:.0f} s; base and head alternate."
+    yield gate_sentences.pairs_measured(stages.n_pairs, stages.seconds)
     if shift is None:
-        yield "The calibration kernel was not timed, so a change of the machine would not be detected."
+        yield gate_sentences.kernel_not_timed(runs=False)
     elif shift.shifted:
-        yield f"The calibration kernel changed by {shift.text}: the machine changed, so times have no verdict. Measure again."
+        yield gate_sentences.kernel_shifted(shift.text)
     elif shift.stable:
-        yield f"The calibration kernel did not change: {shift.text}."
+        yield gate_sentences.kernel_stable(shift.text)
     else:
-        yield f"A change of the calibration kernel could not be excluded: {shift.text} after {shift.n_pairs} pairs."
+        yield gate_sentences.kernel_undecided(shift.text, shift.n_pairs)
     if n := int((table["verdict"] == "inconclusive").sum()):
-        yield (
-            f"{n} of {len(table)} results are inconclusive. Use more time (--max-minutes), a quieter machine, or a higher "
-            "threshold for noisy rows (rows under [tool.jacobench.gate])."
-        )
+        yield gate_sentences.inconclusive_results(n, len(table))
+
+
+def untimed_notes(table: pd.DataFrame, unmeasured: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Return the notes on rows that have no times on both sides; the reason of several rows is one note."""
+    verdicts = table["verdict"]
+    if table["ratio"].isna().all() and not set(verdicts) & {"broken", "improved", "new"}:
+        yield gate_sentences.nothing_compared()
+    for strategy, phases in unmeasured.items():
+        yield gate_sentences.strategy_not_measured(strategy, phases, whole=len(phases) == len(PHASES))
+    reasons = table.loc[verdicts == "not measured", "reason"].value_counts(sort=False)
+    for reason, n in reasons[reasons > 1].head(MOST_REASONS).items():
+        yield gate_sentences.not_measured(n, str(reason))
+    if n := int((verdicts == "new").sum()):
+        yield gate_sentences.first_measured(n)

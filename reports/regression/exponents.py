@@ -12,7 +12,7 @@ import pandas as pd
 from jacobench.bench.row.statistics import LEAST_BYTES, half_width, t_p_value
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
-from jacobench.reports.regression import outcome
+from jacobench.reports.regression import gate_sentences, outcome
 from jacobench.reports.regression.outcome import BASE, HEAD, ROW
 from jacobench.reports.regression.paired_test import IMPROVED, OPEN, SLOWER, UNCHANGED
 
@@ -120,7 +120,7 @@ def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[
         verdict = SLOWER
     elif difference <= -threshold and high < 0:
         verdict = IMPROVED
-    interval = f" [{low:.2f}, {high:.2f}]" if error else ""
+    reason = gate_sentences.exponents(base.exponent, head.exponent, *((low, high) if error else (math.nan, math.nan)))
     return {
         "base": base.exponent,
         "head": head.exponent,
@@ -132,7 +132,7 @@ def compare_exponents(base: PowerLaw, head: PowerLaw, threshold: float) -> dict[
         "detectable": max(threshold, reach),
         "n_pairs": min(base.n_passes, head.n_passes) if error else math.nan,
         "verdict": verdict,
-        "reason": f"exponent {base.exponent:.2f} → {head.exponent:.2f}, a difference of {difference:.2f}{interval}",
+        "reason": reason,
     }
 
 
@@ -149,5 +149,5 @@ def bounded_by_rows(growth: Growth, verdicts: Mapping[tuple[str, str, str], str]
     rows = [(*cell, growth.line["phase"]) for cell in growth.cells]
     if growth.line["verdict"] != OPEN or not all(verdicts.get(row) in {UNCHANGED, IMPROVED} for row in rows):
         return growth
-    reason = f"{growth.line['reason']}: not determined, but no size is slower"
+    reason = gate_sentences.exponent_not_determined(growth.line["reason"])
     return Growth(growth.cells, growth.line | {"verdict": UNCHANGED, "reason": reason})

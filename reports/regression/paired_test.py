@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.row.statistics import CONFIDENCE
+from jacobench.reports.regression.gate_sentences import kernel_change
 from jacobench.reports.regression.outcome import BASE, CONTROL_ROW, FINDING_COLUMNS, HEAD, ROW
 from jacobench.reports.regression.signed_rank import SignedRanks, signed_ranks
 
@@ -139,8 +140,8 @@ class CalibrationShift:
 
     @property
     def text(self) -> str:
-        """The shift in percent, with its interval."""
-        return f"{self.ratio - 1:+.1%} [{self.low - 1:+.1%}, {self.high - 1:+.1%}]"
+        """The shift with its interval, in words."""
+        return kernel_change(self.ratio, self.low, self.high)
 
 
 def without_calibration(samples: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-import re
+import shlex
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +12,21 @@ import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.regression.conclusion import in_order, state_of, verdicts_of, without_verdict
+from jacobench.reports.regression import gate_sentences
+from jacobench.reports.regression.conclusion import (
+    in_order,
+    state_of,
+    unmeasured_phases,
+    untimed_notes,
+    verdicts_of,
+    without_verdict,
+)
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.outcome import BASE, COUNTS, HEAD, KNOBS, ROW, SAMPLE_COLUMNS, Outcome, verdict_table
 from jacobench.reports.regression.paired_test import OPEN, SLOWER
 from jacobench.reports.regression.thresholds import GateThresholds, Thresholds
 from jacobench.reports.regression.unpaired_test import KEYS, MIN_PASSES, judge_unpaired
-from jacobench.reports.regression.untimed import count_lines, status_changes
+from jacobench.reports.regression.untimed import count_lines, how_it_ended, status_changes
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -28,6 +37,9 @@ if TYPE_CHECKING:
 
 FLOOR = 0.05
 """Default threshold. Two blocks of ten identical processes differ 'significantly' in every tenth row: docs/gate.md."""
+
+MOST_CASES = 10
+"""A command names no more cases; it measures the whole suite instead."""
 
 PROCESS = ("side", "case", "pair", "worker")
 """Columns that identify one process's measurements of a case."""
@@ -71,9 +83,10 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     found = judge_unpaired(timed, thresholds, shift or 0.0)
     lines = list(_row_lines(samples, timed, found))
     if across_machines:
-        reason = "slower relative to its reference; the machine may be the cause"
-        doubtful = {"verdict": "inconclusive", "reason": reason}
+        doubtful = {"verdict": "inconclusive", "reason": gate_sentences.slower_than_its_reference()}
         lines = [line | doubtful if line["verdict"] == "regressed" else line for line in lines]
+        failed = (samples["status"] != "ok").groupby([samples[name] for name in ROW]).transform("any")
+        lines += _untested_lines(base, head, samples[failed], lines)
     else:
         lines += _untested_lines(base, head, samples, lines)
         lines += _growth_lines(samples, thresholds, verdicts_of(lines))
@@ -83,8 +96,10 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     tools = [_values(run, "memory_tool") for run in (base, head)]
     counted = list(count_lines(samples, thresholds)) if tools[0] == tools[1] or not all(tools) else []
     table = verdict_table(in_order([*lines, *counted], samples))
+    unmeasured = unmeasured_phases(samples)
     notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
-    return Outcome(state_of(table, shifted=shifted, unstable=False), table, notes=notes)
+    notes += tuple(untimed_notes(table, unmeasured))
+    return Outcome(state_of(table, shifted=shifted, undecided=bool(unmeasured)), table, notes=notes)
 
 
 def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
@@ -164,12 +179,14 @@ def _untested_lines(base: Run, head: Run, samples: pd.DataFrame, lines: list[Lin
     known = set(verdicts_of(lines))
     medians = [run.table.drop_duplicates(list(ROW)).set_index(list(ROW))["seconds_median"] for run in (base, head)]
     found = []
-    for row in samples[list(ROW)].drop_duplicates().itertuples(index=False, name=None):
+    for row, own in samples.groupby(list(ROW), sort=False):
         if row not in known:
-            before, after = (float(own.get(row, math.nan)) for own in medians)
-            why = "failed on one side" if math.isnan(before) or math.isnan(after) else "no times per pass"
-            if 0 in {before, after}:
-                why = "a time of 0 s: shorter than the clock can measure"
+            before, after = (float(median.get(row, math.nan)) for median in medians)
+            why = gate_sentences.no_times_per_pass()
+            if (own["status"] != "ok").any():
+                why = gate_sentences.failed_on_one_side(how_it_ended(own, BASE), how_it_ended(own, HEAD))
+            elif 0 in {before, after}:
+                why = gate_sentences.time_of_zero()
             ratio = after / before if before and after else math.nan
             line: Line = {"quantity": "seconds", BASE: before, HEAD: after, "ratio": ratio}
             line |= {"verdict": "inconclusive", "reason": why, "n_pairs": 0}
@@ -180,14 +197,10 @@ def _untested_lines(base: Run, head: Run, samples: pd.DataFrame, lines: list[Lin
 def _final(line: Line) -> Line:
     verdict, reason = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"]), ""
     if verdict == "inconclusive" and line["n_pairs"] < MIN_PASSES:
-        reason = _too_few(line["n_pairs"])
+        reason = gate_sentences.too_few_passes(line["n_pairs"], MIN_PASSES)
     elif verdict == "inconclusive":
-        reason = "the interval neither confirms nor excludes a change beyond the threshold"
+        reason = gate_sentences.undecided_interval()
     return {"verdict": verdict, "reason": reason}
-
-
-def _too_few(passes: float) -> str:
-    return f"{passes:.0f} {'pass' if passes == 1 else 'passes'}: expected at least {MIN_PASSES} per side"
 
 
 def _growth_lines(
@@ -197,7 +210,10 @@ def _growth_lines(
         line = bounded_by_rows(growth, rows).line
         verdict = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"])
         if line["n_pairs"] < MIN_PASSES:
-            verdict, line = "inconclusive", line | {"reason": _too_few(line["n_pairs"])}
+            verdict, line = (
+                "inconclusive",
+                line | {"reason": gate_sentences.too_few_passes(line["n_pairs"], MIN_PASSES)},
+            )
         elif verdict == "regressed" and line["low"] < 2 ** line["threshold"]:
             verdict = "inconclusive"  # runs are not paired: the whole interval must exceed the threshold
         yield line | {"verdict": verdict}
@@ -207,39 +223,50 @@ def _notes(
     base: Run, head: Run, table: pd.DataFrame, floor: float, shift: float | None, *, across_machines: bool
 ) -> Iterator[str]:
     read_as = [run.facts.get("read_as") or _passes(run) for run in (base, head)]
-    yield f"Base: {read_as[0]}. Head: {read_as[1]}."
+    yield gate_sentences.read_as(*read_as)
     yield from dict.fromkeys(note for run in (base, head) for note in run.facts.get("read_notes", ()))
-    yield (
-        f"The runs were made at different times and are not paired. Only changes of {floor:.0%} or more are detected, corrected "
-        f"over all rows, with at least {MIN_PASSES} passes per side."
-    )
+    yield gate_sentences.runs_not_paired(floor, MIN_PASSES)
     if across_machines:
-        yield "Across machines: the table compares ratios to vjp, to the forward pass and to the floor, each within one process."
+        yield gate_sentences.ratios_across_machines()
     elif shift is None:
-        yield "The calibration kernel was not timed in both runs, so a change of the machine would not be detected."
+        yield gate_sentences.kernel_not_timed(runs=True)
     elif abs(shift) > math.log1p(floor):
-        yield f"The calibration kernel changed by {math.expm1(shift):+.1%} between the runs, so times have no verdict."
+        yield gate_sentences.runs_shifted(math.exp(shift))
     else:
-        yield f"The calibration kernel changed by {math.expm1(shift):+.1%}; a change must exceed this, too."
-    if "inconclusive" in set(table["verdict"]):
-        yield f"To decide the inconclusive rows: {' · or '.join(_commands(base, head))}"
+        yield gate_sentences.runs_drifted(math.exp(shift))
+    rows = table[(table["verdict"] == "inconclusive") & ~table["quantity"].str.contains("~")]  # a sweep is not a case
+    if "inconclusive" in set(table["verdict"]) and (
+        ways := tuple(_ways(base, head, list(dict.fromkeys(rows["case"]))))
+    ):
+        yield gate_sentences.to_decide_rows(ways)
 
 
 def _passes(run: Run) -> str:
-    n = run.passes["pass"].nunique()
-    return f"{n} {'pass' if n == 1 else 'passes'} of {len(run.table)} rows"
+    return gate_sentences.run_read_as(run.passes["pass"].nunique(), len(run.table))
 
 
-def _commands(base: Run, head: Run) -> Iterator[str]:
-    """Return the commands that decide: the gate if base is a commit, or both runs again with enough passes."""
-    commits, suites = _values(base, "commit"), _values(head, "suite")
-    if commits and suites:
-        yield f"jacobench gate --against {commits[0].removesuffix('-dirty')} --suite {suites[0]}"
-    command = head.facts.get("command")
-    if isinstance(command, str):
-        yield f"both again with: {re.sub(r' --passes [0-9]+', '', command)} --passes {max(MIN_PASSES, 10)}"
+def _ways(base: Run, head: Run, cases: list[str]) -> Iterator[str]:
+    """Return what decides cases: the gate if base is a commit, or both runs again with enough passes."""
+    commits, command = _values(base, "commit"), head.facts.get("command")
+    again = _without_passes(shlex.split(command)) if isinstance(command, str) else []
+    suites = _given(again, "--suite") or _values(head, "suite")
+    if len(commits) == 1 and suites and not commits[0].endswith("-dirty"):
+        strategies = _given(again, "--strategy") or [name for name in _values(head, "strategy") if name != FORWARD]
+        options = {"--suite": suites[:1], "--strategy": strategies, "--case": cases if len(cases) <= MOST_CASES else []}
+        words = [word for option, values in options.items() for value in values for word in (option, value)]
+        yield shlex.join(["jacobench", "gate", "--against", commits[0], *words])
+    if again:
+        yield gate_sentences.run_both_again(shlex.join([*again, "--passes", str(max(MIN_PASSES, 10))]))
     elif not suites:
-        yield (
-            f"{MIN_PASSES} runs per side, alternating, each with --benchmark-json=FILE into one folder per side; "
-            "then compare the folders"
-        )
+        yield gate_sentences.record_again(MIN_PASSES)
+
+
+def _given(words: list[str], option: str) -> list[str]:
+    """Return the values of an option of a command."""
+    return [value for name, value in pairwise(words) if name == option]
+
+
+def _without_passes(words: list[str]) -> list[str]:
+    """Return a command that repeats a run, without its number of passes."""
+    numbers = {n for n, word in enumerate(words) if "--passes" in words[max(n - 1, 0) : n + 1]}
+    return [word for n, word in enumerate(words) if n not in numbers]

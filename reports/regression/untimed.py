@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.special import bdtrc
 
-from jacobench.reports.data.vocabulary import words
+from jacobench.bench.gate.paired_runner import BY_CHANCE
+from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.outcome import BASE, COUNTS, HEAD, ROW
 
 if TYPE_CHECKING:
@@ -20,41 +21,58 @@ if TYPE_CHECKING:
 BROKEN_LEVEL = 1 / 64
 """Of the sign test on the pairs in which one side failed; reached by six pairs in which only head failed."""
 
+NOT_TRIED = frozenset({"unsupported", "over_budget", "not_tried"})
+"""Statuses of cells that were not computed: the strategy is not broken."""
+
 Row = tuple[str, str, str]
 
 
 def status_changes(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
     """Find the rows of samples that are decided without times: case, strategy and phase → verdict and reason.
 
-    The verdict is new, gone, broken, improved (base fails, head does not) or not measured (no process of either side
-    was ok). A row that failed in some pairs, but not significantly, is omitted.
+    The verdict is gone, new, broken, improved (base fails, head does not) or not measured (no process of either side
+    was ok). A row that only head has, and that fails there, is broken; it is inconclusive if the machine may be the
+    cause, and not measured if the strategy did not try. A row that both sides have, and that failed in some pairs, but
+    not significantly, is omitted.
     """
     by_row = samples.groupby(list(ROW), sort=False)
     one_sided = by_row["side"].transform("nunique") < 2
     failed = (samples["status"] != "ok").groupby([samples[name] for name in ROW]).transform("any")
     found: dict[Row, tuple[str, str]] = {}
     for (case, strategy, phase), own in samples[one_sided | failed].groupby(list(ROW), sort=False):
-        if change := _change(own):
+        change = _change(own) if own["side"].nunique() == 2 else _one_sided(own)
+        if change:
             found[str(case), str(strategy), str(phase)] = change
     return found
 
 
 def _change(own: pd.DataFrame) -> tuple[str, str] | None:
-    present = set(own["side"])
-    if len(present) == 1:
-        return ("new", "only head has it") if present == {HEAD} else ("gone", "only base has it")
     flagged = own.assign(ok=own["status"] == "ok")
     ok = flagged.pivot_table(index="pair", columns="side", values="ok", aggfunc="all").dropna().astype(bool)
     if not ok.to_numpy().any():
-        return "not measured", f"{_why(own, BASE)} in base, {_why(own, HEAD)} in head"
+        return "not measured", gate_sentences.failed_on_both(how_it_ended(own, BASE), how_it_ended(own, HEAD))
     lost, fixed = int((ok[BASE] & ~ok[HEAD]).sum()), int((ok[HEAD] & ~ok[BASE]).sum())
     if _sign_test(lost, fixed) <= BROKEN_LEVEL:
-        return "broken", f"{_why(own, HEAD)} in head in {lost} of {len(ok)} pairs, ok in base"
+        return "broken", gate_sentences.lost(how_it_ended(own, HEAD), lost, len(ok))
     if ok[BASE].all() and set(own.loc[own["side"] == HEAD, "status"]) == {"wrong"}:  # verified, so not by chance
-        return "broken", f"{_why(own, HEAD)} in head, ok in base"
+        return "broken", gate_sentences.wrong_in_head(how_it_ended(own, HEAD))
     if not ok[BASE].any():
-        return "improved", f"ok in head, {_why(own, BASE)} in base"
+        return "improved", gate_sentences.fixed(how_it_ended(own, BASE))
     return None
+
+
+def _one_sided(own: pd.DataFrame) -> tuple[str, str]:
+    """Return the verdict of a row that only base or only head has."""
+    if BASE in set(own["side"]):
+        return "gone", gate_sentences.only_in(BASE)
+    failed = own.loc[own["status"] != "ok", "status"]
+    if failed.empty:
+        return "new", gate_sentences.only_in(HEAD)
+    reason = gate_sentences.fails_from_the_start(how_it_ended(own, HEAD))
+    if set(failed) <= NOT_TRIED:
+        return "not measured", reason
+    is_certain = set(failed) - NOT_TRIED - set(BY_CHANCE) or _sign_test(len(failed), 0) <= BROKEN_LEVEL
+    return "broken" if is_certain else "inconclusive", reason
 
 
 def _sign_test(hits: int, misses: int) -> float:
@@ -62,13 +80,13 @@ def _sign_test(hits: int, misses: int) -> float:
     return float(bdtrc(hits - 1, hits + misses, 0.5)) if hits else 1.0
 
 
-def _why(own: pd.DataFrame, side: str) -> str:
-    """Return the first failure of a side in words, with its reason."""
+def how_it_ended(own: pd.DataFrame, side: str) -> str:
+    """Return how the processes of a side ended, for the samples of one row: ok, or the first failure in words."""
     failed = own[(own["side"] == side) & (own["status"] != "ok")]
     if failed.empty:
         return "ok"
-    status, reason = words(str(failed["status"].iloc[0])), failed["reason"].iloc[0] if "reason" in failed else None
-    return f"{status} ({reason})" if isinstance(reason, str) and reason else status
+    reason = failed["reason"].iloc[0] if "reason" in failed else None
+    return gate_sentences.failure(str(failed["status"].iloc[0]), reason if isinstance(reason, str) else "")
 
 
 def count_lines(samples: pd.DataFrame, thresholds: GateThresholds) -> Iterator[dict[str, Any]]:
@@ -108,5 +126,5 @@ def count_line(quantity: str, base: float, head: float, limit: Thresholds) -> di
         "threshold": share,
         "detectable": max(share, least / base) if base else share,
         "verdict": ("regressed" if head > base else "improved") if changed else "unchanged",
-        "reason": "none in base" if changed and not base else "",
+        "reason": gate_sentences.none_in_base() if changed and not base else "",
     }

@@ -6,7 +6,16 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jacobench.reports.data.units import COUNTS, MISSING, format_bytes, format_ratio, format_seconds, format_tick
+from jacobench.reports.data.units import (
+    COUNTS,
+    MISSING,
+    format_bytes,
+    format_change,
+    format_ratio,
+    format_seconds,
+    format_tick,
+)
+from jacobench.reports.regression.gate_sentences import threshold_text
 from jacobench.reports.regression.outcome import VERDICTS
 
 if TYPE_CHECKING:
@@ -81,8 +90,8 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
     quantity, show = _shown(str(line["quantity"]))
     is_exponent = "~" in str(line["quantity"])
     low, high, detectable, reason = (line[name] for name in ("low", "high", "detectable", "reason"))
-    has_interval = not (is_exponent or math.isnan(low) or math.isnan(high))
-    least = f"{detectable:.2f}" if is_exponent else f"{detectable:.1%}"
+    has_interval = not is_exponent and low > 0 and math.isfinite(high)  # six pairs are the fewest with both ends
+    least = f"{detectable:.2f}" if is_exponent else threshold_text(detectable)
     return VerdictText(
         verdict=str(line["verdict"]),
         case=on_one_line(str(line["case"])),
@@ -91,8 +100,8 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
         quantity=quantity,
         base=MISSING if math.isnan(line["base"]) else show(line["base"]),
         head=MISSING if math.isnan(line["head"]) else show(line["head"]),
-        change=f"{line['head'] - line['base']:+.2f}" if is_exponent else relative(line["ratio"]),
-        interval=f"[{relative(low)}, {relative(high)}]" if has_interval else "",
+        change=f"{line['head'] - line['base']:+z.2f}" if is_exponent else format_change(line["ratio"]),
+        interval=f"[{format_change(low)}, {format_change(high)}]" if has_interval else "",
         detectable=least if math.isfinite(detectable) else MISSING,
         reason=on_one_line(reason) if isinstance(reason, str) else "",
     )
@@ -105,21 +114,6 @@ def on_one_line(text: str) -> str:
     'a [31m b'
     """
     return "".join(character for character in " ".join(text.split()) if character.isprintable())
-
-
-def relative(ratio: float) -> str:
-    """Return a ratio as a change in percent, or as a factor from 2 on.
-
-    >>> relative(1.0234), relative(0.9), relative(3.5), relative(25596.6)
-    ('+2.3%', '-10.0%', '3.50×', '25,597×')
-    """
-    if math.isnan(ratio):
-        return MISSING
-    if math.isinf(ratio):
-        return "∞"
-    if ratio < 2:
-        return f"{ratio - 1:+.1%}"
-    return f"{ratio:.2f}×" if ratio < 100 else f"{ratio:,.0f}×"
 
 
 def counted(verdicts: Iterable[str]) -> str:
@@ -139,4 +133,4 @@ def _shown(quantity: str) -> tuple[str, Callable[[float], str]]:
         return f"{QUANTITIES[of][0]} over {reference}", format_ratio
     of, _, knob = quantity.partition("~")
     name, show = QUANTITIES.get(of, (of, lambda value: f"{value:.3g}"))
-    return (f"growth of {name} with {knob}", lambda exponent: f"{exponent:.2f}") if knob else (name, show)
+    return (f"growth of {name} with {knob}", lambda exponent: f"{exponent:z.2f}") if knob else (name, show)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from jacobench.reports.regression.gate_sentences import failing_lines_left_out, lines_left_out
 from jacobench.reports.regression.outcome import FAILING
 from jacobench.reports.render.formatting import HEADINGS, HEADLINES, N_NAMES, counted, on_one_line, verdict_texts
 from jacobench.reports.render.measured_code import code_markdown, code_properties
@@ -88,7 +89,7 @@ def _table(lines: Sequence[VerdictText], n_all: int) -> str:
         rows = (_cells(line)[: len(headings)] for line in lines)
         parts.append(markdown_table(headings[:N_NAMES], rows, headings[N_NAMES:]))
     if n_all > len(lines):
-        parts.append(f"{n_all - len(lines)} more lines do not fit here.")
+        parts.append(lines_left_out(n_all - len(lines)))
     return "\n\n".join(parts)
 
 
@@ -124,7 +125,7 @@ def github_annotations(outcome: Outcome, title: str) -> str:
     sentences = [line.sentence for line in verdict_texts(table[table["verdict"].isin(FAILING)])]
     if len(sentences) > MAX_ANNOTATIONS:
         left = len(sentences) - MAX_ANNOTATIONS + 1
-        sentences = [*sentences[: MAX_ANNOTATIONS - 1], f"and {left} more regressed or broken lines"]
+        sentences = [*sentences[: MAX_ANNOTATIONS - 1], failing_lines_left_out(left)]
     return "".join(command(level, headline, sentence) for sentence in sentences)
 
 

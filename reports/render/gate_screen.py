@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from jacobench.reports.data.units import MISSING
+from jacobench.reports.regression.gate_sentences import rows_by_verdict
 from jacobench.reports.regression.outcome import FAILING, VERDICTS
-from jacobench.reports.render.formatting import HEADINGS, HEADLINES, N_NAMES, QUANTITIES, counted, verdict_texts
+from jacobench.reports.render.formatting import (
+    HEADINGS,
+    HEADLINES,
+    N_NAMES,
+    QUANTITIES,
+    counted,
+    on_one_line,
+    verdict_texts,
+)
 from jacobench.reports.render.measured_code import code_lines
 
 if TYPE_CHECKING:
@@ -44,12 +53,12 @@ class VerdictScreen:
             by_row.setdefault((line.case, line.strategy, line.phase), []).append(line)
         rows = [sorted(row, key=_importance) for row in by_row.values()]
         if rows:
-            yield Text(f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}: {counted(row[0].verdict for row in rows)}")
+            yield Text(rows_by_verdict(len(rows), counted(row[0].verdict for row in rows)))
             yield Text()
-            yield from _aligned(rows, console.width if console.is_terminal else None)
+            yield from _aligned(rows, self.outcome.notes, console.width if console.is_terminal else None)
             yield Text()
         for note in self.outcome.notes:
-            yield Text(note)
+            yield Text(on_one_line(note))
         yield from map(Text, code_lines(self.outcome.distributions))
 
 
@@ -58,7 +67,7 @@ def _importance(line: VerdictText) -> tuple[int, bool]:
     return VERDICTS.index(line.verdict), line.quantity != QUANTITIES["seconds"][0]
 
 
-def _aligned(rows: Sequence[Sequence[VerdictText]], most: int | None) -> Iterator[Text]:
+def _aligned(rows: Sequence[Sequence[VerdictText]], notes: Sequence[str], most: int | None) -> Iterator[Text]:
     """Return a heading and one line per row: its worst result, then its other results with this verdict, or the reason.
 
     Columns that exceed the width ``most`` are left out, the least important first.
@@ -69,21 +78,28 @@ def _aligned(rows: Sequence[Sequence[VerdictText]], most: int | None) -> Iterato
     for name in OPTIONAL:
         if most is not None and sum(widths[n] + 2 for n in shown) > most + 2:
             shown.remove(HEADINGS.index(name))
-    notes = ["", *(_note(row) for row in rows)]
+    remarks = ["", *(_note(row, notes) for row in rows)]
     styles = ["bold", *(STYLES.get(row[0].verdict, "") for row in rows)]
-    for line, note, style in zip(cells, notes, styles, strict=True):
+    for line, remark, style in zip(cells, remarks, styles, strict=True):
         padded = [f"{line[n]:{'<' if n < N_NAMES else '>'}{widths[n]}}" for n in shown]
-        text = Text(f"{'  '.join(padded)}  {note}".rstrip())
+        text = Text(f"{'  '.join(padded)}  {remark}".rstrip())
         text.stylize(style, 0, widths[0] if style != "bold" else None)
         yield text
 
 
-def _note(row: Sequence[VerdictText]) -> str:
+def _note(row: Sequence[VerdictText], notes: Sequence[str]) -> str:
+    """Return the reason of a row, unless the outcome's notes have it, and its other results with this verdict."""
     first, *others = row
     also = [f"{line.quantity} {line.change}" for line in others if line.verdict == first.verdict in FAILING]
     # A line contains these words only as its verdict; a plug-in's message may contain them, too.
     ambiguous = first.verdict not in FAILING and re.search("|".join(FAILING), first.reason)
-    show = first.verdict != "unchanged" and not ambiguous and (first.verdict != "regressed" or first.change == MISSING)
+    known = first.verdict == "not measured" and any(first.reason in on_one_line(note) for note in notes)
+    show = (
+        not known
+        and first.verdict != "unchanged"
+        and not ambiguous
+        and (first.verdict != "regressed" or first.change == MISSING)
+    )
     return "; ".join([*([first.reason] if show and first.reason else []), *also])
 
 

@@ -144,8 +144,11 @@ def test_without_a_control_kernel_the_gate_says_so(machine, steady):
     [
         {},
         {A: lambda *_: {"status": "unsupported", "reason": "no"}},
-        {A: lambda side, _: {"seconds": 1.0} if side == "head" else {}},
         {A: lambda side, _: {"seconds": 1.0} if side == "base" else {}},
+        {
+            A: lambda side, _: {"status": "ok"} if side == "base" else {},
+            B: lambda side, _: {"status": "ok"} if side == "head" else {},
+        },
     ],
 )
 def test_a_gate_that_measured_nothing_never_passes(machine, rows):
@@ -170,7 +173,8 @@ def test_nothing_at_all(machine):
             "regressed",
         ),
         (lambda side, _: {"status": "timeout"} if side == "base" else {"seconds": 1.0}, "improved", "clear"),
-        (lambda *_: {"status": "unsupported"}, "not measured", "clear"),
+        (lambda *_: {"status": "unsupported"}, "not measured", "inconclusive"),
+        (lambda side, _: {"status": "error"} if side == "base" else {}, "gone", "inconclusive"),
     ],
 )
 def test_rows_without_times(machine, steady, says, verdict, state):
@@ -178,6 +182,63 @@ def test_rows_without_times(machine, steady, says, verdict, state):
     assert line(outcome, A)["verdict"] == verdict
     assert outcome.state == state
     assert outcome.n_pairs == 6
+
+
+def only_head(**found):
+    return lambda side, _stage: ({"status": "ok"} | found) if side == "head" else {}
+
+
+def fails(*_):
+    return {"status": "error", "reason": "no module x"}
+
+
+C = ("c", "mine", "gradient")
+
+
+@pytest.mark.parametrize(
+    ("rows", "state", "note"),
+    [
+        ({C: only_head()}, "clear", "1 row is new: head was verified"),
+        ({C: only_head(), A: fails}, "inconclusive", "Strategy dense: gradient could not be measured on either side"),
+        ({C: only_head(status="error", reason="no module x")}, "regressed", ""),
+        ({C: only_head(status="unsupported")}, "nothing", "Strategy mine: gradient could not be measured"),
+        ({C: lambda side, _: fails() if side == "base" else {"status": "ok"}}, "clear", ""),
+    ],
+)
+def test_the_first_strategy_is_new_and_passes_unless_it_fails(machine, rows, state, note):
+    """No row has times on both sides, so no process is started."""
+    outcome = gate(machine(rows, control=None))
+    assert outcome.state == state
+    assert note in " ".join(outcome.notes)
+    assert "pairs of fresh processes" not in " ".join(outcome.notes)
+    assert "calibration kernel" not in " ".join(outcome.notes)
+
+
+def test_a_strategy_that_no_side_could_measure_is_not_hidden_by_the_others(machine, steady):
+    rows = {
+        (case, "mine", phase): fails
+        for case in ("a", "b")
+        for phase in ("prepare", "linearize", "pullback", "gradient")
+    }
+    outcome = gate(machine({B: steady(), **rows}))
+    assert (outcome.state, outcome.exit_code) == ("inconclusive", 3)
+    assert outcome.undecided == ("b", "a")
+    assert outcome.notes[-2:] == (
+        "Strategy mine could not be measured on either side, at any case.",
+        "8 rows not measured: error (no module x) in base and head.",
+    )
+
+
+def test_a_case_that_no_side_could_measure_does_not_matter_if_another_was_measured(machine, steady):
+    outcome = gate(machine({A: steady(), ("b", *A[1:]): fails}))
+    assert outcome.state == "clear"
+
+
+def test_the_reason_why_nothing_was_measured_is_printed_once(machine):
+    rows = {("a", "mine", phase): fails for phase in ("prepare", "linearize", "pullback", "gradient")}
+    outcome = gate(machine(rows, control=None))
+    assert (outcome.state, outcome.exit_code) == ("nothing", 4)
+    assert " ".join(outcome.notes).count("no module x") == 1
 
 
 def test_what_is_broken_says_how(machine):

@@ -62,7 +62,7 @@ def test_a_confirmed_ratio_is_not_the_one_that_made_the_row_a_candidate(figures,
     """The estimate of stage one is too large for candidates, because they are selected for it."""
     outcome = figures.gate(recorded[::2], 0.02)
     regressed = outcome.verdicts[outcome.verdicts["verdict"] == "regressed"]
-    first = regressed["reason"].str.extract(r"^([0-9.]+)% slower")[0].astype(float) / 100
+    first = regressed["reason"].str.extract(r"^\+([0-9.]+)% in stage one")[0].astype(float) / 100
     assert len(regressed) > 100
     assert (first - (regressed["ratio"] - 1)).mean() > 0
     unchanged = figures.gate(recorded[::2], 0.0).verdicts

@@ -33,6 +33,12 @@ def samples(base, head):
         (["timeout"] * 6, ["ok"] * 6, "improved"),
         (["timeout"] * 6, ["crashed"] * 6, "not measured"),
         ([], ["ok"] * 6, "new"),
+        ([], ["error"] * 6, "broken"),
+        ([], ["ok"] * 5 + ["wrong"], "broken"),
+        ([], ["crashed"] * 6, "broken"),
+        ([], ["ok"] * 4 + ["crashed"] * 2, "inconclusive"),  # the machine may be the cause
+        ([], ["unsupported"] * 6, "not measured"),
+        (["error"] * 6, [], "gone"),
         (["ok"] * 6, [], "gone"),
         (["ok"] * 6, ["ok"] * 6, None),
     ],
@@ -45,6 +51,11 @@ def test_the_fate_of_a_row(base, head, verdict):
 def test_the_reason_names_both_sides():
     (_, reason) = status_changes(samples(["timeout"] * 6, ["crashed"] * 6))[ROW]
     assert reason == "timeout (why) in base, crashed (why) in head"
+
+
+def test_a_reason_that_both_sides_share_is_given_once():
+    (_, reason) = status_changes(samples(["error"] * 6, ["error"] * 6))[ROW]
+    assert reason == "error (why) in base and head"
 
 
 def test_a_pair_that_lacks_a_side_says_nothing():

@@ -144,7 +144,7 @@ def test_memory_by_another_tool_does_not_compare():
     [
         ({}, {"status": "wrong", "reason": "off by 2"}, "broken", 1),
         ({"status": "timeout"}, {}, "improved", 0),
-        ({"status": "unsupported"}, {"status": "unsupported"}, "not measured", 0),
+        ({"status": "unsupported"}, {"status": "unsupported"}, "not measured", 3),
     ],
 )
 def test_rows_that_fail(base, head, verdict, exit_code):
@@ -165,6 +165,37 @@ def test_new_and_gone():
     fewer = Run(base.table[base.table["strategy"] != "dense"], base.passes, facts=base.facts)
     assert verdicts(compare(fewer, head), "dense") == ["new"] * 4
     assert verdicts(compare(head, fewer), "dense") == ["gone"] * 4
+
+
+def test_a_strategy_that_is_new_and_wrong_is_broken():
+    base, head = run(1), run(2, dense={"status": "wrong", "reason": "off by 2"})
+    fewer = Run(base.table[base.table["strategy"] != "dense"], base.passes, facts=base.facts)
+    outcome = compare(fewer, head)
+    assert (outcome.exit_code, verdicts(outcome, "dense")) == (1, ["broken"] * 4)
+
+
+def test_across_machines_a_failure_is_not_left_out():
+    failed = {"dense": {"status": "crashed", "reason": "signal 11"}}
+    outcome = compare(run(1), run(2, machine="there", **failed), across_machines=True)
+    assert outcome.exit_code == 3
+    assert verdicts(outcome, "dense") == ["inconclusive"] * 4
+    reason = outcome.verdicts.set_index("strategy").loc["dense", "reason"].iloc[0]
+    assert reason == "ok in base, crashed (signal 11) in head, in too few passes to be sure"
+
+
+def test_the_command_that_decides_is_complete_and_quoted():
+    base, head = run(1, passes=3), run(2, passes=3)
+    head.facts["command"] = "jacobench run --suite '/my work/s.toml' --strategy 'a b.py:Mine' --passes 3 --timeout 60"
+    note = said(compare(base, head))
+    cases = " ".join(f"--case c{k}" for k in range(4))
+    assert f"jacobench gate --against abc --suite '/my work/s.toml' --strategy 'a b.py:Mine' {cases} " in note
+    assert note.endswith("jacobench run --suite '/my work/s.toml' --strategy 'a b.py:Mine' --timeout 60 --passes 10")
+
+
+def test_a_dirty_base_cannot_be_measured_again_by_the_gate():
+    base = run(1, passes=3)
+    base.table["commit"] = "abc-dirty"
+    assert "jacobench gate" not in said(compare(base, run(2, passes=3)))
 
 
 def test_runs_with_nothing_in_common_measured_nothing():

@@ -10,8 +10,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from rich.console import Console
 
+from jacobench.reports.data.units import format_change
 from jacobench.reports.regression.outcome import EXIT_CODES, VERDICTS, Outcome, verdict_table
-from jacobench.reports.render.formatting import relative, verdict_texts
+from jacobench.reports.render.formatting import verdict_texts
 from jacobench.reports.render.gate_formats import COMMENT_CHARACTERS, FORMATS, SUMMARY_BYTES, code
 from jacobench.reports.render.gate_screen import VerdictScreen
 
@@ -108,7 +109,7 @@ def test_annotations_are_errors_for_regressions_and_escaped():
 def test_no_more_annotations_than_github_shows():
     lines = FORMATS["annotations"](MANY, "x").splitlines()
     assert len(lines) == 10
-    assert "and 7991 more" in lines[-1]
+    assert "and 7991 more failing lines" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -205,6 +206,27 @@ def test_a_long_name_keeps_everything_from_the_colons_on():
     assert short in on_screen(outcome(row(case=short)))
 
 
+EXTREMES = [
+    row(verdict, base=base, head=head, ratio=ratio, low=low, high=high, detectable=detectable, reason="")
+    for verdict in VERDICTS
+    for base, head, ratio, low, high, detectable in (
+        (1e-3, 0.0, 0.0, 0.0, math.inf, math.inf),
+        (0.0, 1.0, math.inf, math.nan, math.nan, math.nan),
+        (1e-12, 1e300, 1e312, 1e300, math.inf, 1e5),
+        (math.nan, math.nan, math.nan, math.nan, math.nan, math.nan),
+        (1.0, 3.0, 3.0, 2.5, 3.5, 1.4),
+        (1.0, 0.99999, 0.99999, 0.9999, 1.00001, 1.0),
+    )
+] + [row(quantity="seconds~width", base=2.0, head=1.9999, ratio=1.0, detectable=40.0)]
+
+
+@pytest.mark.parametrize("line", EXTREMES)
+def test_extreme_numbers_make_no_false_statement(line, sentence_flaws):
+    (found,) = verdict_texts(verdict_table([line]))
+    for text in (found.change, found.interval, found.detectable, found.base, found.head):
+        assert sentence_flaws(text) == []
+
+
 def test_words_of_an_exponent():
     line = row(quantity="seconds~width", base=2.0, head=3.0, ratio=2.0, threshold=0.1, detectable=0.12)
     (found,) = verdict_texts(verdict_table([line]))
@@ -222,7 +244,7 @@ def test_words_of_a_ratio_to_a_reference():
     ("ratio", "expected"), [(1.0, "+0.0%"), (1.999, "+99.9%"), (2.0, "2.00×"), (math.inf, "∞"), (math.nan, "–")]
 )
 def test_changes(ratio, expected):
-    assert relative(ratio) == expected
+    assert format_change(ratio) == expected
 
 
 def test_within_a_verdict_the_largest_change_is_first():
