@@ -18,7 +18,13 @@ from jacobench.bench.gate.repository_distributions import (
     siblings,
     static_metadata,
 )
-from jacobench.bench.gate.side_environments import build_system, check_backend, create_environment, write_rules
+from jacobench.bench.gate.side_environments import (
+    build_system,
+    check_backend,
+    create_environment,
+    python_path,
+    write_rules,
+)
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -52,28 +58,36 @@ def install_sides(
     for tree in trees if template == INSTALL else ():
         check_backend(tree.folder, tree.revision)
     current = installed()
-    names = {normalized(name) for tree in trees if (name := static_metadata(tree.folder).get("name"))}
-    own = [each for each in current if is_own(each, names, project)]
-    found = siblings([each for each in current if each not in own], project, trees)
-    found = [each for each in found if not _is_named(each, trees, template)]
+    own, found = _of_repository(current, project, trees, template)
     split = [each for each in found if each.is_per_side]
-    base, head = (
-        create_environment(name, tree, folder / f"{name}-env")
-        for name, tree in zip(("base", "head"), trees, strict=True)
+    base, head = sides = (
+        create_environment("base", trees[0], folder / "base-env"),
+        create_environment("head", trees[1], folder / "head-env"),
     )
-    _hide((base, head), project, [*own, *(each.installed for each in split)], found)
+    _hide(sides, project, [*own, *(each.installed for each in split)], found)
     variables = install_variables(Path(sys.executable) if find_spec("pip") else base.python)
-    for number, side in enumerate((base, head)):
+    variables["PYTHONPATH"] = python_path(project)
+    for number, side in enumerate(sides):
         others = f", with {', '.join(each.installed.name for each in split)}" if split else ""
         report(f"installing {side.name}: {side.tree.revision}{others}")
         folders = [side.tree.top / place for each in split if (place := each.folders[number]) is not None]
         for place in [*folders, side.tree.folder]:
             _install(side, place, template, variables)
-    built = {each.name for side in (base, head) for each in side.built()}
+    built = {each.name for side in sides for each in side.built()}
     hidden = [each for each in current if each in own or each.name in built]
-    _hide((base, head), project, hidden, found)
+    _hide(sides, project, hidden, found)
     shared = [each for each in found if each.installed not in hidden]
-    return (base, head), (*_of_side(base, head), *_of_side(head, base), *_of_both(shared, (base, head), current))
+    return sides, (*_of_side(base, head), *_of_side(head, base), *_of_both(shared, sides, current))
+
+
+def _of_repository(
+    current: Sequence[Installed], project: Project, trees: tuple[Tree, Tree], template: str
+) -> tuple[list[Installed], list[Sibling]]:
+    """Return the distributions of the current environment that are the project itself, and its siblings."""
+    names = {normalized(name) for tree in trees if (name := static_metadata(tree.folder).get("name"))}
+    own = [each for each in current if is_own(each, names, project)]
+    found = siblings([each for each in current if each not in own], project, trees)
+    return own, [each for each in found if not _is_named(each, trees, template)]
 
 
 def _is_named(sibling: Sibling, trees: tuple[Tree, Tree], template: str) -> bool:
@@ -117,15 +131,14 @@ def _stamps(side: Side) -> set[tuple[Path, int]]:
 def _of_side(side: Side, other: Side) -> list[MeasuredDistribution]:
     """Return what was built from a side's tree, and what the command added that the other side has not."""
     built = side.built()
-    added = {(each.name, each.version) for each in other.distributions()}
-    differing = [each for each in side.distributions() if each not in built and (each.name, each.version) not in added]
-    if not built:
-        return [
-            MeasuredDistribution(
-                side.name, "files", "", side.tree.revision, str(side.tree.folder), "not installed: no package"
-            )
-        ]
-    return [_measured(side.name, each, side.tree.revision if each in built else "") for each in [*built, *differing]]
+    others = {(each.name, each.version) for each in other.distributions()}
+    added = [each for each in side.distributions() if each not in built and (each.name, each.version) not in others]
+    found = [_measured(side.name, each, side.tree.revision if each in built else "") for each in [*built, *added]]
+    if build_system(side.tree.folder) is None:
+        note = "the project is not a package: used from its folder"
+        files = MeasuredDistribution(side.name, "files", "", side.tree.revision, str(side.tree.folder), note)
+        found.insert(0, files)
+    return found
 
 
 def _of_both(
@@ -136,7 +149,9 @@ def _of_both(
     found = []
     for each in shared:
         if each.is_from_repository:
-            found.append(_measured("both", each.installed, "", "shared by both sides"))
+            is_of_tree = each.installed.is_editable and each.folders[1] is not None  # it differs from no side's
+            revision = sides[1].tree.revision if is_of_tree else ""
+            found.append(_measured("both", each.installed, revision, "shared by both sides"))
         elif each.differs and each.installed.name in required:
             note = "shared by both sides; the repository's copy differs between them, but was not installed from it"
             found.append(_measured("both", each.installed, "", note))
