@@ -256,7 +256,7 @@ def recommend_for(
     from jacobench.bench.floor.predicted_rows import one_case
     from jacobench.bench.machine.byte_sizes import parse_bytes
     from jacobench.bench.machine.machine_record import memory_limit
-    from jacobench.reports.analysis.case_advice import advise_from_runs, advise_from_small_cases, with_largest_batches
+    from jacobench.reports.analysis.case_advice import advise_from_runs, advise_from_small_cases, completed
     from jacobench.reports.data.run_json import newest_run
 
     case = one_case(knobs)
@@ -270,7 +270,7 @@ def recommend_for(
         problem = f"No usable measurements in {where}" if where else "No run in this folder"
         say(f"{problem}; measuring small cases now (about 5 s).")
         advice = advise_from_small_cases(case, budget)
-    return with_largest_batches(advice, knobs)
+    return completed(advice, knobs)
 
 
 def strategy(spec: str) -> Strategy:

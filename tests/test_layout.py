@@ -27,6 +27,7 @@ PEERS = ("torch", "jax", "autograd", "asdex")
 ORDER = {
     "graphs": [
         "errors",
+        "wording",
         "array_types",
         "structures",
         "arrays",

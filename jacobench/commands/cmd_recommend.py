@@ -99,3 +99,5 @@ def _show(advice: CaseAdvice) -> None:
     out.print(console.columns(advice_text.headings(advice), advice_text.rows(advice)))
     out.print()
     out.print(*advice_text.reasons(advice), sep="\n")
+    if advice.command:
+        typer.echo(f"\n{advice.command}")

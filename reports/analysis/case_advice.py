@@ -5,7 +5,9 @@ The measurements are those of finished runs, or of small cases that are measured
 
 from __future__ import annotations
 
+import json
 import math
+import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,14 @@ from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
 from jacobench.reports.analysis.reuse import reuse
-from jacobench.reports.analysis.single_verdict import COLUMNS, estimated, measured_bytes, measured_seconds, nearby
+from jacobench.reports.analysis.single_verdict import (
+    COLUMNS,
+    estimated,
+    measured_bytes,
+    measured_seconds,
+    nearby,
+    with_unknown,
+)
 from jacobench.reports.analysis.size_limits import SizeLimit, largest_batch
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.data.vocabulary import in_order, provenance
@@ -47,9 +56,10 @@ class CaseAdvice:
 
     ``verdicts`` has two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
 
-    - ``strategy``, ``runner_up``, ``factor`` with ``low`` and ``high``: as in `recommend`.
-    - ``decision``: as in `recommend`. For bytes, ``"ahead"`` if the peaks differ by more than 1 %. ``"alone"`` if there
-      is no other candidate, ``"nothing"`` if there is none.
+    - ``strategy``, ``runner_up``, ``factor`` with ``low`` and ``high``, ``open_rivals``: as in `recommend`.
+    - ``decision``: as in `recommend`, but ``"undecided"`` if a candidate has no estimate. For bytes, ``"ahead"`` if the
+      peaks differ by more than 1 %. ``"alone"`` if there is no other candidate, ``"nothing"`` if there is none.
+    - ``without_estimate``: candidates without a measurement or estimate, separated by commas; missing if there are none.
     - ``basis``: ``"measured"`` at the case; ``"near"``: measured at a near case, ``low`` and ``high`` widened by the
       uncertainty of the ratio; ``"model"``: 95 % of such estimates of the run's own cells are within ``low`` and
       ``high``; missing if nothing is known.
@@ -62,7 +72,8 @@ class CaseAdvice:
     ``status``: ``"ok"``; ``"over_budget"``, never recommended; the status of a cell that failed; ``"no estimate"``.
     ``largest_batch`` and ``largest_batch_basis``: the `size_limits.SizeLimit` of the batch, added by the caller.
 
-    ``measured_batch``: the largest batch of the run's cells, or the case's own if that is larger.
+    ``measured_batch``: the largest batch of the run's cells, or the case's own if that is larger. ``command``: measures
+    the case, for a POSIX shell; empty if the verdict on time is from measurements of all candidates.
     """
 
     case: str
@@ -73,6 +84,7 @@ class CaseAdvice:
     strategies: pd.DataFrame
     reuse: pd.DataFrame
     measured_batch: float = 1.0
+    command: str = ""
 
     @property
     def basis(self) -> str:
@@ -127,17 +139,23 @@ def advise(
     seconds, n_bytes = estimate_seconds(run.table, own), estimate_bytes(run.table, own)
     peaks = _peaks(near, run.table, phase)
     there = run.table[(run.table["case"] == (near and near.case)) & (run.table["phase"] == phase)]
+    times = _times(there)
+    candidates = [name for name in _candidates(run.table, own, phase) if name not in over]
     if near:
         time = measured_seconds(near, run.table[~run.table["strategy"].isin(over)], run.passes, phase)
+        time = with_unknown(time, [name for name in candidates if name not in times])
     else:
-        time = estimated(_without(seconds, over))
+        time = with_unknown(estimated(_without(seconds, over)), [name for name in candidates if name not in seconds])
         if time["basis"] == "model":
             time |= {"distance_factor": distance(run.table, own, time["strategy"])}
+    failed = {name for name, line in times.items() if line["status"] != "ok"}
     if near and peaks:
         memory = measured_bytes(near.case, _without(peaks, over))
+        unknown = [name for name in candidates if name not in failed and name not in peaks]
     else:
-        failed = set(there.loc[~there["status"].isin(["ok", *UNTRIED]), "strategy"])
         memory = estimated(_without(n_bytes, over | failed))
+        unknown = [name for name in candidates if name not in failed and name not in n_bytes]
+    memory = with_unknown(memory, unknown)
     verdicts = [{"quantity": "seconds", **time}, {"quantity": "bytes", **memory}]
     return CaseAdvice(
         case=str(own["case"].iloc[0]),
@@ -145,10 +163,18 @@ def advise(
         measured_on=provenance(run.table),
         budget_bytes=budget_bytes,
         verdicts=pd.DataFrame(verdicts, columns=["quantity", *COLUMNS]),
-        strategies=_strategies(needs, over, _times(there) if near else _estimates(seconds), peaks, n_bytes),
+        strategies=_strategies(needs, over, times if near else _estimates(seconds), peaks, n_bytes),
         reuse=reuse(run.passes[run.passes["case"] == (near and near.case)]),
         measured_batch=_measured_batch(run.table, own),
     )
+
+
+def _candidates(table: pd.DataFrame, own: pd.DataFrame, phase: str) -> list[str]:
+    """Return the strategies of a case and of a run, without those that failed wherever the run tried them."""
+    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD) & ~table["status"].isin(UNTRIED)]
+    failed = set(rows["strategy"]) - set(rows.loc[rows["status"] == "ok", "strategy"])
+    names = in_order([*own["strategy"], *table.loc[table["strategy"].ne(FORWARD), "strategy"]])
+    return [name for name in names if name not in failed]
 
 
 def _measured_batch(table: pd.DataFrame, own: pd.DataFrame) -> float:
@@ -179,7 +205,8 @@ def _peaks(near: NearCase | None, table: pd.DataFrame, phase: str) -> dict[str, 
 
 
 def _times(there: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    rows = there[there["strategy"].ne(FORWARD) & ~there["status"].isin(UNTRIED)].to_dict("records")
+    known = ~there["status"].isin(UNTRIED) & (there["status"].ne("ok") | (there["seconds_median"] > 0))
+    rows = there[there["strategy"].ne(FORWARD) & known].to_dict("records")
     return {row["strategy"]: {"status": row["status"], "seconds": row["seconds_median"]} for row in rows}
 
 
@@ -231,7 +258,26 @@ def _advise(case: Case, specs: Sequence[str], run: Run, budget_bytes: float) -> 
     return advise(target, run, budget_bytes, needed=needed)
 
 
-def with_largest_batches(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:
+def completed(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:
+    """Add what depends on the knobs of the case: the largest batches, and the command that measures it."""
+    time = advice.verdicts.iloc[0]
+    is_measured = advice.basis in ("measured", "near") and not isinstance(time["without_estimate"], str)
+    command = "" if is_measured or advice.all_over_budget else _command(advice, knobs)
+    return replace(_with_largest_batches(advice, knobs), command=command)
+
+
+def _command(advice: CaseAdvice, knobs: Mapping[str, Any]) -> str:
+    """Return a line for a POSIX shell that writes a suite with the case and runs it."""
+    swept = {name: [value] if name == "widths" else value for name, value in knobs.items()}
+    sweep = {"graph": "architecture" if "name" in knobs else "mlp", **swept}
+    lines = ["[[sweep]]", *(f"{name} = {json.dumps(value)}" for name, value in sweep.items())]
+    file = f"{advice.case}.toml"
+    named = [name for name in advice.strategies["strategy"] if name in registered()]
+    options = [part for name in named for part in ("--strategy", name)]
+    return f"printf '%s\\n' {shlex.join(lines)} > {shlex.quote(file)} && jacobench run --suite {shlex.join([file, *options])}"
+
+
+def _with_largest_batches(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:
     """Add the largest batch of each strategy that fits in the budget; NaN for a strategy without a byte model."""
 
     def case_of(batch: int) -> Case:

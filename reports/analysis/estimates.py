@@ -1,21 +1,38 @@
-"""Estimated seconds and bytes of a case that was not measured, with the error that such estimates have in a run."""
+"""Estimated seconds and bytes of a case that was not measured, with the error that such estimates have in a run.
+
+The error of a time is the prediction interval of a regression. The data are the errors of the run's own cells, each
+estimated without its case. They are regressed on the logarithms of flops, bytes and calls, because the true exponents
+differ from those of the time model. So the interval widens with the distance of the case from the measured ones.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from jacobench.bench.floor.time_model import FEWEST_CELLS, WORK, comparable_cells, features, fit_rates, predict_seconds
-from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES
+from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES, half_width
 from jacobench.reports.analysis.sweeps import KNOBS
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 FEWEST_ERRORS = 5  # smallest number of errors from which an error bound is computed
-SAME_DISTANCE = math.log(1.1)  # cells closer than a factor of 1.1 count as equally distant
 SIZES = [*WORK, *KNOBS]  # columns that define the distance between a cell and a case
+
+EXPONENT_ERROR = 0.25
+"""Standard deviation, before anything is measured, of the difference between a true and a modelled exponent of flops,
+bytes or calls. Flops and bytes grow with the square of a width, so it is 0.7 in width. Measured differences in width are
+0.4 to 0.6 (docs/scaling.md)."""
+
+EXPONENT_CHANGE = 0.25
+"""Standard deviation of the change of an exponent beyond the measured sizes, where data leave a cache. It is calibrated:
+from widths up to 64 and up to 128, it covers 46 of 48 measured times and 26 of 27 ratios at widths up to 2048."""
+
 Array = Any
 
 
@@ -24,15 +41,37 @@ class Estimate:
     """Estimated seconds or bytes of a strategy in a case.
 
     `errors` has, for each case of the run, the logarithm of estimate / measured value, estimated without that case.
+    `offsets` has, for each of these cases, the logarithm of its sizes over those of the estimated case, a column per
+    size; it has no columns if errors do not depend on the distance. `gap` is the logarithm of the factor by which
+    the case is outside the measured sizes.
     """
 
     value: float
     errors: pd.Series[float]
+    offsets: pd.DataFrame = field(default_factory=pd.DataFrame)
+    gap: float = 0.0
+
+    @property
+    def bound(self) -> float:
+        """The logarithm of the factor by which the estimate may be wrong; NaN if it is unknown."""
+        return error_bound(self.errors, self.offsets, self.gap)
 
     @property
     def error_factor(self) -> float:
-        """The factor by which the estimate may be wrong; see `error_bound`."""
-        return factor_of(error_bound(self.errors))
+        """The factor by which the estimate may be wrong, at 95 % confidence."""
+        return factor_of(self.bound)
+
+
+def bound_of_ratio(one: Estimate, other: Estimate) -> float:
+    """Return the logarithm of the factor by which the ratio of two estimates may be wrong.
+
+    Errors that both have in common in a case cancel.
+    """
+    both = (one.errors - other.errors).dropna()
+    if len(both) < FEWEST_ERRORS:
+        return one.bound + other.bound
+    offsets = pd.concat([part.offsets.reindex(both.index) for part in (one, other)], axis=1)
+    return error_bound(both, offsets, math.hypot(one.gap, other.gap))
 
 
 def factor_of(logarithm: float) -> float:
@@ -40,18 +79,52 @@ def factor_of(logarithm: float) -> float:
     return math.nan if math.isnan(logarithm) else math.exp(min(logarithm, 700.0))
 
 
-def error_bound(errors: pd.Series[float]) -> float:
-    """Return the bound that a new error exceeds with a probability of at most 5 %; NaN for fewer than five errors.
+def error_bound(errors: pd.Series[float], offsets: pd.DataFrame | None = None, gap: float = 0.0) -> float:
+    """Return the bound that a new error exceeds with a probability of 5 %; NaN for fewer than five errors.
 
-    This is the ceil(0.95 (n + 1))-th smallest of the n absolute errors, the largest if n is below 19. A new error that
-    is exchangeable with these is within the bound with a probability of 95 %, or n / (n + 1) if that is less, because
-    its rank among the n + 1 is uniform (Vovk, Gammerman and Shafer 2005, "Algorithmic Learning in a Random World",
-    chapter 2). Leave-one-out errors are only approximately exchangeable.
+    Without offsets this is the bound of `_largest`, otherwise that of `_extrapolated`. `gap` is that of an `Estimate`.
     """
-    ordered = np.sort(np.abs(errors.to_numpy(dtype=np.float64)))
-    if ordered.size < FEWEST_ERRORS:
+    y = errors.to_numpy(dtype=np.float64)
+    if y.size < FEWEST_ERRORS:
         return math.nan
+    if offsets is None or not offsets.shape[1]:
+        return _largest(y)
+    return _extrapolated(y, offsets.to_numpy(dtype=np.float64), gap)
+
+
+def _largest(errors: Array) -> float:
+    """Return the ceil(0.95 (n + 1))-th smallest of the n absolute errors, the largest if n is below 19.
+
+    A new error that is exchangeable with these is within the bound with a probability of 95 %, or n / (n + 1) if that is
+    less, because its rank among the n + 1 is uniform (Vovk, Gammerman and Shafer 2005, "Algorithmic Learning in a Random
+    World", chapter 2). Leave-one-out errors are only approximately exchangeable.
+    """
+    ordered = np.sort(np.abs(errors))
     return float(ordered[min(ordered.size, math.ceil(CONFIDENCE * (ordered.size + 1))) - 1])
+
+
+def _extrapolated(errors: Array, offsets: Array, gap: float) -> float:
+    """Return the absolute error expected at offset zero, plus half its 95 % prediction interval.
+
+    Linear regression of the errors on the offsets, with a normal prior of standard deviation `EXPONENT_ERROR` for each
+    slope (Gelman et al., "Bayesian Data Analysis", 3rd edition, section 14.8). The variance of the noise is iterated from
+    the residuals, with the effective number of parameters. `EXPONENT_CHANGE` adds to it over the gap.
+    """
+    center = offsets.mean(axis=0)
+    x, y = offsets - center, errors - errors.mean()
+    n, variance = len(y), float(y @ y) / (len(y) - 1)
+    information, axes = np.linalg.eigh(x.T @ x)
+    for _ in range(20):
+        noise = max(variance, 1e-12)
+        certainty = np.clip(information, 0, None) / noise
+        spreads = 1 / (certainty + EXPONENT_ERROR**-2)  # posterior variance of the slope along each axis
+        slopes = axes @ (spreads * (axes.T @ (x.T @ y))) / noise
+        freedom = max(n - 1 - float(certainty @ spreads), 1.0)
+        variance = float(np.sum((y - x @ slopes) ** 2)) / freedom
+    expected = errors.mean() - center @ slopes
+    of_slopes = float(spreads @ (axes.T @ center) ** 2)
+    spread = math.sqrt(variance * (1 + 1 / n) + of_slopes + (EXPONENT_CHANGE * gap) ** 2)
+    return float(abs(expected) + half_width(spread, freedom))
 
 
 def estimate_bytes(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estimate]:
@@ -74,24 +147,30 @@ def estimate_bytes(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estim
 def estimate_seconds(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estimate]:
     """Return the seconds of each strategy that the time model can predict, with the errors of such estimates in a run.
 
-    The arguments are those of `estimate_bytes`. To test the estimate of a run's own cell, that cell is left out, and so
-    are all cells closer to it than the case is to the run. So an estimate far from the measured range is tested by
-    estimates over the same distance. If the run does not extend so far, its errors are assumed to grow with the
-    logarithm of the distance, as those of an exponent do.
+    The arguments are those of `estimate_bytes`.
     """
     found = {}
     seconds = predict_seconds(table, target)
     for (_, value), line in zip(seconds.items(), target.to_dict("records"), strict=True):
-        if not math.isnan(value):
+        if value > 0:
             cells = comparable_cells(table, line).set_index("case")
-            found[line["strategy"]] = Estimate(value, _errors(cells, float(_gaps(cells, line).min())))
+            errors = _left_out(cells)
+            offsets, gap = _offsets(cells, line).loc[errors.index], _gap(cells, line)
+            found[line["strategy"]] = Estimate(value, errors, offsets, gap)
     return found
+
+
+def _offsets(cells: pd.DataFrame, line: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return the logarithms of flops, bytes and calls of each cell over those of a line."""
+    at = features(pd.DataFrame([line]))[:, 1:]
+    logs = np.log(np.maximum(features(cells)[:, 1:], 1.0)) - np.log(np.maximum(at, 1.0))
+    return pd.DataFrame(logs, cells.index, columns=["calls", *WORK])
 
 
 def distance(table: pd.DataFrame, target: pd.DataFrame, strategy: str) -> float:
     """Return the factor between a case and the nearest cell: in flops, bytes or a size, whichever differs most."""
     (line,) = target[target["strategy"] == strategy].to_dict("records")
-    return math.exp(_gaps(comparable_cells(table, line), line).min())
+    return math.exp(np.nanmax(np.abs(_logs(comparable_cells(table, line), line)), axis=1).min())
 
 
 def _cells(table: pd.DataFrame, line: dict[Any, Any]) -> pd.DataFrame:
@@ -101,30 +180,26 @@ def _cells(table: pd.DataFrame, line: dict[Any, Any]) -> pd.DataFrame:
     return cells.set_index("case")
 
 
-def _gaps(cells: pd.DataFrame, line: Any) -> Array:
-    """Return the distance of each cell from a line: the largest logarithm of the factors between their sizes."""
+def _logs(cells: pd.DataFrame, line: Any) -> Array:
+    """Return the logarithms of each cell's sizes over those of a line, shape (cells, sizes); NaN where one is missing."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        gaps = np.abs(np.log(cells[SIZES].to_numpy(dtype=np.float64) / [line[name] for name in SIZES]))
-    return np.nanmax(gaps, axis=1)
+        return np.log(cells[SIZES].to_numpy(dtype=np.float64) / [line[name] for name in SIZES])
 
 
-def _errors(cells: pd.DataFrame, gap: float) -> pd.Series[float]:
-    """Return the errors of estimates over a distance, scaled up from the largest one that can be tested."""
-    tested = gap
-    while tested > SAME_DISTANCE:
-        errors = _left_out(cells, tested)
-        if len(errors) >= FEWEST_CELLS:
-            return errors * (gap / tested)
-        tested *= 0.8
-    return _left_out(cells, 0.0)
+def _gap(cells: pd.DataFrame, line: Any) -> float:
+    """Return how far a line is outside the range of the cells: the largest logarithm over its sizes, 0 inside."""
+    logs = _logs(cells, line)
+    known = logs[:, np.isfinite(logs).all(axis=0)]
+    return float(np.max([known.min(axis=0), -known.max(axis=0)], initial=0.0))
 
 
-def _left_out(cells: pd.DataFrame, gap: float) -> pd.Series[float]:
+def _left_out(cells: pd.DataFrame) -> pd.Series[float]:
+    """Return the logarithm of estimate / measured time of each cell, estimated from the other cells."""
     work, seconds = features(cells), cells["seconds_median"].to_numpy()
     errors = {}
-    for k, (case, line) in enumerate(cells.iterrows()):
-        kept = _gaps(cells, line) >= gap
-        kept[k] = False
-        if kept.sum() >= FEWEST_CELLS - 1:
-            errors[case] = math.log(float(work[k] @ fit_rates(work[kept], seconds[kept])) / seconds[k])
+    for k, case in enumerate(cells.index):
+        kept = np.arange(len(cells)) != k
+        estimate = float(work[k] @ fit_rates(work[kept], seconds[kept])) if len(cells) >= FEWEST_CELLS else 0.0
+        if estimate > 0:
+            errors[case] = math.log(estimate / seconds[k])
     return pd.Series(errors, dtype=np.float64)

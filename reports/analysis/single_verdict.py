@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.bench.row.statistics import clearly_less
-from jacobench.reports.analysis.estimates import FEWEST_ERRORS, Estimate, error_bound, factor_of
+from jacobench.reports.analysis.estimates import Estimate, bound_of_ratio, factor_of
 from jacobench.reports.analysis.recommendation import NOTHING, recommend
 from jacobench.reports.analysis.sweeps import KNOBS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 COLUMNS = (
-    "strategy", "decision", "factor", "low", "high", "runner_up", "basis", "at", "distance_factor", "differs", "n",
+    "strategy", "decision", "factor", "low", "high", "runner_up", "open_rivals", "without_estimate", "basis", "at",
+    "distance_factor", "differs", "n",
 )  # fmt: skip
-UNKNOWN: dict[str, Any] = {**NOTHING, "decision": "nothing", "basis": math.nan, "n": 0}
+UNKNOWN: dict[str, Any] = {**NOTHING, "without_estimate": math.nan, "decision": "nothing", "basis": math.nan, "n": 0}
 
 Line = dict[str, Any]
 SAME = ("graph", "activation", "loss", "residual", "normalization", "dtype")  # knobs in which near cases are equal
@@ -92,21 +93,38 @@ def measured_seconds(near: NearCase, rows: pd.DataFrame, passes: pd.DataFrame, p
 
     `rows` and `passes` are those of the run, of the candidate strategies only.
     """
-    found = recommend(rows[rows["case"] == near.case], passes, phase).to_dict("records")
-    line: dict[Any, Any] = found[0] if found else {**NOTHING, "decision": "nothing", "n_passes": 0}
-    low, high = line["low"] / near.ratio_uncertainty, line["high"] * near.ratio_uncertainty
-    unsettled = (line["decision"] == "ahead" and low <= 1) or (line["decision"] == "equal" and near.distance_factor > 1)
+    own = rows[rows["case"] == near.case]
+    line = _recommended(own, passes, phase)
+    if line["decision"] in ("ahead", "equal") and near.distance_factor > 1:
+        line |= _widened(own, passes, phase, line, near.ratio_uncertainty)
     return {
-        **{name: line[name] for name in ("strategy", "factor", "runner_up")},
-        "decision": "undecided" if unsettled else line["decision"],
-        "low": low,
-        "high": high,
+        **{name: line[name] for name in ("strategy", "decision", "factor", "runner_up", "open_rivals")},
+        "low": line["low"] / near.ratio_uncertainty,
+        "high": line["high"] * near.ratio_uncertainty,
         "basis": "measured" if near.exact else "near",
         "at": near.case,
         "distance_factor": near.distance_factor,
         "differs": near.differs,
         "n": line["n_passes"],
     }
+
+
+def _recommended(rows: pd.DataFrame, passes: pd.DataFrame, phase: str) -> dict[Any, Any]:
+    found = recommend(rows, passes, phase).to_dict("records")
+    return found[0] if found else {**NOTHING, "decision": "nothing", "n_passes": 0}
+
+
+def _widened(
+    rows: pd.DataFrame, passes: pd.DataFrame, phase: str, line: Mapping[Any, Any], uncertainty: float
+) -> dict[str, Any]:
+    """Return the decision if every rival may be faster by a factor, relative to the best strategy."""
+    is_rival = passes["strategy"] != line["strategy"]
+    faster = passes.assign(seconds=passes["seconds"].where(~is_rival, passes["seconds"] / uncertainty))
+    found = _recommended(rows, faster, phase)
+    if found["strategy"] != line["strategy"]:
+        return {"decision": "undecided", "open_rivals": found["strategy"]}
+    decision = "ahead" if found["decision"] == "ahead" else "undecided"
+    return {"decision": decision, "open_rivals": found["open_rivals"]}
 
 
 def measured_bytes(case: str, peaks: Mapping[str, float]) -> Line:
@@ -117,16 +135,18 @@ def measured_bytes(case: str, peaks: Mapping[str, float]) -> Line:
     best, *others = sorted(peaks, key=lambda name: peaks[name])
     if not others:
         return start | {"strategy": best, "decision": "alone"}
-    decision = "ahead" if clearly_less(peaks[best], peaks[others[0]]) else "undecided"
-    factor = peaks[others[0]] / peaks[best]
-    return start | {"strategy": best, "decision": decision, "factor": factor, "runner_up": others[0]}
+    open_ = [name for name in others if not clearly_less(peaks[best], peaks[name])]
+    return start | {
+        "strategy": best,
+        "decision": "undecided" if open_ else "ahead",
+        "factor": peaks[others[0]] / peaks[best],
+        "runner_up": others[0],
+        "open_rivals": ", ".join(open_) or math.nan,
+    }
 
 
 def estimated(estimates: Mapping[str, Estimate]) -> Line:
-    """Decide by estimates: ahead only if no other strategy can cost less within the errors of such estimates.
-
-    The runner-up is the next by estimate or, if undecided, the strategy that is most likely to cost less.
-    """
+    """Decide by estimates: ahead only if no other strategy can cost less within the errors of such estimates."""
     if not estimates:
         return dict(UNKNOWN)
     best = min(estimates, key=lambda name: estimates[name].value)
@@ -134,16 +154,22 @@ def estimated(estimates: Mapping[str, Estimate]) -> Line:
     rivals = [_rival(estimates[best], estimates[name], name) for name in estimates if name != best]
     if not rivals:
         return start | {"decision": "alone"}
-    undecided = [rival for rival in rivals if not rival["low"] > 1]  # NaN if no errors are known
-    if undecided:  # a rival without an interval is ranked by its factor
-        likely = min(undecided, key=lambda rival: float(rival["factor"] if math.isnan(rival["low"]) else rival["low"]))
-        return start | {"decision": "undecided", **likely}
-    return start | {"decision": "ahead", **min(rivals, key=lambda rival: float(rival["factor"]))}
+    open_ = [rival["runner_up"] for rival in rivals if not rival["low"] > 1]  # NaN if no errors are known
+    decision = {"decision": "undecided" if open_ else "ahead", "open_rivals": ", ".join(open_) or math.nan}
+    return start | decision | min(rivals, key=lambda rival: float(rival["factor"]))
+
+
+def with_unknown(line: Line, without_estimate: Sequence[str]) -> Line:
+    """Return a verdict that also accounts for competing strategies without a measurement or an estimate."""
+    if not without_estimate or not isinstance(line["strategy"], str):
+        return line
+    decided = line["decision"] in ("ahead", "equal", "alone")
+    decision = "undecided" if decided else line["decision"]
+    return line | {"decision": decision, "without_estimate": ", ".join(without_estimate)}
 
 
 def _rival(best: Estimate, other: Estimate, name: str) -> Line:
     """Compare an estimate with the best one; errors that both have in common in a case cancel."""
-    factor, both = other.value / best.value, (other.errors - best.errors).dropna()
-    bound = error_bound(both) if len(both) >= FEWEST_ERRORS else error_bound(other.errors) + error_bound(best.errors)
-    low, high = factor / factor_of(bound), factor * factor_of(bound)
-    return {"factor": factor, "low": low, "high": high, "runner_up": name, "n": len(both)}
+    factor, bound = other.value / best.value, factor_of(bound_of_ratio(other, best))
+    n_both = len((other.errors - best.errors).dropna())
+    return {"factor": factor, "low": factor / bound, "high": factor * bound, "runner_up": name, "n": n_both}

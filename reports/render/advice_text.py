@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.row.statistics import CONFIDENCE
+from jacobench.graphs.wording import counted, listed
 from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT
 from jacobench.reports.analysis.size_limits import RANGE_FACTOR
 from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds, format_size
@@ -37,13 +38,38 @@ def _verdict(verdict: Mapping[Any, Any], more: str) -> str:
         return "undecided: no strategy is known to succeed within the memory budget"
     if decision == "alone":
         return f"{best}: no other candidate"
-    interval = "" if math.isnan(verdict["low"]) else f" [{_short(verdict['low'])}, {_short(verdict['high'])}]"
-    factor = more.format(format_ratio(verdict["factor"])) + interval
+    comparison = _comparison(verdict, more)
     if decision == "ahead":
-        return f"{best}: {rival}, the runner-up, {factor}"
+        return f"{best}: {comparison.replace(rival, f'{rival}, the runner-up,', 1)}"
     if decision == "one pass":
-        return f"undecided: {best} is ahead and {rival} {factor}, but one pass gives no interval"
-    return f"{decision}: {best} and {rival}; {rival} {factor}"
+        return f"undecided: {best} is ahead and {comparison}, but one pass gives no interval"
+    if decision == "equal":
+        return f"equal within 5 %: {listed([best, *_names(verdict, 'open_rivals')])}; {comparison}"
+    return f"undecided: {'; '.join(_open_ends(verdict, comparison))}"
+
+
+def _comparison(verdict: Mapping[Any, Any], more: str) -> str:
+    """Return how much more the runner-up costs; empty without one."""
+    if not isinstance(verdict["runner_up"], str):
+        return ""
+    interval = "" if math.isnan(verdict["low"]) else f" [{_short(verdict['low'])}, {_short(verdict['high'])}]"
+    return f"{verdict['runner_up']} {more.format(format_ratio(verdict['factor']))}{interval}"
+
+
+def _open_ends(verdict: Mapping[Any, Any], comparison: str) -> list[str]:
+    """Return the parts of an undecided verdict: who is not separated, the runner-up, and who has no estimate."""
+    best, open_, unknown = verdict["strategy"], _names(verdict, "open_rivals"), _names(verdict, "without_estimate")
+    have = "have" if len(unknown) > 1 else "has"
+    return [
+        f"no clear winner among {listed([best, *open_])}" if open_ else f"{best} is the lowest known",
+        *([comparison] if comparison else []),
+        *([f"{listed(unknown)} {have} no estimate"] if unknown else []),
+    ]
+
+
+def _names(verdict: Mapping[Any, Any], column: str) -> list[str]:
+    names = verdict[column]
+    return names.split(", ") if isinstance(names, str) else []
 
 
 def _short(number: float) -> str:
@@ -95,6 +121,8 @@ def reasons(advice: CaseAdvice) -> list[str]:
         f"Largest batch: predicted to fit in {format_bytes(advice.budget_bytes)}, with its inputs and targets. "
         f"Larger batches than {RANGE_FACTOR} times the measured ones are not checked."
     )
+    if advice.command:
+        lines.append("This case is not near a measured one. To measure it with all candidates, run the command below.")
     if advice.measured_on:
         lines.append("Measured on: " + " · ".join(advice.measured_on))
     return lines
@@ -102,7 +130,7 @@ def reasons(advice: CaseAdvice) -> list[str]:
 
 def _time_reason(verdict: Mapping[Any, Any], source: str) -> str:
     basis, n = verdict["basis"], verdict["n"]
-    passes = f"{n} {'pass' if n == 1 else 'passes'}"
+    passes = counted(n, "pass", "passes")
     if basis == "measured":
         return f"Time: measured for this case in {source}, {passes}."
     if basis == "near":
@@ -114,7 +142,7 @@ def _time_reason(verdict: Mapping[Any, Any], source: str) -> str:
         return (
             f"Time: by the time model, because no near case was measured. It uses predicted flops and bytes, and rates "
             f"fitted to {source}. The nearest cell differs by a factor of {verdict['distance_factor']:.3g} in flops, bytes "
-            f"or a size. {_tested(n)}"
+            f"or a size. {_predicted(n)}"
         )
     return f"Time: {source} has too few measurements of such cases."
 
@@ -125,11 +153,18 @@ def _memory_reason(verdict: Mapping[Any, Any], source: str) -> str:
     return f"Memory: predicted from the shapes. {_tested(verdict['n'])}"
 
 
+def _predicted(n: int) -> str:
+    if not n:
+        return "The error of such estimates is not known."
+    cases = counted(n, "case")
+    return f"The errors are {CONFIDENCE:.0%} prediction intervals from {cases} of the run, widened for this distance."
+
+
 def _tested(n: int) -> str:
     if not n:
         return "The error of such estimates is not known."
     share = f"{CONFIDENCE:.0%}" if n >= 1 / (1 - CONFIDENCE) - 1 else "all"
-    return f"In cross-validation on {n} cases, {share} were within this error."
+    return f"In cross-validation on {counted(n, 'case')}, {share} were within this error."
 
 
 def _reuse(advice: CaseAdvice) -> list[str]:

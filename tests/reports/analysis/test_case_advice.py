@@ -2,13 +2,17 @@
 
 import json
 import math
+import shlex
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from jacobench.bench.floor.predicted_rows import one_case
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.analysis.case_advice import advise
+from jacobench.bench.suites.suite_files import load_suite
+from jacobench.reports.analysis.case_advice import advise, advise_from_runs, completed
 from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT
 from jacobench.reports.data.run_data import Run
 
@@ -85,8 +89,11 @@ def test_a_case_far_from_all_goes_by_the_model(standard, target_of):
     advice = advise(target_of(width=1000, batch=100), run_of(standard), 1e6 * GIB)
     time, memory = verdicts(advice).values()
     assert (time["strategy"], time["runner_up"], time["basis"], memory["basis"]) == ("vjp", "sparse", "model", "model")
-    assert (time["decision"], memory["decision"]) == ("ahead", "ahead")
+    assert (time["decision"], memory["decision"]) == ("undecided", "ahead")  # too far for a factor of 6
     assert time["factor"] == pytest.approx(6)
+    assert time["low"] < 1
+    closer = verdicts(advise(target_of(width=200), run_of(standard), 1e6 * GIB))["seconds"]
+    assert (closer["decision"], closer["basis"]) == ("ahead", "model")
     assert memory["factor"] == pytest.approx(300)
     assert time["distance_factor"] > 10
     assert advice.reuse.empty
@@ -218,3 +225,59 @@ def test_it_can_be_written_as_json(standard, target_of):
     expected = json.loads(json.dumps(advice.as_dict(), allow_nan=False))
     assert expected["verdicts"][0]["at"] is None
     assert [line["strategy"] for line in expected["strategies"]] == ["dense", "sparse", "vjp"]
+
+
+@pytest.mark.parametrize("width", [128, 120, 700])
+def test_nobody_is_ahead_while_a_candidate_has_no_estimate(standard, target_of, width):
+    dense = standard["strategy"] == "dense"
+    standard.loc[dense, ["status", "seconds_median", "peak_bytes"]] = "not_tried", math.nan, math.nan
+    found = verdicts(advise(target_of(width=width), run_of(standard), 1e6 * GIB))
+    for line in found.values():
+        assert (line["strategy"], line["decision"], line["without_estimate"]) == ("vjp", "undecided", "dense")
+        assert line["runner_up"] == "sparse"
+    standard.loc[dense, "status"] = "unsupported"  # no candidate
+    found = verdicts(advise(target_of(width=width), run_of(standard), 1e6 * GIB))
+    assert [line["decision"] for line in found.values()] == ["ahead", "ahead"]
+
+
+def test_a_rival_with_a_wide_interval_is_open_near_a_case_and_the_runner_up_is_the_second(standard, target_of):
+    run = run_of(standard)
+    noisy = (run.passes["strategy"] == "dense") & (run.passes["case"] == "mlp-w128-d3-b1")
+    spread = np.where(noisy, np.exp(2.5 * (run.passes["pass"] - 2)), 1)
+    run = Run(run.table, run.passes.assign(seconds=run.passes["seconds"] * spread), name="first")
+    for width in (128, 120):
+        time = verdicts(advise(target_of(width=width), run, GIB))["seconds"]
+        assert (time["decision"], time["runner_up"], time["open_rivals"]) == ("undecided", "sparse", "dense")
+
+
+def test_what_a_strategy_needs_counts_against_the_budget(standard, target_of):
+    needed = {"dense": 10.0, "sparse": 10.0, "vjp": 2.0 * GIB}
+    advice = advise(target_of(width=128), run_of(standard), GIB, needed=needed)
+    assert strategies(advice)["vjp"]["status"] == "over_budget"
+    assert strategies(advice)["vjp"]["needs_bytes"] == 2 * GIB
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"widths": [784, 300, 10], "batch": 32, "activation": "relu", "loss": "cross_entropy", "dtype": "float32"},
+        {"name": "lenet-300-100", "n_seeds": 3},
+        {"widths": [7, 7], "weight_density": 0.5},
+    ],
+    ids=str,
+)
+def test_the_command_that_measures_a_case_works_when_copied(standard, knobs, tmp_path):
+    case = one_case(knobs)
+    advice = completed(advise_from_runs(case, [run_of(standard)], 1e6 * GIB), knobs)
+    write, run = advice.command.split(" && ")
+    subprocess.run(["sh", "-c", write], cwd=tmp_path, check=True)
+    command, verb, option, file, *strategies = shlex.split(run)
+    assert (command, verb, option, strategies[:2]) == ("jacobench", "run", "--suite", ["--strategy", "dense"])
+    (written,) = load_suite(tmp_path / file).cases
+    assert written.knobs == case.knobs
+    assert written.name == case.name
+
+
+def test_a_case_that_was_measured_needs_no_command(standard, target_of):
+    advice = advise(target_of(width=128), run_of(standard), GIB)
+    assert completed(advice, {"width": 128, "depth": 3}).command == ""

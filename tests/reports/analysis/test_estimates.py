@@ -1,14 +1,17 @@
 """Estimates on runs with known costs: the rates and the errors are found."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.bench.floor.time_model import FEWEST_CELLS
+from jacobench.bench.floor.microbenchmarks import SHAPES
+from jacobench.bench.floor.predicted_rows import one_case, predicted_rows
+from jacobench.bench.floor.time_model import FEWEST_CELLS, features
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.analysis.estimates import distance, error_bound, estimate_bytes, estimate_seconds
+from jacobench.reports.analysis.estimates import bound_of_ratio, distance, error_bound, estimate_bytes, estimate_seconds
 
 
 @pytest.fixture
@@ -79,6 +82,53 @@ def test_the_further_the_case_lies_the_further_off_it_may_be(standard, target_of
     assert off[-1] > 2 * off[0]
     target = target_of(width=512)
     assert distance(table, target, "vjp") == pytest.approx(4)  # flops of width 256
+
+
+RATES = {"dense": (2e-5, 2e-6, 2e-10, 1e-10), "sparse": (3e-5, 5e-6, 1e-9, 4e-10), "vjp": (1e-5, 2e-6, 5e-10, 3e-10)}
+NOISE = 0.05
+
+
+def rows_of(shapes):
+    rows = [row for one in shapes for row in predicted_rows(one_case(one)) if row["phase"] == "gradient"]
+    return tidy([row | {"status": "ok"} for row in rows])
+
+
+def true_seconds(rows, exponents, cache):
+    """Return costs that the time model cannot fit: other exponents, and slower bytes beyond the size of a cache."""
+    work = features(rows)
+    found = []
+    for own, name in zip(work, rows["strategy"], strict=True):
+        rates = np.array(RATES[name]) * [1, 1, 1, cache[1] if own[3] > cache[0] else 1]
+        found.append(own @ rates * np.prod((own[1:] / [4, 1e4, 1e4]) ** exponents[name]))
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("target", "widest"),
+    [
+        ({"width": 100, "depth": 2, "batch": 4}, 4),
+        ({"width": 512, "depth": 2, "batch": 8}, 8),
+        ({"width": 1024, "depth": 2, "batch": 1}, 12),
+        ({"width": 64, "depth": 40, "batch": 1}, 12),
+    ],
+    ids=str,
+)
+def test_the_bounds_hold_at_every_distance(target, widest):
+    rng = np.random.default_rng(5)
+    measured, new = rows_of(SHAPES), rows_of([target])
+    inside, factors = [], []
+    for _ in range(15):
+        exponents = {name: rng.normal(0, 0.1, 3) for name in RATES}
+        truth = partial(true_seconds, exponents=exponents, cache=(np.exp(rng.uniform(12, 18)), rng.uniform(1, 6)))
+        table = noisy(measured.assign(seconds_median=truth(measured)), NOISE, int(rng.integers(1e9)))
+        found = estimate_seconds(table, new)
+        times = dict(zip(new["strategy"], truth(new) * np.exp(NOISE * rng.standard_normal(3)), strict=True))
+        inside += [abs(math.log(one.value / times[name])) <= one.bound for name, one in found.items()]
+        ratio = found["sparse"].value / found["vjp"].value / (times["sparse"] / times["vjp"])
+        inside.append(abs(math.log(ratio)) <= bound_of_ratio(found["sparse"], found["vjp"]))
+        factors.append(found["vjp"].error_factor)
+    assert np.mean(inside) >= 0.92
+    assert np.median(factors) < widest
 
 
 def test_the_error_bound():

@@ -40,8 +40,24 @@ def advice(time, memory=None, *, reuse=(), strategies=(), source="runs/first"):
     [
         ({"decision": "ahead"}, "vjp: sparse, the runner-up, takes 2.00× as long [1.50, 2.70]"),
         (
-            {"decision": "undecided", "low": 0.9},
-            "undecided: vjp and sparse; sparse takes 2.00× as long [0.900, 2.70]",
+            {"decision": "undecided", "low": 0.9, "open_rivals": "sparse"},
+            "undecided: no clear winner among vjp and sparse; sparse takes 2.00× as long [0.900, 2.70]",
+        ),
+        (
+            {"decision": "undecided", "open_rivals": "dense, mine"},
+            "undecided: no clear winner among vjp, dense and mine; sparse takes 2.00× as long [1.50, 2.70]",
+        ),
+        (
+            {"decision": "undecided", "without_estimate": "dense"},
+            "undecided: vjp is the lowest known; sparse takes 2.00× as long [1.50, 2.70]; dense has no estimate",
+        ),
+        (
+            {"decision": "undecided", "without_estimate": "dense, mine", "runner_up": NAN, "factor": NAN},
+            "undecided: vjp is the lowest known; dense and mine have no estimate",
+        ),
+        (
+            {"decision": "equal", "open_rivals": "sparse"},
+            "equal within 5 %: vjp and sparse; sparse takes 2.00× as long [1.50, 2.70]",
         ),
         (
             {"decision": "one pass", "low": NAN},
@@ -73,8 +89,8 @@ def test_a_winner_is_named_only_where_it_is_one(verdict, expected):
             "by the time model, because no near case was measured. It uses predicted flops and bytes, and rates fitted to runs/first",
         ),
         ({"basis": "model", "distance_factor": 8.14}, "differs by a factor of 8.14"),
-        ({"basis": "model", "n": 21}, "In cross-validation on 21 cases, 95% were within this error."),
-        ({"basis": "model", "n": 18}, "on 18 cases, all were within"),
+        ({"basis": "model", "n": 21}, "The errors are 95% prediction intervals from 21 cases of the run"),
+        ({"basis": "model", "n": 1}, "from 1 case of the run"),
         ({"basis": "model", "n": 0}, "is not known"),
         ({"basis": NAN}, "runs/first has too few measurements"),
     ],
