@@ -45,8 +45,12 @@ def strategy_names() -> list[str]:
 
 def is_built_in(name: str) -> bool:
     """Return whether a name is that of one of our own strategies, which run no code of other libraries."""
-    point = registered().get(name)
-    return point is not None and point.value.startswith("jacobench.") and ".peers." not in point.value
+    return is_ours(name) and ".peers." not in registered()[name].value
+
+
+def is_ours(name: str) -> bool:
+    """Return whether a name is that of a strategy of this package, which includes those of other libraries."""
+    return name in registered() and registered()[name].value.startswith("jacobench.")
 
 
 def check(spec: str) -> str:

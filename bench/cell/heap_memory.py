@@ -65,6 +65,12 @@ def has_memray() -> bool:
     return find_spec("memray") is not None
 
 
+def import_tool() -> None:
+    """Import memray, if it is installed. Its import changes Python's random state, so it must not be part of a cell."""
+    if has_memray():
+        import memray  # noqa: F401, PLC0415  (not on every platform)
+
+
 def _with_memray(call: Callable[[], Any]) -> Memory:
     import memray  # noqa: PLC0415  (not on every platform)
 

@@ -20,7 +20,7 @@ from jacobench.bench.suites.case import BY_STRATEGY, Cell, larger, ordered
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
@@ -52,6 +52,7 @@ class Passes:
     _iterations: dict[Cell, int] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     _checked: set[str] = field(default_factory=set)
+    _isolated: set[str] = field(default_factory=set)  # strategies that change a process for good
 
     def __post_init__(self) -> None:
         for measurement in self.folder.measurements:
@@ -89,8 +90,14 @@ class Passes:
         used = {m.worker for m in self.folder.measurements if m.pass_number == pass_number}
         worker = max(used, default=-1) + 1
         while left := self._left(pass_number):
-            self._work(pass_number, worker, left)
+            self._work(pass_number, worker, self._together(left))
             worker += 1
+
+    def _together(self, left: Sequence[Cell]) -> list[Cell]:
+        """Return the cells of the next worker: those of an isolated strategy at one case only if no others are left."""
+        shared = [cell for cell in left if cell.strategy not in self._isolated]
+        first = left[0]
+        return shared or [cell for cell in left if (cell.case, cell.strategy) == (first.case, first.strategy)]
 
     def _work(self, pass_number: int, worker: int, left: list[Cell]) -> None:
         chosen = self.folder.settings
@@ -137,8 +144,6 @@ class Passes:
                     cell, step = Cell(case, strategy, phase), ""
                     deadline = time.monotonic() + timeout
                     self.report(self._progress(pass_number, cell))
-                case {"event": "loaded", "spec": spec, "name": name}:
-                    self._names[spec] = name
                 case {"event": "step", "name": step}:
                     pass
                 case {"event": "measured", "measurement": content}:
@@ -147,6 +152,8 @@ class Passes:
                         cell, deadline = None, time.monotonic() + timeout + STARTING_SECONDS
                 case None:
                     break
+                case _:
+                    self._note_strategy(event)
         if cell is not None:
             status, reason = process.how_it_ended(timeout, step)
             measuring = step in {MEMORY_STEP, TIMING_STEP}
@@ -154,6 +161,13 @@ class Passes:
         elif len(self._done) == done_before:
             # If it ended later, as some libraries do at exit, a new worker continues with the remaining cells.
             raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")
+
+    def _note_strategy(self, event: Mapping[str, Any]) -> None:
+        match event:
+            case {"event": "loaded", "spec": spec, "name": name}:
+                self._names[spec] = name
+            case {"event": "isolate", "spec": spec}:
+                self._isolated.add(spec)
 
     def _add(self, content: dict[str, Any]) -> None:
         measurement = msgspec.convert(content, Measurement)

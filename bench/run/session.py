@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell import heap_memory, process_limits, side_effects, timing
+import msgspec
+
+from jacobench.bench.cell import heap_memory, process_limits, shared_state, side_effects, timing
 from jacobench.bench.cell.prepared_cell import (
     FORWARD,
     MEMORY_STEP,
@@ -65,6 +67,7 @@ class Session:
     iterations: Mapping[Cell, int] = field(default_factory=dict)  # calls per round that an earlier pass has settled
     checked: set[str] = field(default_factory=set)  # cases whose reference was compared with differences
     loaded: Callable[[str, str], None] = lambda _spec, _name: None  # called with spec and name of a loaded strategy
+    isolate: Callable[[str], None] = lambda _spec: None  # called with a strategy whose changes cannot be undone
     step: Callable[[str], None] = lambda _name: None  # called with the name of each step of a cell that begins
     printed: Callable[[], str] = lambda: ""  # returns the output since its last call
     _case: str = ""
@@ -77,6 +80,8 @@ class Session:
     _shared: dict[tuple[str, str], int] = field(default_factory=dict)
     _before: side_effects.ProcessState = field(default_factory=side_effects.process_state)
     _leaked: int | None = None
+    _state: shared_state.SharedState = field(default_factory=dict)  # read before the first cell
+    _changes: shared_state.Changes = field(default_factory=shared_state.Changes)  # of the prepared cell
 
     def prepared(self, cell: Cell) -> PreparedCell:
         """Return the prepared cell of a case and strategy; it is made for the first of its phases."""
@@ -85,6 +90,7 @@ class Session:
         self._prepared = None  # free its arrays before the next ones are made
         problem = self._problem_of(cell.case)
         self._before, self._leaked = side_effects.process_state(), None
+        self._changes = shared_state.Changes()
         if cell.strategy == FORWARD:
             prepared = PreparedCell(FORWARD, problem, predictions=predict_forward(problem.graph))
         else:
@@ -119,11 +125,34 @@ class Session:
         budget = self.limits.budget_bytes
         with process_limits.unlimited_then(budget) if self.limits.limit_data else nullcontext():
             strategy = registry.load(spec)
+        self._undo_changes(spec)
         self.loaded(spec, self._name(spec, str(strategy.name)))
         return strategy
 
+    def _undo_changes(self, spec: str) -> None:
+        """Restore what a strategy has changed in this process."""
+        found = shared_state.undo_changes(self._state)
+        self._changes += found
+        if found.lasting:
+            self.isolate(spec)
+
     def measure(self, cell: Cell, timed: Timer) -> Measurement:
-        """Measure a cell; `timed` returns the seconds per call of each round. A failure becomes the status."""
+        """Measure a cell; `timed` returns the seconds per call of each round. A failure becomes the status.
+
+        Changes of the process that the strategy has made are undone, and noted in its rows.
+        """
+        if not self._state:
+            if self.limits.measure_memory:
+                heap_memory.import_tool()
+            self._state = shared_state.read_state()
+        found = self._measure(cell, timed)
+        self._undo_changes(cell.strategy)
+        note = "" if registry.is_ours(cell.strategy) else self._changes.note()
+        if found.status != "ok" or not note:
+            return found
+        return msgspec.structs.replace(found, reason="; ".join(filter(None, (found.reason, note))))
+
+    def _measure(self, cell: Cell, timed: Timer) -> Measurement:
         try:
             prepared = self.prepared(cell)
         except KeyboardInterrupt:

@@ -39,6 +39,7 @@ class Reporter:
 
     def __init__(self, job: WorkerJob, events: IO[bytes]) -> None:
         self.job, self.events = job, events
+        self.alone = ""  # a strategy whose changes of this process cannot be undone
 
     def emit(self, event: str, **content: Any) -> None:
         """Write one line."""
@@ -58,6 +59,7 @@ class Reporter:
             loaded=lambda spec, name: self.emit(
                 "loaded", spec=spec, name=name
             ),  # so that rows of a lost process have it
+            isolate=self._isolate,
             step=lambda name: self.emit("step", name=name),
         )
         config.stash[pytest_plugin.REPORT] = self.measured
@@ -73,9 +75,14 @@ class Reporter:
         gc.freeze()
         self._time_kernel()
 
+    def _isolate(self, spec: str) -> None:
+        self.alone = spec
+        self.emit("isolate", spec=spec)
+
     def pytest_sessionfinish(self) -> None:
-        """Time the kernel again after the last cell."""
-        self._time_kernel()
+        """Time the kernel again after the last cell, unless a strategy has changed this process for good."""
+        if not self.alone:
+            self._time_kernel()
 
     def _time_kernel(self) -> None:
         limits, name = self.job.limits, timing.CONTROL
@@ -83,10 +90,14 @@ class Reporter:
             Measurement("", name, name, name, limits.pass_number, limits.worker, seconds=timing.kernel_seconds())
         )
 
-    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        """Report the cell that begins."""
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Report the cell that begins; end the session before another strategy follows one that must be alone."""
         cell: Cell = item.callspec.params["cell"]  # type: ignore[attr-defined]
+        if self.alone not in {"", cell.strategy}:
+            item.session.shouldstop = f"{self.alone} needs a process of its own"
+            return True
         self.emit("start", cell=[cell.case, cell.strategy, cell.phase])
+        return None
 
     def measured(self, measurement: Measurement) -> None:
         """Report a measurement."""
