@@ -97,8 +97,8 @@ def _not_completed(error: Exception) -> str:
             return str(error)
         case MemoryError():
             return f"out of memory{f': {error}' if str(error) else ''}"
-        case OSError(strerror=str(cause)):
-            return f"{error.filename or 'output'}: {cause}"
+        case OSError():
+            return f"{error.filename or 'output'}: {error.strerror}" if error.strerror else str(error)
     return ""
 
 

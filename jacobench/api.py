@@ -70,14 +70,15 @@ def run(
     return finish(folder, lambda _progress: None).table
 
 
-def finish(folder: RunFolder, report: Callable[[Progress], None]) -> Run:
+def finish(
+    folder: RunFolder, report: Callable[[Progress], None], say: Callable[[str], object] = lambda _text: None
+) -> Run:
     """Measure the remaining cells of a run, write run.json, plots and measurements.csv, and close the folder.
 
-    `report` is called with the progress whenever it changes.
+    `report` is called with the progress whenever it changes, `say` with a message if no plots can be drawn.
     """
     from jacobench.bench.run.runner import carry_on
     from jacobench.reports.data.run_data import from_document
-    from jacobench.reports.plots.all_plots import all_plots
     from jacobench.reports.render import output_files
 
     csv = folder.path / "measurements.csv"
@@ -85,11 +86,26 @@ def finish(folder: RunFolder, report: Callable[[Progress], None]) -> Run:
         document, written = carry_on(folder, report)
         found = from_document(document, folder.path / "run.json")
         if written or not csv.exists():
-            output_files.save(all_plots(found).plots, folder.path / "plots")
+            _draw(found, folder.path / "plots", say)
             output_files.write_csv(found.table, csv)
     finally:
         folder.close()
     return found
+
+
+def _draw(found: Run, folder: Path, say: Callable[[str], object]) -> None:
+    """Write the plots of a run. They are not essential: an error other than of the disk is a message."""
+    from jacobench.reports.render import output_files
+
+    try:
+        from jacobench.reports.plots.all_plots import all_plots
+
+        output_files.save(all_plots(found).plots, folder)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the measurements are complete, whatever fails here)
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        say(f"not drawn: {cause}. To try again: jacobench plot {folder.parent}")
 
 
 def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:

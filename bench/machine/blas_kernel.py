@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from hashlib import sha256
 from math import exp, log
 from pathlib import Path
@@ -70,19 +71,22 @@ class Choice(msgspec.Struct, frozen=True):
 def choice() -> Choice:
     """Return the kernel for this machine from the cache, or else by probing, which takes a few seconds."""
     depends_on = f"{machine_record.digest()} {np.__version__} {os.environ.get(VARIABLE)}"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    folder = (Path(cache) if cache else Path.home() / ".cache") / "jacobench"
-    path = folder / f"blas-{sha256(depends_on.encode()).hexdigest()[:12]}.json"
-    try:
+    path = cache_folder() / f"blas-{sha256(depends_on.encode()).hexdigest()[:12]}.json"
+    with suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode(path.read_bytes(), type=Choice)
-    except (OSError, msgspec.MsgspecError):
-        found = probe()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    found = probe()
+    with suppress(OSError):  # the cache cannot be written: the next call probes again
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, msgspec.json.encode(found))
-    except OSError:
-        pass  # the cache is not writable: the next run probes again
     return found
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for caches. For a user without a home it is one that does not exist."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jacobench"
+    except RuntimeError:
+        return Path(os.devnull) / "jacobench"
 
 
 def probe() -> Choice:

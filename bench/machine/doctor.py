@@ -46,7 +46,16 @@ class HealthCheck:
 
 def examine() -> list[HealthCheck]:
     """Run all checks; takes about ten seconds."""
-    return [found for check in CHECKS for found in check()]
+    return [found for name, check in CHECKS.items() for found in _result(name, check)]
+
+
+def _result(name: str, check: Callable[[], list[HealthCheck]]) -> list[HealthCheck]:
+    """Run a check. What this system does not provide, such as sensors or /proc, becomes a note."""
+    try:
+        return check()
+    except Exception as error:  # noqa: BLE001  (it becomes a row; psutil raises errors of many types)
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        return [HealthCheck(name, NOTE, f"cannot be read on this machine: {cause}")]
 
 
 def _other_load() -> list[HealthCheck]:
@@ -168,12 +177,18 @@ def _swap() -> list[HealthCheck]:
 
 
 def _battery() -> list[HealthCheck]:
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    try:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    except FileNotFoundError:  # Linux without /sys/class/power_supply, as in containers
+        battery = None
     if battery is None:
         return [HealthCheck("battery", GOOD, "none")]
-    if battery.power_plugged:
-        return [HealthCheck("battery", GOOD, "plugged in")]
-    return [HealthCheck("battery", BAD, f"on battery power, {battery.percent:.0f} % left", "plug in the power supply")]
+    states = {
+        True: HealthCheck("battery", GOOD, "plugged in"),
+        None: HealthCheck("battery", NOTE, "the system does not tell whether it is plugged in"),
+    }
+    left = f"on battery power, {battery.percent or 0:.0f} % left"
+    return [states.get(battery.power_plugged, HealthCheck("battery", BAD, left, "plug in the power supply"))]
 
 
 def _timer() -> list[HealthCheck]:
@@ -207,16 +222,17 @@ def _noise() -> list[HealthCheck]:
     return [HealthCheck("noise (8 processes)", status, measured, fix)]
 
 
-CHECKS: tuple[Callable[[], list[HealthCheck]], ...] = (
-    _other_load,
-    _frequency,
-    _blas_kernel,
-    _threads,
-    _malloc,
-    _variables,
-    _swap,
-    _battery,
-    _timer,
-    _memory_tool,
-    _noise,
-)
+CHECKS: Mapping[str, Callable[[], list[HealthCheck]]] = {
+    "other load": _other_load,
+    "frequency": _frequency,
+    "BLAS kernel": _blas_kernel,
+    "BLAS threads": _threads,
+    "malloc": _malloc,
+    "variables": _variables,
+    "swap": _swap,
+    "battery": _battery,
+    "timer": _timer,
+    "memory": _memory_tool,
+    "noise": _noise,
+}
+"""Name for the note if a check fails → function."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import psutil
 
+from jacobench.bench.machine.atomic_write import as_utf8
 from jacobench.bench.machine.worker_process import run_python
 
 if TYPE_CHECKING:
@@ -35,7 +36,14 @@ def pytest_benchmark_info() -> tuple[dict[str, Any], dict[str, Any]]:
     """Return pytest-benchmark's descriptions of the machine and the commit; takes about a second."""
     from pytest_benchmark import plugin, utils  # noqa: PLC0415  (only the start of a run needs it)
 
-    return plugin.pytest_benchmark_generate_machine_info(), utils.get_commit_info()
+    try:
+        machine = plugin.pytest_benchmark_generate_machine_info()
+    except Exception as error:  # noqa: BLE001  (py-cpuinfo raises this type where it does not know the processor)
+        machine = {"cpu": {}, "error": str(error)}
+    commit_info = utils.get_commit_info()  # with the name of the folder, which may not be UTF-8
+    return machine, {
+        name: as_utf8(value).decode() if isinstance(value, str) else value for name, value in commit_info.items()
+    }
 
 
 def commit() -> str:
@@ -61,7 +69,7 @@ def digest() -> str:
 
 
 def _description() -> str:
-    memory = round(psutil.virtual_memory().total / 2**30)
+    memory = round(total_memory() / 2**30)
     return f"{_processor()}, {os.cpu_count() or 1} cores, {memory} GiB, {platform.system()} {platform.machine()}"
 
 
@@ -96,7 +104,7 @@ def record(settings: Mapping[str, str]) -> dict[str, Any]:
         "caches": [
             f"L{read(c / 'level')} {read(c / 'type')} {read(c / 'size')}" for c in sorted(CACHES.glob("index*"))
         ],
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": total_memory(),
         "system": f"{platform.system()} {platform.release()}",
         "libc": " ".join(platform.libc_ver()),
         "governor": governor(),
@@ -121,10 +129,18 @@ def boost() -> str:
     return {"1": "on", "0": "off"}.get(cpufreq) or {"0": "on", "1": "off"}.get(no_turbo, "")
 
 
+def total_memory() -> int:
+    """Return the memory of the machine, in bytes."""
+    try:
+        return psutil.virtual_memory().total
+    except (OSError, RuntimeError):  # without /proc
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def memory_limit() -> int:
     """Return the memory of the machine, or the limit of its control group if that is smaller, in bytes."""
     group = read("/sys/fs/cgroup/memory.max") or read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
-    total = psutil.virtual_memory().total
+    total = total_memory()
     return min(total, int(group)) if group.isdigit() else total
 
 

@@ -111,7 +111,7 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     kept = f"Results so far are saved. To continue: jacobench run --resume {folder.path}"
     try:
         with _progress(quiet=quiet) as report:
-            found = api.finish(folder, report)
+            found = api.finish(folder, report, console.stderr().print)
     except KeyboardInterrupt:
         console.stderr().print(f"\nInterrupted. {kept}")
         raise typer.Exit(130) from None

@@ -8,7 +8,6 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
@@ -74,6 +73,8 @@ def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quan
 
 
 def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: str) -> None:
+    from matplotlib.ticker import LogLocator, MaxNLocator, MultipleLocator  # noqa: PLC0415  (after reports.plots)
+
     for own in group:
         style = strategy_style(own.key["strategy"])
         axes.plot(own.runs, own.measured, color=style.color, linestyle=style.line, linewidth=1.1,

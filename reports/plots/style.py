@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 from zlib import crc32
 
@@ -11,7 +12,7 @@ import matplotlib as mpl
 from matplotlib.colors import to_hex, to_rgb, to_rgba_array
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from matplotlib.figure import Figure
 
@@ -130,9 +131,13 @@ def _recolor(read: Callable[[], Any], write: Callable[[Any], None]) -> None:
 
 
 @contextmanager
-def styled() -> Iterator[None]:
-    """Draw and save in the style of jacobench, regardless of the user's matplotlibrc, which is restored afterwards."""
+def styled(more: Mapping[Any, Any] = MappingProxyType({})) -> Iterator[None]:
+    """Draw and save in the style of jacobench, regardless of the user's matplotlibrc, which is restored afterwards.
+
+    `more`: further settings of matplotlib.
+    """
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)
+        mpl.rcParams.update(more)
         yield

@@ -7,10 +7,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-
 from jacobench.bench.machine.atomic_write import as_utf8, write_whole
-from jacobench.reports.plots.style import dark, styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +41,8 @@ def save(plots: Mapping[str, Plot], folder: str | Path) -> list[Path]:
 
     Creates the folder. Raises OSError if a file cannot be written.
     """
+    from jacobench.reports.plots.style import styled  # noqa: PLC0415  (tables and texts need no matplotlib)
+
     with styled():
         return [
             _write(Path(folder) / f"{name}.{extension}", content(plot))
@@ -59,7 +58,9 @@ def inline_svg(figure: Figure, prefix: str) -> str:
     counterpart becomes a custom property named after it, ``var(--c-e8e8e8, #e8e8e8)``, which the page may set (see
     `style.DARK`).
     """
-    with styled(), mpl.rc_context({"svg.fonttype": "none"}):
+    from jacobench.reports.plots.style import styled  # noqa: PLC0415
+
+    with styled({"svg.fonttype": "none"}):
         text = StringIO()
         figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = text.getvalue()[text.getvalue().index("<svg") :]
@@ -71,6 +72,8 @@ def inline_svg(figure: Figure, prefix: str) -> str:
 
 
 def _custom_property(color: re.Match[str]) -> str:
+    from jacobench.reports.plots.style import dark  # noqa: PLC0415
+
     found = color[0]
     return found if dark(found) == found else f"var(--c-{found[1:].lower()}, {found})"
 

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import jacobench as jb
+from jacobench import api
 from jacobench.bench.row.columns import COLUMNS
 
 
@@ -108,6 +109,25 @@ def test_plot_returns_figures(made):
     figures = jb.plot(made[0])
     assert figures
     assert all(isinstance(figure, Figure) for figure in figures.values())
+
+
+def test_a_run_is_complete_without_its_plots(tmp_path, monkeypatch):
+    def no_plots(_run):
+        raise ValueError("no\nfont")
+
+    monkeypatch.setattr("jacobench.reports.plots.all_plots.all_plots", no_plots)
+    said = []
+    api._draw(None, tmp_path / "plots", said.append)
+    assert said == [f"not drawn: ValueError: no font. To try again: jacobench plot {tmp_path}"]
+
+
+def test_a_full_disk_is_an_error_because_resuming_draws_the_plots(tmp_path, monkeypatch):
+    def full(_run):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("jacobench.reports.plots.all_plots.all_plots", full)
+    with pytest.raises(OSError, match="No space left"):
+        api._draw(None, tmp_path / "plots", print)
 
 
 def test_bad_input_is_a_value_error_that_offers_the_nearest_match(tmp_path):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,6 +127,16 @@ def test_a_cache_that_cannot_be_written_only_costs_a_probe(monkeypatch, tmp_path
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     monkeypatch.setattr(blas_kernel, "probe", lambda: Choice("", "", 1.0))
     assert blas_kernel.choice() == Choice("", "", 1.0)
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    monkeypatch.setattr(blas_kernel, "probe", lambda: Choice("Zen", "Haswell", 1.5))
+    assert blas_kernel.choice() == Choice("Zen", "Haswell", 1.5)
 
 
 def test_the_machine_key_holds_no_clock_reading(monkeypatch):
