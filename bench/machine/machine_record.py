@@ -20,6 +20,14 @@ from jacobench.bench.machine.worker_process import run_python
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+INSTRUCTION_SETS = frozenset((
+    "sse", "sse2", "pni", "ssse3", "sse4_1", "sse4_2", "sse4a", "popcnt", "abm", "cx16", "movbe", "fma", "fma4",
+    "xop", "f16c", "bmi1", "bmi2", "adx", "aes", "pclmulqdq", "sha_ni", "gfni", "avx", "avx2", "vaes", "vpclmulqdq",
+    "avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl", "avx512er", "avx512pf", "avx512ifma", "avx512vbmi",
+    "avx512_vbmi2", "avx512_vnni", "avx512_bitalg", "avx512_vpopcntdq", "avx512_bf16",
+))  # fmt: skip
+"""Flags of x86 that name instruction sets and that Linux reports since version 5.5. Others change with the kernel."""
+
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 PACKAGES = ("jacobench", "numpy", "scipy", "pandas", "pytest", "pytest-benchmark", "memray", "torch", "jax", "autograd")
@@ -56,16 +64,18 @@ def commit() -> str:
 
 
 def machine_key() -> str:
-    """Return the key of the machine, such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c)"``.
+    """Return the key of the machine, such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c4d)"``.
 
-    Only runs with equal keys are comparable. Nothing in the key changes over time; see `digest`.
+    Only runs with equal keys are comparable. Nothing in the key changes over time, also not with the kernel; see `digest`.
+    Keys of earlier versions have six digits; `former_names` in `reports/data` maps them.
     """
     return f"{_description()} ({digest()})"
 
 
 def digest() -> str:
-    """Return six hexadecimal digits that identify the machine, including the flags of its processor."""
-    return sha256(f"{_description()} {' '.join(processor_flags())}".encode()).hexdigest()[:6]
+    """Return eight hexadecimal digits that identify the machine, including the instruction sets of its processor."""
+    known = sorted(INSTRUCTION_SETS.intersection(processor_flags()))
+    return sha256(f"{_description()} {' '.join(known)}".encode()).hexdigest()[:8]
 
 
 def _description() -> str:
@@ -74,7 +84,29 @@ def _description() -> str:
 
 
 def _processor() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+    return _arm_cores() or _cpuinfo("model name") or _mac_brand() or platform.processor() or platform.machine()
+
+
+def _arm_cores() -> str:
+    """Return implementer, part and variant of each kind of core, such as ``"ARM 0x41 0xd0c 0x3"``; empty elsewhere.
+
+    Linux names no model on ARM. The names of the numbers are in the tool ``lscpu``.
+    """
+    keys = ("CPU implementer", "CPU part", "CPU variant")
+    cores = read("/proc/cpuinfo").split("\n\n")
+    kinds = {" ".join(filter(None, (_value(core, key) for key in keys))) for core in cores if _value(core, keys[0])}
+    return " + ".join(f"ARM {kind}" for kind in sorted(kinds))
+
+
+def _mac_brand() -> str:
+    """Return the brand of the processor on macOS, such as ``"Apple M2 Pro"``; empty elsewhere."""
+    if platform.system() != "Darwin":
+        return ""
+    try:
+        command = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def processor_flags() -> list[str]:
@@ -83,7 +115,11 @@ def processor_flags() -> list[str]:
 
 
 def _cpuinfo(key: str) -> str:
-    match = re.search(rf"^{key}\s*:\s*(.*)$", read("/proc/cpuinfo"), re.MULTILINE)
+    return _value(read("/proc/cpuinfo"), key)
+
+
+def _value(text: str, key: str) -> str:
+    match = re.search(rf"^{key}[^\S\n]*:(.*)$", text, re.MULTILINE)
     return match[1].strip() if match else ""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.former_names import current_cases, current_machines, is_former
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.history.history_records import NUMBERS
 
@@ -51,9 +52,9 @@ ADD_NAME = "INSERT OR IGNORE INTO names VALUES (NULL, ?, ?, ?)"
 ADD_CELL = """
 INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
 """
-FIND_SHORT_NAMES = (
-    "SELECT 1 FROM history WHERE run_id = ? AND machine = ? AND measured_at = ? AND strategy = '' LIMIT 1"
-)
+FIND_IMPORTED = """
+SELECT DISTINCT machine, strategy FROM history WHERE run_id = ? AND measured_at = ? AND strategy IN ('', ?)
+"""
 READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
 
 
@@ -101,7 +102,19 @@ def load(path: Path) -> History:
     cells["run"] = cells["run"].map(pd.Series(runs.index, index=runs["run"]))
     cells = cells.sort_values("run", kind="stable", ignore_index=True)
     cells = cells.join(names, on="name").astype(dict.fromkeys(NUMBERS, "float64"))
-    return History(runs[list(RUN)], cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
+    runs, cells = _with_current_names(runs[list(RUN)], cells)
+    return History(runs, cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
+
+
+def _with_current_names(runs: pd.DataFrame, cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Map keys of machines and names of cases that earlier versions wrote to those of today; see `former_names`."""
+    is_old = cells["run"].map(runs["machine"].map(is_former)).to_numpy(dtype=bool)
+    cases = current_cases(cells.loc[is_old, "case"].unique(), cells.loc[~is_old, "case"].unique())
+    if cases:
+        names = cells["case"].astype(object)
+        cells = cells.assign(case=names.mask(is_old, names.map(lambda name: cases.get(name, name))).astype("category"))
+    machines = current_machines(runs["machine"])
+    return runs.assign(machine=runs["machine"].map(lambda key: machines.get(key, key))), cells
 
 
 def _with_full_names(names: pd.DataFrame) -> pd.DataFrame:
@@ -180,9 +193,7 @@ def _check(file: sqlite3.Connection, path: Path) -> None:
 
 
 def _insert(file: sqlite3.Connection, record: Record) -> bool:
-    # An earlier version imported benchmarks by their short names, without strategy and phase: their digests differ.
-    same = (record.run_id, record.machine, record.measured_at)
-    if any(cell[1] == STRATEGY for cell in record.cells) and file.execute(FIND_SHORT_NAMES, same).fetchone():
+    if any(cell[1] == STRATEGY for cell in record.cells) and _is_imported(file, record):
         return False
     added = file.execute(ADD_RUN, [record.digest, *(getattr(record, name) for name in RUN)])
     if not added.rowcount:
@@ -190,6 +201,15 @@ def _insert(file: sqlite3.Connection, record: Record) -> bool:
     file.executemany(ADD_NAME, [cell[:3] for cell in record.cells])
     file.executemany(ADD_CELL, [(added.lastrowid, *cell[3:], *cell[:3]) for cell in record.cells])
     return True
+
+
+def _is_imported(file: sqlite3.Connection, record: Record) -> bool:
+    """Return whether an earlier version imported this file, with short names or the architecture as the machine."""
+    found = file.execute(FIND_IMPORTED, (record.run_id, record.measured_at, STRATEGY)).fetchall()
+    return any(
+        machine in current_machines([machine, record.machine]) or (machine == record.machine and not strategy)
+        for machine, strategy in found
+    )
 
 
 @contextmanager

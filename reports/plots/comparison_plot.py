@@ -8,6 +8,7 @@ import pandas as pd
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
+from jacobench.reports.data.former_names import with_current_names
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
 from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, legend_mark, strategy_handles
@@ -34,6 +35,7 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
+    base, head = with_current_names(base, head)
     differing = differing_settings(base, head)
     outcome = compare(base, head, across_machines=bool(differing))
     time = ("seconds/vjp", "time relative to vjp") if differing else ("seconds", "time per call")

@@ -12,6 +12,7 @@ import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.former_names import with_current_names
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.conclusion import (
     in_order,
@@ -68,6 +69,7 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     BadInput
         If the settings of the runs differ and ``across_machines`` is false, or if the floor is not between 0 and 1.
     """
+    base, head = with_current_names(base, head)
     if not 0 < floor < 1:
         raise BadInput(f"floor is {floor}: expected a share above 0 and below 1, such as 0.05 for 5 %")
     if not across_machines:

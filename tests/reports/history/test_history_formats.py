@@ -259,3 +259,27 @@ def test_a_run_is_kept(standard):
 def test_a_run_that_does_not_say_when(moment, standard):
     with pytest.raises(BadInput, match="expected a date and time"):
         from_run(Run(standard, name="a-run", facts={"datetime": moment}))
+
+
+def test_runs_of_earlier_versions_keep_their_series(tmp_path, record):
+    """Earlier versions wrote keys of machines with six digits, and names of cases without parentheses."""
+    old, new = "AMD, 2 cores, 24 GiB, Linux x86_64 (1a2b3c)", "AMD, 2 cores, 24 GiB, Linux x86_64 (1a2b3c4d)"
+    cell = record(0).cells[0]
+    path = tmp_path / "history.sqlite"
+    former = ("net.f-b1x2x3", "net.f-width4", "net.f-k1")
+    today = ("net.f-b(1x2)x(3)", "net.f-width4", "net.f-k'1'", "net.f-k1")
+    for number, (machine, cases) in enumerate([(old, former), (old.replace("1a2b3c", "3c2b1a"), former), (new, today)]):
+        store.add(path, record(number, machine=machine, cells=tuple((case, *cell[1:]) for case in cases)))
+    found = {(own.key["machine"], own.name): own.measured.size for own in series(store.load(path), "seconds")}
+    sizes = {"net.f-b(1x2)x(3)": 3, "net.f-width4": 3, "net.f-k1": 3, "net.f-k'1'": 1}
+    assert found == {(new, " · ".join((case, *cell[1:3]))): size for case, size in sizes.items()}
+
+
+def test_a_file_that_an_earlier_version_imported_is_not_added_again(tmp_path):
+    """Earlier versions wrote the architecture instead of the processor for files of 2018."""
+    content = plain("a.py::test_x") | {"machine_info": {"cpu": {"brand": "AMD", "count": 2}, "machine": "x86_64"}}
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    new = from_benchmark_file(read_benchmark_file(tmp_path / "x.json"))
+    assert store.add(tmp_path / "h.sqlite", replace(new, machine="x86_64, 2 cores, x86_64"))
+    assert not store.add(tmp_path / "h.sqlite", new)
+    assert store.add(tmp_path / "h.sqlite", replace(new, machine="AMD, 4 cores, x86_64"))

@@ -1,0 +1,93 @@
+"""Keys of machines and names of cases that earlier versions wrote, mapped to those of today.
+
+Earlier keys of machines end with six hexadecimal digits, which changed with the kernel; today there are eight. On ARM and
+macOS they had the architecture instead of the processor. Earlier names of cases had no parentheses and quotes around
+arguments. Something of earlier versions that matches several of today, or none, is not mapped, so nothing is mixed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from jacobench.reports.data.run_data import Run
+
+KEY = re.compile(r"(?P<processor>.*?), (?P<rest>(?:\d+|\?) cores, .*?)(?: \((?P<digits>[0-9a-f]{6}|[0-9a-f]{8})\))?")
+FORMER_DIGITS = 6
+
+ARCHITECTURES = {"", "aarch64", "arm", "arm64", "armv7l", "armv8l", "i386", "x86_64", "amd64"}
+"""Names that earlier versions wrote instead of a processor, in lower case."""
+
+MARKS = re.compile(r"""['"()=\\]""")  # what names of cases contain today, in addition to earlier ones
+
+
+def is_former(key: str) -> bool:
+    """Return whether an earlier version wrote this key of a machine.
+
+    >>> is_former("AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c)"), is_former("AMD EPYC, 2 cores, Linux x86_64")
+    (True, False)
+    """
+    match = KEY.fullmatch(key)
+    return match is not None and len(match["digits"] or "") == FORMER_DIGITS
+
+
+def current_machines(keys: Iterable[str]) -> dict[str, str]:
+    """Map keys of earlier versions to the only key of today that describes the same machine.
+
+    >>> current_machines(["AMD, 2 cores, 23 GiB, Linux (1a2b3c)", "AMD, 2 cores, 23 GiB, Linux (1a2b3c4d)"])
+    {'AMD, 2 cores, 23 GiB, Linux (1a2b3c)': 'AMD, 2 cores, 23 GiB, Linux (1a2b3c4d)'}
+    """
+    distinct = set(keys)
+    return _only(distinct, lambda former: [key for key in distinct if _is_same_machine(former, key)])
+
+
+def _is_same_machine(former: str, key: str) -> bool:
+    old, new = KEY.fullmatch(former), KEY.fullmatch(key)
+    if not old or not new or old["rest"] != new["rest"] or is_former(key):
+        return False
+    is_architecture = old["processor"].lower() in ARCHITECTURES
+    if old["digits"] is None:  # a file of pytest-benchmark
+        return new["digits"] is None and is_architecture and new["processor"].lower() not in ARCHITECTURES
+    return is_former(former) and (old["processor"] == new["processor"] or is_architecture)
+
+
+def current_cases(former: Iterable[str], today: Iterable[str]) -> dict[str, str]:
+    """Map names of cases of earlier versions to the only name of today that has the same letters without marks.
+
+    >>> current_cases(["net.net-blocks1x2x3", "net.net-width4"], ["net.net-blocks(1x2)x(3)", "net.net-width4"])
+    {'net.net-blocks1x2x3': 'net.net-blocks(1x2)x(3)'}
+    """
+    known = set(today)
+    return _only(set(former) - known, lambda name: [new for new in known if MARKS.sub("", new) == MARKS.sub("", name)])
+
+
+def _only(former: Iterable[str], matches: Callable[[str], list[str]]) -> dict[str, str]:
+    found = {name: matches(name) for name in sorted(former)}
+    return {name: names[0] for name, names in found.items() if len(names) == 1}
+
+
+def with_current_names(base: Run, head: Run) -> tuple[Run, Run]:
+    """Return two runs with the names of today, if an earlier version measured one of them."""
+    keys = [str(key) for run in (base, head) for key in run.table["machine"].dropna().unique()]
+    machines = current_machines(keys)
+    if not machines:
+        return base, head
+    both = [(run, any(map(is_former, run.table["machine"].dropna().astype(str)))) for run in (base, head)]
+    today = {case for run, is_old in both if not is_old for case in run.table["case"]}
+    first, second = (
+        _renamed(run, current_cases(run.table["case"], today) if is_old else {}, machines) for run, is_old in both
+    )
+    return first, second
+
+
+def _renamed(run: Run, cases: Mapping[str, str], machines: Mapping[str, str]) -> Run:
+    table, passes, samples = (
+        frame.assign(case=frame["case"].map(lambda name: cases.get(name, name)).astype(object))
+        for frame in (run.table, run.passes, run.samples)
+    )
+    table["machine"] = table["machine"].map(lambda key: machines.get(key, key)).astype(object)
+    return replace(run, table=table, passes=passes, samples=samples)
