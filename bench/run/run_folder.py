@@ -18,7 +18,7 @@ import msgspec
 from jacobench.bench.machine.atomic_write import DISK_FULL, flush_to_disk, write_whole
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.row.measurement import Measurement
-from jacobench.bench.run.run_options import RunOptions
+from jacobench.bench.run.run_options import RunOptions, resume_command
 from jacobench.graphs.errors import BadInput
 
 SETTINGS, JOURNAL, DOCUMENT = "settings.json", "journal.jsonl", "run.json"
@@ -89,7 +89,7 @@ class RunFolder:
 def check_free(path: Path) -> None:
     """Check that a run's folder can be created; raises BadInput if the path exists or cannot be written."""
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        hint = f", or continue this run: jacobench run --resume {path}" if (path / JOURNAL).exists() else ""
+        hint = f", or continue this run: {resume_command(path)}" if (path / JOURNAL).exists() else ""
         raise BadInput(f"{str(path)!r} already exists; choose another folder{hint}")
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import Field, dataclass, field, fields
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.graphs.errors import BadInput, unknown
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTROLS = ("tuned", "asis")
 
@@ -72,3 +75,8 @@ def command(options: RunOptions) -> str:
             if item is not None:
                 words += [flag(option), f"{item:g}" if isinstance(item, float) else str(item)]
     return shlex.join(words)
+
+
+def resume_command(folder: Path) -> str:
+    """Return the command that continues the run in a folder, quoted for a POSIX shell."""
+    return shlex.join(["jacobench", "run", "--resume", str(folder)])

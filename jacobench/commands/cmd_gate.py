@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+from os.path import relpath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +13,10 @@ from jacobench.commands.cmd_run import Cases
 from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from jacobench.bench.gate.gate_config import GateConfig
+    from jacobench.bench.gate.revisions import Project
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import GateThresholds
 
@@ -25,6 +28,8 @@ Strategies = Annotated[
         help="Strategy to measure: a name, file.py:Class or package.module:Class. Default: those that the project registers. Repeatable.",
     ),
 ]
+
+OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig → its option, where the names differ
 
 MAX_CASES = 3
 """Cases of failing rows that the advice names."""
@@ -98,21 +103,19 @@ def gate(
         return
     outcome, title = gate_session.run(project, against, config, thresholds, say)
     write_outcome(outcome, title, markdown, junit)
-    _advise(outcome, {"against": against} | given)
+    _advise(outcome, against, config, project)
     raise typer.Exit(outcome.exit_code)
 
 
 def _self_test(config: GateConfig, thresholds: GateThresholds) -> None:
     from jacobench.commands import console
     from jacobench.gate_session import self_test
+    from jacobench.reports.regression import gate_sentences
 
     found = self_test(config, thresholds, say)
     headings = ("added", "to", "gates", "rows", "found", "inconclusive", "share found, 95 %", "median ratio")
     console.stdout().print(console.columns(headings, [_counted(line) for line in found.to_dict("records")]))
-    say(
-        f"Every regression with 0 % added is a false alarm. The time threshold is {thresholds.default.time:.1%}. "
-        "The intervals (Clopper-Pearson) treat rows as independent; those of one gate are not."
-    )
+    say(gate_sentences.self_test_note(thresholds.default.time))
 
 
 def _counted(line: dict[Any, Any]) -> tuple[object, ...]:
@@ -121,26 +124,40 @@ def _counted(line: dict[Any, Any]) -> tuple[object, ...]:
     return (f"{line['added']:.0%}", line["quantity"], *counts, share, f"{line['ratio']:.4f}")
 
 
-def _advise(outcome: Outcome, given: Mapping[str, Any]) -> None:
+def _advise(outcome: Outcome, against: str, config: GateConfig, project: Project) -> None:
     """Print the commands that measure failing or undecided rows again, each complete on one line."""
+    from jacobench.reports.regression import gate_sentences
     from jacobench.reports.regression.outcome import FAILING
 
     failing = outcome.verdicts[outcome.verdicts["verdict"].isin(FAILING)]
     if len(failing):
         cases = failing.loc[~failing["quantity"].str.contains("~"), "case"].unique()  # a sweep is not a case
-        say(f"To measure again: {_command(given, cases[:MAX_CASES] if len(cases) else given['cases'])}")
-        say("If the change is intended, raise the threshold in pyproject.toml, [[tool.jacobench.gate.rows]].")
+        command = _command(against, config, cases[:MAX_CASES] if len(cases) else config.cases, project)
+        say(gate_sentences.measure_again(command))
+        say(gate_sentences.raise_threshold())
     if outcome.undecided:
-        say(f"To measure the undecided cases again: {_command(given, outcome.undecided)}")
+        say(gate_sentences.measure_undecided(_command(against, config, outcome.undecided, project)))
 
 
-def _command(given: Mapping[str, Any], cases: Iterable[str]) -> str:
-    """Return this command with the given options, restricted to some cases."""
+def _command(against: str, config: GateConfig, cases: Iterable[str], project: Project) -> str:
+    """Return the command that measures some cases with the same configuration, from the current folder."""
+    from dataclasses import fields, replace
     from shlex import join
 
-    words = ["jacobench", "gate"]
-    for name, values in {**given, "cases": tuple(cases)}.items():
-        option = {"strategies": "--strategy", "cases": "--case"}.get(name, f"--{name.replace('_', '-')}")
-        for value in values if isinstance(values, tuple) else (values,):
-            words += [] if value is None else [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    config = replace(config, cases=tuple(cases))
+    words = ["jacobench", "gate", "--against", against]
+    for field in fields(config):
+        values = getattr(config, field.name)
+        if values != field.default and field.name != "timeout_seconds":  # which only pyproject.toml sets
+            for value in values if isinstance(values, tuple) else (values,):
+                words += [OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}"), _word(value, project)]
     return join(words)
+
+
+def _word(value: str | float, project: Project) -> str:
+    """Return a value as a word of a command; a path in the project is made relative to the current folder."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    place, colon, name = value.rpartition(":") if ".py:" in value else (value, "", "")
+    path = Path(place)
+    return f"{relpath(path)}{colon}{name}" if path.is_absolute() and path.is_relative_to(project.top) else value

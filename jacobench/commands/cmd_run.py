@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import fields
 from inspect import Parameter, signature
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from jacobench.bench.run.run_options import RunOptions, flag
+from jacobench.bench.run.run_options import RunOptions, flag, resume_command
 from jacobench.commands import console
 from jacobench.graphs.errors import BadInput
 
@@ -108,7 +109,7 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     notes = [*folder.notes, *([] if resume else _budget_note(options, settings.budget_bytes))]
     for note in [*notes, *variable_sentences(variables, with_kept=settings.controls == "asis")]:
         console.stderr().print(note)
-    kept = f"Results so far are saved. To continue: jacobench run --resume {folder.path}"
+    kept = f"Results so far are saved. To continue: {resume_command(folder.path)}"
     try:
         with _progress(quiet=quiet) as report:
             found = api.finish(folder, report, console.stderr().print)
@@ -148,7 +149,7 @@ def _summary(path: Path, found: Run, seconds: float | None) -> str:
     if seconds is not None:
         took = f" ({seconds:.0f} s, {found.facts['measured_seconds'] / seconds:.0%} of it in measured calls)"
     files = "run.json, measurements.csv, journal.jsonl, plots/"
-    return f"{path}: {files}{took}. To write an HTML page: jacobench report {path}"
+    return f"{path}: {files}{took}. To write an HTML page: {join(['jacobench', 'report', str(path)])}"
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jacobench.bench.row.columns import PHASES, STATUSES
+from jacobench.bench.run.run_options import resume_command
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _find(path: Path) -> Path:
         if (path / "run.json").is_file():
             return path / "run.json"
         if (path / "journal.jsonl").is_file():
-            raise BadInput(f"the run in {str(path)!r} is not finished; to continue: jacobench run --resume {path}")
+            raise BadInput(f"the run in {str(path)!r} is not finished; to continue: {resume_command(path)}")
         # The name of a run begins with its date: the last is the newest.
         runs = sorted(other.parent.name for other in path.glob("*/run.json"))[-1:]
         raise BadInput(f"{str(path)!r} is not a run's folder; expected a run.json in it{_hint(path, runs)}")

@@ -52,11 +52,11 @@ def markdown_table(names: Sequence[str], rows: Iterable[Iterable[str]], numbers:
 def escape_markdown(text: str) -> str:
     r"""Return a text on one line, with the characters escaped that Markdown or HTML would interpret.
 
-    >>> escape_markdown("a|b <i> *c* _d_")
-    'a\\|b \\<i\\> \\*c\\* \\_d\\_'
+    >>> escape_markdown("a|b <i> *c* _d_ e_f")  # within a word, _ has no meaning
+    'a\\|b \\<i\\> \\*c\\* \\_d\\_ e_f'
     """
     line = "".join(character for character in " ".join(text.split()) if character.isprintable())
-    return re.sub(r"([\\`*_{}\[\]<>#!|~&@])", r"\\\1", line)
+    return re.sub(r"[\\`*{}\[\]<>#!|~&@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\\g<0>", line)
 
 
 def markdown_details(summary: str, content: str) -> str:

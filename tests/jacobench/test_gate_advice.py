@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import itertools
 import shlex
+from pathlib import Path
 
 import pytest
 
+from jacobench.bench.gate.gate_config import GateConfig, config_from_table
+from jacobench.bench.gate.revisions import Project
 from jacobench.commands import cmd_gate
 from jacobench.reports.regression.outcome import Outcome, verdict_table
 
-GIVEN = {
-    "against": "origin/main",
-    "suite": "my suite.toml",
-    "strategies": ("vjp", "my_plugin.py:Mine"),
-    "cases": ("mlp-*",),
-    "max_minutes": 2.5,
-    "install": None,
-}
+CONFIG = GateConfig("my suite.toml", ("vjp", "my_plugin.py:Mine"), ("mlp-*",), max_minutes=2.5)
 
 
 @pytest.fixture
 def said(monkeypatch):
     """Return a function from an outcome to the lines that the gate prints about it."""
 
-    def run(outcome):
+    def run(outcome, config=CONFIG, folder=Path("/nowhere")):
         lines = []
         monkeypatch.setattr(cmd_gate, "say", lines.append)
-        cmd_gate._advise(outcome, GIVEN)
+        cmd_gate._advise(outcome, "origin/main", config, Project(folder, folder))
         return lines
 
     return run
@@ -64,3 +60,22 @@ def test_failing_cases_are_named_and_a_sweep_is_not_a_case(said):
 
 def test_a_clear_gate_advises_nothing(said):
     assert said(Outcome("clear", verdict_table([]))) == []
+
+
+def test_the_defaults_of_the_project_are_written_out_from_the_folder_of_the_user(said, tmp_path, monkeypatch):
+    table = {
+        "suite": "s.toml",
+        "strategies": ["my work/mine.py:Mine", "fastad:Mine"],
+        "install": "{python} -m pip install 'x>1' {dir}",
+        "untracked": "1GiB",
+        "timeout_seconds": 5.0,
+    }
+    config, _ = config_from_table(table, tmp_path)
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    (command,) = commands(said(Outcome("inconclusive", verdict_table([]), undecided=("a",)), config, tmp_path))
+    assert command == [
+        "jacobench", "gate", "--against", "origin/main", "--suite", "../s.toml",
+        "--strategy", "../my work/mine.py:Mine", "--strategy", "fastad:Mine",
+        "--case", "a", "--install", "{python} -m pip install 'x>1' {dir}", "--untracked", "1GiB",
+    ]  # fmt: skip
