@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresh
     unmeasured = unmeasured_phases(own)
     unstable = shift is not None and not shift.stable
     state = state_of(table, shifted=shifted, undecided=unstable or bool(unmeasured))
-    notes = (*_notes(own, table, shift, stages), *untimed_notes(table, unmeasured))
+    notes = (*_notes(own, table, shift, stages), *untimed_notes(state, table, unmeasured))
     undecided = tuple(_undecided(table, own, growing)) if state in {"inconclusive", "contaminated"} else ()
     return Outcome(state, table, samples, stages.n_pairs, stages.seconds, stages.interim_looks, notes, undecided)
 
@@ -192,15 +193,19 @@ def _notes(
         yield gate_sentences.inconclusive_results(n, len(table))
 
 
-def untimed_notes(table: pd.DataFrame, unmeasured: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Return the notes on rows that have no times on both sides; the reason of several rows is one note."""
+def untimed_notes(state: str, table: pd.DataFrame, unmeasured: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Return the notes on rows that have no times on both sides; the reason of several rows is one note.
+
+    A reason with the name of a failing verdict is a note, too, because the line of its row on the screen leaves it out.
+    """
     verdicts = table["verdict"]
-    if table["ratio"].isna().all() and not set(verdicts) & {"broken", "improved", "new"}:
+    if state == "nothing":
         yield gate_sentences.nothing_compared()
     for strategy, phases in unmeasured.items():
         yield gate_sentences.strategy_not_measured(strategy, phases, whole=len(phases) == len(PHASES))
-    reasons = table.loc[verdicts == "not measured", "reason"].value_counts(sort=False)
-    for reason, n in reasons[reasons > 1].head(MOST_REASONS).items():
-        yield gate_sentences.not_measured(n, str(reason))
+    reasons = Counter(table.loc[verdicts == "not measured", "reason"])
+    shared = [(n, reason) for reason, n in reasons.items() if n > 1 or any(word in reason for word in FAILING)]
+    for n, reason in shared[:MOST_REASONS]:
+        yield gate_sentences.not_measured(n, reason)
     if n := int((verdicts == "new").sum()):
         yield gate_sentences.first_measured(n)

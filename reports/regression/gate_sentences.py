@@ -27,8 +27,8 @@ def failure(status: str, reason: str) -> str:
 def too_few_pairs(n_pairs: float) -> str:
     """Return the reason of a row whose pairs cannot be significant; ``n_pairs`` is NaN if none had both sides."""
     if math.isnan(n_pairs):
-        return "too few pairs in which both sides were ok"
-    return f"{count_of(n_pairs, 'pair')}: too few"
+        return "no pair in which both sides were ok"
+    return f"only {count_of(n_pairs, 'pair')} in which both sides were ok"
 
 
 def too_noisy(n_pairs: float, detectable: float) -> str:
@@ -246,6 +246,11 @@ def to_decide_rows(ways: tuple[str, ...]) -> str:
 def run_both_again(command: str) -> str:
     """Return the command with which both runs are made again."""
     return f"both again with: {command}"
+
+
+def run_both_on_one_machine(command: str) -> str:
+    """Return the command with which both runs are made again, if they come from different machines."""
+    return f"both again on one machine with: {command}"
 
 
 def record_again(n_runs: int) -> str:

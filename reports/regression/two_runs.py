@@ -100,8 +100,8 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     table = verdict_table(in_order([*lines, *counted], samples))
     unmeasured = unmeasured_phases(samples)
     notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
-    notes += tuple(untimed_notes(table, unmeasured))
-    return Outcome(state_of(table, shifted=shifted, undecided=bool(unmeasured)), table, notes=notes)
+    state = state_of(table, shifted=shifted, undecided=bool(unmeasured))
+    return Outcome(state, table, notes=(*notes, *untimed_notes(state, table, unmeasured)))
 
 
 def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
@@ -211,11 +211,9 @@ def _growth_lines(
     for growth in growths(samples, thresholds):
         line = bounded_by_rows(growth, rows).line
         verdict = {SLOWER: "regressed", OPEN: "inconclusive"}.get(line["verdict"], line["verdict"])
-        if line["n_pairs"] < MIN_PASSES:
-            verdict, line = (
-                "inconclusive",
-                line | {"reason": gate_sentences.too_few_passes(line["n_pairs"], MIN_PASSES)},
-            )
+        n = 1 if math.isnan(line["n_pairs"]) else line["n_pairs"]  # NaN: without repetitions
+        if line["quantity"].startswith("seconds") and n < MIN_PASSES:
+            verdict, line = "inconclusive", line | {"reason": gate_sentences.too_few_passes(n, MIN_PASSES)}
         elif verdict == "regressed" and line["low"] < 2 ** line["threshold"]:
             verdict = "inconclusive"  # runs are not paired: the whole interval must exceed the threshold
         yield line | {"verdict": verdict}
@@ -238,7 +236,7 @@ def _notes(
         yield gate_sentences.runs_drifted(math.exp(shift))
     rows = table[(table["verdict"] == "inconclusive") & ~table["quantity"].str.contains("~")]  # a sweep is not a case
     if "inconclusive" in set(table["verdict"]) and (
-        ways := tuple(_ways(base, head, list(dict.fromkeys(rows["case"]))))
+        ways := tuple(_ways(base, head, list(dict.fromkeys(rows["case"])), across_machines=across_machines))
     ):
         yield gate_sentences.to_decide_rows(ways)
 
@@ -247,7 +245,7 @@ def _passes(run: Run) -> str:
     return gate_sentences.run_read_as(run.passes["pass"].nunique(), len(run.table))
 
 
-def _ways(base: Run, head: Run, cases: list[str]) -> Iterator[str]:
+def _ways(base: Run, head: Run, cases: list[str], *, across_machines: bool) -> Iterator[str]:
     """Return what decides cases: the gate if base is a commit, or both runs again with enough passes."""
     commits, command = _values(base, "commit"), head.facts.get("command")
     again = _without_passes(shlex.split(command)) if isinstance(command, str) else []
@@ -258,7 +256,8 @@ def _ways(base: Run, head: Run, cases: list[str]) -> Iterator[str]:
         words = [word for option, values in options.items() for value in values for word in (option, value)]
         yield shlex.join(["jacobench", "gate", "--against", commits[0], *words])
     if again:
-        yield gate_sentences.run_both_again(shlex.join([*again, "--passes", str(max(MIN_PASSES, 10))]))
+        both = gate_sentences.run_both_on_one_machine if across_machines else gate_sentences.run_both_again
+        yield both(shlex.join([*again, "--passes", str(max(MIN_PASSES, 10))]))
     elif not suites:
         yield gate_sentences.record_again(MIN_PASSES)
 

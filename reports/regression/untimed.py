@@ -56,7 +56,7 @@ def _change(own: pd.DataFrame) -> tuple[str, str] | None:
         return "broken", gate_sentences.lost(how_it_ended(own, HEAD), lost, len(ok))
     if ok[BASE].all() and set(own.loc[own["side"] == HEAD, "status"]) == {"wrong"}:  # verified, so not by chance
         return "broken", gate_sentences.wrong_in_head(how_it_ended(own, HEAD))
-    if not ok[BASE].any():
+    if ok[HEAD].all() and not ok[BASE].any():
         return "improved", gate_sentences.fixed(how_it_ended(own, BASE))
     return None
 

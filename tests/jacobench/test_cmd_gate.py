@@ -328,3 +328,35 @@ def test_an_interrupt_leaves_no_worktree_no_process_and_no_folder(signalled, rep
     assert "Traceback" not in stderr
     assert left_behind(tmp_path) == ([], 1)
     assert not psutil.pid_exists(int(said.read_text()))
+
+
+def test_the_first_strategy_of_a_project_passes_and_is_broken_if_it_fails(repository, gate, tmp_path):
+    """Base has neither a project nor the package, so nothing can be timed in pairs."""
+    git(repository, "rm", "-q", "--cached", "pyproject.toml", "my_plugin.py")
+    git(repository, "commit", "-qm", "Nothing to measure")
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "The first strategy")
+    done = gate("--junit", tmp_path / "gate.xml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^new +mlp-w48-d2-b4 +mine +gradient ", done.stdout, re.MULTILINE)
+    assert "4 rows are new" in done.stdout
+    assert "stage 1" not in done.stderr
+    change(repository, my_plugin__py=WITH_ALL)
+    names = [name for each in ("Raises", "Wrong") for name in ("--strategy", f"my_plugin:{each}")]
+    done = gate(*names, against="HEAD~2")
+    assert done.returncode == 1, done.stdout + done.stderr
+    rows = re.findall(r"^broken +mlp-w48-d2-b4 +(\w+) +(\w+) ", done.stdout, re.MULTILINE)
+    assert len(rows) == 8
+
+
+def test_what_no_side_can_measure_is_reported_once_before_stage_one(repository, gate, tmp_path):
+    (repository / "alone.py").write_text("import no_such_module\n" + PLUGIN)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "A strategy that cannot be imported")
+    files = ("--junit", tmp_path / "gate.xml", "--markdown", tmp_path / "gate.md")
+    done = gate("--strategy", "alone.py:Mine", *files, against="HEAD")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "stage 1" not in done.stderr
+    assert (done.stdout + done.stderr).count("no_such_module") == 1
+    assert "no_such_module" in (tmp_path / "gate.md").read_text()
+    assert len(ET.parse(tmp_path / "gate.xml").findall("*/testcase/skipped")) == 4

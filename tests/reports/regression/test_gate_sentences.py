@@ -15,9 +15,9 @@ CASES = {
     "threshold_text": {(0.02,): "2.0%", (1.34,): "2.34×"},
     "failure": {("out_of_memory", "3 GiB"): "out of memory (3 GiB)", ("timeout", ""): "timeout"},
     "too_few_pairs": {
-        (NAN,): "too few pairs in which both sides were ok",
-        (1.0,): "1 pair: too few",
-        (4.0,): "4 pairs: too few",
+        (NAN,): "no pair in which both sides were ok",
+        (1.0,): "only 1 pair in which both sides were ok",
+        (4.0,): "only 4 pairs in which both sides were ok",
     },
     "too_noisy": {
         (30.0, 0.123): "noisy: 30 pairs can show only a slowdown of 12.3% or more",
@@ -122,6 +122,7 @@ CASES = {
     "runs_drifted": {(1.02,): "The calibration kernel changed by +2.0%; a change must exceed this, too."},
     "to_decide_rows": {(("a", "b"),): "To decide the inconclusive rows: a · or b"},
     "run_both_again": {("jacobench run",): "both again with: jacobench run"},
+    "run_both_on_one_machine": {("jacobench run",): "both again on one machine with: jacobench run"},
     "record_again": {
         (8,): (
             "8 runs per side, alternating, each with --benchmark-json=FILE into one folder per side; then compare the "

@@ -31,6 +31,7 @@ def samples(base, head):
         (["ok"] * 30, ["ok"] * 27 + ["timeout"] * 3, None),
         (["ok"] * 9 + ["timeout"] * 3, ["timeout"] * 8 + ["ok"] * 4, None),  # it fails on both sides
         (["timeout"] * 6, ["ok"] * 6, "improved"),
+        (["timeout"] * 6, ["timeout"] * 5 + ["ok"], None),
         (["timeout"] * 6, ["crashed"] * 6, "not measured"),
         ([], ["ok"] * 6, "new"),
         ([], ["error"] * 6, "broken"),

@@ -192,6 +192,12 @@ def test_the_command_that_decides_is_complete_and_quoted():
     assert note.endswith("jacobench run --suite '/my work/s.toml' --strategy 'a b.py:Mine' --timeout 60 --passes 10")
 
 
+def test_one_pass_does_not_decide_how_the_time_grows():
+    found = compare(run(1, passes=1), run(2, passes=1)).verdicts.query("quantity == 'seconds~width'")
+    assert set(found["verdict"]) == {"inconclusive"}
+    assert set(found["reason"]) == {"1 pass: expected at least 8 per side"}
+
+
 def test_a_dirty_base_cannot_be_measured_again_by_the_gate():
     base = run(1, passes=3)
     base.table["commit"] = "abc-dirty"
