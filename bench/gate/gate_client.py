@@ -57,7 +57,7 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
     events: list[dict[str, Any]] = []
     at: CellKey | None = None
     step = ""
-    with WorkerProcess(asdict(job), environment, command, side.tree.folder) as process:
+    with WorkerProcess(asdict(job), environment, command, side.tree.start or side.tree.folder) as process:
         deadline = time.monotonic() + STARTING_SECONDS + timeout_seconds
         while (event := process.next_event(deadline)) is not None:
             if event["event"] == "step":

@@ -32,11 +32,15 @@ class Project:
 
 @dataclass(frozen=True)
 class Tree:
-    """Files of one side. The revision is the first 12 digits of the commit, with ``-dirty`` if files differ from it."""
+    """Files of one side. The revision is the first 12 digits of the commit, with ``-dirty`` if files differ from it.
+
+    Measuring processes start in the folder `start`, by default that of the project.
+    """
 
     revision: str
     top: Path
     folder: Path
+    start: Path | None = None
 
 
 def project_of(folder: Path) -> Project:
@@ -79,7 +83,13 @@ def checked_out(
     with ExitStack() as undo:
         check_out(project.top, commit, into / "base", undo)
         copy_working_tree(working, into / "head", undo)
-        names = {"base": commit[:12], "head": working.commit[:12] + ("-dirty" if working.dirty else "")}
-        inside = project.folder.relative_to(project.top)
-        base, head = (Tree(name, into / side, into / side / inside) for side, name in names.items())
-        yield base, head
+        revision = working.commit[:12] + ("-dirty" if working.dirty else "")
+        yield _tree(project, into / "base", commit[:12]), _tree(project, into / "head", revision)
+
+
+def _tree(project: Project, top: Path, revision: str) -> Tree:
+    """Return a side whose processes start in the counterpart of the current folder, or the nearest that exists."""
+    here = Path.cwd()
+    inside = here.relative_to(project.top) if here.is_relative_to(project.top) else Path()
+    start = next(folder for each in (inside, *inside.parents) if (folder := top / each).is_dir())
+    return Tree(revision, top, top / project.folder.relative_to(project.top), start)

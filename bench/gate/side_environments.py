@@ -31,11 +31,40 @@ from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import GROUP, absolute
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from jacobench.bench.gate.revisions import Project, Tree
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"  # build backend of a project that names none (PEP 517)
+
+NOT_A_PACKAGE = (
+    ("uv", "package", False),
+    ("poetry", "package-mode", False),
+    ("pdm", "distribution", False),
+    ("rye", "virtual", True),
+)
+"""Keys of ``[tool.NAME]`` by which a project declares that it is not a package."""
+
+NO_PACKAGES = (
+    *(
+        "ci",
+        "bin",
+        "doc",
+        "docs",
+        "documentation",
+        "manpages",
+        "news",
+        "changelog",
+        "tools",
+        "util",
+        "utils",
+        "scripts",
+    ),
+    *("test", "tests", "unit_test", "unit_tests", "example", "examples", "exercise", "exercises", "python", "tasks"),
+    *("benchmark", "benchmarks", "build", "dist", "venv", "env", "requirements", "setup", "conftest", "manage"),
+    *("toxfile", "noxfile", "fabfile", "pavement", "dodo", "conanfile", "site_scons"),
+)
+"""Top-level names that setuptools takes for no package (``setuptools.discovery``)."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +116,33 @@ def read_pyproject(folder: Path) -> dict[str, Any]:
 def build_system(folder: Path) -> dict[str, Any] | None:
     """Return ``[build-system]`` of a project's pyproject.toml; None if there is nothing to install."""
     content = read_pyproject(folder)
-    if {"project", "build-system"} & content.keys() or (folder / "setup.py").is_file():
-        return dict(content.get("build-system", {}))
-    return None
+    return dict(content.get("build-system", {})) if is_package(folder, content) else None
+
+
+def is_package(folder: Path, content: Mapping[str, Any]) -> bool:
+    """Return whether a project with this pyproject.toml is a package, and not an application that is never installed.
+
+    It is none if it declares so, or if it names no build backend and no packages, and setuptools, the default backend,
+    cannot guess them: it accepts one top-level folder, or one module.
+    """
+    tools = _table(content, "tool")
+    if any(_table(tools, tool).get(key) is value for tool, key, value in NOT_A_PACKAGE):
+        return False
+    if "build-system" in content or (folder / "setup.py").is_file():
+        return True
+    if "project" not in content:
+        return False
+    if "setuptools" in tools or any((folder / each).exists() for each in ("src", "setup.cfg")):
+        return True
+    names = [each for each in folder.iterdir() if each.stem.isidentifier() and each.stem not in NO_PACKAGES]
+    packages = [each for each in names if each.is_dir() and not each.suffix and each.name[0] != "_"]
+    modules = [each for each in names if each.suffix == ".py" and each.name[0] != "_"]
+    return len(packages or modules) == 1
+
+
+def _table(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = content.get(key)
+    return found if isinstance(found, dict) else {}
 
 
 def check_backend(folder: Path, revision: str) -> None:

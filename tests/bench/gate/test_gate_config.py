@@ -69,7 +69,10 @@ def test_a_template_must_have_both_placeholders(template):
     ("text", "system"),
     [
         ("[tool.ruff]\n", None),
-        ("[project]\nname = 'mine'\n", {}),
+        ("[tool.setuptools]\npackages = ['mine']\n[project]\nname = 'mine'\n", {}),
+        ("[project]\nname = 'mine'\n[tool.uv]\npackage = false\n", None),
+        ("[tool.uv]\npackage = true\n[build-system]\nrequires = []\n", {"requires": []}),
+        ("[tool.poetry]\npackage-mode = false\n[build-system]\nrequires = ['poetry-core']\n", None),
         ("[build-system]\nrequires = ['flit_core']\n", {"requires": ["flit_core"]}),
     ],
 )
@@ -77,6 +80,27 @@ def test_there_is_something_to_install_where_a_project_says_so(text, system, tmp
     assert build_system(tmp_path) is None
     (tmp_path / "pyproject.toml").write_text(text)
     assert build_system(tmp_path) == system
+
+
+@pytest.mark.parametrize(
+    ("files", "is_package"),
+    [
+        ("mine/__init__.py tests/test.py data.csv", True),
+        ("src/mine/__init__.py models/a.py data/b.py", True),
+        ("mine.py conftest.py", True),
+        ("models/__init__.py data/__init__.py", False),
+        ("one.py two.py", False),
+        ("benchmarks/mine.py", False),
+        ("models/__init__.py data/__init__.py setup.cfg", True),
+        ("models/__init__.py data/__init__.py setup.py", True),
+    ],
+)
+def test_a_project_without_a_backend_is_a_package_if_setuptools_can_guess_it(files, is_package, tmp_path):
+    for name in files.split():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'mine'\n")
+    assert (build_system(tmp_path) is not None) == is_package
 
 
 def test_a_backend_that_is_not_there_is_told_with_the_mend(tmp_path):

@@ -65,6 +65,15 @@ def test_base_is_the_commit_and_head_the_working_tree_as_it_stands(repository, t
     assert git(repository, "status", "--porcelain") == before
 
 
+def test_processes_start_in_the_counterpart_of_the_current_folder(repository, tmp_path, monkeypatch):
+    (repository / "package" / "inner" / "new").mkdir()
+    (repository / "package" / "inner" / "new" / "file").write_text("")
+    monkeypatch.chdir(repository / "package" / "inner" / "new")
+    project = project_of(repository / "package")
+    with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (base, head):
+        assert (base.start, head.start) == (base.folder / "inner", head.folder / "inner" / "new")
+
+
 def test_a_clean_tree_is_its_commit_and_an_error_leaves_nothing(repository, tmp_path):
     project = project_of(repository)
 
