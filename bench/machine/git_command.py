@@ -27,7 +27,7 @@ FIXES = (
 """Patterns in the messages of git, with the fix."""
 
 
-def git(place: Path, *arguments: str) -> str:
+def git(place: Path, *arguments: str, timeout: float | None = None) -> str:
     """Return the output of git in a folder; names that are not UTF-8 have surrogate escapes.
 
     `place` is a folder of a work tree, its ``.git``, or a git directory, as those of submodules. Only for the first git
@@ -41,9 +41,12 @@ def git(place: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=True,
+            timeout=timeout,
         )
     except OSError as error:
         raise BadInput(f"cannot run git: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise BadInput(f"git {arguments[0]} did not finish within {timeout:g} s in {place}") from None
     except subprocess.CalledProcessError as error:
         said = os.fsdecode(error.stderr) or f"exit status {error.returncode}"
         raise BadInput(f"git {arguments[0]} failed in {place}: {explained(said, place)}") from None

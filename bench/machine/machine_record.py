@@ -15,7 +15,9 @@ import msgspec
 import psutil
 
 from jacobench.bench.machine.atomic_write import as_utf8
+from jacobench.bench.machine.git_command import git
 from jacobench.bench.machine.worker_process import run_python
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,13 +56,17 @@ def pytest_benchmark_info() -> tuple[dict[str, Any], dict[str, Any]]:
     }
 
 
-def commit() -> str:
-    """Return the current commit, with ``-dirty`` if files differ from it; empty outside git."""
+def commit() -> tuple[str, str]:
+    """Return the current commit, with ``-dirty`` if files differ from it, and why it is unknown.
+
+    Outside git, both are empty.
+    """
+    here = Path.cwd()
     try:
-        command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
+        return git(here, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*", timeout=10).strip(), ""
+    except BadInput as error:
+        is_in_git = any((folder / ".git").exists() for folder in (here, *here.parents))
+        return "", f"the commit is not recorded: {error}" if is_in_git else ""
 
 
 def machine_key() -> str:

@@ -118,7 +118,8 @@ def pytest_benchmark_update_json(config: pytest.Config, benchmarks: list[Any], o
         return
     names, cells, measurements = zip(*config.stash[MEASURED], strict=True)
     suite = config.stash[SESSION].suite
-    header = Header("", machine_record.commit(), machine_record.machine_key(), "asis", suite.name)
+    commit, _ = machine_record.commit()
+    header = Header("", commit, machine_record.machine_key(), "asis", suite.name)
     found = rows_of(header, suite.cases, cells, measurements)
     rows = {name: as_scalars(row) | {"position": k} for k, (name, row) in enumerate(zip(names, found, strict=True))}
     for entry in output_json["benchmarks"]:

@@ -120,6 +120,15 @@ def create(path: Path, settings: Settings) -> RunFolder:
     return _open(path, settings)
 
 
+def hide_from_git(folder: Path) -> None:
+    """Write a .gitignore into a folder ``runs`` that has none. Runs are no part of a commit, nor of a gate's head."""
+    if folder.absolute().name == "runs":
+        with suppress(OSError), (folder / ".gitignore").open("x", encoding="utf-8") as file:
+            file.write(
+                "# Written by jacobench run. It keeps an existing file, so an empty one lets git see the runs.\n*\n"
+            )
+
+
 def resume(path: Path) -> RunFolder:
     """Open a run's folder; raises BadInput if it is none, is damaged, or is open in another process."""
     try:

@@ -38,6 +38,7 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
     path = out or Path("runs") / f"{when}-{uuid4().hex[:6]}"
     folders.check_free(path)
     machine_info, commit_info = machine_record.pytest_benchmark_info()
+    commit, no_commit = machine_record.commit()
     # Absolute paths and bytes: a run may be resumed in another folder, and its budget does not change.
     resolved = replace(
         options,
@@ -45,12 +46,12 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
         strategies=tuple(registry.absolute(spec) for spec in options.strategies),
         memory_budget=f"{planned.budget_bytes}B",
     )
-    return folders.create(
+    folder = folders.create(
         path,
         Settings(
             **asdict(resolved),
             run_id=as_utf8(path.name).decode(),
-            commit=machine_record.commit(),
+            commit=commit,
             machine=machine_record.machine_key(),
             suite_digest=digest(planned),
             min_seconds=MIN_SECONDS,
@@ -65,6 +66,9 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
             commit_info=commit_info,
         ),
     )
+    folders.hide_from_git(path.parent)
+    folder.notes += [no_commit] if no_commit else []
+    return folder
 
 
 def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> tuple[dict[str, Any], bool]:

@@ -13,7 +13,7 @@ from shutil import copytree
 import msgspec
 import pytest
 
-from jacobench.bench.run.run_folder import check_free, create, resume
+from jacobench.bench.run.run_folder import check_free, create, hide_from_git, resume
 from jacobench.graphs.errors import BadInput
 
 
@@ -38,6 +38,19 @@ def everything(folder):
 
 
 # ---- create
+
+
+def test_git_sees_no_runs_unless_the_user_decides_otherwise(tmp_path):
+    for name in ("runs", "results"):
+        (tmp_path / name / "one").mkdir(parents=True)
+        (tmp_path / name / "one" / "run.json").touch()
+        hide_from_git(tmp_path / name)
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    listed = ["git", "ls-files", "--others", "--exclude-standard"]
+    assert subprocess.check_output(listed, cwd=tmp_path, text=True) == "results/one/run.json\n"
+    (tmp_path / "runs" / ".gitignore").write_text("")
+    hide_from_git(tmp_path / "runs")
+    assert "runs/one/run.json" in subprocess.check_output(listed, cwd=tmp_path, text=True)
 
 
 def test_a_folder_appears_with_all_that_resuming_needs(tmp_path, settings):
