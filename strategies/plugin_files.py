@@ -1,6 +1,7 @@
 """Files of the user that are imported by their path, and the modules in their folder that they import.
 
-The folder of each such file is importable in this process, after all installed packages.
+The folder of each such file is importable in this process, after all installed packages. If there are several folders,
+each file gets the modules of its own folder.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from zlib import crc32
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 _IMPORTED: list[Path] = []  # files that `import_file` has imported in this process
+
+_FOLDERS: dict[str, Path] = {}  # module → folder that it is imported from, if there are several
 
 
 class NameClash(BadInput):
@@ -37,44 +41,66 @@ def import_file(path: Path) -> Any:
     """
     path = path.resolve()
     importlib.invalidate_caches()  # the file may be newer than the time at which Python read its folder
+    _FOLDERS.update({name: place.parent for name, place in check_neighbours([path]).items()})
     if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
-    check_neighbours([path])
+        others = {str(file.parent) for file in _IMPORTED}
+        sys.path.insert(
+            next((k for k, entry in enumerate(sys.path) if entry in others), len(sys.path)), str(path.parent)
+        )
     module = importlib.import_module(path.stem) if _place(path.stem) == path else _import_under_own_name(path)
     if path not in _IMPORTED:
         _IMPORTED.append(path)
     return module
 
 
+class NeighbourFinder:
+    """Finder of modules that several folders may contain. It precedes the search in these folders."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return the module of the folder whose file imports it, as importlib requires; None for other modules."""
+        folder = _FOLDERS.get(name) if path is None else None
+        return PathFinder.find_spec(name, [str(folder)], target) if folder else None
+
+
+_of_paths = (k for k, finder in enumerate(sys.meta_path) if isinstance(finder, type) and issubclass(finder, PathFinder))
+sys.meta_path.insert(next(_of_paths, len(sys.meta_path)), NeighbourFinder)
+
+
 def share_with_children(folder: Path) -> None:
     """Make a folder importable in child processes that run Python, too.
 
-    There it comes before all packages. So this does nothing if a file in it has the name of a module found elsewhere,
-    such as ``random.py``.
+    There it comes before all packages. So this does nothing if a file in it has the name of an installed module, such as
+    ``random.py``.
     """
+    folders = {folder, *(file.parent for file in _IMPORTED)}
     entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     places = (_place(entry.stem) for entry in folder.iterdir() if entry.suffix == ".py" or entry.is_dir())
-    if str(folder) not in entries and all(place is None or place.parent == folder for place in places):
+    if str(folder) not in entries and all(place is None or place.parent in folders for place in places):
         os.environ["PYTHONPATH"] = os.pathsep.join([*entries, str(folder)])
 
 
-def check_neighbours(paths: Iterable[Path]) -> None:
+def check_neighbours(paths: Iterable[Path]) -> dict[str, Path]:
     """Check that one process can import files, in addition to those that it has imported; raise NameClash if not.
 
-    Each must get the modules of its own folder: two that import a module of the same name must import the same code.
+    Two files that import a module of the same name from their folders must import the same code. Returns the place of
+    each such module; nothing if all files are in one folder.
     """
     files = [*_IMPORTED, *(path.resolve() for path in paths)]
     folders = {file.parent for file in files}
-    owners: dict[str, tuple[Path, Path]] = {}  # module → a file that imports it, its place
+    places: dict[str, Path] = {}
+    importers: dict[str, Path] = {}
     for file in files if len(folders) > 1 else ():
         for name, place in neighbours(file, folders).items():
-            other, others = owners.setdefault(name, (file, place))
-            if others != place and _content(others) != _content(place):
+            loaded = _place(name) if name in sys.modules else None
+            other = places.setdefault(name, loaded or place)
+            importer = importers.setdefault(name, file if other == place else other)
+            if other != place and _content(other) != _content(place):
                 raise NameClash(
-                    f"{file} and {other} import different modules with the name {name!r} ({place} and {others}), which "
+                    f"{file} and {importer} import different modules with the name {name!r} ({place} and {other}), which "
                     "is impossible in one process: rename one of these modules, or measure the two files separately"
                 )
-        owners.setdefault(file.stem, (file, file))
+    return places
 
 
 def neighbours(path: Path, folders: Collection[Path]) -> dict[str, Path]:

@@ -51,7 +51,7 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
     """Run a job in a fresh process of a side.
 
     Raises HarnessFailure if it ends before it begins with a cell, and BadInput if it imports a module of the project that
-    is not the side's own.
+    is not the side's own, or cannot import files of the user together.
     """
     command = [str(side.python), "-P", str(gate_worker.__file__)]
     events: list[dict[str, Any]] = []
@@ -66,6 +66,8 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
             deadline = time.monotonic() + timeout_seconds
             if event["event"] == "foreign":
                 raise BadInput(_foreign(side, event["module"], event["file"]))
+            if event["event"] == "refused":
+                raise BadInput(f"{side.name} ({side.tree.revision}) cannot be measured: {event['reason']}")
             if event["event"] == "done":
                 return events, None
             if event["event"] == "start":

@@ -131,13 +131,18 @@ load_strategy = cache(registry.load)
 
 
 def missing(task: GateTask) -> str:
-    """Return why this side does not have the case or strategy; empty if it has both, even if they are broken."""
+    """Return why this side does not have the case or strategy; empty if it has both, even if they are broken.
+
+    Raises NameClash if a file of the user would get a module of another one's folder.
+    """
     try:
         load_case(task.suite)
         registry.check(task.load_spec)
         if ":" in task.load_spec:
             load_strategy(task.load_spec)
-    except Exception as error:  # noqa: BLE001  (the precheck reports what a strategy raises when it is loaded)
+    except Exception as error:
+        if is_clash(error):
+            raise
         if type(error).__name__ == "BadInput" or _lacks_package(error, task.load_spec):
             return str(error)
     return ""
@@ -147,6 +152,11 @@ def _lacks_package(error: Exception, load_spec: str) -> bool:
     """Return whether an import failed because the module that a spec names is missing, and not one that it imports."""
     place, _, _ = load_spec.rpartition(":")
     return isinstance(error, ModuleNotFoundError) and f"{place}.".startswith(f"{error.name}.")
+
+
+def is_clash(error: BaseException) -> bool:
+    """Return whether an error is a NameClash of this side's jacobench, or was caused by one."""
+    return "NameClash" in {type(error).__name__, type(error.__cause__).__name__}
 
 
 class GateWorker:
@@ -337,7 +347,12 @@ def main() -> None:
         events.write(json.dumps({"event": event, **content}) + "\n")
         events.flush()
 
-    GateWorker(job, cell, emit).run()
+    try:
+        GateWorker(job, cell, emit).run()
+    except Exception as error:
+        if not is_clash(error):
+            raise
+        emit("refused", reason=str(error))
     emit("done")
 
 

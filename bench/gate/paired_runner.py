@@ -143,7 +143,9 @@ class PairedRunner:
 
     def _run(self, side: Side, action: str, tasks: tuple[GateTask, ...], number: int) -> Reports:
         job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT, side.rules)
-        variables = environment.environment(self.settings, number) | {"PYTHONPATH": python_path(self.project)}
+        (other,) = (each for each in self.sides if each is not side)
+        path = python_path(self.project, side, other)
+        variables = environment.environment(self.settings, number) | {"PYTHONPATH": path}
         return run_job(side, job, variables, self.timeout_seconds)
 
     def can_time(self) -> bool:

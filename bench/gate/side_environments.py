@@ -159,12 +159,12 @@ def check_backend(folder: Path, revision: str) -> None:
         )
 
 
-def python_path(project: Project) -> str:
-    """Return this process's ``PYTHONPATH`` without the project's own folders."""
-    entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    return os.pathsep.join(
-        str(Path(entry).resolve()) for entry in entries if not is_in_repository(Path(entry), project)
-    )
+def python_path(project: Project, side: Side, other: Side) -> str:
+    """Return this process's ``PYTHONPATH`` for a side: its own folders instead of the repository's."""
+    given = os.environ.get("PYTHONPATH")
+    entries = [str(Path(entry).resolve()) for entry in given.split(os.pathsep)] if given else []  # "": this folder
+    replaced = (_replaced(entry, side, other, project) for entry in entries)
+    return os.pathsep.join(entry for entry in replaced if entry)
 
 
 def create_environment(name: str, tree: Tree, folder: Path) -> Side:

@@ -30,6 +30,7 @@ def clean(monkeypatch):
     """Undo what an import leaves in the process."""
     before = set(sys.modules)
     monkeypatch.setattr(plugin_files, "_IMPORTED", [])
+    monkeypatch.setattr(plugin_files, "_FOLDERS", {})
     yield
     for name in sys.modules.keys() - before:
         del sys.modules[name]
@@ -91,6 +92,28 @@ def test_files_that_do_not_clash_work_together(tmp_path):
         (copy.parent / f"{module}.py").write_text((one.parent / f"{module}.py").read_text())
     check_neighbours([one, two, copy])
     assert [import_file(path).NAME for path in (one, two, copy)] == ["one", "two", "one"]
+
+
+def test_each_file_gets_the_modules_of_its_folder_also_if_another_folder_has_them(tmp_path):
+    first = plugin(
+        tmp_path / "first", "def lazy():\n    import gb_other\n    return gb_other.NAME\n", name="gb_first.py"
+    )
+    second = plugin(tmp_path / "second")
+    for path in (first, second):
+        (path.parent / "gb_other.py").write_text(f"NAME = {path.parent.name!r}\n")
+    loaded = import_file(first)
+    strategy = registry.load(f"{second}:Mine")
+    assert (strategy.name, strategy.prepare(None), loaded.lazy()) == ("second", "second", "first")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(import_file(second).answer).result() == "second"
+
+
+def test_a_file_is_not_taken_for_a_module_of_its_name_in_another_folder(tmp_path):
+    one, two = (plugin(tmp_path / name, "import gb_through\n" * (name == "two")) for name in ("one", "two"))
+    (two.parent / "gb_through.py").write_text("import gb_mine\n")
+    import_file(one)
+    with pytest.raises(NameClash, match="'gb_mine'"):
+        import_file(two)
 
 
 def test_packages_are_compared_file_by_file(tmp_path):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from jacobench.bench.gate.sides import write_cases
+from jacobench.bench.gate.gate_config import GateConfig
+from jacobench.bench.gate.revisions import Project, Tree, project_of
+from jacobench.bench.gate.side_environments import Side, python_path
+from jacobench.bench.gate.sides import two_revisions, write_cases
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names
+from jacobench.graphs.errors import BadInput
 
 GRAPH_FILE = """
 from jacobench.graphs.generators.mlp import mlp_graph
@@ -56,3 +63,90 @@ def test_a_graph_of_ones_own_is_found_from_anywhere_and_strategies_are_left_out(
         assert again.make().leaves.keys() == case.make().leaves.keys()
         (sweep,) = tomllib.loads(files[case.name].read_text())["sweep"]
         assert sweep.keys() == {"graph", "width", "hidden"}
+
+
+def test_each_side_has_its_own_folders_on_pythonpath(tmp_path, monkeypatch):
+    repo = tmp_path / "repo"
+    for name in ("repo/src", "repo/ignored", "repo/sub", "base/src", "head/src", "head/new", "head/sub", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    trees = [Tree(name, tmp_path / name, tmp_path / name) for name in ("base", "head")]
+    sides = [Side(tree.revision, tree, Path(sys.executable), tmp_path / "packages") for tree in trees]
+    monkeypatch.chdir(repo / "sub")
+    project = Project(repo, repo)
+    monkeypatch.setenv("PYTHONPATH", f"../src:{repo / 'new'}::{repo / 'ignored'}:{tmp_path / 'elsewhere'}")
+    kept = [str(repo / "ignored"), str(tmp_path / "elsewhere")]  # in no revision
+    base, head = (python_path(project, *pair).split(":") for pair in (sides, sides[::-1]))
+    assert base == [str(tmp_path / "base" / "src"), *kept]
+    assert head == [*(str(tmp_path / "head" / name) for name in ("src", "new", "sub")), *kept]
+    monkeypatch.delenv("PYTHONPATH")
+    assert python_path(project, *sides) == ""
+
+
+STRATEGY = """
+import os, subprocess, sys
+from pathlib import Path
+import helpers, shared
+import jacobench as jb
+
+class Mine:
+    name = "mine"
+
+    def prepare(self, graph):
+        top = Path(__file__).parents[1]
+        assert Path("data.txt").read_text() == helpers.TEXT == shared.TEXT, "files of two revisions"
+        assert Path.cwd() == top / "benchmarks"
+        code = "import helpers, shared; print(helpers.TEXT + shared.TEXT)"
+        assert subprocess.check_output([sys.executable, "-P", "-c", code], text=True).split() == [helpers.TEXT * 2]
+        return jb.strategy("vjp").prepare(graph)
+"""
+
+GRAPH = """
+import jacobench as jb
+{}
+
+def net(width):
+    return jb.mlp([width, width])[0]
+"""
+
+
+@pytest.fixture
+def application(tmp_path, monkeypatch):
+    """Return a repository of two commits that is no package; its strategy is in a file with neighbours."""
+    repo = tmp_path / "application"
+    git = ["git", "-c", "user.name=Nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false"]
+    texts = {
+        "pyproject.toml": "[project]\nname = 'thesis'\nversion = '1'\n[tool.uv]\npackage = false\n",
+        "benchmarks/mine.py": STRATEGY,
+        "benchmarks/net.py": GRAPH.format(""),
+        "suite.toml": '[[sweep]]\ngraph = "benchmarks/net.py:net"\nwidth = 4\n',
+    }
+    for text in ("one", "two"):
+        texts |= {"benchmarks/data.txt": text}
+        texts |= dict.fromkeys(("benchmarks/helpers.py", "lib/shared.py"), f"TEXT = {text!r}\n")
+        for name, content in texts.items():
+            (repo / name).parent.mkdir(parents=True, exist_ok=True)
+            (repo / name).write_text(content)
+        subprocess.run([*git, "init", "-q"], cwd=repo, check=True)
+        subprocess.run([*git, "add", "-A"], cwd=repo, check=True)
+        subprocess.run([*git, "commit", "-qm", text], cwd=repo, check=True)
+    monkeypatch.chdir(repo / "benchmarks")
+    monkeypatch.setenv("PYTHONPATH", "../lib")
+    return repo
+
+
+@pytest.mark.long
+def test_every_process_of_a_side_uses_its_own_files(application):
+    config = GateConfig(suite=str(application / "suite.toml"), strategies=("mine.py:Mine",))
+    with two_revisions(project_of(Path.cwd()), "HEAD~1", config, print) as runner:
+        runner.precheck()
+        for side in runner.sides:
+            assert {(found.status, found.reason) for found in runner.statuses[side.name].values()} == {("ok", "")}
+
+
+@pytest.mark.long
+def test_a_graph_and_a_strategy_that_need_different_modules_of_one_name_are_refused(application):
+    (application / "benchmarks" / "net.py").write_text(GRAPH.format("import helpers"))
+    config = GateConfig(suite=str(application / "suite.toml"), strategies=("mine.py:Mine",))
+    said = r"^base \([0-9a-f]{12}\) cannot be measured: .*mine.py and .*net.py import different modules .* 'helpers'"
+    with two_revisions(project_of(Path.cwd()), "HEAD~1", config, print) as runner, pytest.raises(BadInput, match=said):
+        runner.precheck()
