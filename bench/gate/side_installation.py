@@ -106,8 +106,8 @@ def _hide(sides: tuple[Side, Side], project: Project, hidden: Sequence[Installed
 
 
 def _install(side: Side, folder: Path, template: str, variables: Mapping[str, str]) -> None:
-    """Install a folder of a side's tree; the default command does nothing for a project that is not a package."""
-    if template == INSTALL and build_system(folder) is None:
+    """Install a folder of a side's tree, if there is something to install."""
+    if build_system(folder) is None:
         return
     if template == INSTALL:
         check_backend(folder, side.tree.revision)
