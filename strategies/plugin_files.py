@@ -1,7 +1,6 @@
 """Files of the user that are imported by their path, and the modules in their folder that they import.
 
-The folder of each such file is importable in this process, after all installed packages. If there are several folders,
-each file gets the modules of its own folder.
+Installed modules come first. If there are several folders, each file gets the modules of its own folder.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from zlib import crc32
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -42,37 +41,44 @@ def import_file(path: Path) -> Any:
     path = path.resolve()
     importlib.invalidate_caches()  # the file may be newer than the time at which Python read its folder
     _FOLDERS.update({name: place.parent for name, place in check_neighbours([path]).items()})
-    if str(path.parent) not in sys.path:
-        others = {str(file.parent) for file in _IMPORTED}
-        sys.path.insert(
-            next((k for k, entry in enumerate(sys.path) if entry in others), len(sys.path)), str(path.parent)
-        )
-    module = importlib.import_module(path.stem) if _place(path.stem) == path else _import_under_own_name(path)
-    if path not in _IMPORTED:
+    is_new = path not in _IMPORTED
+    if is_new:
         _IMPORTED.append(path)
-    return module
+    try:
+        return importlib.import_module(path.stem) if _place(path.stem) == path else _import_under_own_name(path)
+    except BaseException:
+        if is_new:
+            _IMPORTED.remove(path)
+        raise
 
 
-class NeighbourFinder:
-    """Finder of modules that several folders may contain. It precedes the search in these folders."""
+class FolderFinder:
+    """Finder of modules in the folders of imported files: `folders` returns those that may contain a module."""
 
-    @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return the module of the folder whose file imports it, as importlib requires; None for other modules."""
-        folder = _FOLDERS.get(name) if path is None else None
-        return PathFinder.find_spec(name, [str(folder)], target) if folder else None
+    def __init__(self, folders: Callable[[str], Iterable[Path]]) -> None:
+        self._folders = folders
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return a module at the top, as importlib requires; None if it is in none of the folders."""
+        return None if path else PathFinder.find_spec(name, list(map(str, self._folders(name))), target)
 
 
 _of_paths = (k for k, finder in enumerate(sys.meta_path) if isinstance(finder, type) and issubclass(finder, PathFinder))
-sys.meta_path.insert(next(_of_paths, len(sys.meta_path)), NeighbourFinder)
+# First the modules that a file imports from its folder if others have them, too; last, the modules of all folders.
+sys.meta_path.insert(next(_of_paths, len(sys.meta_path)), FolderFinder(lambda name: filter(None, [_FOLDERS.get(name)])))
+sys.meta_path.append(FolderFinder(lambda _name: (file.parent for file in _IMPORTED)))
 
 
 def share_with_children(folder: Path) -> None:
     """Make a folder importable in child processes that run Python, too.
 
-    There it comes before all packages. So this does nothing if a file in it has the name of an installed module, such as
-    ``random.py``.
+    In those that start anew, it comes before all packages. So it is not shared with them if a file in it has the name of
+    an installed module, such as ``random.py``.
     """
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))  # multiprocessing passes it on
     folders = {folder, *(file.parent for file in _IMPORTED)}
     entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     places = (_place(entry.stem) for entry in folder.iterdir() if entry.suffix == ".py" or entry.is_dir())

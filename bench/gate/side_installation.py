@@ -66,8 +66,8 @@ def install_sides(
     )
     _hide(sides, project, [*own, *(each.installed for each in split)], found)
     variables = install_variables(Path(sys.executable) if find_spec("pip") else base.python)
-    variables["PYTHONPATH"] = python_path(project)
-    for number, side in enumerate(sides):
+    for number, (side, other) in enumerate((sides, sides[::-1])):
+        variables["PYTHONPATH"] = python_path(project, side, other)
         others = f", with {', '.join(each.installed.name for each in split)}" if split else ""
         report(f"installing {side.name}: {side.tree.revision}{others}")
         folders = [side.tree.top / place for each in split if (place := each.folders[number]) is not None]
