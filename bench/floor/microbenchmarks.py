@@ -104,8 +104,7 @@ def _measured(rows: Sequence[dict[str, Any]], spec: str, problem: Problem, job: 
             "controls": "tuned",
             "passes": 1,
             "seconds_median": fastest(call),
-            "peak_bytes": heap and heap.peak_bytes,
-            "memory_tool": heap and heap.tool,
+            **(heap.columns if heap else {}),
         }
 
 

@@ -258,12 +258,7 @@ class GateWorker:
         if task.larger:
             extra = int(task.larger * memory.peak_bytes)
             memory = self.cell.heap_memory.measure(lambda: (np.empty(extra, np.uint8), call()))
-        found = {
-            "seconds": seconds / n_calls,
-            "calls": n_calls,
-            "peak_bytes": memory.peak_bytes,
-            "retained_bytes": memory.retained_bytes,
-        }
+        found = {"seconds": seconds / n_calls, "calls": n_calls, **memory.columns}
         if cell.predictions is None:
             return found
         flops = cell.predictions.phases[phase].flops

@@ -39,7 +39,7 @@ that is 1/64 by chance, the probability that `reports.regression.untimed.status_
 BY_CHANCE = ("timeout", "crashed", "out_of_memory")
 """Statuses that the machine may cause. Such a cell is prechecked up to `MOST_FAILURES` times."""
 
-COUNTED = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
+COUNTED = ("peak_bytes", "retained_bytes", "memory_tool", "n_nonzeros", "predicted_flops")
 
 Target = tuple[str, str]  # a case, and a strategy as the user named it
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from jacobench.bench.cell import prepared_cell
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 from jacobench.strategies import contract
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 FORWARD = prepared_cell.FORWARD  # strategy and phase of the plain forward pass
 
 PHASES = (FORWARD, *contract.PHASES)
+
+HEAP = ("peak_bytes", "retained_bytes")  # columns of measured memory
 
 CELL_KEYS = ("case", "strategy", "phase")  # columns that identify a row of one run
 
@@ -66,8 +69,8 @@ COLUMNS: dict[str, Column] = {
     "ratio_to_vjp": Column("float64", "1", "Time divided by that of vjp, paired within each process (geometric mean)."),
     "ratio_low": Column("float64", "1", "Lower end of the 95 % t-interval of the ratio."),
     "ratio_high": Column("float64", "1", "Upper end of the 95 % t-interval of the ratio."),
-    "peak_bytes": Column("float64", "B", "Largest increase of the heap during one call."),
-    "retained_bytes": Column("float64", "B", "Heap still allocated after the call."),
+    "peak_bytes": Column("float64", "B", "Largest increase of the heap during one call; missing below 8 KiB."),
+    "retained_bytes": Column("float64", "B", "Heap still allocated after the call; missing below 8 KiB."),
     "memory_tool": Column(
         "object", "", "Tool that measured the heap: memray, or tracemalloc (Python allocations only)."
     ),
@@ -101,6 +104,16 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     if unknown:
         raise ValueError(f"no such column: {', '.join(unknown)}; the columns are in bench/row/columns.py")
     return pd.DataFrame({name: _series(name, [row.get(name) for row in rows]) for name in COLUMNS})
+
+
+def below_resolution(table: pd.DataFrame, column: str = "peak_bytes") -> pd.Series[bool]:
+    """Return which rows have an amount of memory that was measured but is below the resolution of the tool."""
+    return table["status"].eq("ok") & table["memory_tool"].notna() & table[column].isna()
+
+
+def peak_bounds(table: pd.DataFrame) -> pd.Series[float]:
+    """Return the peaks in bytes, and for those below the resolution of the memory tool the resolution."""
+    return table["peak_bytes"].mask(below_resolution(table), RESOLUTION_BYTES)
 
 
 def _series(name: str, values: list[Any]) -> pd.Series[Any]:

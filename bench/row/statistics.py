@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import betaincinv, stdtr, stdtrit
 
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -21,9 +23,7 @@ EQUAL_FACTOR = 1.05  # times within this factor of each other are equal
 
 CLEARLY_LESS = 0.99  # peaks of the same code differ by a few pages of the allocator at most, so 1 % is real
 
-LEAST_BYTES = 8192
-"""Smallest number of bytes that is compared. NumPy caches blocks below 1 KiB, which no heap profiler sees: it
-reports 120 B for a call that uses 3 KB."""
+LEAST_BYTES = RESOLUTION_BYTES  # smallest number of bytes, and smallest difference of peaks, that is compared
 
 
 @dataclass(frozen=True)

@@ -176,8 +176,7 @@ class Session:
         heap: dict[str, Any] = {}
         if self.limits.measure_memory:
             call()
-            taken = heap_memory.measure(call)
-            heap = {"peak_bytes": taken.peak_bytes, "retained_bytes": taken.retained_bytes, "memory_tool": taken.tool}
+            heap = heap_memory.measure(call).columns
             if cell.phase == "gradient":
                 self._leaked = heap_memory.leaked_bytes(call)
             self.step(TIMING_STEP)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, peak_bounds
 from jacobench.bench.row.statistics import clearly_less, decide, geometric_mean
 from jacobench.reports.data.vocabulary import in_order
 
@@ -95,10 +95,11 @@ def fastest(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient") 
 def least_memory(table: pd.DataFrame, phase: str = "gradient") -> dict[str, str]:
     """Return the clear winner in peak memory of each case that has one: case → strategy.
 
-    There is none where fewer than two strategies succeeded, where one of them has no peak, or where the smallest peak
-    is not `clearly_less` than the next.
+    There is none where fewer than two strategies succeeded, where the peak of one of them was not measured, or where
+    the smallest peak is not `clearly_less` than the next. Of a peak below the tool's resolution only that is known.
     """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD) & table["status"].eq("ok")]
+    rows = rows.assign(peak_bytes=peak_bounds(rows))
     found = {}
     for case, own in rows.groupby("case", sort=False):
         peaks = own.set_index("strategy")["peak_bytes"].sort_values()

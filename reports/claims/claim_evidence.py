@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, peak_bounds
 from jacobench.bench.row.name_patterns import matching
 from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval
-from jacobench.reports.data.units import format_bytes, format_interval
+from jacobench.reports.data.units import format_interval, format_peak
 from jacobench.reports.data.vocabulary import words
 
 if TYPE_CHECKING:
@@ -98,12 +98,18 @@ def value(rows: pd.DataFrame, case: str, strategy: str, column: str) -> float:
     return float(found.iloc[0]) if len(found) else float("nan")
 
 
+def peak_bound(rows: pd.DataFrame, case: str, strategy: str) -> float:
+    """Return the peak of a cell, or the tool's resolution if the peak is below it; NaN where it was not measured."""
+    return value(rows.assign(bound=peak_bounds(rows)), case, strategy, "bound")
+
+
 def peak_in_words(rows: pd.DataFrame, case: str, strategy: str) -> str:
     """Return the peak memory of a cell, or how the cell ended."""
-    status = rows.loc[(rows["case"] == case) & (rows["strategy"] == strategy), "status"]
-    if status.empty:
+    own = rows[(rows["case"] == case) & (rows["strategy"] == strategy)]
+    if own.empty:
         return "not measured"
-    return format_bytes(value(rows, case, strategy, "peak_bytes")) if status.iloc[0] == "ok" else words(status.iloc[0])
+    row = own.iloc[0].to_dict()
+    return format_peak(row) if row["status"] == "ok" else words(row["status"])
 
 
 def listed(names: Sequence[str]) -> str:

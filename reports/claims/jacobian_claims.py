@@ -25,6 +25,7 @@ from jacobench.reports.claims.claim_evidence import (
     ClaimFinding,
     listed,
     not_shown,
+    peak_bound,
     peak_in_words,
     rows_of,
     time_ratio,
@@ -33,7 +34,7 @@ from jacobench.reports.claims.claim_evidence import (
 from jacobench.reports.data.units import format_bytes, format_percent, format_ratio, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from jacobench.reports.data.run_data import Run
 
@@ -62,10 +63,10 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
     lines = []
     for case, own in rows.groupby("case", sort=False):
         width, batch = float(own["width"].iloc[0]), float(own["batch"].iloc[0])
-        dense, vjp = (value(rows, str(case), name, "peak_bytes") for name in ("dense", "vjp"))
+        added = _added(rows, str(case))
         time = time_ratio(run, str(case), ("dense", "vjp"))
-        if not math.isnan(dense) and not math.isnan(vjp) and time.has_interval:
-            lines.append((width, batch, ITEM * width**2, max(dense - vjp, 0.0), time))
+        if added and time.has_interval:
+            lines.append((width, batch, ITEM * width**2, added, time))
     if not lines:
         why = "no case t = Wz differentiated with respect to z was timed with dense and vjp in two passes or more"
         return not_shown(why)
@@ -75,15 +76,15 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
                 "n = m": format_size(width),
                 "batch": format_size(batch),
                 "bytes of W": format_bytes(weight),
-                "the Jacobian adds": format_bytes(extra),
-                "as a share of W": format_percent(extra / weight),
+                "the Jacobian adds": _range(added, format_bytes),
+                "as a share of W": _range([extra / weight for extra in added], format_percent),
                 "gradient, dense / vjp": str(time),
             }
-            for width, batch, weight, extra, time in lines
+            for width, batch, weight, added, time in lines
         ]
     )
-    singles = [(extra, weight, time) for _, batch, weight, extra, time in lines if batch == 1]
-    batches = [(extra / weight, batch) for _, batch, weight, extra, _ in lines if batch > 1]
+    singles = [(added[1], weight, time) for _, batch, weight, added, time in lines if batch == 1]
+    batches = [(added[1] / weight, batch) for _, batch, weight, added, _ in lines if batch > 1]
     if not singles:
         return not_shown("no case of batch 1 was measured", evidence)
     free = all(extra <= NOTHING * weight + LEAST_BYTES for extra, weight, _ in singles)
@@ -93,9 +94,25 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
     sentence = f"at batch 1 the Jacobian adds {adds}, and a gradient through it takes at most {slowest} as long as vjp"
     if batches:
         most, batch = max(batches)
-        sentence += f"; for {format_size(batch)} samples as one matrix it adds {most:,.3g} times the bytes of W"
+        sentence += f"; for {format_size(batch)} samples as one matrix it adds up to {most:,.3g} times the bytes of W"
     harmless = free and all(most <= NOTHING for most, _ in batches) and slowest.low <= SLOWER
     return ClaimFinding(HOLDS if harmless else BOUNDED if once else WRONG, sentence, evidence)
+
+
+def _added(rows: pd.DataFrame, case: str) -> tuple[float, float] | None:
+    """Return bounds of the bytes that dense needs more than vjp, or None: a peak below the resolution has bounds."""
+    bounds = {name: (value(rows, case, name, "peak_bytes"), peak_bound(rows, case, name)) for name in ("dense", "vjp")}
+    if any(math.isnan(high) for _, high in bounds.values()):
+        return None
+    (dense_low, dense_high), (vjp_low, vjp_high) = (
+        (0.0 if math.isnan(peak) else peak, bound) for peak, bound in bounds.values()
+    )
+    return max(dense_low - vjp_high, 0.0), max(dense_high - vjp_low, 0.0)
+
+
+def _range(bounds: Sequence[float], show: Callable[[float], str]) -> str:
+    low, high = map(show, bounds)
+    return low if low == high else f"{low} to {high}"
 
 
 def weights_jacobian_is_expensive(run: Run) -> ClaimFinding:
@@ -109,11 +126,11 @@ def weights_jacobian_is_expensive(run: Run) -> ClaimFinding:
         return not_shown("the bytes of the dense Jacobian were measured at fewer than three widths", evidence)
     exponent = float(memory["exponent"].iloc[0])
     last = rows[(rows["strategy"] == "dense") & (rows["status"] == "ok")].sort_values("width").iloc[-1]
-    vjp = value(rows, last["case"], "vjp", "peak_bytes")
+    vjp, vjp_in_words = peak_bound(rows, last["case"], "vjp"), peak_in_words(rows, last["case"], "vjp")
     time = time_ratio(run, last["case"], ("dense", "vjp"))
     sentence = (
         f"with n = m the bytes grow as n^{exponent:.2f} (theory: 3), to {format_bytes(last['peak_bytes'])} at "
-        f"n = {format_size(last['width'])}, where vjp needs {format_bytes(vjp)}; a gradient takes {time} as long"
+        f"n = {format_size(last['width'])}, where vjp needs {vjp_in_words}; a gradient takes {time} as long"
         f"{_time_exponents(laws)}{_constant_product(run)}{_no_longer_fits(run, rows)}"
     )
     if abs(exponent - 3) > TOLERANCE:
@@ -137,7 +154,9 @@ def _constant_product(run: Run) -> str:
     rows = rows.assign(n=[_shape(case)[0] for case in rows["case"]])
     laws = {
         name: fit(own["n"], [own["peak_bytes"]])
-        for name, own in rows[rows["status"] == "ok"].sort_values("n").groupby("strategy")
+        for name, own in rows[(rows["status"] == "ok") & rows["peak_bytes"].notna()]
+        .sort_values("n")
+        .groupby("strategy")
         if own["n"].is_unique
     }
     dense, vjp = laws.get("dense"), laws.get("vjp")
@@ -186,7 +205,7 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
     """Test claim 4: time and peak of sparse compared with vjp, in every case of both."""
     rows = rows_of(run, "*")
     timed = [
-        {"case": case, "time": time} | {name: value(rows, case, name, "peak_bytes") for name in ("sparse", "vjp")}
+        {"case": case, "time": time} | {name: peak_bound(rows, case, name) for name in ("sparse", "vjp")}
         for case in rows["case"].unique()
         if (time := time_ratio(run, case, ("sparse", "vjp"))).has_interval
     ]
@@ -282,8 +301,13 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
 
 
 def _factors(line: dict[str, Any]) -> str:
-    memory = line["matrix"] / max(line["direct"], 1.0)
-    return f"{line['link']} {format_ratio(line['time'].mean)} the time and {format_ratio(memory)} the memory"
+    known = line["direct"] > LEAST_BYTES
+    memory = (
+        format_ratio(line["matrix"] / line["direct"])
+        if known
+        else f"{line['peaks'][0]} instead of {line['peaks'][1]} of"
+    )
+    return f"{line['link']} {format_ratio(line['time'].mean)} the time and {memory} the memory"
 
 
 def _chain(run: Run, link: str) -> list[dict[str, Any]]:
@@ -292,7 +316,8 @@ def _chain(run: Run, link: str) -> list[dict[str, Any]]:
     for case, own in rows.sort_values("width").groupby("case", sort=False):
         line: dict[str, Any] = {"link": link, "size": float(own["width"].iloc[0])}
         line["time"] = time_ratio(run, str(case), ("dense", "vjp"))
-        line["matrix"], line["direct"] = (value(own, str(case), name, "peak_bytes") for name in ("dense", "vjp"))
+        line["matrix"], line["direct"] = (peak_bound(own, str(case), name) for name in ("dense", "vjp"))
+        line["peaks"] = [peak_in_words(own, str(case), name) for name in ("dense", "vjp")]
         for name in WAYS:
             ended = own.loc[own["strategy"] == name, "status"].tolist()
             peak = peak_in_words(own, str(case), name)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.columns import COLUMNS, tidy
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
+from jacobench.bench.row.columns import COLUMNS, HEAP, tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_json import Document, check_document, read_document
 
@@ -89,6 +90,7 @@ def _table(document: Document) -> pd.DataFrame:
         table = tidy([{name: row.get(name) for name in COLUMNS} for row in document.rows])
     except ValueError as error:
         raise BadInput(f"{str(document.path)!r} is damaged: {error}") from None
+    table[list(HEAP)] = table[list(HEAP)].where(table[list(HEAP)] >= RESOLUTION_BYTES)  # older runs have smaller ones
     threads = document.facts.get("threads")
     if threads is not None:
         table.attrs["threads"] = threads

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MISSING = "–"
 
@@ -14,6 +20,9 @@ COUNTS = ((1.0, ""), (1e3, "k"), (1e6, "M"), (1e9, "G"), (1e12, "T"), (1e15, "P"
 FLOPS = tuple((size, f"{prefix}flop") for size, prefix in COUNTS)
 
 Scale = tuple[tuple[float, str], ...]
+
+
+BELOW_RESOLUTION = f"< {RESOLUTION_BYTES // 1024} KiB"  # an amount of memory that is too small to be measured
 
 
 def format_seconds(seconds: float) -> str:
@@ -32,6 +41,18 @@ def format_bytes(n_bytes: float) -> str:
     ('640 B', '1.50 KiB', '27.1 GiB')
     """
     return _scaled(n_bytes, BYTES)
+
+
+def format_peak(row: Mapping[Any, Any]) -> str:
+    """Return a row's peak memory: below the tool's resolution only that; a dash if it was not measured.
+
+    >>> format_peak({"status": "ok", "peak_bytes": 1536, "memory_tool": "memray"})
+    '1.50 KiB'
+    >>> format_peak({"status": "ok", "peak_bytes": float("nan"), "memory_tool": "memray"})
+    '< 8 KiB'
+    """
+    was_measured = row["status"] == "ok" and isinstance(row["memory_tool"], str)
+    return BELOW_RESOLUTION if was_measured and math.isnan(row["peak_bytes"]) else format_bytes(row["peak_bytes"])
 
 
 def format_count(count: float) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.former_names import current_cases, current_machines, is_former
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
@@ -102,6 +103,8 @@ def load(path: Path) -> History:
     cells["run"] = cells["run"].map(pd.Series(runs.index, index=runs["run"]))
     cells = cells.sort_values("run", kind="stable", ignore_index=True)
     cells = cells.join(names, on="name").astype(dict.fromkeys(NUMBERS, "float64"))
+    too_small = (cells["peak_bytes"] < RESOLUTION_BYTES) & cells["run"].map(runs["suite"]).ne("")  # of older runs
+    cells["peak_bytes"] = cells["peak_bytes"].mask(too_small)
     runs, cells = _with_current_names(runs[list(RUN)], cells)
     return History(runs, cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
 

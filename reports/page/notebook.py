@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.reports.analysis.recommendation import fastest, least_memory
-from jacobench.reports.data.units import format_bytes, format_ratio, format_seconds
+from jacobench.reports.data.units import format_peak, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.page.answers import answers
 from jacobench.reports.plots.all_plots import all_plots
@@ -29,8 +29,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "status": words,
     "seconds_median": format_seconds,
     "ratio_to_vjp": format_ratio,
-    "peak_bytes": format_bytes,
-}  # columns of the table
+}  # columns of the table, and the peak
 MAX_ROWS = 20
 MARK = " *"
 
@@ -43,6 +42,7 @@ def notebook(run: Run, phase: str = "gradient") -> str:
     """
     rows = run.table[run.table["phase"] == phase]
     shown = pd.DataFrame({name: rows[name].map(show) for name, show in FORMATS.items()})
+    shown["peak_bytes"] = [format_peak(row) for row in rows.to_dict("records")]
     winners = {"seconds_median": fastest(run.table, run.passes, phase), "peak_bytes": least_memory(run.table, phase)}
     for column, by_case in winners.items():
         shown.loc[rows["case"].map(by_case) == rows["strategy"], column] += MARK

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jacobench.bench.row.columns import COLUMNS, FORWARD, STATUSES
+from jacobench.bench.row.columns import COLUMNS, FORWARD, HEAP, STATUSES, below_resolution
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.recommendation import decision_in_words, least_memory, recommend
 from jacobench.reports.analysis.size_limits import what_fits
@@ -81,9 +81,9 @@ class Recommendation:
 
 def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
     """Return one line per case that has the phase."""
-    n_bytes = run.table[run.table["phase"] == phase].set_index(["case", "strategy"])["peak_bytes"]
+    rows = run.table[run.table["phase"] == phase].to_dict("records")
     smallest = least_memory(run.table, phase)
-    peaks = {case: units.format_bytes(float(n_bytes[case, strategy])) for case, strategy in smallest.items()}
+    peaks = {row["case"]: units.format_peak(row) for row in rows if smallest.get(row["case"]) == row["strategy"]}
     return [
         Recommendation(
             case=line["case"],
@@ -256,7 +256,7 @@ def row_table(table: pd.DataFrame) -> RowTable:
         TableColumn(name, COLUMNS[name].meaning, COLUMNS[name].dtype == "float64", name in VISIBLE)
         for name in sorted(kept, key=lambda name: VISIBLE.index(name) if name in VISIBLE else len(VISIBLE))
     ]
-    lists = [_cells(column.name, table[column.name].tolist()) for column in columns]
+    lists = [_cells(column.name, table) for column in columns]
     return RowTable(columns, [list(cells) for cells in zip(*lists, strict=True)], same)
 
 
@@ -275,12 +275,15 @@ def counts(table: pd.DataFrame) -> str:
     return ", ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
 
 
-def _cells(name: str, values: list[Any]) -> list[tuple[str, str]]:
+def _cells(name: str, table: pd.DataFrame) -> list[tuple[str, str]]:
     numeric = COLUMNS[name].dtype == "float64"
+    below = below_resolution(table, name) if name in HEAP else [False] * len(table)
     return [
-        ("", "") if value != value else (_shown(name, value), repr(value) if numeric else "")  # noqa: PLR0124  (NaN)
-        for value in values
-    ]
+        (units.BELOW_RESOLUTION, "0.0") if is_below
+        else ("", "") if value != value  # noqa: PLR0124  (NaN)
+        else (_shown(name, value), repr(value) if numeric else "")
+        for value, is_below in zip(table[name].tolist(), below, strict=True)
+    ]  # fmt: skip
 
 
 def _shown(name: str, value: Any) -> str:

@@ -30,7 +30,9 @@ COUNTS = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 KNOBS = (*GRAPH_KNOBS, "n_parameters")
 """Columns that identify sweeps. A sample may lack any of them."""
 
-SAMPLE_COLUMNS = ("stage", "pair", "side", "position", *ROW, "status", "reason", "seconds", *COUNTS, *KNOBS)
+SAMPLE_COLUMNS = (
+    "stage", "pair", "side", "position", *ROW, "status", "reason", "seconds", *COUNTS, "memory_tool", *KNOBS
+)  # fmt: skip
 
 FINDING_COLUMNS = ("verdict", "ratio", "low", "high", "p_value", "threshold", "detectable", "n_pairs")
 """Columns of what a test finds for a row."""

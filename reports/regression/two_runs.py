@@ -124,7 +124,7 @@ def _values(run: Run, column: str) -> list[str]:
 
 def _samples(run: Run, side: str) -> pd.DataFrame:
     """Return a run as samples of one side, where a pass is a pair; a failed row has one sample."""
-    table = run.table[[*ROW, "status", "reason", *COUNTS, *KNOBS]]
+    table = run.table[[*ROW, "status", "reason", *COUNTS, "memory_tool", *KNOBS]]
     ok = table[table["status"] == "ok"].merge(run.passes, on=list(ROW), how="left")
     failed = table[table["status"] != "ok"]
     parts = [part for part in (ok, failed) if len(part)] or [ok]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from scipy.special import bdtrc
 
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 from jacobench.bench.gate.paired_runner import BY_CHANCE
+from jacobench.bench.row.columns import HEAP
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.outcome import BASE, COUNTS, HEAD, ROW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pandas as pd
 
     from jacobench.reports.regression.thresholds import GateThresholds, Thresholds
 
@@ -93,14 +94,18 @@ def count_lines(samples: pd.DataFrame, thresholds: GateThresholds) -> Iterator[d
     """Compare the medians of the counts on both sides; yield lines of the verdict table, without intervals."""
     known = [name for name in COUNTS if name in samples.columns]
     ok = samples[samples["status"] == "ok"]
-    medians = ok.groupby([*ROW, "side"], sort=False)[known].median().reset_index()
+    cells = ok.assign(measured=ok.get("memory_tool", pd.Series(index=ok.index)).notna()).groupby(
+        [*ROW, "side"], sort=False
+    )
+    medians = cells[[*known, "measured"]].median().reset_index()
     base, head = (medians[medians["side"] == side] for side in (BASE, HEAD))
     both = base.merge(head, on=list(ROW), suffixes=(f" {BASE}", f" {HEAD}"))
     for row in both.to_dict("records"):
         limit = thresholds.of(row["case"], row["strategy"])
         for quantity in known:
             before, after = row[f"{quantity} {BASE}"], row[f"{quantity} {HEAD}"]
-            if not (math.isnan(before) or math.isnan(after)):
+            measured = quantity in HEAP and row[f"measured {BASE}"] and row[f"measured {HEAD}"]
+            if measured or not (math.isnan(before) or math.isnan(after)):
                 yield {name: row[name] for name in ROW} | count_line(quantity, before, after, limit)
 
 
@@ -108,23 +113,28 @@ def count_line(quantity: str, base: float, head: float, limit: Thresholds) -> di
     """Compare one of ``COUNTS`` of one row; return part of a line of the verdict table.
 
     The verdict is regressed or improved if the number changed by more than its threshold (bytes: also by more than
-    ``memory_bytes``), else unchanged.
+    ``memory_bytes``), else unchanged. NaN are bytes below the resolution of the memory tool. They count as the
+    resolution, and the line has no ratio.
 
     >>> from jacobench.reports.regression.thresholds import Thresholds
     >>> count_line("n_nonzeros", 0, 4096, Thresholds())["verdict"]
     'regressed'
     >>> count_line("peak_bytes", 2**20, 2**20 + 2**15, Thresholds())["verdict"]  # 3 %, but only 32 KiB
     'unchanged'
+    >>> count_line("peak_bytes", math.nan, 2**20, Thresholds())["verdict"]
+    'regressed'
     """
     share, least = (limit.memory, limit.memory_bytes) if quantity.endswith("_bytes") else (limit.counts, 0)
-    changed = abs(head - base) > max(share * base, least)
+    known = not (math.isnan(base) or math.isnan(head))
+    before, after = (RESOLUTION_BYTES if math.isnan(value) else value for value in (base, head))
+    changed = abs(after - before) > max(share * before, least)
     return {
         "quantity": quantity,
         "base": base,
         "head": head,
-        "ratio": head / base if base else (math.inf if head else 1.0),
+        "ratio": (head / base if base else math.inf if head else 1.0) if known else math.nan,
         "threshold": share,
-        "detectable": max(share, least / base) if base else share,
-        "verdict": ("regressed" if head > base else "improved") if changed else "unchanged",
+        "detectable": (max(share, least / base) if base else share) if known else math.nan,
+        "verdict": ("regressed" if after > before else "improved") if changed else "unchanged",
         "reason": gate_sentences.none_in_base() if changed and not base else "",
     }

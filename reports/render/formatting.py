@@ -6,7 +6,9 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jacobench.bench.row.columns import HEAP
 from jacobench.reports.data.units import (
+    BELOW_RESOLUTION,
     COUNTS,
     MISSING,
     format_bytes,
@@ -91,6 +93,7 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
     is_exponent = "~" in str(line["quantity"])
     low, high, detectable, reason = (line[name] for name in ("low", "high", "detectable", "reason"))
     has_interval = not is_exponent and low > 0 and math.isfinite(high)  # six pairs are the fewest with both ends
+    missing = BELOW_RESOLUTION if line["quantity"] in HEAP else MISSING
     least = f"{detectable:.2f}" if is_exponent else threshold_text(detectable)
     return VerdictText(
         verdict=str(line["verdict"]),
@@ -98,8 +101,8 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
         strategy=on_one_line(str(line["strategy"])),
         phase=str(line["phase"]),
         quantity=quantity,
-        base=MISSING if math.isnan(line["base"]) else show(line["base"]),
-        head=MISSING if math.isnan(line["head"]) else show(line["head"]),
+        base=missing if math.isnan(line["base"]) else show(line["base"]),
+        head=missing if math.isnan(line["head"]) else show(line["head"]),
         change=f"{line['head'] - line['base']:+z.2f}" if is_exponent else format_change(line["ratio"]),
         interval=f"[{format_change(low)}, {format_change(high)}]" if has_interval else "",
         detectable=least if math.isfinite(detectable) else MISSING,

@@ -54,7 +54,7 @@ def test_every_cell_of_the_suite_is_a_row(finished):
     assert set(table["status"]) == {"ok"}
     assert set(table["passes"]) == {2}
     assert list(table.columns) == list(COLUMNS)
-    assert table["peak_bytes"].notna().all()
+    assert table["memory_tool"].notna().all()
 
 
 def test_the_csv_is_the_table(finished):

@@ -151,7 +151,7 @@ def test_all_other_rows_are_complete(spoilt):
     assert len(healthy) == 2 * (1 + 3 * 4)
     assert set(healthy["status"]) == {"ok"}
     assert set(healthy["passes"]) == {2}
-    assert healthy["peak_bytes"].notna().all()
+    assert healthy["memory_tool"].notna().all()
     paired = healthy[healthy["strategy"] != "forward"]
     assert paired["ratio_to_vjp"].notna().all()
 

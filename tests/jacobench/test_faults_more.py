@@ -189,7 +189,7 @@ def test_all_other_rows_are_complete_in_every_pass(spoilt):
     assert set(healthy["status"]) == {"ok"}
     assert set(healthy["passes"]) == {2}
     assert healthy["reason"].isna().all()
-    assert healthy["peak_bytes"].notna().all()
+    assert healthy["memory_tool"].notna().all()
 
 
 def test_every_strategy_is_paired_with_the_reference_in_every_pass_though_others_ended_the_process(spoilt):

@@ -51,6 +51,22 @@ def test_what_stood_before_the_call_does_not_count():
     assert kept.nbytes == 16 * MIB
 
 
+def test_no_small_array_is_missed():
+    sizes = [size for size in (120, 500, 1000) for _ in range(10)]  # of which NumPy keeps seven each for reuse
+
+    def call():
+        return [np.ones(size, np.uint8) for size in sizes]
+
+    call()
+    found = heap_memory.measure(call)
+    assert sum(sizes) <= found.retained_bytes <= found.peak_bytes <= sum(sizes) + heap_memory.RESOLUTION_BYTES
+
+
+def test_an_amount_below_the_resolution_is_missing():
+    found = heap_memory.Memory(heap_memory.RESOLUTION_BYTES, heap_memory.RESOLUTION_BYTES - 1, "memray")
+    assert found.columns == {"peak_bytes": 8192, "retained_bytes": None, "memory_tool": "memray"}
+
+
 def test_the_call_is_made_once_and_garbage_is_collected_as_before():
     import gc
 

@@ -92,7 +92,7 @@ def test_a_strategy_that_shares_no_process_with_the_fastest_is_undecided():
     assert decision_in_words(line, {"undecided": "undecided"}) == "undecided: sparse"
 
 
-def memory(status=None, **peaks):
+def memory(status=None, tool=None, **peaks):
     rows = [
         {
             "case": "c",
@@ -100,6 +100,7 @@ def memory(status=None, **peaks):
             "phase": "gradient",
             "status": (status or {}).get(name, "ok"),
             "peak_bytes": peak,
+            "memory_tool": tool,
         }
         for name, peak in peaks.items()
     ]
@@ -125,6 +126,13 @@ def test_no_winner_where_peaks_differ_by_what_numpy_keeps_in_its_own_cache():
     assert memory(vjp=1000.0, sparse=120.0) is None
     assert memory(vjp=1000.0, dense=1000.0 + 8192) == "vjp"
     assert memory(vjp=1000.0, dense=1000.0 + 8191) is None
+
+
+def test_a_peak_below_the_resolution_is_known_to_be_at_most_that():
+    assert memory(vjp=math.nan, dense=1e6, tool="memray") == "vjp"
+    assert memory(vjp=math.nan, dense=16383.0, tool="memray") is None
+    assert memory(vjp=math.nan, dense=math.nan, tool="memray") is None
+    assert memory(vjp=math.nan, dense=1e6) is None  # not measured
 
 
 def test_what_failed_has_no_memory():

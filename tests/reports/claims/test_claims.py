@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -114,6 +116,24 @@ def test_3_the_jacobian_by_w_is_expensive():
     assert weights_jacobian_is_expensive(by_weights(2)).verdict == NOT_SHOWN  # not what theory says: something is amiss
     assert weights_jacobian_is_expensive(by_weights(3, widths=(64, 128))).verdict == NOT_SHOWN
     assert weights_jacobian_is_expensive(by_weights(3, noise=(1.0,))).verdict == NOT_SHOWN
+
+
+def without_small_peaks(run):
+    table = run.table.assign(memory_tool="memray")
+    return replace(run, table=table.assign(peak_bytes=table["peak_bytes"].where(table["peak_bytes"] >= 8192)))
+
+
+def test_peaks_below_the_resolution_count_as_small():
+    rows = [cell(f"mlp-w{n}-d1-b1-noloss", name, 1.0 + 9 * (name == "dense"), peak, width=n, graph="mlp")
+            for n in (16, 32, 64) for name, peak in (("vjp", 500.0), ("dense", 8.0 * n**3))]  # fmt: skip
+    found = weights_jacobian_is_expensive(without_small_peaks(run_of(rows)))
+    assert found.verdict == HOLDS
+    assert "where vjp needs < 8 KiB" in found.sentence
+    chain = by_input(lambda n, _b: 8.0 * n**2, 1.0)
+    small = replace(chain, table=chain.table.assign(peak_bytes=chain.table["peak_bytes"] - MIB + 500))
+    found = weight_matrix_is_the_jacobian(without_small_peaks(small))
+    assert found.evidence["the Jacobian adds"].tolist() == ["0 B to 8.00 KiB", "24.5 KiB to 32.5 KiB"]
+    assert found.verdict == BOUNDED
 
 
 def beside_vjp(*ratios, peaks=None):

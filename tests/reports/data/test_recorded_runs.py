@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
-from jacobench.bench.row.columns import COLUMNS
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
+from jacobench.bench.row.columns import COLUMNS, HEAP
 from jacobench.bench.run import run_document
 from jacobench.reports.data import run_json
 from jacobench.reports.data.run_data import load, load_passes, read
@@ -32,6 +34,10 @@ def test_every_number_of_a_recorded_run_is_read(name):
         written = entry["extra_info"]
         row = rows[written["case"], written["strategy"], written["phase"]]
         columns = {run_json.RENAMED.get(key, key): value for key, value in written.items() if key != "position"}
+        for heap in HEAP:
+            if columns[heap] is not None and columns[heap] < RESOLUTION_BYTES:
+                assert math.isnan(row[heap])
+                del columns[heap]
         assert columns.items() <= row.items()
     n_rounds = sum(len(entry["stats"]["data"]) for entry in content["benchmarks"])
     assert len(run.samples) == n_rounds

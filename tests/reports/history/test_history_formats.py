@@ -42,7 +42,7 @@ def test_cell(benchmark):
 @pytest.fixture
 def two_runs(history_of, record):
     newer = (
-        ("mlp", "vjp", "gradient", "ok", 5, 0.5, 0.5, 0.25, 0.75, 1.0, 2048, 3),
+        ("mlp", "vjp", "gradient", "ok", 5, 0.5, 0.5, 0.25, 0.75, 1.0, 20480, 3),
         ("mlp", "dense", "gradient", "ok", 1, 2.0, 2.0, None, None, 4.0, None, None),
         ("mlp", "sparse", "gradient", "timeout", 0, *[None] * 7),
     )
@@ -52,7 +52,7 @@ def two_runs(history_of, record):
 def test_github_takes_the_newest_run(two_runs):
     assert json.loads(FORMATS["github"](two_runs)) == [
         {"name": "mlp · vjp · gradient", "unit": "s", "value": 0.5, "range": "0.25 to 0.75"},
-        {"name": "mlp · vjp · gradient (memory)", "unit": "B", "value": 2048},
+        {"name": "mlp · vjp · gradient (memory)", "unit": "B", "value": 20480},
         {"name": "mlp · dense · gradient", "unit": "s", "value": 2},
     ]
 
@@ -61,7 +61,7 @@ def test_bencher_takes_the_newest_run_in_nanoseconds(two_runs):
     assert json.loads(FORMATS["bencher"](two_runs)) == {
         "mlp · vjp · gradient": {
             "latency": {"value": 5e8, "lower_value": 2.5e8, "upper_value": 7.5e8},
-            "peak-bytes": {"value": 2048},
+            "peak-bytes": {"value": 20480},
         },
         "mlp · dense · gradient": {"latency": {"value": 2e9}},
     }

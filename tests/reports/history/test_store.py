@@ -49,7 +49,7 @@ def write(code, path, *arguments):
 
 
 def test_what_is_added_is_read(path, record):
-    cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 2048, 12)
+    cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 20480, 12)
     failed = ("mlp", "dense", "gradient", "timeout", 0, None, None, None, None, None, None, None)
     one = record(cells=(cell, failed))
     assert store.add(path, one)
@@ -59,6 +59,12 @@ def test_what_is_added_is_read(path, record):
     assert tuple(lines[0][name] for name in ("case", "strategy", "phase", "status", *NUMBERS)) == cell
     assert lines[1]["status"] == "timeout"
     assert all(lines[1][name] != lines[1][name] for name in NUMBERS[1:])
+
+
+def test_a_peak_below_the_resolution_of_the_tool_is_missing(path, record):
+    cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 120, 12)
+    assert store.add(path, record(cells=(cell,)))
+    assert store.load(path).cells["peak_bytes"].isna().all()
 
 
 def test_the_same_run_twice_changes_nothing(path, record):

@@ -54,6 +54,24 @@ def samples(**sides):
     return pd.DataFrame(lines).reindex(columns=list(SAMPLE_COLUMNS))
 
 
+def test_peaks_below_the_resolution_have_a_verdict_but_no_ratio():
+    measured = {"memory_tool": "memray"}
+    for base, head, verdict in (
+        ({}, {"peak_bytes": MIB}, "regressed"),
+        ({"peak_bytes": MIB}, {}, "improved"),
+        ({}, {}, "unchanged"),
+    ):
+        found = pd.DataFrame(count_lines(samples(base=[measured | base], head=[measured | head]), GateThresholds()))
+        (line,) = found[found["quantity"] == "peak_bytes"].to_dict("records")
+        assert line["verdict"] == verdict
+        assert math.isnan(line["ratio"])
+
+
+def test_a_side_without_a_measurement_of_memory_has_no_verdict():
+    table = samples(base=[{}], head=[{"memory_tool": "memray", "peak_bytes": MIB}])
+    assert not list(count_lines(table, GateThresholds()))
+
+
 def test_numbers_are_taken_from_wherever_they_stand():
     table = samples(base=[{}, {"peak_bytes": 10 * MIB}], head=[{"peak_bytes": 20 * MIB}, {}])
     (found,) = count_lines(table, GateThresholds())

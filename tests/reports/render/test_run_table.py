@@ -101,8 +101,14 @@ def test_one_row_no_row_and_no_ok_row(standard):
     assert "Cells: 63 crashed" in text(failed)
 
 
+def test_a_peak_below_the_resolution_of_the_tool_is_shown_as_such(standard):
+    standard.loc[standard["strategy"] == "vjp", "peak_bytes"] = np.nan
+    assert "< 8 KiB" in line(text(standard), "mlp-w16")
+
+
 def test_ok_without_numbers_is_a_dash(standard):
     bare = standard.head(3).assign(seconds_median=np.nan, peak_bytes=np.nan, ratio_to_vjp=np.nan, ratio_low=np.nan)
+    bare["memory_tool"] = np.nan
     assert line(text(bare), "mlp-w16").split()[1:] == ["–"] * 8
 
 
