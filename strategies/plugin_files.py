@@ -117,7 +117,7 @@ def neighbours(path: Path, folders: Collection[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     pending = [path]
     while pending:
-        for name in sorted(_imported_names(pending.pop()) - found.keys()):
+        for name in sorted(imported_names(pending.pop()) - found.keys()):
             place = _location(PathFinder.find_spec(name, [str(path.parent)]), name)
             current = _place(name)
             if place is not None and (current is None or current.parent in folders):
@@ -126,7 +126,7 @@ def neighbours(path: Path, folders: Collection[Path]) -> dict[str, Path]:
     return found
 
 
-def _imported_names(path: Path) -> set[str]:
+def imported_names(path: Path) -> set[str]:
     """Return the first names of the modules that a file imports anywhere, without relative imports."""
     names: set[str] = set()
     with suppress(OSError, SyntaxError, ValueError):  # not readable as Python: the import reports it

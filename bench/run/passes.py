@@ -14,10 +14,12 @@ from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.row.measurement import Measurement
+from jacobench.bench.run.code_versions import code_versions, difference
 from jacobench.bench.run.session import SessionLimits
 from jacobench.bench.run.worker import WorkerJob
 from jacobench.bench.suites.case import BY_STRATEGY, Cell, larger, ordered
-from jacobench.strategies.registry import REFERENCE
+from jacobench.graphs.errors import BadInput
+from jacobench.strategies.registry import REFERENCE, is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +54,7 @@ class Passes:
     _iterations: dict[Cell, int] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)
     _checked: set[str] = field(default_factory=set)
+    _loaded: set[str] = field(default_factory=set)  # strategies that the present worker has loaded
     _isolated: set[str] = field(default_factory=set)  # strategies that change a process for good
 
     def __post_init__(self) -> None:
@@ -119,8 +122,19 @@ class Passes:
             tuple(self._checked),
         )
         command = [sys.executable, "-P", "-m", "jacobench.bench.run.worker"]
+        self._loaded.clear()
+        self._check_code()
         with WorkerProcess(job, environment(chosen.environment, pass_number, chosen.controls), command) as process:
             self._follow(process, pass_number, worker)
+
+    def _check_code(self) -> None:
+        """Check that the code is that of all earlier measurements; raise BadInput if not."""
+        settings = self.folder.settings
+        if found := difference(settings.code, code_versions(self.plan, settings.suite)):
+            raise BadInput(
+                f"{found}, or start a new run: {str(self.folder.path)!r} was started with other code, and keeps its "
+                "measurements"
+            )
 
     def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:
         """List the reference's cells that a worker must time again because it starts in the middle of a case."""
@@ -166,6 +180,9 @@ class Passes:
         match event:
             case {"event": "loaded", "spec": spec, "name": name}:
                 self._names[spec] = name
+                if not is_ours(spec) and spec not in self._loaded:
+                    self._check_code()  # it may have changed since the worker started
+                self._loaded.add(spec)
             case {"event": "isolate", "spec": spec}:
                 self._isolated.add(spec)
 

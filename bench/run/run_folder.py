@@ -18,6 +18,7 @@ import msgspec
 from jacobench.bench.machine.atomic_write import DISK_FULL, flush_to_disk, write_whole
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.row.measurement import Measurement
+from jacobench.bench.run.code_versions import CodeVersions
 from jacobench.bench.run.run_options import RunOptions, resume_command
 from jacobench.graphs.errors import BadInput
 
@@ -39,6 +40,7 @@ class Settings(RunOptions):
     machine_record: dict[str, Any]
     machine_info: dict[str, Any]  # pytest-benchmark's description of the machine
     commit_info: dict[str, Any]  # pytest-benchmark's description of the commit
+    code: CodeVersions = field(default_factory=CodeVersions)
 
     @property
     def budget_bytes(self) -> int:

@@ -17,6 +17,7 @@ from jacobench.bench.machine.atomic_write import as_utf8
 from jacobench.bench.machine.environment import joined_facts, settings, variable_facts
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run import run_folder as folders
+from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.passes import Passes, Progress
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_document import document
@@ -64,6 +65,7 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
             },
             machine_info=machine_info,
             commit_info=commit_info,
+            code=code_versions(planned, resolved.suite),
         ),
     )
     folders.hide_from_git(path.parent)
@@ -75,7 +77,7 @@ def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> tuple[dic
     """Measure the remaining cells of a run and write its run.json.
 
     Returns the content of run.json, and whether it was written: not if it exists and no cell remained. Raises BadInput
-    if the suite has changed since the run was started, HarnessFailure if a worker fails for a reason other than a
+    if the suite or the measured code has changed since the run was started, HarnessFailure if a worker fails for a reason other than a
     strategy.
     """
     planned = plan(folder.settings)
@@ -100,14 +102,14 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
     rows = rows_of(header, planned.suite.cases, planned.cells, folder.measurements)
     for row, seconds in zip(rows, cross_validated_seconds(tidy(rows)), strict=True):
         row["predicted_seconds"] = None if isnan(seconds) else seconds
-    now = variable_facts(chosen.environment, chosen.controls)
+    machine = chosen.machine_record
+    if measured_seconds:  # perhaps in another environment than that in which the run was started
+        now = variable_facts(chosen.environment, chosen.controls)
+        machine = {**machine, "variables": joined_facts(machine.get("variables") or {}, now)}
     facts: dict[str, Any] = {
         "wall_seconds": round(wall_seconds, 3),
         "measured_seconds": round(measured_seconds, 3),
-        "machine": {
-            **chosen.machine_record,
-            "variables": joined_facts(chosen.machine_record.get("variables") or {}, now),
-        },
+        "machine": machine,
         "load_after": machine_record.load(),
         "command": command(chosen),
         "calibration_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],
