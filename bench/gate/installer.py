@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 INSTALL = "{python} -m pip install --quiet --no-deps --no-build-isolation --ignore-installed {dir}"
@@ -28,23 +28,30 @@ KEPT = (
     *("CACHE_DIR", "NO_CACHE_DIR", "CONFIG_SETTINGS", "GLOBAL_OPTION", "USE_FEATURE", "LOG", "NO_INPUT"),
 )
 """Options of pip that are kept. The others redirect the installation (TARGET, PREFIX, ROOT, USER, PYTHON), block it
-(REQUIRE_HASHES, CONSTRAINT, DRY_RUN, PLATFORM), add to it (REQUIREMENT, EDITABLE, GROUP), or do not matter to it."""
+(REQUIRE_HASHES, DRY_RUN, PLATFORM), add to it (REQUIREMENT, EDITABLE, GROUP), or do not matter to it."""
 
 
-def install_variables(python: Path) -> dict[str, str]:
-    """Return the environment of the command; `python` is an interpreter that has pip."""
+CHOICES = ("CONSTRAINT", "BUILD_CONSTRAINT", "NO_BINARY", "ONLY_BINARY", "NO_BUILD_ISOLATION", "IGNORE_REQUIRES_PYTHON")
+"""Options that choose among versions. They are kept for the user's own command, which may install dependencies."""
+
+
+def install_variables(python: Path, template: str) -> dict[str, str]:
+    """Return the environment of the command `template`; `python` is an interpreter that has pip."""
     inherited = dict(os.environ)
-    return pip_variables(inherited, pip_configuration(python, inherited))
+    kept = KEPT if template == INSTALL else KEPT + CHOICES
+    return pip_variables(inherited, pip_configuration(python, inherited), kept)
 
 
-def pip_variables(variables: Mapping[str, str], configuration: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment in which pip reads no configuration file, and of its options only those in `KEPT`.
+def pip_variables(
+    variables: Mapping[str, str], configuration: Mapping[str, str], kept: Collection[str] = KEPT
+) -> dict[str, str]:
+    """Return an environment in which pip reads no configuration file, and of its options only those in `kept`.
 
     variables: the whole environment. configuration: options from pip's files, as `pip_configuration` returns them.
     """
     others = {name: value for name, value in variables.items() if not name.upper().startswith("PIP_")}
-    ours = {name: value for name, value in variables.items() if name.upper().removeprefix("PIP_") in KEPT}
-    theirs = {f"PIP_{name}": value for name, value in configuration.items() if name in KEPT}
+    ours = {name: value for name, value in variables.items() if name.upper().removeprefix("PIP_") in kept}
+    theirs = {f"PIP_{name}": value for name, value in configuration.items() if name in kept}
     quiet = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return others | theirs | {name: value for name, value in ours.items() if name not in others} | quiet
 

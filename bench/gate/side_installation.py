@@ -65,7 +65,7 @@ def install_sides(
         create_environment("head", trees[1], folder / "head-env"),
     )
     _hide(sides, project, [*own, *(each.installed for each in split)], found)
-    variables = install_variables(Path(sys.executable) if find_spec("pip") else base.python)
+    variables = install_variables(Path(sys.executable) if find_spec("pip") else base.python, template)
     for number, (side, other) in enumerate((sides, sides[::-1])):
         variables["PYTHONPATH"] = python_path(project, side, other)
         others = f", with {', '.join(each.installed.name for each in split)}" if split else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.installer import pip_configuration, pip_variables, run_install
+from jacobench.bench.gate.installer import INSTALL, install_variables, pip_configuration, pip_variables, run_install
 from jacobench.graphs.errors import BadInput
 
 REDIRECT = ("USER", "TARGET", "PREFIX", "ROOT", "PYTHON", "REQUIRE_HASHES", "DRY_RUN", "CONSTRAINT", "PLATFORM")
@@ -23,6 +23,15 @@ def test_a_variable_or_setting_that_redirects_or_blocks_is_removed(name):
 def test_where_packages_come_from_is_kept_and_a_variable_precedes_a_file():
     made = pip_variables({"PIP_INDEX_URL": "mine"}, {"INDEX_URL": "other", "PROXY": "proxy"})
     assert (made["PIP_INDEX_URL"], made["PIP_PROXY"]) == ("mine", "proxy")
+
+
+def test_constraints_are_kept_for_the_users_own_command(monkeypatch):
+    monkeypatch.setenv("PIP_CONSTRAINT", "versions.txt")
+    monkeypatch.setenv("PIP_TARGET", "elsewhere")
+    ours, theirs = (install_variables(Path("no-such-python"), each) for each in (INSTALL, "pip install {python} {dir}"))
+    assert "PIP_CONSTRAINT" not in ours
+    assert theirs["PIP_CONSTRAINT"] == "versions.txt"
+    assert "PIP_TARGET" not in theirs
 
 
 def test_the_files_of_pip_are_read(tmp_path):
