@@ -26,7 +26,13 @@ def flush_to_disk(descriptor: int) -> None:
 
 
 def write_whole(path: Path, content: bytes) -> Path:
-    """Write a temporary file in the same folder, flush it to the disk, and rename it to `path`."""
+    """Write a temporary file in the same folder, flush it to the disk, and rename it to `path`.
+
+    A link, device or pipe, such as ``/dev/stdout``, is not replaced: the content goes into it.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+        return path
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:

@@ -34,3 +34,18 @@ def test_lost_data_are_an_error_and_leave_nothing(number, tmp_path, monkeypatch)
 
 def test_a_name_that_is_not_utf8_is_escaped():
     assert as_utf8("run-ü-\udcff") == b"run-\xc3\xbc-\\udcff"
+
+
+def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
+    """Else `--markdown /dev/stdout`, run as root, would replace the device by a file."""
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "target")
+    write_whole(link, b"content")
+    assert link.is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"content"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, b"content")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert pipe.is_fifo()
