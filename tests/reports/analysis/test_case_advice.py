@@ -92,7 +92,7 @@ def test_a_case_far_from_all_goes_by_the_model(standard, target_of):
     assert (time["decision"], memory["decision"]) == ("undecided", "ahead")  # too far for a factor of 6
     assert time["factor"] == pytest.approx(6)
     assert time["low"] < 1
-    closer = verdicts(advise(target_of(width=200), run_of(standard), 1e6 * GIB))["seconds"]
+    closer = verdicts(advise(target_of(width=512), run_of(standard), 1e6 * GIB))["seconds"]
     assert (closer["decision"], closer["basis"]) == ("ahead", "model")
     assert memory["factor"] == pytest.approx(300)
     assert time["distance_factor"] > 10
