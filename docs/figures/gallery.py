@@ -70,7 +70,7 @@ def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[st
             if name not in found:
                 raise NoData(f"the run of {suite} has no {name}: {', '.join(found)}")
             yield kind, name, found[name]
-    yield "two runs, new over old", "comparison", comparison(base, head)
+    yield "two runs, new over old", "comparison", comparison(base, head)["comparison"]
 
 
 def page(shown: list[tuple[str, str, Plot]], source: str) -> str:

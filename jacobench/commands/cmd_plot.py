@@ -68,9 +68,9 @@ def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> N
     except NoData as reason:
         console.stderr().print(f"not drawn: comparison: {reason}")
         return
-    for file in save_plots({"comparison": found}, out or _folder(runs[1]) / "plots", dark=dark):
+    for file in save_plots(found, out or _folder(runs[1]) / "plots", dark=dark):
         console.echo(file)
-    for note in found.notes:
+    for note in found["comparison"].notes:
         console.stderr().print(note)
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import PercentFormatter
 from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.data.units import COUNTS, format_bytes
-from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
+from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions, paged
 from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, reference_handle, strategy_handles
 from jacobench.reports.plots.missing_cells import place
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_ratios, label_values
@@ -31,17 +31,17 @@ RATIOS = (
 
 
 def overviews(run: Run, phase: str) -> dict[str, Plot]:
-    """Draw every case of a run: ``summary``, if the reference was measured, and ``cases``."""
+    """Draw every case of a run: ``summary``, if the reference was measured, and ``cases``; see `dot_plot.paged`."""
     rows = run.table[run.table["phase"] == phase].reset_index(drop=True)
     if rows.empty:
         raise NoData(f"the run has no cell of phase {phase}")
-    plots = {}
+    plots: dict[str, Plot] = {}
     with suppress(NoData):
-        plots["summary"] = summary(run.table, phase)
-    return plots | {"cases": _cases(run.table, rows, phase)}
+        plots |= summaries(run.table, phase)
+    return plots | paged("cases", rows, lambda own, part: _cases(run.table, own, phase, part))
 
 
-def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Plot:
+def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> Plot:
     """Draw time and memory. Hollow markers have no number: they are in the band, or at a predicted size that is near."""
     drawn = [(place(rows, quantity), quantity) for quantity in QUANTITIES.values()]
     with styled():
@@ -55,7 +55,7 @@ def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Plot:
         any_predicted = any(bool(placed.hollow.notna().any()) for placed, _ in drawn)
         handles = strategy_handles(rows["strategy"], lines=False)
         handles += hollow_handles(statuses, "in the band on the right", any_predicted=any_predicted)
-        frame(figure, f"{phase}: time and memory of every case", handles, table)
+        frame(figure, f"{phase}: time and memory of every case{part}", handles, table)
     columns = ["case", "strategy", "status", "seconds_median", "peak_bytes", "predicted_bytes"]
     caption = (
         f"Time per call and peak heap memory of the phase {phase} for every case, on logarithmic axes. Further left is better. "
@@ -64,8 +64,8 @@ def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str) -> Plot:
     return Plot(figure, rows[columns], caption)
 
 
-def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
-    """Draw the ratios of time and peak memory to the reference, which is the line at 1; one line per case.
+def summaries(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Plot]:
+    """Draw the ratios of time and peak memory to the reference, which is the line at 1; one line per case: ``summary``.
 
     A cell that failed is hollow. Raises NoData if the reference was not measured, or nothing else was.
     """
@@ -76,6 +76,10 @@ def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
     rows = rows[rows["strategy"] != REFERENCE].reset_index(drop=True)
     if rows["ratio_to_vjp"].isna().all():
         raise NoData(f"no cell of phase {phase} was timed together with {REFERENCE}")
+    return paged("summary", rows, lambda own, part: _summary(table, own, phase, part))
+
+
+def _summary(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> Plot:
     with styled():
         figure, panels = dot_figure(rows, len(RATIOS), width=13.0)
         statuses = [status for axes, ratio in zip(panels, RATIOS, strict=True) for status in _panel(axes, rows, ratio)]
@@ -84,7 +88,7 @@ def summary(table: pd.DataFrame, phase: str = "gradient") -> Plot:
             *strategy_handles(rows["strategy"], lines=False),
             *hollow_handles(statuses, "in the band on the right", any_predicted=False),
         ]
-        frame(figure, f"{phase}: time and memory of every case, as ratios to {REFERENCE}", handles, table)
+        frame(figure, f"{phase}: time and memory of every case, as ratios to {REFERENCE}{part}", handles, table)
     caption = (
         f"Time and peak memory of the phase {phase} divided by those of {REFERENCE}, the line at 1×. Further left is better. "
         f"Bars are 95 % intervals. Peaks below {format_bytes(LEAST_BYTES)} have no ratio. A hollow marker has no measured "
@@ -121,6 +125,10 @@ def efficiencies(run: Run, phase: str) -> dict[str, Plot]:
     rows = rows.reset_index(drop=True)
     if rows.empty:
         raise NoData(f"no cell of phase {phase} has both a time and a floor (see docs/floor.md)")
+    return paged("efficiency", rows, lambda own, part: _efficiency(table, own, phase, part))
+
+
+def _efficiency(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> Plot:
     with styled():
         figure, (axes,) = dot_figure(rows, 1, width=9.6)
         draw_dots(axes, rows, rows["efficiency"])
@@ -129,10 +137,10 @@ def efficiencies(run: Run, phase: str) -> dict[str, Plot]:
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.set_xlabel("efficiency: floor / measured time")
         handles = strategy_handles(rows["strategy"], lines=False)
-        frame(figure, f"{phase}: efficiency of every case", handles, table)
+        frame(figure, f"{phase}: efficiency of every case{part}", handles, table)
     columns = ["case", "strategy", "seconds_median", "floor_seconds", "efficiency"]
     caption = (
         f"Efficiency of the phase {phase}: the floor, a lower bound for the time of the same work on this machine, divided by the "
         "measured time. Further right is better. The gap to 100 % is the largest possible speed-up."
     )
-    return {"efficiency": Plot(figure, rows[columns], caption)}
+    return Plot(figure, rows[columns], caption)

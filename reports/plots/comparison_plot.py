@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,7 +11,7 @@ from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.former_names import with_current_names
 from jacobench.reports.data.vocabulary import words
-from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions
+from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions, paged
 from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, legend_mark, strategy_handles
 from jacobench.reports.plots.missing_cells import place_ratios
 from jacobench.reports.plots.quantities import label_ratios
@@ -18,6 +19,8 @@ from jacobench.reports.plots.style import FAINT, strategy_style, styled
 from jacobench.reports.regression.two_runs import compare, differing_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from matplotlib.axes import Axes
 
     from jacobench.reports.data.run_data import Run
@@ -27,8 +30,10 @@ CELL = ["case", "strategy"]
 PALE = 0.45  # opacity of a mark that is neither regressed nor improved
 
 
-def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
+def comparison(base: Run, head: Run, phase: str = "gradient") -> dict[str, Plot]:
     """Plot how each cell's time and memory changed from ``base``, the older run, to ``head``; one line per case.
+
+    The plots are ``comparison`` and further pages, see `dot_plot.paged`; the first has the notes.
 
     If machines, controls or numbers of threads differ, times are divided by vjp's. The data have the verdicts of
     `two_runs.compare`. Raises BadInput if the phase is unknown, and NoData if the runs have no cell with numbers in common.
@@ -46,9 +51,18 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
         raise NoData(f"the two runs have no cell of the phase {phase} in common: same case and same strategy")
     if not data[[f"{prefix}_ratio" for prefix in panels]].notna().any(axis=None):
         raise NoData(f"no cell of the phase {phase} has a number in both runs")
+    table = pd.concat([base.table, head.table], ignore_index=True)
+    table.attrs = dict(head.table.attrs)
+    title = f"{phase}: {head.name or 'new'} over {base.name or 'old'}"
+    labels = {prefix: label for prefix, (_, label) in panels.items()}
+    pages = paged("comparison", data, lambda own, part: _page(own, labels, table, title + part, phase))
+    return pages | {"comparison": replace(pages["comparison"], notes=_notes(data, outcome, differing))}
+
+
+def _page(data: pd.DataFrame, labels: Mapping[str, str], table: pd.DataFrame, title: str, phase: str) -> Plot:
     with styled():
-        figure, all_axes = dot_figure(data, len(panels), width=13.0)
-        for axes, (prefix, (_, label)) in zip(all_axes, panels.items(), strict=True):
+        figure, all_axes = dot_figure(data, len(labels), width=13.0)
+        for axes, (prefix, label) in zip(all_axes, labels.items(), strict=True):
             _draw(axes, data, prefix)
             axes.set_xlabel(f"{label}, new over old")
         handles = [
@@ -56,15 +70,13 @@ def comparison(base: Run, head: Run, phase: str = "gradient") -> Plot:
             legend_mark("pale: unchanged or inconclusive", marker="o", alpha=PALE),
             *hollow_handles(_failed(data).dropna(), "in the band on the right", any_predicted=False),
         ]
-        table = pd.concat([base.table, head.table], ignore_index=True)
-        table.attrs = dict(head.table.attrs)
-        frame(figure, f"{phase}: {head.name or 'new'} over {base.name or 'old'}", handles, table)
+        frame(figure, title, handles, table)
     caption = (
         f"Time per call and peak heap memory of the phase {phase} in the new run, relative to the old one, on logarithmic axes. "
         "Left of 1 is less than before. Bars are 95 % intervals from the passes of both runs. Full color marks the cells that "
         "`jacobench compare` calls regressed or improved."
     )
-    return Plot(figure, data, caption, _notes(data, outcome, differing))
+    return Plot(figure, data, caption)
 
 
 def _changes(base: Run, head: Run, outcome: Outcome, phase: str, quantities: dict[str, str]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -12,19 +13,48 @@ from jacobench.reports.plots.small_multiples import elided
 from jacobench.reports.plots.style import strategy_style
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from jacobench.reports.plots.layout import Plot
 
 LINE, LINE_PER_STRATEGY = 0.27, 0.085  # height of a case's line in inches: at least, and for each strategy in it
 SPREAD = 0.6  # share of a case's line over which its strategies are spread, as equal numbers would hide each other
 
 
+TALLEST = 11.0  # inches of the lines of a page; more cases are drawn on further pages
+
+
+def paged(
+    name: str, rows: pd.DataFrame, draw: Callable[[pd.DataFrame, str], Plot], line: float = 0.0
+) -> dict[str, Plot]:
+    """Draw the cases of rows on as many pages as are needed: ``name``, ``name-2``, and so on.
+
+    `draw` maps the rows of a page and the end of its title to a plot. `line` is the height of a case's line in inches,
+    by default that of `dot_figure`.
+    """
+    cases = rows["case"].drop_duplicates().tolist()
+    n_pages = math.ceil(len(cases) * (line or _line_height(rows)) / TALLEST)
+    each = math.ceil(len(cases) / n_pages)
+    pages = {}
+    for number, begin in enumerate(range(0, len(cases), each), 1):
+        shown = cases[begin : begin + each]
+        title = f" (cases {begin + 1} to {begin + len(shown)} of {len(cases)})" if n_pages > 1 else ""
+        own = rows[rows["case"].isin(shown)].reset_index(drop=True)
+        pages[f"{name}-{number}" if number > 1 else name] = draw(own, title)
+    return pages
+
+
+def _line_height(rows: pd.DataFrame) -> float:
+    return max(LINE, LINE_PER_STRATEGY * rows["strategy"].nunique())
+
+
 def dot_figure(rows: pd.DataFrame, n_panels: int, width: float) -> tuple[Figure, list[Axes]]:
     """Return a figure (width in inches) with panels next to each other; each case of the rows is a line in all of them."""
     cases = rows["case"].drop_duplicates().tolist()
-    height = max(LINE, LINE_PER_STRATEGY * rows["strategy"].nunique()) * len(cases)
+    height = _line_height(rows) * len(cases)
     figure = Figure(figsize=(width, 2.4 + height), layout="constrained")
     panels = figure.subplots(1, n_panels, sharey=True, squeeze=False)[0].tolist()
     for axes in panels:

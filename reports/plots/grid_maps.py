@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -32,7 +33,8 @@ MAX_HOLLOW = 4  # hollow markers in a square; more do not fit
 PALEST, DARKEST = 0.15, 0.6  # opacity at a factor of 1, and of 10 or more; text on a darker square could not be read
 HATCH = "//"
 SQUARE = (1.15, 0.95)  # width and height in inches
-MAX_WIDTH = 12.0  # of all panels of a row, in inches
+MAX_WIDTH, MAX_HEIGHT = 12.0, 14.0  # of all panels, in inches
+MAX_SIZES = 12  # of a knob; more are thinned evenly
 
 
 def maps(run: Run, phase: str) -> dict[str, Plot]:
@@ -62,7 +64,8 @@ def maps(run: Run, phase: str) -> dict[str, Plot]:
 
 
 def _plot(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, phase: str) -> Plot:
-    shown = grids[:MAX_PANELS]
+    thinned = [_thinned(grid) for grid in grids]
+    shown = thinned[: _n_panels(thinned)]
     squares = [_squares(grid, winners) for grid in shown]
     data = pd.concat(squares, ignore_index=True)
     knobs = " and ".join(KNOBS[knob] for knob in (shown[0].x, shown[0].y))
@@ -70,7 +73,10 @@ def _plot(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, pha
         figure, panels = _panels(shown)
         for axes, grid, own in zip(panels, shown, squares, strict=True):
             _panel(axes, grid, own)
-        title = f"{phase}: fastest strategy over {knobs}" + share(len(shown), len(grids), "grids")
+        n_shown, n_all = (sum(one.rows["case"].nunique() for one in some) for some in (shown, grids[: len(shown)]))
+        title = (
+            f"{phase}: fastest strategy over {knobs}" + share(len(shown), len(grids), "grids") + share(n_shown, n_all)
+        )
         frame(figure, title, _handles(data, _failed(pd.concat([grid.rows for grid in shown]))), table)
     caption = (
         f"Fastest strategy of the phase {phase} over {knobs}. The number is the time of the runner-up divided by that of the fastest. "
@@ -79,11 +85,35 @@ def _plot(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, pha
     return Plot(figure, data, caption, _notes(data))
 
 
+def _thinned(grid: Grid) -> Grid:
+    """Return the grid with at most `MAX_SIZES` sizes of either knob, the smallest and the largest included."""
+    rows = grid.rows
+    for knob in (grid.x, grid.y):
+        sizes = grid.sizes(knob)
+        step = max(1.0, (len(sizes) - 1) / (MAX_SIZES - 1))
+        kept = {sizes[round(number * step)] for number in range(min(len(sizes), MAX_SIZES))}
+        rows = rows[rows[knob].isin(kept)]
+    return replace(grid, rows=rows)
+
+
+def _panel_size(grids: Sequence[Grid]) -> tuple[float, float]:
+    """Return the width and height in inches of a panel that holds the largest grid."""
+    wide, high = (max(len(grid.sizes(knob)) for grid in grids) for knob in (grids[0].x, grids[0].y))
+    return SQUARE[0] * wide + 0.8, SQUARE[1] * high + 0.7
+
+
+def _n_columns(grids: Sequence[Grid]) -> int:
+    return max(1, min(len(grids), int(MAX_WIDTH / _panel_size(grids)[0])))
+
+
+def _n_panels(grids: Sequence[Grid]) -> int:
+    """Return how many grids are drawn."""
+    return min(MAX_PANELS, _n_columns(grids) * max(1, int(MAX_HEIGHT / _panel_size(grids)[1])))
+
+
 def _panels(grids: Sequence[Grid]) -> tuple[Figure, list[Axes]]:
     """Return a figure with one panel per grid."""
-    wide, high = (max(len(grid.sizes(knob)) for grid in grids) for knob in (grids[0].x, grids[0].y))
-    width, height = SQUARE[0] * wide + 0.8, SQUARE[1] * high + 0.7
-    n_columns = max(1, min(len(grids), int(MAX_WIDTH / width)))
+    (width, height), n_columns = _panel_size(grids), _n_columns(grids)
     size = (2.8 + width * n_columns, 0.9 + height * math.ceil(len(grids) / n_columns))
     return panel_grid(len(grids), n_columns, size)
 

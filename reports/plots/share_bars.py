@@ -14,7 +14,7 @@ from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.units import format_bytes, format_flops, format_seconds
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.explain.edge_costs import op_costs
-from jacobench.reports.plots.dot_plot import label_cases
+from jacobench.reports.plots.dot_plot import label_cases, paged
 from jacobench.reports.plots.layout import NoData, Plot, frame
 from jacobench.reports.plots.small_multiples import choose, elided, folded, panel_grid, share
 from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style, styled
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MAX_STRATEGIES = 6
 MAX_CASES = 3
 MAX_OPS = 10
+LINE = 0.25  # height of a case's line in the plot of the phases, in inches
 
 # Phases of a first gradient, in order → opacity and hatch; the color is the strategy's.
 STACKED = {"prepare": (0.25, "////"), "linearize": (0.45, ""), "pullback": (1.0, "")}
@@ -44,15 +45,24 @@ def stacks(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot 
     """Draw the phases of every case stacked to 100 %, with their total, one panel per strategy: ``phases``."""
     table = run.table
     rows = table[table["phase"].isin(STACKED)]
-    seconds = rows.pivot_table(index=["strategy", "case"], columns="phase", values="seconds_median", sort=False)
-    seconds = seconds.reindex(columns=list(STACKED)).dropna()
-    if seconds.empty:
+    if _phase_seconds(rows).empty:
         raise NoData(f"no strategy has a time for each of the phases {', '.join(STACKED)} in any case")
+    return paged("phases", rows, lambda own, part: _phases(table, own, part), LINE)
+
+
+def _phase_seconds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the seconds of each stacked phase, a column per phase, of the cells that have all of them."""
+    seconds = rows.pivot_table(index=["strategy", "case"], columns="phase", values="seconds_median", sort=False)
+    return seconds.reindex(columns=list(STACKED)).dropna()
+
+
+def _phases(table: pd.DataFrame, rows: pd.DataFrame, part: str) -> Plot:
+    seconds = _phase_seconds(rows)
     cases, strategies = rows["case"].drop_duplicates().tolist(), in_order(rows["strategy"])
     shown = strategies[:MAX_STRATEGIES]
     failed = rows[rows["status"] != "ok"].groupby(["strategy", "case"])["status"].first().to_dict()
     with styled():
-        size = (4.2 + 2.5 * len(shown), 1.9 + 0.25 * len(cases))
+        size = (4.2 + 2.5 * len(shown), 1.9 + LINE * len(cases))
         figure, panels = panel_grid(len(shown), len(shown), size, share_y=True)
         for axes, strategy in zip(panels, shown, strict=True):
             own = seconds[seconds.index.get_level_values("strategy") == strategy].droplevel("strategy")
@@ -62,12 +72,12 @@ def stacks(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot 
         title = "shares of the phases in the time of a first gradient"
         marks = STACKED.items()
         handles = [Patch(fc=(INK, alpha), hatch=hatch, edgecolor=PAPER, label=name) for name, (alpha, hatch) in marks]
-        frame(figure, title + share(len(shown), len(strategies), "strategies"), handles, table)
+        frame(figure, title + share(len(shown), len(strategies), "strategies") + part, handles, table)
     caption = (
         "Shares of a first gradient's time: prepare (once per graph), linearize (once per point: the forward pass and any "
         "Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse pays off."
     )
-    return {"phases": Plot(figure, seconds.add_suffix("_seconds").reset_index(), caption)}
+    return Plot(figure, seconds.add_suffix("_seconds").reset_index(), caption)
 
 
 def _stack(axes: Axes, strategy: str, cases: list[str], seconds: pd.DataFrame, failed: Mapping[Any, str]) -> None:

@@ -13,7 +13,7 @@ from jacobench.reports.regression.two_runs import compare
 
 def test_a_run_over_itself_has_not_changed(everything, make_run):
     run = make_run(everything)
-    data = comparison(run, run).data
+    data = comparison(run, run)["comparison"].data
     ok = data["status_head"] == "ok"
     assert (data.loc[ok, "seconds_ratio"] == 1).all()
     assert (data.loc[ok, "bytes_ratio"] == 1).all()
@@ -30,7 +30,7 @@ def test_a_slower_cell_is_right_of_one_and_a_failed_one_in_the_band(one_case, ma
     slower = one_case.copy()
     slower.loc[slower["strategy"] == "vjp", "seconds_median"] *= 2
     head = make_run(fail(slower, slower["strategy"] == "dense", "timeout"), passes=10, name="new")
-    plot = comparison(make_run(one_case, passes=10, name="old"), head)
+    plot = comparison(make_run(one_case, passes=10, name="old"), head)["comparison"]
     assert marks(plot, "vjp", 1.0) == [pytest.approx(2)]
     assert [text.get_text() for text in plot.figure.axes[0].texts] == ["T"]
     assert "mlp-w64-d2-b1, dense: ok before, timeout now." in plot.notes
@@ -43,7 +43,7 @@ def test_the_marks_agree_with_the_verdicts_of_compare(passes, everything, make_r
     changes = {"dense": 1.5, "sparse": 1.08, "vjp": 0.7}
     changed = everything.assign(seconds_median=everything["seconds_median"] * everything["strategy"].map(changes))
     base, head = make_run(everything, passes=passes), make_run(changed, passes=passes)
-    plot, table = comparison(base, head), compare(base, head).verdicts
+    plot, table = comparison(base, head)["comparison"], compare(base, head).verdicts
     own = table[(table["quantity"] == "seconds") & (table["phase"] == "gradient") & table["ratio"].notna()]
     known = {(line["case"], line["strategy"]): (line["verdict"], line["ratio"]) for line in own.to_dict("records")}
     drawn = {
@@ -62,7 +62,7 @@ def test_the_marks_agree_with_the_verdicts_of_compare(passes, everything, make_r
 
 def test_runs_of_two_machines_are_compared_relative_to_vjp(one_case, make_run):
     other = one_case.assign(machine="another", seconds_median=3 * one_case["seconds_median"])
-    plot = comparison(make_run(one_case, passes=10), make_run(other, passes=10))
+    plot = comparison(make_run(one_case, passes=10), make_run(other, passes=10))["comparison"]
     assert plot.notes[0].startswith("The runs have different machines, 'AMD EPYC")
     assert "relative to vjp" in plot.figure.axes[0].get_xlabel()
     assert plot.data["seconds_ratio"].dropna().tolist() == pytest.approx([1, 1])

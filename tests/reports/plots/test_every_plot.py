@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from io import BytesIO
 from types import SimpleNamespace
 
@@ -176,7 +177,7 @@ def test_what_a_kind_says_is_missing():
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in NOTHING_IN_COMMON])
 def test_two_runs_beside_each_other(name, everything, given):
-    plot = comparison(given.run(everything, name="old"), RUNS[name](everything, given))
+    plot = comparison(given.run(everything, name="old"), RUNS[name](everything, given))["comparison"]
     with styled():
         check_readable(plot.figure)
     assert len(plot.data)
@@ -186,3 +187,42 @@ def test_two_runs_beside_each_other(name, everything, given):
 def test_two_runs_without_a_number_in_common(name, everything, given):
     with pytest.raises(NoData, match=r"in common|in both"):
         comparison(given.run(everything), RUNS[name](everything, given))
+
+
+LARGEST = 18  # inches, 2,700 pixels
+
+
+def many(make_case, make_cell, strategies):
+    """Return a run of 13 × 6 sizes in all phases."""
+    phases = ("prepare", "linearize", "pullback", "gradient")
+    cases = [make_case(width=8 + width, batch=1 + batch) for width in range(13) for batch in range(6)]
+    return tidy(
+        [
+            make_cell(case, name) | {"phase": phase, "ratio_to_vjp": 2.0, "efficiency": 0.5, "floor_seconds": 1e-6}
+            for case in cases
+            for name in strategies
+            for phase in phases
+        ]
+    )
+
+
+@pytest.mark.long
+def test_plots_of_many_cases_are_paged(make_case, make_cell, make_run):
+    run = make_run(many(make_case, make_cell, ("dense", "vjp")))
+    found = all_plots(run).plots | comparison(run, run)
+    sizes = {name: plot.figure.get_size_inches().max() for name, plot in found.items()}
+    assert {name: size for name, size in sizes.items() if size > LARGEST} == {}
+    for name in ("cases", "summary", "efficiency", "phases", "comparison"):
+        pages = [plot for key, plot in found.items() if re.fullmatch(rf"{name}(-\d+)?", key)]
+        cases = [case for plot in pages for case in plot.data["case"].unique()]
+        assert sorted(cases) == sorted(run.table["case"].unique())
+        assert "of 78)" in pages[1].figure.get_suptitle()
+
+
+def test_the_plots_of_one_case_have_one_page(make_case, make_cell, make_run):
+    table = tidy([make_cell(make_case(), name) | {"ratio_to_vjp": 2.0} for name in ("dense", "vjp")])
+    found = all_plots(make_run(table)).plots
+    assert {"cases", "summary"} <= found.keys()
+    assert not [name for name in found if re.search(r"-\d+$", name)]
+    for plot in found.values():
+        assert plot.figure.get_size_inches().max() <= LARGEST

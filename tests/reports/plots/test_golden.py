@@ -53,7 +53,7 @@ def plots(everything, make_run, drawn):
     if not drawn:
         run = make_run(everything, name="new")
         slower = everything.assign(seconds_median=everything["seconds_median"] * everything["depth"] / 3.1)
-        drawn |= all_plots(run).plots | {"comparison": comparison(make_run(slower, name="old"), run)}
+        drawn |= all_plots(run).plots | comparison(make_run(slower, name="old"), run)
     return drawn
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.plots.case_plots import summary
+from jacobench.reports.plots.case_plots import summaries
 from jacobench.reports.plots.layout import NoData
 
 
@@ -14,7 +14,7 @@ def test_it_shows_the_ratio_of_time_and_memory_of_every_case(make_case, make_cel
         for width in (16, 32)
         for name, ratio in (("dense", 4.0), ("vjp", 1.0))
     ]
-    plot = summary(tidy(rows))
+    plot = summaries(tidy(rows))["summary"]
     assert plot.data["case"].nunique() == 2
     assert set(plot.data["strategy"]) == {"dense"}
     assert plot.data["memory_ratio"].tolist() == [4.0, 4.0]
@@ -28,9 +28,9 @@ def test_it_shows_the_ratio_of_time_and_memory_of_every_case(make_case, make_cel
 def test_a_run_without_the_reference_has_none(make_case, make_cell):
     rows = [make_cell(make_case(), "dense") | {"ratio_to_vjp": None}]
     with pytest.raises(NoData, match="vjp"):
-        summary(tidy(rows))
+        summaries(tidy(rows))
 
 
 def test_a_peak_below_the_resolution_has_no_ratio(make_case, make_cell):
     rows = [make_cell(make_case(), name) | {"ratio_to_vjp": 2.0, "peak_bytes": 500.0} for name in ("dense", "vjp")]
-    assert summary(tidy(rows)).data["memory_ratio"].isna().all()
+    assert summaries(tidy(rows))["summary"].data["memory_ratio"].isna().all()
