@@ -131,9 +131,10 @@ def _stamps(side: Side) -> set[tuple[Path, int]]:
 def _of_side(side: Side, other: Side) -> list[MeasuredDistribution]:
     """Return what was built from a side's tree, and what the command added that the other side has not."""
     built = side.built()
-    others = {(each.name, each.version) for each in other.distributions()}
-    added = [each for each in side.distributions() if each not in built and (each.name, each.version) not in others]
-    found = [_measured(side.name, each, side.tree.revision if each in built else "") for each in [*built, *added]]
+    known = {(each.name, each.version) for each in [*built, *other.distributions()]}
+    added = [each for each in side.distributions() if (each.name, each.version) not in known]
+    found = [_measured(side.name, each, side.tree.revision) for each in built]
+    found += [_measured(side.name, each, "") for each in added]
     if build_system(side.tree.folder) is None:
         note = "the project is not a package: used from its folder"
         files = MeasuredDistribution(side.name, "files", "", side.tree.revision, str(side.tree.folder), note)

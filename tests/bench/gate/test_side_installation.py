@@ -78,6 +78,24 @@ def test_a_changed_sibling_from_elsewhere_is_listed_if_the_project_requires_it(w
     assert "was not installed from it" in found.note
 
 
+def test_a_project_that_is_renamed_and_what_its_command_adds_are_listed_once(world, tmp_path):
+    project, trees, template = world
+    head = trees[1].folder
+    (head / "pyproject.toml").write_text((head / "pyproject.toml").read_text().replace('"ad"', '"da"'))
+    (head / "ad.py").rename(head / "da.py")
+    copies, _, writes = INSTALLER.partition('shutil.copy(source / f"{name}.py", site)\n')
+    again = copies.partition('["name"]\n')[2]
+    (tmp_path / "installer.py").write_text(f"{copies}{writes}\nname = 'dependency' + name[0]\n{again}")
+    _, measured = install_sides(project, trees, tmp_path, template, lambda _: None)
+    found = [(each.side, each.name, each.commit) for each in measured if each.side != "both" and each.name != "core"]
+    assert found == [
+        ("base", "ad", "base"),
+        ("base", "dependencya", ""),
+        ("head", "da", "head"),
+        ("head", "dependencyd", ""),
+    ]
+
+
 def test_a_command_that_installs_nothing_is_bad_input(world, tmp_path):
     project, trees, _ = world
     with pytest.raises(
