@@ -111,6 +111,9 @@ class SidePathFinder(PathFinder):
                 yield found
 
 
+SidePathFinder.__name__ = PathFinder.__name__  # the import hooks of typeguard and jaxtyping look for this name
+
+
 class SideFinder:
     """First finder of a side's processes: asks the others, and accepts an owned module only from this side.
 

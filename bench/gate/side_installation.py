@@ -109,10 +109,11 @@ def _install(side: Side, folder: Path, template: str, variables: Mapping[str, st
     """Install a folder of a side's tree, if there is something to install."""
     if build_system(folder) is None:
         return
-    if template == INSTALL:
-        check_backend(folder, side.tree.revision)
     place = "" if folder == side.tree.folder else f", {folder.relative_to(side.tree.top)}"
-    what = f"{side.name} ({side.tree.revision}{place})"
+    revision = f"{side.tree.revision}{place}"
+    if template == INSTALL:
+        check_backend(folder, revision)
+    what = f"{side.name} ({revision})"
     before = _stamps(side)
     own = {**variables, "VIRTUAL_ENV": str(side.environment)}
     run_install(what, template, side.python, folder, own)

@@ -18,7 +18,7 @@ from jacobench.bench.gate.side_environments import create_environment, write_rul
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments have another layout")
 
 SEES = """
-import json
+import json, sys
 from importlib import import_module
 from importlib.metadata import distributions
 from importlib.util import find_spec
@@ -31,6 +31,7 @@ def seen(name):
 
 names = [each.metadata["Name"] for each in distributions()]
 modules = {names!r}
+assert "PathFinder" in {{getattr(finder, "__name__", "") for finder in sys.meta_path}}, "other hooks look for it"
 print(json.dumps([{{name: seen(name) for name in modules}}, names, find_spec("fastad.removed") is None]))
 """
 
