@@ -30,7 +30,7 @@ from jacobench.strategies.contract import PHASES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-CELL_MODULES = ("heap_memory", "prepared_cell", "process_limits", "timing")
+CELL_MODULES = ("heap_memory", "prepared_cell", "process_limits", "shared_state", "timing")
 
 SUITE_MODULES = ("jacobench.bench.suites.suite_files", "jacobench.bench.suite")
 
@@ -148,6 +148,12 @@ def missing(task: GateTask) -> str:
     return ""
 
 
+def is_ours(spec: str) -> bool:
+    """Return whether a strategy is one of jacobench's; the libraries of some change the environment when imported."""
+    point = registry.registered().get(spec)
+    return point is not None and point.value.startswith("jacobench.")
+
+
 def _lacks_package(error: Exception, load_spec: str) -> bool:
     """Return whether an import failed because the module that a spec names is missing, and not one that it imports."""
     place, _, _ = load_spec.rpartition(":")
@@ -168,6 +174,8 @@ class GateWorker:
         self.problem = lru_cache(maxsize=1 if job.action == "precheck" else None)(self._problem)
         self._shared: dict[tuple[str, str], int] = {}  # calls per round in a case and phase
         self._plain: dict[tuple[str, str, str], float] = {}  # seconds per call without the work that a self-test adds
+        self._state: dict[str, Any] = {}  # of this process, before the first strategy
+        self._changes: Any = cell.shared_state.Changes()  # those that the strategy of the present task has made
 
     def run(self) -> None:
         """Do the job."""
@@ -176,6 +184,15 @@ class GateWorker:
         gc.disable()
         {"precheck": self.precheck_all, "time": self.time_all}[self.job.action]()
         self.check_origin.check_all()
+
+    def _read_state(self) -> None:
+        """Read the state of this process, to which it is restored after each strategy."""
+        load_suite()
+        self.cell.heap_memory.import_tool()
+        self._state = self.cell.shared_state.read_state()
+
+    def _undo_changes(self) -> None:
+        self._changes += self.cell.shared_state.undo_changes(self._state)
 
     def _step(self, name: str) -> None:
         self.emit("step", name=name)
@@ -200,6 +217,7 @@ class GateWorker:
         """Load a strategy; its libraries do not count against the data limit, which holds from then on."""
         with self.cell.process_limits.unlimited_then(self.job.budget_bytes):
             strategy = load_strategy(spec)
+        self._undo_changes()
         self.check_origin()
         return strategy
 
@@ -207,15 +225,21 @@ class GateWorker:
         self.emit("start", cell=[task.case, task.strategy_spec, phase])
 
     def precheck_all(self) -> None:
-        """Verify each task and measure it once."""
+        """Verify each task and measure it once; end after a strategy whose changes of this process cannot be undone."""
+        self._read_state()
         for task in self.job.tasks:
             self._start(task, PHASES[0])
+            self._changes = self.cell.shared_state.Changes()
             reason = missing(task)
+            self._undo_changes()
             if reason:
                 self.emit("missing", case=task.case, strategy_spec=task.strategy_spec, reason=reason)
             else:
                 self._precheck(task)
             gc.collect()
+            if self._changes.lasting:
+                self.emit("isolate", strategy_spec=task.strategy_spec)
+                return
 
     def _precheck(self, task: GateTask) -> None:
         report = partial(self.emit, "prechecked", case=task.case, strategy_spec=task.strategy_spec)
@@ -242,7 +266,10 @@ class GateWorker:
                 self._start(task, phase)
                 with cell.failures(phase):
                     found = self._measured(task, cell, phase)
-            status, reason = cell.failed.get(phase, ("ok", cell.note))
+            self._undo_changes()
+            changes = "" if is_ours(task.load_spec) else self._changes.note()
+            notes = "; ".join(filter(None, (cell.note, changes)))
+            status, reason = cell.failed.get(phase, ("ok", notes))
             report(phase=phase, status=status, reason=reason, **found)
         if problem.fingerprint() != before:  # a strategy that writes its inputs must not affect the next one
             self.problem.cache_clear()
@@ -266,12 +293,14 @@ class GateWorker:
 
     def time_all(self) -> None:
         """Time the tasks in blocks, so that a disturbance of the machine affects only some blocks of a task."""
+        self._read_state()
         most = max((task.blocks for task in self.job.tasks), default=0)
         for block in range(most):
             self._time_kernel()
             for task in self.job.tasks:
                 if (block + 1) * task.blocks // most > block * task.blocks // most:
                     self._time_block(task)
+                    self._undo_changes()
                     gc.collect()
         self._time_kernel()
 

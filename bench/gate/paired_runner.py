@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell.prepared_cell import NEEDS
@@ -68,6 +69,7 @@ class PairedRunner:
     injections: Mapping[Target, Injection] = field(default_factory=dict)  # added to the head, in a self-test
     statuses: dict[str, CellStatuses] = field(default_factory=dict)  # side → results of `precheck`
     _names: dict[str, dict[str, str]] = field(default_factory=dict)
+    _isolated: set[str] = field(default_factory=set)  # strategies that change a process for good
     _failures: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
 
     def _all(self) -> list[Target]:
@@ -112,28 +114,36 @@ class PairedRunner:
         )
 
     def _precheck(self, side: Side, targets: Sequence[Target]) -> dict[Target, str]:
-        """Precheck targets on one side; return the reason for those that it does not have."""
+        """Precheck targets on one side, in as many processes as needed; return why it does not have some of them."""
         missing: dict[Target, str] = {}
         known = self.statuses[side.name]
         while targets:
-            tasks = tuple(self._task(side, target, BlockSchedule(0, {})) for target in targets)
+            left: Sequence[Target] = []
+            tasks = tuple(self._task(side, target, BlockSchedule(0, {})) for target in self._together(targets))
             events, lost = self._run(side, "precheck", tasks, 0)
             for event in events:
                 match event:
                     case {"event": "loaded", "strategy_spec": spec, "name": name}:
                         self._names[side.name][spec] = name
+                    case {"event": "start", "cell": [case, spec, _]}:
+                        left = targets[targets.index((case, spec)) + 1 :]
+                    case {"event": "isolate", "strategy_spec": spec}:
+                        self._isolated.add(spec)
                     case {"event": "missing", "case": case, "strategy_spec": spec, "reason": reason}:
                         missing[case, spec] = reason
                     case {"event": "prechecked", "status": status, "reason": reason}:
                         counts = {name: event[name] for name in COUNTED if name in event}
                         seconds, calls = event.get("seconds"), event.get("calls", 1)
                         known[_key(event)] = CellStatus(status, reason, seconds, calls, counts)
-            if lost is None:
-                break
-            (case, spec, phase), failed = lost
-            known |= {(case, spec, needing): failed for needing in NEEDS[phase]}
-            targets = targets[targets.index((case, spec)) + 1 :]
+            if lost:
+                (case, spec, phase), failed = lost
+                known |= {(case, spec, needing): failed for needing in NEEDS[phase]}
+            targets = left
         return missing
+
+    def _together(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """Return the first targets that one process can precheck: an isolated strategy is alone."""
+        return list(takewhile(lambda target: target[1] not in self._isolated, targets)) or targets[:1]
 
     def _task(self, side: Side, target: Target, planned: BlockSchedule) -> GateTask:
         case, strategy = target
@@ -184,7 +194,7 @@ class PairedRunner:
         """Time targets on one side in a fresh process; if it is lost at a cell, in another one without that cell."""
         known = dict(self.statuses[side.name])
         while tasks := self._tasks(side, known, chosen, pair):
-            events, lost = self._run(side, "time", tasks, pair)
+            events, lost = self._run_apart(side, tasks, pair)
             failed = {
                 _key(event): CellStatus(event["status"], event["reason"])
                 for event in events
@@ -201,6 +211,19 @@ class PairedRunner:
             if lost is None:
                 return self._rows(known, chosen, events)
         return self._rows(known, chosen, [])
+
+    def _run_apart(self, side: Side, tasks: tuple[GateTask, ...], pair: int) -> Reports:
+        """Time tasks in one process, and those of each isolated strategy in another one."""
+        groups: dict[str, list[GateTask]] = {}
+        for task in tasks:
+            groups.setdefault(task.strategy_spec if task.strategy_spec in self._isolated else "", []).append(task)
+        events: list[dict[str, Any]] = []
+        for group in groups.values():
+            found, lost = self._run(side, "time", tuple(group), pair)
+            events += found
+            if lost:
+                return events, lost
+        return events, None
 
     def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Target], pair: int) -> tuple[GateTask, ...]:
         """Return the tasks of a process: the phases that are ok on both sides, in two of four pairs reversed."""

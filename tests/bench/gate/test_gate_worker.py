@@ -4,11 +4,14 @@ import ast
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jacobench.bench.cell.prepared_cell import prepare_cell
-from jacobench.bench.gate import gate_worker
+from jacobench.bench.gate import gate_worker, paired_runner
+from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.gate_worker import GateJob, GateTask, GateWorker
+from jacobench.bench.gate.sides import here_twice
 from jacobench.bench.suites.case import problem_of
 from jacobench.bench.suites.suite_files import load_suite
 from jacobench.graphs.ops import OPS
@@ -96,3 +99,45 @@ def test_a_precheck_compares_the_reference_with_central_differences(precheck, mo
     _, found = precheck("vjp", 2**31)
     assert {status for status, _ in found.values()} == {"wrong"}
     assert "central differences" in found["gradient"][1]
+
+
+CHANGING = """
+    import gc
+    class Mine(Right):
+        def __init__(self):
+            super().__init__()
+            np.seterr(all="raise")
+    class Lasting(Right):
+        def prepare(self, graph):
+            gc.get_referents(np.ndarray.__dict__)[0]["mine"] = print
+            return super().prepare(graph)
+"""
+
+
+def test_changes_of_the_process_are_undone_and_noted(precheck, plugin_file):
+    file = plugin_file(CHANGING)
+    _, found = precheck(f"{file}:Mine", 2**31)
+    assert np.geterr()["over"] == "warn"
+    note = "its changes to the process were undone: NumPy's error handling"
+    assert found == dict.fromkeys(PHASES, ("ok", note))
+
+
+@pytest.mark.long
+def test_a_strategy_whose_changes_cannot_be_undone_is_timed_apart(plugin_file, tmp_path, monkeypatch):
+    file = plugin_file(CHANGING)
+    names = (f"{file}:Lasting", "dense", "vjp")
+    suite = tmp_path / "one.toml"
+    suite.write_text('[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n')
+    jobs = []
+    real = paired_runner.run_job
+    monkeypatch.setattr(
+        paired_runner, "run_job", lambda side, job, *rest: (jobs.append(job), real(side, job, *rest))[1]
+    )
+    with here_twice(GateConfig(suite=str(suite), strategies=names, timeout_seconds=60)) as runner:
+        runner.precheck()
+        assert {status.status for found in runner.statuses.values() for status in found.values()} == {"ok"}
+        assert "cannot be undone" in runner.statuses["head"]["mlp-w4-d1-b1", names[0], "gradient"].reason
+        rows = runner.measure(None, range(1), 1)
+    assert all(row["seconds"] for row in rows)
+    timed = [{task.strategy_spec for task in job.tasks} for job in jobs if job.action == "time"]
+    assert sorted(timed, key=len) == [{names[0]}, {names[0]}, {"dense", "vjp"}, {"dense", "vjp"}]
