@@ -134,7 +134,8 @@ def _advise(outcome: Outcome, against: str, config: GateConfig, project: Project
         cases = failing.loc[~failing["quantity"].str.contains("~"), "case"].unique()  # a sweep is not a case
         command = _command(against, config, cases[:MAX_CASES] if len(cases) else config.cases, project)
         say(gate_sentences.measure_again(command))
-        say(gate_sentences.raise_threshold())
+        if "regressed" in set(failing["verdict"]):
+            say(gate_sentences.raise_threshold())
     if outcome.undecided:
         say(gate_sentences.measure_undecided(_command(against, config, outcome.undecided, project)))
 

@@ -56,7 +56,7 @@ def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresh
         timed = [without_verdict(line, shift.ratio) for line in timed]
     table = verdict_table(in_order([*timed, *count_lines(own, thresholds)], own))
     shifted = shift is not None and shift.shifted
-    unmeasured = unmeasured_phases(own)
+    unmeasured = unmeasured_phases(own, table)
     unstable = shift is not None and not shift.stable
     state = state_of(table, shifted=shifted, undecided=unstable or bool(unmeasured))
     notes = (*_notes(own, table, shift, stages), *untimed_notes(state, table, unmeasured))
@@ -158,12 +158,15 @@ def state_of(table: pd.DataFrame, *, shifted: bool, undecided: bool) -> str:
     return "inconclusive" if undecided or "inconclusive" in verdicts else "clear"
 
 
-def unmeasured_phases(samples: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Return the phases of each strategy that were ok in no process of either side, at no case."""
+def unmeasured_phases(samples: pd.DataFrame, table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Return the phases of each strategy that were ok in no process of either side, at no case, without broken ones."""
+    is_broken = table["verdict"] == "broken"
+    broken = set(zip(table.loc[is_broken, "strategy"], table.loc[is_broken, "phase"], strict=True))
     found = samples.assign(ok=samples["status"] == "ok").groupby(["strategy", "phase"], sort=False)["ok"].any()
     unmeasured: dict[str, tuple[str, ...]] = {}
     for strategy, phase in found.index[~found.to_numpy(dtype=bool)]:
-        unmeasured[strategy] = (*unmeasured.get(strategy, ()), phase)
+        if (strategy, phase) not in broken:
+            unmeasured[strategy] = (*unmeasured.get(strategy, ()), phase)
     return unmeasured
 
 

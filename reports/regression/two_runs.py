@@ -98,7 +98,7 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     tools = [_values(run, "memory_tool") for run in (base, head)]
     counted = list(count_lines(samples, thresholds)) if tools[0] == tools[1] or not all(tools) else []
     table = verdict_table(in_order([*lines, *counted], samples))
-    unmeasured = unmeasured_phases(samples)
+    unmeasured = unmeasured_phases(samples, table)
     notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
     state = state_of(table, shifted=shifted, undecided=bool(unmeasured))
     return Outcome(state, table, notes=(*notes, *untimed_notes(state, table, unmeasured)))

@@ -58,6 +58,11 @@ def test_failing_cases_are_named_and_a_sweep_is_not_a_case(said):
     assert "mlp-*" in command
 
 
+def test_a_threshold_does_not_help_a_broken_row(said):
+    line = {"case": "a", "strategy": "vjp", "phase": "gradient", "quantity": "seconds", "verdict": "broken"}
+    assert not [text for text in said(Outcome("regressed", verdict_table([line]))) if "threshold" in text]
+
+
 def test_a_clear_gate_advises_nothing(said):
     assert said(Outcome("clear", verdict_table([]))) == []
 

@@ -212,6 +212,7 @@ def test_the_first_strategy_is_new_and_passes_unless_it_fails(machine, rows, sta
     assert note in " ".join(outcome.notes)
     assert "pairs of fresh processes" not in " ".join(outcome.notes)
     assert "calibration kernel" not in " ".join(outcome.notes)
+    assert note or outcome.notes == ()
 
 
 def test_a_strategy_that_no_side_could_measure_is_not_hidden_by_the_others(machine, steady):
