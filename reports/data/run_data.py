@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,12 @@ from jacobench.reports.data.run_json import Document, check_document, read_docum
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+
+LONGEST = 1e12  # seconds: a larger number is not the time of a call
+LARGEST = 1e30  # of any other number
+
+TIMES = tuple(name for name in COLUMNS if "seconds" in name)
+OF_THE_TIME = tuple(name for name in COLUMNS if name.startswith(("seconds_", "ratio_")) or name == "efficiency")
 
 PASS_COLUMNS = ("case", "strategy", "phase", "pass", "worker", "seconds")
 
@@ -91,16 +98,33 @@ def _table(document: Document) -> pd.DataFrame:
     except ValueError as error:
         raise BadInput(f"{str(document.path)!r} is damaged: {error}") from None
     table[list(HEAP)] = table[list(HEAP)].where(table[list(HEAP)] >= RESOLUTION_BYTES)  # older runs have smaller ones
+    table = _plausible(table)
     threads = document.facts.get("threads")
     if threads is not None:
         table.attrs["threads"] = threads
     return table
 
 
+def _plausible(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table without numbers that cannot have been measured: negative, infinite or enormous ones.
+
+    A time of 0 is shorter than the clock can measure, so it is missing, too. The row's reason names the number.
+    """
+    given = table["seconds_median"]
+    has_time = (given > 0) & (given <= LONGEST)
+    for name in (name for name, column in COLUMNS.items() if column.dtype == "float64"):
+        table[name] = table[name].where((table[name] >= 0) & (table[name] <= (LONGEST if name in TIMES else LARGEST)))
+    table.loc[~has_time, list(OF_THE_TIME)] = math.nan
+    for row in table.index[~has_time & given.notna() & (table["status"] == "ok")]:
+        table.loc[row, "reason"] = f"no time: {given[row]:.3g} s in the file cannot have been measured"
+    return table
+
+
 def _passes(document: Document) -> Iterator[tuple[Any, ...]]:
     for entry in document.entries:
         for own in _triples(document, entry, "pass_seconds", float):
-            yield (*_cell(entry), *own)
+            if 0 < own[-1] <= LONGEST:
+                yield (*_cell(entry), *own)
 
 
 def _samples(document: Document) -> Iterator[tuple[Any, ...]]:
@@ -109,7 +133,8 @@ def _samples(document: Document) -> Iterator[tuple[Any, ...]]:
         begin = 0
         for pass_number, worker, n_rounds in _triples(document, entry, "pass_rounds", int):
             for seconds in data[begin : begin + n_rounds]:
-                yield (*_cell(entry), pass_number, worker, seconds)
+                if 0 < seconds <= LONGEST:
+                    yield (*_cell(entry), pass_number, worker, seconds)
             begin += n_rounds
 
 

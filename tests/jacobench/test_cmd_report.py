@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 import jacobench as jb
@@ -52,3 +55,31 @@ def test_bad_input_is_one_line(finished, jacobench, tmp_path, arguments, said):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.long
+def test_extreme_rows_are_shown_without_a_crash_or_a_warning(finished, jacobench, tmp_path):
+    folder, _ = finished
+    document = json.loads((folder / "run.json").read_text("utf-8"))
+    odd = (0.0, 1e-12, 1e300, -1.0, float("nan"), 1e9)
+    for number, entry in enumerate(document["benchmarks"]):
+        seconds = odd[number % len(odd)]
+        entry["stats"]["data"] = [seconds] * len(entry["stats"]["data"])
+        entry["pass_seconds"] = [[*process, seconds] for *process, _ in entry["pass_seconds"]]
+        row = entry["extra_info"]
+        row.update({name: seconds for name in row if name.startswith("seconds") or name.endswith("bytes")})
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "run.json").write_text(json.dumps(document))
+    history = ("--file", "h.sqlite")
+    for arguments in (
+        ("table", "odd"),
+        ("report", "odd", "--out", "odd.html"),
+        ("plot", "odd", "--out", "plots"),
+        ("history", "add", "odd", *history),
+        ("history", "show", *history),
+        ("compare", "odd", "odd"),
+    ):
+        done = jacobench(*arguments, cwd=tmp_path)
+        assert done.returncode in {0, 3}, (arguments, done.stderr)
+        assert "Warning" not in done.stderr
+        assert not re.search(r"\b(nan|inf)\b|∞", done.stdout), arguments

@@ -1,11 +1,12 @@
 import json
+import math
 
 import pandas as pd
 import pytest
 
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.data.run_data import load
+from jacobench.reports.data.run_data import load, read
 
 
 @pytest.fixture
@@ -164,3 +165,19 @@ def test_damaged_rows(folder, edit, fragment):
 
 def test_another_schema(folder):
     refuse(change(folder, lambda document: document["jacobench"].update(schema=3)), "schema 3; expected 1 or 2")
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, 1e300, float("inf"), float("nan")])
+def test_a_time_that_cannot_have_been_measured_is_missing(folder, seconds):
+    def edit(document):
+        entry = document["benchmarks"][0]
+        entry["extra_info"].update(seconds_median=seconds, seconds_min=seconds, peak_bytes=-1.0, n_nonzeros=1e300)
+        entry["pass_seconds"] = [[0, 0, seconds], [1, 0, 1e-12], [2, 0, 1e9]]
+
+    change(folder, edit)
+    run = read(folder)
+    row = run.table.iloc[5]
+    assert row[["seconds_min", "seconds_median", "ratio_to_vjp", "peak_bytes", "n_nonzeros"]].isna().all()
+    assert row["status"] == "ok"
+    assert math.isnan(seconds) or row["reason"].endswith("s in the file cannot have been measured")
+    assert run.passes["seconds"].tolist() == [1e-12, 1e9], "small and large times are read"
