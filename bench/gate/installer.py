@@ -11,6 +11,7 @@ import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jacobench.bench.machine.git_command import MORE_SPACE
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ def run_install(what: str, template: str, python: Path, folder: Path, variables:
     command = [word.format(python=python, dir=folder) for word in shlex.split(template)]
     code, output = _run(command, folder, variables)
     if code:
-        raise BadInput(f"{what} cannot be installed: {_error_line(output)}")
+        fix = f"; {MORE_SPACE}" if "No space left on device" in output else ""
+        raise BadInput(f"{what} cannot be installed: {_error_line(output)}{fix}")
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING
 from jacobench.bench.gate.submodules import check_out
 from jacobench.bench.gate.working_tree import check_sizes, copy_working_tree, read_working_tree
 from jacobench.bench.machine.byte_sizes import parse_bytes
-from jacobench.bench.machine.git_command import git
+from jacobench.bench.machine.git_command import MORE_SPACE, git
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HERE = ("pyproject.toml", "setup.py", "setup.cfg")  # files that mark the folder of a project
+
+FULL = 2**20
+"""Free bytes below which a file system counts as full."""
 
 DEFAULT_UNTRACKED = "200MB"
 """Largest size of all untracked files together, which head contains."""
@@ -81,8 +85,13 @@ def checked_out(
     working = read_working_tree(project.top)
     check_sizes(working, most_untracked, into)
     with ExitStack() as undo:
-        check_out(project.top, commit, into / "base", undo)
-        copy_working_tree(working, into / "head", undo)
+        try:
+            check_out(project.top, commit, into / "base", undo)
+            copy_working_tree(working, into / "head", undo)
+        except BadInput as error:
+            if shutil.disk_usage(into).free < FULL:  # git does not always report this cause
+                raise BadInput(f"{into.parent} has no space for a copy of the repository; {MORE_SPACE}") from error
+            raise
         revision = working.commit[:12] + ("-dirty" if working.dirty else "")
         yield _tree(project, into / "base", commit[:12]), _tree(project, into / "head", revision)
 

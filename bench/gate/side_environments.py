@@ -188,18 +188,22 @@ def write_rules(
     """
     owned = [*hidden, *side.built(), *other.built()]
     kept = {str(folder) for each in shared for folder in folders_on_path(each.path_files)}
+    replaced = {entry: _replaced(entry, side, other, project) for entry in sys.path if entry and entry not in kept}
+    packages = {entry for entry, now in replaced.items() if now == entry and any(Path(entry).glob("*.dist-info"))}
     rules = {
         "owned": sorted({module for each in owned for module in each.modules}),
         "inside": [str(side.tree.top), str(side.environment)],
         "repository": str(project.top),
         "trees": [str(side.tree.top), str(other.tree.top)],
-        "shared": [str(Path(sys.prefix).resolve()), *(str(each.folder) for each in shared)],
+        "shared": [
+            str(Path(sys.prefix).resolve()),
+            *(str(each.folder) for each in shared),
+            *sorted(map(os.path.realpath, packages)),
+        ],
         "site_folders": [folder for folder in _site_folders() if Path(folder).is_dir()],
         "path_files": [str(file) for each in hidden for file in each.path_files],
         "metadata": [str(each.metadata) for each in hidden],
-        "replaced": {
-            entry: _replaced(entry, side, other, project) for entry in sys.path if entry and entry not in kept
-        },
+        "replaced": replaced,
     }
     Path(side.rules).write_text(json.dumps(rules), encoding="utf-8")
 

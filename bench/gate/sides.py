@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +17,10 @@ from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
 from jacobench.bench.gate.side_environments import Side
 from jacobench.bench.gate.side_installation import install_sides
 from jacobench.bench.machine import machine_record
+from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings
+from jacobench.bench.machine.git_command import MORE_SPACE
 from jacobench.bench.suites.case import select_cases
 from jacobench.bench.suites.suite_files import load_suite, read_toml, suite_file
 from jacobench.bench.suites.sweep_expansion import expand, split_sweep
@@ -43,6 +46,11 @@ def two_revisions(
     check_template(config.install)
     commit = commit_of(project, against)
     with _folder() as folder, checked_out(project, commit, folder, parse_bytes(config.untracked)) as trees:
+        if forbids_execution(folder):
+            report(
+                f"{folder.parent} is mounted noexec, so compiled modules cannot be loaded from it; if the project builds "
+                "some, set TMPDIR to another folder"
+            )
         sides, distributions = install_sides(project, trees, folder, config.install, report)
         registered = dict.fromkeys(name for side in reversed(sides) for name in side.registered())
         strategies = config.strategies or tuple(registered)
@@ -65,8 +73,21 @@ def here_twice(config: GateConfig) -> Iterator[PairedRunner]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="jacobench-gate-", ignore_cleanup_errors=True) as folder:
-        yield Path(folder).resolve()
+    with TemporaryDirectory(prefix="jacobench-gate-", ignore_cleanup_errors=True) as temporary:
+        folder = Path(temporary).resolve()
+        try:
+            yield folder
+        except OSError as error:
+            names = f"{error.filename} {error.filename2}"
+            if error.errno in DISK_FULL and str(folder) in names:
+                raise BadInput(f"{folder.parent}: {error.strerror}; {MORE_SPACE}") from None
+            raise
+
+
+def forbids_execution(folder: Path) -> bool:
+    """Return whether a folder's file system is mounted ``noexec``, as far as the system reports it."""
+    flag = getattr(os, "ST_NOEXEC", 0)
+    return bool(flag and os.statvfs(folder).f_flag & flag)
 
 
 def _runner(

@@ -164,6 +164,15 @@ def test_large_untracked_files_are_refused_before_anything_is_copied(repository,
     assert list(tmp_path.iterdir()) == [repository]
 
 
+def test_a_full_temporary_folder_is_named_with_the_fix(repository, tmp_path, monkeypatch):
+    (tmp_path / "full").mkdir()
+    project, full = project_of(repository), shutil.disk_usage(tmp_path)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: full)
+    said = "has no space for a copy of the repository; set TMPDIR"
+    with pytest.raises(BadInput, match=said), checked_out(project, "0" * 40, tmp_path / "full"):  # git fails
+        pass
+
+
 def test_the_reason_why_git_refuses_a_repository_is_reported(repository, monkeypatch):
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(BadInput, match=r"dubious ownership in repository .*git config --global --add safe\.directory"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import Project, Tree, project_of
 from jacobench.bench.gate.side_environments import Side, python_path
-from jacobench.bench.gate.sides import two_revisions, write_cases
+from jacobench.bench.gate.sides import forbids_execution, two_revisions, write_cases
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.errors import BadInput
@@ -80,6 +82,13 @@ def test_each_side_has_its_own_folders_on_pythonpath(tmp_path, monkeypatch):
     assert head == [*(str(tmp_path / "head" / name) for name in ("src", "new", "sub")), *kept]
     monkeypatch.delenv("PYTHONPATH")
     assert python_path(project, *sides) == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "ST_NOEXEC"), reason="the system does not report it")
+def test_a_folder_from_which_nothing_can_be_executed_is_recognized(tmp_path, monkeypatch):
+    assert not forbids_execution(tmp_path)
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(f_flag=os.ST_NOEXEC | os.ST_NOSUID))
+    assert forbids_execution(tmp_path)
 
 
 STRATEGY = """
