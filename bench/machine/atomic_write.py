@@ -40,6 +40,9 @@ def write_whole(path: Path, content: bytes) -> Path:
             file.flush()
             flush_to_disk(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # an error of `write` does not name the file
+        raise
     finally:
         partial.unlink(missing_ok=True)
     return path

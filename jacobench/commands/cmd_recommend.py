@@ -100,4 +100,4 @@ def _show(advice: CaseAdvice) -> None:
     out.print()
     out.print(*advice_text.reasons(advice), sep="\n")
     if advice.command:
-        typer.echo(f"\n{advice.command}")
+        console.echo(f"\n{advice.command}")

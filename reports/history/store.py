@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
+from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.former_names import current_cases, current_machines, is_former
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
@@ -46,6 +48,13 @@ CREATE TABLE cells (
 ) WITHOUT ROWID;
 CREATE VIEW history AS SELECT * FROM cells JOIN runs USING (run) JOIN names USING (name)
 """
+
+NO_LOCKS = "its file system has no locks, as some network file systems: move the file to a local disk (--file)"
+FIXES = {
+    sqlite3.SQLITE_BUSY: f"wait until other processes have written it, or {NO_LOCKS}",
+    **dict.fromkeys((sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM, sqlite3.SQLITE_PROTOCOL), f"perhaps {NO_LOCKS}"),
+}
+"""Primary result code of SQLite → cause and fix."""
 
 # Columns in the order of the tables above.
 ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -169,8 +178,8 @@ def _write_ahead(file: sqlite3.Connection) -> None:
     while True:
         try:
             file.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
         else:
@@ -220,11 +229,16 @@ def _errors_as_bad_input(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:  # cannot be opened, is read-only, locked for too long, the disk is full
-        raise BadInput(f"cannot use {str(path)!r}: {error}; its earlier contents are unchanged") from None
+        if (code := error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from None
+        fix = FIXES.get(code, "its earlier contents are unchanged")
+        raise BadInput(f"cannot use {str(path)!r}: {error}; {fix}") from None
     except sqlite3.DatabaseError as error:
         raise _damaged(path, str(error)) from None
     except OSError as error:
-        raise BadInput(f"cannot use {str(path)!r}: {error.strerror}") from None
+        if error.errno in DISK_FULL:
+            raise
+        raise BadInput(f"cannot use {str(path)!r}: {error.strerror or error}") from None
 
 
 def _damaged(path: Path, why: str) -> BadInput:

@@ -27,8 +27,9 @@ def test_a_file_is_written_where_the_file_system_has_no_fsync(number, tmp_path, 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 def test_lost_data_are_an_error_and_leave_nothing(number, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", _failing(number))
-    with pytest.raises(OSError, match=os.strerror(number)):
+    with pytest.raises(OSError, match=os.strerror(number)) as raised:
         write_whole(tmp_path / "file", b"content")
+    assert raised.value.filename == str(tmp_path / "file")
     assert not list(tmp_path.iterdir())
 
 

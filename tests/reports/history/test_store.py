@@ -168,3 +168,36 @@ def test_a_place_that_cannot_be_written(tmp_path, record):
         with pytest.raises(BadInput, match="cannot use"):
             store.add(path, record())
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def _fails(monkeypatch, text, code):
+    """Let SQLite fail with an error as on another file system or a full disk."""
+
+    def prepare(_file, _path):
+        error = sqlite3.OperationalError(text)
+        error.sqlite_errorcode = code
+        raise error
+
+    monkeypatch.setattr(store, "_prepare", prepare)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("disk I/O error", sqlite3.SQLITE_IOERR_LOCK),
+        ("locking protocol", sqlite3.SQLITE_PROTOCOL),
+        ("access permission denied", sqlite3.SQLITE_PERM),
+        ("database is locked", sqlite3.SQLITE_BUSY),
+    ],
+)
+def test_a_file_system_without_locks_is_the_cause_and_a_local_disk_the_fix(text, code, path, record, monkeypatch):
+    _fails(monkeypatch, text, code)
+    with pytest.raises(BadInput, match=f"{text}; .*no locks.*: move the file to a local disk"):
+        store.add(path, record())
+
+
+def test_a_full_disk_is_not_bad_input(path, record, monkeypatch):
+    _fails(monkeypatch, "database or disk is full", sqlite3.SQLITE_FULL)
+    with pytest.raises(OSError, match="No space left on device") as raised:
+        store.add(path, record())
+    assert raised.value.filename == str(path)
