@@ -16,6 +16,7 @@ import msgspec
 
 from jacobench.bench.cell.prepared_cell import prepare_cell, status_of
 from jacobench.bench.cell.process_limits import unlimited_then
+from jacobench.bench.cell.shared_state import Changes, read_state, undo_changes
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import WorkerProcess
@@ -29,6 +30,7 @@ from jacobench.strategies import registry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jacobench.bench.cell.shared_state import SharedState
     from jacobench.strategies.contract import Strategy
 
 GRAPH_SECONDS = 60.0  # time limit of one graph
@@ -39,7 +41,7 @@ COMMAND = ("-P", "-m", "jacobench.bench.run.strategy_checks")
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Result of checking a strategy on one graph (an op or a case): ``ok``, or what went wrong and why."""
+    """Result of checking a strategy on one graph (an op or a case): ``ok`` with notes, or what went wrong and why."""
 
     graph: str
     status: str
@@ -88,20 +90,27 @@ def _check_from(job: CheckJob) -> tuple[list[Check], str, str]:
         return found, *process.how_it_ended(GRAPH_SECONDS, step)
 
 
-def _check(spec: str, case: Case, step: Callable[[str], None]) -> Check:
+def _check(spec: str, case: Case, step: Callable[[str], None], state: SharedState) -> Check:
+    """Check a strategy on one graph; `state` is that of this process, to which it is restored."""
     try:
         problem = problem_of(case, step)
     except Exception as error:  # noqa: BLE001  (it becomes the graph's status)
         return Check(case.name, *status_of(error, "the case cannot be built"))
     check = "differences" if spec == registry.REFERENCE else "reference"
-    cell = prepare_cell(spec, problem, BUDGET, _load, check=check, step=step)
-    return Check(case.name, *cell.failed.get("gradient", ("ok", "")))
+    changes = Changes()
 
+    def load(spec: str) -> Strategy:
+        """Load a strategy; as in a run, the process's data are limited from then on."""
+        nonlocal changes
+        with unlimited_then(BUDGET):
+            strategy = registry.load(spec)
+        changes += undo_changes(state)
+        return strategy
 
-def _load(spec: str) -> Strategy:
-    """Load a strategy; as in a run, the process's data are limited from then on."""
-    with unlimited_then(BUDGET):
-        return registry.load(spec)
+    cell = prepare_cell(spec, problem, BUDGET, load, check=check, step=step)
+    changes += undo_changes(state)
+    note = "" if registry.is_ours(spec) else changes.note()
+    return Check(case.name, *cell.failed.get("gradient", ("ok", note)))
 
 
 def main() -> None:
@@ -114,8 +123,10 @@ def main() -> None:
         lines.write(msgspec.json.encode(event) + b"\n")
         lines.flush()
 
-    for case in (*op_cases(), *load_suite(job.suite).cases)[job.start :]:
-        emit(_check(job.spec, case, lambda name: emit({"step": name})))
+    cases = (*op_cases(), *load_suite(job.suite).cases)
+    state = read_state()
+    for case in cases[job.start :]:
+        emit(_check(job.spec, case, lambda name: emit({"step": name}), state))
     sys.stderr.flush()
     os._exit(0)  # does not wait for threads that the strategy has left
 

@@ -41,8 +41,12 @@ def verify(
         wrong |= bool(bad)
         right = sum(check.status == "ok" for check in found)
         rows.append((spec, f"{right} of {len(found)}", "" if bad or not right else "correct"))
-        problems = {(check.status, check.reason): check.graph for check in reversed(found) if check.status != "ok"}
-        for (status, reason), graph in reversed(problems.items()):
+        remarks = {
+            (check.status, check.reason): check.graph
+            for check in reversed(found)
+            if check.status != "ok" or check.reason
+        }
+        for (status, reason), graph in reversed(remarks.items()):
             alike = sum((check.status, check.reason) == (status, reason) for check in found)
             rows.append(("", graph if alike == 1 else f"{graph} … ({alike})", f"{status}: {reason}"))
     console.stdout().print(console.columns(("strategy", "graphs", ""), rows))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 import time
 
+import numpy as np
 import psutil
 import pytest
 
+from jacobench.bench.cell.shared_state import read_state
 from jacobench.bench.run import strategy_checks
 from jacobench.bench.run.strategy_checks import check_all, op_cases
 from jacobench.bench.suites.suite_files import load_suite
@@ -78,3 +80,14 @@ def alive(pid):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_changes_of_the_process_are_undone_and_noted(plugin_file):
+    file = plugin_file(
+        "class Mine(Right):\n    def prepare(self, graph):\n        np.seterr(all='raise')\n"
+        "        return super().prepare(graph)\n"
+    )
+    found = strategy_checks._check(f"{file}:Mine", op_cases()[0], lambda _step: None, read_state())
+    assert found.status == "ok"
+    assert found.reason == "its changes to the process were undone: NumPy's error handling"
+    assert np.geterr()["over"] == "warn"
