@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from jacobench.bench.row.statistics import plausible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -92,7 +94,7 @@ def fit_rates(work: Array, seconds: Array) -> Array:
 
 
 def _usable(measured: pd.DataFrame) -> pd.DataFrame:
-    known = measured[list(WORK)].notna().all(axis=1) & (measured["seconds_median"] > 0)
+    known = measured[list(WORK)].notna().all(axis=1) & plausible(measured["seconds_median"])
     return measured[known & (measured["status"] == "ok")]
 
 

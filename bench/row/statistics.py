@@ -21,6 +21,8 @@ CONFIDENCE = 0.95  # of every interval that is shown
 TOTAL_ERROR = 0.01  # largest probability that `decide` wrongly declares a strategy faster, over all rivals and looks
 EQUAL_FACTOR = 1.05  # times within this factor of each other are equal
 
+PLAUSIBLE_SECONDS = (1e-15, 1e15)  # other times, such as 0, are no measurement; their ratios would overflow
+
 CLEARLY_LESS = 0.99  # peaks of the same code differ by a few pages of the allocator at most, so 1 % is real
 
 LEAST_BYTES = RESOLUTION_BYTES  # smallest number of bytes, and smallest difference of peaks, that is compared
@@ -72,6 +74,11 @@ def decide(paired_ratios: Mapping[str, Sequence[float]], *, n_looks: int = 1) ->
         status = "undecided"
     ratios = paired_ratios[second]
     return Decision(status, second, means[second], *log_t_interval(ratios), len(ratios), tuple(open_))
+
+
+def plausible(seconds: Any) -> Any:
+    """Return whether a time in seconds can be a measurement; elementwise."""
+    return (seconds > PLAUSIBLE_SECONDS[0]) & (seconds < PLAUSIBLE_SECONDS[1])
 
 
 def clearly_less(peak: Any, other: Any) -> Any:

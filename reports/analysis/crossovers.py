@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.row.statistics import LEAST_BYTES, bounded_exp, clearly_less, decide, t_interval
+from jacobench.bench.row.statistics import LEAST_BYTES, bounded_exp, clearly_less, decide, plausible, t_interval
 from jacobench.reports.analysis.growth import GROWING
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
 from jacobench.reports.data.vocabulary import in_order
@@ -172,6 +172,7 @@ def _lines(sweep: Sweep, rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[s
 
 def _paired_seconds(rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[str, str], knob: str) -> pd.DataFrame:
     """Return the ratios, a line per pass and a column per size, each from one process."""
+    passes = passes[plausible(passes["seconds"])]
     one, other = (passes[passes["strategy"] == name].set_index(["case", "pass", "worker"])["seconds"] for name in pair)
     ratios = (one / other).dropna().reset_index()
     sizes = rows.drop_duplicates("case").set_index("case")[knob]

@@ -11,7 +11,7 @@ import pandas as pd
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.power_laws import PowerLaw, fit
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
-from jacobench.reports.data.units import format_bytes, format_percent, format_seconds, format_size
+from jacobench.reports.data.units import format_bytes, format_percent, format_ratio, format_seconds, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Quantity → measured column, and prediction whose exponent is compared (for time: if `predicted_seconds` is missing).
 GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_bytes", "predicted_bytes")}
 
+WIDEST = 1.0  # width of the interval of an exponent beyond which it agrees with nearly every theory
+LARGEST_PERCENT = 2.0  # a larger deviation is printed as a factor
 TOLERANCE = 0.1  # difference of exponents that caches and the allocator cause; theory counts operations and bytes only
 
 COLUMNS = (
@@ -51,7 +53,7 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
           is measured once);
         - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted bytes or seconds (flops if
           the run has no predicted seconds); ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else
-          ``"disagrees"``; missing without a prediction;
+          ``"disagrees"``; ``"undecided"`` if the interval is wider than 1; missing without a prediction;
         - ``fixed`` and ``scale`` of the law ``fixed + scale * size ** exponent``, in seconds or bytes, and
           ``dominates_from``, the size from which the second term is larger;
         - ``r_squared``, ``residual`` (largest factor between a value and the law), ``smallest``, ``largest``,
@@ -119,6 +121,8 @@ def _verdict(law: PowerLaw, theory: PowerLaw | None) -> str | float:
     if theory is None:
         return math.nan
     low, high = (law.exponent if math.isnan(end) else end for end in (law.low, law.high))
+    if high - low > WIDEST:
+        return "undecided"
     return "agrees" if low - TOLERANCE <= theory.exponent <= high + TOLERANCE else "disagrees"
 
 
@@ -129,12 +133,19 @@ def in_words(line: Mapping[str, Any]) -> str:
     fixed = f"{show(line['fixed'])} + " if line["fixed"] > 0 else ""
     interval = ""
     if not math.isnan(line["exponent_low"]):
-        interval = f" [{line['exponent_low']:.2f}, {line['exponent_high']:.2f}]"
-    law = f"{fixed}{show(line['scale'])} × {of}^{line['exponent']:.2f}{interval}"
+        interval = f" [{_fixed(line['exponent_low'])}, {_fixed(line['exponent_high'])}]"
+    law = f"{fixed}{show(line['scale'])} × {of}^{_fixed(line['exponent'])}{interval}"
     theory = ""
     if not math.isnan(line["exponent_predicted"]):
-        theory = f", predicted exponent {line['exponent_predicted']:.2f}: {line['verdict']}"
+        theory = f", predicted exponent {_fixed(line['exponent_predicted'])}: {line['verdict']}"
     dominates = (
         f"; the growing term dominates from {of} {format_size(line['dominates_from'])}" if line["fixed"] > 0 else ""
     )
-    return f"{line['strategy']}: {law}{theory}{dominates}; largest deviation {format_percent(line['residual'] - 1)}"
+    off = line["residual"]
+    deviation = format_percent(off - 1) if off < LARGEST_PERCENT else format_ratio(off)
+    return f"{line['strategy']}: {law}{theory}{dominates}; largest deviation {deviation}"
+
+
+def _fixed(exponent: float) -> str:
+    """Return two decimals, without a minus sign before zero."""
+    return f"{round(exponent, 2) + 0.0:.2f}"

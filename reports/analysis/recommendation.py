@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD, peak_bounds
-from jacobench.bench.row.statistics import clearly_less, decide, geometric_mean
+from jacobench.bench.row.statistics import clearly_less, decide, geometric_mean, plausible
 from jacobench.reports.data.vocabulary import in_order
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
         - ``open_rivals``: the strategies that are not clearly slower, separated by commas; missing if there are none.
     """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
-    times = passes[(passes["phase"] == phase) & (passes["seconds"] > 0)]
+    times = passes[(passes["phase"] == phase) & plausible(passes["seconds"])]
     lines = []
     for case, own in rows.groupby("case", sort=False):
         ok = own.loc[own["status"] == "ok", "strategy"]

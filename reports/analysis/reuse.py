@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.row.statistics import geometric_mean, log_t_interval
+from jacobench.bench.row.statistics import geometric_mean, log_t_interval, plausible
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.strategies.registry import REFERENCE
 
@@ -69,7 +69,7 @@ def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
         One line per case and strategy that was timed in the same processes as ``against``, in the phases ``linearize``
         and ``pullback``: ``case``, ``strategy``, the fields of `Reuse`, ``n_passes``.
     """
-    times = passes[passes["phase"].isin(["linearize", "pullback"])]
+    times = passes[passes["phase"].isin(["linearize", "pullback"]) & plausible(passes["seconds"])]
     lines = []
     for case, own in times.groupby("case", sort=False):
         wide = own.pivot_table(index=["pass", "worker"], columns=["strategy", "phase"], values="seconds", sort=False)

@@ -20,6 +20,7 @@ import pandas as pd
 
 from jacobench.bench.floor.predicted_rows import held_bytes, n_seeds_of, needed_bytes, one_case, phases_of
 from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.statistics import plausible
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.graphs.ops import OPS
@@ -40,6 +41,7 @@ COLUMNS = ("knob", "held", "strategy", "size", "basis")
 # Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse)
 # and 6.9 GiB (vjp) were predicted within 0.5 %.
 LARGEST_TESTED_BYTES = 24 * 2**30
+MOST_BYTES = 2**63  # no measurement
 RANGE_FACTOR = 64  # largest factor beyond the measured sizes that is searched
 LARGEST_DEPTH = 512  # largest depth that is searched beyond the measured ones: predicting 1,600 layers takes seconds
 LARGEST_STORED = 1_500_000
@@ -116,7 +118,7 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
 
 
 def _time_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
-    seconds = own["seconds_median"].where(own["status"] == "ok")
+    seconds = own["seconds_median"].where((own["status"] == "ok") & plausible(own["seconds_median"]))
     if seconds.isna().all():
         return None
     found = between_sizes(own[knob], seconds, limit)
@@ -131,7 +133,9 @@ def _time_limit(knob: str, own: pd.DataFrame, limit: float) -> SizeLimit | None:
 def _memory_limit(
     knob: str, own: pd.DataFrame, limit: float, case_of: Callable[[float], Case] | None
 ) -> SizeLimit | None:
-    peaks = own["peak_bytes"].where(own["status"] == "ok").fillna(own["predicted_bytes"])
+    peaks = (
+        own["peak_bytes"].where(own["status"] == "ok").fillna(own["predicted_bytes"]).where(lambda b: b < MOST_BYTES)
+    )
     if case_of is None or not (peaks > 0).any():
         return None
     own = own.assign(total=peaks + [_held(case_of(size)) for size in own[knob]]).sort_values(knob)
