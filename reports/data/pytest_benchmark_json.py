@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite, nan
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pandas as pd
@@ -148,7 +149,7 @@ def read_benchmark_file(path: Path) -> BenchmarkFile:
     if "jacobench" in content:
         raise BadInput(
             f"{str(path)!r} is a run of jacobench, not a plain file of pytest-benchmark; to add it to a history: "
-            f"jacobench history add {path}"
+            f"jacobench history add {quote(str(path))}"
         )
     entries, info, commit = (content.get(name) for name in ("benchmarks", "machine_info", "commit_info"))
     if not isinstance(entries, list) or not (entries or "machine_info" in content):

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -98,13 +99,17 @@ def add(path: Path, record: Record) -> bool:
 def load(path: Path) -> History:
     """Read a history; `BadInput` if the file is missing, no history, of another version, damaged, or not readable."""
     if not path.is_file():
-        raise BadInput(f"no history at {str(path)!r}; create one with: jacobench history add RUN --file {path}")
+        raise BadInput(
+            f"no history at {str(path)!r}; create one with: jacobench history add RUN --file {quote(str(path))}"
+        )
     with _errors_as_bad_input(path), closing(_open_to_read(path)) as file:
         has_tables = not _is_empty(file)
         if has_tables:
             _check(file, path)
         if not has_tables or not file.execute("SELECT count(*) FROM runs").fetchone()[0]:
-            raise BadInput(f"{str(path)!r} is empty; start a history with: jacobench history add RUN --file {path}")
+            raise BadInput(
+                f"{str(path)!r} is empty; start a history with: jacobench history add RUN --file {quote(str(path))}"
+            )
         file.execute("BEGIN")  # all three queries see the same state
         runs = pd.read_sql(READ_RUNS, file)
         names = _with_full_names(pd.read_sql("SELECT * FROM names", file, index_col="name")).astype("category")
@@ -244,5 +249,5 @@ def _errors_as_bad_input(path: Path) -> Iterator[None]:
 def _damaged(path: Path, why: str) -> BadInput:
     return BadInput(
         f"{str(path)!r} is damaged or not a history: {' '.join(why.split())}; it was not changed. "
-        f"Restore a backup, or recover its readable part with: sqlite3 {path} .recover"
+        f"Restore a backup, or recover its readable part with: sqlite3 {quote(str(path))} .recover"
     )

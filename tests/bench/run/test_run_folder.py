@@ -313,3 +313,12 @@ def test_run_json_is_renamed_into_place(made, monkeypatch):
 def test_a_copied_folder_is_the_run_too(made, tmp_path):
     copytree(made, tmp_path / "copy")
     assert reread(tmp_path / "copy").measurements == reread(made).measurements
+
+
+def test_the_command_that_continues_a_run_is_quoted(tmp_path):
+    folder = tmp_path / "my run"
+    folder.mkdir()
+    (folder / "journal.jsonl").touch()
+    with pytest.raises(BadInput) as raised:
+        check_free(folder)
+    assert str(raised.value).endswith(f"jacobench run --resume '{folder}'")

@@ -201,3 +201,10 @@ def test_a_full_disk_is_not_bad_input(path, record, monkeypatch):
     with pytest.raises(OSError, match="No space left on device") as raised:
         store.add(path, record())
     assert raised.value.filename == str(path)
+
+
+def test_a_command_in_a_message_works_in_a_folder_with_a_space(tmp_path):
+    file = tmp_path / "my runs" / "history.sqlite"
+    with pytest.raises(BadInput) as raised:
+        store.load(file)
+    assert str(raised.value).endswith(f"jacobench history add RUN --file '{file}'")
