@@ -56,9 +56,18 @@ class Installed:
 
     @property
     def modules(self) -> frozenset[str]:
-        """Dotted names of its modules; of an editable installation, at least those at the top."""
+        """Dotted names of its modules, as far as its metadata has them: of an editable installation, some at the top."""
         found = {module for file in self.details.files or () if (module := module_name(file))}
-        return frozenset(found.union(_editable_modules(self) if self.is_editable else ()))
+        if self.is_editable:
+            found |= set((self.details.read_text("top_level.txt") or "").split())
+            found |= {point.module for point in self.details.entry_points}
+        return frozenset(found)
+
+    @property
+    def importable(self) -> frozenset[str]:
+        """Names at the top that an editable installation makes importable, with neighbours that are not part of it."""
+        modules = (module.name for folder in folders_on_path(self.path_files) for module in iter_modules([str(folder)]))
+        return frozenset({self.name.replace("-", "_"), *modules})
 
 
 @dataclass(frozen=True)
@@ -136,15 +145,6 @@ def module_name(file: PurePath) -> str:
     if not file.name.endswith(tuple(all_suffixes())) or not all(part.isidentifier() for part in parts):
         return ""
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _editable_modules(found: Installed) -> Iterator[str]:
-    """Return the top modules of an editable installation, whose list of files does not have them."""
-    yield found.name.replace("-", "_")
-    yield from (found.details.read_text("top_level.txt") or "").split()
-    yield from (point.module for point in found.details.entry_points)
-    for folder in folders_on_path(found.path_files):
-        yield from (module.name for module in iter_modules([str(folder)]))
 
 
 def folders_on_path(path_files: Iterable[Path]) -> Iterator[Path]:

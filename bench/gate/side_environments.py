@@ -186,12 +186,14 @@ def write_rules(
     hidden: distributions of the current environment that this side does not see. shared: those that the repository
     contains and both sides see.
     """
-    owned = [*hidden, *side.built(), *other.built()]
+    owned = {module for each in hidden for module in each.modules}
+    for each in (*side.built(), *other.built()):
+        owned |= each.modules or each.importable
     kept = {str(folder) for each in shared for folder in folders_on_path(each.path_files)}
     replaced = {entry: _replaced(entry, side, other, project) for entry in sys.path if entry and entry not in kept}
     packages = {entry for entry, now in replaced.items() if now == entry and any(Path(entry).glob("*.dist-info"))}
     rules = {
-        "owned": sorted({module for each in owned for module in each.modules}),
+        "owned": sorted(owned),
         "inside": [str(side.tree.top), str(side.environment)],
         "repository": str(project.top),
         "trees": [str(side.tree.top), str(other.tree.top)],

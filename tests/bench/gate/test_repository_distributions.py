@@ -33,13 +33,15 @@ def test_an_editable_installation_has_its_top_modules_and_its_folder(tmp_path, i
     source = tmp_path / "repo/src"
     (source / "fastad").mkdir(parents=True)
     (source / "fastad/__init__.py").write_text("")
+    (source / "neighbour.py").write_text("")
     site = tmp_path / "site"
     install_files(site, "fast-ad", {"_fast.pth": f"{source}\nimport sys\n"}, source=tmp_path / "repo", editable=True)
     (found,) = by_name(site).values()
     assert found.is_editable
     assert found.folder == found.source == tmp_path / "repo"
     assert found.path_files == (site / "_fast.pth",)
-    assert {"fastad", "fast_ad"} <= found.modules
+    assert found.modules == set()
+    assert found.importable == {"fastad", "fast_ad", "neighbour"}
 
 
 def test_an_installation_by_setup_develop_is_editable(tmp_path):
