@@ -159,7 +159,7 @@ def read_benchmark_file(path: Path) -> BenchmarkFile:
     benchmarks, notes = _fastest(path, [_named(path, entry) for entry in entries])
     commit = commit if isinstance(commit, dict) else {}
     where = (_machine(info), _python(info), _commit(commit), commit, content.get("datetime"))
-    return BenchmarkFile(f"{path.parent.name}/{path.stem}", benchmarks, len(entries), *where, notes)
+    return BenchmarkFile(f"{path.resolve().parent.name}/{path.stem}", benchmarks, len(entries), *where, notes)
 
 
 def _named(path: Path, entry: Any) -> tuple[str, float, Mapping[str, Any]]:

@@ -14,6 +14,7 @@ from jacobench.reports.history.change_points import MIN_RUNS
 from jacobench.reports.history.history_check import VERDICTS
 from jacobench.reports.history.series import QUANTITIES, SETTING, cell_name, lines_of, series, setting_words
 from jacobench.reports.history.series_drawings import sparkline
+from jacobench.reports.render.gate_screen import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,7 +41,7 @@ def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row
         for own in group:
             middle, latest = float(np.median(own.measured)), float(own.measured[-1])
             change = format_change(latest / middle) if middle else ""
-            names = (own.key["case"], own.key["strategy"], own.key["phase"])
+            names = (shortened(str(own.key["case"])), own.key["strategy"], own.key["phase"])
             rows.append((*names, own.measured.size, show(middle), show(latest), change, sparkline(own.measured)))
         yield setting_words(setting), rows
 

@@ -64,7 +64,8 @@ ADD_CELL = """
 INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
 """
 FIND_IMPORTED = """
-SELECT DISTINCT machine, strategy FROM history WHERE run_id = ? AND measured_at = ? AND strategy IN ('', ?)
+SELECT DISTINCT run_id, machine, strategy FROM history
+WHERE run_id IN (?, ?) AND measured_at = ? AND strategy IN ('', ?)
 """
 READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
 
@@ -221,11 +222,16 @@ def _insert(file: sqlite3.Connection, record: Record) -> bool:
 
 
 def _is_imported(file: sqlite3.Connection, record: Record) -> bool:
-    """Return whether an earlier version imported this file, with short names or the architecture as the machine."""
-    found = file.execute(FIND_IMPORTED, (record.run_id, record.measured_at, STRATEGY)).fetchall()
+    """Return whether an earlier version imported this file.
+
+    It wrote short names, the architecture instead of the processor, or no folder for a file in the current one.
+    """
+    without_folder = f"/{record.run_id.rpartition('/')[2]}"
+    found = file.execute(FIND_IMPORTED, (record.run_id, without_folder, record.measured_at, STRATEGY)).fetchall()
     return any(
-        machine in current_machines([machine, record.machine]) or (machine == record.machine and not strategy)
-        for machine, strategy in found
+        machine in current_machines([machine, record.machine])
+        or (machine == record.machine and (not strategy or run_id != record.run_id))
+        for run_id, machine, strategy in found
     )
 
 

@@ -106,3 +106,17 @@ def test_bad_input_is_one_line(arguments, expected, jacobench, tmp_path):
     assert done.stderr.count("\n") == 1
     assert expected in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_files_that_cannot_be_read_are_skipped(jacobench, tmp_path):
+    entry = {"fullname": "tests/t.py::test_sum[10]", "stats": {"min": 1e-3}}
+    (tmp_path / "1.json").write_text(json.dumps({"benchmarks": [entry], "datetime": "2026-01-01"}))
+    (tmp_path / "2.json").touch()
+    (tmp_path / "3.json").write_text(json.dumps({"benchmarks": [entry], "datetime": "then"}))
+    done = jacobench("history", "import", ".", "--file", "h.sqlite", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert [re.sub("'.*json'", "F", line) for line in done.stderr.splitlines()[:1]] == [
+        "skipped: F is empty; expected a JSON file that pytest-benchmark wrote"
+    ]
+    assert [line.split(":")[0] for line in done.stderr.splitlines()[1:]] == ["skipped", f"{tmp_path.name}/1"]
+    assert jacobench("history", "import", "2.json", "--file", "h.sqlite", cwd=tmp_path).returncode == 2

@@ -283,3 +283,5 @@ def test_a_file_that_an_earlier_version_imported_is_not_added_again(tmp_path):
     assert store.add(tmp_path / "h.sqlite", replace(new, machine="x86_64, 2 cores, x86_64"))
     assert not store.add(tmp_path / "h.sqlite", new)
     assert store.add(tmp_path / "h.sqlite", replace(new, machine="AMD, 4 cores, x86_64"))
+    assert store.add(tmp_path / "other.sqlite", replace(new, run_id="/x"))  # of a file in the current folder
+    assert not store.add(tmp_path / "other.sqlite", new)
