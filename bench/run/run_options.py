@@ -47,7 +47,8 @@ class RunOptions:
     controls: str = _option(
         "tuned",
         "tuned|asis",
-        "Environment of the measuring processes. tuned: set threads, malloc and the BLAS kernel; asis: keep yours.",
+        "Environment of the measuring processes. tuned: set threads, malloc and the BLAS kernel, and "
+        "unset variables that distort times; asis: keep yours.",
     )
 
     def __post_init__(self) -> None:

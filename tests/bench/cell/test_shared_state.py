@@ -172,6 +172,7 @@ def test_flags_of_torch_and_the_floating_point_mode_are_restored():
     assert in_a_fresh_process(code) == f"{expected} |"
 
 
+@pytest.mark.long
 def test_flags_of_jax_are_restored():
     code = """
     import jax
