@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
+import shutil
 import time
 import tracemalloc
 from contextlib import contextmanager
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +27,9 @@ heap, too: in 288 gradients of networks of width 4 to 64 they added up to 4.1 Ki
 
 NUMPY_CACHED_BELOW = 1024  # bytes; NumPy keeps freed blocks of these sizes for reuse (`NBUCKETS` in its alloc.c)
 NUMPY_CACHED_BLOCKS = 7  # of each size, in bytes (`NCACHE`)
+
+MEMRAY_FILE_BYTES = 2**20  # free space that memray's file may need; for a dense gradient of 49 layers it took 8 KB
+OTHER_FOLDERS = ("/dev/shm", "/var/tmp")  # noqa: S108  (used as the temporary folder, if that is full)
 
 SETTLE_SECONDS = 0.02
 """A library's threads may release memory shortly after the call: without this, one JAX call in three seemed to leak."""
@@ -105,10 +111,21 @@ def import_tool() -> None:
         import memray  # noqa: F401, PLC0415  (not on every platform)
 
 
+def folder_with_space() -> str:
+    """Return a folder for memray's file. On a full disk memray fails silently, and every peak would be 0 bytes.
+
+    Raises OSError if there is none.
+    """
+    for folder in (gettempdir(), *OTHER_FOLDERS):
+        if os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= MEMRAY_FILE_BYTES:
+            return folder
+    raise OSError(errno.ENOSPC, "no space to measure memory; set TMPDIR to a folder with more space", gettempdir())
+
+
 def _with_memray(call: Callable[[], Any]) -> Memory:
     import memray  # noqa: PLC0415  (not on every platform)
 
-    with _without_collector(), TemporaryDirectory(prefix="jacobench-memory-") as folder:
+    with _without_collector(), TemporaryDirectory(prefix="jacobench-memory-", dir=folder_with_space()) as folder:
         path = Path(folder) / "allocations.bin"
         with memray.Tracker(
             destination=memray.FileDestination(path, overwrite=True, compress_on_exit=False),

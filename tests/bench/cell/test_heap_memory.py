@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -224,3 +227,15 @@ def test_figures_repeat_to_within_1_percent_from_process_to_process(figures):
         if mine > 2**14 and abs(mine - yours) > 0.01 * mine
     }
     assert off == {}
+
+
+def test_memray_never_writes_to_a_full_folder(monkeypatch, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    space = {tempfile.gettempdir(): 0, "/nowhere": 2**40, str(other): 2**40}
+    monkeypatch.setattr(heap_memory, "OTHER_FOLDERS", ("/nowhere", str(other)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=space[folder]))
+    assert heap_memory.folder_with_space() == str(other)
+    space[str(other)] = 0
+    with pytest.raises(OSError, match="set TMPDIR to a folder with more space"):
+        heap_memory.folder_with_space()
