@@ -129,8 +129,8 @@ class Graph:
     @cached_property
     def wrt_values(self) -> tuple[int, ...]:
         """Numbers of the values to differentiate, in the order of `wrt`."""
-        order = tuple(self.leaves)
-        return tuple(order.index(name) for name in self.wrt)
+        numbers = {name: number for number, name in enumerate(self.leaves)}
+        return tuple(numbers[name] for name in self.wrt)
 
     @cached_property
     def active(self) -> frozenset[int]:

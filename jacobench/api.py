@@ -271,7 +271,7 @@ def recommend_for(
     """
     from jacobench.bench.floor.predicted_rows import one_case
     from jacobench.bench.machine.byte_sizes import parse_bytes
-    from jacobench.bench.machine.machine_record import memory_limit
+    from jacobench.bench.machine.memory_limits import memory_limit
     from jacobench.reports.analysis.case_advice import advise_from_runs, advise_from_small_cases, completed
     from jacobench.reports.data.run_json import newest_run
 

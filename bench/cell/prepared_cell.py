@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import traceback
+from bisect import bisect_right
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import nan, prod
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -13,7 +14,7 @@ import numpy as np
 
 from jacobench.strategies.contract import PHASES, placed
 
-from .verification import difference_breach, fingerprint, verify
+from .verification import NOT_FINITE, difference_breach, difference_bytes, fingerprint, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,6 +34,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """Phase → the phases that fail when it fails."""
 
+NO_DIFFERENCES = "the reference was not compared with central differences: they need more memory than the budget"
+
 LONGEST_REASON = 300  # characters
 
 REFERENCE_STEP, MEMORY_STEP, TIMING_STEP = "computing the reference", "measuring memory", "timing"
@@ -46,11 +49,106 @@ class Problem:
     graph: Graph
     leaves: Mapping[str, Array]  # name → array
     seeds: Array  # shape (S, *output_shape)
-    reference: Mapping[str, Array] = field(default_factory=dict)  # cotangents, shape (S, *leaf shape), or empty
+    reference: Mapping[str, Array] = field(default_factory=dict)  # cotangents of the first seeds that fit, or empty
+    n_verified: int = 0  # number of seeds that `reference` has cotangents of
+    fault: str = ""  # why no strategy can be compared with the reference here
+    is_wrong: bool = False  # whether the fault is that the reference differs from central differences
+    note: str = ""  # which checks were left out
 
     def fingerprint(self) -> int:
         """Return a checksum of all arrays."""
         return hash(tuple(map(fingerprint, (*self.leaves.values(), self.seeds, *self.reference.values()))))
+
+
+class OverBudget(Exception):  # noqa: N818  (reads as a statement, as `Unsupported`)
+    """The arrays of a case alone exceed the memory budget."""
+
+
+def make_problem(graph: Graph, kind: str, n_seeds: int, rng_seed: int, budget_bytes: int) -> Problem:
+    """Draw leaves and seeds; raises `OverBudget` if they alone exceed the budget. Parameters as for `draw_seeds`."""
+    n_bytes = input_bytes(graph, prod(graph.output_shape) if kind == "identity" else n_seeds)
+    if n_bytes > budget_bytes:
+        raise OverBudget(f"the leaves and seeds need {_size(n_bytes)}, the budget is {_size(budget_bytes)}")
+    return Problem(graph, graph.sample(rng_seed), draw_seeds(graph, kind, n_seeds, rng_seed))
+
+
+def input_bytes(graph: Graph, n_seeds: int) -> int:
+    """Return the bytes of the leaves and of seeds."""
+    sizes = [prod(leaf.shape) for leaf in graph.leaves.values()]
+    return (sum(sizes) + n_seeds * prod(graph.output_shape)) * graph.dtype.itemsize
+
+
+def _size(n_bytes: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if n_bytes < 1024:
+            return f"{n_bytes:.4g} {unit}"
+        n_bytes /= 1024
+    return f"{n_bytes:,.2f} GiB"
+
+
+def solve(problem: Problem, reference: Strategy, budget_bytes: int, *, differences: bool = True) -> Problem:
+    """Add the reference's cotangents of as many seeds as fit in the budget.
+
+    They are compared with central differences if these fit too and `differences` is true: once per case and run. A
+    wrong reference is a fault of the problem, so it judges no strategy.
+    """
+    graph, seeds = problem.graph, problem.seeds
+    most, at_once = _seeds_that_fit(graph, reference, len(seeds), budget_bytes)
+    if not most:
+        return problem
+    with np.errstate(all="ignore"):
+        linearized = reference.prepare(graph).linearize(problem.leaves)
+        bars = _pull_back(linearized, graph, seeds[:most], at_once)
+    solved = replace(problem, reference=bars, n_verified=most)
+    if not np.isfinite(linearized.output).all():
+        return replace(solved, fault=NOT_FINITE)
+    del linearized
+    infinite = [name for name, bar in bars.items() if not np.isfinite(bar).all()]
+    if infinite:
+        fault = f"the gradient of {reference.name} is not finite at this point, with respect to {', '.join(infinite)}"
+        return replace(solved, fault=fault)
+    if not differences:
+        return solved
+    return _with_differences(solved, reference, budget_bytes)
+
+
+def _with_differences(problem: Problem, reference: Strategy, budget_bytes: int) -> Problem:
+    graph = problem.graph
+    if input_bytes(graph, len(problem.seeds)) + difference_bytes(graph) > budget_bytes:
+        return replace(problem, note=NO_DIFFERENCES)
+    try:
+        breach = difference_breach(graph, problem.leaves, problem.seeds, problem.reference)
+    except MemoryError:
+        return replace(problem, note=NO_DIFFERENCES)
+    fault = f"{reference.name}, the reference, is wrong: its {breach}"
+    return replace(problem, fault=fault, is_wrong=True) if breach else problem
+
+
+def _pull_back(linearized: Any, graph: Graph, seeds: Array, at_once: int) -> Mapping[str, Array]:
+    """Pull back a few seeds at a time."""
+    if at_once >= len(seeds):
+        found: Mapping[str, Array] = linearized.pullback(seeds)
+        return found
+    bars = {name: np.empty((len(seeds), *graph.leaves[name].shape), graph.dtype) for name in graph.wrt}
+    for begin in range(0, len(seeds), at_once):
+        for name, bar in linearized.pullback(seeds[begin : begin + at_once]).items():
+            bars[name][begin : begin + at_once] = bar
+    return bars
+
+
+def _seeds_that_fit(graph: Graph, reference: Strategy, n_seeds: int, budget_bytes: int) -> tuple[int, int]:
+    """Return the number of seeds whose cotangents fit in the budget, and the number to pull back at a time."""
+    left = budget_bytes - input_bytes(graph, n_seeds)
+    if _gradient_peak(reference, graph, n_seeds) <= left:
+        return n_seeds, n_seeds
+    per_seed = sum(prod(graph.leaves[name].shape) for name in graph.wrt) * graph.dtype.itemsize
+    most = int((left - _gradient_peak(reference, graph, 1)) // max(per_seed, 1))
+    return max(0, min(most, n_seeds)), 1
+
+
+def _gradient_peak(strategy: Strategy, graph: Graph, n_seeds: int) -> int:
+    predictions = predict(strategy, graph, n_seeds)
+    return predictions.phases["gradient"].peak_bytes if predictions else 0
 
 
 def draw_seeds(graph: Graph, kind: str, n_seeds: int, rng_seed: int) -> Array:
@@ -75,6 +173,8 @@ def one_line(reason: str) -> str:
 
 def status_of(error: BaseException, step: str) -> tuple[str, str]:
     """Return the status and the reason of a cell in which a step raised an exception."""
+    if type(error).__name__ == "OverBudget":
+        return "over_budget", one_line(str(error))
     if isinstance(error, MemoryError):
         return "out_of_memory", one_line(f"{step}: {str(error) or 'MemoryError'}")
     if type(error).__name__ == "Unsupported":  # a plug-in may define its own
@@ -137,15 +237,14 @@ def prepare_cell(
     budget_bytes: int,
     load: Callable[[str], Strategy],
     *,
-    check: str = "reference",
+    is_reference: bool = False,
     step: Callable[[str], None] = lambda _name: None,
 ) -> PreparedCell:
     """Load, predict, prepare and verify a strategy. Its failures are in `PreparedCell.failed`; nothing is raised.
 
-    A strategy whose predicted peak exceeds `budget_bytes` in any phase is not computed. `check` selects what the
-    cotangents are compared with: the reference's ("reference"), central differences of the reference itself
-    ("differences"), or nothing, because the reference was compared before in this run ("contract"). `step` is called
-    with the name of each step that begins.
+    A strategy is not computed if its predicted peak in any phase, with the leaves and seeds, exceeds `budget_bytes`.
+    Its cotangents are compared with the reference's, except for the reference itself. `step` is called with the name
+    of each step that begins.
     """
     cell = PreparedCell(spec.rpartition(":")[2], problem)
     with cell.failures("prepare"):
@@ -154,7 +253,7 @@ def prepare_cell(
         cell.name = str(cell.strategy.name)
         step("preparing")
         cell.predictions = predict(cell.strategy, problem.graph, len(problem.seeds))
-        over = _over_budget(cell.predictions, budget_bytes)
+        over = over_budget(cell.predictions, input_bytes(problem.graph, len(problem.seeds)), budget_bytes)
         if over:
             cell.fail("prepare", "over_budget", over)
         else:
@@ -162,7 +261,7 @@ def prepare_cell(
     if not cell.failed:
         step("verifying")
         with cell.failures("linearize"):
-            _verify(cell, check)
+            _verify(cell, budget_bytes, is_reference=is_reference)
     return cell
 
 
@@ -175,27 +274,57 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
     return predictions
 
 
-def _over_budget(predictions: Predictions | None, budget_bytes: int) -> str:
+def over_budget(predictions: Predictions | None, n_bytes: int, budget_bytes: int) -> str:
+    """Return why the largest phase exceeds the budget, with `n_bytes` of leaves and seeds; empty if none does."""
     if predictions is None:
         return ""
-    phase = max(PHASES, key=lambda phase: predictions.phases[phase].peak_bytes)
-    peak = predictions.phases[phase].peak_bytes
-    if peak <= budget_bytes:
+    phase, predicted = max(predictions.phases.items(), key=lambda item: item[1].peak_bytes)
+    need = predicted.peak_bytes + n_bytes
+    if need <= budget_bytes:
         return ""
-    return f"{phase} is predicted to need {peak / 2**30:,.2f} GiB, the budget is {budget_bytes / 2**30:,.2f} GiB"
+    return f"{phase} is predicted to need {_size(need)} with leaves and seeds, the budget is {_size(budget_bytes)}"
 
 
-def _verify(cell: PreparedCell, check: str) -> None:
+def _verify(cell: PreparedCell, budget_bytes: int, *, is_reference: bool) -> None:
     problem = cell.problem
     assert cell.prepared is not None
-    reference = problem.reference if check == "reference" else None
-    found = verify(problem.graph, cell.prepared, problem.leaves, problem.seeds, reference)
+    if problem.fault:
+        cell.fail("prepare", "wrong" if is_reference and problem.is_wrong else "error", problem.fault)
+        return
+    n_seeds = len(problem.seeds)
+    n_verified = _verifiable(cell, budget_bytes)
+    compared = min(n_verified, problem.n_verified)
+    reference = {name: bar[:compared] for name, bar in problem.reference.items()} if compared else None
+    n_used = compared or n_verified
+    found = verify(
+        problem.graph, cell.prepared, problem.leaves, problem.seeds[:n_used], None if is_reference else reference
+    )
     cell.max_relative_error = found.max_relative_error
-    breach = found.breach
-    if check == "differences" and not breach:
-        try:
-            breach = difference_breach(problem.graph, problem.leaves, problem.seeds, problem.reference)
-        except MemoryError:
-            cell.note = "not compared with central differences: they need more memory than the budget"
-    if breach:
-        cell.fail("prepare", "wrong", breach)
+    cell.note = "; ".join(filter(None, (problem.note, _left_out(compared, n_seeds))))
+    if found.breach:
+        cell.fail("prepare", found.status, found.breach)
+
+
+def _left_out(compared: int, n_seeds: int) -> str:
+    if compared == n_seeds:
+        return ""
+    return f"compared with the reference for {compared} of {n_seeds} seeds: more exceed the memory budget"
+
+
+def _verifiable(cell: PreparedCell, budget_bytes: int) -> int:
+    """Return the number of seeds, at least one, whose cotangents of two calls fit next to the reference's."""
+    problem = cell.problem
+    n_seeds = len(problem.seeds)
+    kept = sum(bar.nbytes for bar in problem.reference.values())
+    left = budget_bytes - kept - input_bytes(problem.graph, n_seeds)
+
+    def need(count: int) -> int:
+        predictions = predict(cell.strategy, problem.graph, count) if cell.strategy else None
+        if predictions is None:
+            return 0
+        gradient = predictions.phases["gradient"]
+        return gradient.peak_bytes + gradient.retained_bytes
+
+    if need(n_seeds) <= left:
+        return n_seeds
+    return max(1, bisect_right(range(1, n_seeds), left, key=need))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import inf, isnan, nan
+from math import inf, isnan, nan, prod
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from jacobench.strategies.contract import placed
 
@@ -36,11 +37,15 @@ ROUNDING = 10
 its change, rounding alone gave 2e-5 for a correct gradient (pointnet, batch 4)."""
 
 
+NOT_FINITE = "the output is not finite at this point"
+
+
 @dataclass(frozen=True)
 class Verification:
     """Result of verifying one strategy on one problem."""
 
     breach: str = ""  # what is wrong, in one sentence with the numbers; empty if nothing is
+    status: str = "wrong"  # status of a breach; "error" if the graph is the cause, not the strategy
     max_relative_error: float = nan  # see `relative_error`; NaN without a reference or where shapes differ
 
 
@@ -48,11 +53,15 @@ def verify(
     graph: Graph, prepared: Prepared, leaves: Mapping[str, Array], seeds: Array, reference: Mapping[str, Array] | None
 ) -> Verification:
     """Linearize, pull back twice, and check the results against the contract and, unless it is None, the reference."""
+    with np.errstate(all="ignore"):
+        expected = np.asarray(graph.evaluate(leaves))
+    if not np.isfinite(expected).all():
+        return Verification(NOT_FINITE, "error")
     inputs = {**leaves, "the seeds": seeds}
     before = _fingerprints(inputs)
     linearized = prepared.linearize(placed(prepared, leaves))
     breach = _changed("linearize wrote its inputs", before, _fingerprints(inputs)) or _output_breach(
-        graph, linearized.output, leaves
+        graph, linearized.output, expected
     )
     if breach:
         return Verification(breach)
@@ -76,7 +85,7 @@ def verify(
         or ("output shares memory with that of an earlier call" if np.shares_memory(output, again) else "")
         or _repeat_breach(graph, first, second)
     )
-    return Verification(breach, error)
+    return Verification(breach, max_relative_error=error)
 
 
 def relative_error(bars: Mapping[str, Array], reference: Mapping[str, Array]) -> float:
@@ -121,6 +130,13 @@ def central_difference_error(
     return sorted(_difference_error(wide, point, seed, bars, rng, step) for step in STEPS)[1]
 
 
+def difference_bytes(graph: Graph) -> int:
+    """Predict the bytes of `central_difference_error`: leaves in float64, direction, moved leaves, and all values."""
+    leaves = sum(prod(leaf.shape) for leaf in graph.leaves.values())
+    values = sum(prod(node.shape) for node in graph.nodes)
+    return 8 * (3 * leaves + 2 * values)
+
+
 def _difference_error(
     graph: Graph,
     point: Mapping[str, Array],
@@ -162,12 +178,12 @@ def difference_breach(graph: Graph, leaves: Mapping[str, Array], seeds: Array, b
     return f"cotangents are off by {error:.1e} from central differences: expected at most {tolerance:.0e}, relative"
 
 
-def _output_breach(graph: Graph, output: Any, leaves: Mapping[str, Array]) -> str:
+def _output_breach(graph: Graph, output: Any, expected: Array) -> str:
     given = _described(output)
-    expected = f"{graph.dtype.name} {graph.output_shape}"
-    if given != expected:
-        return f"output is {given}: expected {expected}"
-    error = relative_error({"output": output}, {"output": np.asarray(graph.evaluate(leaves))})
+    form = f"{graph.dtype.name} {graph.output_shape}"
+    if given != form:
+        return f"output is {given}: expected {form}"
+    error = relative_error({"output": output}, {"output": expected})
     if not error <= TOLERANCE[graph.dtype.name]:
         return f"output is off by {error:.1e}: expected at most {TOLERANCE[graph.dtype.name]:.0e}, relative"
     return ""
@@ -207,12 +223,18 @@ def _repeat_breach(graph: Graph, first: Mapping[str, Array], second: Mapping[str
 
 
 def _sharing_breach(bars: Mapping[str, Array], others: Mapping[str, Array]) -> str:
-    names = list(bars)
-    for i, name in enumerate(names):
-        arrays = {**others, **{f"that of {other}": bars[other] for other in names[:i]}}
-        for other, array in arrays.items():
-            if np.shares_memory(bars[name], array):
-                return f"cotangent of {name} shares memory with {other}: expected memory of its own"
+    """Compare only arrays whose address ranges overlap: the time is linear in the number of leaves, but for sorting."""
+    owned = [(array, name, f"that of {name}") for name, array in bars.items()]
+    foreign = [(array, "", other) for other, array in others.items()]
+    by_address = sorted(((*byte_bounds(item[0]), item) for item in [*owned, *foreign]), key=lambda found: found[:2])
+    overlapping: list[tuple[int, tuple[Array, str, str]]] = []  # end and array of those that begin before the next one
+    for begin, end, item in by_address:
+        overlapping = [found for found in overlapping if found[0] > begin]
+        for _, other in overlapping:
+            name, shared = (item[1], other[2]) if item[1] else (other[1], item[2])
+            if name and np.shares_memory(item[0], other[0]):
+                return f"cotangent of {name} shares memory with {shared}: expected memory of its own"
+        overlapping.append((end, item))
     return ""
 
 

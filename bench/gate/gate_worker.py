@@ -205,13 +205,12 @@ class GateWorker:
         with noted_imports():
             graph = case.make()
         self.check_origin()
-        leaves = graph.sample(case.rng_seed)
-        seeds = prepared_cell.draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
+        n_seeds, budget = int(case.knobs.get("n_seeds") or 1), self.job.budget_bytes
+        problem = prepared_cell.make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget)
         if not with_reference:
-            return prepared_cell.Problem(graph, leaves, seeds)
+            return problem
         self._step(prepared_cell.REFERENCE_STEP)
-        reference = load_strategy(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
-        return prepared_cell.Problem(graph, leaves, seeds, reference)
+        return prepared_cell.solve(problem, load_strategy(registry.REFERENCE), budget)
 
     def _strategy(self, spec: str) -> Any:
         """Load a strategy; its libraries do not count against the data limit, which holds from then on."""
@@ -251,7 +250,7 @@ class GateWorker:
                 report(phase=phase, status=status, reason=reason)
             return
         before = problem.fingerprint()
-        check = "differences" if task.load_spec == registry.REFERENCE else "reference"
+        is_reference = task.load_spec == registry.REFERENCE
 
         def load(spec: str) -> Any:
             strategy = self._strategy(spec)
@@ -259,7 +258,9 @@ class GateWorker:
             return strategy
 
         budget = self.job.budget_bytes
-        cell = self.cell.prepared_cell.prepare_cell(task.load_spec, problem, budget, load, check=check, step=self._step)
+        cell = self.cell.prepared_cell.prepare_cell(
+            task.load_spec, problem, budget, load, is_reference=is_reference, step=self._step
+        )
         for phase in PHASES:
             found: dict[str, Any] = {}
             if phase not in cell.failed:

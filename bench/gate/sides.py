@@ -16,11 +16,11 @@ from jacobench.bench.gate.paired_runner import PairedRunner
 from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
 from jacobench.bench.gate.side_environments import Side
 from jacobench.bench.gate.side_installation import install_sides
-from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings
 from jacobench.bench.machine.git_command import MORE_SPACE
+from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.suites.case import select_cases
 from jacobench.bench.suites.suite_files import load_suite, read_toml, suite_file
 from jacobench.bench.suites.sweep_expansion import expand, split_sweep
@@ -102,7 +102,7 @@ def _runner(
         cases,
         write_cases(config.suite, [case.name for case in cases], files),
         strategies,
-        min(parse_bytes(DEFAULT_BUDGET), machine_record.memory_limit()),
+        min(parse_bytes(DEFAULT_BUDGET), memory_limit()),
         config.timeout_seconds,
         settings("tuned", 1),
     )

@@ -12,6 +12,8 @@ import psutil
 
 from jacobench.bench.cell import heap_memory
 from jacobench.bench.machine import blas_kernel, environment, machine_record, noise
+from jacobench.bench.machine.machine_record import total_memory
+from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.machine.worker_process import run_python
 
 if TYPE_CHECKING:
@@ -203,6 +205,15 @@ def _timer() -> list[HealthCheck]:
     return [HealthCheck("timer", BAD if fix else GOOD, f"resolution {ceil(tick * 1e9)} ns, including the read", fix)]
 
 
+def _memory_limit() -> list[HealthCheck]:
+    limit, total = memory_limit(), total_memory()
+    found = f"{limit / 2**30:.1f} GiB"
+    if limit >= total:
+        return [HealthCheck("memory limit", GOOD, found)]
+    note = f"{found} of {total / 2**30:.1f} GiB, by a control group or a resource limit"
+    return [HealthCheck("memory limit", NOTE, note, "larger cases need a higher limit")]
+
+
 def _memory_tool() -> list[HealthCheck]:
     if heap_memory.has_memray():
         return [HealthCheck("memory", GOOD, "memray: sees all allocations of the process")]
@@ -232,6 +243,7 @@ CHECKS: Mapping[str, Callable[[], list[HealthCheck]]] = {
     "swap": _swap,
     "battery": _battery,
     "timer": _timer,
+    "memory limit": _memory_limit,
     "memory": _memory_tool,
     "noise": _noise,
 }

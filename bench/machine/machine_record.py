@@ -179,13 +179,6 @@ def total_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def memory_limit() -> int:
-    """Return the memory of the machine, or the limit of its control group if that is smaller, in bytes."""
-    group = read("/sys/fs/cgroup/memory.max") or read("/sys/fs/cgroup/memory/memory.limit_in_bytes")
-    total = total_memory()
-    return min(total, int(group)) if group.isdigit() else total
-
-
 def load() -> float | None:
     """Return the load average of the last minute; None where the system has none."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None

@@ -67,8 +67,8 @@ class Passes:
         cell = Cell(measurement.case, measurement.spec, measurement.phase)
         self._names.setdefault(measurement.spec, measurement.strategy)
         self._done.add((measurement.pass_number, cell))
-        # The reference is verified before its first phase, unless it is not tried.
-        if cell.strategy == REFERENCE and measurement.status != "not_tried":
+        # The reference is compared with central differences before any strategy is verified.
+        if cell.strategy != FORWARD and measurement.status == "ok":
             self._checked.add(cell.case)
         if measurement.status == "ok":
             self._iterations.setdefault(cell, measurement.iterations)

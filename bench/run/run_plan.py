@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jacobench.bench.cell.timing import ROUND_SECONDS
 from jacobench.bench.machine.byte_sizes import parse_bytes
-from jacobench.bench.machine.machine_record import memory_limit
+from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.suites.case import Cell, cells_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite
 from jacobench.strategies.registry import check_together

@@ -17,6 +17,8 @@ from jacobench.bench.cell.prepared_cell import (
     TIMING_STEP,
     PreparedCell,
     encodable,
+    input_bytes,
+    over_budget,
     prepare_cell,
     status_of,
 )
@@ -92,33 +94,36 @@ class Session:
         self._before, self._leaked = side_effects.process_state(), None
         self._changes = shared_state.Changes()
         if cell.strategy == FORWARD:
-            prepared = PreparedCell(FORWARD, problem, predictions=predict_forward(problem.graph))
+            prepared = self._forward(problem)
         else:
-            check = self._check(cell)
+            is_reference = cell.strategy == registry.REFERENCE
+            budget = self.limits.budget_bytes
             prepared = prepare_cell(
-                cell.strategy, problem, self.limits.budget_bytes, self._load, check=check, step=self.step
+                cell.strategy, problem, budget, self._load, is_reference=is_reference, step=self.step
             )
         self._prepared, self._spec = prepared, cell.strategy
         return prepared
+
+    def _forward(self, problem: Problem) -> PreparedCell:
+        found = PreparedCell(FORWARD, problem, predictions=predict_forward(problem.graph))
+        n_bytes = input_bytes(problem.graph, len(problem.seeds))
+        if over := over_budget(found.predictions, n_bytes, self.limits.budget_bytes):
+            found.fail(FORWARD, "over_budget", over)
+        return found
 
     def _problem_of(self, case_name: str) -> Problem:
         """Return a case's problem; a strategy that has written its arrays must not affect the next one."""
         if self._problem is None or self._case != case_name or self._problem.fingerprint() != self._fingerprint:
             self._problem = self._floors = None
             case = next(case for case in self.suite.cases if case.name == case_name)
-            self._case, self._problem = case_name, problem_of(case, self.step)
+            differences = case_name not in self.checked
+            self._case = case_name
+            self._problem = problem_of(case, self.limits.budget_bytes, self.step, differences=differences)
+            if not self._problem.fault:
+                self.checked.add(case_name)
             self._floors = Floors(self._problem)
             self._fingerprint = self._problem.fingerprint()
         return self._problem
-
-    def _check(self, cell: Cell) -> str:
-        """Return what a strategy's cotangents are compared with: central differences once per case and run."""
-        if cell.strategy != registry.REFERENCE:
-            return "reference"
-        if cell.case in self.checked:
-            return "contract"
-        self.checked.add(cell.case)
-        return "differences"
 
     def _load(self, spec: str) -> Strategy:
         """Load a strategy; its libraries do not count against the data limit, which holds from then on."""

@@ -93,10 +93,10 @@ def _check_from(job: CheckJob) -> tuple[list[Check], str, str]:
 def _check(spec: str, case: Case, step: Callable[[str], None], state: SharedState) -> Check:
     """Check a strategy on one graph; `state` is that of this process, to which it is restored."""
     try:
-        problem = problem_of(case, step)
+        problem = problem_of(case, BUDGET, step)
     except Exception as error:  # noqa: BLE001  (it becomes the graph's status)
         return Check(case.name, *status_of(error, "the case cannot be built"))
-    check = "differences" if spec == registry.REFERENCE else "reference"
+    is_reference = spec == registry.REFERENCE
     changes = Changes()
 
     def load(spec: str) -> Strategy:
@@ -107,7 +107,7 @@ def _check(spec: str, case: Case, step: Callable[[str], None], state: SharedStat
         changes += undo_changes(state)
         return strategy
 
-    cell = prepare_cell(spec, problem, BUDGET, load, check=check, step=step)
+    cell = prepare_cell(spec, problem, BUDGET, load, is_reference=is_reference, step=step)
     changes += undo_changes(state)
     note = "" if registry.is_ours(spec) else changes.note()
     return Check(case.name, *cell.failed.get("gradient", ("ok", note)))

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, Problem, draw_seeds
+from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, Problem, make_problem, solve
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
@@ -48,17 +48,23 @@ def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
     return graph, graph.sample(case.rng_seed)
 
 
-def problem_of(case: Case, step: Callable[[str], None] = lambda _name: None) -> Problem:
-    """Build a case's graph, draw its leaves and seeds, and compute the reference's cotangents; raises as `build`.
+def problem_of(
+    case: Case,
+    budget_bytes: int,
+    step: Callable[[str], None] = lambda _name: None,
+    *,
+    differences: bool = True,
+) -> Problem:
+    """Build a case's graph, draw its leaves and seeds, and add the reference as `prepared_cell.solve` does.
 
-    `step` is called with the name of each step that begins.
+    `step` is called with the name of each step that begins. Raises as `build`, and `OverBudget`.
     """
     step("building the case")
-    graph, leaves = build(case)
-    seeds = draw_seeds(graph, case.seeds, int(case.knobs.get("n_seeds") or 1), case.rng_seed)
+    graph = graph_of(case)
+    n_seeds = int(case.knobs.get("n_seeds") or 1)
+    problem = make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget_bytes)
     step(REFERENCE_STEP)
-    reference = registry.load(registry.REFERENCE).prepare(graph).linearize(leaves).pullback(seeds)
-    return Problem(graph, leaves, seeds, reference)
+    return solve(problem, registry.load(registry.REFERENCE), budget_bytes, differences=differences)
 
 
 def graph_of(case: Case) -> Graph:

@@ -54,7 +54,7 @@ def explain(
 
     Example: jacobench explain --widths 784,256,10 --batch 32
     """
-    from jacobench.bench.machine.machine_record import memory_limit
+    from jacobench.bench.machine.memory_limits import memory_limit
     from jacobench.bench.suites.case import graph_of
     from jacobench.reports.explain.jacobian_costs import jacobian_costs
     from jacobench.reports.render.explain_table import ExplanationTable

@@ -140,7 +140,7 @@ def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:
 
     if budget_bytes >= parse_bytes(options.memory_budget):
         return []
-    return [f"memory budget reduced to {format_bytes(budget_bytes)}, the memory of this machine or its control group"]
+    return [f"memory budget reduced to {format_bytes(budget_bytes)}, the memory that this process may use"]
 
 
 def _summary(path: Path, found: Run, seconds: float | None) -> str:

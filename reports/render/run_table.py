@@ -202,12 +202,12 @@ def _meaning(rows: pd.DataFrame) -> str:
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:
-    """Return one line for each status and strategy, with the first of its reasons."""
-    noted = rows[(rows["status"] != "ok") | rows["reason"].notna()]
+    """Return one line for each status, strategy and reason."""
+    noted = rows[(rows["status"] != "ok") | rows["reason"].notna()].fillna({"reason": ""})
     lines = []
-    for (status, strategy), group in noted.groupby(["status", "strategy"], sort=False):
-        cases, reasons = group["case"].tolist(), group["reason"].dropna()
+    for (status, strategy, reason), group in noted.groupby(["status", "strategy", "reason"], sort=False):
+        cases = group["case"].tolist()
         more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
-        why = f": {reasons.iloc[0]}" if len(reasons) else ""
+        why = f": {reason}" if reason else ""
         lines.append(f"  {strategy}, {words(str(status))}: {cases[0]}{more}{why}")
     return lines

@@ -142,7 +142,7 @@ from jacobench.strategies import registry
 suite = load_suite(sys.argv[1])
 found = {}
 for case in suite.cases:
-    point = problem_of(case)
+    point = problem_of(case, 2**31)
     for name in set(case.strategies) & {"dense", "sparse"}:
         prepared = prepare_cell(name, point, 2**31, registry.load)
         assert not prepared.failed, prepared.failed

@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from math import prod
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from jacobench.bench.cell import prepared_cell
 from jacobench.bench.cell.prepared_cell import LONGEST_REASON, one_line, predict
 from jacobench.bench.suites.case import BY_STRATEGY, Case, problem_of
+from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
@@ -19,13 +22,12 @@ GIB = 2**30
 
 
 def prepare_cell(spec, problem, budget):
-    check = "differences" if spec == registry.REFERENCE else "reference"
-    return prepared_cell.prepare_cell(spec, problem, budget, registry.load, check=check)
+    return prepared_cell.prepare_cell(spec, problem, budget, registry.load, is_reference=spec == registry.REFERENCE)
 
 
 @pytest.fixture
 def problem(make_case):
-    return problem_of(make_case(n_seeds=3))
+    return problem_of(make_case(n_seeds=3), BUDGET)
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def reason(prepared, phase="gradient"):
 
 
 def test_the_problem_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
-    one, again = problem_of(make_case(n_seeds=3)), problem_of(make_case(n_seeds=3))
+    one, again = problem_of(make_case(n_seeds=3), BUDGET), problem_of(make_case(n_seeds=3), BUDGET)
     assert one.seeds.shape == (3, *one.graph.output_shape)
     assert one.seeds.dtype == one.graph.dtype
     assert np.array_equal(one.seeds, again.seeds)
@@ -63,7 +65,7 @@ def test_the_problem_is_the_same_each_time_and_of_the_graphs_dtype(make_case):
 
 
 def test_another_rng_seed_is_another_problem(make_case):
-    one, other = problem_of(make_case()), problem_of(replace(make_case(), rng_seed=1))
+    one, other = problem_of(make_case(), BUDGET), problem_of(replace(make_case(), rng_seed=1), BUDGET)
     assert not np.array_equal(one.seeds, other.seeds)
 
 
@@ -110,6 +112,7 @@ def test_the_pullback_is_measured_on_one_linearization(tried):
 
 def test_over_the_budget_tells_the_figures(problem):
     need = max(p.peak_bytes for p in prepare_cell("dense", problem, BUDGET).predictions.phases.values())
+    need += sum(array.nbytes for array in (*problem.leaves.values(), problem.seeds))
     assert not prepare_cell("dense", problem, need).failed
     prepared = prepare_cell("dense", problem, need - 1)
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "over_budget")
@@ -266,11 +269,11 @@ def test_a_package_that_is_not_there_costs_its_own_rows(problem):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_central_differences_catch_a_wrong_reference(make_case, monkeypatch, dtype):
     case = replace(make_case(dtype=dtype), make=lambda: mlp_graph([3, 4, 2], batch=2, dtype=dtype))
-    assert not prepare_cell(registry.REFERENCE, problem_of(case), BUDGET).failed
+    assert not prepare_cell(registry.REFERENCE, problem_of(case, BUDGET), BUDGET).failed
     (rule,) = OPS["tanh"].arguments
     wrong = replace(rule, vjp=lambda y_bar, y, _xs, _ctx: (y_bar * (1 - y * y * y)).astype(dtype))
     monkeypatch.setitem(vars(OPS["tanh"]), "arguments", (wrong,))
-    prepared = prepare_cell(registry.REFERENCE, problem_of(case), BUDGET)
+    prepared = prepare_cell(registry.REFERENCE, problem_of(case, BUDGET), BUDGET)
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
     assert "central differences" in reason(prepared)
 
@@ -289,7 +292,7 @@ def rectifier_case(activation, rng_seed):
 
 def test_a_kink_does_not_make_the_reference_wrong():
     prepareds = {
-        case: prepare_cell(registry.REFERENCE, problem_of(rectifier_case(*case)), BUDGET) for case in RECTIFIERS
+        case: prepare_cell(registry.REFERENCE, problem_of(rectifier_case(*case), BUDGET), BUDGET) for case in RECTIFIERS
     }
     assert {case: reason(prepared) for case, prepared in prepareds.items() if prepared.failed} == {}
 
@@ -300,17 +303,104 @@ def test_kinks_do_not_hide_a_rule_that_is_one_per_cent_off(activation, monkeypat
     wrong = replace(rule, vjp=lambda *a: 1.01 * rule.vjp(*a))
     monkeypatch.setitem(vars(OPS[activation]), "arguments", (wrong,))
     for rng_seed in range(50):
-        prepared = prepare_cell(registry.REFERENCE, problem_of(rectifier_case(activation, rng_seed)), BUDGET)
+        prepared = prepare_cell(registry.REFERENCE, problem_of(rectifier_case(activation, rng_seed), BUDGET), BUDGET)
         assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong"), rng_seed
 
 
 def test_the_reference_is_compared_with_central_differences_at_every_size(make_case, monkeypatch):
     case = replace(make_case(), make=lambda: mlp_graph([512] * 4, batch=32, loss=None))
-    problem = problem_of(case)
-    wrong = replace(problem, reference={name: 1.01 * bar for name, bar in problem.reference.items()})
+    problem = problem_of(case, BUDGET)
+    wrong = prepared_cell.solve(problem, Scaled(), BUDGET)
     prepared = prepare_cell(registry.REFERENCE, wrong, BUDGET)
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
-    assert not prepared_cell.prepare_cell(registry.REFERENCE, wrong, BUDGET, registry.load, check="contract").failed
+    assert not prepared_cell.solve(problem, Scaled(), BUDGET, differences=False).fault
+
+
+class Scaled:
+    """The reference with cotangents that are one per cent too large."""
+
+    name = "vjp"
+
+    def prepare(self, graph):
+        return ScaledPrepared(registry.load("vjp").prepare(graph))
+
+
+class ScaledPrepared:
+    def __init__(self, right):
+        self.right = right
+
+    def linearize(self, leaves):
+        right = self.right.linearize(leaves)
+        return SimpleNamespace(
+            output=right.output,
+            pullback=lambda seeds: {name: 1.01 * bar for name, bar in right.pullback(seeds).items()},
+        )
+
+
+def test_a_wrong_reference_judges_no_other_strategy(problem):
+    wrong = prepared_cell.solve(problem, Scaled(), BUDGET)
+    prepared = prepare_cell("dense", wrong, BUDGET)
+    assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "error")
+    assert reason(prepared).startswith("vjp, the reference, is wrong: its cotangents are off by")
+
+
+def test_an_output_that_is_not_finite_is_an_error_of_every_strategy(problem):
+    leaves = {name: np.full_like(leaf, np.nan) for name, leaf in problem.leaves.items()}
+    for reference in ({}, problem.reference):
+        broken = replace(problem, leaves=leaves, reference=reference)
+        broken = prepared_cell.solve(broken, registry.load("vjp"), BUDGET) if reference else broken
+        for name in registry.DEFAULT_STRATEGIES:
+            prepared = prepare_cell(name, broken, BUDGET)
+            assert prepared.failed["gradient"] == ("error", "the output is not finite at this point")
+
+
+def test_an_infinite_gradient_of_a_finite_output_is_named(monkeypatch):
+    (rule,) = OPS["tanh"].arguments
+    monkeypatch.setitem(vars(OPS["tanh"]), "arguments", (replace(rule, vjp=lambda *a: rule.vjp(*a) * np.inf),))
+    g = GraphBuilder()
+    graph = g.build(output=g.tanh(g.parameter("W", (3,))))
+    problem = prepared_cell.make_problem(graph, "random", 1, 0, BUDGET)
+    at_zero = prepared_cell.solve(problem, registry.load("vjp"), BUDGET)
+    for name in ("vjp", "dense"):
+        prepared = prepare_cell(name, at_zero, BUDGET)
+        assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "error")
+        assert reason(prepared) == "the gradient of vjp is not finite at this point, with respect to W"
+
+
+# ---- the memory budget
+
+
+def test_arrays_over_the_budget_are_never_drawn(monkeypatch):
+    graph = mlp_graph([64] * 3, batch=4, loss=None)
+    least = prepared_cell.input_bytes(graph, 2)
+    problem = prepared_cell.make_problem(graph, "random", 2, 0, least)
+    assert least == sum(array.nbytes for array in (*problem.leaves.values(), problem.seeds))
+    monkeypatch.setattr(type(graph), "sample", None)
+    with pytest.raises(prepared_cell.OverBudget, match="leaves and seeds need"):
+        prepared_cell.make_problem(graph, "random", 2, 0, least - 1)
+
+
+def test_as_many_seeds_as_fit_are_verified_and_the_reason_counts_them():
+    graph = mlp_graph([64, 64], batch=1, loss=None)
+    leaves = sum(8 * prod(leaf.shape) for leaf in graph.leaves.values())
+    budget = prepared_cell.input_bytes(graph, 64) + 20 * leaves
+    problem = prepared_cell.make_problem(graph, "identity", 1, 0, budget)
+    solved = prepared_cell.solve(problem, registry.load("vjp"), budget)
+    whole = prepared_cell.solve(problem, registry.load("vjp"), BUDGET)
+    assert 0 < solved.n_verified < len(problem.seeds) == whole.n_verified
+    for name, bar in solved.reference.items():
+        assert np.array_equal(bar, whole.reference[name][: solved.n_verified])
+    prepared = prepare_cell("vjp", solved, BUDGET)
+    assert not prepared.failed
+    assert f"{solved.n_verified} of 64 seeds" in prepared.note
+    assert "central differences" not in prepare_cell("vjp", whole, BUDGET).note
+
+
+def test_a_reference_that_does_not_fit_is_never_computed(problem, monkeypatch):
+    reference = registry.load("vjp")
+    budget = prepared_cell.input_bytes(problem.graph, 3)
+    monkeypatch.setattr(type(reference), "prepare", None)
+    assert prepared_cell.solve(problem, reference, budget) == problem
 
 
 def test_central_differences_without_enough_memory_are_noted(problem, monkeypatch):
@@ -318,6 +408,6 @@ def test_central_differences_without_enough_memory_are_noted(problem, monkeypatc
         raise MemoryError
 
     monkeypatch.setattr(prepared_cell, "difference_breach", fails)
-    prepared = prepare_cell(registry.REFERENCE, problem, BUDGET)
+    prepared = prepare_cell(registry.REFERENCE, prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     assert not prepared.failed
     assert "not compared with central differences" in prepared.note

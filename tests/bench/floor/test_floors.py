@@ -65,7 +65,7 @@ def test_backward_calls_write_the_cotangents(name, dtype, n_seeds):
 @pytest.mark.parametrize("n_seeds", [1, 3])
 def test_the_loop_of_a_network_computes_its_output_and_its_cotangents(n_seeds):
     sizes = {"batch": 4, "residual": True, "normalization": "layer_norm", "loss": None}
-    problem = problem_of(Case("case", {"n_seeds": n_seeds}, (), lambda: mlp_graph([3] * 5, **sizes)))
+    problem = problem_of(Case("case", {"n_seeds": n_seeds}, (), lambda: mlp_graph([3] * 5, **sizes)), 2**31)
     graph, by_hand = problem.graph, loop(problem)
     run(by_hand.forward)
     run(by_hand.backward)
@@ -76,7 +76,7 @@ def test_the_loop_of_a_network_computes_its_output_and_its_cotangents(n_seeds):
 
 
 def case_problem(**knobs):
-    return problem_of(Case("case", {"n_seeds": 1}, (), lambda: mlp_graph([5, 4, 3], **knobs)))
+    return problem_of(Case("case", {"n_seeds": 1}, (), lambda: mlp_graph([5, 4, 3], **knobs)), 2**31)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_no_model_no_floor(name):
 
 
 def test_seeds_that_share_pullbacks_have_no_floor():
-    at = problem_of(Case("case", {"n_seeds": 6}, (), lambda: mlp_graph([5, 4, 3], batch=2, loss=None)))
+    at = problem_of(Case("case", {"n_seeds": 6}, (), lambda: mlp_graph([5, 4, 3], batch=2, loss=None)), 2**31)
     assert loop(at) is not None
     identity = np.eye(6).reshape(6, 2, 3)
     assert loop(replace(at, seeds=identity)) is None

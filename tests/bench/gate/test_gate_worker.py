@@ -79,17 +79,23 @@ def precheck(tmp_path):
 
         task = GateTask("case", str(path), strategy, strategy)
         GateWorker(GateJob("precheck", (task,), budget, 0.5), gate_worker.load_cell(), emit).precheck_all()
-        return problem_of(load_suite(str(path)).cases[0]), found
+        return problem_of(load_suite(str(path)).cases[0], 2**31), found
 
     return run
 
 
-@pytest.mark.parametrize("budget", [64, 2**31])
+def test_a_precheck_draws_no_arrays_over_the_budget(precheck):
+    _, found = precheck("dense", 64)
+    assert {status for status, _ in found.values()} == {"over_budget"}
+    assert all("leaves and seeds need" in reason for _, reason in found.values())
+
+
+@pytest.mark.parametrize("budget", [1024, 2**31])
 def test_a_precheck_finds_what_a_run_finds(precheck, budget):
     problem, found = precheck("dense", budget)
     failed = prepare_cell("dense", problem, budget, registry.load).failed
     assert found == dict.fromkeys(PHASES, ("ok", "")) | failed
-    assert bool(failed) == (budget == 64)
+    assert bool(failed) == (budget == 1024)
 
 
 def test_a_precheck_compares_the_reference_with_central_differences(precheck, monkeypatch):

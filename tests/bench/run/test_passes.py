@@ -58,7 +58,11 @@ def test_central_differences_are_computed_once_per_case_and_run(tiny, tmp_path, 
         assert Passes(folder, plan(RunOptions(str(tiny), passes=2)), lambda _progress: None)._checked == cases
 
 
-def test_a_reference_that_was_not_tried_is_not_checked(tiny, make_measurement):
+def test_a_reference_is_checked_where_any_strategy_was_measured(tiny, make_measurement):
     planned = plan(RunOptions(str(tiny)))
-    found = [make_measurement("vjp", status="not_tried", case="a"), make_measurement("vjp", status="timeout", case="b")]
-    assert Passes(SimpleNamespace(measurements=found), planned, lambda _progress: None)._checked == {"b"}
+    found = [
+        make_measurement("vjp", status="not_tried", case="a"),
+        make_measurement("vjp", status="timeout", case="b"),
+        make_measurement("dense", case="c"),
+    ]
+    assert Passes(SimpleNamespace(measurements=found), planned, lambda _progress: None)._checked == {"c"}

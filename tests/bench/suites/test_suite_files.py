@@ -150,7 +150,7 @@ def test_identity_seeds_are_as_many_as_there_are_outputs(suite_of):
         ("pinn-b2-noloss", "random", 1),
         ("pinn-b2-noloss-identity", "identity", 2),
     ]
-    point = problem_of(suite.cases[1])
+    point = problem_of(suite.cases[1], 2**31)
     np.testing.assert_array_equal(point.seeds.reshape(12, 12), np.eye(12))
     assert point.seeds.shape == (12, 3, 4)
     assert point.reference["W1"].shape == (12, 4, 4)

@@ -58,7 +58,8 @@ def test_notes_tell_source_mark_counts_and_reasons(standard):
     ):
         assert fragment in printed
     assert "Cells: 58 ok · 4 over budget · 1 timeout" in printed
-    assert "dense, over budget: mlp-w64-d3-b32 and 3 more: predicted 6 GiB, over the budget of 2 GiB" in printed
+    assert "dense, over budget: mlp-w64-d3-b32: predicted 6 GiB, over the budget of 2 GiB" in printed
+    assert "dense, over budget: transformer-ffn-base-b8-float32: predicted 432 GiB, over the budget of 2 GiB" in printed
     assert "sparse, timeout: mlp-w64-d3-b32: one call took longer than 60 s" in printed
 
 
@@ -68,7 +69,7 @@ def test_every_cell_is_printed_at_every_width(standard, width):
     assert max(len(line) for line in printed.splitlines()) <= max(width, 34)
     assert printed.count("*") == 2 * 20 + 1  # time and memory of all cases but one, and the explanation
     if width >= 80:
-        assert printed.count("over budget:") == 4 + 1
+        assert printed.count("over budget:") == 4 + 4
         assert "…" not in printed
 
 

@@ -269,7 +269,7 @@ def nothing_installed(monkeypatch):
 def test_a_peer_that_is_not_installed_is_unsupported(peer):
     with pytest.raises(Unsupported, match=r"is not installed: pip install 'jacobench\[peers\]'"):
         load(peer)
-    trial = prepare_cell(peer, problem_of(Case("case", {}, (), GRAPHS["mse"])), 2**30, load)
+    trial = prepare_cell(peer, problem_of(Case("case", {}, (), GRAPHS["mse"]), 2**31), 2**30, load)
     assert trial.name == peer
     assert set(trial.failed) == {"prepare", "linearize", "pullback", "gradient"}
     assert all(status == "unsupported" and "pip install" in reason for status, reason in trial.failed.values())
