@@ -16,14 +16,16 @@ SLACK = 2**29  # 512 MiB above the budget, for verification, the libraries' own 
 
 PR_SET_PDEATHSIG = 1
 
+STATUS = Path("/proc/self/status")
+
 
 def limit_data(budget_bytes: int | None) -> int | None:
     """Limit this process's data to its present size plus the budget and the slack, in bytes; None: no limit.
 
     Larger allocations fail; NumPy reports them as MemoryError. Call it again when the footprint changes. Returns
-    the limit; None where the system has none (all but Linux).
+    the limit; None where the system has none (all but Linux) or does not tell the present size (without /proc).
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not STATUS.exists():
         return None
     import resource  # noqa: PLC0415  (POSIX only)
 
@@ -48,7 +50,7 @@ def unlimited_then(budget_bytes: int) -> Iterator[None]:
 
 def _data_bytes() -> int:
     """Return the bytes that count against the limit: private writable memory, touched or not."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
+    status = STATUS.read_text(encoding="ascii")
     line = next(line for line in status.splitlines() if line.startswith("VmData:"))
     return int(line.split()[1]) * 1024
 

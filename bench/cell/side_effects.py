@@ -19,9 +19,12 @@ class ProcessState:
 
 
 def process_state() -> ProcessState:
-    """Count this process's threads and children."""
-    process = psutil.Process()
-    return ProcessState(process.num_threads(), len(process.children(recursive=True)))
+    """Count this process's threads and children; 0 if the system does not tell, as without /proc."""
+    try:
+        process = psutil.Process()
+        return ProcessState(process.num_threads(), len(process.children(recursive=True)))
+    except (psutil.Error, OSError):
+        return ProcessState(0, 0)
 
 
 def notes(before: ProcessState, after: ProcessState, printed: str, leaked: int | None) -> str:

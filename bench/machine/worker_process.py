@@ -8,12 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
+
+from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,12 +60,21 @@ def kill_group(process: subprocess.Popen[Any]) -> None:
     process.kill()  # does nothing if it has been waited for
 
 
+def _check_temporary_folder() -> None:
+    """Check that a temporary folder can be written: pytest and memray write files there, in the worker."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise BadInput(f"{error.strerror}; set TMPDIR to a folder that can be written") from None
+
+
 class WorkerProcess:
     """A fresh process that executes a job, sent to its standard input as JSON, and reports events."""
 
     def __init__(
         self, job: object, environment: Mapping[str, str], command: Sequence[str], folder: Path | None = None
     ) -> None:
+        _check_temporary_folder()
         self._output = b""
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 
+from jacobench.bench.cell import process_limits, side_effects
 from jacobench.bench.machine.worker_process import WorkerProcess
+from jacobench.graphs.errors import BadInput
 
 
 def start(code, **more):
@@ -35,3 +39,22 @@ def test_the_last_words_are_known_without_a_temporary_folder(monkeypatch):
     with start(noise + "sys.exit('the cause')") as worker:
         assert worker.next_event(None) is None
         assert worker.how_it_ended(1.0) == ("crashed", "the process exited with status 1: the cause")
+
+
+def test_no_temporary_folder_is_bad_input_with_the_fix(monkeypatch):
+    def gettempdir():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", gettempdir)
+    with pytest.raises(BadInput, match=r"No usable temporary directory.*set TMPDIR"):
+        start("")
+
+
+def test_a_worker_needs_no_proc(monkeypatch):
+    def process():
+        raise psutil.NoSuchProcess(1)
+
+    monkeypatch.setattr(process_limits, "STATUS", Path("/nowhere/status"))
+    monkeypatch.setattr(psutil, "Process", process)
+    assert process_limits.limit_data(2**30) is None
+    assert side_effects.process_state() == side_effects.ProcessState(0, 0)
