@@ -94,7 +94,7 @@ def fit_rates(work: Array, seconds: Array) -> Array:
 
 
 def _usable(measured: pd.DataFrame) -> pd.DataFrame:
-    known = measured[list(WORK)].notna().all(axis=1) & plausible(measured["seconds_median"])
+    known: pd.Series[bool] = measured[list(WORK)].notna().all(axis=1) & plausible(measured["seconds_median"])
     return measured[known & (measured["status"] == "ok")]
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 from jacobench.bench.row.columns import COLUMNS, HEAP, tidy
+from jacobench.bench.row.statistics import PLAUSIBLE_SECONDS, plausible
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_json import Document, check_document, read_document
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-LONGEST = 1e12  # seconds: a larger number is not the time of a call
-LARGEST = 1e30  # of any other number
+LARGEST = 1e30  # number that is not a time
 
 TIMES = tuple(name for name in COLUMNS if "seconds" in name)
 OF_THE_TIME = tuple(name for name in COLUMNS if name.startswith(("seconds_", "ratio_")) or name == "efficiency")
@@ -111,9 +111,11 @@ def _plausible(table: pd.DataFrame) -> pd.DataFrame:
     A time of 0 is shorter than the clock can measure, so it is missing, too. The row's reason names the number.
     """
     given = table["seconds_median"]
-    has_time = (given > 0) & (given <= LONGEST)
+    has_time = plausible(given)
     for name in (name for name, column in COLUMNS.items() if column.dtype == "float64"):
-        table[name] = table[name].where((table[name] >= 0) & (table[name] <= (LONGEST if name in TIMES else LARGEST)))
+        table[name] = table[name].where(
+            (table[name] >= 0) & (table[name] < (PLAUSIBLE_SECONDS[1] if name in TIMES else LARGEST))
+        )
     table.loc[~has_time, list(OF_THE_TIME)] = math.nan
     for row in table.index[~has_time & given.notna() & (table["status"] == "ok")]:
         table.loc[row, "reason"] = f"no time: {given[row]:.3g} s in the file cannot have been measured"
@@ -123,7 +125,7 @@ def _plausible(table: pd.DataFrame) -> pd.DataFrame:
 def _passes(document: Document) -> Iterator[tuple[Any, ...]]:
     for entry in document.entries:
         for own in _triples(document, entry, "pass_seconds", float):
-            if 0 < own[-1] <= LONGEST:
+            if plausible(own[-1]):
                 yield (*_cell(entry), *own)
 
 
@@ -133,7 +135,7 @@ def _samples(document: Document) -> Iterator[tuple[Any, ...]]:
         begin = 0
         for pass_number, worker, n_rounds in _triples(document, entry, "pass_rounds", int):
             for seconds in data[begin : begin + n_rounds]:
-                if 0 < seconds <= LONGEST:
+                if plausible(seconds):
                     yield (*_cell(entry), pass_number, worker, seconds)
             begin += n_rounds
 
