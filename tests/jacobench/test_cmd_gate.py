@@ -209,7 +209,9 @@ def test_what_is_slower_larger_or_broken_fails_the_gate_and_is_named_with_its_fi
     rows = re.findall(r"^(\w+|not measured) +mlp-w48-d2-b4 +(\S+) +(\w+) ", done.stdout, re.MULTILINE)
     assert len(rows) == len({row[1:] for row in rows}), "one line per row"
     assert {"regressed", "broken", "unchanged", "new", "gone"} <= {row[0] for row in rows}
-    assert re.search("jacobench gate --against 'HEAD~1' --suite tiny.toml --strategy .* --case mlp-w48-d2-b4\n", done.stderr)
+    assert re.search(
+        "jacobench gate --against 'HEAD~1' --suite tiny.toml --strategy .* --case mlp-w48-d2-b4\n", done.stderr
+    )
     assert "::error title=Regression" in done.stdout
     failures = [
         ET.tostring(found, "unicode")
