@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def counted(count: int | str, noun: str, plural: str = "") -> str:
+def counted(count: float | str, noun: str, plural: str = "") -> str:
     """Return a number and its noun; the plural is the noun with an "s" unless it is given.
 
     A number is printed with commas. A text, such as a range, is singular only if it is ``"1"``.
@@ -16,7 +16,7 @@ def counted(count: int | str, noun: str, plural: str = "") -> str:
     >>> counted(1, "strategy", "strategies"), counted(1200, "case"), counted("2 to 3", "pass", "passes")
     ('1 strategy', '1,200 cases', '2 to 3 passes')
     """
-    shown = count if isinstance(count, str) else f"{count:,}"
+    shown = count if isinstance(count, str) else f"{count:,.0f}"
     return f"{shown} {noun if shown == '1' else plural or f'{noun}s'}"
 
 

@@ -9,6 +9,7 @@ import typer
 
 from jacobench.commands import console
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,9 +60,7 @@ def _compare(runs: list[Path], out: Path | None, phase: str, *, dark: bool) -> N
     from jacobench.reports.plots.layout import NoData
 
     if len(runs) != 2:
-        raise BadInput(
-            f"--compare was given {len(runs)} {'run' if len(runs) == 1 else 'runs'}: expected two, BASE HEAD"
-        )
+        raise BadInput(f"--compare was given {counted(len(runs), 'run')}: expected two, BASE HEAD")
     base, head = map(read, runs)
     try:
         found = comparison(base, head, phase)

@@ -15,6 +15,7 @@ import typer
 from jacobench.bench.run.run_options import RunOptions, flag, resume_command
 from jacobench.commands import console
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -196,4 +197,6 @@ def _dry_run(options: RunOptions) -> None:
     ]
     console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), lines))
     seconds = total_seconds(found, options.passes)
-    console.stderr().print(f"{len(found)} cells, {options.passes} passes: about {seconds:.0f} s")
+    console.stderr().print(
+        f"{counted(len(found), 'cell')}, {counted(options.passes, 'pass', 'passes')}: about {seconds:.0f} s"
+    )

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.row.statistics import LEAST_BYTES, clearly_less
+from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.growth import TOLERANCE, growth
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.size_limits import what_fits
@@ -224,7 +225,7 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
     )
     largest = format_ratio(max(line["time"].mean for line in timed))
     sentence = (
-        f"in {len(found)} cases, sparse is clearly slower than vjp in {int(slower.sum())} (up to {largest}), clearly faster in "
+        f"in {counted(len(found), 'case')}, sparse is clearly slower than vjp in {int(slower.sum())} (up to {largest}), clearly faster in "
         f"{int(faster.sum())}, and needs more memory in {int(more.sum())}"
     )
     if len(not_worse := found[~slower & ~more]):
@@ -288,7 +289,7 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
     faster = [f"{line['link']} at {format_size(line['size'])}" for line in timed if line["time"].is_faster]
     largest = {line["link"]: line for line in sorted(timed, key=lambda line: line["size"])}.values()
     sentence = (
-        f"with explicit matrices a gradient is clearly slower in {len(slower)} of {len(timed)} cells and needs more memory in "
+        f"with explicit matrices a gradient is clearly slower in {len(slower)} of {counted(len(timed), 'cell')} and needs more memory in "
         f"{len(less)}; at the largest size {', '.join(_factors(line) for line in largest)}"
     )
     if faster:

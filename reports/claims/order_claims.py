@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.growth import growth
 from jacobench.reports.analysis.power_laws import fit
@@ -59,7 +60,7 @@ def same_gradients(run: Run) -> ClaimFinding:
     failed = int((rows["status"] != "ok").sum())
     return ClaimFinding(
         HOLDS,
-        f"in {len(compared)} cells over {compared['case'].nunique()} graphs, gradients through Jacobians differ from those of vjp by "
+        f"in {counted(len(compared), 'cell')} over {counted(compared['case'].nunique(), 'graph')}, gradients through Jacobians differ from those of vjp by "
         f"at most {' and '.join(largest)}, relative to the largest entry{f' ({failed} cells failed)' if failed else ''}",
         evidence,
     )
@@ -136,7 +137,9 @@ def _pays_off(run: Run, rows: pd.DataFrame) -> str:
     single = rows.loc[rows["n_seeds"] == 1, "case"]
     uses = uses[(uses["strategy"] == FIRST) & uses["case"].isin(single) & (uses["outcome"] == "after")]
     if len(uses):
-        parts.append(f"after {uses_in_words(uses['uses'])} uses of one Jacobian by one vector each ({len(uses)} cases)")
+        parts.append(
+            f"after {uses_in_words(uses['uses'])} uses of one Jacobian by one vector each ({counted(len(uses), 'case')})"
+        )
     return " and ".join(parts)
 
 
@@ -163,7 +166,7 @@ def sometimes_worth_it(run: Run) -> ClaimFinding:
     evidence = pd.DataFrame([(*cell, when) for cell, when in lines.items()], columns=["case", "strategy", "pays off"])
     by_reuse = evidence["case"].nunique() - len({line["case"] for line in wins})
     sentence = (
-        f"a stored Jacobian is clearly the fastest way to one gradient in {len(wins)} of {len(best)} cases; "
+        f"a stored Jacobian is clearly the fastest way to one gradient in {len(wins)} of {counted(len(best), 'case')}; "
         f"in {by_reuse} more it becomes cheaper than {LAST} if it is used again"
     )
     refuted = len(ahead) == len(best) > 0 and not (uses["outcome"] == "undecided").any()

@@ -14,6 +14,7 @@ import pandas as pd
 
 from jacobench.bench.row.columns import CELL_KEYS, PHASES, STATUSES, tidy
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import counted
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run, read
 from jacobench.reports.data.run_json import parse
 
@@ -313,14 +314,10 @@ def _the_machine(path: Path, files: Sequence[BenchmarkFile]) -> str | None:
 
 def _read_as(files: Sequence[BenchmarkFile], own: Sequence[BenchmarkFile]) -> str:
     if len(files) == 1:
-        return f"{_counted(files[0].n_entries, 'entry', 'entries')} from one process"
+        return f"{counted(files[0].n_entries, 'entry', 'entries')} from one process"
     n = len({_revision(file) for file in files if file.commit})
-    text = _counted(len(files), "file", "files") + (f" from {_counted(n, 'commit', 'commits')}" if n else "")
+    text = counted(len(files), "file", "files") + (f" from {counted(n, 'commit', 'commits')}" if n else "")
     if len(own) == len(files):
         return text
     commit = f"the newest, {own[0].commit}," if own[0].commit else "the newest, without a known commit,"
-    return f"{text}, of which {commit} is compared ({_counted(len(own), 'file', 'files')})"
-
-
-def _counted(n: int, noun: str, plural: str) -> str:
-    return f"{n} {noun if n == 1 else plural}"
+    return f"{text}, of which {commit} is compared ({counted(len(own), 'file', 'files')})"

@@ -128,6 +128,15 @@ def format_percent(share: float) -> str:
     return format_ratio(share) if abs(share) >= 10 else f"{share:.0%}"
 
 
+def format_efficiency(efficiency: float) -> str:
+    """Return floor over measured time in percent; a lower bound above the measured time is no share.
+
+    >>> format_efficiency(0.857), format_efficiency(1.004), format_efficiency(1.06), format_efficiency(float("nan"))
+    ('86%', '100%', '>100%', '–')
+    """
+    return ">100%" if efficiency >= 1.005 else format_percent(efficiency)
+
+
 def format_change(ratio: float) -> str:
     """Return a ratio as a change in percent, or as a factor from 2 on; a dash for NaN.
 
@@ -141,15 +150,6 @@ def format_change(ratio: float) -> str:
     if ratio < 2:
         return f"{ratio - 1:+z.1%}"
     return f"{ratio:.2f}×" if ratio < 100 else f"{ratio:,.0f}×"
-
-
-def count_of(count: float, noun: str, plural: str = "") -> str:
-    """Return a number of things, with the noun in the singular or plural.
-
-    >>> count_of(1, "row"), count_of(0, "row"), count_of(2, "pass", "passes")
-    ('1 row', '0 rows', '2 passes')
-    """
-    return f"{count:.0f} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def format_tick(value: float, scale: Scale) -> str:

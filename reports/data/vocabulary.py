@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jacobench.bench.row.columns import FORWARD
+from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,4 +75,4 @@ def _range(numbers: pd.Series[float]) -> str | None:
 
 
 def _counted(count: object, noun: str, plural: str) -> str:
-    return "" if count is None else f"{count} {noun if str(count) == '1' else plural}"
+    return "" if count is None else counted(str(count), noun, plural)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jacobench.graphs.wording import counted
 from jacobench.reports.data.units import format_bytes, format_count, format_ratio
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _sentence(cost: JacobianCost, ctx: ArgumentContext) -> str:
     wording = VJP_BY_OP.get((cost.op, cost.argument)) or VJP_BY_STRUCTURE.get(cost.structure, "")
     vjp = wording if isinstance(wording, str) else wording(ctx)
     vjp = vjp or f"its VJP takes {format_count(cost.vjp_flops)} flops and no matrix"
-    entries = "1 entry" if cost.n_entries == 1 else f"{cost.n_entries:,} entries"
+    entries = counted(cost.n_entries, "entry", "entries")
     return (
         f"{cost.jacobian} has {entries} ({format_bytes(cost.dense_bytes)}), "
         f"of which {filled} {'is' if filled == '1' else 'are'} not zero; {vjp}."

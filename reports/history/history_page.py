@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.wording import counted
 from jacobench.reports.history.history_tables import change_texts, summary
 from jacobench.reports.history.series import QUANTITIES, Series, control_series, series, setting_words
 from jacobench.reports.history.series_drawings import line_svg
@@ -99,7 +100,7 @@ def _line(own: Series, changes: Sequence[Mapping[str, Any]]) -> tuple[str, Marku
     """Return the caption and the drawing of a series."""
     values = own.measured
     lowest, highest, latest = (own.format(value) for value in (values.min(), values.max(), values[-1]))
-    n_runs = f"{values.size:,} run{'' if values.size == 1 else 's'}"
+    n_runs = counted(values.size, "run")
     caption = f"{own.words}: latest {latest}; {lowest} to {highest} over {n_runs}"
     marks = []
     for one in changes:

@@ -11,6 +11,7 @@ from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import unknown
+from jacobench.graphs.wording import counted
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.data.units import BYTES, COUNTS, SECONDS, Scale, format_bytes, format_seconds
 
@@ -94,8 +95,8 @@ def cell_name(key: Mapping[str, Any]) -> str:
 def setting_words(setting: tuple[Any, ...]) -> str:
     """Return machine, controls, threads and suite as text."""
     machine, controls, threads, suite = setting
-    counted = f"{threads} thread{'' if threads == 1 else 's'}" if threads else ""
-    phrases = (machine, controls and f"controls {controls}", counted, suite and f"suite {suite}")
+    threading = counted(threads, "thread") if threads else ""
+    phrases = (machine, controls and f"controls {controls}", threading, suite and f"suite {suite}")
     return " · ".join(phrase for phrase in phrases if phrase)
 
 

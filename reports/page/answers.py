@@ -8,6 +8,7 @@ import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.graphs.wording import counted, listed
 from jacobench.reports.analysis.recommendation import least_memory, materializing, recommend
 from jacobench.reports.analysis.reuse import reuse, uses_in_words
 from jacobench.reports.data.units import format_ratio
@@ -15,8 +16,6 @@ from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jacobench.reports.data.run_data import Run
 
 HALF = 0.5
@@ -55,9 +54,9 @@ def _on_time(run: Run, rows: pd.DataFrame, phase: str) -> str:
     ]
     for decision, count in _counts(found.loc[~is_ahead, "decision"]):
         verbs, words_of_it = NOT_AHEAD[decision]
-        parts.append(f"{_cases(count)} {verbs[count > 1]} {words_of_it}")
+        parts.append(f"{counted(count, 'case')} {verbs[count > 1]} {words_of_it}")
     spread = _spread(rows, "ratio_to_vjp", "as long as")
-    return f"{_verdict(run.table, winners)}: in the time of the phase {phase}, {_listed(parts)}{spread}."
+    return f"{_verdict(run.table, winners)}: in the time of the phase {phase}, {listed(parts)}{spread}."
 
 
 def _verdict(table: pd.DataFrame, winners: pd.Series[str]) -> str:
@@ -77,24 +76,24 @@ def _verdict(table: pd.DataFrame, winners: pd.Series[str]) -> str:
 def _on_memory(run: Run, rows: pd.DataFrame, phase: str) -> str:
     winners = least_memory(run.table, phase)
     n_cases = rows["case"].nunique()
-    counted = _counts(pd.Series(list(winners.values()), dtype=object))
-    parts = [f"{name} needs the least in {_of(count, n_cases)}" for name, count in counted]
+    by_name = _counts(pd.Series(list(winners.values()), dtype=object))
+    parts = [f"{name} needs the least in {_of(count, n_cases)}" for name, count in by_name]
     if undecided := n_cases - len(winners):
         parts.append(f"no strategy needs clearly the least{f' in {_of(undecided, n_cases)}' if parts else ''}")
     ok = rows[(rows["status"] == "ok") & (rows["peak_bytes"] >= LEAST_BYTES)]
     reference = ok[ok["strategy"] == REFERENCE].set_index("case")["peak_bytes"]
     ratios = rows.assign(ratio=ok["peak_bytes"] / ok["case"].map(reference))
     spread = _spread(ratios, "ratio", "as much as")
-    return f"In peak memory of the phase {phase}, {_listed(parts)}{spread}{_over_budget(rows)}."
+    return f"In peak memory of the phase {phase}, {listed(parts)}{spread}{_over_budget(rows)}."
 
 
 def _over_budget(rows: pd.DataFrame) -> str:
     ended = rows[rows["status"].isin(["over_budget", "out_of_memory"])]
     parts = [
-        f"{strategy} was {words(str(status))} in {_cases(len(own))}"
+        f"{strategy} was {words(str(status))} in {counted(len(own), 'case')}"
         for (strategy, status), own in ended.groupby(["strategy", "status"], sort=False)
     ]
-    return f"; {_listed(parts)}" if parts else ""
+    return f"; {listed(parts)}" if parts else ""
 
 
 def _spread(rows: pd.DataFrame, column: str, comparison: str) -> str:
@@ -105,7 +104,7 @@ def _spread(rows: pd.DataFrame, column: str, comparison: str) -> str:
         ratios = ok.loc[ok["strategy"] == strategy, column]
         low, high = format_ratio(float(ratios.min())), format_ratio(float(ratios.max()))
         parts.append(f"{strategy} takes {low if low == high else f'{low} to {high}'}")
-    return f"; {_listed(parts)} {comparison} {REFERENCE}" if parts else ""
+    return f"; {listed(parts)} {comparison} {REFERENCE}" if parts else ""
 
 
 def _on_reuse(run: Run) -> str:
@@ -119,9 +118,9 @@ def _on_reuse(run: Run) -> str:
             f"No Jacobian was timed together with {REFERENCE} in linearize and pullback, "
             "so this run does not show when one pays off."
         )
-    names, n_cells = _listed(in_order(found["strategy"])), len(found)
-    counted = dict(_counts(found["outcome"]))
-    cells = {outcome: _of(count, n_cells, "cell") for outcome, count in counted.items()}
+    names, n_cells = listed(in_order(found["strategy"])), len(found)
+    by_outcome = dict(_counts(found["outcome"]))
+    cells = {outcome: _of(count, n_cells, "cell") for outcome, count in by_outcome.items()}
     uses = uses_in_words(found.loc[found["outcome"] == "after", "uses"]) if "after" in cells else ""
     phrases = {
         "from the first": "from the first product",
@@ -133,9 +132,9 @@ def _on_reuse(run: Run) -> str:
     unknown = f"; undecided in {cells['undecided']}" if "undecided" in cells else ""
     if not parts:
         return f"Whether materializing ({names}) pays off is undecided in {cells['undecided']}."
-    if counted.get("never") == n_cells:
+    if by_outcome.get("never") == n_cells:
         return f"Materializing ({names}) pays off in no cell of this run, for any number of products."
-    return f"Materializing ({names}) pays off {_listed(parts)}{unknown}."
+    return f"Materializing ({names}) pays off {listed(parts)}{unknown}."
 
 
 def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:
@@ -143,13 +142,4 @@ def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:
 
 
 def _of(count: int, total: int, noun: str = "case") -> str:
-    return f"all {total} {noun}s" if count == total > 1 else f"{count} of {_cases(total, noun)}"
-
-
-def _cases(count: int, noun: str = "case") -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    """Join with commas and a last "and"."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+    return f"all {total} {noun}s" if count == total > 1 else f"{count} of {counted(total, noun)}"

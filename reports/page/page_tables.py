@@ -57,7 +57,7 @@ FORMATS: dict[str, Callable[[float], str]] = {  # by column name or by unit
     "s": units.format_seconds,
     "B": units.format_bytes,
     **dict.fromkeys(("ratio_to_vjp", "ratio_low", "ratio_high"), units.format_ratio),
-    "efficiency": "{:.0%}".format,
+    "efficiency": units.format_efficiency,
     "predicted_flops": partial(units.format_tick, scale=units.COUNTS),
 }
 

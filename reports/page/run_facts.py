@@ -10,6 +10,7 @@ import numpy as np
 
 from jacobench.bench.machine.environment import variable_sentences
 from jacobench.bench.row.columns import CELL_KEYS
+from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.recommendation import decision_in_words, recommend
 from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
 
@@ -65,9 +66,9 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
     spreads = _spreads(run.passes)
     disturbed = spreads[spreads >= DISTURBED].sort_values(ascending=False)
     summary = (
-        f"{len(undecided)} of {len(found)} cases are undecided in the phase {phase}. "
-        f"{len(disturbed)} of {len(spreads)} cells were disturbed: "
-        f"their slowest pass took at least {DISTURBED - 1:.0%} longer than their fastest."
+        f"Undecided in the phase {phase}: {len(undecided)} of {counted(len(found), 'case')}. "
+        f"Disturbed: {len(disturbed)} of {counted(len(spreads), 'cell')}. "
+        f"The slowest pass of a disturbed cell took at least {DISTURBED - 1:.0%} longer than its fastest."
     )
     if not len(found) or not len(spreads):
         summary = "The run does not record single passes, so undecided and disturbed cells are unknown."

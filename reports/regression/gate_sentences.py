@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from jacobench.reports.data.units import count_of, format_change, format_ratio
+from jacobench.graphs.wording import counted
+from jacobench.reports.data.units import format_change, format_ratio
 from jacobench.reports.data.vocabulary import words
 
 
@@ -28,12 +29,12 @@ def too_few_pairs(n_pairs: float) -> str:
     """Return the reason of a row whose pairs cannot be significant; ``n_pairs`` is NaN if none had both sides."""
     if math.isnan(n_pairs):
         return "no pair in which both sides were ok"
-    return f"only {count_of(n_pairs, 'pair')} in which both sides were ok"
+    return f"only {counted(n_pairs, 'pair')} in which both sides were ok"
 
 
 def too_noisy(n_pairs: float, detectable: float) -> str:
     """Return the reason of a row that the last look leaves open."""
-    return f"noisy: {count_of(n_pairs, 'pair')} can show only a slowdown of {threshold_text(detectable)} or more"
+    return f"noisy: {counted(n_pairs, 'pair')} can show only a slowdown of {threshold_text(detectable)} or more"
 
 
 def candidate(ratio: float, confirmation: str) -> str:
@@ -81,7 +82,7 @@ def failed_on_both(base: str, head: str) -> str:
 
 def lost(why: str, n_lost: int, n_pairs: int) -> str:
     """Return the reason of a row that fails in head only, in several pairs."""
-    return f"{why} in head in {n_lost} of {count_of(n_pairs, 'pair')}, ok in base"
+    return f"{why} in head in {n_lost} of {counted(n_pairs, 'pair')}, ok in base"
 
 
 def wrong_in_head(why: str) -> str:
@@ -112,7 +113,7 @@ def exponent_not_determined(exponents: str) -> str:
 
 def too_few_passes(n_passes: float, least: int) -> str:
     """Return the reason of a row of two runs with too few passes."""
-    return f"{count_of(n_passes, 'pass', 'passes')}: expected at least {least} per side"
+    return f"{counted(n_passes, 'pass', 'passes')}: expected at least {least} per side"
 
 
 def failed_on_one_side(base: str, head: str) -> str:
@@ -145,7 +146,7 @@ def slower_than_its_reference() -> str:
 
 def pairs_measured(n_pairs: int, seconds: float) -> str:
     """Return the size of a gate."""
-    return f"{count_of(n_pairs, 'pair')} of fresh processes in {seconds:.0f} s; base and head alternate."
+    return f"{counted(n_pairs, 'pair')} of fresh processes in {seconds:.0f} s; base and head alternate."
 
 
 def nothing_compared() -> str:
@@ -155,7 +156,7 @@ def nothing_compared() -> str:
 
 def not_measured(n_rows: int, reason: str) -> str:
     """Return the common reason of rows that were measured on neither side."""
-    return f"{count_of(n_rows, 'row')} not measured: {reason}."
+    return f"{counted(n_rows, 'row')} not measured: {reason}."
 
 
 def strategy_not_measured(strategy: str, phases: tuple[str, ...], *, whole: bool) -> str:
@@ -167,7 +168,7 @@ def strategy_not_measured(strategy: str, phases: tuple[str, ...], *, whole: bool
 def first_measured(n_rows: int) -> str:
     """Return the explanation of new rows."""
     are, them = ("is", "it") if n_rows == 1 else ("are", "them")
-    return f"{count_of(n_rows, 'row')} {are} new: head was verified, and base has nothing to compare {them} with."
+    return f"{counted(n_rows, 'row')} {are} new: head was verified, and base has nothing to compare {them} with."
 
 
 def kernel_not_timed(*, runs: bool) -> str:
@@ -194,13 +195,13 @@ def kernel_stable(change: str) -> str:
 
 def kernel_undecided(change: str, n_pairs: int) -> str:
     """Return the note on a gate whose calibration kernel may have moved."""
-    return f"A change of the calibration kernel could not be excluded: {change} after {count_of(n_pairs, 'pair')}."
+    return f"A change of the calibration kernel could not be excluded: {change} after {counted(n_pairs, 'pair')}."
 
 
 def inconclusive_results(n: int, n_all: int) -> str:
     """Return the number of inconclusive results, and what to do."""
     return (
-        f"{n} of {count_of(n_all, 'result')} {'is' if n == 1 else 'are'} inconclusive. Use more time (--max-minutes), a "
+        f"{n} of {counted(n_all, 'result')} {'is' if n == 1 else 'are'} inconclusive. Use more time (--max-minutes), a "
         "quieter machine, or a higher threshold for noisy rows (rows under [tool.jacobench.gate])."
     )
 
@@ -212,7 +213,7 @@ def read_as(base: str, head: str) -> str:
 
 def run_read_as(n_passes: int, n_rows: int) -> str:
     """Return the size of a run."""
-    return f"{count_of(n_passes, 'pass', 'passes')} of {count_of(n_rows, 'row')}"
+    return f"{counted(n_passes, 'pass', 'passes')} of {counted(n_rows, 'row')}"
 
 
 def runs_not_paired(floor: float, least_passes: int) -> str:
@@ -281,14 +282,14 @@ def raise_threshold() -> str:
 
 def verifying(n_strategies: int, n_cases: int) -> str:
     """Return the first step of a gate."""
-    strategies = count_of(n_strategies, "strategy", "strategies")
-    return f"verifying {strategies} at {count_of(n_cases, 'case')}, on both sides"
+    strategies = counted(n_strategies, "strategy", "strategies")
+    return f"verifying {strategies} at {counted(n_cases, 'case')}, on both sides"
 
 
 def stage_step(stage: int, n_pairs: int, n_cells: int | None) -> str:
     """Return a step of a stage; ``n_cells`` is None for all."""
-    cells = "all cells" if n_cells is None else count_of(n_cells, "cell")
-    return f"stage {stage}: {count_of(n_pairs, 'pair')} of processes, {cells}"
+    cells = "all cells" if n_cells is None else counted(n_cells, "cell")
+    return f"stage {stage}: {counted(n_pairs, 'pair')} of processes, {cells}"
 
 
 def self_test_step(number: int, *, changed: bool) -> str:
@@ -306,14 +307,14 @@ def self_test_note(threshold: float) -> str:
 
 def rows_by_verdict(n_rows: int, counts: str) -> str:
     """Return the number of rows, and of each verdict."""
-    return f"{count_of(n_rows, 'row')}: {counts}"
+    return f"{counted(n_rows, 'row')}: {counts}"
 
 
 def lines_left_out(n: int) -> str:
     """Return the number of lines that a size limit leaves out."""
-    return f"{count_of(n, 'more line')} {'does' if n == 1 else 'do'} not fit here."
+    return f"{counted(n, 'more line')} {'does' if n == 1 else 'do'} not fit here."
 
 
 def failing_lines_left_out(n: int) -> str:
     """Return the number of failing lines that have no annotation of their own."""
-    return f"and {count_of(n, 'more failing line')}"
+    return f"and {counted(n, 'more failing line')}"

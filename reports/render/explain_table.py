@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from jacobench.graphs.wording import counted
 from jacobench.reports.data.units import format_bytes, format_count
 from jacobench.reports.explain.conclusions import follows
 from jacobench.reports.render.text_tables import rich_table
@@ -52,8 +53,10 @@ class ExplanationTable:
 
     def _title(self) -> str:
         graph, n_seeds = self.explanation.graph, self.explanation.n_seeds
-        seeds = "1 cotangent" if n_seeds == 1 else f"{n_seeds:,} cotangents"
-        return " · ".join((self.name, graph.dtype.name, f"{graph.n_parameters:,} parameters", f"{seeds} at once"))
+        seeds = counted(n_seeds, "cotangent")
+        return " · ".join(
+            (self.name, graph.dtype.name, f"{counted(graph.n_parameters, 'parameter')}", f"{seeds} at once")
+        )
 
 
 def _bytes(costs: Sequence[JacobianCost], *, wide: bool) -> Table:

@@ -11,7 +11,7 @@ from rich.text import Text
 from jacobench.bench.row.columns import PHASES, STATUSES
 from jacobench.graphs.errors import unknown
 from jacobench.reports.analysis.recommendation import fastest, least_memory
-from jacobench.reports.data.units import format_bytes, format_peak, format_percent, format_ratio, format_seconds
+from jacobench.reports.data.units import format_bytes, format_efficiency, format_peak, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import in_order, provenance, words
 from jacobench.reports.render.text_tables import rich_table
 from jacobench.strategies.registry import REFERENCE
@@ -112,7 +112,7 @@ class TerminalTable:
         is_fastest, is_smallest = self.fastest.get(case) == strategy, self.smallest.get(case) == strategy
         time = format_seconds(row["seconds_median"]) + (MARK if is_fastest else " ")
         memory = format_peak(row) + (MARK if is_smallest else " ")
-        efficiency = format_percent(row["efficiency"])
+        efficiency = format_efficiency(row["efficiency"])
         text = Text(_line(strategy, extras, time, format_ratio(row["ratio_to_vjp"]), efficiency, memory))
         for marked, part in ((is_fastest, time), (is_smallest, memory)):
             if marked:
@@ -194,7 +194,8 @@ def _meaning(rows: pd.DataFrame) -> str:
     )
     if rows["efficiency"].notna().any():
         meaning += (
-            " floor (on a wide screen): lower bound for the time as a share of the measured time; see docs/floor.md."
+            " floor (on a wide screen): lower bound for the time as a share of the measured time; above 100 % it is wrong. "
+            "See docs/floor.md."
         )
     if not (rows["passes"] > 1).any():
         meaning += " No winner in time is marked because one pass cannot decide."

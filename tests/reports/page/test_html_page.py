@@ -66,7 +66,7 @@ def test_it_says_all_there_is_to_say(whole, standard_run):
         "Should these graphs be backpropagated",
         "in the time of the phase gradient",
         "AMD EPYC",
-        "cells were disturbed",
+        "Disturbed: ",
         "Recommendations",
         "predicted exponent",
         "over the budget of 2 GiB",
