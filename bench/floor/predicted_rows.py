@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import FORWARD, predict
+from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, predict
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.suites.case import BY_STRATEGY
 from jacobench.bench.suites.sweep_expansion import expand
@@ -84,12 +83,11 @@ def predicted_rows(case: Case, specs: Iterable[str] = ()) -> list[dict[str, Any]
 
 def held_bytes(graph: Graph, n_seeds: int) -> int:
     """Return the bytes held during every call: leaves (inputs and targets included), seeds, constants of the graph."""
-    numbers = sum(prod(leaf.shape) for leaf in graph.leaves.values()) + n_seeds * prod(graph.output_shape)
     values = [value for node in graph.nodes for value in node.attrs.values()]
-    patterns = [part for value in values if isinstance(value, Pattern) for part in (value.indptr, value.indices)]
-    arrays = [value for value in (*values, *patterns) if isinstance(value, np.ndarray)]
-    constants = {id(array): array.nbytes for array in arrays}  # ops may share one
-    return numbers * graph.dtype.itemsize + sum(constants.values())
+    constants = {
+        id(value): value.nbytes for value in values if isinstance(value, np.ndarray | Pattern)
+    }  # ops may share
+    return input_bytes(graph, n_seeds) + sum(constants.values())
 
 
 def needed_bytes(case: Case, specs: Iterable[str], phase: str | None = None) -> dict[str, int]:

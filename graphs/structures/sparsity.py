@@ -38,6 +38,11 @@ class Pattern:
         """Row of each entry, shape (nnz,)."""
         return np.repeat(np.arange(self.shape[0], dtype=self.indptr.dtype), np.diff(self.indptr))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of `indptr`, `indices` and `rows`, also before `rows` is first used."""
+        return self.indptr.nbytes + self.indices.nbytes + self.indices.size * self.indptr.itemsize
+
 
 def index_dtype(*largest: int) -> type[np.signedinteger]:
     """Return int32 if it holds all numbers, else int64."""

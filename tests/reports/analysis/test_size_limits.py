@@ -1,6 +1,7 @@
 """Size limits: they fit, the next size does not, and no size is named that was not checked."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from jacobench.reports.analysis.size_limits import (
     largest_batch,
     what_fits,
 )
+from jacobench.strategies import registry
 
 SIZES = np.array([16.0, 32, 64, 128, 256])
 CUBE = 8 * SIZES**3
@@ -104,7 +106,7 @@ def test_patterns_seeds_inputs_and_targets_are_held():
     knobs = {"width": 64, "depth": 2, "batch": 5, "weight_density": 0.1, "loss": "none", "n_seeds": 3}
     graph = one_case(knobs).make()
     patterns = [node.attrs["mask"] for node in graph.nodes if "mask" in node.attrs]
-    arrays = [*graph.sample(0).values(), *(part for own in patterns for part in (own.indptr, own.indices))]
+    arrays = [*graph.sample(0).values(), *(part for own in patterns for part in (own.indptr, own.indices, own.rows))]
     assert held_bytes(graph, 3) == sum(array.nbytes for array in arrays) + 3 * 5 * 64 * 8
 
 
@@ -231,3 +233,22 @@ def test_a_size_that_is_impossible_is_not_computed():
     assert set(zip(found["size"], found["basis"], strict=True)) == {(6 * RANGE_FACTOR, "more than")}
     found = what_fits(tidy(rows), "width", "bytes", 20_000)  # the search would try other sizes
     assert set(found["size"]) <= {3, 4, 5, 6}
+
+
+@pytest.mark.parametrize("strategy", ["sparse", "vjp"])
+def test_sparse_weights_need_at_most_what_is_predicted(strategy):
+    chosen = registry.load(strategy)
+    case = one_case({"width": 1024, "depth": 2, "weight_density": 0.1})
+    chosen.prepare(case.make())  # imports
+    tracemalloc.start()
+    try:
+        graph = case.make()
+        leaves, seeds = graph.sample(0), np.ones((1, *graph.output_shape))
+        prepared = chosen.prepare(graph)
+        prepared.linearize(leaves).pullback(seeds)
+        tracemalloc.reset_peak()
+        prepared.linearize(leaves).pullback(seeds)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0.85 < peak / needed(case, strategy) < 1.05  # sparse does not use the rows
