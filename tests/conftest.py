@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 NEEDS_EXTRA = re.compile(r"torch|asdex")  # jax and autograd are in the extra ``test``
 FOLDERS = {"graphs", "strategies"}
@@ -47,3 +49,36 @@ def help_of() -> Callable[[tuple[str, ...]], str]:
         return done.stdout
 
     return text
+
+
+def sentence_names(module: ModuleType) -> set[str]:
+    """Return the public functions of a module: in a module of sentences, each returns text for readers."""
+    functions = inspect.getmembers(module, inspect.isfunction)
+    return {name for name, one in functions if one.__module__ == module.__name__ and not name.startswith("_")}
+
+
+FLAWS = {
+    "no number": r"\b(?:nan|inf|None)\b|-0\.0+(?!\d)",
+    "plural of one": r"(?<![\d.,])1 (?:\w+ )?(?:rows|pairs|passes|cases|cells|strategies|results|runs|files|sizes|lines|graphs|products|uses|seeds|cores|processes|blocks|are)\b",
+    "singular of many": r"(?<![\d.,])(?:[02-9]|\d[\d,]*\d) (?:row|pair|pass|case|cell|strategy|result|file|line|size|graph|product|use|seed|core|process|block)\b",
+    "a share above 100 %": r"(?<![\d.,])(?:\d{4,}|[2-9]\d\d|1[1-9]\d|10[1-9])(?:\.\d+)? ?%",
+    "spaces": r"  |^ | $| [.,;:](?!\S)|\(\)",
+}
+"""What must not occur in a sentence, whatever its numbers are."""
+
+
+def sentence_flaws(text: str) -> list[str]:
+    """Return what is wrong with a sentence."""
+    return [
+        f"{flaw}: {found[0]!r} in {text!r}" for flaw, pattern in FLAWS.items() if (found := re.search(pattern, text))
+    ]
+
+
+@pytest.fixture(name="sentence_names")
+def _sentence_names():
+    return sentence_names
+
+
+@pytest.fixture(name="sentence_flaws")
+def _sentence_flaws():
+    return sentence_flaws

@@ -41,7 +41,8 @@ class Crossing:
     - ``"crosses"``: within the measured sizes, and so is its interval.
     - ``"crosses again"``: sizes that decide change order more than once.
     - ``"never in the range"``: no crossing, one is clearly cheaper at the largest size, but the ratio approaches one.
-    - ``"never at all"``: no crossing, one is clearly cheaper at the largest size, and the ratio does not approach one.
+    - ``"never at all"``: no crossing, one is clearly cheaper at the largest size, and the ratio does not clearly
+      approach one.
     - ``"undecided"``: all else. The means change order, but on one side no size decides who is cheaper, or the interval
       leaves the range; or they do not, but the largest size does not decide.
 

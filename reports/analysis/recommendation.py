@@ -75,16 +75,6 @@ def _line(decision: str, **found: Any) -> dict[str, Any]:
     return {**NOTHING, "n_passes": 0, **found, "decision": decision}
 
 
-def decision_in_words(line: Mapping[Any, Any], words: Mapping[str, str]) -> str:
-    """Return the decision of a line of `recommend`, with the rivals that leave it open if the runner-up is not among them.
-
-    `words` are those of each decision.
-    """
-    is_open = line["decision"] == "undecided" and isinstance(line["open_rivals"], str)
-    rivals = line["open_rivals"].split(", ") if is_open else []
-    return words[line["decision"]] + ("" if not rivals or line["runner_up"] in rivals else f": {', '.join(rivals)}")
-
-
 def fastest(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient") -> dict[str, str]:
     """Return the clear winner in time of each case that has one: case → strategy."""
     found = recommend(table, passes, phase)
@@ -98,14 +88,25 @@ def least_memory(table: pd.DataFrame, phase: str = "gradient") -> dict[str, str]
     There is none where fewer than two strategies succeeded, where the peak of one of them was not measured, or where
     the smallest peak is not `clearly_less` than the next. Of a peak below the tool's resolution only that is known.
     """
+    return {
+        case: str(peaks.index[0])
+        for case, peaks in comparable_peaks(table, phase).items()
+        if clearly_less(peaks.iloc[0], peaks.iloc[1])
+    }
+
+
+def comparable_peaks(table: pd.DataFrame, phase: str = "gradient") -> dict[str, pd.Series[float]]:
+    """Return the peaks by strategy, smallest first, of each case in which two or more succeeded and all were measured.
+
+    A peak below the tool's resolution counts as the resolution.
+    """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD) & table["status"].eq("ok")]
     rows = rows.assign(peak_bytes=peak_bounds(rows))
-    found = {}
-    for case, own in rows.groupby("case", sort=False):
-        peaks = own.set_index("strategy")["peak_bytes"].sort_values()
-        if len(peaks) > 1 and peaks.notna().all() and clearly_less(peaks.iloc[0], peaks.iloc[1]):
-            found[str(case)] = str(peaks.index[0])
-    return found
+    by_case = {
+        str(case): own.set_index("strategy")["peak_bytes"].sort_values()
+        for case, own in rows.groupby("case", sort=False)
+    }
+    return {case: peaks for case, peaks in by_case.items() if len(peaks) > 1 and peaks.notna().all()}
 
 
 def materializing(table: pd.DataFrame) -> list[str]:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jacobench.bench.row.columns import COLUMNS, FORWARD, HEAP, STATUSES, below_resolution
 from jacobench.reports.analysis.crossovers import crossovers
-from jacobench.reports.analysis.recommendation import decision_in_words, least_memory, recommend
+from jacobench.reports.analysis.recommendation import least_memory, recommend
 from jacobench.reports.analysis.size_limits import what_fits
 from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
 from jacobench.reports.data import units
 from jacobench.reports.data.vocabulary import QUANTITY_WORDS, words
+from jacobench.reports.page import table_phrases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,34 +23,7 @@ if TYPE_CHECKING:
 
     from jacobench.reports.data.run_data import Run
 
-DECISIONS = {
-    "ahead": "clearly",
-    "equal": "equal within 5 %",
-    "undecided": "undecided",
-    "one pass": "undecided: one pass cannot decide",
-    "alone": "no other strategy was timed",
-    "nothing": "no strategy was timed",
-    "no passes": "undecided: the run has no single passes",
-}
-
 NEAR = 100.0  # largest factor beyond the measured sizes at which a limit or a crossover is relevant to the reader
-MORE_THAN = "more than"
-BASES = {  # of a limit, as in `what_fits`
-    "interpolation": "between sizes of the run",
-    "model": "predicted bytes",
-    MORE_THAN: "fits at every checked size",
-    "bound": "largest possible value",
-    "none": "the smallest size does not fit",
-}
-
-OUTCOMES = {
-    "crosses": "crosses",
-    "crosses again": "crosses more than once",
-    "undecided": "undecided",
-    "never in the range": "beyond the measured sizes",
-    "never at all": "never",
-}
-
 # Columns of the table of all rows that are visible when the page opens.
 VISIBLE = ("case", "strategy", "phase", "status", "seconds_median", "ratio_to_vjp", "peak_bytes", "reason")
 
@@ -88,9 +62,9 @@ def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
         Recommendation(
             case=line["case"],
             fastest=line["strategy"] if line["decision"] in {"ahead", "alone"} else "",
-            decision=decision_in_words(line, DECISIONS),
+            decision=decision_phrase(line),
             factor=units.format_interval(line["factor"], line["low"], line["high"]),
-            runner_up=_runner_up(line),
+            runner_up=table_phrases.runner_up(_text(line["runner_up"]), line["strategy"], line["decision"]),
             least_memory=smallest.get(line["case"], ""),
             peak=peaks.get(line["case"], ""),
         )
@@ -98,10 +72,15 @@ def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
     ]
 
 
-def _runner_up(line: Mapping[Any, Any]) -> str:
-    if not isinstance(line["runner_up"], str):
-        return ""
-    return line["runner_up"] + ("" if line["decision"] == "ahead" else f", compared with {line['strategy']}")
+def decision_phrase(line: Mapping[Any, Any]) -> str:
+    """Return the decision of a line of `recommend` in words."""
+    rivals = _text(line["open_rivals"])
+    return table_phrases.decision(line["decision"], _text(line["runner_up"]), rivals.split(", ") if rivals else [])
+
+
+def _text(value: Any) -> str:
+    """Return a text of a table; empty if it is missing."""
+    return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True)
@@ -141,15 +120,12 @@ def memory_limits(run: Run, phase: str = "gradient") -> tuple[Groups[LimitRow], 
         measured = _measured(run.table, knob)
         for line in what_fits(run.table, knob, "bytes", float(limit), phase).to_dict("records"):
             basis, size = line["basis"], line["size"]
-            is_near = basis == "none" or (basis != MORE_THAN and size <= NEAR * measured.get(line["held"], math.inf))
-            lines.append((is_near, _sweep(line), LimitRow(line["strategy"], _largest(knob, size, basis), BASES[basis])))
+            is_near = basis == "none" or (
+                basis != table_phrases.MORE_THAN and size <= NEAR * measured.get(line["held"], math.inf)
+            )
+            shown = table_phrases.limit(KNOBS[knob], size, basis), table_phrases.limit_basis(basis)
+            lines.append((is_near, _sweep(line), LimitRow(line["strategy"], *shown)))
     return _grouped(lines)
-
-
-def _largest(knob: str, size: float, basis: str) -> str:
-    if math.isnan(size):
-        return units.MISSING
-    return f"{f'{MORE_THAN} ' if basis == MORE_THAN else ''}{KNOBS[knob]} {units.format_size(size)}"
 
 
 def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverRow], Groups[CrossoverRow]]:
@@ -166,11 +142,11 @@ def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverR
             CrossoverRow(
                 QUANTITY_WORDS[line["quantity"]],
                 f"{line['first']}, {line['second']}",
-                OUTCOMES[line["outcome"]],
-                _place(line),
-                f"{line['cheaper']}, {units.format_ratio(line['factor'])}"
-                if isinstance(line["cheaper"], str)
-                else "undecided",
+                table_phrases.crossover(line["outcome"]),
+                table_phrases.crossover_place(
+                    KNOBS[line["knob"]], line["size"], line["low"], line["high"], line["extrapolated"]
+                ),
+                table_phrases.cheaper(_text(line["cheaper"]), line["factor"]),
             ),
         )
         for line in found[found["phase"] == phase].to_dict("records")
@@ -197,15 +173,6 @@ def _grouped(lines: Iterable[tuple[bool, str, Line]]) -> tuple[Groups[Line], Gro
 
 def _sweep(line: Mapping[Any, Any]) -> str:
     return f"{KNOBS[line['knob']]} ({line['held']})"
-
-
-def _place(line: Mapping[Any, Any]) -> str:
-    if math.isnan(line["size"]):
-        return units.MISSING
-    size, low, high = (units.format_size(line[name]) for name in ("size", "low", "high"))
-    interval = "" if math.isnan(line["low"]) else f" [{low}, {high}]"
-    mark = ", extrapolated" if line["extrapolated"] else ""
-    return f"{KNOBS[line['knob']]} {size}{interval}{mark}"
 
 
 @dataclass(frozen=True)
@@ -272,7 +239,7 @@ def failures(table: pd.DataFrame) -> list[Failure]:
 def counts(table: pd.DataFrame) -> str:
     """Return the number of cells of each status, such as ``"59 ok, 1 over budget"``."""
     found = table["status"].value_counts()
-    return ", ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
+    return table_phrases.status_counts((status, found[status]) for status in STATUSES if status in found.index)
 
 
 def _cells(name: str, table: pd.DataFrame) -> list[tuple[str, str]]:

@@ -10,9 +10,11 @@ import numpy as np
 
 from jacobench.bench.machine.environment import variable_sentences
 from jacobench.bench.row.columns import CELL_KEYS
-from jacobench.graphs.wording import counted
-from jacobench.reports.analysis.recommendation import decision_in_words, recommend
+from jacobench.bench.row.statistics import plausible
+from jacobench.reports.analysis.recommendation import recommend
 from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
+from jacobench.reports.page import quality_sentences
+from jacobench.reports.page.page_tables import decision_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,16 +67,23 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
     undecided = found[found["decision"].isin(UNDECIDED)]
     spreads = _spreads(run.passes)
     disturbed = spreads[spreads >= DISTURBED].sort_values(ascending=False)
-    summary = (
-        f"Undecided in the phase {phase}: {len(undecided)} of {counted(len(found), 'case')}. "
-        f"Disturbed: {len(disturbed)} of {counted(len(spreads), 'cell')}. "
-        f"The slowest pass of a disturbed cell took at least {DISTURBED - 1:.0%} longer than its fastest."
-    )
-    if not len(found) or not len(spreads):
-        summary = "The run does not record single passes, so undecided and disturbed cells are unknown."
     cells = [_undecided(line, phase) for line in undecided.to_dict("records")] + _disturbed(run.table, disturbed)
     findings = [*_calibration(run), *_load(run), *_intervals(run.table), *_controls(run.table), *_variables(run)]
-    return Stability(summary, cells, findings)
+    return Stability(
+        _summary(run, phase, (len(undecided), len(found)), (len(disturbed), len(spreads))), cells, findings
+    )
+
+
+def _summary(run: Run, phase: str, undecided: tuple[int, int], disturbed: tuple[int, int]) -> str:
+    """Return the counts in words; each pair is a number of all."""
+    if not undecided[1]:
+        return quality_sentences.no_case(phase)
+    if not (run.table["status"] == "ok").any():
+        return quality_sentences.nothing_timed()
+    if run.passes.empty:
+        return quality_sentences.no_passes()
+    counts = quality_sentences.undecided_cases(phase, *undecided)
+    return f"{counts} {quality_sentences.disturbed_cells(*disturbed, DISTURBED)}"
 
 
 def _spreads(passes: pd.DataFrame) -> pd.Series[float]:
@@ -86,7 +95,7 @@ def _spreads(passes: pd.DataFrame) -> pd.Series[float]:
 def _undecided(line: Mapping[Any, Any], phase: str) -> UncertainCell:
     names = [name for name in (line["strategy"], line["runner_up"]) if isinstance(name, str)]
     values = format_interval(float(line["factor"]), float(line["low"]), float(line["high"]))
-    problem = decision_in_words(line, dict.fromkeys(UNDECIDED, "undecided"))
+    problem = decision_phrase(line)
     return UncertainCell(line["case"], ", ".join(names), phase, problem, values)
 
 
@@ -103,20 +112,17 @@ def _disturbed(table: pd.DataFrame, spreads: pd.Series[float]) -> list[Uncertain
 
 def _calibration(run: Run) -> list[str]:
     seconds = np.asarray(run.facts.get("calibration_seconds") or (), dtype=np.float64)
+    seconds = seconds[plausible(seconds)]
     if seconds.size < 2:
         return []
     low, high = np.percentile(seconds, [5, 95])
-    spread = f"{high / low - 1:.1%} over {seconds.size} processes (95th against 5th percentile)"
-    return [f"The time of the calibration kernel varied by {spread}."]
+    return [quality_sentences.calibration(high / low, seconds.size)]
 
 
 def _load(run: Run) -> list[str]:
     machine = run.facts.get("machine") or {}
-    before, after, cores = machine.get("load"), run.facts.get("load_after"), machine.get("cores")
-    if before is None or after is None:
-        return []
-    busy = " Other processes used the processor when the run began." if cores and before > cores / 2 else ""
-    return [f"Load average: {before:.1f} before the run, {after:.1f} at the end ({cores} cores).{busy}"]
+    before, after = machine.get("load"), run.facts.get("load_after")
+    return [] if before is None or after is None else [quality_sentences.load(before, after, machine.get("cores"))]
 
 
 def _intervals(table: pd.DataFrame) -> list[str]:
@@ -125,19 +131,14 @@ def _intervals(table: pd.DataFrame) -> list[str]:
     if passes.empty:
         return []
     if passes.max() < 2:
-        return ["Every cell was measured in one process, so there are no intervals and no clear winner in time."]
-    half = (ok["seconds_high"] / ok["seconds_low"]).dropna() ** 0.5 - 1
-    widths = f"±{half.median():.0%} for half of the cells, and narrower than ±{half.quantile(0.9):.0%} for 90 % of them"
-    return [f"The 95 % interval of the time is narrower than {widths}."]
+        return [quality_sentences.one_process()]
+    half = (ok["seconds_high"] / ok["seconds_low"]).where(ok["seconds_low"] > 0).dropna() ** 0.5 - 1
+    return [quality_sentences.intervals(float(half.median()), float(half.quantile(0.9)))] if len(half) else []
 
 
 def _controls(table: pd.DataFrame) -> list[str]:
-    sentences = {
-        "tuned": "Controls tuned: all strategies used the same threads, BLAS kernel and malloc settings. "
-        "Your own processes may use others.",
-        "asis": "Controls asis: threads, BLAS kernel and malloc settings were those of the environment.",
-    }
-    return [sentences[name] for name in table["controls"].dropna().unique() if name in sentences]
+    sentences = map(quality_sentences.controls, table["controls"].dropna().unique())
+    return [sentence for sentence in sentences if sentence]
 
 
 def _variables(run: Run) -> list[str]:

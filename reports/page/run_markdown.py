@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from jacobench.graphs.wording import counted
 from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page.answers import answers
 from jacobench.reports.page.page_tables import counts, failures, recommendations
@@ -36,7 +37,8 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
     text = "\n\n".join(kept) + "\n"
     if len(kept) == len(blocks):
         return text
-    return f"{text}\n{len(blocks) - len(kept)} more blocks do not fit; `jacobench report` writes a page with all of them.\n"
+    left_out = counted(len(blocks) - len(kept), "more block")
+    return f"{text}\nNot shown, because a comment has a limit: {left_out}. `jacobench report` writes a page with all.\n"
 
 
 def _blocks(run: Run, phase: str) -> list[str]:

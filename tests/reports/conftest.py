@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +9,6 @@ import pytest
 from jacobench.bench.row.columns import tidy
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import pandas as pd
 
 BUDGET = 2 * 2**30
@@ -108,36 +104,3 @@ def standard() -> pd.DataFrame:
     }
     slow |= failed
     return tidy(rows)
-
-
-def sentence_names(module: ModuleType) -> set[str]:
-    """Return the public functions of a module: in a module of sentences, each returns text for readers."""
-    functions = inspect.getmembers(module, inspect.isfunction)
-    return {name for name, one in functions if one.__module__ == module.__name__ and not name.startswith("_")}
-
-
-FLAWS = {
-    "no number": r"\b(?:nan|inf|None)\b|-0\.0+(?!\d)",
-    "plural of one": r"(?<![\d.,])1 (?:\w+ )?(?:rows|pairs|passes|cases|cells|strategies|results|runs|files|sizes|lines|are)\b",
-    "singular of many": r"(?<![\d.,])(?:[02-9]|\d[\d,]*\d) (?:row|pair|pass|case|cell|strategy|result|file|line|size)\b",
-    "a share above 100 %": r"(?<![\d.,])(?:\d{4,}|[2-9]\d\d|1[1-9]\d|10[1-9])(?:\.\d+)? ?%",
-    "spaces": r"  |^ | $| [.,;:](?!\S)|\(\)",
-}
-"""What must not occur in a sentence, whatever its numbers are."""
-
-
-def sentence_flaws(text: str) -> list[str]:
-    """Return what is wrong with a sentence."""
-    return [
-        f"{flaw}: {found[0]!r} in {text!r}" for flaw, pattern in FLAWS.items() if (found := re.search(pattern, text))
-    ]
-
-
-@pytest.fixture(name="sentence_names")
-def _sentence_names():
-    return sentence_names
-
-
-@pytest.fixture(name="sentence_flaws")
-def _sentence_flaws():
-    return sentence_flaws

@@ -4,7 +4,7 @@ import numpy as np
 
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.data.run_data import Run
-from jacobench.reports.page.run_facts import stability
+from jacobench.reports.page.run_facts import Stability, stability
 
 from .conftest import passes_of
 
@@ -44,9 +44,25 @@ def test_the_spread_of_the_calibration_kernel_is_between_percentiles(standard):
 
 
 def test_a_run_without_records_states_that(standard):
-    found = stability(Run(tidy([])))
-    assert (found.cells, found.findings) == ([], [])
-    assert "does not record" in found.summary
+    assert stability(Run(tidy([]))) == Stability("No case of this run has the phase gradient.", [], [])
+    assert "does not record" in stability(Run(standard)).summary
+
+
+def test_missing_counts_name_their_cause(standard):
+    passes = passes_of(standard)
+    once = stability(Run(standard.assign(passes=1.0), passes[passes["pass"] == 0]))
+    assert once.summary == (
+        "Undecided in the phase gradient: 20 of 21 cases. "  # the other case has one strategy
+        "No cell was timed in two passes or more, so disturbed cells are unknown."
+    )
+    assert stability(Run(standard.assign(status="error"))).summary == "No cell was timed."
+
+
+def test_an_interval_below_zero_does_not_count_as_narrow(standard):
+    wide = standard.assign(seconds_low=standard["seconds_median"] / 5, seconds_high=standard["seconds_median"] * 5)
+    (text,) = [text for text in stability(Run(wide)).findings if "interval" in text]
+    assert "at most a factor of 5.00× for half of the cells" in text
+    assert not [text for text in stability(Run(wide.assign(seconds_low=-1.0))).findings if "interval" in text]
 
 
 def test_load_and_controls_are_stated(standard):
