@@ -4,13 +4,12 @@ import shlex
 from dataclasses import fields, replace
 from inspect import signature
 
-import psutil
 import pytest
 from typer.testing import CliRunner
 
 import jacobench as jb
-from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.byte_sizes import parse_bytes
+from jacobench.bench.run import run_plan
 from jacobench.bench.run.run_options import RunOptions, command
 from jacobench.bench.run.run_plan import plan
 from jacobench.commands import app, cmd_run
@@ -19,39 +18,17 @@ from jacobench.graphs.errors import BadInput
 
 SMOKE = RunOptions("smoke")
 
-CGROUPS = {"v2": "/sys/fs/cgroup/memory.max", "v1": "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
-
-@pytest.fixture
-def cgroup(monkeypatch):
-    """Return a function that sets the memory limit of the control group."""
-    real = machine_record.read
-
-    def limit(version, text):
-        files = dict.fromkeys(CGROUPS.values(), "") | {CGROUPS[version]: text}
-        monkeypatch.setattr(machine_record, "read", lambda path: files[path] if path in files else real(path))
-
-    return limit
-
-
-@pytest.mark.parametrize("version", CGROUPS)
-def test_a_control_group_with_less_caps_the_budget_and_the_run_says_so(version, cgroup):
-    cgroup(version, str(2**30))
-    assert plan(SMOKE).budget_bytes == 2**30
-    (note,) = _budget_note(SMOKE, plan(SMOKE).budget_bytes)
-    assert "1.00 GiB" in note
-    assert "control group" in note
+@pytest.mark.parametrize("limit", [2**30, 3 * 2**30])
+def test_the_memory_that_the_process_may_use_caps_the_budget_and_the_run_says_so(limit, monkeypatch):
+    monkeypatch.setattr(run_plan, "memory_limit", lambda: limit)
+    assert plan(SMOKE).budget_bytes == min(limit, 2**31)
+    notes = _budget_note(SMOKE, plan(SMOKE).budget_bytes)
+    expected = ["memory budget reduced to 1.00 GiB, the memory that this process may use"]
+    assert notes == (expected if limit < 2**31 else [])
     small = replace(SMOKE, memory_budget="512MiB")
     assert plan(small).budget_bytes == 2**29
     assert _budget_note(small, 2**29) == []
-
-
-@pytest.mark.parametrize(("version", "text"), [("v2", "max"), ("v2", ""), ("v1", str(2**63 - 4096))])
-def test_a_control_group_without_a_limit_leaves_what_the_machine_has(version, text, cgroup, monkeypatch):
-    cgroup(version, text)
-    assert machine_record.memory_limit() == psutil.virtual_memory().total
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"total": 2**29}))
-    assert plan(SMOKE).budget_bytes == 2**29
 
 
 @pytest.mark.parametrize("text", ["1e400", "0", "0.5", "-1", "nan", "inf", "1.2.3", "2 GiBB", "", "GiB"])

@@ -80,7 +80,7 @@ def test_what_does_not_fit_is_counted(name, fits):
     said = FORMATS[name](MANY, "x")
     assert fits / 4 < len(said.encode()) <= fits
     shown = said.count("| 🔴 regressed |")
-    assert f"{8000 - shown} more lines do not fit here." in said
+    assert f"{8000 - shown:,} more lines do not fit here." in said
 
 
 def test_nothing_in_a_name_breaks_the_table():
@@ -109,7 +109,7 @@ def test_annotations_are_errors_for_regressions_and_escaped():
 def test_no_more_annotations_than_github_shows():
     lines = FORMATS["annotations"](MANY, "x").splitlines()
     assert len(lines) == 10
-    assert "and 7991 more failing lines" in lines[-1]
+    assert "and 7,991 more failing lines" in lines[-1]
 
 
 @pytest.mark.parametrize(
