@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.row.statistics import geometric_mean, log_t_interval, plausible
+from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval, plausible
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 COLUMNS = ("case", "strategy", "outcome", "uses", "low", "high", "n_passes")
 
@@ -24,7 +24,7 @@ class Reuse:
     """Number of pullbacks from which a strategy is cheaper.
 
     `outcome` is ``"from the first"`` (one use is enough), ``"after"`` (that many uses are needed), ``"until"`` (cheaper
-    for fewer uses only), ``"never"``, or ``"undecided"`` (the passes disagree). `uses`, `low` and `high` are the
+    for fewer uses only), ``"never"``, or ``"undecided"`` (not clear by `decide`, as after one pass). `uses`, `low` and `high` are the
     break-even and its 95 % interval over the passes; NaN where there is none.
     """
 
@@ -42,15 +42,22 @@ def break_even(linearize: ArrayLike, pullback: ArrayLike) -> Reuse:
     once, each = (np.asarray(seconds, dtype=np.float64) for seconds in (linearize, pullback))
     extra_once, saved_each = once[:, 0] - once[:, 1], each[:, 1] - each[:, 0]
     uses = extra_once / np.where(saved_each == 0, np.nan, saved_each)
-    if (saved_each > 0).all() and (uses <= 1).all():
+    total = once + each
+    cheaper, dearer = _is_less(each[:, 0], each[:, 1]), _is_less(each[:, 1], each[:, 0])
+    if cheaper and _is_less(total[:, 0], total[:, 1]):
         return Reuse("from the first")
-    if (saved_each <= 0).all() and (extra_once + each[:, 0] - each[:, 1] >= 0).all():
+    if (dearer or (saved_each == 0).all()) and _is_less(total[:, 1], total[:, 0]):
         return Reuse("never")
-    for outcome, agreed in (("after", saved_each > 0), ("until", saved_each < 0)):
-        if agreed.all() and (uses > 0).all():
+    for outcome, agreed in (("after", cheaper), ("until", dearer)):
+        if agreed and (uses > 0).all():
             low, high = log_t_interval(uses.tolist())
             return Reuse(outcome, geometric_mean(uses.tolist()), low, high)
     return Reuse("undecided")
+
+
+def _is_less(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Return whether one of two times is clearly less, by the passes."""
+    return decide({"other": (other / one).tolist()}).status == "ahead"
 
 
 def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:

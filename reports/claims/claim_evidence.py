@@ -110,8 +110,3 @@ def peak_in_words(rows: pd.DataFrame, case: str, strategy: str) -> str:
         return "not measured"
     row = own.iloc[0].to_dict()
     return format_peak(row) if row["status"] == "ok" else words(row["status"])
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return up to three names, and how many more there are."""
-    return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:3])} and {len(names) - 3} more"

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.row.statistics import LEAST_BYTES, clearly_less
-from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.growth import TOLERANCE, growth
 from jacobench.reports.analysis.power_laws import fit
 from jacobench.reports.analysis.size_limits import what_fits
+from jacobench.reports.claims import claim_sentences
 from jacobench.reports.claims.claim_evidence import (
     BOUNDED,
     BY_INPUT,
@@ -24,7 +24,6 @@ from jacobench.reports.claims.claim_evidence import (
     UNEQUAL,
     WRONG,
     ClaimFinding,
-    listed,
     not_shown,
     peak_bound,
     peak_in_words,
@@ -35,7 +34,7 @@ from jacobench.reports.claims.claim_evidence import (
 from jacobench.reports.data.units import format_bytes, format_percent, format_ratio, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from jacobench.reports.data.run_data import Run
 
@@ -69,8 +68,7 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
         if added and time.has_interval:
             lines.append((width, batch, ITEM * width**2, added, time))
     if not lines:
-        why = "no case t = Wz differentiated with respect to z was timed with dense and vjp in two passes or more"
-        return not_shown(why)
+        return not_shown(claim_sentences.by_input_not_timed())
     evidence = pd.DataFrame(
         [
             {
@@ -84,20 +82,19 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
             for width, batch, weight, added, time in lines
         ]
     )
-    singles = [(added[1], weight, time) for _, batch, weight, added, time in lines if batch == 1]
+    singles = [(added, weight, time) for _, batch, weight, added, time in lines if batch == 1]
     batches = [(added[1] / weight, batch) for _, batch, weight, added, _ in lines if batch > 1]
     if not singles:
-        return not_shown("no case of batch 1 was measured", evidence)
-    free = all(extra <= NOTHING * weight + LEAST_BYTES for extra, weight, _ in singles)
-    once = all(extra <= (1 + NOTHING) * weight + LEAST_BYTES for extra, weight, _ in singles)
-    adds = "nothing" if free else "as much memory as one copy of W" if once else "more than a copy of W"
+        return not_shown(claim_sentences.no_batch_of_one(), evidence)
+    free = all(most <= NOTHING * weight + LEAST_BYTES for (_, most), weight, _ in singles)
+    once = all(most <= (1 + NOTHING) * weight + LEAST_BYTES for (_, most), weight, _ in singles)
+    more = any(least > (1 + NOTHING) * weight + LEAST_BYTES for (least, _), weight, _ in singles)
+    adds = "nothing" if free else "one copy" if once else "more" if more else "unknown"
     slowest = max((time for *_, time in singles), key=lambda time: time.mean)
-    sentence = f"at batch 1 the Jacobian adds {adds}, and a gradient through it takes at most {slowest} as long as vjp"
-    if batches:
-        most, batch = max(batches)
-        sentence += f"; for {format_size(batch)} samples as one matrix it adds up to {most:,.3g} times the bytes of W"
+    sentence = claim_sentences.jacobian_by_input(adds, str(slowest), max(batches, default=None))
     harmless = free and all(most <= NOTHING for most, _ in batches) and slowest.low <= SLOWER
-    return ClaimFinding(HOLDS if harmless else BOUNDED if once else WRONG, sentence, evidence)
+    verdict = HOLDS if harmless else BOUNDED if once else WRONG if more else NOT_SHOWN
+    return ClaimFinding(verdict, sentence, evidence)
 
 
 def _added(rows: pd.DataFrame, case: str) -> tuple[float, float] | None:
@@ -124,29 +121,34 @@ def weights_jacobian_is_expensive(run: Run) -> ClaimFinding:
     laws = laws[laws["knob"] == "width"]
     memory = laws[(laws["strategy"] == "dense") & (laws["quantity"] == "bytes")]
     if memory.empty:
-        return not_shown("the bytes of the dense Jacobian were measured at fewer than three widths", evidence)
+        return not_shown(claim_sentences.too_few_widths("the bytes of the dense Jacobian were measured"), evidence)
     exponent = float(memory["exponent"].iloc[0])
     last = rows[(rows["strategy"] == "dense") & (rows["status"] == "ok")].sort_values("width").iloc[-1]
     vjp, vjp_in_words = peak_bound(rows, last["case"], "vjp"), peak_in_words(rows, last["case"], "vjp")
     time = time_ratio(run, last["case"], ("dense", "vjp"))
+    largest = exponent, last["peak_bytes"], last["width"], vjp_in_words
     sentence = (
-        f"with n = m the bytes grow as n^{exponent:.2f} (theory: 3), to {format_bytes(last['peak_bytes'])} at "
-        f"n = {format_size(last['width'])}, where vjp needs {vjp_in_words}; a gradient takes {time} as long"
-        f"{_time_exponents(laws)}{_constant_product(run)}{_no_longer_fits(run, rows)}"
+        claim_sentences.jacobian_by_weights(*largest, str(time))
+        + claim_sentences.growth_of_times(_times(laws))
+        + _constant_product(run)
+        + _no_longer_fits(run, rows)
     )
     if abs(exponent - 3) > TOLERANCE:
-        return not_shown(f"{sentence}; the measured exponent differs from theory", evidence)
+        return not_shown(sentence + claim_sentences.not_as_in_theory(), evidence)
     if not time.has_interval:
-        return not_shown(f"{sentence}; one pass gives no interval", evidence)
+        return not_shown(sentence + claim_sentences.no_interval(), evidence)
     larger = last["peak_bytes"] > 2 * vjp
-    verdict = HOLDS if larger and time.is_slower else WRONG if time.is_faster or not larger else NOT_SHOWN
+    refuted = time.is_faster or last["peak_bytes"] <= 2 * vjp  # neither if the peak of vjp was not measured
+    verdict = HOLDS if larger and time.is_slower else WRONG if refuted else NOT_SHOWN
     return ClaimFinding(verdict, sentence, evidence)
 
 
-def _time_exponents(laws: pd.DataFrame) -> str:
+def _times(laws: pd.DataFrame) -> list[tuple[str, float, float, float]]:
     times = laws[laws["quantity"] == "seconds"]
-    parts = [f"{line['strategy']} n^{_exponent(line)}" for line in times.to_dict("records")]
-    return f" (time grows as {', '.join(parts)})" if parts else ""
+    return [
+        (line["strategy"], line["exponent"], line["exponent_low"], line["exponent_high"])
+        for line in times.to_dict("records")
+    ]
 
 
 def _constant_product(run: Run) -> str:
@@ -163,7 +165,7 @@ def _constant_product(run: Run) -> str:
     dense, vjp = laws.get("dense"), laws.get("vjp")
     if dense is None or vjp is None:
         return ""
-    return f"; with constant n·m the bytes grow as n^{dense.exponent:.2f}, those of vjp as n^{vjp.exponent:.2f}"
+    return claim_sentences.constant_product(dense.exponent, vjp.exponent)
 
 
 def _shape(case: str) -> tuple[int, int]:
@@ -174,11 +176,6 @@ def _shape(case: str) -> tuple[int, int]:
     return width, width
 
 
-def _exponent(law: Mapping[Any, Any] | pd.Series[Any]) -> str:
-    interval = "" if math.isnan(law["exponent_low"]) else f" [{law['exponent_low']:.2f}, {law['exponent_high']:.2f}]"
-    return f"{law['exponent']:.2f}{interval}"
-
-
 def _no_longer_fits(run: Run, rows: pd.DataFrame) -> str:
     limit = (run.facts.get("machine") or {}).get("memory_bytes")
     if not limit:
@@ -187,8 +184,7 @@ def _no_longer_fits(run: Run, rows: pd.DataFrame) -> str:
     dense = fits[fits["strategy"] == "dense"]
     if dense.empty or math.isnan(dense["size"].iloc[0]) or dense["basis"].iloc[0] == "more than":
         return ""
-    largest = format_size(dense["size"].iloc[0])
-    return f"; above n = {largest} it does not fit in this machine's {format_bytes(float(limit))}"
+    return claim_sentences.no_longer_fits(float(dense["size"].iloc[0]), float(limit))
 
 
 def _sizes(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
@@ -211,7 +207,7 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
         if (time := time_ratio(run, case, ("sparse", "vjp"))).has_interval
     ]
     if not timed:
-        return not_shown("sparse was not timed together with vjp in two passes or more")
+        return not_shown(claim_sentences.not_timed("sparse", "vjp"))
     found = pd.DataFrame(timed)
     slower, faster = (found["time"].map(lambda time: time.is_slower), found["time"].map(lambda time: time.is_faster))
     more = clearly_less(found["vjp"], found["sparse"])
@@ -223,13 +219,9 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
         }
         | {f"{name}, peak": [peak_in_words(rows, case, name) for case in found["case"]] for name in ("sparse", "vjp")}
     )
-    largest = format_ratio(max(line["time"].mean for line in timed))
-    sentence = (
-        f"in {counted(len(found), 'case')}, sparse is clearly slower than vjp in {int(slower.sum())} (up to {largest}), clearly faster in "
-        f"{int(faster.sum())}, and needs more memory in {int(more.sum())}"
-    )
-    if len(not_worse := found[~slower & ~more]):
-        sentence += f"; it is worse in neither time nor memory in {listed(not_worse['case'].tolist())}"
+    factors = [time.mean for time in found.loc[slower, "time"]]
+    not_worse = found.loc[~slower & ~more, "case"].tolist()
+    sentence = claim_sentences.sparse_work(len(found), factors, int(faster.sum()), int(more.sum()), not_worse)
     refuted = (faster & ~more).mean() > HALF
     verdict = HOLDS if slower.all() else BOUNDED if slower.mean() > HALF else WRONG if refuted else NOT_SHOWN
     return ClaimFinding(verdict, sentence, evidence)
@@ -238,10 +230,12 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
 def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
     """Test claim 5: the number of multiplications of the pullback compared with n·m, and the exponent of its time."""
     rows = rows_of(run, BY_WEIGHTS, "pullback")
-    own = rows[(rows["strategy"] == "vjp") & (rows["status"] == "ok")].sort_values("width")
+    own = rows[(rows["strategy"] == "vjp") & (rows["status"] == "ok") & (rows["predicted_flops"] > 0)].sort_values(
+        "width"
+    )
     dense = rows[rows["strategy"] == "dense"].set_index("case")["predicted_flops"]
     if own["width"].nunique() < 3:
-        return not_shown("the pullback with respect to W was measured at fewer than three widths")
+        return not_shown(claim_sentences.too_few_widths("the pullback with respect to W was measured"))
     per_entry = own["predicted_flops"] / own["width"] ** 2
     evidence = pd.DataFrame(
         {
@@ -255,20 +249,14 @@ def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
     laws = growth(rows, run.passes)
     vjp = laws[(laws["strategy"] == "vjp") & (laws["knob"] == "width") & (laws["quantity"] == "seconds")]
     log_flops, log_width = (np.log(own[name].iloc[-2:].to_numpy(float)) for name in ("predicted_flops", "width"))
-    counted = float(np.diff(log_flops)[0] / np.diff(log_width)[0])  # between the two largest: a count has no noise
-    time = f", and its time as n^{_exponent(vjp.iloc[0])}" if len(vjp) else ""
+    exponent = float(np.diff(log_flops)[0] / np.diff(log_width)[0])  # between the two largest: a count has no noise
+    time = claim_sentences.power("n", *_times(vjp)[0][1:]) if len(vjp) else ""
     last = own.iloc[-1]
     factor = float(dense.get(last["case"], math.nan)) / float(last["predicted_flops"])
-    many = f"{format_ratio(factor)} as many at n = {format_size(last['width'])}"
-    saved = "" if math.isnan(factor) else f"; dt/dW takes {many}"
-    sentence = (
-        f"the product takes {per_entry.iloc[-1]:.2f} operations (a multiplication, and an addition over the batch) for each of the "
-        f"n·m entries of W; their number grows as n^{counted:.2f} with n = m{time}{saved}"
-    )
-    if counted <= 1 + TOLERANCE:
+    sentence = claim_sentences.outer_product(per_entry.iloc[-1], exponent, time, factor, last["width"])
+    if exponent <= 1 + TOLERANCE:
         return ClaimFinding(HOLDS, sentence, evidence)
-    conclusion = "; the claim is off by a factor of m" + (", but its conclusion is right" if factor > 2 else "")
-    return ClaimFinding(WRONG, sentence + conclusion, evidence)
+    return ClaimFinding(WRONG, sentence + claim_sentences.off_by_m(is_right=factor > 2), evidence)
 
 
 def products_need_no_matrices(run: Run) -> ClaimFinding:
@@ -276,7 +264,7 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
     lines = [line for link in LINKS for line in _chain(run, link)]
     timed = [line for line in lines if line["time"].has_interval]
     if not timed:
-        return not_shown("no chain was timed with direct rules and with an explicit matrix in two passes or more")
+        return not_shown(claim_sentences.no_chain())
     evidence = pd.DataFrame(
         [
             {"link": line["link"], "size": format_size(line["size"])}
@@ -288,12 +276,8 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
     slower = [line for line in timed if line["time"].is_slower]
     faster = [f"{line['link']} at {format_size(line['size'])}" for line in timed if line["time"].is_faster]
     largest = {line["link"]: line for line in sorted(timed, key=lambda line: line["size"])}.values()
-    sentence = (
-        f"with explicit matrices a gradient is clearly slower in {len(slower)} of {counted(len(timed), 'cell')} and needs more memory in "
-        f"{len(less)}; at the largest size {', '.join(_factors(line) for line in largest)}"
-    )
-    if faster:
-        sentence += f"; a matrix is faster for {listed(faster)}"
+    costs = [claim_sentences.link_cost(line["link"], line["time"].mean, *_memory(line)) for line in largest]
+    sentence = claim_sentences.explicit_matrices(len(timed), len(slower), len(less), costs, faster)
     everywhere = len(slower) == len(timed) == len(less)
     at_last = all(line["time"].is_slower and line["matrix"] > line["direct"] for line in largest)
     lost = all(line["time"].is_faster for line in largest)
@@ -301,14 +285,10 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
     return ClaimFinding(verdict, sentence, evidence)
 
 
-def _factors(line: dict[str, Any]) -> str:
-    known = line["direct"] > LEAST_BYTES
-    memory = (
-        format_ratio(line["matrix"] / line["direct"])
-        if known
-        else f"{line['peaks'][0]} instead of {line['peaks'][1]} of"
-    )
-    return f"{line['link']} {format_ratio(line['time'].mean)} the time and {memory} the memory"
+def _memory(line: dict[str, Any]) -> tuple[float, tuple[str, str]]:
+    """Return the ratio of the peaks, NaN unless both are above the resolution, and both peaks in words."""
+    known = min(line["matrix"], line["direct"]) > LEAST_BYTES
+    return line["matrix"] / line["direct"] if known else math.nan, line["peaks"]
 
 
 def _chain(run: Run, link: str) -> list[dict[str, Any]]:
@@ -318,7 +298,7 @@ def _chain(run: Run, link: str) -> list[dict[str, Any]]:
         line: dict[str, Any] = {"link": link, "size": float(own["width"].iloc[0])}
         line["time"] = time_ratio(run, str(case), ("dense", "vjp"))
         line["matrix"], line["direct"] = (peak_bound(own, str(case), name) for name in ("dense", "vjp"))
-        line["peaks"] = [peak_in_words(own, str(case), name) for name in ("dense", "vjp")]
+        line["peaks"] = tuple(peak_in_words(own, str(case), name) for name in ("dense", "vjp"))
         for name in WAYS:
             ended = own.loc[own["strategy"] == name, "status"].tolist()
             peak = peak_in_words(own, str(case), name)

@@ -44,10 +44,13 @@ def test_passes_that_disagree_decide_nothing():
     assert break_even([[2, 1], [2, 1]], [[3.0, 3.1], [3.1, 3.0]]).outcome == "undecided"
 
 
-def test_one_pass_has_no_interval():
-    found = break_even([[21.0, 1.0]], [[1.0, 3.0]])
-    assert found.uses == pytest.approx(10)
-    assert math.isnan(found.low)
+@pytest.mark.parametrize("each", [[1.0, 3.0], [3.0, 1.0], [1.0, 1.0]])
+def test_one_pass_decides_nothing(each):
+    assert break_even([[21.0, 1.0]], [each]).outcome == "undecided"
+
+
+def test_passes_that_agree_by_chance_decide_nothing():
+    assert break_even([[1.0, 1.0]] * 3, [[1.0, 1.01], [1.0, 1.3], [1.0, 1.9]]).outcome == "undecided"
 
 
 @pytest.mark.parametrize("n_passes", [3, 5, 10])
