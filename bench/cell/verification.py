@@ -223,19 +223,26 @@ def _repeat_breach(graph: Graph, first: Mapping[str, Array], second: Mapping[str
 
 
 def _sharing_breach(bars: Mapping[str, Array], others: Mapping[str, Array]) -> str:
-    """Compare only arrays whose address ranges overlap: the time is linear in the number of leaves, but for sorting."""
-    owned = [(array, name, f"that of {name}") for name, array in bars.items()]
-    foreign = [(array, "", other) for other, array in others.items()]
-    by_address = sorted(((*byte_bounds(item[0]), item) for item in [*owned, *foreign]), key=lambda found: found[:2])
-    overlapping: list[tuple[int, tuple[Array, str, str]]] = []  # end and array of those that begin before the next one
-    for begin, end, item in by_address:
+    """Compare only arrays whose address ranges overlap: the time is linear in the number of leaves, but for sorting.
+
+    Of several breaches, the first in the order of the leaves is named, wherever the arrays are in memory.
+    """
+    names = list(bars)
+    arrays = [*bars.values(), *others.values()]
+    by_address = sorted((*byte_bounds(array), k) for k, array in enumerate(arrays))
+    overlapping: list[tuple[int, int]] = []  # end and number of arrays that begin before the next one
+    first = len(names), 0  # numbers of two arrays that share memory; the smaller one is that of a cotangent
+    for begin, end, k in by_address:
         overlapping = [found for found in overlapping if found[0] > begin]
         for _, other in overlapping:
-            name, shared = (item[1], other[2]) if item[1] else (other[1], item[2])
-            if name and np.shares_memory(item[0], other[0]):
-                return f"cotangent of {name} shares memory with {shared}: expected memory of its own"
-        overlapping.append((end, item))
-    return ""
+            pair = min(k, other), max(k, other)
+            if pair < first and np.shares_memory(arrays[k], arrays[other]):
+                first = pair
+        overlapping.append((end, k))
+    if first[0] == len(names):
+        return ""
+    shared = [*(f"that of {name}" for name in names), *others][first[1]]
+    return f"cotangent of {names[first[0]]} shares memory with {shared}: expected memory of its own"
 
 
 def _changed(what: str, before: Mapping[str, int], after: Mapping[str, int]) -> str:

@@ -6,7 +6,7 @@ from math import inf, isnan
 import numpy as np
 import pytest
 
-from jacobench.bench.cell.verification import central_difference_error, relative_error, verify
+from jacobench.bench.cell.verification import _sharing_breach, central_difference_error, relative_error, verify
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.generators.mlp import mlp
 from jacobench.strategies.registry import load, registered
@@ -273,8 +273,8 @@ def views_of_one_copy(seeds):
     [
         (lambda seeds: {"x": seeds, "p": seeds.copy()}, "cotangent of x shares memory with the seeds"),
         (lambda seeds: {"x": seeds.copy(), "p": seeds[:]}, "cotangent of p shares memory with the seeds"),
-        (one_copy, "cotangent of p shares memory with that of x"),
-        (views_of_one_copy, "cotangent of p shares memory with that of x"),
+        (one_copy, "cotangent of x shares memory with that of p"),
+        (views_of_one_copy, "cotangent of x shares memory with that of p"),
         (lambda seeds: {"x": seeds.copy(), "p": seeds.copy()}, ""),
         (one_buffer, ""),
     ],
@@ -421,3 +421,11 @@ def test_only_neighbours_in_memory_are_compared(monkeypatch):
         prepared = load("vjp").prepare(graph)
         assert not verify(graph, prepared, leaves, seeds, prepared.linearize(leaves).pullback(seeds)).breach
         assert len(calls) <= 2
+
+
+def test_the_first_leaf_that_shares_memory_is_named_wherever_it_is_in_memory():
+    low, high = np.split(np.zeros(8), 2)
+    for first, second in ((low, high), (high, low)):
+        bars, again = {"W1": first, "W2": second}, {"W2 of a second call": second, "W1 of a second call": first}
+        assert _sharing_breach(bars, again).startswith("cotangent of W1 shares memory with W1 of a second call:")
+    assert _sharing_breach({"W1": low}, {"x": high}) == ""
