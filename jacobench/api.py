@@ -5,6 +5,7 @@ Functions import what they need when they are called, so that a plug-in that use
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def run(
     timeout: float = 60.0,
     controls: str = "tuned",
 ) -> pd.DataFrame:
-    """Measure a suite in fresh processes and write a run's folder.
+    """Measure a suite in fresh processes and write a run's folder. Messages are printed to standard error.
 
     Parameters
     ----------
@@ -67,7 +68,14 @@ def run(
 
     options = RunOptions(suite, tuple(strategies), tuple(cases), passes, threads, memory_budget, timeout, controls)
     folder = start(options, Path(out) if out is not None else None)
-    return finish(folder, lambda _progress: None).table
+    for note in folder.notes:
+        _say(note)
+    return finish(folder, lambda _progress: None, _say).table
+
+
+def _say(text: str) -> None:
+    """Print a message to standard error; results go to standard output."""
+    print(text, file=sys.stderr)  # noqa: T201
 
 
 def finish(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -84,6 +84,16 @@ def test_run_returns_the_table_that_load_reads(made):
     assert set(table["case"]) == {"mlp-w3-d1-b2"}
     pd.testing.assert_frame_equal(table, jb.load(folder))
     pd.testing.assert_frame_equal(table, jb.load(str(folder / "run.json")))
+
+
+def test_run_prints_its_notes_to_standard_error(made, monkeypatch, capsys):
+    given = []
+    folder = SimpleNamespace(notes=["no commit: it is unknown"])
+    monkeypatch.setattr("jacobench.bench.run.runner.start", lambda *_: folder)
+    monkeypatch.setattr(api, "finish", lambda *arguments: given.append(arguments) or jb.read(made[1]))
+    jb.run("smoke", passes=1)
+    given[0][2]("not drawn: no font")
+    assert tuple(capsys.readouterr()) == ("", "no commit: it is unknown\nnot drawn: no font\n")
 
 
 def test_a_notebook_displays_a_run_that_was_read(made):
