@@ -9,12 +9,13 @@ import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 from jacobench.bench.machine.atomic_write import DISK_FULL
+from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.former_names import current_cases, current_machines, is_former
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
@@ -66,6 +67,10 @@ INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "ca
 FIND_IMPORTED = """
 SELECT DISTINCT run_id, machine, strategy FROM history
 WHERE run_id IN (?, ?) AND measured_at = ? AND strategy IN ('', ?)
+"""
+FIND_RUN = """
+SELECT run, "case", strategy, phase, status, seconds_median FROM history
+WHERE run_id = ? AND machine = ? AND controls = ? AND suite = ? AND "commit" = ? AND threads = ?
 """
 READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
 
@@ -213,12 +218,24 @@ def _check(file: sqlite3.Connection, path: Path) -> None:
 def _insert(file: sqlite3.Connection, record: Record) -> bool:
     if any(cell[1] == STRATEGY for cell in record.cells) and _is_imported(file, record):
         return False
+    if _has_times_of(file, record):
+        return False
     added = file.execute(ADD_RUN, [record.digest, *(getattr(record, name) for name in RUN)])
     if not added.rowcount:
         return False
     file.executemany(ADD_NAME, [cell[:3] for cell in record.cells])
     file.executemany(ADD_CELL, [(added.lastrowid, *cell[3:], *cell[:3]) for cell in record.cells])
     return True
+
+
+def _has_times_of(file: sqlite3.Connection, record: Record) -> bool:
+    """Return whether the file has this run, whatever its memory: earlier versions stored peaks that are too small."""
+    own = (record.run_id, record.machine, record.controls, record.suite, record.commit, record.threads)
+    found: dict[int, set[tuple[Any, ...]]] = {}
+    for run, *cell in file.execute(FIND_RUN, own):
+        found.setdefault(run, set()).add(tuple(cell))
+    median = len(CELL_KEYS) + 1 + NUMBERS.index("seconds_median")
+    return {(*cell[: len(CELL_KEYS) + 1], cell[median]) for cell in record.cells} in found.values()
 
 
 def _is_imported(file: sqlite3.Connection, record: Record) -> bool:

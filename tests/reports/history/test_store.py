@@ -48,6 +48,15 @@ def write(code, path, *arguments):
     return subprocess.Popen([sys.executable, "-P", "-c", code, str(path), *map(str, arguments)])
 
 
+def test_a_run_that_an_earlier_version_added_with_tiny_peaks_is_not_added_again(path, record):
+    def cell(peak, seconds=1.1):
+        return ("mlp", "vjp", "gradient", "ok", 3, 1.0, seconds, 1.0, 1.2, 1.0, peak, 12)
+
+    assert store.add(path, record(cells=(cell(120),)))
+    assert not store.add(path, record(cells=(cell(None),)))
+    assert store.add(path, record(cells=(cell(None, 1.3),)))
+
+
 def test_what_is_added_is_read(path, record):
     cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 20480, 12)
     failed = ("mlp", "dense", "gradient", "timeout", 0, None, None, None, None, None, None, None)
