@@ -14,7 +14,7 @@ import numpy as np
 
 from jacobench.strategies.contract import PHASES, placed
 
-from .verification import NOT_FINITE, difference_breach, difference_bytes, fingerprint, verify
+from .verification import NOT_FINITE, difference_breach, difference_bytes, fingerprint, value_bytes, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -78,6 +78,11 @@ def input_bytes(graph: Graph, n_seeds: int) -> int:
     return (sum(sizes) + n_seeds * prod(graph.output_shape)) * graph.dtype.itemsize
 
 
+def cotangent_bytes(graph: Graph, n_seeds: int) -> int:
+    """Return the bytes of the cotangents that seeds pull back to."""
+    return n_seeds * sum(prod(graph.leaves[name].shape) for name in graph.wrt) * graph.dtype.itemsize
+
+
 def _size(n_bytes: float) -> str:
     for unit in ("B", "KiB", "MiB"):
         if n_bytes < 1024:
@@ -105,11 +110,19 @@ def solve(problem: Problem, reference: Strategy, budget_bytes: int, *, differenc
     del linearized
     infinite = [name for name, bar in bars.items() if not np.isfinite(bar).all()]
     if infinite:
-        fault = f"the gradient of {reference.name} is not finite at this point, with respect to {', '.join(infinite)}"
-        return replace(solved, fault=fault)
+        return replace(solved, fault=_infinite_gradient(reference.name, infinite))
     if not differences:
         return solved
     return _with_differences(solved, reference, budget_bytes)
+
+
+def _infinite_gradient(reference: str, leaves: list[str]) -> str:
+    """Return a fault that is true whatever the cause. Central differences cannot tell: they are finite at a pole."""
+    with_respect_to = ", ".join(leaves)
+    return (
+        f"the gradient that {reference} computes is not finite, with respect to {with_respect_to}: "
+        f"the graph has none at this point, or {reference} is wrong"
+    )
 
 
 def _with_differences(problem: Problem, reference: Strategy, budget_bytes: int) -> Problem:
@@ -141,8 +154,7 @@ def _seeds_that_fit(graph: Graph, reference: Strategy, n_seeds: int, budget_byte
     left = budget_bytes - input_bytes(graph, n_seeds)
     if _gradient_peak(reference, graph, n_seeds) <= left:
         return n_seeds, n_seeds
-    per_seed = sum(prod(graph.leaves[name].shape) for name in graph.wrt) * graph.dtype.itemsize
-    most = int((left - _gradient_peak(reference, graph, 1)) // max(per_seed, 1))
+    most = int((left - _gradient_peak(reference, graph, 1)) // max(cotangent_bytes(graph, 1), 1))
     return max(0, min(most, n_seeds)), 1
 
 
@@ -243,6 +255,7 @@ def prepare_cell(
     """Load, predict, prepare and verify a strategy. Its failures are in `PreparedCell.failed`; nothing is raised.
 
     A strategy is not computed if its predicted peak in any phase, with the leaves and seeds, exceeds `budget_bytes`.
+    Neither is it if the values of the graph, which verification computes, or the cotangents exceed it.
     Its cotangents are compared with the reference's, except for the reference itself. `step` is called with the name
     of each step that begins.
     """
@@ -253,7 +266,7 @@ def prepare_cell(
         cell.name = str(cell.strategy.name)
         step("preparing")
         cell.predictions = predict(cell.strategy, problem.graph, len(problem.seeds))
-        over = over_budget(cell.predictions, input_bytes(problem.graph, len(problem.seeds)), budget_bytes)
+        over = over_budget(_needs(cell), input_bytes(problem.graph, len(problem.seeds)), budget_bytes)
         if over:
             cell.fail("prepare", "over_budget", over)
         else:
@@ -274,15 +287,23 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
     return predictions
 
 
-def over_budget(predictions: Predictions | None, n_bytes: int, budget_bytes: int) -> str:
-    """Return why the largest phase exceeds the budget, with `n_bytes` of leaves and seeds; empty if none does."""
-    if predictions is None:
+def _needs(cell: PreparedCell) -> dict[str, int]:
+    """Return the bytes of each phase, as far as the strategy has a model, and those that verification always needs."""
+    graph = cell.problem.graph
+    least = max(value_bytes(graph), cotangent_bytes(graph, len(cell.problem.seeds)))
+    phases = cell.predictions.phases if cell.predictions else {}
+    return {**{phase: predicted.peak_bytes for phase, predicted in phases.items()}, "verification": least}
+
+
+def over_budget(needs: Mapping[str, int], n_bytes: int, budget_bytes: int) -> str:
+    """Return which step exceeds the budget, with `n_bytes` of leaves and seeds; empty if none does."""
+    step, peak = max(needs.items(), key=lambda item: item[1])
+    if peak + n_bytes <= budget_bytes:
         return ""
-    phase, predicted = max(predictions.phases.items(), key=lambda item: item[1].peak_bytes)
-    need = predicted.peak_bytes + n_bytes
-    if need <= budget_bytes:
-        return ""
-    return f"{phase} is predicted to need {_size(need)} with leaves and seeds, the budget is {_size(budget_bytes)}"
+    return (
+        f"{step} is predicted to need {_size(peak + n_bytes)} with leaves and seeds, "
+        f"the budget is {_size(budget_bytes)}"
+    )
 
 
 def _verify(cell: PreparedCell, budget_bytes: int, *, is_reference: bool) -> None:
@@ -321,7 +342,7 @@ def _verifiable(cell: PreparedCell, budget_bytes: int) -> int:
     def need(count: int) -> int:
         predictions = predict(cell.strategy, problem.graph, count) if cell.strategy else None
         if predictions is None:
-            return 0
+            return 2 * cotangent_bytes(problem.graph, count)
         gradient = predictions.phases["gradient"]
         return gradient.peak_bytes + gradient.retained_bytes
 

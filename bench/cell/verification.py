@@ -133,8 +133,13 @@ def central_difference_error(
 def difference_bytes(graph: Graph) -> int:
     """Predict the bytes of `central_difference_error`: leaves in float64, direction, moved leaves, and all values."""
     leaves = sum(prod(leaf.shape) for leaf in graph.leaves.values())
-    values = sum(prod(node.shape) for node in graph.nodes)
-    return 8 * (3 * leaves + 2 * values)
+    return 8 * 3 * leaves + 2 * value_bytes(graph, itemsize=8)
+
+
+def value_bytes(graph: Graph, itemsize: int = 0) -> int:
+    """Return the bytes of the values that `Graph.evaluate` holds, by default in the graph's dtype."""
+    computed = (node for node in graph.nodes if not getattr(node.op, "is_view", False))  # the gate's base may lack it
+    return (itemsize or graph.dtype.itemsize) * sum(prod(node.shape) for node in computed)
 
 
 def _difference_error(

@@ -105,9 +105,11 @@ class Session:
         return prepared
 
     def _forward(self, problem: Problem) -> PreparedCell:
-        found = PreparedCell(FORWARD, problem, predictions=predict_forward(problem.graph))
+        predicted = predict_forward(problem.graph)
+        found = PreparedCell(FORWARD, problem, predictions=predicted)
         n_bytes = input_bytes(problem.graph, len(problem.seeds))
-        if over := over_budget(found.predictions, n_bytes, self.limits.budget_bytes):
+        needs = {FORWARD: predicted.phases[FORWARD].peak_bytes}
+        if over := over_budget(needs, n_bytes, self.limits.budget_bytes):
             found.fail(FORWARD, "over_budget", over)
         return found
 

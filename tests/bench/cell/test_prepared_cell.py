@@ -364,7 +364,10 @@ def test_an_infinite_gradient_of_a_finite_output_is_named(monkeypatch):
     for name in ("vjp", "dense"):
         prepared = prepare_cell(name, at_zero, BUDGET)
         assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "error")
-        assert reason(prepared) == "the gradient of vjp is not finite at this point, with respect to W"
+        assert reason(prepared) == (
+            "the gradient that vjp computes is not finite, with respect to W: "
+            "the graph has none at this point, or vjp is wrong"
+        )
 
 
 # ---- the memory budget
@@ -394,6 +397,23 @@ def test_as_many_seeds_as_fit_are_verified_and_the_reason_counts_them():
     assert not prepared.failed
     assert f"{solved.n_verified} of 64 seeds" in prepared.note
     assert "central differences" not in prepare_cell("vjp", whole, BUDGET).note
+
+
+def test_values_or_cotangents_over_the_budget_are_not_computed_for_a_strategy_without_a_model(plugin_file):
+    file = plugin_file("class Mine(Right):\n    name = 'mine'\n")
+    values = mlp_graph([4, 64, 4], batch=64)
+    cotangents = mlp_graph([64, 64], batch=1, loss=None)
+    for graph, n_seeds, least in (
+        (values, 1, prepared_cell.value_bytes(values)),
+        (cotangents, 9, 9 * 8 * (64 * 64 + 64)),
+    ):
+        problem = prepared_cell.make_problem(graph, "random", n_seeds, 0, BUDGET)
+        budget = prepared_cell.input_bytes(graph, n_seeds) + least
+        assert not prepare_cell(f"{file}:Mine", problem, budget).failed
+        prepared = prepare_cell(f"{file}:Mine", problem, budget - 1)
+        assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "over_budget")
+        assert reason(prepared).startswith("verification is predicted to need")
+        assert prepared.prepared is None
 
 
 def test_a_reference_that_does_not_fit_is_never_computed(problem, monkeypatch):
