@@ -197,7 +197,7 @@ def _meaning(rows: pd.DataFrame) -> str:
             " floor (on a wide screen): lower bound for the time as a share of the measured time; above 100 % it is wrong. "
             "See docs/floor.md."
         )
-    if not (rows["passes"] > 1).any():
+    if (rows["passes"] == 1).any() and not (rows["passes"] > 1).any():
         meaning += " No winner in time is marked because one pass cannot decide."
     return meaning
 

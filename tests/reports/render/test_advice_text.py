@@ -61,7 +61,7 @@ def advice(time, memory=None, *, reuse=(), strategies=(), source="runs/first"):
         ),
         (
             {"decision": "one pass", "low": NAN},
-            "undecided: vjp is ahead and sparse takes 2.00× as long, but one pass gives no interval",
+            "undecided: one pass gives no interval; vjp took the least time, sparse takes 2.00× as long",
         ),
         ({"decision": "alone"}, "vjp: no other candidate"),
         ({"decision": "nothing"}, "undecided: no strategy is known to succeed within the memory budget"),
@@ -83,14 +83,14 @@ def test_a_winner_is_named_only_where_it_is_one(verdict, expected):
             {"basis": "near", "n": 3, "differs": "width 60, not 64"},
             "measured for a near case, mlp-w60 (width 60, not 64), in runs/first",
         ),
-        ({"basis": "near", "n": 3, "distance_factor": 1.1}, "The interval is widened by 1.13 for this"),
+        ({"basis": "near", "n": 3, "distance_factor": 1.1}, "The interval is widened by a factor of 1.13 for this"),
         (
             {"basis": "model"},
             "by the time model, because no near case was measured. It uses predicted flops and bytes, and rates fitted to runs/first",
         ),
         ({"basis": "model", "distance_factor": 8.14}, "differs by a factor of 8.14"),
-        ({"basis": "model", "n": 21}, "The errors are 95% prediction intervals from 21 cases of the run"),
-        ({"basis": "model", "n": 1}, "from 1 case of the run"),
+        ({"basis": "model", "n": 21}, "The errors are 95% prediction intervals from 21 measured cases"),
+        ({"basis": "model", "n": 1}, "from 1 measured case"),
         ({"basis": "model", "n": 0}, "is not known"),
         ({"basis": NAN}, "runs/first has too few measurements"),
     ],
@@ -163,3 +163,9 @@ def test_the_strategies_each_on_a_line():
         ("vjp", "1.00 ms", "1.25×", "1.00 MiB", "", "1,234"),
         ("sparse", "crashed", "", "–", "", "–"),
     ]
+
+
+def test_reuse_of_a_near_case_names_it():
+    line = {"case": "c", "strategy": "dense", "outcome": "after", "uses": 6.5, "low": 6.0, "high": 7.0, "n_passes": 3}
+    lines = advice_text.reasons(advice({"decision": "ahead", "basis": "near", "n": 3}, reuse=[line]))
+    assert "With K pullbacks per linearization of mlp-w60, cheaper than vjp: dense after 6.5 [6, 7]." in lines

@@ -1,0 +1,125 @@
+"""Sentences of the advice: each function with values whose truth is known."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+
+from jacobench.reports.render import advice_sentences
+
+NAN = math.nan
+SLOWER = "sparse takes 2.00× as long [1.50, 2.70]"
+MODEL = "Time: by the time model, because no near case was measured. It uses predicted flops and bytes, and rates fitted to r. The nearest cell differs by a factor of 8.14 in flops, bytes or a size."
+
+CASES = [
+    ("no_candidate", (), "undecided: no strategy is known to succeed within the memory budget"),
+    ("no_passes", (), "undecided: the run does not record single passes"),
+    ("alone", ("vjp",), "vjp: no other candidate"),
+    ("comparison", ("seconds", "sparse", 2.0, 1.5, 2.7), SLOWER),
+    ("comparison", ("bytes", "sparse", 2.0, NAN, NAN), "sparse needs 2.00× as much"),
+    ("comparison", ("bytes", "", NAN, NAN, NAN), ""),
+    ("winner", ("vjp", "sparse", SLOWER), "vjp: sparse, the runner-up, takes 2.00× as long [1.50, 2.70]"),
+    (
+        "one_pass",
+        ("vjp", "sparse takes 2.00× as long"),
+        "undecided: one pass gives no interval; vjp took the least time, sparse takes 2.00× as long",
+    ),
+    ("equal", (["vjp", "sparse"], SLOWER), f"equal within 5 %: vjp and sparse; {SLOWER}"),
+    (
+        "undecided",
+        ("vjp", ["dense", "mine"], [], SLOWER),
+        f"undecided: no clear winner among vjp, dense and mine; {SLOWER}",
+    ),
+    ("undecided", ("vjp", [], ["dense"], ""), "undecided: vjp is the lowest known; dense has no estimate"),
+    (
+        "undecided",
+        ("vjp", [], ["dense", "mine"], SLOWER),
+        f"undecided: vjp is the lowest known; {SLOWER}; dense and mine have no estimate",
+    ),
+    ("all_over_budget", (), "Each strategy is predicted to need more memory than the budget."),
+    ("time_measured", ("r", 1), "Time: measured for this case in r, 1 pass."),
+    (
+        "time_near",
+        ("r", 3, "mlp-w60", "width 60, not 64", 1.125),
+        "Time: measured for a near case, mlp-w60 (width 60, not 64), in r, 3 passes. The interval is widened by a factor of 1.12 for this.",
+    ),
+    (
+        "time_near",
+        ("r", 3, "mlp-w64", "", 1.0),
+        "Time: measured for a near case, mlp-w64 (of the same sizes), in r, 3 passes.",
+    ),
+    (
+        "time_modelled",
+        ("r", 8.14, 1),
+        f"{MODEL} The errors are 95% prediction intervals from 1 measured case, widened for this distance.",
+    ),
+    ("time_modelled", ("r", 8.14, 0), f"{MODEL} The error of such estimates is not known."),
+    ("time_unknown", ("r",), "Time: r has too few measurements of such cases."),
+    ("memory_measured", ("r",), "Memory: measured for this case in r."),
+    (
+        "memory_predicted",
+        (1,),
+        "Memory: predicted from the shapes. In cross-validation on 1 case, all were within this error.",
+    ),
+    (
+        "memory_predicted",
+        (21,),
+        "Memory: predicted from the shapes. In cross-validation on 21 cases, 95% were within this error.",
+    ),
+    ("memory_predicted", (0,), "Memory: predicted from the shapes. The error of such estimates is not known."),
+    ("memory_unknown", (), "Memory: neither measured nor predicted."),
+    ("unknown_error", (), "The error of such estimates is not known."),
+    (
+        "largest_batches",
+        (2.0**30,),
+        "Largest batch: predicted to fit in 1.00 GiB, with its inputs and targets. Larger batches than 64 times the measured ones are not checked.",
+    ),
+    (
+        "measure_case",
+        (False,),
+        "This case is not near a measured one. To measure it with all candidates, run the command below.",
+    ),
+    (
+        "measure_case",
+        (True,),
+        "Not all candidates were measured for this case. To measure it with all candidates, run the command below.",
+    ),
+    ("measured_on", (["AMD EPYC", "1 pass"],), "Measured on: AMD EPYC · 1 pass"),
+    (
+        "reuse",
+        ("", ["dense after 6.5 [6, 7]"], True),
+        "With K pullbacks per linearization, cheaper than vjp: dense after 6.5 [6, 7].",
+    ),
+    (
+        "reuse",
+        ("mlp-w60", [], True),
+        "With K pullbacks per linearization of mlp-w60, it is undecided whether another strategy becomes cheaper than vjp.",
+    ),
+    (
+        "reuse",
+        ("", [], False),
+        "With K pullbacks per linearization, no other measured strategy becomes cheaper than vjp for any K.",
+    ),
+    ("reuse_of", ("dense", "after", 6.5, 6.0, 7.0), "dense after 6.5 [6, 7]"),
+    ("reuse_of", ("dense", "from the first", NAN, NAN, NAN), "dense from the first"),
+]
+"""Function, its arguments, and what it returns."""
+
+FLAGS = {"measure_case": "is_near", "reuse": "is_undecided"}
+"""Function → its last argument, which is given by name."""
+
+
+def test_every_function_has_a_case(sentence_names):
+    assert {name for name, _, _ in CASES} == sentence_names(advice_sentences)
+
+
+@pytest.mark.parametrize(("name", "arguments", "expected"), CASES)
+def test_a_sentence_states_its_values(name, arguments, expected, sentence_flaws):
+    sentence = getattr(advice_sentences, name)
+    if name in FLAGS:
+        *arguments, last = arguments
+        sentence = partial(sentence, **{FLAGS[name]: last})
+    assert sentence(*arguments) == expected
+    assert sentence_flaws(expected) == []
