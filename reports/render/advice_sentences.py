@@ -136,7 +136,7 @@ def largest_batches(budget_bytes: float) -> str:
 
 def measure_case(*, is_near: bool) -> str:
     """State why the case should be measured; the command follows."""
-    why = "Not all candidates were measured." if is_near else "This case is not near a measured one."
+    why = "Not all candidates were measured for this case." if is_near else "This case is not near a measured one."
     return f"{why} To measure it with all candidates, run the command below."
 
 
