@@ -95,7 +95,7 @@ def _with_parents(name: str) -> list[Path]:
 def _is_generated(path: Path) -> bool:
     runs = [each.parent for each in path.glob(f"*/{RUN[1]}")] if path.name == "runs" else []
     return (
-        any(path.match(pattern) for pattern in GENERATED)
+        (path.is_dir() and any(path.match(pattern) for pattern in GENERATED))
         or any((path / marker).exists() for marker in MARKERS)
         or any(all((run / name).exists() for name in RUN) for run in (path, *runs))
     )

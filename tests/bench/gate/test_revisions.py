@@ -134,16 +134,16 @@ def test_names_that_are_not_utf_8_and_generated_folders(repository, tmp_path):
         "a.egg-info/PKG-INFO",
         "build/lib/x.py",
     ]
-    for name in ("inner/runs/own.py", "build/own.py", *generated):
+    own = (latin_1, "inner/runs/own.py", "build/own.py", "inner/build/library.py")
+    for name in (*own[1:], *generated):
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         (repository / name).write_text("")
     project = project_of(repository)
     with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (_, head):
         assert (head.top / latin_1).read_text() == "new"
         assert [name for name in generated if (head.top / name).exists()] == []
-        assert (head.top / "inner/runs/own.py").exists()
-        assert (head.top / "build/own.py").exists()
-    for name in (latin_1, "inner/runs/own.py", "build/own.py"):
+        assert [name for name in own if not (head.top / name).exists()] == []
+    for name in own:
         (repository / name).unlink()
     with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (_, head):
         assert not head.revision.endswith("-dirty"), "generated folders are no changes"
