@@ -1,4 +1,4 @@
-"""Installation of a side: the command, and pip's variables, which say where packages come from, not where they go."""
+"""Installation of a side: the command, and its variables, which say where packages come from, not where they go."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import ast
 import os
 import re
 import shlex
-import signal
 import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jacobench.bench.machine.git_command import MORE_SPACE
+from jacobench.bench.machine.worker_process import kill_group
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -35,12 +35,19 @@ KEPT = (
 CHOICES = ("CONSTRAINT", "BUILD_CONSTRAINT", "NO_BINARY", "ONLY_BINARY", "NO_BUILD_ISOLATION", "IGNORE_REQUIRES_PYTHON")
 """Options that choose among versions. They are kept for the user's own command, which may install dependencies."""
 
+OF_UV = (
+    *("UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_MANAGED_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_PROJECT"),
+    *("UV_WORKING_DIR", "UV_WORKING_DIRECTORY", "UV_REQUIRE_HASHES", "UV_NO_SYNC"),
+)
+"""Variables of uv that redirect or block an installation. They are removed."""
+
 
 def install_variables(python: Path, template: str) -> dict[str, str]:
     """Return the environment of the command `template`; `python` is an interpreter that has pip."""
     inherited = dict(os.environ)
     kept = KEPT if template == INSTALL else KEPT + CHOICES
-    return pip_variables(inherited, pip_configuration(python, inherited), kept)
+    made = pip_variables(inherited, pip_configuration(python, inherited), kept)
+    return {name: value for name, value in made.items() if name not in OF_UV}
 
 
 def pip_variables(
@@ -92,14 +99,18 @@ def check_template(template: str) -> str:
     return template
 
 
+def install_command(template: str, python: str | Path, folder: Path) -> list[str]:
+    """Return the words of the command that installs a folder; paths may contain spaces and quotes."""
+    return [word.format(python=python, dir=folder) for word in shlex.split(template)]
+
+
 def run_install(what: str, template: str, python: Path, folder: Path, variables: Mapping[str, str]) -> None:
     """Install a folder with the command `template`, which runs in the folder, without a shell.
 
     what: the side and its revision, for messages. Raises BadInput if the command fails, with the line of its output that
     names the error.
     """
-    command = [word.format(python=python, dir=folder) for word in shlex.split(template)]
-    code, output = _run(command, folder, variables)
+    code, output = _run(install_command(template, python, folder), folder, variables)
     if code:
         fix = f"; {MORE_SPACE}" if "No space left on device" in output else ""
         raise BadInput(f"{what} cannot be installed: {_error_line(output)}{fix}")
@@ -125,8 +136,7 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
         try:
             output, _ = process.communicate()
         except BaseException:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process)
             raise
     return process.returncode, output
 

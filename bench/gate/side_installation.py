@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jacobench.bench.gate.installer import INSTALL, install_variables, run_install
+from jacobench.bench.gate.installer import INSTALL, install_command, install_variables, run_install
 from jacobench.bench.gate.repository_distributions import (
     installed,
     is_own,
@@ -95,7 +94,7 @@ def _is_named(sibling: Sibling, trees: tuple[Tree, Tree], template: str) -> bool
     return any(
         place is not None and tree.top / place != tree.folder and str(tree.top / place) in words
         for tree, place in zip(trees, sibling.folders, strict=True)
-        for words in [shlex.split(template.format(python="", dir=tree.folder))]
+        for words in [install_command(template, "", tree.folder)]
     )
 
 
@@ -115,7 +114,7 @@ def _install(side: Side, folder: Path, template: str, variables: Mapping[str, st
         check_backend(folder, revision)
     what = f"{side.name} ({revision})"
     before = _stamps(side)
-    own = {**variables, "VIRTUAL_ENV": str(side.environment)}
+    own = {**variables, "VIRTUAL_ENV": str(side.environment), "UV_PROJECT_ENVIRONMENT": str(side.environment)}
     run_install(what, template, side.python, folder, own)
     if _stamps(side) <= before:
         raise BadInput(

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.installer import INSTALL, install_variables, pip_configuration, pip_variables, run_install
+from jacobench.bench.gate.installer import (
+    INSTALL,
+    install_command,
+    install_variables,
+    pip_configuration,
+    pip_variables,
+    run_install,
+)
 from jacobench.graphs.errors import BadInput
 
 REDIRECT = ("USER", "TARGET", "PREFIX", "ROOT", "PYTHON", "REQUIRE_HASHES", "DRY_RUN", "CONSTRAINT", "PLATFORM")
@@ -32,6 +39,19 @@ def test_constraints_are_kept_for_the_users_own_command(monkeypatch):
     assert "PIP_CONSTRAINT" not in ours
     assert theirs["PIP_CONSTRAINT"] == "versions.txt"
     assert "PIP_TARGET" not in theirs
+
+
+def test_settings_of_uv_that_redirect_are_removed(monkeypatch):
+    for name in ("UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_INDEX_URL"):
+        monkeypatch.setenv(name, "1")
+    made = install_variables(Path("no-such-python"), "uv pip install --python {python} {dir}")
+    assert "UV_INDEX_URL" in made
+    assert not {"UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_PROJECT_ENVIRONMENT"} & made.keys()
+
+
+def test_a_folder_may_have_a_name_with_spaces_and_quotes():
+    command = install_command("{python} -m pip install {dir}", "/p y/python", Path("/it's here"))
+    assert command == ["/p y/python", "-m", "pip", "install", "/it's here"]
 
 
 def test_the_files_of_pip_are_read(tmp_path):
