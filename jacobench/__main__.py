@@ -8,6 +8,9 @@ from typing import Protocol, runtime_checkable
 
 BAD_INPUT, NOT_COMPLETED, INTERRUPTED = 2, 4, 130
 
+NO_MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new thread")
+"""Messages of the dynamic linker and of threading, whose errors are no MemoryError, under a memory limit."""
+
 
 @runtime_checkable
 class UsageMessage(Protocol):
@@ -79,6 +82,8 @@ def _bad_input(error: Exception) -> str:
             return str(error)
         case UnicodeEncodeError(reason="surrogates not allowed"):
             return f"{_word(error)!r} is not UTF-8; rename the file or folder"
+        case ImportError() if any(words in str(error) for words in NO_MEMORY):
+            return ""
         case ImportError() if not (error.name or "").startswith("jacobench"):
             return f"cannot import {error.name or 'a package'}: {error}; install jacobench again"
     return ""
@@ -95,6 +100,8 @@ def _not_completed(error: Exception) -> str:
             return f"a process failed: {words.decode(errors='replace').splitlines()[-1]}"
         case HarnessFailure() | SubprocessError():
             return str(error)
+        case ImportError() | RuntimeError() if any(words in str(error) for words in NO_MEMORY):
+            return f"out of memory: {error}; raise the memory limit of this process (ulimit -v) or of its container"
         case MemoryError():
             return f"out of memory{f': {error}' if str(error) else ''}"
         case OSError():

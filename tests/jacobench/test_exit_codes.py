@@ -32,6 +32,22 @@ def _not_utf8() -> UnicodeEncodeError:
             "not completed: a process failed: last line",
         ),
         (
+            ImportError("a.so: failed to map segment from shared object", name="a"),
+            4,
+            (
+                "not completed: out of memory: a.so: failed to map segment from shared object; raise the memory limit of "
+                "this process (ulimit -v) or of its container"
+            ),
+        ),
+        (
+            RuntimeError("can't start new thread"),
+            4,
+            (
+                "not completed: out of memory: can't start new thread; raise the memory limit of "
+                "this process (ulimit -v) or of its container"
+            ),
+        ),
+        (
             ImportError("no libopenblas", name="numpy"),
             2,
             "cannot import numpy: no libopenblas; install jacobench again",
