@@ -29,6 +29,21 @@ Strategies = Annotated[
     ),
 ]
 
+MaxMinutes = Annotated[
+    float | None,
+    typer.Option(
+        metavar="M",
+        help="Time limit in minutes. After it, only suspected regressions are measured again. Default: 10.",
+    ),
+]
+
+Install = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEMPLATE", help="Command that installs a revision. {python} is its interpreter, {dir} its folder."
+    ),
+]
+
 OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig → its option, where the names differ
 
 MAX_CASES = 3
@@ -45,19 +60,8 @@ def gate(
     ] = None,
     strategy: Strategies = None,
     case: Cases = None,
-    max_minutes: Annotated[
-        float | None,
-        typer.Option(
-            metavar="M",
-            help="Time limit in minutes. After it, only suspected regressions are measured again. Default: 10.",
-        ),
-    ] = None,
-    install: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEMPLATE", help="Command that installs a revision. {python} is its interpreter, {dir} its folder."
-        ),
-    ] = None,
+    max_minutes: MaxMinutes = None,
+    install: Install = None,
     untracked: Annotated[
         str | None,
         typer.Option(
