@@ -214,7 +214,7 @@ def _machine(info: Any) -> str:
     cpu = info["cpu"] if isinstance(info.get("cpu"), dict) else {}
     brand = cpu.get("brand_raw") or cpu.get("brand") or info.get("processor") or info.get("machine")
     system = " ".join(str(info[name]) for name in ("system", "machine") if info.get(name))
-    return ", ".join(str(part) for part in (brand, f"{cpu.get('count', '?')} cores", system) if part)
+    return ", ".join(str(part) for part in (brand, f"{cpu.get('count') or '?'} cores", system) if part)
 
 
 def _python(info: Any) -> str:
