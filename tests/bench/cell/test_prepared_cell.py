@@ -1,6 +1,8 @@
 """A strategy on a case before anything is timed: predictions, budget, verification, and the result of each failure."""
 
 import math
+import sys
+from collections import Counter
 from dataclasses import replace
 from math import prod
 from types import SimpleNamespace
@@ -431,3 +433,36 @@ def test_central_differences_without_enough_memory_are_noted(problem, monkeypatc
     prepared = prepare_cell(registry.REFERENCE, prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     assert not prepared.failed
     assert "not compared with central differences" in prepared.note
+
+
+# ---- deep networks
+
+
+def n_calls(depth):
+    """Return the number of calls that the reference, central differences and the verification of ``dense`` take."""
+    counted = Counter()
+    registry.load("dense")
+    graph = mlp_graph([2] * (depth + 1), batch=1)
+    sys.setprofile(lambda _frame, event, _argument: counted.update([event]))
+    try:
+        problem = prepared_cell.make_problem(graph, "random", 1, 0, BUDGET)
+        prepared = prepare_cell("dense", prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
+    finally:
+        sys.setprofile(None)
+    assert not prepared.failed
+    return counted["call"] + counted["c_call"]
+
+
+def test_twice_as_many_layers_take_twice_as_many_calls_to_verify():
+    n_calls(1)  # fills caches
+    assert n_calls(80) < 2.2 * n_calls(40)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["vjp", "dense", "sparse"])
+def test_a_network_of_3000_layers_is_verified(name):
+    graph = mlp_graph([2] * 3001, batch=1)
+    problem = prepared_cell.make_problem(graph, "random", 1, 0, BUDGET)
+    prepared = prepare_cell(name, prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
+    assert prepared.failed == {}
+    assert "central differences" not in prepared.note
