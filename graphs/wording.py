@@ -1,4 +1,4 @@
-"""Counted nouns and lists of names in sentences."""
+"""Counted nouns, lists of names and half-widths in sentences."""
 
 from __future__ import annotations
 
@@ -27,3 +27,14 @@ def listed(parts: Sequence[str]) -> str:
     ('dense', 'dense, sparse and vjp')
     """
     return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+
+
+def plus_minus(share: float) -> str:
+    """Return half the width of a range as a share of its middle; from 100 % on, as a factor.
+
+    >>> plus_minus(0.031), plus_minus(0.86), plus_minus(1.27), plus_minus(float("inf"))
+    ('±3.1%', '±86%', 'a factor of 2.27', 'any factor')
+    """
+    if share >= 1:
+        return f"a factor of {1 + share:,.3g}" if share < 1e3 else "any factor"
+    return f"±{share:.1%}" if share < 0.1 else f"±{share:.0%}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from math import ceil
 from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
 from jacobench.bench.cell import heap_memory
 from jacobench.bench.machine import blas_kernel, environment, machine_record, noise
+from jacobench.bench.machine import doctor_sentences as sentences
 from jacobench.bench.machine.machine_record import total_memory
 from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.machine.worker_process import run_python
@@ -23,8 +23,6 @@ T = TypeVar("T")
 GOOD, NOTE, BAD = "good", "note", "bad"
 
 WATCH_SECONDS = 0.5  # time during which other processes and stolen time are observed
-
-SET_BY_RUN = "'jacobench run' sets it for its workers, except with --controls asis"
 
 FILL_PROBE = """
 import time, numpy as np
@@ -57,7 +55,7 @@ def _result(name: str, check: Callable[[], list[HealthCheck]]) -> list[HealthChe
         return check()
     except Exception as error:  # noqa: BLE001  (it becomes a row; psutil raises errors of many types)
         cause = " ".join(f"{type(error).__name__}: {error}".split())
-        return [HealthCheck(name, NOTE, f"cannot be read on this machine: {cause}")]
+        return [HealthCheck(name, NOTE, sentences.unreadable(cause))]
 
 
 def _other_load() -> list[HealthCheck]:
@@ -65,23 +63,21 @@ def _other_load() -> list[HealthCheck]:
     others = [process for process in psutil.process_iter() if process.pid != os.getpid()]
     for process in others:
         _ask(process.cpu_percent, 0.0)
-    before = psutil.cpu_times()
+    before, start = psutil.cpu_times(), time.perf_counter()
     time.sleep(WATCH_SECONDS)
-    after = psutil.cpu_times()
+    after, watched = psutil.cpu_times(), time.perf_counter() - start
     busy = sorted(((_ask(process.cpu_percent, 0.0), process) for process in others), key=lambda pair: -pair[0])
     total = sum(share for share, _ in busy) / 100
-    shown = [(share, process) for share, process in busy[:3] if share > 5]
-    names = ", ".join(f"{_ask(other.name, 'ended')} (process {other.pid}, {share:.0f} %)" for share, other in shown)
+    busiest = [(_ask(process.name, "ended"), process.pid, share) for share, process in busy[:3] if share > 5]
     status = GOOD if total < 0.1 else BAD if total > 0.5 else NOTE
-    load = machine_record.load()
-    measured = f"other processes use {total:.2f} cores" + (f", load average {load:.2f}" if load is not None else "")
-    fix = "end these processes, or wait" if names else "" if status == GOOD else "wait until the machine is idle"
-    found = [HealthCheck("other load", status, f"{measured}{f': {names}' if names else ''}", fix)]
+    wait = "end these processes, or wait" if busiest else "wait until the machine is idle"
+    measured = sentences.other_load(total, machine_record.load(), busiest)
+    found = [HealthCheck("other load", status, measured, "" if status == GOOD else wait)]
     stolen = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
-    share = stolen / (WATCH_SECONDS * (os.cpu_count() or 1))
+    share = stolen / (watched * (os.cpu_count() or 1))
     virtual = "hypervisor" in machine_record.processor_flags()
     if virtual or share:
-        measured = f"{'yes' if virtual else 'no'}; other machines took {share:.1%} of the time (steal)"
+        measured = sentences.virtual_machine(is_virtual=virtual, stolen=share)
         fix = "use ratios of strategies, which are paired; for absolute times use a dedicated machine"
         found.append(HealthCheck("virtual machine", BAD if share > 0.01 else NOTE, measured, fix))
     return found
@@ -100,7 +96,7 @@ def _frequency() -> list[HealthCheck]:
     found = []
     if governor:
         slow = governor not in {"performance", "schedutil"}
-        fix = "cpupower frequency-set -g performance" if governor != "performance" else ""
+        fix = "cpupower frequency-set -g performance" if slow else ""
         found.append(HealthCheck("governor", BAD if slow else GOOD, governor, fix))
     if boost:
         fix = "switch boost off for less variable, but slower, times" if boost == "on" else ""
@@ -112,34 +108,31 @@ def _blas_kernel() -> list[HealthCheck]:
     choice = blas_kernel.choice()
     if not choice.found:
         return [HealthCheck("BLAS kernel", NOTE, "cannot be selected: the BLAS is not OpenBLAS")]
+    is_set = bool(os.environ.get(blas_kernel.VARIABLE))
+    measured = sentences.kernel(choice.found, choice.chosen, choice.gain, is_set=is_set)
     if not choice.chosen:
-        return [HealthCheck("BLAS kernel", GOOD, f"{choice.found}, the fastest on this processor")]
-    asked = os.environ.get(blas_kernel.VARIABLE)
-    measured = (
-        f"{choice.found}{' (set by the environment)' if asked else ''}; {choice.chosen} is {choice.gain:.2f}× as fast"
-    )
-    fix = f"unset {blas_kernel.VARIABLE}" if asked else f"export {blas_kernel.VARIABLE}={choice.chosen}"
-    return [HealthCheck("BLAS kernel", BAD, measured, f"{fix}; {SET_BY_RUN}")]
+        return [HealthCheck("BLAS kernel", GOOD, measured)]
+    return [HealthCheck("BLAS kernel", BAD, measured, sentences.kernel_fix(choice.chosen, is_set=is_set))]
 
 
 def _threads() -> list[HealthCheck]:
     threads = max((found.get("num_threads") or 1 for found in machine_record.blas_in_use({})), default=1)
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     fix = "" if threads == 1 else "'jacobench run' uses one thread unless --threads is given"
-    measured = f"{threads} by default, {usable} cores usable"
+    measured = sentences.threads(threads, usable)
     found = [HealthCheck("BLAS threads", GOOD if threads == 1 else NOTE, measured, fix)]
     quota = machine_record.read("/sys/fs/cgroup/cpu.max").split()
     if quota and quota[0] != "max":
         cores = int(quota[0]) / int(quota[1])
         fix = "raise the CPU quota of the container"
-        found.append(HealthCheck("CPU quota", BAD if cores < usable else NOTE, f"{cores:g} cores", fix))
+        found.append(HealthCheck("CPU quota", BAD if cores < usable else NOTE, sentences.quota(cores), fix))
     return found
 
 
 def _malloc() -> list[HealthCheck]:
     allocator = environment.preloaded_allocator()
     if allocator:
-        measured = f"thresholds have no effect: {allocator} replaces malloc"
+        measured = sentences.replaced_malloc(allocator)
         return [
             HealthCheck("malloc", NOTE, measured, "remove it from LD_PRELOAD to measure with the malloc of the system")
         ]
@@ -147,8 +140,12 @@ def _malloc() -> list[HealthCheck]:
     if not tuned:
         return [HealthCheck("malloc", NOTE, "thresholds cannot be set: the C library is not glibc")]
     gain = _fill_seconds({}) / _fill_seconds(tuned)
-    measured = f"with thresholds set, filling a new array of 64 MiB is {gain:.2f}× as fast"
-    return [HealthCheck("malloc", NOTE, measured, SET_BY_RUN) if gain > 1.1 else HealthCheck("malloc", GOOD, measured)]
+    measured = sentences.malloc_gain(gain)
+    return [
+        HealthCheck("malloc", NOTE, measured, sentences.SET_BY_RUN)
+        if gain > 1.1
+        else HealthCheck("malloc", GOOD, measured)
+    ]
 
 
 def _fill_seconds(settings: Mapping[str, str]) -> float:
@@ -159,12 +156,9 @@ def _fill_seconds(settings: Mapping[str, str]) -> float:
 def _variables() -> list[HealthCheck]:
     unset = environment.unset_variables()
     kept = environment.kept_variables(environment.settings("tuned", 1))
-    measured = "; ".join(f"{name} {environment.effect(name)}" for name in unset)
-    fix = f"unset {' '.join(unset)}; 'jacobench run' unsets them for its workers, except with --controls asis"
+    measured = sentences.distorting([(name, environment.effect(name)) for name in unset])
     return [
-        HealthCheck("distorting variables", BAD, measured, fix)
-        if unset
-        else HealthCheck("distorting variables", GOOD, "none"),
+        HealthCheck("distorting variables", BAD if unset else GOOD, measured, sentences.unset(unset) if unset else ""),
         HealthCheck("other variables", NOTE if kept else GOOD, ", ".join(kept) or "none"),
     ]
 
@@ -173,9 +167,10 @@ def _swap() -> list[HealthCheck]:
     swap = psutil.swap_memory()
     if not swap.total:
         return [HealthCheck("swap", GOOD, "none")]
-    used = swap.used / 2**30
-    found = f"{used:.1f} GiB in use"
-    return [HealthCheck("swap", BAD, found, "swapoff -a") if used > 0.1 else HealthCheck("swap", GOOD, found)]
+    found = sentences.swap(swap.used)
+    return [
+        HealthCheck("swap", BAD, found, "swapoff -a") if swap.used > 0.1 * 2**30 else HealthCheck("swap", GOOD, found)
+    ]
 
 
 def _battery() -> list[HealthCheck]:
@@ -189,7 +184,7 @@ def _battery() -> list[HealthCheck]:
         True: HealthCheck("battery", GOOD, "plugged in"),
         None: HealthCheck("battery", NOTE, "the system does not tell whether it is plugged in"),
     }
-    left = f"on battery power, {battery.percent or 0:.0f} % left"
+    left = sentences.on_battery(battery.percent)
     return [states.get(battery.power_plugged, HealthCheck("battery", BAD, left, "plug in the power supply"))]
 
 
@@ -202,16 +197,15 @@ def _timer() -> list[HealthCheck]:
         ticks.append(now - start)
     tick = min(ticks)
     fix = "" if tick < 1e-6 else "select a faster clock source of the system"
-    return [HealthCheck("timer", BAD if fix else GOOD, f"resolution {ceil(tick * 1e9)} ns, including the read", fix)]
+    return [HealthCheck("timer", BAD if fix else GOOD, sentences.timer(tick), fix)]
 
 
 def _memory_limit() -> list[HealthCheck]:
     limit, total = memory_limit(), total_memory()
-    found = f"{limit / 2**30:.1f} GiB"
+    found = sentences.memory_limit(limit, total)
     if limit >= total:
         return [HealthCheck("memory limit", GOOD, found)]
-    note = f"{found} of {total / 2**30:.1f} GiB, by a control group or a resource limit"
-    return [HealthCheck("memory limit", NOTE, note, "larger cases need a higher limit")]
+    return [HealthCheck("memory limit", NOTE, found, "larger cases need a higher limit")]
 
 
 def _memory_tool() -> list[HealthCheck]:
@@ -224,11 +218,8 @@ def _noise() -> list[HealthCheck]:
     tuned = environment.settings("tuned", 1)
     found = noise.spreads([noise.sample(tuned) for _ in range(8)])
     worst = {kind: max(spread[kind] for spread in found.values()) for kind in ("inside", "between", "paired")}
-    measured = (
-        f"±{worst['inside']:.1%} within a process, ±{worst['between']:.1%} between processes, "
-        f"±{worst['paired']:.1%} in paired ratios"
-    )
-    fix = "fix the problems above and use more passes" if worst["paired"] > 0.02 else ""
+    measured = sentences.noise(**worst)
+    fix = "use more passes; fix the other problems in this table, if any" if worst["paired"] > 0.02 else ""
     status = BAD if worst["paired"] > 0.05 else NOTE if fix else GOOD
     return [HealthCheck("noise (8 processes)", status, measured, fix)]
 

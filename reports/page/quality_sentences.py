@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jacobench.graphs.wording import counted
+from jacobench.graphs.wording import counted, plus_minus
 from jacobench.reports.data.units import format_ratio
 
 CONTROLS = {
@@ -60,8 +60,8 @@ def load(before: float, after: float, cores: int | None) -> str:
 def intervals(half: float, most: float) -> str:
     """Return the width of the 95 % intervals as shares of the time: of half of the cells, and of 90 % of them."""
     return (
-        f"The 95 % interval of the time is at most {_plus_minus(half)} for half of the cells, and at most "
-        f"{_plus_minus(most)} for 90 % of the cells."
+        f"The 95 % interval of the time is at most {plus_minus(half)} for half of the cells, and at most "
+        f"{plus_minus(most)} for 90 % of the cells."
     )
 
 
@@ -73,10 +73,6 @@ def one_process() -> str:
 def controls(name: str) -> str:
     """State what the controls set; empty for unknown ones."""
     return CONTROLS.get(name, "")
-
-
-def _plus_minus(share: float) -> str:
-    return f"±{_percent(share)}" if share < 1 else f"a factor of {_percent(share)}"
 
 
 def _percent(share: float) -> str:

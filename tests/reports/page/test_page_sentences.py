@@ -141,7 +141,7 @@ QUALITY = [
         "intervals",
         (0.5, INF),
         (
-            "The 95 % interval of the time is at most ±50% for half of the cells, and at most a factor of ∞× for 90 % of the "
+            "The 95 % interval of the time is at most ±50% for half of the cells, and at most any factor for 90 % of the "
             "cells."
         ),
     ),
