@@ -6,7 +6,7 @@ import errno
 import os
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -93,7 +93,7 @@ def add(path: Path, record: Record) -> bool:
 
     Raises `BadInput` if the file is not a history, has another version, is damaged, or cannot be written.
     """
-    with _errors_as_bad_input(path):
+    with _errors_as_bad_input(path), _without_empty_file(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(_open(path, "rwc")) as file:
             _prepare(file, path)
@@ -250,6 +250,20 @@ def _is_imported(file: sqlite3.Connection, record: Record) -> bool:
         or (machine == record.machine and (not strategy or run_id != record.run_id))
         for run_id, machine, strategy in found
     )
+
+
+@contextmanager
+def _without_empty_file(path: Path) -> Iterator[None]:
+    """After an error, remove the file if it was created here and nobody has written it."""
+    is_new = not path.exists()
+    try:
+        yield
+    except (sqlite3.Error, OSError):
+        with suppress(OSError):
+            journals = any(path.with_name(f"{path.name}-{each}").exists() for each in ("journal", "wal"))
+            if is_new and not journals and not path.stat().st_size:
+                path.unlink()
+        raise
 
 
 @contextmanager

@@ -203,6 +203,7 @@ def test_a_file_system_without_locks_is_the_cause_and_a_local_disk_the_fix(text,
     _fails(monkeypatch, text, code)
     with pytest.raises(BadInput, match=f"{text}; .*no locks.*: move the file to a local disk"):
         store.add(path, record())
+    assert not path.exists(), "no empty file is left"
 
 
 def test_a_full_disk_is_not_bad_input(path, record, monkeypatch):
