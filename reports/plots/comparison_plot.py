@@ -9,6 +9,7 @@ import pandas as pd
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
+from jacobench.graphs.wording import counted
 from jacobench.reports.data.former_names import with_current_names
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions, paged
@@ -127,4 +128,4 @@ def _notes(data: pd.DataFrame, outcome: Outcome, differing: list[tuple[str, str,
         f"{row['case']}, {row['strategy']}: {words(row['status_base'])} before, {words(row['status_head'])} now."
         for row in changed.to_dict("records")
     ]
-    return (*settings, f"Of {int(verdicts.sum())} times: {counts}.", *outcome.notes, *ended)
+    return (*settings, f"Of {counted(int(verdicts.sum()), 'time')}: {counts}.", *outcome.notes, *ended)

@@ -154,7 +154,7 @@ def _note(line: Mapping[Any, Any]) -> str:
     ahead = f"at the largest size, {winner}"
     return {
         "crosses": f"{first} and {second} cross at {at}{interval}; {ahead}.",
-        "undecided": f"The intervals do not decide whether {first} and {second} cross{near}.",
+        "undecided": f"The measurements do not decide whether {first} and {second} cross{near}.",
         "crosses again": f"{first} and {second} cross more than once.",
         "never in the range": f"{first} and {second} do not cross within the measured sizes; extrapolated, they cross at {at}{interval}; "
         f"{ahead}.",

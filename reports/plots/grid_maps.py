@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
 from jacobench.bench.row.columns import FORWARD
+from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS, Grid, find_grids
 from jacobench.reports.data.units import format_ratio, format_size
@@ -201,6 +202,6 @@ def _notes(data: pd.DataFrame) -> tuple[str, ...]:
         factors = clear.loc[clear["strategy"] == name, "factor"]
         low, high = format_ratio(factors.min()), format_ratio(factors.max())
         factor = low if low == high else f"{low} to {high}"
-        notes.append(f"{name} is ahead in {len(factors)} of {len(data)} squares, by {factor}.")
+        notes.append(f"{name} is ahead in {len(factors)} of {counted(len(data), 'square')}, by {factor}.")
     n_undecided = int(data["decision"].isin(NO_WINNER).sum())
-    return (*notes, *([f"No winner in {n_undecided} of {len(data)} squares."] if n_undecided else []))
+    return (*notes, *([f"No winner in {n_undecided} of {counted(len(data), 'square')}."] if n_undecided else []))

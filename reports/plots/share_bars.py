@@ -75,7 +75,7 @@ def _phases(table: pd.DataFrame, rows: pd.DataFrame, part: str) -> Plot:
         frame(figure, title + share(len(shown), len(strategies), "strategies") + part, handles, table)
     caption = (
         "Shares of a first gradient's time: prepare (once per graph), linearize (once per point: the forward pass and any "
-        "Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse pays off."
+        "Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse of it saves most of the time."
     )
     return Plot(figure, seconds.add_suffix("_seconds").reset_index(), caption)
 

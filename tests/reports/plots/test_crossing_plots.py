@@ -63,7 +63,7 @@ def test_one_that_the_intervals_leave_open_is_no_crossing(make_case, make_cell, 
     (note,) = [
         note
         for note in ratios(run, "gradient")["ratio-vs-width"].notes
-        if note.startswith("The intervals do not decide whether dense and sparse")
+        if note.startswith("The measurements do not decide whether dense and sparse")
     ]
     assert "nan" not in note
 

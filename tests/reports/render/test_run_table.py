@@ -135,3 +135,10 @@ def test_what_is_over_budget_shows_the_figure_that_exceeds_it_in_every_phase(mak
     small = {"prepare": 1024.0, "linearize": 2.0**20, "gradient": cell["predicted_bytes"]}
     table = tidy([cell | {"phase": name, "predicted_bytes": n_bytes} for name, n_bytes in small.items()])
     assert "over budget: 24.0 GiB" in " ".join(text(table, phase=phase).split())
+
+
+def test_one_pass_is_no_reason_where_every_cell_failed(make_case, make_cell):
+    row = make_cell(make_case(), "vjp", passes=1)
+    failed = row | {"status": "error", "passes": None, "seconds_median": None}
+    assert "one pass cannot decide" in " ".join(terminal_table(Run(tidy([row]))).notes)
+    assert "one pass" not in " ".join(terminal_table(Run(tidy([failed]))).notes)
