@@ -21,6 +21,7 @@ from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings
 from jacobench.bench.machine.git_command import MORE_SPACE
 from jacobench.bench.machine.memory_limits import memory_limit
+from jacobench.bench.machine.worker_process import check_temporary_folder
 from jacobench.bench.suites.case import select_cases
 from jacobench.bench.suites.suite_files import load_suite, read_toml, suite_file
 from jacobench.bench.suites.sweep_expansion import expand, split_sweep
@@ -73,6 +74,7 @@ def here_twice(config: GateConfig) -> Iterator[PairedRunner]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
+    check_temporary_folder()
     with TemporaryDirectory(prefix="jacobench-gate-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary).resolve()
         try:

@@ -60,8 +60,8 @@ def kill_group(process: subprocess.Popen[Any]) -> None:
     process.kill()  # does nothing if it has been waited for
 
 
-def _check_temporary_folder() -> None:
-    """Check that a temporary folder can be written: pytest and memray write files there, in the worker."""
+def check_temporary_folder() -> None:
+    """Check that a temporary folder can be written: pytest and memray write files there, and the gate its sides."""
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
@@ -74,7 +74,7 @@ class WorkerProcess:
     def __init__(
         self, job: object, environment: Mapping[str, str], command: Sequence[str], folder: Path | None = None
     ) -> None:
-        _check_temporary_folder()
+        check_temporary_folder()
         self._output = b""
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._timed_out = False

@@ -15,7 +15,7 @@ import pytest
 from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import Project, Tree, project_of
 from jacobench.bench.gate.side_environments import Side, python_path
-from jacobench.bench.gate.sides import forbids_execution, two_revisions, write_cases
+from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisions, write_cases
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.errors import BadInput
@@ -159,3 +159,12 @@ def test_a_graph_and_a_strategy_that_need_different_modules_of_one_name_are_refu
     said = r"^base \([0-9a-f]{12}\) cannot be measured: .*mine.py and .*net.py import different modules .* 'helpers'"
     with two_revisions(project_of(Path.cwd()), "HEAD~1", config, print) as runner, pytest.raises(BadInput, match=said):
         runner.precheck()
+
+
+def test_no_temporary_folder_is_bad_input_before_anything_is_made(monkeypatch):
+    def gettempdir():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("tempfile.gettempdir", gettempdir)
+    with pytest.raises(BadInput, match=r"No usable temporary directory.*set TMPDIR"), here_twice(GateConfig()):
+        pass
