@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.strategies.contract import Predictions, Prepared, Strategy
+    from jacobench.strategies.contract import Prediction, Predictions, Prepared, Strategy
 
 FORWARD = "forward"  # strategy and phase of the forward pass alone
 
@@ -33,6 +33,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "gradient": ("gradient",),
 }
 """Phase → the phases that fail when it fails."""
+
+KEPT = {"linearize": ("prepare",), "pullback": ("prepare", "linearize"), "gradient": ("prepare",)}
+"""Phase → the phases whose results are held while it runs."""
 
 NO_DIFFERENCES = "the reference was not compared with central differences: they need more memory than the budget"
 
@@ -266,7 +269,9 @@ def prepare_cell(
         cell.name = str(cell.strategy.name)
         step("preparing")
         cell.predictions = predict(cell.strategy, problem.graph, len(problem.seeds))
-        over = over_budget(_needs(cell), input_bytes(problem.graph, len(problem.seeds)), budget_bytes)
+        phases = cell.predictions.phases if cell.predictions else {}
+        needs = step_bytes(problem.graph, len(problem.seeds), phases)
+        over = over_budget(needs, input_bytes(problem.graph, len(problem.seeds)), budget_bytes)
         if over:
             cell.fail("prepare", "over_budget", over)
         else:
@@ -287,12 +292,19 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
     return predictions
 
 
-def _needs(cell: PreparedCell) -> dict[str, int]:
-    """Return the bytes of each phase, as far as the strategy has a model, and those that verification always needs."""
-    graph = cell.problem.graph
-    least = max(value_bytes(graph), cotangent_bytes(graph, len(cell.problem.seeds)))
-    phases = cell.predictions.phases if cell.predictions else {}
-    return {**{phase: predicted.peak_bytes for phase, predicted in phases.items()}, "verification": least}
+def step_bytes(graph: Graph, n_seeds: int, phases: Mapping[str, Prediction]) -> dict[str, int]:
+    """Return the bytes of each phase that has a prediction, and those that verifying any strategy needs.
+
+    `phases` are those of a strategy, empty without a model, or that of the forward pass, which is not verified.
+    """
+    least = 0 if FORWARD in phases else max(value_bytes(graph), cotangent_bytes(graph, n_seeds))
+    return {**{phase: phase_bytes(phases, phase) for phase in phases}, "verification": least}
+
+
+def phase_bytes(phases: Mapping[str, Prediction], phase: str) -> int:
+    """Return the predicted memory of a phase: its peak, and what earlier phases keep, such as patterns."""
+    kept = (phases[earlier].retained_bytes for earlier in KEPT.get(phase, ()) if earlier in phases)
+    return phases[phase].peak_bytes + sum(kept)
 
 
 def over_budget(needs: Mapping[str, int], n_bytes: int, budget_bytes: int) -> str:

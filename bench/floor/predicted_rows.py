@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, predict
+from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, phase_bytes, predict
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.suites.case import BY_STRATEGY
 from jacobench.bench.suites.sweep_expansion import expand
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prediction
-
-KEPT = {"linearize": ("prepare",), "pullback": ("prepare", "linearize"), "gradient": ("prepare",)}
-"""Phase → the phases whose results are held while it runs."""
 
 
 def phases_of(spec: str, graph: Graph, n_seeds: int) -> Mapping[str, Prediction]:
@@ -101,9 +98,5 @@ def needed_bytes(case: Case, specs: Iterable[str], phase: str | None = None) -> 
     for spec in specs:
         phases = phases_of(spec, graph, n_seeds_of(case))
         if phases:
-            found[spec] = held + max(_with_kept(phases, name) for name in ((phase,) if phase else phases))
+            found[spec] = held + max(phase_bytes(phases, name) for name in ((phase,) if phase else phases))
     return found
-
-
-def _with_kept(phases: Mapping[str, Prediction], phase: str) -> int:
-    return phases[phase].peak_bytes + sum(phases[earlier].retained_bytes for earlier in KEPT.get(phase, ()))

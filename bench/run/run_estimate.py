@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from jacobench.bench.cell.prepared_cell import input_bytes, step_bytes
 from jacobench.bench.floor.microbenchmarks import measure_like
-from jacobench.bench.floor.predicted_rows import predicted_rows
+from jacobench.bench.floor.predicted_rows import n_seeds_of, phases_of, predicted_rows
 from jacobench.bench.floor.time_model import predict_seconds
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jacobench.bench.run.run_plan import Plan
+    from jacobench.bench.suites.case import Case
 
 OVERHEAD = 0.06  # seconds per cell and pass outside the timed rounds, measured on the standard suite
 
@@ -23,27 +25,36 @@ OVERHEAD = 0.06  # seconds per cell and pass outside the timed rounds, measured 
 def estimate(rows: pd.DataFrame, budget_bytes: float) -> pd.DataFrame:
     """Return the rows of `predicted_table` with ``predicted_seconds`` (of one call), from small cases measured now.
 
-    It is NaN where the strategy has no model. The status is "over_budget" where a phase is predicted to need more
-    than the budget. The strategies are loaded in this process.
+    It is NaN where the strategy has no model. The status is "over_budget" where it is in a run: where the strategy is
+    predicted to need more than the budget. The strategies are loaded in this process.
     """
     rows = rows.copy()
     rows["predicted_seconds"] = predict_seconds(_measure_small_cases(rows), rows)
-    peaks = rows.groupby(["case", "strategy"])["predicted_bytes"].transform("max")
-    rows["status"] = rows["status"].mask(peaks > budget_bytes, "over_budget")
+    rows["status"] = rows["status"].mask(rows["needs_bytes"] > budget_bytes, "over_budget")
     return rows
 
 
 def predicted_table(plan: Plan) -> pd.DataFrame:
-    """Return the rows of a plan's cells with predicted bytes and flops, in the order of the cells."""
+    """Return the rows of a plan's cells with predicted bytes and flops, in the order of the cells.
+
+    ``needs_bytes`` is what a run compares with the budget: the largest step of the strategy, with leaves and seeds.
+    """
     specs: dict[str, dict[str, None]] = {}
     for cell in plan.cells:
         specs.setdefault(cell.case, {})[cell.strategy] = None
-    lines, calls = [], []
+    lines, calls, needs = [], [], []
     for case in plan.suite.cases:
         own = predicted_rows(case, specs[case.name])
         lines += own
+        needed = {spec: _needed(case, spec) for spec in specs[case.name]}
+        needs += [needed[row["strategy"]] for row in own]
         calls += [len(case.make().nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
-    return tidy(lines).assign(n_calls=calls)
+    return tidy(lines).assign(n_calls=calls, needs_bytes=needs)
+
+
+def _needed(case: Case, spec: str) -> int:
+    graph, n_seeds = case.make(), n_seeds_of(case)
+    return max(step_bytes(graph, n_seeds, phases_of(spec, graph, n_seeds)).values()) + input_bytes(graph, n_seeds)
 
 
 def _measure_small_cases(rows: pd.DataFrame) -> pd.DataFrame:

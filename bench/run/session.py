@@ -21,6 +21,7 @@ from jacobench.bench.cell.prepared_cell import (
     over_budget,
     prepare_cell,
     status_of,
+    step_bytes,
 )
 from jacobench.bench.floor.floors import Floors
 from jacobench.bench.row.measurement import Measurement
@@ -108,7 +109,7 @@ class Session:
         predicted = predict_forward(problem.graph)
         found = PreparedCell(FORWARD, problem, predictions=predicted)
         n_bytes = input_bytes(problem.graph, len(problem.seeds))
-        needs = {FORWARD: predicted.phases[FORWARD].peak_bytes}
+        needs = step_bytes(problem.graph, len(problem.seeds), predicted.phases)
         if over := over_budget(needs, n_bytes, self.limits.budget_bytes):
             found.fail(FORWARD, "over_budget", over)
         return found

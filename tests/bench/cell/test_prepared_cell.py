@@ -12,7 +12,8 @@ import pytest
 
 from jacobench.bench.cell import prepared_cell
 from jacobench.bench.cell.prepared_cell import LONGEST_REASON, one_line, predict
-from jacobench.bench.suites.case import BY_STRATEGY, Case, problem_of
+from jacobench.bench.run.run_estimate import predicted_table
+from jacobench.bench.suites.case import BY_STRATEGY, Case, Suite, cells_of, problem_of
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.ops import OPS
@@ -113,7 +114,8 @@ def test_the_pullback_is_measured_on_one_linearization(tried):
 
 
 def test_over_the_budget_tells_the_figures(problem):
-    need = max(p.peak_bytes for p in prepare_cell("dense", problem, BUDGET).predictions.phases.values())
+    phases = prepare_cell("dense", problem, BUDGET).predictions.phases
+    need = max(prepared_cell.step_bytes(problem.graph, len(problem.seeds), phases).values())
     need += sum(array.nbytes for array in (*problem.leaves.values(), problem.seeds))
     assert not prepare_cell("dense", problem, need).failed
     prepared = prepare_cell("dense", problem, need - 1)
@@ -399,6 +401,26 @@ def test_as_many_seeds_as_fit_are_verified_and_the_reason_counts_them():
     assert not prepared.failed
     assert f"{solved.n_verified} of 64 seeds" in prepared.note
     assert "central differences" not in prepare_cell("vjp", whole, BUDGET).note
+
+
+@pytest.mark.parametrize("name", ["vjp", "dense", "sparse"])
+def test_a_dry_run_predicts_what_is_over_the_budget(make_case, name):
+    case = replace(make_case(n_seeds=3), strategies=(name,))
+    planned = SimpleNamespace(suite=Suite("s", (case,)), cells=cells_of(Suite("s", (case,))))
+    table = predicted_table(planned)
+    (needed,) = table.loc[table["strategy"] == name, "needs_bytes"].unique()
+    (forward,) = table.loc[table["strategy"] == "forward", "needs_bytes"]
+    assert forward <= needed
+    problem = problem_of(case, BUDGET)
+    assert not prepare_cell(name, problem, int(needed)).failed
+    assert statuses(prepare_cell(name, problem, int(needed) - 1)) == dict.fromkeys(BY_STRATEGY, "over_budget")
+
+
+def test_patterns_that_prepare_keeps_count(problem):
+    phases = predict(registry.load("sparse"), problem.graph, 3).phases
+    assert phases["prepare"].retained_bytes > 0
+    expected = phases["prepare"].retained_bytes + phases["gradient"].peak_bytes
+    assert prepared_cell.step_bytes(problem.graph, 3, phases)["gradient"] == expected
 
 
 def test_values_or_cotangents_over_the_budget_are_not_computed_for_a_strategy_without_a_model(plugin_file):
