@@ -82,7 +82,7 @@ def test_the_blocks_of_a_page_run(name: str, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, f"{name}:{block.line}\n{done.stdout}{done.stderr}"
         assert "Traceback" not in done.stderr
-        assert "wrong" not in done.stdout
+        assert not re.search(r"\d+ wrong|\bwrong:", done.stdout), done.stdout
 
 
 def test_every_block_is_run_saved_or_shown() -> None:

@@ -123,7 +123,7 @@ def test_x_stops_at_the_first_failure(bench_, tiny, strategies):
 
 @pytest.mark.long
 def test_the_budget_can_be_chosen(bench_, tiny):
-    done = bench_(f"--suite={tiny}", "--strategy=dense", "--memory-budget=64B")
+    done = bench_(f"--suite={tiny}", "--strategy=dense", "--memory-budget=800B")
     assert done.returncode == 0
     assert outcomes(done) == {"passed": 2, "skipped": 8}
 
