@@ -45,6 +45,9 @@ MOST_CASES = 10
 PROCESS = ("side", "case", "pair", "worker")
 """Columns that identify one process's measurements of a case."""
 
+NOT_TRIED = ("unsupported", "over_budget")
+"""Statuses of cells that were not tried. In both runs, they leave nothing undecided."""
+
 
 def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool = False) -> Outcome:
     """Compare two runs, as returned by `pytest_benchmark_json.read_any`.
@@ -100,7 +103,9 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
     table = verdict_table(in_order([*lines, *counted], samples))
     unmeasured = unmeasured_phases(samples, table)
     notes = tuple(_notes(base, head, table, floor, shift, across_machines=across_machines))
-    state = state_of(table, shifted=shifted, undecided=False)  # nobody requested the strategies of two runs
+    # Two runs may list a strategy that was not tried, such as a peer that is not installed.
+    tried = unmeasured_phases(samples[~samples["status"].isin(NOT_TRIED)], table)
+    state = state_of(table, shifted=shifted, undecided=bool(tried))
     return Outcome(state, table, notes=(*notes, *untimed_notes(state, table, unmeasured)))
 
 

@@ -144,12 +144,8 @@ def test_memory_by_another_tool_does_not_compare():
     [
         ({}, {"status": "wrong", "reason": "off by 2"}, "broken", 1),
         ({"status": "timeout"}, {}, "improved", 0),
-        (
-            {"status": "unsupported"},
-            {"status": "unsupported"},
-            "not measured",
-            0,
-        ),  # such as a peer that is not installed
+        ({"status": "unsupported"}, {"status": "unsupported"}, "not measured", 0),  # a peer that is not installed
+        ({"status": "crashed"}, {"status": "crashed"}, "not measured", 3),
     ],
 )
 def test_rows_that_fail(base, head, verdict, exit_code):
