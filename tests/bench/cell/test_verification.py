@@ -154,7 +154,7 @@ BREACHES = {
     "writes a leaf in pullback": (writes_a_leaf_in_pullback, "pullback wrote its inputs: b1"),
     "writes the seeds": (writes_the_seeds, "pullback wrote its inputs: the seeds"),
     "reuses its memory": (reuses_its_memory, "a later call changed the cotangents that pullback had returned: W1"),
-    "returns the same arrays": (returns_the_same_arrays, "cotangent of b1 shares memory with b1 of a second call"),
+    "returns the same arrays": (returns_the_same_arrays, "cotangent of W1 shares memory with W1 of a second call"),
     "answers otherwise": (answers_otherwise_the_second_time, "the second pullback differs from the first by"),
     "NaN the second time": (has_nan_the_second_time, "cotangent of W2 has 1 entries that are NaN"),
     "output off": (output_off, "output is off by 1.0e-06: expected at most 1e-10, relative"),
