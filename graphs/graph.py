@@ -159,11 +159,27 @@ class Graph:
             raise BadInput(f"leaves given: {given}; expected exactly: {expected}")
         for name, leaf in self.leaves.items():
             array = leaves[name]
-            if tuple(array.shape) != leaf.shape:
-                raise BadInput(f"leaf {name!r} has shape {tuple(array.shape)}: expected {leaf.shape}")
+            try:
+                shape = tuple(array.shape)
+            except AttributeError:
+                given = type(array).__name__
+                raise BadInput(
+                    f"leaf {name!r} is a {given}: expected an array {self.dtype.name} {leaf.shape}"
+                ) from None
+            if shape != leaf.shape:
+                raise BadInput(f"leaf {name!r} has shape {shape}: expected {leaf.shape}")
             # The identity is checked first: names of dtypes took two thirds of a small gradient's time.
             if array.dtype is not self.dtype and _dtype_name(array) != self.dtype.name:
                 raise BadInput(f"leaf {name!r} has dtype {_dtype_name(array)}: expected {self.dtype.name}")
+
+    def values_of(self, leaves: Mapping[str, Any]) -> list[Any]:
+        """Check the leaves as `check` does, and return them in order; subclasses of ndarray become plain arrays.
+
+        The arithmetic of ``numpy.matrix`` and masked arrays differs. Raises BadInput also if an entry is masked.
+        """
+        self.check(leaves)
+        # The type is compared here: a call for each leaf took 3 % of a small gradient's time.
+        return [x if type(x := leaves[name]) is np.ndarray else _plain(name, x) for name in self.leaves]
 
     def evaluate(self, leaves: Mapping[str, Any], xp: Any = np) -> Any:
         """Compute the output, shape `output_shape`. Libraries such as JAX can trace it.
@@ -180,12 +196,19 @@ class Graph:
         BadInput
             If a leaf's name, shape or dtype is wrong. JAX converts float64 to float32 unless ``jax_enable_x64`` is set.
         """
-        self.check(leaves)
+        values = self.values_of(leaves)
         functions = namespace(xp)
-        values = [leaves[name] for name in self.leaves]
         for node in self.nodes:
             values.append(node.op.forward(functions, *(values[i] for i in node.args), **node.attrs))
         return values[self.output]
+
+
+def _plain(name: str, array: Any) -> Any:
+    if not isinstance(array, np.ndarray):  # an array of another library
+        return array
+    if np.ma.is_masked(array):
+        raise BadInput(f"leaf {name!r} has masked entries: expected an array without a mask")
+    return np.asarray(array)
 
 
 def _dtype_name(array: Any) -> str:

@@ -77,8 +77,7 @@ class ForwardPrepared:
     def linearize(self, leaves: Mapping[str, Array]) -> Linearization:
         """Run the forward pass and multiply each node's Jacobians with those of its arguments."""
         graph = self._graph
-        graph.check(leaves)
-        values: list[Any] = [leaves[name] for name in graph.leaves]
+        values = graph.values_of(leaves)
         totals: dict[int, Totals] = {leaf: {leaf: None} for leaf in graph.wrt_values}
         for step, materializers in zip(self._steps, self._materializers, strict=True):
             xs = tuple([values[i] for i in step.node.args])

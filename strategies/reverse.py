@@ -63,15 +63,17 @@ def _root(array: Array) -> Array:
 
 
 def check_seeds(seeds: Array, output: Array) -> None:
-    """Raise `BadInput` unless seeds have shape (S, *output.shape), S at least 1, and the output's dtype."""
+    """Raise `BadInput` unless seeds are an array (S, *output.shape), S at least 1, of the output's dtype."""
     if (
-        seeds.ndim != output.ndim + 1
+        type(seeds) is not np.ndarray  # such as a list or a masked array
+        or seeds.ndim != output.ndim + 1
         or seeds.shape[1:] != output.shape
         or not len(seeds)
         or seeds.dtype != output.dtype
     ):
         expected = ", ".join(["S", *map(str, output.shape)])
-        raise BadInput(f"seeds are {seeds.dtype} {seeds.shape}: expected {output.dtype} ({expected}) with S ≥ 1")
+        given = f"{seeds.dtype} {seeds.shape}" if type(seeds) is np.ndarray else f"a {type(seeds).__name__}"
+        raise BadInput(f"seeds are {given}: expected {output.dtype} ({expected}) with S ≥ 1")
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,7 @@ class ReversePrepared:
     def linearize(self, leaves: Mapping[str, Array]) -> ReverseLinearized:
         """Run the forward pass and linearize each node in turn; primals are freed after their last use."""
         graph = self._graph
-        graph.check(leaves)
-        values: list[Any] = [leaves[name] for name in graph.leaves]
+        values = graph.values_of(leaves)
         tape = []
         xs: tuple[Any, ...] = ()
         for step, linearizers in zip(self._steps, self._linearizers, strict=True):

@@ -156,6 +156,22 @@ def test_samples_follow_their_distributions():
     assert all(isinstance(leaf, np.ndarray) and leaf.flags.writeable for leaf in leaves.values())
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_subclasses_of_arrays_count_as_arrays_and_lists_are_bad_input():
+    graph, leaves = mlp([3, 4, 2], batch=2, rng_seed=0)
+    expected = graph.evaluate(leaves)
+    for kind in (np.asmatrix, np.ma.masked_array):
+        values = {name: kind(leaf) if leaf.ndim == 2 else leaf for name, leaf in leaves.items()}
+        found = graph.evaluate(values)
+        assert type(found) in {np.ndarray, np.float64}
+        np.testing.assert_array_equal(found, expected)
+    hidden = np.ma.masked_array(leaves["W1"], leaves["W1"] > 0)
+    with pytest.raises(BadInput, match="leaf 'W1' has masked entries: expected an array without a mask"):
+        graph.evaluate(leaves | {"W1": hidden})
+    with pytest.raises(BadInput, match=r"leaf 'W1' is a list: expected an array float64 \(4, 3\)"):
+        graph.evaluate(leaves | {"W1": leaves["W1"].tolist()})
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_float32_samples_are_the_rounded_float64_ones(dtype):
     rounded = {name: leaf.astype(dtype) for name, leaf in small("float64").sample(9).items()}
