@@ -12,7 +12,15 @@ from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.data.units import COUNTS, format_bytes
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions, paged
-from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, reference_handle, strategy_handles
+from jacobench.reports.plots.layout import (
+    NoData,
+    Plot,
+    below_handles,
+    frame,
+    hollow_handles,
+    reference_handle,
+    strategy_handles,
+)
 from jacobench.reports.plots.missing_cells import place
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_ratios, label_values
 from jacobench.reports.plots.style import INK, strategy_style, styled
@@ -54,6 +62,7 @@ def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> Pl
         statuses = [status for placed, _ in drawn for status in rows["status"][placed.edge]]
         any_predicted = any(bool(placed.hollow.notna().any()) for placed, _ in drawn)
         handles = strategy_handles(rows["strategy"], lines=False)
+        handles += below_handles(any_below=any(bool(placed.below.any()) for placed, _ in drawn))
         handles += hollow_handles(statuses, "in the band on the right", any_predicted=any_predicted)
         frame(figure, f"{phase}: time and memory of every case{part}", handles, table)
     columns = ["case", "strategy", "status", "seconds_median", "peak_bytes", "predicted_bytes"]

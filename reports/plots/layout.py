@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
+from jacobench.reports.data.units import BELOW_RESOLUTION
 from jacobench.reports.data.vocabulary import LETTERS, in_order, provenance
 from jacobench.reports.plots.small_multiples import folded
 from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style
@@ -84,6 +85,11 @@ def glyph(text: str) -> Path:
     """Return a marker in the shape of a text."""
     drawn = TextPath((0, 0), text, size=10)
     return Path(drawn.vertices - drawn.get_extents().get_points().mean(axis=0), drawn.codes)
+
+
+def below_handles(*, any_below: bool) -> list[Artist]:
+    """Return the legend's entry for cells that are not drawn, because their memory is below the tool's resolution."""
+    return [legend_mark(f"not drawn: {BELOW_RESOLUTION}")] if any_below else []
 
 
 def hollow_handles(statuses: Iterable[str], where: str, *, any_predicted: bool) -> list[Artist]:

@@ -33,13 +33,15 @@ class Placed:
     """Positions of the rows of one phase on the axis of a quantity.
 
     ``measured``: NaN if there is none. ``hollow``: predicted number of a cell over budget within `REACH`, else NaN.
-    ``edge``: whether the cell is drawn in the band. ``low``, ``high``: range of all numbers with a margin; without
+    ``edge``: whether the cell is drawn in the band. ``below``: whether its memory is below the resolution of the tool, so
+    that it is not drawn. ``low``, ``high``: range of all numbers with a margin; without
     meaning if not ``any_number``.
     """
 
     measured: pd.Series[float]
     hollow: pd.Series[float]
     edge: pd.Series[bool]
+    below: pd.Series[bool]
     low: float
     high: float
     any_number: bool
@@ -63,7 +65,14 @@ def place(rows: pd.DataFrame, quantity: PlotQuantity) -> Placed:
         ends = _positive([rows[quantity.predicted]] if quantity.predicted else [])
     low, high = (float(ends.min()), float(ends.max())) if ends.size else (1.0, 1.0)
     margin = max(1.25, (high / low) ** 0.04, np.sqrt(8 * low / high))  # the axis spans at least three octaves
-    return Placed(measured, hollow, measured.isna() & hollow.isna(), low / margin, high * margin, bool(ends.size))
+    below = _below_resolution(rows, quantity)
+    edge = measured.isna() & hollow.isna() & ~below
+    return Placed(measured, hollow, edge, below, low / margin, high * margin, bool(ends.size))
+
+
+def _below_resolution(rows: pd.DataFrame, quantity: PlotQuantity) -> pd.Series[bool]:
+    found: pd.Series[bool] = (rows["status"] == "ok") & rows[quantity.column].isna() & rows["memory_tool"].notna()
+    return found & (quantity.column == "peak_bytes")
 
 
 def place_ratios(ratio: pd.Series[float], *others: pd.Series[float]) -> Placed:
@@ -71,7 +80,10 @@ def place_ratios(ratio: pd.Series[float], *others: pd.Series[float]) -> Placed:
     ends = np.append(_positive([ratio, *others]), 1.0)
     low, high = float(ends.min()), float(ends.max())
     margin = max(1.03, (high / low) ** 0.06)
-    return Placed(ratio, ratio.where(ratio.isna()), ratio.isna(), low / margin, high * margin, any_number=True)
+    missing = ratio.isna()
+    return Placed(
+        ratio, ratio.where(missing), missing, missing & ~missing, low / margin, high * margin, any_number=True
+    )
 
 
 def _positive(numbers: list[pd.Series[float]]) -> NDArray[np.float64]:

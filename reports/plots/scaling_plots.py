@@ -17,7 +17,7 @@ from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.analysis.growth import in_words, laws_of
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.vocabulary import in_order
-from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, strategy_handles
+from jacobench.reports.plots.layout import NoData, Plot, below_handles, frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Band, Placed, band, draw_band, hollow, place
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, draw_measured, label_sizes, label_values
 from jacobench.reports.plots.small_multiples import panel_grid, share
@@ -216,4 +216,5 @@ def _handles(drawing: _Drawing) -> list[Artist]:
     if quantity.floor is not None and rows[quantity.floor].notna().any():
         handles.append(Line2D([], [], color=INK, label="floor: lower bound for\nthe same work", **FLOOR))
     any_predicted = bool(placed.hollow.notna().any())
+    handles += below_handles(any_below=bool(placed.below.any()))
     return [*handles, *hollow_handles(rows["status"][placed.edge], "in the band on top", any_predicted=any_predicted)]

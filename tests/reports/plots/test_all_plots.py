@@ -133,6 +133,7 @@ def test_each_status_has_its_place_in_both_quantities(standard, status):
         np.nan,
         2.0**60,
     ]
+    standard.loc[cell, "memory_tool"] = None  # with a tool, it would be memory below the resolution
     for quantity in QUANTITIES:
         figure = scaling(standard, "width", quantity).figure
         (axes,) = panels(figure)
@@ -292,3 +293,11 @@ def test_drawing_needs_no_pyplot_and_changes_no_setting():
         "assert matplotlib.rcParams.copy() == before"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_memory_below_the_resolution_is_not_drawn_as_a_failure(standard):
+    small = (standard["strategy"] == "vjp") & (standard["width"] == 16)
+    table = standard.assign(peak_bytes=standard["peak_bytes"].mask(small))
+    for plot in (overview(table), scaling(table, "width", "bytes")):
+        assert "not drawn: < 8 KiB" in legend(plot.figure)
+        assert LETTERS["ok"][1] not in legend(plot.figure)
