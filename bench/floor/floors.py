@@ -76,6 +76,8 @@ def _backward(
     cotangents: dict[int, Array] = {graph.output: seeds}
     written: set[int] = set()  # values whose cotangents have an array of their own
     for step in reversed(planned):
+        if not step.edges:  # it depends on no leaf in `wrt`, so it has no cotangent
+            continue
         y_bar, y, xs = cotangents[step.y], values[step.y], tuple(values[i] for i in step.node.args)
         for edge in step.edges:
             view = edge.argument.returns_cotangent(edge.ctx)
