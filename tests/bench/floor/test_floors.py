@@ -75,6 +75,22 @@ def test_the_loop_of_a_network_computes_its_output_and_its_cotangents(n_seeds):
         np.testing.assert_allclose(by_hand.cotangents[list(graph.leaves).index(name)], expected, rtol=1e-9, atol=1e-12)
 
 
+def test_the_loop_skips_ops_that_depend_on_no_leaf_in_wrt():
+    def graph():
+        g = jb.GraphBuilder()
+        x, W, b = g.input("x", (2, 3)), g.parameter("W", (4, 3)), g.parameter("b", (4,))
+        return g.build(g.tanh(g.affine(g.tanh(x), W, b)))  # the first tanh has no cotangent
+
+    problem = problem_of(Case("case", {"n_seeds": 1}, (), graph), 2**31)
+    by_hand = loop(problem)
+    run(by_hand.forward)
+    run(by_hand.backward)
+    expected = jb.strategy("vjp").prepare(problem.graph).linearize(problem.leaves).pullback(problem.seeds)
+    for name, bar in expected.items():
+        found = by_hand.cotangents[list(problem.graph.leaves).index(name)]
+        np.testing.assert_allclose(found, bar, rtol=1e-12)
+
+
 def case_problem(**knobs):
     return problem_of(Case("case", {"n_seeds": 1}, (), lambda: mlp_graph([5, 4, 3], **knobs)), 2**31)
 
