@@ -21,6 +21,15 @@ TIME = {
     "at": "mlp-w60",
 }
 
+TOO_LARGE = {
+    "strategy": "dense",
+    "status": "over_budget",
+    "needs_bytes": 3 * 2**30,
+    "largest_batch": 0,
+    "largest_batch_basis": "none",
+}
+"""A strategy that does not fit in the budget."""
+
 
 def advice(time, memory=None, *, reuse=(), strategies=(), source="runs/first"):
     verdicts = [{"quantity": "seconds", **TIME, **time}, {"quantity": "bytes", **TIME, **(memory or time)}]
@@ -110,14 +119,7 @@ def test_what_memory_rests_on_and_what_measured_is_said():
 
 
 def test_where_nothing_fits_that_is_said():
-    dense = {
-        "strategy": "dense",
-        "status": "over_budget",
-        "needs_bytes": 3 * 2**30,
-        "largest_batch": 0,
-        "largest_batch_basis": "none",
-    }
-    lines = advice_text.reasons(advice({"decision": "nothing", "basis": NAN}, strategies=[dense]))
+    lines = advice_text.reasons(advice({"decision": "nothing", "basis": NAN}, strategies=[TOO_LARGE]))
     assert lines[:2] == [
         "Each strategy is predicted to need more memory than the budget.",
         (
@@ -139,13 +141,6 @@ def test_when_a_jacobian_pays():
 
 
 def test_the_strategies_each_on_a_line():
-    dense = {
-        "strategy": "dense",
-        "status": "over_budget",
-        "needs_bytes": 3 * 2**30,
-        "largest_batch": 0,
-        "largest_batch_basis": "none",
-    }
     vjp = {
         "strategy": "vjp",
         "status": "ok",
@@ -156,7 +151,7 @@ def test_the_strategies_each_on_a_line():
         "largest_batch_basis": "model",
     }
     crashed = {"strategy": "sparse", "status": "crashed"}
-    found = advice({"decision": "ahead", "basis": "near"}, strategies=[dense, vjp, crashed])
+    found = advice({"decision": "ahead", "basis": "near"}, strategies=[TOO_LARGE, vjp, crashed])
     assert advice_text.headings(found)[1] == "time of near case"
     assert advice_text.rows(found) == [
         ("dense", "over budget", "", "3.00 GiB", "", "none"),
