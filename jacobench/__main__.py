@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Protocol, runtime_checkable
 
 BAD_INPUT, NOT_COMPLETED, INTERRUPTED = 2, 4, 130
 
 NO_MEMORY = ("failed to map segment", "cannot allocate memory", "can't start new thread")
 """Messages of the dynamic linker and of threading, whose errors are no MemoryError, under a memory limit."""
-
-
-@runtime_checkable
-class UsageMessage(Protocol):
-    """What all command-line errors of typer provide; the class itself is not public."""
-
-    exit_code: int
-
-    def format_message(self) -> str:
-        """Return the message for the user."""
 
 
 def main() -> int:
@@ -75,9 +64,9 @@ def _bad_input(error: Exception) -> str:
     """Return the message of an error that the user or the environment causes; empty for another error."""
     from jacobench.graphs.errors import BadInput
 
+    if usage := getattr(error, "format_message", None):  # all command-line errors of typer; their class is not public
+        return str(usage())
     match error:
-        case UsageMessage():
-            return error.format_message()
         case BadInput():
             return str(error)
         case UnicodeEncodeError(reason="surrogates not allowed"):
