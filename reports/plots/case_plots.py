@@ -10,7 +10,8 @@ from matplotlib.ticker import PercentFormatter
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import LEAST_BYTES
-from jacobench.reports.data.units import COUNTS, format_bytes
+from jacobench.reports.data.units import COUNTS
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions, paged
 from jacobench.reports.plots.layout import (
     NoData,
@@ -66,11 +67,7 @@ def _cases(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> Pl
         handles += hollow_handles(statuses, "in the band on the right", any_predicted=any_predicted)
         frame(figure, f"{phase}: time and memory of every case{part}", handles, table)
     columns = ["case", "strategy", "status", "seconds_median", "peak_bytes", "predicted_bytes"]
-    caption = (
-        f"Time per call and peak heap memory of the phase {phase} for every case, on logarithmic axes. Further left is better. "
-        "A hollow marker has no measured number; its letter gives the reason."
-    )
-    return Plot(figure, rows[columns], caption)
+    return Plot(figure, rows[columns], plot_sentences.cases(phase))
 
 
 def summaries(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Plot]:
@@ -98,13 +95,8 @@ def _summary(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> 
             *hollow_handles(statuses, "in the band on the right", any_predicted=False),
         ]
         frame(figure, f"{phase}: time and memory of every case, as ratios to {REFERENCE}{part}", handles, table)
-    caption = (
-        f"Time and peak memory of the phase {phase} divided by those of {REFERENCE}, the line at 1×. Further left is better. "
-        f"Bars are 95 % intervals. Peaks below {format_bytes(LEAST_BYTES)} have no ratio. A hollow marker has no measured "
-        "number; its letter gives the reason."
-    )
     columns = ["case", "strategy", "status", "ratio_to_vjp", "ratio_low", "ratio_high", "memory_ratio"]
-    return Plot(figure, rows[columns], caption)
+    return Plot(figure, rows[columns], plot_sentences.summary(phase))
 
 
 def _panel(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity) -> list[str]:
@@ -148,8 +140,4 @@ def _efficiency(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) 
         handles = strategy_handles(rows["strategy"], lines=False)
         frame(figure, f"{phase}: efficiency of every case{part}", handles, table)
     columns = ["case", "strategy", "seconds_median", "floor_seconds", "efficiency"]
-    caption = (
-        f"Efficiency of the phase {phase}: the floor, a lower bound for the time of the same work on this machine, divided by the "
-        "measured time. Further right is better. The gap to 100 % is the largest possible speed-up."
-    )
-    return Plot(figure, rows[columns], caption)
+    return Plot(figure, rows[columns], plot_sentences.efficiency(phase))

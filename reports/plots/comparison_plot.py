@@ -9,9 +9,8 @@ import pandas as pd
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import unknown
-from jacobench.graphs.wording import counted
 from jacobench.reports.data.former_names import with_current_names
-from jacobench.reports.data.vocabulary import words
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.dot_plot import dot_figure, draw_dots, draw_hollow, line_positions, paged
 from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, legend_mark, strategy_handles
 from jacobench.reports.plots.missing_cells import place_ratios
@@ -72,12 +71,7 @@ def _page(data: pd.DataFrame, labels: Mapping[str, str], table: pd.DataFrame, ti
             *hollow_handles(_failed(data).dropna(), "in the band on the right", any_predicted=False),
         ]
         frame(figure, title, handles, table)
-    caption = (
-        f"Time per call and peak heap memory of the phase {phase} in the new run, relative to the old one, on logarithmic axes. "
-        "Left of 1 is less than before. Bars are 95 % intervals from the passes of both runs. Full color marks the cells that "
-        "`jacobench compare` calls regressed or improved."
-    )
-    return Plot(figure, data, caption)
+    return Plot(figure, data, plot_sentences.comparison(phase))
 
 
 def _changes(base: Run, head: Run, outcome: Outcome, phase: str, quantities: dict[str, str]) -> pd.DataFrame:
@@ -117,15 +111,11 @@ def _draw(axes: Axes, data: pd.DataFrame, prefix: str) -> None:
 
 
 def _notes(data: pd.DataFrame, outcome: Outcome, differing: list[tuple[str, str, str]]) -> tuple[str, ...]:
-    settings = [
-        f"The runs have different {what}, {a!r} and {b!r}: times are relative to vjp." for what, a, b in differing
-    ]
+    settings = [plot_sentences.differing(*setting) for setting in differing]
     verdicts = data["seconds_verdict"].value_counts()
     names = ("regressed", "improved", "unchanged", "inconclusive")
-    counts = ", ".join(f"{int(verdicts.get(name, 0))} {name}" for name in names)
+    counts = plot_sentences.verdicts({name: int(verdicts.get(name, 0)) for name in names})
     changed = data[data["status_head"] != data["status_base"]]
-    ended = [
-        f"{row['case']}, {row['strategy']}: {words(row['status_base'])} before, {words(row['status_head'])} now."
-        for row in changed.to_dict("records")
-    ]
-    return (*settings, f"Of {counted(int(verdicts.sum()), 'time')}: {counts}.", *outcome.notes, *ended)
+    columns = ["case", "strategy", "status_base", "status_head"]
+    ended = [plot_sentences.changed_status(*row) for row in changed[columns].itertuples(index=False)]
+    return (*settings, counts, *outcome.notes, *ended)

@@ -12,8 +12,9 @@ from matplotlib.lines import Line2D
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
-from jacobench.reports.data.units import format_ratio, format_size
+from jacobench.reports.data.units import format_size
 from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, frame, legend_mark, reference_handle, strategy_handles
 from jacobench.reports.plots.quantities import draw_measured, label_ratios, label_sizes
 from jacobench.reports.plots.small_multiples import grid, name_along, share
@@ -79,14 +80,10 @@ def _plot(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
         title = f"{phase}: time relative to {REFERENCE} against {KNOBS[knob]}"
         handles = _handles(rows.loc[_has_ratio(rows), "strategy"], crossings)
         frame(figure, title + share(len(shown), len(sweeps), "sweeps, the longest"), handles, run.table)
-    caption = (
-        f"Time of the phase {phase} divided by that of {REFERENCE} in the same process, with 95 % intervals, against {KNOBS[knob]}. "
-        f"Below 1×, a strategy is faster than {REFERENCE}. Where two lines cross, both strategies take the same time."
-    )
     several = len(shown) > 1
-    noted = [(line["held"], _note(line)) for line in crossings.to_dict("records")]
+    noted = [(line["held"], plot_sentences.crossover(line)) for line in crossings.to_dict("records")]
     notes = tuple((f"{held}: " if several else "") + note for held, note in noted if note)
-    return Plot(figure, rows[columns].reset_index(drop=True), caption, notes)
+    return Plot(figure, rows[columns].reset_index(drop=True), plot_sentences.crossings(phase, knob), notes)
 
 
 def _panel(axes: Axes, sweep: Sweep, crossings: Sequence[Mapping[Any, Any]]) -> None:
@@ -141,24 +138,6 @@ def _height(curve: pd.Series[float], size: float) -> float:
     if at > x[-1] and len(x) > 1:
         return math.exp(y[-1] + (at - x[-1]) * (y[-1] - y[-2]) / (x[-1] - x[-2]))
     return math.exp(float(np.interp(at, x, y)))
-
-
-def _note(line: Mapping[Any, Any]) -> str:
-    """Return a crossover as a sentence; empty if two strategies do not approach each other."""
-    first, second, knob = line["first"], line["second"], KNOBS[line["knob"]]
-    interval = "" if math.isnan(line["low"]) else f" [{format_size(line['low'])}, {format_size(line['high'])}]"
-    at = f"{knob} {format_size(line['size'])}"
-    near = "" if math.isnan(line["size"]) else f" near {at}"
-    decided = isinstance(line["cheaper"], str)
-    winner = f"{line['cheaper']} is ahead by {format_ratio(line['factor'])}" if decided else "neither is clearly ahead"
-    ahead = f"at the largest size, {winner}"
-    return {
-        "crosses": f"{first} and {second} cross at {at}{interval}; {ahead}.",
-        "undecided": f"The measurements do not decide whether {first} and {second} cross{near}.",
-        "crosses again": f"{first} and {second} cross more than once.",
-        "never in the range": f"{first} and {second} do not cross within the measured sizes; extrapolated, they cross at {at}{interval}; "
-        f"{ahead}.",
-    }.get(line["outcome"], "")
 
 
 def _handles(strategies: pd.Series[str], crossings: pd.DataFrame) -> list[Artist]:

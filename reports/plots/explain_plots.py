@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from jacobench.reports.data.units import BYTES, format_bytes, format_count, format_ratio, format_tick
 from jacobench.reports.explain.spy import raster
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, surround
 from jacobench.reports.plots.small_multiples import MAX_COLUMNS, MAX_PANELS, share
 from jacobench.reports.plots.style import FAINT, INK, PAPER, SHADE, strategy_style, styled
@@ -79,11 +80,7 @@ def patterns(found: Explanation, name: str) -> Plot:
             _panel(axes, costs[at], alike[at], rasters[at])
         surround(figure, title, [], SOURCE)
     runs = [_runs(costs[at], rasters[at]) for at in largest]
-    caption = (
-        "Each local Jacobian to scale, outputs down, inputs to the right; entries that can be non-zero are dark. A side with more than "
-        f"about {PIXELS} rows or columns is thinned: then a dark point contains at least one such entry."
-    )
-    return Plot(figure, pd.concat(runs, ignore_index=True), caption)
+    return Plot(figure, pd.concat(runs, ignore_index=True), plot_sentences.patterns(PIXELS))
 
 
 def _raster(found: Explanation, at: int) -> NDArray[np.bool_]:
@@ -173,11 +170,7 @@ def cost_bars(found: Explanation, name: str, memory_bytes: int) -> Plot:
         memory = f"memory of this machine,\n{format_bytes(memory_bytes)}"
         handles.append(Line2D([], [], color=INK, linestyle=":", linewidth=1.2, label=memory))
         surround(figure, title, handles, SOURCE)
-    caption = (
-        "Predicted bytes of each local Jacobian as a dense array and as a sparse matrix, and of what its VJP keeps and allocates in "
-        "addition to its result, on a logarithmic scale. The last line is the largest memory that a whole gradient holds at once."
-    )
-    return Plot(figure, data, caption)
+    return Plot(figure, data, plot_sentences.jacobian_bytes())
 
 
 def _row(cost: JacobianCost, n_alike: int) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
 from jacobench.bench.row.columns import FORWARD
-from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS, Grid, find_grids
 from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import hollow
 from jacobench.reports.plots.small_multiples import elided, panel_grid, share
@@ -79,11 +79,7 @@ def _plot(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, pha
             f"{phase}: fastest strategy over {knobs}" + share(len(shown), len(grids), "grids") + share(n_shown, n_all)
         )
         frame(figure, title, _handles(data, _failed(pd.concat([grid.rows for grid in shown]))), table)
-    caption = (
-        f"Fastest strategy of the phase {phase} over {knobs}. The number is the time of the runner-up divided by that of the fastest. "
-        "Hatched squares have no winner: the passes do not decide. A hollow marker has no number; its letter gives the reason."
-    )
-    return Plot(figure, data, caption, _notes(data))
+    return Plot(figure, data, plot_sentences.grid_map(phase, knobs), _notes(data))
 
 
 def _thinned(grid: Grid) -> Grid:
@@ -191,7 +187,9 @@ def _handles(data: pd.DataFrame, failed: list[tuple[str, str]]) -> list[Artist]:
     for opacity, label in ((PALEST, "factor near 1×"), (DARKEST, "factor 10× or more")):
         handles.append(Patch(facecolor=(INK, opacity), label=label))
     if data["decision"].isin(NO_WINNER).any():
-        handles.append(Patch(fill=False, hatch=HATCH * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided"))
+        handles.append(
+            Patch(fill=False, hatch=HATCH * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided or equal")
+        )
     return [*handles, *hollow_handles((status for _, status in failed), "in the corner", any_predicted=False)]
 
 
@@ -200,8 +198,7 @@ def _notes(data: pd.DataFrame) -> tuple[str, ...]:
     notes = []
     for name in in_order(clear["strategy"]):
         factors = clear.loc[clear["strategy"] == name, "factor"]
-        low, high = format_ratio(factors.min()), format_ratio(factors.max())
-        factor = low if low == high else f"{low} to {high}"
-        notes.append(f"{name} is ahead in {len(factors)} of {counted(len(data), 'square')}, by {factor}.")
-    n_undecided = int(data["decision"].isin(NO_WINNER).sum())
-    return (*notes, *([f"No winner in {n_undecided} of {counted(len(data), 'square')}."] if n_undecided else []))
+        ends = float(factors.min()), float(factors.max())
+        notes.append(plot_sentences.ahead_in(name, len(factors), len(data), ends))
+    n_open = int(data["decision"].isin(NO_WINNER).sum())
+    return (*notes, *([plot_sentences.no_winner_in(n_open, len(data))] if n_open else []))

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.data.vocabulary import words
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, frame, legend_mark, strategy_handles
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, label_values
 from jacobench.reports.plots.small_multiples import choose, elided, grid, name_along, share
@@ -50,11 +51,7 @@ def fronts(run: Run, phase: str) -> dict[str, Plot]:
         handles.append(legend_mark("faint: another is better\nin time and memory"))
         title = f"{phase}: {time.label} against {memory.label}"
         frame(figure, title + share(len(cases), rows["case"].nunique()), handles, table)
-    caption = (
-        f"Time per call and peak heap memory of the phase {phase}, one panel per case. Closer to the lower left corner is better. "
-        "The line is the Pareto front: the strategies that no other beats in time and memory."
-    )
-    return {"time-against-memory": Plot(figure, data, caption)}
+    return {"time-against-memory": Plot(figure, data, plot_sentences.pareto(phase))}
 
 
 def _on_front(rows: pd.DataFrame) -> pd.Series[bool]:

@@ -9,6 +9,7 @@ from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from jacobench.reports.data.units import format_seconds
 from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, frame, glyph, legend_mark, strategy_handles
 from jacobench.reports.plots.small_multiples import choose, elided, grid, name_along, share
 from jacobench.reports.plots.style import FAINT, strategy_style, styled
@@ -59,12 +60,7 @@ def _plot(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Plot:
         ]
         more = share(len(cases), samples["case"].nunique()) + share(len(strategies), len(named), "strategies")
         frame(figure, f"{phase}: every round, one line per process{more}", handles, table)
-    caption = (
-        f"Every timed round of the phase {phase}, one line per process, relative to the median of the processes' fastest rounds "
-        "(left, below the strategy). If the bars of a strategy differ more than the rounds of a line, processes differ more than "
-        "repetitions."
-    )
-    return Plot(figure, data, caption, _notes(_relative(samples)))
+    return Plot(figure, data, plot_sentences.samples(phase), (_spread(_relative(samples)),))
 
 
 def _relative(samples: pd.DataFrame) -> pd.DataFrame:
@@ -105,14 +101,10 @@ def _panel(axes: Axes, data: pd.DataFrame, strategies: list[str]) -> None:
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _notes(data: pd.DataFrame) -> tuple[str, ...]:
+def _spread(data: pd.DataFrame) -> str:
     """Return the spread of rounds within a process and between processes, over all cells of the phase."""
     rounds = data.groupby(PROCESS)["seconds"]
     within = (rounds.quantile(0.75) / rounds.quantile(0.25) - 1).median()
     fastest = data.drop_duplicates(PROCESS).groupby(CELL)["quickest"].agg(["min", "max", "count"])
     several = fastest[fastest["count"] > 1]
-    sentence = f"The middle half of the rounds of a process spans {within:.1%} (median over all cells of the phase)"
-    if several.empty:
-        return (f"{sentence}. The run has one process per cell, so it cannot show how much processes differ.",)
-    between = (several["max"] / several["min"] - 1).median()
-    return (f"{sentence}. The fastest rounds of the slowest and the fastest process differ by {between:.1%}.",)
+    return plot_sentences.spread_of_rounds(float(within), float((several["max"] / several["min"] - 1).median()))

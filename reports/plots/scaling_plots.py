@@ -17,6 +17,7 @@ from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.analysis.growth import in_words, laws_of
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.vocabulary import in_order
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, below_handles, frame, hollow_handles, strategy_handles
 from jacobench.reports.plots.missing_cells import Band, Placed, band, draw_band, hollow, place
 from jacobench.reports.plots.quantities import QUANTITIES, PlotQuantity, draw_measured, label_sizes, label_values
@@ -84,11 +85,7 @@ def scaling(
         frame(figure, title + share(len(drawing.sweeps), len(found), "sweeps, the longest"), _handles(drawing), table)
     several = len({line["held"] for _, line in drawing.laws.values()}) > 1
     notes = [(f"{line['held']}: " if several else "") + in_words(line) for _, line in drawing.laws.values()]
-    caption = (
-        f"{label[0].upper()}{label[1:]} of the phase {phase} against {KNOBS[knob]}, on logarithmic axes, where a power law is a "
-        "straight line. Filled markers are measured. Lines are fitted laws, or join the markers if no law fits within 25 %."
-    )
-    return Plot(figure, _data(drawing), caption, tuple(notes))
+    return Plot(figure, _data(drawing), plot_sentences.scaling(label, phase, knob), tuple(notes))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.units import format_bytes, format_flops, format_seconds
 from jacobench.reports.data.vocabulary import in_order, words
 from jacobench.reports.explain.edge_costs import op_costs
+from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.dot_plot import label_cases, paged
 from jacobench.reports.plots.layout import NoData, Plot, frame
 from jacobench.reports.plots.small_multiples import choose, elided, folded, panel_grid, share
@@ -73,11 +74,7 @@ def _phases(table: pd.DataFrame, rows: pd.DataFrame, part: str) -> Plot:
         marks = STACKED.items()
         handles = [Patch(fc=(INK, alpha), hatch=hatch, edgecolor=PAPER, label=name) for name, (alpha, hatch) in marks]
         frame(figure, title + share(len(shown), len(strategies), "strategies") + part, handles, table)
-    caption = (
-        "Shares of a first gradient's time: prepare (once per graph), linearize (once per point: the forward pass and any "
-        "Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse of it saves most of the time."
-    )
-    return Plot(figure, seconds.add_suffix("_seconds").reset_index(), caption)
+    return Plot(figure, seconds.add_suffix("_seconds").reset_index(), plot_sentences.phase_shares())
 
 
 def _stack(axes: Axes, strategy: str, cases: list[str], seconds: pd.DataFrame, failed: Mapping[Any, str]) -> None:
@@ -126,12 +123,7 @@ def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the p
             for column, (alpha, hatch, _) in BARS.items()
         ]
         frame(figure, title + share(len(shown), len(named), "strategies"), handles, table)
-    caption = (
-        "Predicted arithmetic and bytes of a gradient by op and differentiated argument. Bytes are what the op keeps for the "
-        "pullback (its Jacobian, or the values that its rule reads) and the cotangents that it returns. "
-        "Bars are shares of the strategy's total."
-    )
-    return {"ops": Plot(figure, data, caption)}
+    return {"ops": Plot(figure, data, plot_sentences.op_shares())}
 
 
 def _with_costs(name: str) -> Reverse | None:

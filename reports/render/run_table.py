@@ -13,6 +13,8 @@ from jacobench.graphs.errors import unknown
 from jacobench.reports.analysis.recommendation import fastest, least_memory
 from jacobench.reports.data.units import format_bytes, format_efficiency, format_peak, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import in_order, provenance, words
+from jacobench.reports.render import run_table_sentences
+from jacobench.reports.render.run_table_sentences import MARK
 from jacobench.reports.render.text_tables import rich_table
 from jacobench.strategies.registry import REFERENCE
 
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from jacobench.reports.data.run_data import Run
-
-MARK = "*"
 
 # Widths in characters of the longest formatted number, with its mark.
 TIME, RATIO, EFFICIENCY, MEMORY = 8, 7, 5, 9
@@ -143,7 +143,7 @@ def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
         strategies=in_order(rows["strategy"]),
         fastest=fastest(table, run.passes, phase),
         smallest=least_memory(table, phase),
-        title=" · ".join(part for part in (suites, phase, "time per call and peak heap memory") if part),
+        title=run_table_sentences.title(suites, phase),
         notes=_notes(rows, table, phase),
     )
 
@@ -179,36 +179,21 @@ def _failure(row: Row, width: int) -> str:
 def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str) -> list[str]:
     """Return the paragraphs under the table."""
     phrases = provenance(table)
-    sources = ["Measured on: " + " · ".join(phrases)] if phrases else []
+    sources = [run_table_sentences.measured_on(phrases)] if phrases else []
     if rows.empty:
-        return [f"No cell has the phase {phase}.", *sources]
+        return [run_table_sentences.no_cell(phase), *sources]
     found = rows["status"].value_counts()
-    counts = " · ".join(f"{found[status]} {words(status)}" for status in STATUSES if status in found.index)
-    return [*sources, _meaning(rows), f"Cells: {counts}", *_reasons(rows)]
-
-
-def _meaning(rows: pd.DataFrame) -> str:
-    meaning = (
-        f"{MARK} clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "
-        "Memory: at least 1 % and 8 KiB less."
-    )
-    if rows["efficiency"].notna().any():
-        meaning += (
-            " floor (on a wide screen): lower bound for the time as a share of the measured time; above 100 % it is wrong. "
-            "See docs/floor.md."
-        )
-    if (rows["passes"] == 1).any() and not (rows["passes"] > 1).any():
-        meaning += " No winner in time is marked because one pass cannot decide."
-    return meaning
+    counts = {status: int(found[status]) for status in STATUSES if status in found.index}
+    one_pass = bool((rows["passes"] == 1).any() and not (rows["passes"] > 1).any())
+    meaning = run_table_sentences.marks(with_floors=bool(rows["efficiency"].notna().any()), one_pass=one_pass)
+    return [*sources, meaning, run_table_sentences.cells(counts), *_reasons(rows)]
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:
     """Return one line for each status, strategy and reason."""
     noted = rows[(rows["status"] != "ok") | rows["reason"].notna()].fillna({"reason": ""})
-    lines = []
-    for (status, strategy, reason), group in noted.groupby(["status", "strategy", "reason"], sort=False):
-        cases = group["case"].tolist()
-        more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
-        why = f": {reason}" if reason else ""
-        lines.append(f"  {strategy}, {words(str(status))}: {cases[0]}{more}{why}")
-    return lines
+    groups = noted.groupby(["strategy", "status", "reason"], sort=False)
+    return [
+        run_table_sentences.reason(str(strategy), str(status), own["case"].tolist(), str(why))
+        for (strategy, status, why), own in groups
+    ]

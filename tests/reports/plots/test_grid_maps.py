@@ -61,7 +61,7 @@ def test_a_square_without_a_winner_is_hatched(grid, make_run):
     hatched = [patch for patch in plot.figure.axes[0].patches if patch.get_hatch()]
     assert [patch.get_bbox().contains(0, 0) for patch in hatched] == [True]
     assert plot.notes[-1] == "No winner in 1 of 4 squares."
-    assert "no winner: undecided" in [entry.get_text() for entry in plot.figure.legends[0].get_texts()]
+    assert "no winner: undecided or equal" in [entry.get_text() for entry in plot.figure.legends[0].get_texts()]
 
 
 def test_the_title_counts_grids_beyond_the_panels(make_case, make_cell, make_run):

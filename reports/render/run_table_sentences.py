@@ -1,0 +1,51 @@
+"""Notes under the table of a run: where it was measured, what the marks mean, and why cells have no time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jacobench.reports.data.vocabulary import words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MARK = "*"
+
+
+def title(suites: str, phase: str) -> str:
+    """Return the title; `suites` may be empty."""
+    return " · ".join(part for part in (suites, phase, "time per call and peak heap memory") if part)
+
+
+def measured_on(phrases: Sequence[str]) -> str:
+    """Return the machine and its settings."""
+    return "Measured on: " + " · ".join(phrases)
+
+
+def no_cell(phase: str) -> str:
+    """State that there is nothing to show."""
+    return f"No cell has the phase {phase}."
+
+
+def cells(counts: Mapping[str, int]) -> str:
+    """Return how many cells have each status."""
+    return "Cells: " + " · ".join(f"{count} {words(status)}" for status, count in counts.items())
+
+
+def marks(*, with_floors: bool, one_pass: bool) -> str:
+    """Explain the mark of a winner, and the efficiency if there is one."""
+    floor = (
+        " floor (on a wide screen): lower bound for the time as a share of the measured time; above 100 % it is wrong."
+    )
+    return (
+        f"{MARK} clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "
+        "Memory: at least 1 % and 8 KiB less."
+        + (f"{floor} See docs/floor.md." if with_floors else "")
+        + (" No winner in time is marked because one pass cannot decide." if one_pass else "")
+    )
+
+
+def reason(strategy: str, status: str, cases: Sequence[str], why: str) -> str:
+    """Return why cells of a strategy have no time, or what is noted about them; `why` may be empty."""
+    more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
+    return f"  {strategy}, {words(status)}: {cases[0]}{more}{f': {why}' if why else ''}"

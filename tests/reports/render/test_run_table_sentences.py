@@ -1,0 +1,43 @@
+"""Notes under the table of a run: each function with values whose truth is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from jacobench.reports.render import run_table_sentences
+
+WINNER = (
+    "* clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "
+    "Memory: at least 1 % and 8 KiB less."
+)
+
+CASES = [
+    ("title", ("smoke, gate", "gradient"), {}, "smoke, gate · gradient · time per call and peak heap memory"),
+    ("title", ("", "pullback"), {}, "pullback · time per call and peak heap memory"),
+    ("measured_on", (["AMD EPYC", "1 thread"],), {}, "Measured on: AMD EPYC · 1 thread"),
+    ("no_cell", ("prepare",), {}, "No cell has the phase prepare."),
+    ("cells", ({"ok": 1, "out_of_memory": 2},), {}, "Cells: 1 ok · 2 out of memory"),
+    ("marks", (), {"with_floors": False, "one_pass": False}, WINNER),
+    (
+        "marks",
+        (),
+        {"with_floors": True, "one_pass": True},
+        (
+            f"{WINNER} floor (on a wide screen): lower bound for the time as a share of the measured time; above 100 % it is "
+            "wrong. See docs/floor.md. No winner in time is marked because one pass cannot decide."
+        ),
+    ),
+    ("reason", ("vjp", "ok", ["a"], "3 of 8 seeds verified"), {}, "  vjp, ok: a: 3 of 8 seeds verified"),
+    ("reason", ("dense", "over_budget", ["a", "b", "c"], ""), {}, "  dense, over budget: a and 2 more"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "options", "text"), CASES)
+def test_text(name, arguments, options, text, sentence_flaws):
+    found = getattr(run_table_sentences, name)(*arguments, **options)
+    assert found == text
+    assert sentence_flaws(found.removeprefix("  ")) == []
+
+
+def test_every_function_has_a_case(sentence_names):
+    assert {name for name, *_ in CASES} == sentence_names(run_table_sentences)
