@@ -45,7 +45,8 @@ def run(
 ) -> tuple[Outcome, str]:
     """Measure and judge two revisions; return the outcome, and a title with both and the suite."""
     from jacobench.bench.gate.sides import two_revisions
-    from jacobench.bench.machine.environment import variable_facts, variable_sentences
+    from jacobench.bench.machine.doctor_sentences import variable_sentences
+    from jacobench.bench.machine.environment import variable_facts
 
     began = time.monotonic()
     with two_revisions(project, against, config, report) as runner:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.machine import blas_kernel
 from jacobench.graphs.wording import counted, plus_minus
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SET_BY_RUN = "'jacobench run' sets it for its workers, except with --controls asis"
 
@@ -102,3 +102,14 @@ def noise(inside: float, between: float, paired: float) -> str:
         f"{plus_minus(inside)} within a process, {plus_minus(between)} between processes, {plus_minus(paired)} in paired "
         "ratios"
     )
+
+
+def variable_sentences(facts: Mapping[str, Any], *, with_kept: bool = True) -> list[str]:
+    """Return a sentence for each fact of `variable_facts`; none for variables that are not set."""
+    unset, kept, allocator = (facts.get(key) for key in ("unset", "kept", "preloaded_allocator"))
+    found = [
+        f"Workers do not inherit variables that distort times: {', '.join(unset)}." if unset else "",
+        f"Workers inherit variables that may change times: {', '.join(kept)}." if kept and with_kept else "",
+        f"The thresholds of malloc have no effect, because {allocator} replaces malloc." if allocator else "",
+    ]
+    return [sentence for sentence in found if sentence]

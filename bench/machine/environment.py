@@ -204,17 +204,6 @@ def joined_facts(facts: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str
     return {**lists, "preloaded_allocator": facts.get("preloaded_allocator") or later["preloaded_allocator"]}
 
 
-def variable_sentences(facts: Mapping[str, Any], *, with_kept: bool = True) -> list[str]:
-    """Return a sentence for each fact of `variable_facts`; none for variables that are not set."""
-    unset, kept, allocator = (facts.get(key) for key in ("unset", "kept", "preloaded_allocator"))
-    found = [
-        f"Workers do not inherit variables that distort times: {', '.join(unset)}." if unset else "",
-        f"Workers inherit variables that may change times: {', '.join(kept)}." if kept and with_kept else "",
-        f"The thresholds of malloc have no effect, because {allocator} replaces malloc." if allocator else "",
-    ]
-    return [sentence for sentence in found if sentence]
-
-
 def preloaded_allocator() -> str:
     """Return the file of a library that replaces malloc in each process; empty if there is none."""
     variables = [os.environ.get(name, "") for name in ("LD_PRELOAD", "DYLD_INSERT_LIBRARIES")]

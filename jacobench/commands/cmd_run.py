@@ -97,7 +97,8 @@ def _refuse_others(context: typer.Context) -> None:
 
 def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
     from jacobench import api
-    from jacobench.bench.machine.environment import variable_facts, variable_sentences
+    from jacobench.bench.machine.doctor_sentences import variable_sentences
+    from jacobench.bench.machine.environment import variable_facts
     from jacobench.bench.machine.worker_process import HarnessFailure
     from jacobench.bench.run import run_folder as folders
     from jacobench.bench.run.runner import start

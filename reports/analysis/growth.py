@@ -11,10 +11,9 @@ import pandas as pd
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.power_laws import PowerLaw, fit
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
-from jacobench.reports.data.units import format_bytes, format_percent, format_ratio, format_seconds, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_bytes", "predicted_bytes")}
 
 WIDEST = 1.0  # width of the interval of an exponent beyond which it agrees with nearly every theory
-LARGEST_PERCENT = 2.0  # a larger deviation is printed as a factor
 TOLERANCE = 0.1  # difference of exponents that caches and the allocator cause; theory counts operations and bytes only
 
 COLUMNS = (
@@ -124,28 +122,3 @@ def _verdict(law: PowerLaw, theory: PowerLaw | None) -> str | float:
     if high - low > WIDEST:
         return "undecided"
     return "agrees" if low - TOLERANCE <= theory.exponent <= high + TOLERANCE else "disagrees"
-
-
-def in_words(line: Mapping[str, Any]) -> str:
-    """Return a line of `growth` as a sentence: the law, the predicted exponent, where it dominates, and the misfit."""
-    of = KNOBS[line["knob"]]
-    show = format_seconds if line["quantity"] == "seconds" else format_bytes
-    fixed = f"{show(line['fixed'])} + " if line["fixed"] > 0 else ""
-    interval = ""
-    if not math.isnan(line["exponent_low"]):
-        interval = f" [{_fixed(line['exponent_low'])}, {_fixed(line['exponent_high'])}]"
-    law = f"{fixed}{show(line['scale'])} × {of}^{_fixed(line['exponent'])}{interval}"
-    theory = ""
-    if not math.isnan(line["exponent_predicted"]):
-        theory = f", predicted exponent {_fixed(line['exponent_predicted'])}: {line['verdict']}"
-    dominates = (
-        f"; the growing term dominates from {of} {format_size(line['dominates_from'])}" if line["fixed"] > 0 else ""
-    )
-    off = line["residual"]
-    deviation = format_percent(off - 1) if off < LARGEST_PERCENT else format_ratio(off)
-    return f"{line['strategy']}: {law}{theory}{dominates}; largest deviation {deviation}"
-
-
-def _fixed(exponent: float) -> str:
-    """Return two decimals, without a minus sign before zero."""
-    return f"{round(exponent, 2) + 0.0:.2f}"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from jacobench.reports.data.units import format_bytes
 from jacobench.reports.data.vocabulary import provenance
+from jacobench.reports.page import page_sentences, quality_sentences
 from jacobench.reports.page.answers import QUESTION, answers
 from jacobench.reports.page.page_tables import (
     counts,
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 def page(runs: Sequence[Run], phase: str = "gradient") -> str:
     """Return one HTML document about runs, without external resources. Raises BadInput if the phase is unknown."""
     sections = [_section(run, f"run{number}", phase) for number, run in enumerate(runs)]
-    return render_html("page/run_page.html.j2", sections=sections, phase=phase)
+    return render_html(
+        "page/run_page.html.j2", sections=sections, phase=phase, text=page_sentences, quality=quality_sentences
+    )
 
 
 def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
         "summary": plots.pop("summary", None) or plots.pop("cases", None),
         "answers": answers(run, phase),
         "recommendations": recommendations(run, phase),
-        "memory": format_bytes(float((run.facts.get("machine") or {}).get("memory_bytes") or "nan")),
+        "memory_bytes": float((run.facts.get("machine") or {}).get("memory_bytes") or "nan"),
         "limits": memory_limits(run, phase),
         "crossovers": crossover_rows(run, phase),
         "machine": provenance(run.table),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.machine.environment import variable_sentences
+from jacobench.bench.machine.doctor_sentences import variable_sentences
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.bench.row.statistics import plausible
 from jacobench.reports.analysis.recommendation import recommend
 from jacobench.reports.data.units import format_interval, format_ratio, format_seconds
-from jacobench.reports.page import quality_sentences
+from jacobench.reports.page import page_sentences, quality_sentences
 from jacobench.reports.page.page_tables import decision_phrase
 
 if TYPE_CHECKING:
@@ -167,16 +167,13 @@ def commands(run: Run) -> list[tuple[str, str]]:
     commits = [str(commit) for commit in run.table["commit"].dropna().unique()]
     found = []
     if len(commits) == 1:
-        commit, _, dirty = commits[0].partition("-")
-        purpose = "check out the measured code, in the repository where the run was started"
-        if dirty:
-            purpose += "; its uncommitted changes are not recorded"
-        found.append((f"git checkout {shlex.quote(commit)}", purpose))
+        commit, _, suffix = commits[0].partition("-")
+        found.append((f"git checkout {shlex.quote(commit)}", page_sentences.check_out(suffix)))
     versions = machine.get("packages") or {}
     if pins := [f"{name}=={versions[name]}" for name in PACKAGES if name in versions]:
-        found.append((shlex.join(["python", "-m", "pip", "install", *pins]), "install the same numerical libraries"))
+        found.append((shlex.join(["python", "-m", "pip", "install", *pins]), page_sentences.install()))
     if command := run.facts.get("command"):
-        found.append((str(command), "repeat the measurements on your machine"))
+        found.append((str(command), page_sentences.repeat()))
     folder = shlex.quote(f"runs/{run.name or 'RUN'}")
-    found.append((f"jacobench report {folder}", "write this page from the results"))
+    found.append((f"jacobench report {folder}", page_sentences.write_page()))
     return found

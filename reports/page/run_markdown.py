@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jacobench.graphs.wording import counted
 from jacobench.reports.data.vocabulary import provenance
+from jacobench.reports.page import page_sentences
 from jacobench.reports.page.answers import answers
 from jacobench.reports.page.page_tables import counts, failures, recommendations
 from jacobench.reports.page.run_facts import commands, stability
@@ -53,7 +54,7 @@ def _blocks(run: Run, phase: str) -> list[str]:
     blocks.append(escape_markdown(f"Measured on: {' · '.join(provenance(run.table))}. {quality.summary}"))
     if quality.cells:
         blocks.append(markdown_details("Undecided and disturbed cells", _table(UNCERTAIN, quality.cells)))
-    blocks.append(f"Cells: {counts(run.table) or 'none'}.")
+    blocks.append(page_sentences.all_cells(counts(run.table)))
     if failed := failures(run.table):
         blocks.append(markdown_details("Failed cells and notes", _table(FAILED, failed)))
     typed = "\n".join(command for command, _ in commands(run))

@@ -14,7 +14,8 @@ from matplotlib.patches import Patch, Rectangle
 
 from jacobench.bench.row.columns import PHASES
 from jacobench.graphs.errors import BadInput, unknown
-from jacobench.reports.analysis.growth import in_words, laws_of
+from jacobench.reports.analysis.growth import laws_of
+from jacobench.reports.analysis.growth_sentences import in_words
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots import plot_sentences

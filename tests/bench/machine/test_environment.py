@@ -12,6 +12,7 @@ import pytest
 
 from jacobench.bench.machine import blas_kernel, doctor, environment, machine_record
 from jacobench.bench.machine.blas_kernel import Choice
+from jacobench.bench.machine.doctor_sentences import variable_sentences
 from jacobench.bench.machine.environment import MALLOC, THREAD_VARIABLES, settings
 
 
@@ -176,7 +177,7 @@ def test_a_variable_that_distorts_times_is_unset_and_another_is_recorded(name, u
     facts = environment.variable_facts({})
     assert (name in facts["unset"], name in facts["kept"]) == (unset, not unset)
     assert (name in environment.environment({}, 0)) is not unset
-    assert any(name in sentence for sentence in environment.variable_sentences(facts))
+    assert any(name in sentence for sentence in variable_sentences(facts))
     asis = environment.variable_facts({}, "asis")
     assert (asis["unset"], name in asis["kept"]) == ([], True)
     assert environment.environment({}, 0, "asis")[name] == "1"
@@ -214,7 +215,7 @@ def test_a_preloaded_allocator_makes_malloc_thresholds_useless(preloaded, found,
     monkeypatch.setenv("LD_PRELOAD", preloaded)
     assert environment.preloaded_allocator() == found
     assert bool(MALLOC.keys() & settings("tuned", 1).keys()) is not bool(found)
-    sentences = environment.variable_sentences(environment.variable_facts({}))
+    sentences = variable_sentences(environment.variable_facts({}))
     assert any("malloc have no effect" in sentence for sentence in sentences) is bool(found)
 
 

@@ -10,7 +10,8 @@ import pytest
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.analysis.case_advice import advise, completed
 from jacobench.reports.analysis.crossovers import crossovers
-from jacobench.reports.analysis.growth import GROWING, growth, in_words
+from jacobench.reports.analysis.growth import GROWING, growth
+from jacobench.reports.analysis.growth_sentences import in_words
 from jacobench.reports.analysis.recommendation import recommend
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.size_limits import what_fits

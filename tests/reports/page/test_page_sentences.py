@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from jacobench.reports.page import answer_sentences, quality_sentences, table_phrases
+from jacobench.reports.page import answer_sentences, page_sentences, quality_sentences, table_phrases
 
 NAN, INF = math.nan, math.inf
 
@@ -189,7 +189,75 @@ PHRASES = [
     ("status_counts", ([("ok", 59), ("over_budget", 1)],), "59 ok, 1 over budget"),
 ]
 
-CASES = {answer_sentences: ANSWERS, quality_sentences: QUALITY, table_phrases: PHRASES}
+AROUND = [
+    ("subject", ("smoke", "gradient", "first"), "Suite smoke, phase gradient, run first"),
+    ("subject", ("", "gradient", ""), "Suite without a name, phase gradient, run without a name"),
+    (
+        "recommendation_rule",
+        (),
+        (
+            "Time: a strategy is named only if it is clearly faster than every other one, or if no other one was timed. "
+            "Memory: only if its peak is at least 1 % and 8 KiB below the next one. In brackets: the 95 % interval."
+        ),
+    ),
+    (
+        "limits",
+        ("gradient", 2.0**34),
+        (
+            "Largest size of each sweep at which the peak memory of the phase gradient fits in this machine's memory, "
+            "16.0 GiB."
+        ),
+    ),
+    (
+        "limits",
+        ("gradient", NAN),
+        "Largest size of each sweep at which the peak memory of the phase gradient fits in this machine's memory.",
+    ),
+    ("other_limits", (), "Limits far beyond the measured sizes, or beyond every checked size"),
+    (
+        "crossovers",
+        ("pullback",),
+        (
+            "Size at which two strategies cost the same in the phase pullback. In brackets: the 95 % interval over passes. "
+            "Memory is measured once and has no interval."
+        ),
+    ),
+    ("other_crossovers", (), "Pairs of strategies without a crossover near the measured sizes"),
+    ("no_limits", (), "This run has no limits and no crossovers: they need cases that differ in one size only."),
+    ("no_machine", (), "The run does not record the machine."),
+    (
+        "uncertain_cells",
+        (),
+        (
+            "Undecided: ratio of the runner-up to the fastest strategy. Disturbed: ratio of the slowest to the fastest pass, "
+            "and interval of the time."
+        ),
+    ),
+    ("not_drawn", (), "Not drawn, because the run lacks the data:"),
+    ("all_cells", ("59 ok, 1 over budget",), "All cells: 59 ok, 1 over budget."),
+    ("all_cells", ("",), "All cells: none."),
+    ("no_failure", (), "No cell failed."),
+    ("no_reason", (), "no reason recorded"),
+    (
+        "all_rows",
+        (),
+        "One row per case, strategy and phase. Times are per call. Hover over a heading for the meaning of the column.",
+    ),
+    ("check_out", ("",), "check out the measured code, in the repository where the run was started"),
+    (
+        "check_out",
+        ("dirty",),
+        (
+            "check out the measured code, in the repository where the run was started; its uncommitted changes are not "
+            "recorded"
+        ),
+    ),
+    ("install", (), "install the same numerical libraries"),
+    ("repeat", (), "repeat the measurements on your machine"),
+    ("write_page", (), "write this page from the results"),
+]
+
+CASES = {answer_sentences: ANSWERS, page_sentences: AROUND, quality_sentences: QUALITY, table_phrases: PHRASES}
 """Module of sentences → function, its arguments, and what it returns."""
 
 
