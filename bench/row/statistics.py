@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, inf, isnan, log, nan, sqrt
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,28 +42,28 @@ class Decision:
     open_rivals: tuple[str, ...] = ()  # rivals that are not clearly slower, in the order given; empty if "ahead"
 
 
-def decide(paired_ratios: Mapping[str, Sequence[float]], *, n_looks: int = 1) -> Decision:
+def decide(paired_ratios: Mapping[str, Sequence[float]]) -> Decision:
     """Decide whether a candidate is clearly ahead of all its rivals.
 
     `paired_ratios` has for each rival its times over the candidate's, one positive ratio per process in which both were
-    measured. `n_looks` is the number of times that the decision is made while data come in.
+    measured. The decision may be made again after each further process.
 
     The status is "ahead" if the lower bound of every rival's ratio is above 1; also without rivals. It is "equal" if
     not, and both bounds of every undecided rival are within 1/1.05 to 1.05. Otherwise it is "undecided", as with any
     rival that has fewer than two ratios.
 
-    The bounds are one-sided Student bounds on logarithms, each at the error ``TOTAL_ERROR / (strategies * n_looks)``
-    (Bonferroni). ``strategies`` counts the candidate too, because it was chosen from the same ratios. So the total
-    error is at most 1 %, also for two strategies of exactly equal speed.
+    The bounds are one-sided Student bounds on logarithms, each at the error ``TOTAL_ERROR / strategies / (n + 1)`` for
+    n ratios, so that the errors of all looks together stay bounded. ``strategies`` counts the candidate too, because it
+    was chosen from the same ratios. So the total error is at most 1 %, also for two strategies of exactly equal speed.
 
-    >>> decision = decide({"dense": [2.0, 2.1, 1.9], "sparse": [8.0, 8.2, 8.1]})
+    >>> decision = decide({"dense": [2.0, 2.1, 2.0], "sparse": [8.0, 8.2, 8.1]})
     >>> decision.status, decision.runner_up, round(decision.factor, 2)
-    ('ahead', 'dense', 2.0)
+    ('ahead', 'dense', 2.03)
     """
     if not paired_ratios:
         return Decision("ahead", "", nan, nan, nan, 0)
-    confidence = 1 - 2 * TOTAL_ERROR / ((len(paired_ratios) + 1) * n_looks)
-    bounds = {name: log_t_interval(ratios, confidence) for name, ratios in paired_ratios.items()}
+    share = TOTAL_ERROR / (len(paired_ratios) + 1)
+    bounds = {name: log_t_interval(own, 1 - 2 * share / (len(own) + 1)) for name, own in paired_ratios.items()}
     means = {name: geometric_mean(ratios) for name, ratios in paired_ratios.items()}
     open_ = {name: bound for name, bound in bounds.items() if not bound[0] > 1}  # NaN is open, too
     second = min(means, key=lambda name: inf if isnan(means[name]) else means[name])
@@ -161,6 +162,11 @@ def clopper_pearson(k: int, n: int, confidence: float = CONFIDENCE) -> tuple[flo
 def geometric_mean(values: Sequence[float]) -> float:
     """Return the geometric mean of positive values; NaN for none."""
     return exp(sum(map(log, values)) / len(values)) if len(values) else nan
+
+
+def log_median(values: Sequence[float]) -> float:
+    """Return the median of positive values: of an even number, the geometric mean of the middle two; NaN for none."""
+    return exp(median(map(log, values))) if len(values) else nan
 
 
 def interquartile_range(values: Sequence[float]) -> float:

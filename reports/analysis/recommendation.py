@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD, peak_bounds
-from jacobench.bench.row.statistics import clearly_less, decide, geometric_mean, plausible
+from jacobench.bench.row.statistics import clearly_less, plausible
+from jacobench.bench.row.stopping import leader
 from jacobench.reports.data.vocabulary import in_order
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
     DataFrame
         One line per case that has the phase:
 
-        - ``strategy``: the fastest by geometric mean;
+        - ``strategy``: the fastest, by `leader`;
         - ``decision``: ``"ahead"``, ``"equal"`` or ``"undecided"`` by `decide` on pairs from one process, and only
           ``"ahead"`` is a winner; ``"one pass"``: one pass cannot decide; ``"alone"``: no other strategy succeeded;
           ``"nothing"``: none succeeded; ``"no passes"``: an earlier version wrote the run and did not record them;
@@ -59,14 +60,13 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
 
 
 def _fastest(timed: pd.DataFrame) -> Mapping[str, Any]:
-    seconds = timed.pivot_table(index=["pass", "worker"], columns="strategy", values="seconds")
-    best = str(seconds.apply(lambda own: geometric_mean(own.dropna().tolist())).idxmin())
-    rivals = seconds.drop(columns=best)
-    if rivals.empty:
-        return _line("alone", strategy=best, n_passes=int(seconds[best].count()))
-    ratios = {str(name): (own / seconds[best]).dropna().tolist() for name, own in rivals.items()}
-    decision = decide(ratios)
-    status = decision.status if max(map(len, ratios.values())) > 1 else "one pass"
+    seconds = {
+        str(name): own.set_index(["pass", "worker"])["seconds"].to_dict() for name, own in timed.groupby("strategy")
+    }
+    best, decision = leader(seconds)
+    if len(seconds) == 1:
+        return _line("alone", strategy=best, n_passes=len(seconds[best]))
+    status = decision.status if decision.n_passes > 1 else "one pass"
     found = {name: getattr(decision, name) for name in ("factor", "low", "high", "runner_up", "n_passes")}
     return _line(status, strategy=best, open_rivals=", ".join(decision.open_rivals) or math.nan, **found)
 

@@ -118,10 +118,9 @@ def test_without_rivals_there_is_no_runner_up():
     assert math.isnan(found.factor)
 
 
-def test_more_rivals_and_more_looks_need_more_evidence():
+def test_more_rivals_need_more_evidence():
     ratios = [1.10, 1.12, 1.08, 1.11]
     assert decide({"a": ratios}).status == "ahead"
-    assert decide({"a": ratios}, n_looks=50).status == "undecided"
     assert decide({"a": ratios} | {f"b{i}": [9.0, 9.0] for i in range(99)}).status == "undecided"
 
 
@@ -142,9 +141,7 @@ def test_repeated_looks_keep_the_total_error():
     for logs in 0.03 * rng.standard_normal((trials, 12)):
         ratios = np.exp(logs)
         false += any(
-            decide({"rival": side[:n].tolist()}, n_looks=len(looks)).status == "ahead"
-            for n in looks
-            for side in (ratios, 1 / ratios)
+            decide({"rival": side[:n].tolist()}).status == "ahead" for n in looks for side in (ratios, 1 / ratios)
         )
     assert clopper_pearson(false, trials)[0] <= TOTAL_ERROR
 
