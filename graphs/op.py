@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
+from jacobench.graphs.calls import Calls
 
 if TYPE_CHECKING:
     from jacobench.graphs.structures.sparsity import Structure
@@ -32,13 +33,10 @@ Count = Callable[[ArgumentContext], int]
 Example = Callable[..., Any]
 ShapePredicate = Callable[[Shapes, Attrs], bool]
 
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
-"""Function and its positional arguments, its outputs among them."""
-
-ForwardFloor = Callable[[Arrays, Array, Attrs], list[Call]]
+ForwardFloor = Callable[[Arrays, Array, Attrs], Calls]
 """(xs, y, attrs) → calls that write the op's output to y. Allocates their scratch arrays."""
 
-VjpFloor = Callable[[Array, Array, Arrays, Array, ArgumentContext], list[Call]]
+VjpFloor = Callable[[Array, Array, Arrays, Array, ArgumentContext], Calls]
 """(y_bar (S, …), y, xs, x_bar (S, …), ctx) → calls that write the cotangents to x_bar. Allocates their scratch arrays."""
 
 
@@ -117,6 +115,8 @@ class Argument:
     per_sample_vjp : callable or None
         For an argument that all samples share: the vjp rule of each sample separately, (y_bar, y, xs, ctx) → x_bar with
         y_bar of shape (S, B, …) and x_bar of shape (B, S, *x.shape), a new array.
+    per_sample_floor : callable or None
+        Floor kernel of `per_sample_vjp`.
     per_sample : callable
         (shapes, attrs) → whether sample i of the output depends only on sample i of this argument, provided that the
         argument's leading axis is the batch. False for weights, which samples share, and for losses, which average.
@@ -124,20 +124,21 @@ class Argument:
         ctx → bytes that the vjp rule allocates and frees in addition to its result: per seed, and once for all seeds.
     returns_cotangent : callable
         ctx → whether the vjp rule returns y_bar or a view of it, and allocates nothing.
-    floor : callable or None
-        Floor kernel of the vjp rule. Not needed where `returns_cotangent`.
+    floor : callable
+        Floor kernel of the vjp rule; `no_calls` if the rule always returns y_bar or a view of it.
     """
 
     vjp: VjpRule
     jacobian: Jacobian
+    floor: VjpFloor
     residuals: tuple[int, ...] = ()
     flops: Count = zero
     per_sample_vjp: VjpRule | None = None
+    per_sample_floor: VjpFloor | None = None
     per_sample: ShapePredicate = lambda _shapes, _attrs: True
     scratch: Count = zero
     scratch_once: Count = zero
     returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False
-    floor: VjpFloor | None = None
 
 
 @dataclass(frozen=True)
@@ -170,12 +171,13 @@ class Op:
         ctx of argument 0 → bytes that the forward rule allocates and frees in addition to its result.
     is_view : bool
         Whether the forward rule returns a view of its one argument, and allocates nothing.
-    floor : callable or None
-        Floor kernel of the forward rule.
+    floor : callable
+        Floor kernel of the forward rule; `no_calls` for a view.
     """
 
     name: str
     forward: Callable[..., Any]
+    floor: ForwardFloor
     shape: Callable[[Shapes, Attrs], Shape]
     arguments: tuple[Argument | None, ...]
     source: str
@@ -186,7 +188,6 @@ class Op:
     variadic: bool = False
     scratch: Count = zero
     is_view: bool = False
-    floor: ForwardFloor | None = None
 
     def argument(self, k: int) -> Argument:
         """Return the rules of argument `k`, counted from 0.

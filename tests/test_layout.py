@@ -29,6 +29,7 @@ ORDER = {
         "errors",
         "wording",
         "array_types",
+        "calls",
         "structures",
         "arrays",
         "op",

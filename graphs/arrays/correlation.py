@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jacobench.graphs.array_types import Array
+    from jacobench.graphs.calls import Call
     from jacobench.graphs.structures.windows import Windows
 
 PART_BYTES = 2**20
@@ -58,6 +60,11 @@ def unfold(x: Array, windows: Windows, buffer: Array) -> Array:
     return buffer.reshape(len(buffer), -1, windows.n_windows)
 
 
+def unfolding(x: Array, windows: Windows, buffer: Array) -> list[Call]:
+    """Return the calls of `unfold`."""
+    return [(np.copyto, (buffer[last((*tap, *inside))], x[last(places)])) for tap, inside, places in windows.taps()]
+
+
 def correlate(x: Array, W: Array, windows: Windows) -> Array:
     """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
     rows, channels = x.shape[:2]
@@ -65,6 +72,17 @@ def correlate(x: Array, W: Array, windows: Windows) -> Array:
     for part, buffer in parts(rows, channels, windows, x.dtype):
         np.matmul(W.reshape(len(W), -1), unfold(x[part], windows, buffer), out=y[part])
     return y.reshape(rows, len(W), *windows.out)
+
+
+def correlate_floor(x: Array, W: Array, windows: Windows, y: Array) -> list[Call]:
+    """Return the calls that write the result of `correlate` to y, in C order."""
+    rows, channels = x.shape[:2]
+    flat, kernel = y.reshape(rows, len(W), -1), W.reshape(len(W), -1)
+    calls: list[Call] = []
+    for part, buffer in parts(rows, channels, windows, x.dtype):
+        seen = buffer.reshape(len(buffer), -1, windows.n_windows)
+        calls += [*unfolding(x[part], windows, buffer), (np.matmul, (kernel, seen, flat[part]))]
+    return calls
 
 
 def spread(g: Array, W: Array, windows: Windows) -> Array:
@@ -80,6 +98,19 @@ def spread(g: Array, W: Array, windows: Windows) -> Array:
     return x_bar
 
 
+def spread_floor(g: Array, W: Array, windows: Windows, x_bar: Array) -> list[Call]:
+    """Return the calls that write the result of `spread` to x_bar."""
+    rows, channels = len(g), W.shape[1]
+    flat, kernel = g.reshape(rows, len(W), -1), W.reshape(len(W), -1).T
+    calls: list[Call] = [(x_bar.fill, (0,))]
+    for part, buffer in parts(rows, channels, windows, g.dtype):
+        calls.append((np.matmul, (kernel, flat[part], buffer.reshape(len(buffer), -1, windows.n_windows))))
+        for tap, inside, positions in windows.taps():
+            bars = x_bar[part][last(positions)]
+            calls.append((np.add, (bars, buffer[last((*tap, *inside))], bars)))
+    return calls
+
+
 def gather(g: Array, x: Array, windows: Windows) -> Array:
     """Return the cotangents of the kernel, (S, outputs, channels · taps), for g (S, rows, outputs, *out)."""
     rows, channels = x.shape[:2]
@@ -90,6 +121,32 @@ def gather(g: Array, x: Array, windows: Windows) -> Array:
         for gradient, row in zip(flat[:, part].transpose(1, 0, 2, 3), seen, strict=True):
             W_bar += np.matmul(gradient, row)
     return W_bar
+
+
+def gather_floor(g: Array, x: Array, windows: Windows, W_bar: Array) -> list[Call]:
+    """Return the calls that write the result of `gather` to W_bar."""
+    rows, channels = x.shape[:2]
+    flat, total = g.reshape(*g.shape[:3], -1).transpose(1, 0, 2, 3), W_bar.reshape(len(g), g.shape[2], -1)
+    product = np.empty_like(total)
+    calls: list[Call] = [(total.fill, (0,))]
+    for part, buffer in parts(rows, channels, windows, g.dtype):
+        calls += unfolding(x[part], windows, buffer)
+        seen = buffer.reshape(len(buffer), -1, windows.n_windows).transpose(0, 2, 1)
+        for gradient, row in zip(flat[part], seen, strict=True):
+            calls += [(np.matmul, (gradient, row, product)), (np.add, (total, product, total))]
+    return calls
+
+
+def gather_each_floor(g: Array, x: Array, windows: Windows, W_bar: Array) -> list[Call]:
+    """Return the calls that write the result of `gather_each` to W_bar."""
+    rows, channels = x.shape[:2]
+    flat = g.reshape(*g.shape[:3], -1).transpose(1, 0, 2, 3)
+    bars = W_bar.reshape(rows, len(g), g.shape[2], -1)
+    calls: list[Call] = []
+    for part, buffer in parts(rows, channels, windows, g.dtype):
+        seen = buffer.reshape(len(buffer), -1, windows.n_windows).transpose(0, 2, 1)[:, None]
+        calls += [*unfolding(x[part], windows, buffer), (np.matmul, (flat[part], seen, bars[part]))]
+    return calls
 
 
 def gather_each(g: Array, x: Array, windows: Windows) -> Array:
@@ -120,3 +177,11 @@ def average(x: Array, windows: Windows) -> Array:
     y = _by_taps(np.add, x, windows)
     y /= windows.n_taps
     return y
+
+
+def by_taps_floor(combine: np.ufunc, x: Array, windows: Windows, y: Array) -> list[Call]:
+    """Return the calls that combine the entries below all taps and write the result to y (rows, *out)."""
+    (_, _, first), *others = windows.taps()
+    into = partial(combine, out=y)  # np.maximum takes its output by name only
+    combined: list[Call] = [(into, (y, x[last(positions)])) for _, _, positions in others]
+    return [(np.copyto, (y, x[last(first)])), *combined]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jacobench.graphs.calls import Call, no_calls
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import Argument, Call, Jacobian, Op, never, output_size
+from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.data_movement import copied_to_part, selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _IDENTITY = Argument(
     vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
     jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
+    floor=no_calls,
     returns_cotangent=lambda _ctx: True,
 )
 
@@ -67,22 +69,38 @@ def _by_channel(y_bar: Array, ctx: ArgumentContext) -> Array:
     return y_bar.reshape(len(y_bar), ctx.out[0], ctx.n_in, -1)
 
 
+def _sum_channels_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    return [(np.add.reduce, (_by_channel(y_bar, ctx), (1, 3), None, x_bar))]
+
+
+def _sum_channels_each_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    return [(np.add.reduce, (_by_channel(y_bar, ctx).transpose(1, 0, 2, 3), 3, None, x_bar))]
+
+
 def _sum_channels_each(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     sums = np.add.reduce(_by_channel(y_bar, ctx), axis=3)
     return np.ascontiguousarray(sums.transpose(1, 0, 2))
 
 
+def _beside_channels(b: Array, x: Array) -> Array:
+    """View b (C,) as (C, 1, …), to broadcast to x (B, C, …)."""
+    return b.reshape((-1, *(1,) * (x.ndim - 2)))
+
+
 CHANNEL_BIAS = Op(
     name="channel_bias",
-    forward=lambda _xp, x, b: x + b.reshape((-1, *(1,) * (x.ndim - 2))),
+    forward=lambda _xp, x, b: x + _beside_channels(b, x),
+    floor=lambda xs, y, _attrs: [(np.add, (xs[0], _beside_channels(xs[1], xs[0]), y))],
     shape=shapes.channel_bias,
     arguments=(
         _IDENTITY,
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: np.add.reduce(_by_channel(y_bar, ctx), axis=(1, 3)),
             jacobian=selection("stacked identity, repeated", _channels),
+            floor=_sum_channels_floor,
             flops=output_size,
             per_sample_vjp=_sum_channels_each,
+            per_sample_floor=_sum_channels_each_floor,
             per_sample=never,
         ),
     ),
@@ -132,9 +150,11 @@ NEG = Op(
         Argument(
             vjp=lambda y_bar, _y, _xs, _ctx: -y_bar,
             jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype)),
+            floor=lambda y_bar, _y, _xs, x_bar, _ctx: [(np.negative, (y_bar, x_bar))],
             flops=output_size,
         ),
     ),
+    floor=lambda xs, y, _attrs: [(np.negative, (xs[0], y))],
     flops=output_size,
     source="−x",
     example=lambda g, batch=3, size=4: g.neg(g.input("x", (batch, size))),

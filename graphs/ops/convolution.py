@@ -17,6 +17,7 @@ from jacobench.graphs.structures.windows import Windows, last
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
+    from jacobench.graphs.calls import Calls
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
@@ -68,6 +69,24 @@ def _vjp_W(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
 def _vjp_W_each(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     W_bar = correlation.gather_each(y_bar, xs[0], _layout(ctx).windows)
     return W_bar.reshape(*W_bar.shape[:2], *ctx.x)
+
+
+def _floor(xs: Arrays, y: Array, attrs: Attrs) -> Calls:
+    x, W = xs
+    return correlation.correlate_floor(x, W, _windows(x.shape, W.shape, attrs), y)
+
+
+def _vjp_x_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    g, bars = y_bar.reshape(-1, *ctx.out[1:]), x_bar.reshape(-1, *ctx.x[1:])
+    return correlation.spread_floor(g, xs[1], _layout(ctx).windows, bars)
+
+
+def _vjp_W_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    return correlation.gather_floor(y_bar, xs[0], _layout(ctx).windows, x_bar)
+
+
+def _vjp_W_each_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    return correlation.gather_each_floor(y_bar, xs[0], _layout(ctx).windows, x_bar)
 
 
 def _values_x(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -139,6 +158,7 @@ ARGUMENTS = (
             scratch=_selected_bytes,
             fill=_fill_x,
         ),
+        floor=_vjp_x_floor,
         residuals=(1,),
         flops=_flops,
         scratch_once=_part_bytes,
@@ -146,9 +166,11 @@ ARGUMENTS = (
     Argument(
         vjp=_vjp_W,
         jacobian=Jacobian(kernels(_layout), _values_W, allocates=True, scratch=_selected_bytes, fill=_fill_W),
+        floor=_vjp_W_floor,
         residuals=(0,),
         flops=_flops,
         per_sample_vjp=_vjp_W_each,
+        per_sample_floor=_vjp_W_each_floor,
         per_sample=never,
         scratch_once=_part_bytes,
     ),
@@ -167,6 +189,7 @@ def _conv(n_axes: int, source: str, example: Any) -> Op:
     return Op(
         name=f"conv{n_axes}d",
         forward=_forward,
+        floor=_floor,
         shape=partial(_shape, n_axes=n_axes),
         arguments=ARGUMENTS,
         flops=_flops,

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse._sparsetools import csc_matvecs
 
+from jacobench.graphs.calls import Call, no_calls
 from jacobench.graphs.errors import BadInput, check_least, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
 
     Sources = Callable[[ArgumentContext, Any], Indices]
+
+
+def take_into(x: Array, indices: Indices, axis: int, out: Array) -> list[Call]:
+    """Return the call that gathers valid indices into `out`; without "clip" NumPy would write to a copy of `out` first."""
+    return [(x.take, (indices, axis, out, "clip"))]
 
 
 def along_last_axis(order: Indices, ctx: ArgumentContext, dtype: Any) -> Indices:
@@ -85,6 +92,7 @@ def copied_to_part(part: Callable[[ArgumentContext], slice]) -> Argument:
     return Argument(
         vjp=lambda y_bar, _y, _xs, ctx: y_bar[..., part(ctx)],
         jacobian=Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
+        floor=no_calls,
         returns_cotangent=lambda _ctx: True,
     )
 
@@ -120,8 +128,10 @@ PERMUTE = Op(
             jacobian=selection(
                 "permutation", lambda ctx, dtype: along_last_axis(ctx.attrs["order"].positions, ctx, dtype)
             ),
+            floor=lambda y_bar, _y, _xs, x_bar, ctx: take_into(y_bar, ctx.attrs["order"].inverse, -1, x_bar),
         ),
     ),
+    floor=lambda xs, y, attrs: take_into(xs[0], attrs["order"].positions, -1, y),
     source="y[…, i] = x[…, order[i]]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
     example=lambda g, batch=3, size=4: g.permute(
         g.input("x", (batch, size)), order=np.random.default_rng(0).permutation(size)
@@ -141,8 +151,10 @@ FLIP = Op(
                 "exchange permutation",
                 lambda ctx, dtype: along_last_axis(np.arange(ctx.x[-1] - 1, -1, -1, dtype=dtype), ctx, dtype),
             ),
+            floor=lambda y_bar, _y, _xs, x_bar, _ctx: [(np.copyto, (x_bar, y_bar[..., ::-1]))],
         ),
     ),
+    floor=lambda xs, y, _attrs: [(np.copyto, (y, xs[0][..., ::-1]))],
     source="y[…, i] = x[…, n − 1 − i]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
     example=lambda g, batch=3, size=4: g.flip(g.input("x", (batch, size))),
 )
@@ -156,6 +168,7 @@ RESHAPE = Op(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: y_bar.reshape(len(y_bar), *ctx.x),
             jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
+            floor=no_calls,
             per_sample=lambda given, attrs: shapes.reshape(given, attrs)[:1] == given[0][:1],
             returns_cotangent=lambda _ctx: True,  # except for a part of a longer cotangent, which NumPy copies
         ),
@@ -165,6 +178,7 @@ RESHAPE = Op(
     attrs={"shape": ()},
     prepare=lambda attrs: {"shape": whole_numbers("the shape", attrs["shape"])},
     is_view=True,
+    floor=no_calls,
 )
 
 
@@ -179,9 +193,8 @@ def _transposed(ctx: ArgumentContext, dtype: Any) -> Indices:
     return np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x).transpose(ctx.attrs["axes"]).reshape(-1)
 
 
-def _transpose_back(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
-    back = (0, *(1 + ctx.attrs["axes"].index(axis) for axis in range(len(ctx.x))))
-    return y_bar.transpose(back).copy()
+def _transposed_back(y_bar: Array, ctx: ArgumentContext) -> Array:
+    return y_bar.transpose(0, *(1 + ctx.attrs["axes"].index(axis) for axis in range(len(ctx.x))))
 
 
 TRANSPOSE = Op(
@@ -190,8 +203,9 @@ TRANSPOSE = Op(
     shape=shapes.transpose,
     arguments=(
         Argument(
-            vjp=_transpose_back,
+            vjp=lambda y_bar, _y, _xs, ctx: _transposed_back(y_bar, ctx).copy(),
             jacobian=selection("permutation", _transposed),
+            floor=lambda y_bar, _y, _xs, x_bar, ctx: [(np.copyto, (x_bar, _transposed_back(y_bar, ctx)))],
             per_sample=lambda _shapes, attrs: attrs["axes"][:1] == (0,),
         ),
     ),
@@ -199,12 +213,18 @@ TRANSPOSE = Op(
     example=lambda g, batch=3, size=4: g.transpose(g.input("x", (batch, size, 2)), axes=(0, 2, 1)),
     attrs={"axes": ()},
     prepare=_as_axes,
+    floor=lambda xs, y, attrs: [(np.copyto, (y, xs[0].transpose(attrs["axes"])))],
 )
 
 
 def _as_margins(attrs: Attrs) -> Attrs:
     check_least(0, **attrs)
     return {side: whole_number(side, attrs[side]) for side in ("before", "after")}
+
+
+def _pad_floor(xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
+    before, after = attrs["before"], y.shape[-1] - attrs["after"]
+    return [(y[..., :before].fill, (0,)), (y[..., after:].fill, (0,)), (np.copyto, (y[..., before:after], xs[0]))]
 
 
 PAD = Op(
@@ -216,6 +236,7 @@ PAD = Op(
     example=lambda g, batch=3, size=4: g.pad(g.input("x", (batch, size)), before=1, after=2),
     attrs={"before": 0, "after": 0},
     prepare=_as_margins,
+    floor=_pad_floor,
 )
 
 
@@ -248,6 +269,17 @@ def _add_rows(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Arr
     return bars
 
 
+def _add_rows_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    indices = ctx.attrs["indices"].reshape(-1)
+    starts, ones = np.arange(indices.size + 1), np.ones(indices.size, ctx.dtype)
+    g = y_bar.reshape(len(y_bar), -1)
+    products: list[Call] = [
+        (csc_matvecs, (ctx.x[0], indices.size, ctx.x[1], starts, indices, ones, gradient, bar.reshape(-1)))
+        for gradient, bar in zip(g, x_bar, strict=True)
+    ]
+    return [(x_bar.fill, (0,)), *products]
+
+
 def _embedding_example(g: Any, batch: int = 3, size: int = 4) -> Any:
     indices = np.random.default_rng(0).integers(size + 1, size=(batch, 2))
     return g.embedding(g.parameter("table", (size + 1, size)), indices=indices)
@@ -261,6 +293,7 @@ EMBEDDING = Op(
         Argument(
             vjp=_add_rows,
             jacobian=selection("row selection", _rows_of_table),
+            floor=_add_rows_floor,
             flops=output_size,
             per_sample=never,
             scratch_once=lambda ctx: prod(ctx.attrs["indices"].shape) * (ctx.dtype.itemsize + 8),
@@ -270,6 +303,7 @@ EMBEDDING = Op(
     example=_embedding_example,
     attrs={"indices": ()},
     prepare=_as_indices,
+    floor=lambda xs, y, attrs: take_into(xs[0], attrs["indices"], 0, y),
 )
 
 OPS = (PERMUTE, FLIP, RESHAPE, TRANSPOSE, PAD, EMBEDDING)

@@ -14,7 +14,7 @@ from scipy.special import erf
 
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.errors import BadInput, real_number
-from jacobench.graphs.op import OUTPUT, Argument, Call, Count, Jacobian, Op, arrays, multiply_in_place, zero
+from jacobench.graphs.op import OUTPUT, Argument, Count, Jacobian, Op, arrays, multiply_in_place, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import DIAGONAL, KEPT_DIAGONAL, kept
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
+    from jacobench.graphs.calls import Call
 
 LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
@@ -192,6 +193,11 @@ def _dropout_example(g: Any, batch: int = 3, size: int = 4) -> Any:
     return g.dropout(g.input("x", (batch, size)), mask=np.arange(batch * size).reshape(batch, size) % 3 > 0, rate=0.25)
 
 
+def _dropout_into(x: Array, y: Array, attrs: Attrs) -> list[Call]:
+    factors = (attrs["mask"] / (1 - attrs["rate"])).astype(x.dtype)
+    return [(np.multiply, (x, factors, y))]
+
+
 DROPOUT = Op(
     name="dropout",
     forward=lambda xp, x, mask, rate: xp.keep(x, mask, 1 / (1 - rate)),
@@ -200,6 +206,7 @@ DROPOUT = Op(
         Argument(
             vjp=_dropout_vjp,
             jacobian=Jacobian(KEPT_DIAGONAL, _dropout_scale, fill=_dropout_fill),
+            floor=lambda y_bar, _y, _xs, x_bar, ctx: _dropout_into(y_bar, x_bar, ctx.attrs),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
     ),
@@ -208,6 +215,7 @@ DROPOUT = Op(
     example=_dropout_example,
     attrs={"mask": (), "rate": 0.5},
     prepare=_as_mask,
+    floor=lambda xs, y, attrs: _dropout_into(xs[0], y, attrs),
 )
 
 OPS = (

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse._sparsetools import csc_matvec, csc_matvecs, csr_matvec, csr_matvecs
 
+from jacobench.graphs.calls import Call, Calls, Fastest
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.op import Argument, Call, Jacobian, Op, never, output_size
+from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import sparsity
 from jacobench.graphs.structures.sparsity import Pattern
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
 
 
 SMALL = 2**13
@@ -95,31 +97,73 @@ def _matrix(array: Array) -> Array:
     return array.reshape(-1, array.shape[-1])
 
 
-def _affine_floor(xs: Arrays, y: Array, _attrs: Attrs) -> list[Call]:
+def product(a: Array, b: Array, out: Array) -> Fastest:
+    """Return the product of two matrices. ``dot`` has less overhead, but first fills `out` with zeros."""
+    return Fastest(([(np.dot, (a, b, out))], [(np.matmul, (a, b, out))]))
+
+
+def _outer(g: Array, z: Array, out: Array) -> Fastest:
+    """Return g zᵀ for g (rows, 1) and z (1, n)."""
+    return Fastest(([(outer_product, (g, z, out))], [(np.dot, (g, z, out))], [(np.multiply, (g, z, out))]))
+
+
+def _by_seed(y_bar: Array, ctx: ArgumentContext) -> Array:
+    """View (S, …, n) as (S, rows, n)."""
+    return y_bar.reshape(len(y_bar), -1, ctx.out[-1])
+
+
+def _affine_floor(xs: Arrays, y: Array, _attrs: Attrs) -> Calls:
     t = _matrix(y)
-    return [(np.matmul, (_matrix(xs[0]), xs[1].T, t)), (np.add, (t, xs[2], t))]
+    return [product(_matrix(xs[0]), xs[1].T, t), (np.add, (t, xs[2], t))]
 
 
-def _affine_W_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
-    z = _matrix(xs[0])
+def _affine_W_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    return _products(_by_seed(y_bar, ctx), _matrix(xs[0]), x_bar)
+
+
+def _products(g: Array, z: Array, out: Array) -> Calls:
+    """Write gᵀ z to `out` (S, n, m) for each seed of g (S, rows, n), z (rows, m)."""
     if len(z) == 1:
-        return [(outer_product, (y_bar.reshape(-1, 1), z, _matrix(x_bar)))]
-    g = y_bar.reshape(len(y_bar), -1, ctx.out[-1])
-    return [(np.matmul, (gradient.T, z, bar)) for gradient, bar in zip(g, x_bar, strict=True)]
+        return [_outer(g.reshape(-1, 1), z, _matrix(out))]
+    each = [product(gradient.T, z, bar) for gradient, bar in zip(g, out, strict=True)]
+    together = [(np.matmul, (g.transpose(0, 2, 1), z, out))]
+    return each if len(g) == 1 else together
 
 
-def _affine_b_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
-    return [(np.add.reduce, (y_bar.reshape(len(y_bar), -1, ctx.out[-1]), 1, None, x_bar))]
+def _affine_W_each_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    n_seeds, samples = y_bar.shape[:2]
+    z = xs[0].reshape(samples, -1, ctx.x[1])
+    g = y_bar.reshape(n_seeds, samples, -1, ctx.out[-1]).transpose(1, 0, 3, 2)
+    at_once: list[Call] = [(np.matmul, (g, z[:, None], x_bar))]
+    if z.shape[1] > 1:
+        return at_once
+    columns = np.empty((samples, n_seeds * ctx.out[-1], 1), ctx.dtype)
+    parts = zip(columns, z, x_bar.reshape(samples, -1, ctx.x[1]), strict=True)
+    by_sample: list[Call] = [(np.copyto, (columns.reshape(g.shape), g)), *((outer_product, part) for part in parts)]
+    return [Fastest((by_sample, [(np.multiply, (g, z[:, None], x_bar))], at_once))]
+
+
+def _affine_b_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    g = _by_seed(y_bar, ctx)
+    ones = np.ones((1, g.shape[1]), ctx.dtype)
+    sums: list[Call] = [(np.add.reduce, (g, 1, None, x_bar))]
+    return [Fastest((sums, [(np.matmul, (ones, g, x_bar[:, None]))]))]
+
+
+def _affine_b_each_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    g = y_bar.reshape(*y_bar.shape[:2], -1, ctx.out[-1]).transpose(1, 0, 2, 3)
+    return [(np.copyto, (x_bar, g[:, :, 0]))] if g.shape[2] == 1 else [(np.add.reduce, (g, 2, None, x_bar))]
 
 
 BIAS = Argument(
     vjp=_affine_b,
     jacobian=Jacobian(sparsity.STACKED_IDENTITY, lambda y, _xs, _ctx: np.ones((1, 1), y.dtype)),
+    floor=_affine_b_floor,
     flops=output_size,
     per_sample_vjp=_affine_b_each,
+    per_sample_floor=_affine_b_each_floor,
     per_sample=never,
     returns_cotangent=lambda ctx: ctx.n_vectors == 1,
-    floor=_affine_b_floor,
 )
 
 AFFINE = Op(
@@ -133,7 +177,7 @@ AFFINE = Op(
             jacobian=Jacobian(sparsity.BLOCK_DIAGONAL, lambda _y, xs, _ctx: xs[1][None]),
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out * ctx.x[-1],
-            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (_matrix(y_bar), xs[1], _matrix(x_bar)))],
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [product(_matrix(y_bar), xs[1], _matrix(x_bar))],
         ),
         Argument(
             vjp=_affine_W,
@@ -141,6 +185,7 @@ AFFINE = Op(
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_vectors * ctx.n_in,
             per_sample_vjp=_affine_W_each,
+            per_sample_floor=_affine_W_each_floor,
             per_sample=never,
             floor=_affine_W_floor,
         ),
@@ -228,6 +273,95 @@ def _masked_example(g: Any, batch: int = 3, size: int = 4) -> Any:
     return g.masked_affine(z, v, b, mask=mask)
 
 
+def _scattered(mask: Pattern, v: Array) -> tuple[list[Call], Array]:
+    """Return the calls that write v to a dense matrix, and this matrix."""
+    W = np.zeros(mask.shape, v.dtype)
+    positions = mask.rows.astype(np.intp) * mask.shape[1] + mask.indices
+    return [(W.reshape(-1).__setitem__, (positions, v))], W
+
+
+def masked_products(mask: Pattern, v: Array, z: Array, t: Array, start: Array | float, *, transposed: bool) -> Fastest:
+    """Write start + z Wᵀ, or start + z W if `transposed`, to t, with W's values v: by row, for all rows, or dense."""
+    one, many = (csc_matvec, csc_matvecs) if transposed else (csr_matvec, csr_matvecs)
+    shape, arrays = (t.shape[1], z.shape[1]), (mask.indptr, mask.indices, v)
+    by_row: list[Call] = [(np.copyto, (t, start))]
+    by_row += [(one, (*shape, *arrays, row, out)) for row, out in zip(z, t, strict=True)]
+    zT, tT = np.empty(z.shape[::-1], z.dtype), np.empty(t.shape[::-1], t.dtype)
+    initial = start[:, None] if isinstance(start, np.ndarray) else start
+    together: list[Call] = [
+        (np.copyto, (zT, z.T)),
+        (np.copyto, (tT, initial)),
+        (many, (*shape, len(z), *arrays, zT.reshape(-1), tT.reshape(-1))),
+        (np.copyto, (t, tT.T)),
+    ]
+    if mask.indices.size < DENSE_FROM * prod(mask.shape):
+        return Fastest((by_row, together))
+    scatter, W = _scattered(mask, v)
+    add: list[Call] = [(np.add, (t, start, t))] if isinstance(start, np.ndarray) else []
+    dense: list[Call] = [*scatter, (np.matmul, (z, W if transposed else W.T, t)), *add]
+    return Fastest((by_row, together, dense))
+
+
+def _masked_floor(xs: Arrays, y: Array, attrs: Attrs) -> Calls:
+    z, v, b = xs
+    return [masked_products(attrs["mask"], v, _matrix(z), _matrix(y), b, transposed=False)]
+
+
+def _masked_z_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    return [masked_products(ctx.attrs["mask"], xs[1], _matrix(y_bar), _matrix(x_bar), 0.0, transposed=True)]
+
+
+def repeat_and_multiply(g: Array, counts: Indices, z: Array, out: Array) -> None:
+    """Write g, its entries repeated, times z to `out`."""
+    np.multiply(g.repeat(counts), z, out)
+
+
+def _gathered_products(g: Array, z: Array, out: Array, rows: Indices, columns: Indices) -> list[Call]:
+    """Write Σ g[:, rows] z[:, columns] to `out`, a chunk of entries at a time."""
+    gT, zT = np.empty(g.shape[::-1], g.dtype), np.empty(z.shape[::-1], z.dtype)
+    step = min(len(out), max(1, CHUNK // len(z)))
+    chunks = np.empty((2, step, len(z)), z.dtype)
+    calls: list[Call] = [(np.copyto, (gT, g.T)), (np.copyto, (zT, z.T))]
+    for start in range(0, len(out), step):
+        part = slice(start, start + step)
+        g_chunk, z_chunk = chunks[:, : len(out[part])]
+        calls += [
+            (gT.take, (rows[part], 0, g_chunk, "clip")),
+            (zT.take, (columns[part], 0, z_chunk, "clip")),
+            (np.vecdot, (g_chunk, z_chunk, out[part])),
+        ]
+    return calls
+
+
+def _masked_v_into(g: Array, z: Array, out: Array, mask: Pattern) -> Calls:
+    """Write gᵀ z on the mask to `out` (nnz,), for g (rows, n) and z (rows, m)."""
+    rows, columns = mask.rows.astype(np.intp), mask.indices.astype(np.intp)
+    if len(z) == 1:
+        counts, entries = np.diff(mask.indptr), np.empty_like(out)
+        gather: list[Call] = [(z.take, (columns, None, entries, "clip"))]
+        return [*gather, (repeat_and_multiply, (g.reshape(-1), counts, entries, out))]
+    gathered = _gathered_products(g, z, out, rows, columns)
+    if columns.size < DENSE_FROM * prod(mask.shape):
+        return gathered
+    whole = np.empty(mask.shape, g.dtype)
+    positions = rows * mask.shape[1] + columns
+    dense: list[Call] = [(np.matmul, (g.T, z, whole)), (whole.take, (positions, None, out, "clip"))]
+    return [Fastest((gathered, dense))]
+
+
+def _masked_v_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    z, mask = _matrix(xs[0]), ctx.attrs["mask"]
+    seeds = zip(_by_seed(y_bar, ctx), x_bar, strict=True)
+    return [call for g, bar in seeds for call in _masked_v_into(g, z, bar, mask)]
+
+
+def _masked_v_each_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    n_seeds, samples = y_bar.shape[:2]
+    g, z = y_bar.reshape(n_seeds, samples, -1, ctx.out[-1]), xs[0].reshape(samples, -1, xs[0].shape[-1])
+    pairs = [(i, k) for i in range(samples) for k in range(n_seeds)]
+    return [call for i, k in pairs for call in _masked_v_into(g[k, i], z[i], x_bar[i, k], ctx.attrs["mask"])]
+
+
 MASKED_AFFINE = Op(
     name="masked_affine",
     forward=lambda xp, z, v, b, mask: xp.add_to(xp.masked_matmul(mask, z, v), b),
@@ -236,6 +370,7 @@ MASKED_AFFINE = Op(
         Argument(
             vjp=_masked_z,
             jacobian=Jacobian(sparsity.MASKED_BLOCKS, lambda _y, xs, _ctx: xs[1]),
+            floor=_masked_z_floor,
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_vectors * ctx.shapes[1][0],
         ),
@@ -249,7 +384,9 @@ MASKED_AFFINE = Op(
             ),
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_vectors * ctx.n_in,
+            floor=_masked_v_floor,
             per_sample_vjp=_masked_v_each,
+            per_sample_floor=_masked_v_each_floor,
             per_sample=never,
             scratch=_masked_v_bytes,
         ),
@@ -258,6 +395,7 @@ MASKED_AFFINE = Op(
     flops=lambda ctx: 2 * ctx.n_vectors * ctx.shapes[1][0] + ctx.n_out,
     source="t = z Wᵀ + b with W's stored values v in CSR order on a fixed pattern",
     example=_masked_example,
+    floor=_masked_floor,
     attrs={"mask": None},
     prepare=_as_pattern,
 )
@@ -278,8 +416,29 @@ def _code(xs: Arrays) -> Array:
     return code
 
 
-def _by_seed(y_bar: Array, ctx: ArgumentContext) -> Array:
-    return y_bar.reshape(len(y_bar), -1, ctx.out[-1])
+def _low_rank_floor(xs: Arrays, y: Array, _attrs: Attrs) -> Calls:
+    z, U, V, b = xs
+    t, code = _matrix(y), np.empty((len(_matrix(y)), len(V)), y.dtype)
+    return [product(_matrix(z), V.T, code), product(code, U.T, t), (np.add, (t, b, t))]
+
+
+def _low_rank_z_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, _ctx: ArgumentContext) -> Calls:
+    g = _matrix(y_bar)
+    within = np.empty((len(g), len(xs[2])), g.dtype)
+    return [product(g, xs[1], within), product(within, xs[2], _matrix(x_bar))]
+
+
+def _low_rank_U_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    z = _matrix(xs[0])
+    code = np.empty((len(z), len(xs[2])), z.dtype)
+    return [product(z, xs[2].T, code), *_products(_by_seed(y_bar, ctx), code, x_bar)]
+
+
+def _low_rank_V_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
+    g = _matrix(y_bar)
+    within = np.empty((len(g), ctx.x[0]), g.dtype)
+    by_seed = within.reshape(len(y_bar), -1, ctx.x[0])
+    return [product(g, xs[1], within), *_products(by_seed, _matrix(xs[0]), x_bar)]
 
 
 def _low_rank_V(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -320,6 +479,7 @@ LOW_RANK_AFFINE = Op(
                 flops=lambda ctx: 2 * ctx.out[-1] * _rank(ctx) * ctx.x[-1],
                 scratch=lambda ctx: ctx.out[-1] * ctx.x[-1] * ctx.dtype.itemsize,
             ),
+            floor=_low_rank_z_floor,
             residuals=(1, 2),
             flops=_low_rank_flops,
             scratch=_within,
@@ -332,6 +492,7 @@ LOW_RANK_AFFINE = Op(
                 flops=lambda ctx: 2 * ctx.n_vectors * _rank(ctx) * ctx.shapes[2][1],
                 scratch=_within,
             ),
+            floor=_low_rank_U_floor,
             residuals=(0, 2),
             flops=_low_rank_flops,
             per_sample=never,
@@ -342,6 +503,7 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 sparsity.DENSE, _low_rank_values_V, allocates=True, flops=lambda ctx: ctx.n_out * ctx.n_in
             ),
+            floor=_low_rank_V_floor,
             residuals=(0, 1),
             flops=_low_rank_flops,
             per_sample=never,
@@ -352,6 +514,7 @@ LOW_RANK_AFFINE = Op(
     flops=lambda ctx: _low_rank_flops(ctx) + ctx.n_out,
     source="t = z (U V)ᵀ + b; Denil et al., Predicting Parameters in Deep Learning (2013), section 2",
     example=_low_rank_example,
+    floor=_low_rank_floor,
     scratch=_within,
 )
 

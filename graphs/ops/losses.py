@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import Argument, Call, Count, Jacobian, Op, VjpFloor, arrays, multiply_in_place, never, zero
+from jacobench.graphs.op import Argument, Count, Jacobian, Op, VjpFloor, arrays, multiply_in_place, never, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.normalization import add_reduce, max_reduce, per_vector, softmax_into
 from jacobench.graphs.structures.sparsity import DENSE
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
+    from jacobench.graphs.calls import Call
 
 
-def _gradient(of: Callable[[Arrays], Array], flops: int, scratch: Count, floor: VjpFloor | None = None) -> Argument:
+def _gradient(of: Callable[[Arrays], Array], flops: int, scratch: Count, floor: VjpFloor) -> Argument:
     """Return the rules of a scalar's argument from its gradient, a new array, before averaging over the batch."""
 
     def vjp(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -120,6 +121,25 @@ def _cross_entropy_vjp_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, 
     ]
 
 
+def _log_softmax_negated(t: Array, out: Array, e: Array, largest: Array, total: Array) -> None:
+    """Write −log softmax t to `out`; the last three arrays are overwritten."""
+    max_reduce(t, -1, None, largest, True)
+    np.subtract(t, largest, out)
+    np.exp(out, e)
+    add_reduce(e, -1, None, total, True)
+    np.log(total, total)
+    np.subtract(total, out, out)
+
+
+def _target_vjp_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, _ctx: ArgumentContext) -> list[Call]:
+    t = xs[0]
+    gradient = np.empty_like(t)
+    return [
+        (_log_softmax_negated, (t, gradient, np.empty_like(t), per_vector(t), per_vector(t))),
+        (np.multiply, (_shares(y_bar, t), gradient, x_bar)),
+    ]
+
+
 OPS = (
     Op(
         name="mse",
@@ -141,7 +161,7 @@ OPS = (
         shape=shapes.loss,
         arguments=(
             _gradient(_cross_entropy_of_t, flops=9, scratch=arrays(1), floor=_cross_entropy_vjp_floor),
-            _gradient(_cross_entropy_of_target, flops=6, scratch=arrays(1)),
+            _gradient(_cross_entropy_of_target, flops=6, scratch=arrays(1), floor=_target_vjp_floor),
         ),
         flops=lambda ctx: 7 * ctx.n_in,
         source="mean over a batch of −Σ target · log softmax(t); Bishop, Pattern Recognition (2006), section 4.3.4",

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.op import OUTPUT, Argument, Call, Jacobian, Op
+from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
+    from jacobench.graphs.calls import Call
 
 EPSILON = 1e-5
 

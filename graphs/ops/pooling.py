@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.arrays.correlation import by_taps_floor
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
 from jacobench.graphs.ops.convolution import per_axis
@@ -14,11 +15,12 @@ from jacobench.graphs.structures.toeplitz import Layout, fill_toeplitz, toeplitz
 from jacobench.graphs.structures.windows import Windows, last
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
+    from jacobench.graphs.calls import Call
 
 
 def _as_window(attrs: Attrs) -> Attrs:
@@ -61,6 +63,13 @@ def _pool(way: str, xp: Any, x: Any, window: Shape, stride: Shape) -> Any:
     return getattr(xp, way)(rows, windows).reshape((*x.shape[: len(x.shape) - len(window)], *windows.out))
 
 
+def _pool_floor(combine: np.ufunc, xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
+    windows = _windows(xs[0].shape, attrs["window"], attrs["stride"])
+    rows, pooled = xs[0].reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
+    mean: list[Call] = [(np.multiply, (y, y.dtype.type(1 / windows.n_taps), y))] if combine is np.add else []
+    return [*by_taps_floor(combine, rows, windows, pooled), *mean]
+
+
 def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
     """Yield for each tap its positions, and a mask of the windows whose first maximum it is; the mask is overwritten."""
     x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
@@ -81,6 +90,52 @@ def _max_back(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array
     for positions, hit in hits(xs[0], y, windows):
         x_bar[last(positions)] += g * hit
     return x_bar.reshape(len(y_bar), *ctx.x)
+
+
+def hit_calls(x: Array, y: Array, windows: Windows) -> tuple[list[Call], list[NDArray[np.bool_]]]:
+    """Return the calls that compute the masks of `hits`, and these masks, one for each tap."""
+    x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
+    taken, masks = np.empty(y.shape, bool), []
+    calls: list[Call] = []
+    for tap, (_, _, positions) in enumerate(windows.taps()):
+        hit = np.empty(y.shape, bool)
+        calls.append((np.equal, (x[last(positions)], y, hit)))
+        if tap:
+            calls += [(np.greater, (hit, taken, hit)), (np.logical_or, (hit, taken, taken))]
+        else:
+            calls.append((np.copyto, (taken, hit)))
+        masks.append(hit)
+    return calls, masks
+
+
+def _add_to_positions(layout: Layout, x_bar: Array, parts: Sequence[Sequence[Any]]) -> list[Call]:
+    """Return the calls that add a product for each tap to its positions in x_bar; windows that touch need no sum."""
+    windows = layout.windows
+    bars = x_bar.reshape(-1, layout.rows, *windows.lengths)
+    apart = all(step >= length for step, length in zip(windows.stride, windows.kernel, strict=True))
+    covered = apart and windows.n_windows * windows.n_taps == windows.n_positions
+    calls: list[Call] = [] if covered else [(bars.fill, (0,))]
+    product = np.empty((len(bars), layout.rows, *windows.out), x_bar.dtype)
+    for (_, _, positions), factors in zip(windows.taps(), parts, strict=True):
+        place = bars[last(positions)]
+        if apart:
+            calls.append((np.multiply, (*factors, place)))
+        else:
+            calls += [(np.multiply, (*factors, product)), (np.add, (place, product, place))]
+    return calls
+
+
+def _max_floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    layout = _layout(ctx)
+    calls, masks = hit_calls(xs[0], y, layout.windows)
+    g = y_bar.reshape(len(y_bar), layout.rows, *layout.windows.out)
+    return [*calls, *_add_to_positions(layout, x_bar, [(g, hit) for hit in masks])]
+
+
+def _mean_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    layout = _layout(ctx)
+    g = y_bar.reshape(len(y_bar), layout.rows, *layout.windows.out)
+    return _add_to_positions(layout, x_bar, [(g, g.dtype.type(_share(ctx)))] * layout.windows.n_taps)
 
 
 def _max_values(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -124,6 +179,7 @@ OPS = (
     Op(
         name="max_pool",
         forward=partial(_pool, "largest"),
+        floor=partial(_pool_floor, np.maximum),
         shape=_shape,
         arguments=(
             Argument(
@@ -137,6 +193,7 @@ OPS = (
                     fill=_max_fill,
                     fill_scratch=lambda ctx: 2 * ctx.n_out,
                 ),
+                floor=_max_floor,
                 residuals=(OUTPUT, 0),
                 flops=lambda ctx: 2 * _flops(ctx),
                 per_sample=_other_axes,
@@ -154,6 +211,7 @@ OPS = (
     Op(
         name="avg_pool",
         forward=partial(_pool, "average"),
+        floor=partial(_pool_floor, np.add),
         shape=_shape,
         arguments=(
             Argument(
@@ -163,6 +221,7 @@ OPS = (
                     lambda y, _xs, ctx: np.full(1, _share(ctx), y.dtype),
                     fill=lambda J, _y, _xs, ctx: fill_toeplitz(J, ctx, _layout(ctx), lambda _tap: _share(ctx)),
                 ),
+                floor=_mean_floor,
                 flops=lambda ctx: _flops(ctx) + ctx.n_out,
                 per_sample=_other_axes,
                 scratch=_output_bytes,

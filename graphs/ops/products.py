@@ -7,20 +7,35 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jacobench.graphs.arrays.namespaces import NUMPY
-from jacobench.graphs.op import Argument, Jacobian, Op, VjpRule, output_size
+from jacobench.graphs.op import Argument, Jacobian, Op, VjpFloor, VjpRule, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import sparsity
 from jacobench.graphs.structures.sparsity import ROW_BLOCKS, split
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
+    from jacobench.graphs.calls import Call
 
 CROSS_ENTRIES = np.array([2, 1, 2, 0, 1, 0])
 CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
 """Off-diagonal entries of the Jacobian of x × y with respect to x, row by row, in terms of y: (x × y)₀ = x₁y₂ − x₂y₁, …"""
 
 
-def _cross_factor(other: int, vjp: VjpRule) -> Argument:
+def crossed_into(x: Array, y: Array, z: Array) -> list[Call]:
+    """Return the calls that write x × y over the last axis to z, entry by entry; x and y may broadcast."""
+    product = np.empty(z.shape[:-1], z.dtype)
+    calls: list[Call] = []
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        calls += [
+            (np.multiply, (x[..., j], y[..., k], z[..., i])),
+            (np.multiply, (x[..., k], y[..., j], product)),
+            (np.subtract, (z[..., i], product, z[..., i])),
+        ]
+    return calls
+
+
+def _cross_factor(other: int, vjp: VjpRule, floor: VjpFloor) -> Argument:
     def values(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
         entries: Array = xs[other].reshape(-1, 3).take(CROSS_ENTRIES, axis=1)
         entries *= (CROSS_SIGNS if ctx.k == 0 else -CROSS_SIGNS).astype(ctx.dtype)
@@ -29,6 +44,7 @@ def _cross_factor(other: int, vjp: VjpRule) -> Argument:
     return Argument(
         vjp=vjp,
         jacobian=Jacobian(sparsity.SKEW, values, allocates=True, flops=lambda ctx: 2 * ctx.n_out),
+        floor=floor,
         residuals=(other,),
         flops=lambda ctx: 3 * ctx.n_out,
         scratch=lambda ctx: ctx.n_out // 3 * ctx.dtype.itemsize,
@@ -40,9 +56,18 @@ CROSS = Op(
     forward=lambda xp, x, y: xp.crossed(x, y),
     shape=shapes.cross,
     arguments=(
-        _cross_factor(1, lambda y_bar, _y, xs, _ctx: NUMPY.crossed(xs[1], y_bar)),
-        _cross_factor(0, lambda y_bar, _y, xs, _ctx: NUMPY.crossed(y_bar, xs[0])),
+        _cross_factor(
+            1,
+            lambda y_bar, _y, xs, _ctx: NUMPY.crossed(xs[1], y_bar),
+            lambda y_bar, _y, xs, x_bar, _ctx: crossed_into(xs[1], y_bar, x_bar),
+        ),
+        _cross_factor(
+            0,
+            lambda y_bar, _y, xs, _ctx: NUMPY.crossed(y_bar, xs[0]),
+            lambda y_bar, _y, xs, x_bar, _ctx: crossed_into(y_bar, xs[0], x_bar),
+        ),
     ),
+    floor=lambda xs, y, _attrs: crossed_into(xs[0], xs[1], y),
     flops=lambda ctx: 3 * ctx.n_out,
     source="x × y over a last axis of 3; Murray et al., A Mathematical Introduction to Robotic Manipulation (1994), chapter 2",
     example=lambda g, batch=3, size=4: g.cross(g.input("x", (batch, size, 3)), g.input("y", (batch, size, 3))),
@@ -54,6 +79,7 @@ def _dot_factor(other: int) -> Argument:
     return Argument(
         vjp=lambda y_bar, _y, xs, _ctx: y_bar[..., None] * xs[other],
         jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, ctx: xs[other].reshape(-1, ctx.x[-1])),
+        floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.multiply, (y_bar[..., None], xs[other], x_bar))],
         residuals=(other,),
         flops=lambda ctx: ctx.n_in,
     )
@@ -62,6 +88,7 @@ def _dot_factor(other: int) -> Argument:
 DOT = Op(
     name="dot",
     forward=lambda xp, x, y: xp.inner(x, y),
+    floor=lambda xs, y, _attrs: [(np.vecdot, (*xs, y))],
     shape=shapes.reduced,
     arguments=(_dot_factor(1), _dot_factor(0)),
     flops=lambda ctx: 2 * ctx.n_in,
@@ -73,17 +100,20 @@ DOT = Op(
 OUTER = Op(
     name="outer",
     forward=lambda _xp, x, y: x[..., None] * y[..., None, :],
+    floor=lambda xs, y, _attrs: [(np.multiply, (xs[0][..., None], xs[1][..., None, :], y))],
     shape=shapes.outer,
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, xs, ctx: np.matmul(y_bar, xs[1][..., None]).reshape(len(y_bar), *ctx.x),  # G y
             jacobian=Jacobian(sparsity.OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (y_bar, xs[1][..., None], x_bar[..., None]))],
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
             vjp=lambda y_bar, _y, xs, ctx: np.matmul(xs[0][..., None, :], y_bar).reshape(len(y_bar), *ctx.x),  # Gᵀ x
             jacobian=Jacobian(sparsity.OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (xs[0][..., None, :], y_bar, x_bar[..., None, :]))],
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
@@ -105,10 +135,12 @@ def _matmul_flops(ctx: ArgumentContext) -> int:
 MATMUL = Op(
     name="matmul",
     forward=lambda xp, x, y: xp.matmul(x, y),
+    floor=lambda xs, y, _attrs: [(np.matmul, (*xs, y))],
     shape=shapes.matmul,
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(y_bar, _transposed(xs[1])),  # G Yᵀ
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (y_bar, _transposed(xs[1]), x_bar))],
             jacobian=Jacobian(
                 sparsity.PRODUCT_LEFT, lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None]
             ),
@@ -118,6 +150,7 @@ MATMUL = Op(
         ),
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(_transposed(xs[0]), y_bar),  # Xᵀ G
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (_transposed(xs[0]), y_bar, x_bar))],
             jacobian=Jacobian(
                 sparsity.PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]
             ),
@@ -142,20 +175,42 @@ SUM = Op(
     name="sum",
     forward=lambda xp, x: xp.sum(x, axis=-1),
     shape=shapes.reduced,
-    arguments=(Argument(vjp=_spread, jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, _ctx: np.ones(1, y.dtype))),),
+    arguments=(
+        Argument(
+            vjp=_spread,
+            jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
+            floor=lambda y_bar, _y, _xs, x_bar, _ctx: [(np.copyto, (x_bar, y_bar[..., None]))],
+        ),
+    ),
+    floor=lambda xs, y, _attrs: [(np.add.reduce, (xs[0], -1, None, y))],
     flops=lambda ctx: ctx.n_in,
     source="Σ x over the last axis",
     example=lambda g, batch=3, size=4: g.sum(g.input("x", (batch, size))),
 )
 
+
+def _mean_into(xs: Arrays, y: Array, _attrs: Attrs) -> list[Call]:
+    return [(np.add.reduce, (xs[0], -1, None, y)), (np.multiply, (y, y.dtype.type(1 / xs[0].shape[-1]), y))]
+
+
+def _mean_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    shares = np.empty_like(y_bar)
+    return [
+        (np.multiply, (y_bar, y_bar.dtype.type(1 / ctx.x[-1]), shares)),
+        (np.copyto, (x_bar, shares[..., None])),
+    ]
+
+
 MEAN = Op(
     name="mean",
     forward=lambda xp, x: xp.mean(x, axis=-1),
+    floor=_mean_into,
     shape=shapes.reduced,
     arguments=(
         Argument(
             vjp=lambda y_bar, y, xs, ctx: _spread(y_bar / ctx.x[-1], y, xs, ctx),
             jacobian=Jacobian(ROW_BLOCKS, lambda y, _xs, ctx: np.full(1, 1 / ctx.x[-1], y.dtype)),
+            floor=_mean_floor,
             flops=output_size,
         ),
     ),
@@ -182,11 +237,15 @@ def _fill_triangles(J: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> N
 CUMSUM = Op(
     name="cumsum",
     forward=lambda xp, x: xp.cumsum(x, -1),
+    floor=lambda xs, y, _attrs: [(np.add.accumulate, (xs[0], -1, None, y))],
     shape=shapes.vectors,
     arguments=(
         Argument(
             vjp=_sum_back,
             jacobian=Jacobian(sparsity.TRIANGULAR, lambda y, _xs, _ctx: np.ones(1, y.dtype), fill=_fill_triangles),
+            floor=lambda y_bar, _y, _xs, x_bar, _ctx: [
+                (np.add.accumulate, (y_bar[..., ::-1], -1, None, x_bar[..., ::-1]))
+            ],
             flops=output_size,
         ),
     ),

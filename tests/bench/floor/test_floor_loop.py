@@ -1,0 +1,132 @@
+"""Floors compute what they stand for: the output of every op, the cotangents of every argument, of whole graphs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import jacobench as jb
+from jacobench.bench.cell.prepared_cell import Problem, draw_seeds
+from jacobench.bench.floor.floor_loop import fastest_calls, loop, run
+from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.generators.mlp import mlp_graph
+from jacobench.graphs.generators.one_op import EVERY, op_graph
+from jacobench.graphs.ops import OPS
+
+TOLERANCES = {"float64": {"rtol": 1e-11, "atol": 1e-12}, "float32": {"rtol": 2e-4, "atol": 1e-5}}
+EACH_OP = pytest.mark.parametrize("name", sorted(OPS))
+EACH_DTYPE = pytest.mark.parametrize("dtype", sorted(TOLERANCES))
+
+
+def node_of(name, dtype):
+    graph = op_graph(name, dtype)
+    (node,) = graph.nodes
+    leaves = list(graph.sample(1).values())
+    return node, tuple(leaves[i] for i in node.args)
+
+
+def assert_written(calls, array, expected):
+    """Check that the calls of a floor write what is expected, each time that they run; a floor is timed in a loop."""
+    chosen = fastest_calls(calls)
+    for _ in range(2):
+        array.fill(np.nan)
+        run(chosen)
+        np.testing.assert_allclose(array, expected, **TOLERANCES[array.dtype.name])
+
+
+@EACH_DTYPE
+@EACH_OP
+def test_forward_calls_write_the_output(name, dtype):
+    node, xs = node_of(name, dtype)
+    if not node.op.is_view:
+        y = np.empty(node.shape, dtype)
+        assert_written(node.op.floor(xs, y, node.attrs), y, node.op.forward(NUMPY, *xs, **node.attrs))
+
+
+@EACH_DTYPE
+@EACH_OP
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_backward_calls_write_the_cotangents(name, dtype, n_seeds):
+    node, xs = node_of(name, dtype)
+    y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
+    y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
+    for ctx in node.contexts:
+        argument = node.op.argument(ctx.k)
+        if not argument.returns_cotangent(ctx):
+            x_bar = np.empty((n_seeds, *ctx.x), dtype)
+            assert_written(argument.floor(y_bar, y, xs, x_bar, ctx), x_bar, argument.vjp(y_bar, y, xs, ctx))
+
+
+@EACH_DTYPE
+@EACH_OP
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_calls_by_sample_write_the_cotangents_of_each_sample(name, dtype, n_seeds):
+    node, xs = node_of(name, dtype)
+    y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
+    y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
+    for ctx in node.contexts:
+        argument = node.op.argument(ctx.k)
+        if argument.per_sample_vjp is not None:
+            x_bar = np.empty((node.shape[0], n_seeds, *ctx.x), dtype)
+            calls = argument.per_sample_floor(y_bar, y, xs, x_bar, ctx)
+            assert_written(calls, x_bar, argument.per_sample_vjp(y_bar, y, xs, ctx))
+
+
+def problem_of(graph, kind, n_seeds):
+    return Problem(graph, graph.sample(0), draw_seeds(graph, kind, n_seeds, 0))
+
+
+def network(**knobs):
+    sizes = {"batch": 4, "residual": True, "normalization": "layer_norm", "loss": None}
+    return mlp_graph([3] * 5, **(sizes | knobs))
+
+
+def with_input():
+    return replace(network(), wrt=("x", *network().wrt))
+
+
+def constant_first():
+    g = jb.GraphBuilder()
+    x, W, b = g.input("x", (2, 3)), g.parameter("W", (4, 3)), g.parameter("b", (4,))
+    return g.build(g.tanh(g.affine(g.tanh(x), W, b)))  # the first tanh has no cotangent
+
+
+def skips():
+    g = jb.GraphBuilder()
+    x, y = g.input("x", (2, 3)), g.input("y", (2, 3))
+    both = g.concat(g.add(x, x), g.reshape(g.multiply(x, y), shape=(2, 3)))
+    return g.build(g.add(g.pad(g.sin(both), before=1), g.pad(both, after=1)), wrt=("x", "y"))
+
+
+def untouched():
+    g = jb.GraphBuilder()
+    x, _ = g.input("x", (2, 3)), g.input("y", (2, 3))
+    return g.build(x, wrt=("x",))
+
+
+GRAPHS = {
+    "network": (network, "random"),
+    "whole Jacobian of a batch": (network, "identity"),
+    "with respect to the input, too": (with_input, "identity"),
+    "sparse weights": (lambda: network(weight_density=0.5), "identity"),
+    "an op before the leaves": (constant_first, "random"),
+    "skips": (skips, "random"),
+    "a leaf as output": (untouched, "random"),
+    "every op": (lambda: op_graph(EVERY), "random"),
+}
+
+
+@pytest.mark.parametrize("case", GRAPHS)
+@pytest.mark.parametrize("n_seeds", [1, 3])
+def test_the_loop_of_a_graph_computes_its_output_and_its_cotangents(case, n_seeds):
+    make, kind = GRAPHS[case]
+    problem, strategy = problem_of(make(), kind, n_seeds), jb.strategy("vjp")
+    by_hand = loop(problem, strategy)
+    run(by_hand.linearize)
+    run(by_hand.pullback)
+    at = strategy.prepare(problem.graph).linearize(problem.leaves)
+    np.testing.assert_allclose(by_hand.output, at.output, rtol=1e-12)
+    for name, expected in at.pullback(problem.seeds).items():
+        np.testing.assert_allclose(by_hand.cotangents[name], expected, rtol=1e-9, atol=1e-12)
