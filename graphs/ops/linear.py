@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg.blas import dgemm, sgemm
 from scipy.sparse._sparsetools import csc_matvec, csc_matvecs, csr_matvec, csr_matvecs
 
 from jacobench.graphs.calls import Call, Calls, Fastest
@@ -17,6 +18,8 @@ from jacobench.graphs.structures import sparsity
 from jacobench.graphs.structures.sparsity import Pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
 
 
@@ -24,31 +27,44 @@ SMALL = 2**13
 """Number of entries of W below which ``dot`` is the fastest product gᵀ z: 0.4 µs at width 16, against 0.9 by np.matmul. But
 it first fills its result with zeros: at batch 4 and width 512 it takes 80 µs, np.matmul 64."""
 
-PART_BYTES, ALIGNED_PART_BYTES, ALIGNMENT = 2**18, 2**15, 2**10
-"""Bytes of the parts of `outer_product`: they fit into the second-level cache. Rows whose length is a multiple of 1 KiB map
-to few sets of the first-level cache (a way holds 4 KiB); for these, 32 KiB or 8 rows are up to three times faster."""
+LONG_ROW, PART_BYTES = 896, 2**19
+"""Bytes of a row from which `outer_product` uses ``np.multiply``, and of the parts of other products. A part fits into the
+second-level cache; where the whole result does, products of the BLAS are faster for all rows."""
+
+SHORT_BUFFER = 16
+"""The shortest buffer of NumPy's functions. By default it has 8192 numbers, and shorter rows of arguments that broadcast are
+copied to it, which takes up to twice as long as the product."""
+
+GEMM: Mapping[int, Any] = {4: sgemm, 8: dgemm}
+"""Item size in bytes → product of the BLAS, with `out`, by SciPy."""
 
 
 def outer_product(g: Array, z: Array, out: Array) -> Array:
-    """Write the outer product g zᵀ in parts that fit into the cache.
+    """Write the outer product g zᵀ: long rows by ``np.multiply``, short ones by products of the BLAS with inner size 1.
 
-    Microseconds on one EPYC CPU, for g and z of n numbers, and for several such g at once:
+    ``np.dot`` passes both factors as transposed, for which OpenBLAS has a slower kernel; SciPy passes them as they are.
+    Nanoseconds a row of n numbers, for n² rows, in a process with other processes at work:
 
-    ==============================  =====  =====  =======  =======  =======
-    n                                 256  1,024   64 × n  100 × n  192 × n
-    ==============================  =====  =====  =======  =======  =======
-    writing only                        9    226       34      161    1,980
-    in parts                           19    277       56      165    2,525
-    np.einsum                          22    428       99      408    3,878
-    one product with inner size 1      57    365       71      260    4,970
-    ==============================  =====  =====  =======  =======  =======
+    =================================  ====  ====  ====  ====  ====
+    n                                    32    64   100   128   192
+    =================================  ====  ====  ====  ====  ====
+    writing only                          5     9    14    20    47
+    BLAS in parts                         4    11    17    45   107
+    np.multiply, buffer of 16 numbers    41    42    45    51    61
+    np.multiply                          22    40    58    81   177
+    np.dot in parts                       9    20    30    74    85
+    =================================  ====  ====  ====  ====  ====
 
     Shapes: g (rows, 1), z (1, n), out (rows, n) in C order.
     """
-    n_bytes = z.nbytes
-    rows = max(8, (PART_BYTES if n_bytes % ALIGNMENT else ALIGNED_PART_BYTES) // n_bytes)
+    if z.nbytes >= LONG_ROW and out.nbytes > PART_BYTES:
+        with np.errstate():  # restores the buffer; both take 2 µs
+            np.setbufsize(SHORT_BUFFER)
+            return np.multiply(g, z, out)
+    rows, gemm = max(1, PART_BYTES // z.nbytes), GEMM[z.itemsize]
     for start in range(0, len(g), rows):
-        np.dot(g[start : start + rows], z, out=out[start : start + rows])
+        part = slice(start, start + rows)
+        gemm(1.0, z.T, g[part].T, 0.0, out[part].T, overwrite_c=1)
     return out
 
 
