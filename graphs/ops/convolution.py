@@ -10,14 +10,17 @@ import numpy as np
 
 from jacobench.graphs.arrays import correlation
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
-from jacobench.graphs.op import Argument, Jacobian, Op, never
+from jacobench.graphs.op import Argument, Jacobian, Op, arrays, never
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.toeplitz import Layout, fill_kernels, fill_toeplitz, kernels, toeplitz
-from jacobench.graphs.structures.windows import Windows, last
+from jacobench.graphs.structures.windows import Windows, last, windows_over
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
-    from jacobench.graphs.calls import Calls
+    from jacobench.graphs.calls import Call, Calls
+    from jacobench.graphs.op import VjpFloor, VjpRule
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
@@ -36,7 +39,7 @@ def _as_steps(attrs: Attrs, n_axes: int) -> Attrs:
 
 
 def _windows(x: Shape, W: Shape, attrs: Attrs) -> Windows:
-    return Windows(x[2:], W[2:], attrs["stride"], attrs["padding"])
+    return windows_over(x[2:], W[2:], attrs["stride"], attrs["padding"])
 
 
 def _layout(ctx: ArgumentContext) -> Layout:
@@ -45,7 +48,7 @@ def _layout(ctx: ArgumentContext) -> Layout:
 
 
 def _forward(xp: Any, x: Any, W: Any, stride: Shape, padding: Shape) -> Any:
-    return xp.correlate(x, W, Windows(tuple(x.shape[2:]), tuple(W.shape[2:]), stride, padding))
+    return xp.correlate(x, W, windows_over(tuple(x.shape[2:]), tuple(W.shape[2:]), stride, padding))
 
 
 def _flops(ctx: ArgumentContext) -> int:
@@ -57,36 +60,47 @@ def _part_bytes(ctx: ArgumentContext) -> int:
     return correlation.part_bytes(layout.rows, layout.channels, layout.windows, ctx.dtype.itemsize)
 
 
-def _vjp_x(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
-    x_bar = correlation.spread(y_bar.reshape(-1, *ctx.out[1:]), xs[1], _layout(ctx).windows)
-    return x_bar.reshape(len(y_bar), *ctx.x)
-
-
-def _vjp_W(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
-    return correlation.gather(y_bar, xs[0], _layout(ctx).windows).reshape(len(y_bar), *ctx.x)
-
-
-def _vjp_W_each(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
-    W_bar = correlation.gather_each(y_bar, xs[0], _layout(ctx).windows)
-    return W_bar.reshape(*W_bar.shape[:2], *ctx.x)
+def _products_bytes(ctx: ArgumentContext) -> int:
+    """Return the bytes of the kernel's cotangents for each row of a part."""
+    layout = _layout(ctx)
+    rows = correlation.rows_at_once(layout.rows, layout.channels, layout.windows, ctx.dtype.itemsize)
+    return rows * ctx.n_in * ctx.dtype.itemsize
 
 
 def _floor(xs: Arrays, y: Array, attrs: Attrs) -> Calls:
     x, W = xs
-    return correlation.correlate_floor(x, W, _windows(x.shape, W.shape, attrs), y)
+    return list(correlation.correlating(x, W, _windows(x.shape, W.shape, attrs), y))
 
 
-def _vjp_x_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
-    g, bars = y_bar.reshape(-1, *ctx.out[1:]), x_bar.reshape(-1, *ctx.x[1:])
-    return correlation.spread_floor(g, xs[1], _layout(ctx).windows, bars)
+def _spreading(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Iterator[Call]:
+    return correlation.spreading(y_bar.reshape(-1, *ctx.out[1:]), xs[1], _layout(ctx).windows, x_bar)
 
 
-def _vjp_W_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
-    return correlation.gather_floor(y_bar, xs[0], _layout(ctx).windows, x_bar)
+def _gathering(y_bar: Array, _y: Array, xs: Arrays, W_bar: Array, ctx: ArgumentContext) -> Iterator[Call]:
+    return correlation.gathering(y_bar, xs[0], _layout(ctx).windows, W_bar)
 
 
-def _vjp_W_each_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> Calls:
-    return correlation.gather_each_floor(y_bar, xs[0], _layout(ctx).windows, x_bar)
+def _gathering_each(y_bar: Array, _y: Array, xs: Arrays, W_bar: Array, ctx: ArgumentContext) -> Iterator[Call]:
+    return correlation.gathering_each(y_bar, xs[0], _layout(ctx).windows, W_bar)
+
+
+def _floor_of(calls: Callable[..., Iterator[Call]]) -> VjpFloor:
+    return lambda *given: list(calls(*given))
+
+
+def _vjp_of(calls: Callable[..., Iterator[Call]]) -> VjpRule:
+    """Return the vjp rule that runs such calls."""
+
+    def vjp(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+        x_bar = np.empty((len(y_bar), *ctx.x), y_bar.dtype)
+        return correlation.written(calls(y_bar, y, xs, x_bar, ctx), x_bar)
+
+    return vjp
+
+
+def _vjp_W_each(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+    W_bar = np.empty((y_bar.shape[1], len(y_bar), *ctx.x), y_bar.dtype)
+    return correlation.written(_gathering_each(y_bar, y, xs, W_bar, ctx), W_bar)
 
 
 def _values_x(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -150,7 +164,7 @@ def _fill_W(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
 
 ARGUMENTS = (
     Argument(
-        vjp=_vjp_x,
+        vjp=_vjp_of(_spreading),
         jacobian=Jacobian(
             toeplitz("block diagonal, Toeplitz blocks", _layout, padded=True),
             _values_x,
@@ -158,21 +172,22 @@ ARGUMENTS = (
             scratch=_selected_bytes,
             fill=_fill_x,
         ),
-        floor=_vjp_x_floor,
+        floor=_floor_of(_spreading),
         residuals=(1,),
         flops=_flops,
         scratch_once=_part_bytes,
     ),
     Argument(
-        vjp=_vjp_W,
+        vjp=_vjp_of(_gathering),
         jacobian=Jacobian(kernels(_layout), _values_W, allocates=True, scratch=_selected_bytes, fill=_fill_W),
-        floor=_vjp_W_floor,
+        floor=_floor_of(_gathering),
         residuals=(0,),
         flops=_flops,
         per_sample_vjp=_vjp_W_each,
-        per_sample_floor=_vjp_W_each_floor,
+        per_sample_floor=_floor_of(_gathering_each),
         per_sample=never,
-        scratch_once=_part_bytes,
+        scratch=arrays(2),
+        scratch_once=lambda ctx: _part_bytes(ctx) + _products_bytes(ctx),
     ),
 )
 

@@ -12,7 +12,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
 from jacobench.graphs.ops.convolution import per_axis
 from jacobench.graphs.structures.toeplitz import Layout, fill_toeplitz, toeplitz
-from jacobench.graphs.structures.windows import Windows, last
+from jacobench.graphs.structures.windows import Windows, last, windows_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ def _as_window(attrs: Attrs) -> Attrs:
 
 
 def _windows(x: Shape, window: Shape, stride: Shape) -> Windows:
-    return Windows(tuple(x[len(x) - len(window) :]), window, stride, (0,) * len(window))
+    return windows_over(x[len(x) - len(window) :], window, stride, (0,) * len(window))
 
 
 def _layout(ctx: ArgumentContext) -> Layout:
@@ -74,7 +74,7 @@ def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ..
     """Yield for each tap its positions, and a mask of the windows whose first maximum it is; the mask is overwritten."""
     x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     free, hit = np.ones(y.shape, bool), np.empty(y.shape, bool)
-    for _, _, positions in windows.taps():
+    for _, _, positions in windows.taps:
         np.equal(x[last(positions)], y, out=hit)
         hit &= free
         free ^= hit
@@ -97,7 +97,7 @@ def hit_calls(x: Array, y: Array, windows: Windows) -> tuple[list[Call], list[ND
     x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
     taken, masks = np.empty(y.shape, bool), []
     calls: list[Call] = []
-    for tap, (_, _, positions) in enumerate(windows.taps()):
+    for tap, (_, _, positions) in enumerate(windows.taps):
         hit = np.empty(y.shape, bool)
         calls.append((np.equal, (x[last(positions)], y, hit)))
         if tap:
@@ -116,7 +116,7 @@ def _add_to_positions(layout: Layout, x_bar: Array, parts: Sequence[Sequence[Any
     covered = apart and windows.n_windows * windows.n_taps == windows.n_positions
     calls: list[Call] = [] if covered else [(bars.fill, (0,))]
     product = np.empty((len(bars), layout.rows, *windows.out), x_bar.dtype)
-    for (_, _, positions), factors in zip(windows.taps(), parts, strict=True):
+    for (_, _, positions), factors in zip(windows.taps, parts, strict=True):
         place = bars[last(positions)]
         if apart:
             calls.append((np.multiply, (*factors, place)))
@@ -162,7 +162,7 @@ def _mean_back(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Ar
     layout = _layout(ctx)
     g = (y_bar * y_bar.dtype.type(_share(ctx))).reshape(len(y_bar), layout.rows, *layout.windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *layout.windows.lengths), y_bar.dtype)
-    for _, _, positions in layout.windows.taps():
+    for _, _, positions in layout.windows.taps:
         x_bar[last(positions)] += g
     return x_bar.reshape(len(y_bar), *ctx.x)
 

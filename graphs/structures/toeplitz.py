@@ -142,7 +142,7 @@ def fill_toeplitz(
     axes = ascii_letters[: len(windows.out)].upper()
     shape = (ctx.samples, rows, layout.outputs, *windows.out, rows, layout.channels, *windows.lengths)
     blocks = np.einsum(f"sro{axes}rc{axes.swapcase()}->sro{axes}c{axes.swapcase()}", J.reshape(shape))
-    for tap, inside, positions in windows.taps():
+    for tap, inside, positions in windows.taps:
         diagonals = np.einsum(f"sro{axes}c{axes}->sro{axes}c", blocks[last((*inside, slice(None), *positions))])
         diagonals[...] = weights(tap)
 
@@ -154,6 +154,6 @@ def fill_kernels(J: Array, x: Array, layout: Layout) -> None:
     taps = axes.translate(str.maketrans("ABC", "XYZ"))
     shape = (layout.rows, layout.outputs, *windows.out, layout.outputs, layout.channels, *windows.kernel)
     blocks = np.einsum(f"ro{axes}oc{taps}->ro{axes}c{taps}", J.reshape(shape))
-    for tap, inside, positions in windows.taps():
+    for tap, inside, positions in windows.taps:
         seen = np.moveaxis(x[last(positions)], 1, -1)[:, None]
         blocks[last((*inside, slice(None), *tap))] = seen

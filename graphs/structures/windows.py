@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -53,7 +53,7 @@ class Windows:
     @cached_property
     def n_pairs(self) -> int:
         """Number of pairs of a window and a tap that covers a position in it."""
-        return prod(sum(windows.stop - windows.start for windows, _ in spans) for spans in self._spans)
+        return prod(sum(windows.stop - windows.start for windows, _ in spans) for spans in self.spans)
 
     @property
     def padded(self) -> bool:
@@ -61,16 +61,26 @@ class Windows:
         return any(self.padding)
 
     @cached_property
-    def _spans(self) -> list[list[tuple[slice, slice]]]:
+    def spans(self) -> list[list[tuple[slice, slice]]]:
         """For each axis and tap: the windows in which the tap covers a position, and these positions."""
         axes = zip(self.lengths, self.out, self.stride, self.padding, self.kernel, strict=True)
         return [[_span(k, *axis) for k in range(taps)] for *axis, taps in axes]
 
-    def taps(self) -> Iterator[tuple[Shape, Slices, Slices]]:
-        """Yield for each tap its position in the kernel, the windows in which it covers a position, and these positions."""
+    @cached_property
+    def taps(self) -> tuple[tuple[Shape, Slices, Slices], ...]:
+        """For each tap: its position in the kernel, the windows in which it covers a position, and these positions."""
+        found = []
         for tap in product(*map(range, self.kernel)):
-            spans = [spans[k] for k, spans in zip(tap, self._spans, strict=True)]
-            yield tap, tuple(windows for windows, _ in spans), tuple(positions for _, positions in spans)
+            spans = [spans[k] for k, spans in zip(tap, self.spans, strict=True)]
+            found.append((tap, tuple(windows for windows, _ in spans), tuple(positions for _, positions in spans)))
+        return tuple(found)
+
+    @cached_property
+    def over_two_axes(self) -> Windows:
+        """The same windows over two axes: a first axis of length 1 is added to one axis."""
+        if len(self.lengths) == 2:
+            return self
+        return windows_over((1, *self.lengths), (1, *self.kernel), (1, *self.stride), (0, *self.padding))
 
     def positions(self, dtype: type[np.signedinteger] = np.intp) -> Indices:
         """Return the flat position of each window and tap, shape (windows, taps); undefined where `valid` is False."""
@@ -84,7 +94,7 @@ class Windows:
     def valid(self) -> NDArray[np.bool_]:
         """Return whether each window and tap has a position, shape (windows, taps)."""
         found: Any = True
-        for axis, spans in enumerate(self._spans):
+        for axis, spans in enumerate(self.spans):
             inside = np.zeros((self.out[axis], self.kernel[axis]), bool)
             for tap, (windows, _) in enumerate(spans):
                 inside[windows, tap] = True
@@ -96,6 +106,12 @@ class Windows:
         shape = [1] * (2 * len(self.lengths))
         shape[axis], shape[len(self.lengths) + axis] = values.shape
         return values.reshape(shape)
+
+
+@lru_cache(maxsize=1024)
+def windows_over(lengths: Shape, kernel: Shape, stride: Shape, padding: Shape) -> Windows:
+    """Return the windows. They are kept, because their properties took 40 of the 55 µs of a small pooling's gradient."""
+    return Windows(lengths, kernel, stride, padding)
 
 
 def last(positions: Iterable[int | slice]) -> Any:
