@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import erf
 
-from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.arrays.namespaces import NUMPY, uses_half_angle
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import OUTPUT, Argument, Count, Jacobian, Op, arrays, multiply_in_place, zero
 from jacobench.graphs.ops import shapes
@@ -276,8 +276,9 @@ OPS = (
     _activation(
         "sin",
         lambda xp, x: xp.sin(x),
-        lambda x, y: [(np.sin, (x, y))],
-        _diagonal(lambda _y, xs: np.cos(xs[0][None]), np.cos, (0,), 1, zero),
+        lambda x, y: [(NUMPY.sin, (x, y, np.empty_like(y)))],
+        _diagonal(lambda _y, xs: NUMPY.cos(xs[0][None]), NUMPY.cos, (0,), 1, zero),
+        scratch=lambda ctx: ctx.n_in * ctx.dtype.itemsize if uses_half_angle(ctx.n_in, ctx.dtype.itemsize) else 0,
         source="sin x; Sitzmann et al., Implicit Neural Representations (2020), section 3",
     ),
     DROPOUT,

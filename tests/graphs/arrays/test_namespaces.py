@@ -1,0 +1,33 @@
+"""NumPy's functions of this package against exact values."""
+
+import numpy as np
+import pytest
+
+from jacobench.graphs.arrays import namespaces
+from jacobench.graphs.arrays.namespaces import NUMPY
+
+QUARTERS = np.arange(-600, 600) * np.pi / 2
+ANGLES = np.concatenate(
+    [np.random.default_rng(0).uniform(-1e6, 1e6, 4000), QUARTERS, np.nextafter(QUARTERS, 0), [-0.0]]
+)
+
+
+@pytest.mark.parametrize("by_half_angle", [False, True])
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_sine_and_cosine_are_exact_to_rounding(name, by_half_angle, monkeypatch):
+    monkeypatch.setattr(namespaces, "_has_vector_tangent", lambda: by_half_angle)
+    exact = getattr(np, name)(ANGLES.astype(np.longdouble))
+    found = getattr(NUMPY, name)(ANGLES)
+    assert found.dtype == np.float64
+    assert np.abs(found - exact).max() < 5e-16
+    assert np.array_equal(found[:10], getattr(np, name)(ANGLES[:10])) != by_half_angle
+    if name == "sin":
+        assert np.all(np.abs(found - exact) <= 5e-16 * np.abs(exact))
+        assert np.signbit(found[-1])
+
+
+def test_few_angles_and_float32_use_numpy(monkeypatch):
+    monkeypatch.setattr(namespaces, "_has_vector_tangent", lambda: True)
+    for angles in (ANGLES[:100], ANGLES.astype(np.float32)):
+        assert np.array_equal(NUMPY.sin(angles), np.sin(angles))
+        assert np.array_equal(NUMPY.cos(angles), np.cos(angles))
