@@ -64,6 +64,28 @@ def _softplus(x: Any, out: Any = None, positive: Any = None) -> Any:
     return y
 
 
+SHORT_BUFFER = 16
+"""The shortest buffer of NumPy's functions. By default it has 8192 numbers, and shorter rows of arguments that broadcast are
+copied to it, which takes up to twice as long as the product."""
+
+
+def multiply_long_rows(x: Any, y: Any, out: Any = None) -> Any:
+    """Multiply arrays that broadcast, with a short buffer: faster for rows of more than about 100 numbers."""
+    with np.errstate():  # restores the buffer; both take 2 µs
+        np.setbufsize(SHORT_BUFFER)
+        return np.multiply(x, y, out)
+
+
+LONG_ROW = 896
+"""Bytes of a row from which `multiply_long_rows` is faster than ``np.multiply``."""
+
+
+def _outer_last(x: Any, y: Any, out: Any = None) -> Any:
+    """Return x yᵀ over the last axes; at width 256 and batch 64 it takes 1.9 ms, ``np.multiply`` 3.9, filling an array 1.0."""
+    multiply = multiply_long_rows if y.shape[-1] * y.itemsize >= LONG_ROW else np.multiply
+    return multiply(x[..., None], y[..., None, :], out)
+
+
 FEW_ANGLES = 2**9
 """Number of angles from which `_sin` and `_cos` use the half-angle: 1.4 against 2.3 µs for 128 of them, 4.3 against 3.3 µs
 for 512. For 25,000 they take 2.2 ns an angle, np.sin and np.cos 8."""
@@ -170,6 +192,7 @@ def _numpy() -> dict[str, Any]:
         "transposed": lambda x, axes: x.transpose(axes).copy(),
         "pad_last": _pad_last,
         "crossed": _crossed,
+        "outer_last": _outer_last,
         "inner": np.vecdot,
         "keep": _keep,
         "correlate": correlation.correlate,
@@ -256,6 +279,7 @@ class Namespace:
             "take_rows": lambda table, indices: table[indices],
             "flip_last": lambda x: x[..., ::-1],
             "crossed": gathering.crossed,
+            "outer_last": lambda x, y: x[..., None] * y[..., None, :],
             "inner": lambda x, y: self.sum(x * y, axis=-1),
             "keep": lambda x, mask, scale: x * (mask * np.asarray(scale, x.dtype)),
             "correlate": partial(gathering.correlate, self),

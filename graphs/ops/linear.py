@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.linalg.blas import dgemm, sgemm
 from scipy.sparse._sparsetools import csc_matvec, csc_matvecs, csr_matvec, csr_matvecs
 
+from jacobench.graphs.arrays.namespaces import LONG_ROW, multiply_long_rows
 from jacobench.graphs.calls import Call, Calls, Fastest
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
@@ -27,13 +28,9 @@ SMALL = 2**13
 """Number of entries of W below which ``dot`` is the fastest product gᵀ z: 0.4 µs at width 16, against 0.9 by np.matmul. But
 it first fills its result with zeros: at batch 4 and width 512 it takes 80 µs, np.matmul 64."""
 
-LONG_ROW, PART_BYTES = 896, 2**19
-"""Bytes of a row from which `outer_product` uses ``np.multiply``, and of the parts of other products. A part fits into the
-second-level cache; where the whole result does, products of the BLAS are faster for all rows."""
-
-SHORT_BUFFER = 16
-"""The shortest buffer of NumPy's functions. By default it has 8192 numbers, and shorter rows of arguments that broadcast are
-copied to it, which takes up to twice as long as the product."""
+PART_BYTES = 2**19
+"""Bytes of the parts of products in `outer_product`. A part fits into the second-level cache; where the whole result does,
+products of the BLAS are faster for all rows."""
 
 GEMM: Mapping[int, Any] = {4: sgemm, 8: dgemm}
 """Item size in bytes → product of the BLAS, with `out`, by SciPy."""
@@ -58,9 +55,8 @@ def outer_product(g: Array, z: Array, out: Array) -> Array:
     Shapes: g (rows, 1), z (1, n), out (rows, n) in C order.
     """
     if z.nbytes >= LONG_ROW and out.nbytes > PART_BYTES:
-        with np.errstate():  # restores the buffer; both take 2 µs
-            np.setbufsize(SHORT_BUFFER)
-            return np.multiply(g, z, out)
+        multiply_long_rows(g, z, out)
+        return out
     rows, gemm = max(1, PART_BYTES // z.nbytes), GEMM[z.itemsize]
     for start in range(0, len(g), rows):
         part = slice(start, start + rows)

@@ -97,23 +97,43 @@ DOT = Op(
 )
 
 
+STREAMED = 2**23
+"""Bytes of a cotangent from which reading it takes longer than the arithmetic. There the kernels of the BLAS for a matrix
+times a vector take up to twice as long as NumPy's loops over rows: 2.0 against 1.1 ms for 64 matrices of 256 × 257. Inside
+the cache they take half to three quarters of the time."""
+
+
+def times_right(G: Array, y: Array, out: Array | None = None) -> Array:
+    """Return G y for matrices G (S, …, n, m) and vectors y (…, m)."""
+    if G.nbytes >= STREAMED:
+        return np.vecdot(G, y[..., None, :], out)
+    return np.matmul(G, y[..., None], None if out is None else out[..., None])[..., 0]
+
+
+def times_left(G: Array, x: Array, out: Array | None = None) -> Array:
+    """Return Gᵀ x for matrices G (S, …, n, m) and vectors x (…, n)."""
+    if G.nbytes >= STREAMED:
+        return np.einsum("s...ij,...i->s...j", G, x, out=out)
+    return np.matmul(x[..., None, :], G, None if out is None else out[..., None, :])[..., 0, :]
+
+
 OUTER = Op(
     name="outer",
-    forward=lambda _xp, x, y: x[..., None] * y[..., None, :],
-    floor=lambda xs, y, _attrs: [(np.multiply, (xs[0][..., None], xs[1][..., None, :], y))],
+    forward=lambda xp, x, y: xp.outer_last(x, y),
+    floor=lambda xs, y, _attrs: [(NUMPY.outer_last, (*xs, y))],
     shape=shapes.outer,
     arguments=(
         Argument(
-            vjp=lambda y_bar, _y, xs, ctx: np.matmul(y_bar, xs[1][..., None]).reshape(len(y_bar), *ctx.x),  # G y
+            vjp=lambda y_bar, _y, xs, _ctx: times_right(y_bar, xs[1]),
             jacobian=Jacobian(sparsity.OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
-            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (y_bar, xs[1][..., None], x_bar[..., None]))],
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(times_right, (y_bar, xs[1], x_bar))],
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),
         Argument(
-            vjp=lambda y_bar, _y, xs, ctx: np.matmul(xs[0][..., None, :], y_bar).reshape(len(y_bar), *ctx.x),  # Gᵀ x
+            vjp=lambda y_bar, _y, xs, _ctx: times_left(y_bar, xs[0]),
             jacobian=Jacobian(sparsity.OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
-            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (xs[0][..., None, :], y_bar, x_bar[..., None, :]))],
+            floor=lambda y_bar, _y, xs, x_bar, _ctx: [(times_left, (y_bar, xs[0], x_bar))],
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_out,
         ),

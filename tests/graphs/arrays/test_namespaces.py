@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jacobench.graphs.arrays import namespaces
-from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.arrays.namespaces import LONG_ROW, NUMPY
 
 QUARTERS = np.arange(-600, 600) * np.pi / 2
 ANGLES = np.concatenate(
@@ -31,3 +31,11 @@ def test_few_angles_and_float32_use_numpy(monkeypatch):
     for angles in (ANGLES[:100], ANGLES.astype(np.float32)):
         assert np.array_equal(NUMPY.sin(angles), np.sin(angles))
         assert np.array_equal(NUMPY.cos(angles), np.cos(angles))
+
+
+@pytest.mark.parametrize("n", [1, 3, LONG_ROW // 8 - 1, LONG_ROW // 8, 300])
+def test_outer_products_of_short_and_long_rows(n):
+    x, y = np.random.default_rng(0).standard_normal((2, 2, 3, n))
+    before = np.getbufsize()
+    assert np.array_equal(NUMPY.outer_last(x, y), x[..., None] * y[..., None, :])
+    assert np.getbufsize() == before

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from jacobench.graphs.ops.linear import LONG_ROW, PART_BYTES, outer_product
+from jacobench.graphs.arrays.namespaces import LONG_ROW
+from jacobench.graphs.ops import products
+from jacobench.graphs.ops.linear import PART_BYTES, outer_product
 
 SHORT, LONG = LONG_ROW // 8 - 1, LONG_ROW // 4
 SHAPES = {
@@ -40,3 +42,15 @@ def test_keeps_the_buffer_and_the_error_state_of_the_caller():
     before = np.getbufsize(), np.geterr()
     outer_product(np.ones((rows, 1)), np.ones((1, LONG)), np.empty((rows, LONG)))
     assert (np.getbufsize(), np.geterr()) == before
+
+
+@pytest.mark.parametrize("streamed", [0, 2**40])
+def test_pullbacks_of_outer_for_matrices_inside_and_outside_the_cache(streamed, monkeypatch):
+    monkeypatch.setattr(products, "STREAMED", streamed)
+    rng = np.random.default_rng(0)
+    x, y, G = rng.standard_normal((2, 5, 3)), rng.standard_normal((2, 5, 4)), rng.standard_normal((3, 2, 5, 3, 4))
+    for given in (False, True):
+        x_bar, y_bar = (np.empty((3, *z.shape)) if given else None for z in (x, y))
+        x_bar, y_bar = products.times_right(G, y, x_bar), products.times_left(G, x, y_bar)
+        np.testing.assert_allclose(x_bar, np.sum(G * y[..., None, :], axis=-1), atol=1e-14)
+        np.testing.assert_allclose(y_bar, np.sum(G * x[..., None], axis=-2), atol=1e-14)
