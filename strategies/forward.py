@@ -61,7 +61,7 @@ SPARSE = Algebra(
     n_multiplied=lambda left, right: left.stored * right.stored // right.rows,
     n_bytes=lambda size, itemsize: size.stored * itemsize + index_bytes(size.rows, size.columns, size.stored),
     materializer=_sparse_materializer,
-    apply=lambda seeds, J: sparse.apply(seeds, J.T),
+    apply=lambda seeds, J: sparse.apply(seeds, J.data, J),
 )
 
 

@@ -1,13 +1,13 @@
-"""Sparse: every local Jacobian is a `scipy.sparse` array; pattern computed once per graph, values once per point."""
+"""Sparse: every local Jacobian is a CSR matrix of `scipy.sparse`; pattern computed once per graph, values once per point."""
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from jacobench.graphs.structures.sparse_products import add_product, scratch_bytes
 from jacobench.graphs.structures.sparsity import index_bytes
 from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.tape import LocalCost
@@ -38,30 +38,24 @@ def _stored_values(jacobian: Jacobian, extent: Shape, y: Array, xs: Arrays, ctx:
     return values.reshape(-1)
 
 
-def apply(seeds: Array, Jt: Any) -> Array:
-    """Return seeds · J, shape (S, inputs), C order, from seeds (S, outputs) and Jᵀ."""
-    if len(seeds) == 1:
-        product: Array = Jt @ seeds.reshape(-1)
-        return product.reshape(1, -1)
-    return np.ascontiguousarray((Jt @ seeds.T).T)
+def apply(seeds: Array, values: Array, pattern: Pattern) -> Array:
+    """Return seeds · J, shape (S, inputs), C order, from seeds (S, outputs) and the arrays of J in CSR order."""
+    product = np.zeros((len(seeds), pattern.shape[1]), values.dtype)
+    add_product(seeds, values, pattern, product)
+    return product
 
 
 class SparseJacobian:
-    """One CSR matrix (outputs, inputs) per argument of a node."""
+    """One CSR matrix (outputs, inputs) per argument of a node: its stored values, and a pattern that all points share."""
 
     def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
         """Compute the pattern; return (y, xs) → pull."""
         jacobian, extent = argument.jacobian, argument.jacobian.structure.extent(ctx)
-        pattern = jacobian.structure.pattern(ctx)
-        no_values = np.broadcast_to(np.zeros((), ctx.dtype), pattern.indices.shape)  # allocates nothing
-        blank = csr_array((no_values, pattern.indices, pattern.indptr), shape=pattern.shape).T
+        pattern, n_out, shape = jacobian.structure.pattern(ctx), ctx.n_out, (-1, *ctx.x)
 
         def linearize(y: Array, xs: Arrays) -> Pull:
-            # Jᵀ: J's three arrays read as CSC. SciPy takes 18 µs to check and transpose a new J; copying the blank, which
-            # shares the pattern, takes 1.3 µs.
-            Jt = copy(blank)
-            Jt.data = _stored_values(jacobian, extent, y, xs, ctx)
-            return lambda y_bar: apply(y_bar.reshape(len(y_bar), -1), Jt).reshape(-1, *ctx.x)
+            values = _stored_values(jacobian, extent, y, xs, ctx)
+            return lambda y_bar: apply(y_bar.reshape(-1, n_out), values, pattern).reshape(shape)
 
         return linearize
 
@@ -69,15 +63,13 @@ class SparseJacobian:
         """Predict the cost."""
         jacobian, itemsize = argument.jacobian, ctx.dtype.itemsize
         nnz = jacobian.structure.n_nonzeros(ctx)
-        # SciPy's product copies the seeds to its own order; the copy is freed when the cotangents are copied to C order.
-        reordered = max(ctx.n_in, ctx.n_out) * n_seeds * itemsize if n_seeds > 1 else 0
         return LocalCost(
             prepare_bytes=index_bytes(ctx.n_out, ctx.n_in, nnz),
             prepare_scratch=jacobian.structure.scratch_bytes(ctx),
             linearize_bytes=nnz * itemsize,
             linearize_scratch=jacobian.scratch(ctx),
             linearize_flops=jacobian.flops(ctx),
-            pull_scratch=reordered,
+            pull_scratch=scratch_bytes(n_seeds, (ctx.n_out, ctx.n_in), nnz, itemsize),
             pull_flops=2 * n_seeds * nnz,
             n_nonzeros=nnz,
         )

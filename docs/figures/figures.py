@@ -119,23 +119,6 @@ def write_seconds(n_bytes: int) -> float:
     return min(found)
 
 
-def by_hand(table: pd.DataFrame) -> pd.DataFrame:
-    """Return built-in strategies and the hand-written ones of docs/figures/by_hand.py."""
-    seconds = wide(table, "seconds_min", "gradient")
-    rows = [
-        {
-            "case": case,
-            "ours": name,
-            "µs": 1e6 * row[name],
-            "by hand, µs": 1e6 * row[hand],
-            "ratio": row[name] / row[hand],
-        }
-        for name, hand in (("vjp", "loop-by-hand"), ("sparse", "csr-by-hand"))
-        for case, row in (seconds.dropna(subset=hand).iterrows() if hand in seconds else ())
-    ]
-    return pd.DataFrame(rows)
-
-
 def load_seconds(folder: str) -> tuple[float, float]:
     """Return the shortest of three times to load, and to tabulate, 10,000 rows."""
     document = json.loads((Path(folder) / "run.json").read_text())
@@ -175,7 +158,6 @@ def main(folders: list[str]) -> None:
         print(f"\n== {folder}: {len(table)} rows, {table['passes'].max()} passes, controls {table['controls'].iloc[0]}")
         show("Gradients of at least 1 ms against their floors", efficiencies(table))
         show("Floors above the time", above(table))
-        show("Beside what one writes by hand (minima)", by_hand(table))
         if table["strategy"].isin(GRADIENTS).any():
             found = gradients(table)
             show("A gradient beside the fastest peer", found)

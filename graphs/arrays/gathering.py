@@ -47,9 +47,9 @@ def average(xp: Any, x: Any, windows: Windows) -> Any:
     return xp.mean(_gathered(xp, x, windows), axis=-1).reshape((len(x), *windows.out))
 
 
-def masked_matmul(xp: Any, mask: Pattern, z: Any, v: Any) -> Any:
-    """Multiply z (…, m) by the transpose of a dense weight gathered from v."""
+def masked_affine(xp: Any, mask: Pattern, z: Any, v: Any, b: Any) -> Any:
+    """Return z Wᵀ + b for z (…, m) and a dense W gathered from v."""
     position = np.full(mask.shape, mask.indices.size)
-    position[mask.rows, mask.indices] = np.arange(mask.indices.size)
+    position[mask.rows, mask.columns] = np.arange(mask.indices.size)
     W = xp.concatenate([v, v[:1] * 0])[position]
-    return xp.matmul(z, W.T)
+    return xp.matmul(z, W.T) + b

@@ -15,7 +15,7 @@ from jacobench.graphs.calls import Call, Calls, Fastest
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.structures import sparsity
+from jacobench.graphs.structures import sparse_products, sparsity
 from jacobench.graphs.structures.sparsity import Pattern
 
 if TYPE_CHECKING:
@@ -212,53 +212,129 @@ AFFINE = Op(
 )
 
 
-def _masked_z(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+def _mask(ctx: ArgumentContext) -> Pattern:
     mask: Pattern = ctx.attrs["mask"]
-    W = sparse.csr_array((xs[1], mask.indices, mask.indptr), shape=mask.shape)
-    z_bar = (W.T @ y_bar.reshape(-1, ctx.out[-1]).T).T
-    return np.ascontiguousarray(z_bar).reshape(len(y_bar), *ctx.x)
+    return mask
+
+
+def _masked_z(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+    """Return g W."""
+    mask = _mask(ctx)
+    g = y_bar.reshape(-1, ctx.out[-1])
+    if sparse_products.is_dense(ctx.n_vectors, mask):
+        product: Array = g.dot(sparse_products.dense_copy(xs[1], mask))
+        return product.reshape(len(y_bar), *ctx.x)
+    z_bar = np.zeros((len(y_bar), *ctx.x), ctx.dtype)
+    sparse_products.add_product(g, xs[1], mask, z_bar.reshape(len(g), -1))
+    return z_bar
 
 
 CHUNK = 2**13
-"""Entries that `_masked_v` gathers at once: 64 KiB in float64, below glibc's mmap threshold. Chunks of 2**16 took up to
+"""Entries that `_gathered` gathers at once: 64 KiB in float64, below glibc's mmap threshold. Chunks of 2**16 took up to
 eight times as long at width 256 and batch 64, mostly in page faults."""
 
 DENSE_FROM = 1 / 32
-"""Density from which the dense product and a selection are faster than gathering. At widths 128 to 512 and batches 4 to 64
-this is 1/100 to 1/32. At batch 1 gathering is always faster, by 1.6 to 30 times."""
+"""Density from which the dense product and a selection are faster than the sums over the stored entries. At widths 128 to
+512 and batches 4 to 64 this is 1/64 to 1/16."""
+
+FEW_ROWS = 4
+"""Number of rows of z up to which one pass over the entries for each row is faster than gathering: by 2 at width 512."""
+
+
+def _as_dense_product(n_rows: int, mask: Pattern) -> bool:
+    return n_rows > 1 and mask.density >= DENSE_FROM
 
 
 def _masked_v(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return gᵀ z on the mask."""
-    mask: Pattern = ctx.attrs["mask"]
-    g = y_bar.reshape(len(y_bar), -1, ctx.out[-1]).transpose(0, 2, 1)
-    z = xs[0].reshape(-1, ctx.shapes[0][-1])
-    nnz = mask.indices.size
-    if len(z) > 1 and nnz >= DENSE_FROM * prod(mask.shape):
-        product: Array = np.matmul(g, z)
-        return product[:, mask.rows, mask.indices]
-    v_bar = np.empty((len(g), nnz), g.dtype)
-    g, zT = np.ascontiguousarray(g), np.ascontiguousarray(z.T)
-    step = max(1, CHUNK // (len(g) * len(z)))
-    for start in range(0, nnz, step):
+    mask = _mask(ctx)
+    g, z = y_bar.reshape(len(y_bar), -1, ctx.out[-1]), xs[0].reshape(-1, ctx.shapes[0][-1])
+    if _as_dense_product(len(z), mask):
+        product: Array = np.matmul(g.transpose(0, 2, 1), z)
+        return product.reshape(len(g), -1).take(mask.positions, axis=1)
+    return _gathered(g, z, mask) if len(z) > FEW_ROWS else _row_by_row(g, z, mask)
+
+
+def _row_by_row(g: Array, z: Array, mask: Pattern) -> Array:
+    """Return the sum of gᵢⱼ zᵢₖ over the rows i for each entry (j, k), and each seed."""
+    v_bar = _entry_products(g[:, 0], z[0], mask)
+    for i in range(1, len(z)):
+        v_bar += _entry_products(g[:, i], z[i], mask)
+    return v_bar
+
+
+def _entry_products(g: Array, z: Array, mask: Pattern) -> Array:
+    """Return gⱼ zₖ for each entry (j, k) and each g: 1.5 times as fast as the product of two gathered arrays."""
+    return _scaled(g.repeat(mask.counts, axis=-1), z, mask)
+
+
+def _scaled(values: Array, z: Array, mask: Pattern) -> Array:
+    """Multiply each entry by the zₖ of its column k, in place. The shape of `values` is (seeds, nnz)."""
+    for of_seed in values:
+        sparse_products.scale_columns(of_seed, z, mask)
+    return values
+
+
+def _gathered(g: Array, z: Array, mask: Pattern) -> Array:
+    """Return the same as `_row_by_row`, as scalar products of gathered columns of g and z."""
+    columns, rows = z.T.copy(), g.transpose(0, 2, 1).copy()
+    v_bar = np.empty((len(g), mask.indices.size), g.dtype)
+    step = max(1, CHUNK // len(z))
+    for start in range(0, mask.indices.size, step):
         part = slice(start, start + step)
-        np.einsum("skr,kr->sk", g[:, mask.rows[part]], zT[mask.indices[part]], out=v_bar[:, part])
+        gathered = columns.take(mask.columns[part], axis=0)
+        for row, out in zip(rows, v_bar, strict=True):
+            np.vecdot(row.take(mask.rows[part], axis=0), gathered, out[part])
     return v_bar
 
 
 def _masked_v_each(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return gᵀ z on the mask for each sample and seed."""
-    return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), ctx) for i in range(y_bar.shape[1])])
+    samples, mask = y_bar.shape[1], _mask(ctx)
+    if ctx.n_vectors > samples:
+        return np.stack([_masked_v(y_bar[:, i], y, (xs[0][i], *xs[1:]), ctx) for i in range(samples)])
+    v_bar = y_bar.transpose(1, 0, 2).repeat(mask.counts, axis=-1)
+    for of_sample, z in zip(v_bar, xs[0], strict=True):
+        _scaled(of_sample, z, mask)
+    return v_bar
+
+
+def _masked_z_bytes(ctx: ArgumentContext) -> int:
+    """Return the bytes of transposed copies for each seed. A product of few vectors has none, but several seeds are many."""
+    mask = _mask(ctx)
+    if sparse_products.is_dense(ctx.n_vectors, mask) or sparse_products.is_thin(mask.shape, mask.indices.size):
+        return 0
+    return ctx.n_vectors * sum(mask.shape) * ctx.dtype.itemsize
+
+
+def _dense_bytes(ctx: ArgumentContext) -> int:
+    """Return the bytes of a dense copy of W, if there is one."""
+    mask = _mask(ctx)
+    return prod(mask.shape) * ctx.dtype.itemsize if sparse_products.is_dense(ctx.n_vectors, mask) else 0
+
+
+def _masked_forward_bytes(ctx: ArgumentContext) -> int:
+    mask = _mask(ctx)
+    size, itemsize = mask.indices.size, ctx.dtype.itemsize
+    return _dense_bytes(ctx) or sparse_products.scratch_bytes(ctx.n_vectors, mask.shape, size, itemsize)
 
 
 def _masked_v_bytes(ctx: ArgumentContext) -> int:
-    """Return the bytes of gᵀ z if `_masked_v` computes all of it, else of transposed g and z and of one chunk."""
-    mask: Pattern = ctx.attrs["mask"]
-    rows, nnz = ctx.n_vectors, mask.indices.size
-    if rows > 1 and nnz >= DENSE_FROM * prod(mask.shape):
+    """Return the bytes for each seed: all of gᵀ z, transposed g, or the products of a row, as `_masked_v` chooses."""
+    rows, mask = ctx.n_vectors, _mask(ctx)
+    if _as_dense_product(rows, mask):
         return prod(mask.shape) * ctx.dtype.itemsize
-    transposed = rows * sum(mask.shape) if rows > 1 else 0
-    return (transposed + 2 * min(CHUNK, nnz * rows)) * ctx.dtype.itemsize
+    if rows > FEW_ROWS:
+        return rows * mask.shape[0] * ctx.dtype.itemsize
+    return ctx.n_in * ctx.dtype.itemsize if rows > 1 else 0
+
+
+def _masked_v_bytes_once(ctx: ArgumentContext) -> int:
+    """Return the bytes of transposed z and of two gathered chunks, if there are any."""
+    rows, mask = ctx.n_vectors, _mask(ctx)
+    if _as_dense_product(rows, mask) or rows <= FEW_ROWS:
+        return 0
+    return (rows * mask.shape[1] + 2 * min(CHUNK, ctx.n_in * rows)) * ctx.dtype.itemsize
 
 
 def _as_pattern(attrs: Attrs) -> Attrs:
@@ -288,8 +364,7 @@ def _masked_example(g: Any, batch: int = 3, size: int = 4) -> Any:
 def _scattered(mask: Pattern, v: Array) -> tuple[list[Call], Array]:
     """Return the calls that write v to a dense matrix, and this matrix."""
     W = np.zeros(mask.shape, v.dtype)
-    positions = mask.rows.astype(np.intp) * mask.shape[1] + mask.indices
-    return [(W.reshape(-1).__setitem__, (positions, v))], W
+    return [(W.reshape(-1).__setitem__, (mask.positions, v))], W
 
 
 def masked_products(mask: Pattern, v: Array, z: Array, t: Array, start: Array | float, *, transposed: bool) -> Fastest:
@@ -306,7 +381,7 @@ def masked_products(mask: Pattern, v: Array, z: Array, t: Array, start: Array | 
         (many, (*shape, len(z), *arrays, zT.reshape(-1), tT.reshape(-1))),
         (np.copyto, (t, tT.T)),
     ]
-    if mask.indices.size < DENSE_FROM * prod(mask.shape):
+    if mask.density < DENSE_FROM:
         return Fastest((by_row, together))
     scatter, W = _scattered(mask, v)
     add: list[Call] = [(np.add, (t, start, t))] if isinstance(start, np.ndarray) else []
@@ -323,9 +398,10 @@ def _masked_z_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: Argu
     return [masked_products(ctx.attrs["mask"], xs[1], _matrix(y_bar), _matrix(x_bar), 0.0, transposed=True)]
 
 
-def repeat_and_multiply(g: Array, counts: Indices, z: Array, out: Array) -> None:
-    """Write g, its entries repeated, times z to `out`."""
-    np.multiply(g.repeat(counts), z, out)
+def repeat_and_scale(g: Array, z: Array, mask: Pattern, out: Array) -> None:
+    """Write gⱼ zₖ to `out` for each entry (j, k)."""
+    np.copyto(out, g.repeat(mask.counts))
+    sparse_products.scale_columns(out, z, mask)
 
 
 def _gathered_products(g: Array, z: Array, out: Array, rows: Indices, columns: Indices) -> list[Call]:
@@ -347,17 +423,17 @@ def _gathered_products(g: Array, z: Array, out: Array, rows: Indices, columns: I
 
 def _masked_v_into(g: Array, z: Array, out: Array, mask: Pattern) -> Calls:
     """Write gᵀ z on the mask to `out` (nnz,), for g (rows, n) and z (rows, m)."""
-    rows, columns = mask.rows.astype(np.intp), mask.indices.astype(np.intp)
     if len(z) == 1:
-        counts, entries = np.diff(mask.indptr), np.empty_like(out)
-        gather: list[Call] = [(z.take, (columns, None, entries, "clip"))]
-        return [*gather, (repeat_and_multiply, (g.reshape(-1), counts, entries, out))]
-    gathered = _gathered_products(g, z, out, rows, columns)
-    if columns.size < DENSE_FROM * prod(mask.shape):
+        take: list[Call] = [
+            (g.take, (mask.rows, None, out, "clip")),
+            (sparse_products.scale_columns, (out, z, mask)),
+        ]
+        return [Fastest((take, [(repeat_and_scale, (g.reshape(-1), z, mask, out))]))]
+    gathered = _gathered_products(g, z, out, mask.rows, mask.columns)
+    if mask.density < DENSE_FROM:
         return gathered
     whole = np.empty(mask.shape, g.dtype)
-    positions = rows * mask.shape[1] + columns
-    dense: list[Call] = [(np.matmul, (g.T, z, whole)), (whole.take, (positions, None, out, "clip"))]
+    dense: list[Call] = [(np.matmul, (g.T, z, whole)), (whole.take, (mask.positions, None, out, "clip"))]
     return [Fastest((gathered, dense))]
 
 
@@ -376,7 +452,7 @@ def _masked_v_each_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx:
 
 MASKED_AFFINE = Op(
     name="masked_affine",
-    forward=lambda xp, z, v, b, mask: xp.add_to(xp.masked_matmul(mask, z, v), b),
+    forward=lambda xp, z, v, b, mask: xp.masked_affine(mask, z, v, b),
     shape=shapes.masked_affine,
     arguments=(
         Argument(
@@ -385,14 +461,15 @@ MASKED_AFFINE = Op(
             floor=_masked_z_floor,
             residuals=(1,),
             flops=lambda ctx: 2 * ctx.n_vectors * ctx.shapes[1][0],
+            scratch=_masked_z_bytes,
+            scratch_once=_dense_bytes,
         ),
         Argument(
             vjp=_masked_v,
             jacobian=Jacobian(
                 sparsity.MASKED_KRONECKER,
-                lambda _y, xs, ctx: np.take(_matrix(xs[0]), ctx.attrs["mask"].indices, axis=1),
+                lambda _y, xs, ctx: _matrix(xs[0]).take(_mask(ctx).columns, axis=1),
                 allocates=True,
-                scratch=lambda ctx: np.dtype(np.intp).itemsize * ctx.n_in,  # NumPy gathers by integers of its own size
             ),
             residuals=(0,),
             flops=lambda ctx: 2 * ctx.n_vectors * ctx.n_in,
@@ -401,6 +478,7 @@ MASKED_AFFINE = Op(
             per_sample_floor=_masked_v_each_floor,
             per_sample=never,
             scratch=_masked_v_bytes,
+            scratch_once=_masked_v_bytes_once,
         ),
         BIAS,
     ),
@@ -410,6 +488,7 @@ MASKED_AFFINE = Op(
     floor=_masked_floor,
     attrs={"mask": None},
     prepare=_as_pattern,
+    scratch=_masked_forward_bytes,
 )
 
 

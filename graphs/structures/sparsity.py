@@ -33,15 +33,38 @@ class Pattern:
     indices: Indices
     shape: tuple[int, int]
 
+    # NumPy indexes by intp. It would convert other indices in each call.
+
+    @cached_property
+    def counts(self) -> Indices:
+        """Number of entries in each row, shape (rows,), intp."""
+        return np.diff(self.indptr).astype(np.intp)
+
     @cached_property
     def rows(self) -> Indices:
-        """Row of each entry, shape (nnz,)."""
-        return np.repeat(np.arange(self.shape[0], dtype=self.indptr.dtype), np.diff(self.indptr))
+        """Row of each entry, shape (nnz,), intp."""
+        return np.repeat(np.arange(self.shape[0]), self.counts)
+
+    @cached_property
+    def columns(self) -> Indices:
+        """Column of each entry, shape (nnz,), intp."""
+        return self.indices.astype(np.intp)
+
+    @cached_property
+    def positions(self) -> Indices:
+        """Number of each entry in the dense matrix in C order, shape (nnz,), intp."""
+        return self.rows * self.shape[1] + self.columns
+
+    @property
+    def density(self) -> float:
+        """Share of the dense matrix's entries that are stored."""
+        return self.indices.size / prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of `indptr`, `indices` and `rows`, also before `rows` is first used."""
-        return self.indptr.nbytes + self.indices.nbytes + self.indices.size * self.indptr.itemsize
+        """Bytes of all index arrays, also before they are first used."""
+        wide = np.dtype(np.intp).itemsize * (self.shape[0] + 3 * self.indices.size)
+        return self.indptr.nbytes + self.indices.nbytes + wide
 
 
 def index_dtype(*largest: int) -> type[np.signedinteger]:
@@ -167,7 +190,7 @@ MASKED_BLOCKS = Structure(
     extent=lambda ctx: (ctx.n_vectors, ctx.attrs["mask"].indices.size),
     columns=lambda ctx, dtype: np.arange(0, ctx.n_in, ctx.x[-1], dtype=dtype)[:, None] + ctx.attrs["mask"].indices,
     view=split,
-    index=lambda ctx: (ctx.attrs["mask"].rows, ctx.attrs["mask"].indices),
+    index=lambda ctx: (ctx.attrs["mask"].rows, ctx.attrs["mask"].columns),
     per_row=_rows_of_mask,
     scratch=lambda ctx: ctx.n_out,
 )

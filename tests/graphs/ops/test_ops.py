@@ -10,7 +10,9 @@ from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.op import OUTPUT
 from jacobench.graphs.ops import OPS
-from jacobench.graphs.ops.linear import CHUNK, DENSE_FROM
+from jacobench.graphs.ops.linear import CHUNK, DENSE_FROM, FEW_ROWS
+from jacobench.graphs.structures import sparse_products
+from jacobench.graphs.structures.sparse_products import FEW_VECTORS, is_thin
 from jacobench.graphs.structures.sparsity import INT32_MAX, index_bytes, index_dtype
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.registry import load
@@ -41,8 +43,11 @@ EXAMPLES = {
     "masked-3d": lambda g: masked(g, (2, 3, 4), 5, 6),
     "masked-vector": lambda g: masked(g, (4,), 5, 6),
     "masked-one-sample": lambda g: masked(g, (1, 4), 5, 6),
-    "masked-gathered": lambda g: masked(g, (2, 20), 20, 11),
-    "masked-chunks": lambda g: masked(g, (1, 70), 80, 5000),
+    "masked-two-samples": lambda g: masked(g, (2, 20), 20, 11),
+    "masked-gathered": lambda g: masked(g, (5, 20), 20, 11),
+    "masked-chunks": lambda g: masked(g, (5, 230), 240, 1700),
+    "masked-thin": lambda g: masked(g, (4, 270), 280, 50),
+    "masked-dense": lambda g: masked(g, (2, 2, 4), 5, 10),
     "add-weight": lambda g: g.add(g.input("x", (3, 4)), g.parameter("w", (3, 4))),
     "multiply-weight": lambda g: g.multiply(g.parameter("w", (3, 4)), g.input("x", (3, 4))),
     "multiply-scalars": lambda g: g.multiply(g.parameter("x", ()), g.parameter("y", ())),
@@ -124,16 +129,27 @@ def test_every_op_has_an_entry_that_documents_itself():
 
 
 def test_masked_examples_cover_all_algorithms():
-    """The examples cover the dense product, one chunk and several chunks, even if the thresholds change."""
-    positions = {name: one_node(name)[1].contexts[1].n_in for name in EXAMPLES if name.startswith("masked")}
-    assert positions["masked-gathered"] < DENSE_FROM * 20 * 20
-    assert positions["masked-3d"] >= DENSE_FROM * 5 * 4
-    assert positions["masked-chunks"] * 3 > CHUNK
+    """Also if the thresholds change."""
+    at = {name: one_node(name)[1].contexts[1] for name in EXAMPLES if name.startswith("masked")}
+    masks = {name: ctx.attrs["mask"] for name, ctx in at.items()}
+    rows = {name: ctx.n_vectors for name, ctx in at.items()}
+    assert rows["masked-one-sample"] == 1 < rows["masked-two-samples"] <= min(FEW_ROWS, FEW_VECTORS)
+    assert all(rows[name] > FEW_VECTORS for name in ("masked-3d", "masked-thin", "masked-dense"))
+    assert masks["masked-3d"].density < sparse_products.DENSE_FROM <= masks["masked-dense"].density
+    assert [is_thin(masks[name].shape, masks[name].indices.size) for name in ("masked-3d", "masked-thin")] == [
+        False,
+        True,
+    ]
+    assert masks["masked-3d"].density >= DENSE_FROM
+    for name, chunked in (("masked-gathered", False), ("masked-chunks", True)):
+        assert masks[name].density < DENSE_FROM
+        assert rows[name] > FEW_ROWS
+        assert (masks[name].indices.size > CHUNK // rows[name]) == chunked
 
 
 @pytest.mark.parametrize(
-    "example", sorted(EXAMPLES.keys() - {"masked-chunks"})
-)  # 5,000 entries are too many to move one by one
+    "example", sorted(EXAMPLES.keys() - {"masked-chunks", "masked-thin"})
+)  # these have too many entries to move one by one
 def test_jacobian_is_the_derivative(example):
     """Compare J with a central difference in each entry of the argument."""
     _, node, y, xs = one_node(example)
