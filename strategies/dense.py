@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.op import Argument, FillRule, Jacobian
     from jacobench.graphs.structures.sparsity import Structure
-    from jacobench.strategies.tape import Pull
+    from jacobench.strategies.tape import Linearizer, Pull
 
 
 Materializer = Callable[["Array", "Arrays"], "Array"]
@@ -154,15 +154,11 @@ def cost(jacobian: Jacobian, ctx: ArgumentContext, n_seeds: int, n_entries: int)
 class DenseJacobian:
     """One matrix (outputs, inputs) per argument of a node."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
-        """Return (y, xs) → pull."""
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> tuple[Pull, Linearizer]:
+        """Return the pull, and (y, xs) → its J."""
         matrix = _matrix(argument.jacobian, ctx)
-
-        def linearize(y: Array, xs: Arrays) -> Pull:
-            J = matrix(y, xs)
-            return lambda y_bar: y_bar.reshape(-1, ctx.n_out).dot(J).reshape(-1, *ctx.x)
-
-        return linearize
+        flat, shape = (-1, ctx.n_out), (-1, *ctx.x)
+        return lambda y_bar, J: y_bar.reshape(flat).dot(J).reshape(shape), matrix
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Predict the cost."""
@@ -172,21 +168,16 @@ class DenseJacobian:
 class DenseBlocks:
     """One matrix (outputs, inputs) per sample, for ops that do not mix samples."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
-        """Return (y, xs) → pull."""
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> tuple[Pull, Linearizer]:
+        """Return the pull, and (y, xs) → its J."""
         samples, n_out, _ = block_shape(ctx)
         blocks = _materializer(argument.jacobian, ctx, block_shape(ctx), lambda J: J)
 
-        def linearize(y: Array, xs: Arrays) -> Pull:
-            J = blocks(y, xs)
+        def pull(y_bar: Array, J: Array) -> Array:
+            by_sample = y_bar.reshape(-1, samples, n_out).transpose(1, 0, 2)
+            return np.ascontiguousarray((by_sample @ J).transpose(1, 0, 2)).reshape(-1, *ctx.x)
 
-            def pull(y_bar: Array) -> Array:
-                by_sample = y_bar.reshape(-1, samples, n_out).transpose(1, 0, 2)
-                return np.ascontiguousarray((by_sample @ J).transpose(1, 0, 2)).reshape(-1, *ctx.x)
-
-            return pull
-
-        return linearize
+        return pull, blocks
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Predict the cost."""

@@ -6,6 +6,7 @@ A strategy is defined by its `Local` rule, which differentiates one argument of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.strategies.contract import Prediction, Predictions
 from jacobench.strategies.memory_model import AllocationTracker, simulate_linearize, simulate_pullback
 from jacobench.strategies.seed_batching import batch_seeds, tape_by_sample, unbatch_cotangents
-from jacobench.strategies.tape import Linearizer, Local, Step, Tape, steps
+from jacobench.strategies.tape import Linearizer, Local, Pull, Step, Tape, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,8 +33,8 @@ def pull_back(tape: Tape, output: int, seeds: Array) -> dict[int, Array]:
     bars = {output: seeds}
     for y, edges in reversed(tape):
         y_bar = bars.pop(y)
-        for x, pull in edges:
-            x_bar = pull(y_bar)
+        for x, pull, kept in edges:
+            x_bar = pull(y_bar, kept)
             bars[x] = bars[x] + x_bar if x in bars else x_bar
             del x_bar  # otherwise it would stay alive during the next pull and raise the peak
     return bars
@@ -47,7 +48,7 @@ def own(bars: Mapping[int, Array], graph: Graph, seeds: Array) -> dict[str, Arra
         bar = bars.get(number)
         if bar is None:
             bar = np.zeros((len(seeds), *graph.leaves[name].shape), graph.dtype)
-        root = _root(bar)
+        root = bar if bar.base is None else _root(bar)  # a call for each leaf took 3 % of a small gradient's time
         if root.nbytes != bar.nbytes or id(root) in taken:
             bar = root = bar.copy()
         taken.add(id(root))
@@ -85,56 +86,48 @@ class Linearization:
 
 
 @dataclass(frozen=True)
-class ReverseLinearized:
-    """A graph linearized for the reverse loop; see `contract.Linearized`."""
-
-    output: Array
-    _graph: Graph
-    _steps: tuple[Step, ...]
-    _tape: Tape
-    _samples: Samples | None
-
-    def pullback(self, seeds: Array) -> dict[str, Array]:
-        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
-        check_seeds(seeds, self.output)
-        samples = self._samples
-        joined = batch_seeds(seeds, samples.count) if samples and len(seeds) >= samples.count else None
-        if samples is None or joined is None:
-            bars = pull_back(self._tape, self._graph.output, seeds)
-        else:
-            tape = tape_by_sample(self._tape, self._steps, samples)
-            bars = unbatch_cotangents(pull_back(tape, self._graph.output, joined), samples)
-        return own(bars, self._graph, seeds)
-
-
-@dataclass(frozen=True)
 class ReversePrepared:
-    """A graph prepared for the reverse loop; see `contract.Prepared`."""
+    """A graph prepared for the reverse loop; see `contract.Prepared`.
+
+    `_edges` has (argument's value, pull, linearizer) for each edge of each step.
+    """
 
     _graph: Graph
     _steps: tuple[Step, ...]
-    _linearizers: tuple[tuple[tuple[int, Linearizer], ...], ...]
+    _edges: tuple[tuple[tuple[int, Pull, Linearizer], ...], ...]
     _finish: Callable[[Tape, Graph], Tape]
     _samples: Samples | None
 
-    def linearize(self, leaves: Mapping[str, Array]) -> ReverseLinearized:
+    def linearize(self, leaves: Mapping[str, Array]) -> Linearization:
         """Run the forward pass and linearize each node in turn; primals are freed after their last use."""
         graph = self._graph
         values = graph.values_of(leaves)
         tape = []
         xs: tuple[Any, ...] = ()
-        for step, linearizers in zip(self._steps, self._linearizers, strict=True):
+        for step, edges in zip(self._steps, self._edges, strict=True):
             xs = tuple([values[i] for i in step.node.args])
             y = np.asarray(step.forward(*xs))
             values.append(y)
-            if linearizers:
-                tape.append((step.y, [(x, linearizer(y, xs)) for x, linearizer in linearizers]))
+            if edges:
+                tape.append((step.y, [(x, pull, linearizer(y, xs)) for x, pull, linearizer in edges]))
             for i in step.last_uses:
                 values[i] = None
         xs = ()  # free the last node's arguments
         # A copy, because the caller may write to it and the tape or the leaves may hold the original.
         output = values[graph.output].copy()
-        return ReverseLinearized(output, graph, self._steps, self._finish(tape, graph), self._samples)
+        return Linearization(output, partial(self._pullback, self._finish(tape, graph), output))
+
+    def _pullback(self, tape: Tape, output: Array, seeds: Array) -> dict[str, Array]:
+        """Map seeds (S, *output_shape) to cotangents (S, *leaf shape) of every leaf in ``graph.wrt``."""
+        check_seeds(seeds, output)
+        samples = self._samples
+        joined = batch_seeds(seeds, samples.count) if samples and len(seeds) >= samples.count else None
+        if samples is None or joined is None:
+            bars = pull_back(tape, self._graph.output, seeds)
+        else:
+            by_sample = tape_by_sample(tape, self._steps, samples)
+            bars = unbatch_cotangents(pull_back(by_sample, self._graph.output, joined), samples)
+        return own(bars, self._graph, seeds)
 
 
 @dataclass(frozen=True)
@@ -142,8 +135,7 @@ class Reverse:
     """A strategy that uses the reverse loop and differentiates each argument of each node by the rule `local`.
 
     `finish`, (tape, graph) → tape, is called at the end of `linearize`. `samples_of`, (graph, steps), returns samples whose
-    seeds may share a pullback, or None. If it returns samples, the pulls must accept a ``rule`` in place of the vjp rule; see
-    `seed_batching.tape_by_sample`.
+    seeds may share a pullback, or None. If it returns samples, the linearizers must keep (y, xs), as `tape.pull_by_rule` needs.
     """
 
     name: str
@@ -154,10 +146,10 @@ class Reverse:
     def prepare(self, graph: Graph) -> ReversePrepared:
         """List the steps and do the work that depends on the shapes alone."""
         planned = steps(graph)
-        linearizers = tuple(
-            tuple((edge.x, self.local.prepare(edge.argument, edge.ctx)) for edge in step.edges) for step in planned
+        edges = tuple(
+            tuple((edge.x, *self.local.prepare(edge.argument, edge.ctx)) for edge in step.edges) for step in planned
         )
-        return ReversePrepared(graph, planned, linearizers, self.finish, self.samples_of(graph, planned))
+        return ReversePrepared(graph, planned, edges, self.finish, self.samples_of(graph, planned))
 
     def predict(self, graph: Graph, n_seeds: int) -> Predictions:
         """Predict bytes and flops of each phase by simulating the loop over shapes; see `contract.Predictions`."""

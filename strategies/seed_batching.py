@@ -8,17 +8,18 @@ each composed of one seed per sample. The cotangents of shared leaves are comput
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from jacobench.strategies.tape import pull_by_rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.strategies.tape import Step, Tape
+    from jacobench.strategies.tape import Edge, Pull, Step, Tape
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,17 @@ def tape_by_sample(tape: Tape, planned: Sequence[Step], samples: Samples) -> Tap
         (
             y,
             [
-                (x, partial(pull, rule=edge.argument.per_sample_vjp) if x in samples.shared else pull)
-                for edge, (x, pull) in zip(step.edges, edges, strict=True)
+                (x, _pull_by_sample(edge) if x in samples.shared else pull, kept)
+                for edge, (x, pull, kept) in zip(step.edges, edges, strict=True)
             ],
         )
         for step, (y, edges) in zip(with_edges, tape, strict=True)
     ]
+
+
+def _pull_by_sample(edge: Edge) -> Pull:
+    assert edge.argument.per_sample_vjp is not None  # `samples_of` checks this
+    return pull_by_rule(edge.argument.per_sample_vjp, edge.ctx)
 
 
 def unbatch_cotangents(bars: Mapping[int, Array], samples: Samples) -> dict[int, Array]:

@@ -13,12 +13,10 @@ from jacobench.strategies.reverse import Reverse
 from jacobench.strategies.tape import LocalCost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.op import Argument, Jacobian
     from jacobench.graphs.structures.sparsity import Pattern
-    from jacobench.strategies.tape import Pull
+    from jacobench.strategies.tape import Linearizer, Pull
 
 
 def materialize(
@@ -48,16 +46,15 @@ def apply(seeds: Array, values: Array, pattern: Pattern) -> Array:
 class SparseJacobian:
     """One CSR matrix (outputs, inputs) per argument of a node: its stored values, and a pattern that all points share."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Callable[[Array, Arrays], Pull]:
-        """Compute the pattern; return (y, xs) → pull."""
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> tuple[Pull, Linearizer]:
+        """Compute the pattern; return the pull, and (y, xs) → J's values."""
         jacobian, extent = argument.jacobian, argument.jacobian.structure.extent(ctx)
         pattern, n_out, shape = jacobian.structure.pattern(ctx), ctx.n_out, (-1, *ctx.x)
 
-        def linearize(y: Array, xs: Arrays) -> Pull:
-            values = _stored_values(jacobian, extent, y, xs, ctx)
-            return lambda y_bar: apply(y_bar.reshape(-1, n_out), values, pattern).reshape(shape)
+        def pull(y_bar: Array, values: Array) -> Array:
+            return apply(y_bar.reshape(-1, n_out), values, pattern).reshape(shape)
 
-        return linearize
+        return pull, lambda y, xs: _stored_values(jacobian, extent, y, xs, ctx)
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
         """Predict the cost."""

@@ -12,16 +12,16 @@ from jacobench.graphs.arrays.namespaces import NUMPY
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
     from jacobench.graphs.graph import Graph, Node
-    from jacobench.graphs.op import Argument
+    from jacobench.graphs.op import Argument, VjpRule
 
-Pull = Callable[["Array"], "Array"]
-"""Output cotangents (S, *y.shape) → input cotangents (S, *x.shape)."""
+Pull = Callable[["Array", Any], "Array"]
+"""(output cotangents (S, *y.shape), kept) → input cotangents (S, *x.shape)."""
 
 Linearizer = Callable[["Array", "Arrays"], Any]
-"""(y, xs) → a pull, or an object from which the strategy makes a pull."""
+"""(y, xs) → what is kept of a point for the pull, such as primals or a Jacobian."""
 
-Tape = Sequence[tuple[int, Sequence[tuple[int, Any]]]]
-"""For each node with edges, in the order of the forward pass: its value, and (argument's value, pull) for each edge."""
+Tape = Sequence[tuple[int, Sequence[tuple[int, Pull, Any]]]]
+"""For each node with edges, in the order of the forward pass: its value, and (argument's value, pull, kept) for each edge."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class LocalCost:
 class Local(Protocol):
     """Rule that differentiates one argument of one node."""
 
-    def prepare(self, argument: Argument, ctx: ArgumentContext) -> Linearizer:
-        """Do the work that depends on the shapes alone."""
+    def prepare(self, argument: Argument, ctx: ArgumentContext) -> tuple[Pull, Linearizer]:
+        """Do the work that depends on the shapes alone; return the pull and the linearizer."""
         ...
 
     def cost(self, argument: Argument, ctx: ArgumentContext, n_seeds: int) -> LocalCost:
@@ -97,6 +97,16 @@ def steps(graph: Graph) -> tuple[Step, ...]:
         forward = partial(node.op.forward, NUMPY, **node.attrs)
         planned.append(Step(number, node, forward, edges, tuple(last_uses)))
     return tuple(reversed(planned))
+
+
+def pull_by_rule(rule: VjpRule, ctx: ArgumentContext) -> Pull:
+    """Return the pull by a vjp rule, for which (y, xs) are kept."""
+
+    def pull(y_bar: Array, kept: tuple[Array, Arrays]) -> Array:
+        y, xs = kept
+        return rule(y_bar, y, xs, ctx)
+
+    return pull
 
 
 def is_view_of_leaf(graph: Graph) -> bool:

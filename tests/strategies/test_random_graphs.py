@@ -307,10 +307,9 @@ class Magnitude:
     def prepare(self, argument, ctx):
         def linearize(y, xs):
             J = materialize(argument.jacobian, y, xs, ctx)
-            terms = TERMS.get(id(argument), absolute)(y, xs, J, ctx)
-            return lambda y_bar: (y_bar.reshape(-1, ctx.n_out) @ terms).reshape(-1, *ctx.x)
+            return TERMS.get(id(argument), absolute)(y, xs, J, ctx)
 
-        return linearize
+        return lambda y_bar, terms: (y_bar.reshape(-1, ctx.n_out) @ terms).reshape(-1, *ctx.x), linearize
 
 
 def softmax_terms(y, _xs, J, _ctx):
