@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]
 """Function and its positional arguments, its outputs among them."""
@@ -23,3 +28,20 @@ Calls = Sequence[Call | Fastest]
 def no_calls(*_given: Any) -> list[Call]:
     """Return no calls: the floor of a rule that returns its input or a view of it."""
     return []
+
+
+def written(calls: Iterable[Call], out: Array) -> Array:
+    """Run calls that write `out`, and return it."""
+    for function, arguments in calls:
+        function(*arguments)
+    return out
+
+
+def vjp_of(calls: Callable[..., Iterable[Call]]) -> Callable[..., Array]:
+    """Return the vjp rule that runs a floor kernel, which may be a generator of calls."""
+
+    def vjp(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+        x_bar = np.empty((len(y_bar), *ctx.x), y_bar.dtype)
+        return written(calls(y_bar, y, xs, x_bar, ctx), x_bar)
+
+    return vjp

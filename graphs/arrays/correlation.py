@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jacobench.graphs.calls import written
 from jacobench.graphs.structures.windows import last
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from jacobench.graphs.array_types import Array, Shape
     from jacobench.graphs.calls import Call
@@ -218,13 +219,6 @@ def gathering_each(g: Array, x: Array, windows: Windows, W_bar: Array) -> Iterat
 def _flat(g: Array) -> Array:
     """View g (S, rows, outputs, *out) as (S, rows, outputs, windows)."""
     return g.reshape(*g.shape[:3], -1)
-
-
-def written(calls: Iterable[Call], out: Array) -> Array:
-    """Run calls that write `out`, and return it."""
-    for function, arguments in calls:
-        function(*arguments)
-    return out
 
 
 def correlate(x: Array, W: Array, windows: Windows) -> Array:

@@ -86,6 +86,25 @@ def _outer_last(x: Any, y: Any, out: Any = None) -> Any:
     return multiply(x[..., None], y[..., None, :], out)
 
 
+SHORT_ROW, MANY_ROWS = 4, 2**10
+"""Length of the last axis up to which, and number of such rows from which, `in_c_order` copies number by number."""
+
+
+def in_c_order(x: Any, out: Any = None) -> Any:
+    """Return a copy in C order of a transposed array; its last axis may be short.
+
+    ``copy`` has an inner loop over the last axis: 55 µs for 64 × 256 × 2 numbers, 125 for × 4. This takes 11 and 42.
+    """
+    n = x.shape[-1] if x.ndim else 0
+    y = np.empty(x.shape, x.dtype) if out is None else out
+    if 1 < n <= SHORT_ROW and x.size >= n * MANY_ROWS:
+        for k in range(n):
+            y[..., k] = x[..., k]
+    else:
+        y[...] = x
+    return y
+
+
 FEW_ANGLES = 2**9
 """Number of angles from which `_sin` and `_cos` use the half-angle: 1.4 against 2.3 µs for 128 of them, 4.3 against 3.3 µs
 for 512. For 25,000 they take 2.2 ns an angle, np.sin and np.cos 8."""
@@ -193,7 +212,7 @@ def _numpy() -> dict[str, Any]:
         "take_rows": lambda table, indices: table.take(indices, axis=0),
         # Copies in C order, which the next rule would need anyway.
         "flip_last": lambda x: x[..., ::-1].copy(),
-        "transposed": lambda x, axes: x.transpose(axes).copy(),
+        "transposed": lambda x, axes: in_c_order(x.transpose(axes)),
         "pad_last": _pad_last,
         "crossed": _crossed,
         "outer_last": _outer_last,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.arrays import correlation
+from jacobench.graphs.calls import vjp_of, written
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, arrays, never
 from jacobench.graphs.ops import shapes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
     from jacobench.graphs.calls import Call, Calls
-    from jacobench.graphs.op import VjpFloor, VjpRule
+    from jacobench.graphs.op import VjpFloor
 
 
 def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
@@ -88,19 +89,9 @@ def _floor_of(calls: Callable[..., Iterator[Call]]) -> VjpFloor:
     return lambda *given: list(calls(*given))
 
 
-def _vjp_of(calls: Callable[..., Iterator[Call]]) -> VjpRule:
-    """Return the vjp rule that runs such calls."""
-
-    def vjp(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
-        x_bar = np.empty((len(y_bar), *ctx.x), y_bar.dtype)
-        return correlation.written(calls(y_bar, y, xs, x_bar, ctx), x_bar)
-
-    return vjp
-
-
 def _vjp_W_each(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     W_bar = np.empty((y_bar.shape[1], len(y_bar), *ctx.x), y_bar.dtype)
-    return correlation.written(_gathering_each(y_bar, y, xs, W_bar, ctx), W_bar)
+    return written(_gathering_each(y_bar, y, xs, W_bar, ctx), W_bar)
 
 
 def _values_x(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -164,7 +155,7 @@ def _fill_W(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
 
 ARGUMENTS = (
     Argument(
-        vjp=_vjp_of(_spreading),
+        vjp=vjp_of(_spreading),
         jacobian=Jacobian(
             toeplitz("block diagonal, Toeplitz blocks", _layout, padded=True),
             _values_x,
@@ -178,7 +169,7 @@ ARGUMENTS = (
         scratch_once=_part_bytes,
     ),
     Argument(
-        vjp=_vjp_of(_gathering),
+        vjp=vjp_of(_gathering),
         jacobian=Jacobian(kernels(_layout), _values_W, allocates=True, scratch=_selected_bytes, fill=_fill_W),
         floor=_floor_of(_gathering),
         residuals=(0,),

@@ -7,10 +7,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 from scipy.sparse._sparsetools import csc_matvecs
 
-from jacobench.graphs.calls import Call, no_calls
+from jacobench.graphs.arrays.namespaces import in_c_order
+from jacobench.graphs.calls import Call, no_calls, vjp_of
 from jacobench.graphs.errors import BadInput, check_least, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
@@ -203,9 +203,9 @@ TRANSPOSE = Op(
     shape=shapes.transpose,
     arguments=(
         Argument(
-            vjp=lambda y_bar, _y, _xs, ctx: _transposed_back(y_bar, ctx).copy(),
+            vjp=lambda y_bar, _y, _xs, ctx: in_c_order(_transposed_back(y_bar, ctx)),
             jacobian=selection("permutation", _transposed),
-            floor=lambda y_bar, _y, _xs, x_bar, ctx: [(np.copyto, (x_bar, _transposed_back(y_bar, ctx)))],
+            floor=lambda y_bar, _y, _xs, x_bar, ctx: [(in_c_order, (_transposed_back(y_bar, ctx), x_bar))],
             per_sample=lambda _shapes, attrs: attrs["axes"][:1] == (0,),
         ),
     ),
@@ -213,7 +213,7 @@ TRANSPOSE = Op(
     example=lambda g, batch=3, size=4: g.transpose(g.input("x", (batch, size, 2)), axes=(0, 2, 1)),
     attrs={"axes": ()},
     prepare=_as_axes,
-    floor=lambda xs, y, attrs: [(np.copyto, (y, xs[0].transpose(attrs["axes"])))],
+    floor=lambda xs, y, attrs: [(in_c_order, (xs[0].transpose(attrs["axes"]), y))],
 )
 
 
@@ -254,22 +254,8 @@ def _rows_of_table(ctx: ArgumentContext, dtype: Any) -> Indices:
     return positions
 
 
-def _add_rows(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
-    """Add each cotangent to its row of the table, by a product with the transposed selection of rows."""
-    indices = ctx.attrs["indices"].reshape(-1)
-    shape = (indices.size, ctx.x[0])
-    rows = sparse.csr_array((np.ones(indices.size, ctx.dtype), indices, np.arange(indices.size + 1)), shape=shape)
-    g = y_bar.reshape(len(y_bar), -1, ctx.x[1])
-    if len(g) == 1:
-        only: Array = (rows.T @ g[0])[None]
-        return only
-    bars = np.empty((len(g), *ctx.x), ctx.dtype)
-    for gradient, bar in zip(g, bars, strict=True):
-        bar[...] = rows.T @ gradient
-    return bars
-
-
-def _add_rows_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+def _adding_rows(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    """Return the calls that add each cotangent to its row of the table: products with the transposed selection of rows."""
     indices = ctx.attrs["indices"].reshape(-1)
     starts, ones = np.arange(indices.size + 1), np.ones(indices.size, ctx.dtype)
     g = y_bar.reshape(len(y_bar), -1)
@@ -291,9 +277,9 @@ EMBEDDING = Op(
     shape=shapes.embedding,
     arguments=(
         Argument(
-            vjp=_add_rows,
+            vjp=vjp_of(_adding_rows),
             jacobian=selection("row selection", _rows_of_table),
-            floor=_add_rows_floor,
+            floor=_adding_rows,
             flops=output_size,
             per_sample=never,
             scratch_once=lambda ctx: prod(ctx.attrs["indices"].shape) * (ctx.dtype.itemsize + 8),

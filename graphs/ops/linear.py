@@ -532,10 +532,9 @@ def _low_rank_V_floor(y_bar: Array, _y: Array, xs: Arrays, x_bar: Array, ctx: Ar
     return [product(g, xs[1], within), *_products(by_seed, _matrix(xs[0]), x_bar)]
 
 
-def _low_rank_V(y_bar: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+def _low_rank_V(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     within = np.matmul(_by_seed(y_bar, ctx), xs[1])
-    V_bar: Array = np.matmul(within.transpose(0, 2, 1), xs[0].reshape(-1, ctx.x[1]))  # (g U)ᵀ z
-    return V_bar
+    return _affine_W(within, y, xs, ctx)  # (g U)ᵀ z
 
 
 def _low_rank_values_V(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -576,7 +575,7 @@ LOW_RANK_AFFINE = Op(
             scratch=_within,
         ),
         Argument(
-            vjp=lambda y_bar, _y, xs, ctx: np.matmul(_by_seed(y_bar, ctx).transpose(0, 2, 1), _code(xs)),  # gᵀ (z Vᵀ)
+            vjp=lambda y_bar, y, xs, ctx: _affine_W(y_bar, y, (_code(xs),), ctx),  # gᵀ (z Vᵀ)
             jacobian=Jacobian(
                 sparsity.KRONECKER,
                 lambda _y, xs, _ctx: _code(xs)[:, None],

@@ -55,16 +55,20 @@ def _log_softmax(xp: Any, t: Any) -> Any:
 
 
 def _cross_entropy_of_t(xs: Arrays) -> Array:
+    """Return softmax(t) Σ target − target."""
     t, target = xs
-    gradient: Array = np.exp(_log_softmax(np, t))
-    gradient *= np.sum(target, axis=-1, keepdims=True)
-    gradient -= target
-    return gradient
+    gradient, weight = np.empty_like(t), per_vector(t)
+    softmax_into(t, gradient, weight)
+    add_reduce(target, -1, None, weight, True)
+    np.multiply(gradient, weight, gradient)
+    return np.subtract(gradient, target, gradient)
 
 
 def _cross_entropy_of_target(xs: Arrays) -> Array:
-    gradient: Array = _log_softmax(np, xs[0])
-    return np.negative(gradient, gradient)
+    t = xs[0]
+    gradient = np.empty_like(t)
+    _log_softmax_negated(t, gradient, np.empty_like(t), per_vector(t), per_vector(t))
+    return gradient
 
 
 def _mse_floor(xs: Arrays, y: Array, _attrs: Attrs) -> list[Call]:
@@ -162,7 +166,7 @@ OPS = (
         forward=lambda xp, t, target: -xp.sum_of_products(target, _log_softmax(xp, t)) / t.shape[0],
         shape=shapes.loss,
         arguments=(
-            _gradient(_cross_entropy_of_t, flops=9, scratch=arrays(1), floor=_cross_entropy_vjp_floor),
+            _gradient(_cross_entropy_of_t, flops=7, scratch=zero, floor=_cross_entropy_vjp_floor),
             _gradient(_cross_entropy_of_target, flops=6, scratch=arrays(1), floor=_target_vjp_floor),
         ),
         flops=lambda ctx: 7 * ctx.n_in,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jacobench.graphs.arrays import correlation
+from jacobench.graphs.calls import written
 from jacobench.graphs.structures.windows import windows_over
 
 
@@ -45,9 +46,9 @@ def test_parts_give_the_whole(n_axes, part_bytes, monkeypatch):
         y = correlation.correlate(x, W, windows)
         x_bar, W_bar = np.empty((n_seeds, *x.shape)), np.empty((n_seeds, *W.shape))
         W_bars = np.empty((rows, *W_bar.shape))
-        correlation.written(correlation.gathering(g, x, windows, W_bar), W_bar)
-        correlation.written(correlation.gathering_each(g, x, windows, W_bars), W_bars)
-        correlation.written(correlation.spreading(g.reshape(-1, *y.shape[1:]), W, windows, x_bar), x_bar)
+        written(correlation.gathering(g, x, windows, W_bar), W_bar)
+        written(correlation.gathering_each(g, x, windows, W_bars), W_bars)
+        written(correlation.spreading(g.reshape(-1, *y.shape[1:]), W, windows, x_bar), x_bar)
 
         np.testing.assert_allclose(y, by_definition(x, W, windows), atol=1e-12)
         np.testing.assert_allclose(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jacobench.graphs.arrays import namespaces
-from jacobench.graphs.arrays.namespaces import LONG_ROW, NUMPY
+from jacobench.graphs.arrays.namespaces import LONG_ROW, MANY_ROWS, NUMPY, SHORT_ROW, in_c_order
 
 QUARTERS = np.arange(-600, 600) * np.pi / 2
 ANGLES = np.concatenate(
@@ -39,3 +39,15 @@ def test_outer_products_of_short_and_long_rows(n):
     before = np.getbufsize()
     assert np.array_equal(NUMPY.outer_last(x, y), x[..., None] * y[..., None, :])
     assert np.getbufsize() == before
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (3,), (1, 2), (2, MANY_ROWS), (1, MANY_ROWS + 1), (3, 2, MANY_ROWS), (SHORT_ROW + 1, 2000)]
+)
+def test_copies_of_transposed_arrays_are_in_c_order(shape):
+    x = np.random.default_rng(0).standard_normal(shape)
+    for out in (None, np.empty(shape[::-1])):
+        copied = in_c_order(x.T, out)
+        assert np.array_equal(copied, x.T)
+        assert copied.flags.c_contiguous
+        assert not np.shares_memory(copied, x)
