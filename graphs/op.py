@@ -11,14 +11,14 @@ Each rule receives an `ArgumentContext` ``ctx``. Rules of an op:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
-from jacobench.graphs.calls import Calls
+from jacobench.graphs.calls import Call, Calls
 
 if TYPE_CHECKING:
     from jacobench.graphs.structures.sparsity import Structure
@@ -28,7 +28,7 @@ OUTPUT = -1
 
 VjpRule = Callable[[Array, Array, Arrays, ArgumentContext], Array]
 JacobianValues = Callable[[Array, Arrays, ArgumentContext], Array]
-FillRule = Callable[[Array, Array, Arrays, ArgumentContext], None]
+FillRule = Callable[[Array, Array, Arrays, ArgumentContext], Iterable[Call]]
 Count = Callable[[ArgumentContext], int]
 Example = Callable[..., Any]
 ShapePredicate = Callable[[Shapes, Attrs], bool]
@@ -38,6 +38,9 @@ ForwardFloor = Callable[[Arrays, Array, Attrs], Calls]
 
 VjpFloor = Callable[[Array, Array, Arrays, Array, ArgumentContext], Calls]
 """(y_bar (S, …), y, xs, x_bar (S, …), ctx) → calls that write the cotangents to x_bar. Allocates their scratch arrays."""
+
+ValuesFloor = Callable[[Array, Arrays, Array, ArgumentContext], Calls]
+"""(y, xs, values, ctx) → calls that write the entries of the local Jacobian to `values`. Allocates their scratch arrays."""
 
 
 def multiply_in_place(slope: Array, y_bar: Array) -> Array:
@@ -78,6 +81,9 @@ class Jacobian:
         Positions of its entries.
     values : callable
         (y, xs, ctx) → the entries, broadcastable to the structure's extent.
+    floor : callable or None
+        Floor kernel of `values`; None if these are one constant or a view of a primal. Its `values` have the structure's
+        extent if the rule `allocates`, otherwise the shape that the rule returns.
     allocates : bool
         Whether `values` allocates an array of the whole extent; otherwise it may return a view of a primal.
     flops : callable
@@ -85,12 +91,14 @@ class Jacobian:
     scratch, fill_scratch : callable
         ctx → bytes that `values` and `fill` allocate and free in addition to their result; 0 where negligible.
     fill : callable or None
-        Direct dense rule, (J, y, xs, ctx) → None: writes the entries to zeros of shape (samples, outputs per sample,
-        inputs per sample). For a structure with an index, where scattering would be slow.
+        Direct dense rule, (J, y, xs, ctx) → calls that write the entries to J, zeros of shape (samples, outputs per
+        sample, inputs per sample). They run in order, as they are yielded. For a structure with an index, where
+        scattering would be slow.
     """
 
     structure: Structure
     values: JacobianValues
+    floor: ValuesFloor | None = None
     allocates: bool = False
     flops: Count = zero
     scratch: Count = zero

@@ -12,7 +12,7 @@ import numpy as np
 from jacobench.bench.cell import timing
 from jacobench.bench.floor.floor_rules import RULES, vjp_calls_by_sample
 from jacobench.graphs.arrays.namespaces import NUMPY
-from jacobench.graphs.calls import Fastest
+from jacobench.graphs.calls import Fastest, run, zeroed
 from jacobench.graphs.op import OUTPUT
 from jacobench.strategies.seed_batching import batch_seeds
 from jacobench.strategies.tape import steps
@@ -39,12 +39,6 @@ class Loop:
     pullback: Sequence[Call]
     output: Array
     cotangents: Mapping[str, Array]  # name of a leaf that was reached → its cotangents, shape (S, …)
-
-
-def run(calls: Iterable[Call]) -> None:
-    """Run calls in order."""
-    for function, arguments in calls:
-        function(*arguments)
 
 
 def fastest_calls(calls: Calls) -> list[Call]:
@@ -197,7 +191,7 @@ class _Building:
             bar = self.bars[number]
             spread = np.zeros((bar.shape[1], *bar.shape), bar.dtype)
             self.calls += fastest_calls(
-                [(spread.fill, (0,)), (np.copyto, (np.einsum("iki...->ki...", spread), bar))],
+                [zeroed(spread), (np.copyto, (np.einsum("iki...->ki...", spread), bar))],
             )
             self.bars[number] = spread
 

@@ -5,57 +5,47 @@ They are measured in the process that measures the strategy, at the case's shape
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.floor.floor_loop import loop, run
-from jacobench.bench.floor.machine_profile import fastest, read_seconds, seconds_per_flop, write_seconds
+from jacobench.bench.cell import timing
+from jacobench.bench.floor.floor_loop import loop
+from jacobench.bench.floor.floor_rules import RULES
+from jacobench.graphs.calls import run
 from jacobench.strategies.reverse import Reverse
-from jacobench.strategies.tape import steps
-from jacobench.strategies.vjp import vjp
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jacobench.bench.cell.prepared_cell import Problem
     from jacobench.bench.floor.floor_loop import Loop
 
 PHASES = ("linearize", "pullback", "gradient")  # phases that have a floor
-MODELS = ("vjp", "dense", "dense-blocks", "sparse")  # strategies whose required work is defined; others have no floor
+ROUNDS, MIN_SECONDS = 5, 2e-4  # rounds of a loop, and the length of the shortest; the fastest counts
 
 
 @dataclass
 class Floors:
-    """Floors of one case, each measured at its first use."""
+    """Floors of one case. Those of a strategy are measured together, so that its loop's arrays are soon freed."""
 
     problem: Problem
-
-    def __post_init__(self) -> None:
-        self._loop: Loop | None = None
-        self._seconds: dict[str, float] = {}
+    _seconds: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
     def of(self, strategy: Any, phase: str) -> float | None:
-        """Return the floor of a strategy's phase in seconds per call; None if there is no model for it.
+        """Return the floor of a strategy's phase in seconds per call; None if its definition does not determine it.
 
-        For `vjp` it is the loop. Strategies that materialize Jacobians run the forward pass and write these once
-        (``linearize``); they read them and their indices once and multiply (``pullback``); ``gradient`` is the sum.
+        Raises whatever building or running the loop raises, such as MemoryError.
         """
-        if phase not in PHASES or not isinstance(strategy, Reverse) or strategy.name not in MODELS:
+        if phase not in PHASES or not isinstance(strategy, Reverse) or strategy.name not in RULES:
             return None
-        if strategy.name == "vjp":
-            return self._loop_seconds(phase)
-        graph = self.problem.graph
-        edges = (edge for step in steps(graph) for edge in step.edges)
-        costs = [strategy.local.cost(edge.argument, edge.ctx, len(self.problem.seeds)) for edge in edges]
-        values, indices = sum(cost.linearize_bytes for cost in costs), sum(cost.prepare_bytes for cost in costs)
-        arithmetic = sum(cost.pull_flops for cost in costs) * seconds_per_flop(graph.dtype.name)
-        materialize = self._loop_seconds("linearize") + write_seconds(values)
-        apply = max(read_seconds(values + indices), arithmetic)  # both at the same time
-        return {"linearize": materialize, "pullback": apply, "gradient": materialize + apply}[phase]
+        if strategy.name not in self._seconds:
+            self._seconds[strategy.name] = loop_seconds(loop(self.problem, strategy))
+        return self._seconds[strategy.name][phase]
 
-    def _loop_seconds(self, phase: str) -> float:
-        """Time the loop; all of it for `gradient`, because each half alone finds its own data in the caches."""
-        if phase not in self._seconds:
-            self._loop = self._loop or loop(self.problem, vjp())
-            halves = {"linearize": self._loop.linearize, "pullback": self._loop.pullback}
-            calls = halves.get(phase, (*self._loop.linearize, *self._loop.pullback))
-            self._seconds[phase] = fastest(lambda: run(calls))
-        return self._seconds[phase]
+
+def loop_seconds(by_hand: Loop) -> dict[str, float]:
+    """Time a loop; all of it for `gradient`, because each half alone finds its own data in the caches."""
+    whole = (*by_hand.linearize, *by_hand.pullback)
+    parts = zip(PHASES, (by_hand.linearize, by_hand.pullback, whole), strict=True)
+    return {phase: timing.fastest(partial(run, calls), ROUNDS, MIN_SECONDS) for phase, calls in parts}

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.arrays import correlation
-from jacobench.graphs.calls import vjp_of, written
+from jacobench.graphs.calls import Fastest, vjp_of, written
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, arrays, never
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.ops.data_movement import take_into
 from jacobench.graphs.structures.toeplitz import Layout, fill_kernels, fill_toeplitz, kernels, toeplitz
 from jacobench.graphs.structures.windows import Windows, last, windows_over
 
@@ -123,6 +124,30 @@ def _values_W(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     return values
 
 
+def _values_x_floor(_y: Array, xs: Arrays, values: Array, ctx: ArgumentContext) -> Calls:
+    layout = _layout(ctx)
+    windows = layout.windows
+    taken = take_into(xs[1].reshape(layout.outputs, -1), layout.flat(by_kernel=True, dtype=np.intp), 1, values[0])
+    repeated: list[Call] = [*taken, (np.copyto, (values[1:], values[:1]))]
+    if windows.padded:
+        return repeated
+    kernel = xs[1].reshape(layout.outputs, *(1,) * len(windows.out), *xs[1].shape[1:])
+    whole = values.reshape(layout.rows, layout.outputs, *windows.out, *xs[1].shape[1:])
+    return [Fastest((repeated, [(np.copyto, (whole, kernel))]))]
+
+
+def _values_W_floor(_y: Array, xs: Arrays, values: Array, ctx: ArgumentContext) -> Calls:
+    layout = _layout(ctx)
+    seen = np.empty((layout.rows, layout.n_entries), ctx.dtype)
+    taken = take_into(xs[0].reshape(layout.rows, -1), layout.flat(by_kernel=False, dtype=np.intp), 1, seen)
+    repeated: list[Call] = [*taken, (np.copyto, (values, seen[:, None]))]
+    if layout.windows.padded:
+        return repeated
+    view = correlation.windows_of(xs[0], layout.windows)
+    whole = values.reshape(layout.rows, layout.outputs, *view.shape[1:])
+    return [Fastest((repeated, [(np.copyto, (whole, view[:, None]))]))]
+
+
 def _select_valid(values: Array, layout: Layout) -> Array:
     """Select the entries of the pattern, in its order, from values that broadcast to (*windows, channels, *taps)."""
     windows = layout.windows
@@ -143,14 +168,14 @@ def _selected_bytes(ctx: ArgumentContext) -> int:
     return (layout.n_entries + padded) * ctx.dtype.itemsize + windows.n_windows * windows.n_taps
 
 
-def _fill_x(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
+def _fill_x(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Iterator[Call]:
     layout = _layout(ctx)
     ones = (1,) * len(layout.windows.out)
-    fill_toeplitz(J, ctx, layout, lambda tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
+    return fill_toeplitz(J, ctx, layout, lambda tap: xs[1][last(tap)].reshape(len(xs[1]), *ones, -1))
 
 
-def _fill_W(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
-    fill_kernels(J, xs[0], _layout(ctx))
+def _fill_W(J: Array, _y: Array, xs: Arrays, ctx: ArgumentContext) -> Iterator[Call]:
+    return fill_kernels(J, xs[0], _layout(ctx))
 
 
 ARGUMENTS = (
@@ -159,6 +184,7 @@ ARGUMENTS = (
         jacobian=Jacobian(
             toeplitz("block diagonal, Toeplitz blocks", _layout, padded=True),
             _values_x,
+            _values_x_floor,
             allocates=True,
             scratch=_selected_bytes,
             fill=_fill_x,
@@ -170,7 +196,9 @@ ARGUMENTS = (
     ),
     Argument(
         vjp=vjp_of(_gathering),
-        jacobian=Jacobian(kernels(_layout), _values_W, allocates=True, scratch=_selected_bytes, fill=_fill_W),
+        jacobian=Jacobian(
+            kernels(_layout), _values_W, _values_W_floor, allocates=True, scratch=_selected_bytes, fill=_fill_W
+        ),
         floor=_floor_of(_gathering),
         residuals=(0,),
         flops=_flops,

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse._sparsetools import csc_matvecs
 
 from jacobench.graphs.arrays.namespaces import in_c_order
-from jacobench.graphs.calls import Call, no_calls, vjp_of
+from jacobench.graphs.calls import Call, no_calls, vjp_of, zeroed
 from jacobench.graphs.errors import BadInput, check_least, whole_number, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
@@ -49,8 +49,8 @@ def selection(name: str, sources: Sources) -> Jacobian:
         n_out = ctx.n_out // ctx.samples
         return np.arange(n_out), sources(ctx, np.intp)[:n_out]
 
-    def fill(J: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> None:
-        J[:, *index(ctx)] = 1
+    def fill(J: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> list[Call]:
+        return [(J.__setitem__, ((slice(None), *index(ctx)), 1))]
 
     return Jacobian(
         Structure(
@@ -263,7 +263,7 @@ def _adding_rows(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: Argume
         (csc_matvecs, (ctx.x[0], indices.size, ctx.x[1], starts, indices, ones, gradient, bar.reshape(-1)))
         for gradient, bar in zip(g, x_bar, strict=True)
     ]
-    return [(x_bar.fill, (0,)), *products]
+    return [zeroed(x_bar), *products]
 
 
 def _embedding_example(g: Any, batch: int = 3, size: int = 4) -> Any:

@@ -57,11 +57,17 @@ def _diagonal(
         scratch = (np.empty_like(y), np.empty(y.shape, bool)) if len(residuals) > 1 else ()
         return [(slope, (*primals, last, *scratch)), *others, (np.multiply, (y_bar[-1], last, last))]
 
+    def values_floor(y: Array, xs: Arrays, values: Array, _ctx: ArgumentContext) -> list[Call]:
+        primals = [(y if k == OUTPUT else xs[k]).reshape(-1) for k in residuals]
+        scratch = (np.empty_like(values), np.empty(values.shape, bool)) if len(residuals) > 1 else ()
+        return [(slope, (*primals, values, *scratch))]
+
     return Argument(
         vjp=lambda y_bar, y, xs, _ctx: multiply_in_place(new_slope(y, xs), y_bar),
         jacobian=Jacobian(
             DIAGONAL,
             lambda y, xs, _ctx: new_slope(y, xs).reshape(-1),
+            values_floor,
             allocates=True,
             flops=lambda ctx: flops * ctx.n_out,
             scratch=scratch,
@@ -185,8 +191,9 @@ def _dropout_scale(y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     return np.full(1, 1 / (1 - ctx.attrs["rate"]), y.dtype)
 
 
-def _dropout_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
-    np.multiply(kept(ctx).reshape(ctx.samples, -1), _dropout_scale(y, xs, ctx), out=np.einsum("bii->bi", J))
+def _dropout_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> list[Call]:
+    factors = (kept(ctx).reshape(ctx.samples, -1), _dropout_scale(y, xs, ctx))
+    return [(np.multiply, (*factors, np.einsum("bii->bi", J)))]
 
 
 def _dropout_example(g: Any, batch: int = 3, size: int = 4) -> Any:

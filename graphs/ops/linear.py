@@ -11,10 +11,11 @@ from scipy.linalg.blas import dgemm, sgemm
 from scipy.sparse._sparsetools import csc_matvec, csc_matvecs, csr_matvec, csr_matvecs
 
 from jacobench.graphs.arrays.namespaces import LONG_ROW, multiply_long_rows
-from jacobench.graphs.calls import Call, Calls, Fastest
+from jacobench.graphs.calls import Call, Calls, Fastest, run
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.ops.data_movement import take_into
 from jacobench.graphs.structures import sparse_products, sparsity
 from jacobench.graphs.structures.sparsity import Pattern
 
@@ -469,6 +470,7 @@ MASKED_AFFINE = Op(
             jacobian=Jacobian(
                 sparsity.MASKED_KRONECKER,
                 lambda _y, xs, ctx: _matrix(xs[0]).take(_mask(ctx).columns, axis=1),
+                lambda _y, xs, values, ctx: take_into(_matrix(xs[0]), _mask(ctx).columns, 1, values),
                 allocates=True,
             ),
             residuals=(0,),
@@ -537,10 +539,15 @@ def _low_rank_V(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Arr
     return _affine_W(within, y, xs, ctx)  # (g U)ᵀ z
 
 
+def _low_rank_values_floor(xs: Arrays, values: Array) -> Call:
+    return (np.multiply, (xs[1][:, :, None], xs[0].reshape(-1, 1, 1, values.shape[-1]), values))
+
+
 def _low_rank_values_V(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return the whole matrix, U[o, k] z[i] for each row."""
     values = np.empty((ctx.n_vectors, *ctx.shapes[1], ctx.x[1]), ctx.dtype)
-    return np.multiply(xs[1][:, :, None], xs[0].reshape(-1, 1, 1, ctx.x[1]), out=values)
+    run([_low_rank_values_floor(xs, values)])
+    return values
 
 
 def _low_rank_example(g: Any, batch: int = 3, size: int = 4) -> Any:
@@ -566,6 +573,7 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 sparsity.BLOCK_DIAGONAL,
                 lambda _y, xs, _ctx: xs[1].dot(xs[2])[None],
+                lambda _y, xs, values, _ctx: [product(xs[1], xs[2], values[0])],
                 flops=lambda ctx: 2 * ctx.out[-1] * _rank(ctx) * ctx.x[-1],
                 scratch=lambda ctx: ctx.out[-1] * ctx.x[-1] * ctx.dtype.itemsize,
             ),
@@ -579,6 +587,7 @@ LOW_RANK_AFFINE = Op(
             jacobian=Jacobian(
                 sparsity.KRONECKER,
                 lambda _y, xs, _ctx: _code(xs)[:, None],
+                lambda _y, xs, values, _ctx: [product(_matrix(xs[0]), xs[2].T, values[:, 0])],
                 flops=lambda ctx: 2 * ctx.n_vectors * _rank(ctx) * ctx.shapes[2][1],
                 scratch=_within,
             ),
@@ -591,7 +600,11 @@ LOW_RANK_AFFINE = Op(
         Argument(
             vjp=_low_rank_V,
             jacobian=Jacobian(
-                sparsity.DENSE, _low_rank_values_V, allocates=True, flops=lambda ctx: ctx.n_out * ctx.n_in
+                sparsity.DENSE,
+                _low_rank_values_V,
+                lambda _y, xs, values, ctx: [_low_rank_values_floor(xs, values.reshape(-1, *ctx.shapes[1], ctx.x[1]))],
+                allocates=True,
+                flops=lambda ctx: ctx.n_out * ctx.n_in,
             ),
             floor=_low_rank_V_floor,
             residuals=(0, 1),

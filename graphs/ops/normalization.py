@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.calls import run
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures.sparsity import BLOCK_DIAGONAL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
     from jacobench.graphs.calls import Call
+    from jacobench.graphs.op import JacobianValues
 
 EPSILON = 1e-5
 
@@ -48,12 +52,15 @@ def _softmax_vjp(y_bar: Array, y: Array, x_bar: Array | None = None, total: Arra
     return np.multiply(x_bar, y, x_bar)
 
 
-def _softmax_blocks(y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
-    """Return diag(y) − y yᵀ for each vector."""
+def _softmax_blocks_floor(y: Array, _xs: Arrays, blocks: Array, ctx: ArgumentContext) -> list[Call]:
+    """Write diag(y) − y yᵀ for each vector."""
     y = y.reshape(-1, ctx.x[-1])
-    blocks = y[:, :, None] * -y[:, None, :]
-    np.einsum("rii->ri", blocks)[...] += y
-    return blocks
+    negated, diagonals = np.empty_like(y), np.einsum("rii->ri", blocks)
+    return [
+        (np.negative, (y, negated)),
+        (np.multiply, (y[:, :, None], negated[:, None, :], blocks)),
+        (np.add, (diagonals, y, diagonals)),
+    ]
 
 
 def _layer_norm(xp: Any, x: Any) -> Any:
@@ -108,15 +115,31 @@ def _layer_norm_vjp_floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, _ctx
     return [(_layer_norm_vjp, (y_bar, y, xs[0], x_bar, *scratch))]
 
 
-def _layer_norm_blocks(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
-    """Return (I − 1/n − y yᵀ/n) / deviation for each vector."""
+def _layer_norm_blocks_floor(y: Array, xs: Arrays, blocks: Array, ctx: ArgumentContext) -> list[Call]:
+    """Write (I − 1/n − y yᵀ/n) / deviation for each vector."""
     n = ctx.x[-1]
-    inverse = _inverse_deviation(xs[0]).reshape(-1, 1)
-    y = y.reshape(-1, n)
-    blocks = y[:, :, None] * (y * (-inverse / n))[:, None, :]
-    blocks -= (inverse / n)[:, :, None]
-    np.einsum("rii->ri", blocks)[...] += inverse
-    return blocks
+    x, y = xs[0].reshape(-1, n), y.reshape(-1, n)
+    centred, scaled, inverse, share = np.empty_like(x), np.empty_like(x), per_vector(x), per_vector(x)
+    diagonals = np.einsum("rii->ri", blocks)
+    return [
+        (_inverse_deviation, (x, centred, scaled, inverse)),
+        (np.multiply, (inverse, x.dtype.type(-1 / n), share)),
+        (np.multiply, (y, share, scaled)),
+        (np.multiply, (y[:, :, None], scaled[:, None, :], blocks)),
+        (np.add, (blocks, share[:, :, None], blocks)),
+        (np.add, (diagonals, inverse, diagonals)),
+    ]
+
+
+def _blocks(kernel: Callable[..., list[Call]]) -> JacobianValues:
+    """Return the rule that runs a floor kernel for the blocks of all vectors."""
+
+    def values(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+        blocks = np.empty((ctx.n_vectors, ctx.x[-1], ctx.x[-1]), ctx.dtype)
+        run(kernel(y, xs, blocks, ctx))
+        return blocks
+
+    return values
 
 
 OPS = (
@@ -129,7 +152,8 @@ OPS = (
                 vjp=lambda y_bar, y, _xs, _ctx: _softmax_vjp(y_bar, y),
                 jacobian=Jacobian(
                     BLOCK_DIAGONAL,
-                    _softmax_blocks,
+                    _blocks(_softmax_blocks_floor),
+                    _softmax_blocks_floor,
                     allocates=True,
                     flops=lambda ctx: ctx.n_out * (ctx.x[-1] + 2),
                 ),
@@ -152,7 +176,8 @@ OPS = (
                 vjp=lambda y_bar, y, xs, _ctx: _layer_norm_vjp(y_bar, y, xs[0]),
                 jacobian=Jacobian(
                     BLOCK_DIAGONAL,
-                    _layer_norm_blocks,
+                    _blocks(_layer_norm_blocks_floor),
+                    _layer_norm_blocks_floor,
                     allocates=True,
                     flops=lambda ctx: ctx.n_out * (2 * ctx.x[-1] + 6),
                 ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.arrays.correlation import by_taps_floor
+from jacobench.graphs.calls import run, zeroed
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
 from jacobench.graphs.ops.convolution import per_axis
@@ -15,12 +16,13 @@ from jacobench.graphs.structures.toeplitz import Layout, fill_toeplitz, toeplitz
 from jacobench.graphs.structures.windows import Windows, last, windows_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
     from jacobench.graphs.calls import Call
+    from jacobench.graphs.structures.windows import Slices
 
 
 def _as_window(attrs: Attrs) -> Attrs:
@@ -70,15 +72,17 @@ def _pool_floor(combine: np.ufunc, xs: Arrays, y: Array, attrs: Attrs) -> list[C
     return [*by_taps_floor(combine, rows, windows, pooled), *mean]
 
 
-def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
-    """Yield for each tap its positions, and a mask of the windows whose first maximum it is; the mask is overwritten."""
+def hits(x: Array, y: Array, windows: Windows) -> Iterator[tuple[Slices, NDArray[np.bool_], list[Call]]]:
+    """Yield for each tap its positions, a mask, and calls that mark in it the windows whose first maximum the tap is.
+
+    All taps share one mask, so the calls of a tap must run before the mask is read.
+    """
     x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
-    free, hit = np.ones(y.shape, bool), np.empty(y.shape, bool)
-    for _, _, positions in windows.taps:
-        np.equal(x[last(positions)], y, out=hit)
-        hit &= free
-        free ^= hit
-        yield positions, hit
+    taken, hit = np.empty(y.shape, bool), np.empty(y.shape, bool)
+    for tap, (_, _, positions) in enumerate(windows.taps):
+        equal: Call = (np.equal, (x[last(positions)], y, hit))
+        others: list[Call] = [(np.greater, (hit, taken, hit)), (np.logical_or, (hit, taken, taken))]
+        yield positions, hit, [equal, *others] if tap else [equal, (np.copyto, (taken, hit))]
 
 
 def _max_back(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -87,71 +91,73 @@ def _max_back(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array
     windows = layout.windows
     g = y_bar.reshape(len(y_bar), layout.rows, *windows.out)
     x_bar = np.zeros((len(y_bar), layout.rows, *windows.lengths), y_bar.dtype)
-    for positions, hit in hits(xs[0], y, windows):
+    for positions, hit, calls in hits(xs[0], y, windows):
+        run(calls)
         x_bar[last(positions)] += g * hit
     return x_bar.reshape(len(y_bar), *ctx.x)
 
 
-def hit_calls(x: Array, y: Array, windows: Windows) -> tuple[list[Call], list[NDArray[np.bool_]]]:
-    """Return the calls that compute the masks of `hits`, and these masks, one for each tap."""
-    x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
-    taken, masks = np.empty(y.shape, bool), []
-    calls: list[Call] = []
-    for tap, (_, _, positions) in enumerate(windows.taps):
-        hit = np.empty(y.shape, bool)
-        calls.append((np.equal, (x[last(positions)], y, hit)))
-        if tap:
-            calls += [(np.greater, (hit, taken, hit)), (np.logical_or, (hit, taken, taken))]
-        else:
-            calls.append((np.copyto, (taken, hit)))
-        masks.append(hit)
-    return calls, masks
+def _to_positions(
+    layout: Layout, x_bar: Array, taps: Iterable[tuple[Slices, tuple[Any, Any], list[Call]]]
+) -> list[Call]:
+    """Return the calls that add the product of two factors for each tap to its positions in x_bar.
 
-
-def _add_to_positions(layout: Layout, x_bar: Array, parts: Sequence[Sequence[Any]]) -> list[Call]:
-    """Return the calls that add a product for each tap to its positions in x_bar; windows that touch need no sum."""
+    `taps` are positions, factors, and calls before the product. Windows that do not overlap need no sums.
+    """
     windows = layout.windows
     bars = x_bar.reshape(-1, layout.rows, *windows.lengths)
     apart = all(step >= length for step, length in zip(windows.stride, windows.kernel, strict=True))
     covered = apart and windows.n_windows * windows.n_taps == windows.n_positions
-    calls: list[Call] = [] if covered else [(bars.fill, (0,))]
     product = np.empty((len(bars), layout.rows, *windows.out), x_bar.dtype)
-    for (_, _, positions), factors in zip(windows.taps, parts, strict=True):
+    calls: list[Call] = [] if covered else [zeroed(x_bar)]
+    for positions, factors, before in taps:
         place = bars[last(positions)]
-        if apart:
-            calls.append((np.multiply, (*factors, place)))
-        else:
-            calls += [(np.multiply, (*factors, product)), (np.add, (place, product, place))]
+        added: list[Call] = [(np.multiply, (*factors, product)), (np.add, (place, product, place))]
+        calls += [*before, *([(np.multiply, (*factors, place))] if apart else added)]
     return calls
 
 
 def _max_floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
     layout = _layout(ctx)
-    calls, masks = hit_calls(xs[0], y, layout.windows)
     g = y_bar.reshape(len(y_bar), layout.rows, *layout.windows.out)
-    return [*calls, *_add_to_positions(layout, x_bar, [(g, hit) for hit in masks])]
+    taps = ((positions, (g, hit), calls) for positions, hit, calls in hits(xs[0], y, layout.windows))
+    return _to_positions(layout, x_bar, taps)
 
 
 def _mean_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
     layout = _layout(ctx)
     g = y_bar.reshape(len(y_bar), layout.rows, *layout.windows.out)
-    return _add_to_positions(layout, x_bar, [(g, g.dtype.type(_share(ctx)))] * layout.windows.n_taps)
+    share = np.asarray(_share(ctx), g.dtype)
+    return _to_positions(layout, x_bar, ((positions, (g, share), []) for _, _, positions in layout.windows.taps))
+
+
+def _max_values_floor(y: Array, xs: Arrays, values: Array, ctx: ArgumentContext) -> list[Call]:
+    windows = _layout(ctx).windows
+    by_tap = np.moveaxis(values.reshape(-1, *windows.out, windows.n_taps), -1, 0)
+    found = zip(by_tap, hits(xs[0], y, windows), strict=True)
+    return [call for column, (_, hit, calls) in found for call in (*calls, (np.copyto, (column, hit)))]
 
 
 def _max_values(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
     layout = _layout(ctx)
-    windows = layout.windows
-    values = np.empty((layout.rows, *windows.out, windows.n_taps), y.dtype)
-    for tap, (_, hit) in enumerate(hits(xs[0], y, windows)):
-        values[..., tap] = hit
+    values = np.empty((layout.rows, *layout.windows.out, layout.windows.n_taps), y.dtype)
+    run(_max_values_floor(y, xs, values, ctx))
     return values
 
 
-def _max_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> None:
+def _max_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Iterator[Call]:
     layout = _layout(ctx)
     found = hits(xs[0], y, layout.windows)
     shape = (ctx.samples, layout.rows // ctx.samples, 1, *layout.windows.out, 1)
-    fill_toeplitz(J, ctx, layout, lambda _tap: next(found)[1].reshape(shape))
+    before: list[Call] = []
+
+    def weights(_tap: Shape) -> NDArray[np.bool_]:
+        _, hit, before[:] = next(found)
+        return hit.reshape(shape)
+
+    for call in fill_toeplitz(J, ctx, layout, weights):
+        yield from before
+        yield call
 
 
 def _share(ctx: ArgumentContext) -> float:
@@ -187,6 +193,7 @@ OPS = (
                 jacobian=Jacobian(
                     toeplitz("block diagonal, banded blocks", _layout, padded=False),
                     _max_values,
+                    _max_values_floor,
                     allocates=True,
                     flops=_flops,
                     scratch=lambda ctx: 2 * ctx.n_out,

@@ -9,6 +9,7 @@ import numpy as np
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.op import Argument, Jacobian, Op, VjpFloor, VjpRule, output_size
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.ops.data_movement import take_into
 from jacobench.graphs.structures import sparsity
 from jacobench.graphs.structures.sparsity import ROW_BLOCKS, split
 
@@ -41,9 +42,16 @@ def _cross_factor(other: int, vjp: VjpRule, floor: VjpFloor) -> Argument:
         entries *= (CROSS_SIGNS if ctx.k == 0 else -CROSS_SIGNS).astype(ctx.dtype)
         return entries
 
+    def values_floor(_y: Array, xs: Arrays, entries: Array, ctx: ArgumentContext) -> list[Call]:
+        signs = (CROSS_SIGNS if ctx.k == 0 else -CROSS_SIGNS).astype(ctx.dtype)
+        return [
+            *take_into(xs[other].reshape(-1, 3), CROSS_ENTRIES, 1, entries),
+            (np.multiply, (entries, signs, entries)),
+        ]
+
     return Argument(
         vjp=vjp,
-        jacobian=Jacobian(sparsity.SKEW, values, allocates=True, flops=lambda ctx: 2 * ctx.n_out),
+        jacobian=Jacobian(sparsity.SKEW, values, values_floor, allocates=True, flops=lambda ctx: 2 * ctx.n_out),
         floor=floor,
         residuals=(other,),
         flops=lambda ctx: 3 * ctx.n_out,
@@ -247,11 +255,10 @@ def _sum_back(y_bar: Array, _y: Array, _xs: Arrays, _ctx: ArgumentContext) -> Ar
     return x_bar
 
 
-def _fill_triangles(J: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> None:
+def _fill_triangles(J: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> list[Call]:
     """Write row by row: 0.4 ms at width 1,000, against 21 with half a million indices and 2.3 with a comparison."""
     triangles = split(J, ctx)
-    for i in range(ctx.x[-1]):
-        triangles[..., i, : i + 1] = 1
+    return [(triangles[..., i, : i + 1].fill, (1,)) for i in range(ctx.x[-1])]
 
 
 CUMSUM = Op(

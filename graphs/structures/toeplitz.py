@@ -12,11 +12,12 @@ from jacobench.graphs.structures.sparsity import Structure, einsum_view
 from jacobench.graphs.structures.windows import last
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
     from jacobench.graphs.array_types import ArgumentContext, Array, Indices, Shape
+    from jacobench.graphs.calls import Call
     from jacobench.graphs.structures.windows import Windows
 
     LayoutOf = Callable[[ArgumentContext], "Layout"]
@@ -132,8 +133,8 @@ def _extent(layout_of: LayoutOf) -> Callable[[ArgumentContext], Shape]:
 
 def fill_toeplitz(
     J: Array, ctx: ArgumentContext, layout: Layout, weights: Callable[[Shape], NDArray[np.generic] | float]
-) -> None:
-    """Write a kernel's weights to J, zeros (samples, outputs per sample, inputs per sample), tap by tap along diagonals.
+) -> Iterator[Call]:
+    """Yield calls that write a kernel's weights to J, zeros of one matrix per sample, tap by tap along diagonals.
 
     ``weights(tap)``, tap being a position in the kernel, broadcasts to (samples, rows per sample, outputs, *windows,
     channels).
@@ -144,11 +145,11 @@ def fill_toeplitz(
     blocks = np.einsum(f"sro{axes}rc{axes.swapcase()}->sro{axes}c{axes.swapcase()}", J.reshape(shape))
     for tap, inside, positions in windows.taps:
         diagonals = np.einsum(f"sro{axes}c{axes}->sro{axes}c", blocks[last((*inside, slice(None), *positions))])
-        diagonals[...] = weights(tap)
+        yield diagonals.__setitem__, (..., weights(tap))
 
 
-def fill_kernels(J: Array, x: Array, layout: Layout) -> None:
-    """Write x (rows, channels, *lengths) below each tap to J, zeros of shape (1, outputs, inputs)."""
+def fill_kernels(J: Array, x: Array, layout: Layout) -> Iterator[Call]:
+    """Yield calls that write x (rows, channels, *lengths) below each tap to J, zeros of shape (1, outputs, inputs)."""
     windows = layout.windows
     axes = ascii_letters[: len(windows.out)].upper()
     taps = axes.translate(str.maketrans("ABC", "XYZ"))
@@ -156,4 +157,4 @@ def fill_kernels(J: Array, x: Array, layout: Layout) -> None:
     blocks = np.einsum(f"ro{axes}oc{taps}->ro{axes}c{taps}", J.reshape(shape))
     for tap, inside, positions in windows.taps:
         seen = np.moveaxis(x[last(positions)], 1, -1)[:, None]
-        blocks[last((*inside, slice(None), *tap))] = seen
+        yield blocks[last((*inside, slice(None), *tap))].__setitem__, (..., seen)

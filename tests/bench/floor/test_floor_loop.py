@@ -9,15 +9,18 @@ import pytest
 
 import jacobench as jb
 from jacobench.bench.cell.prepared_cell import Problem, draw_seeds
-from jacobench.bench.floor.floor_loop import fastest_calls, loop, run
+from jacobench.bench.floor.floor_loop import fastest_calls, loop
+from jacobench.bench.floor.floor_rules import RULES, vjp_calls_by_sample
 from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.calls import run
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.generators.one_op import EVERY, op_graph
 from jacobench.graphs.ops import OPS
+from jacobench.strategies import dense
+from jacobench.strategies.tape import Edge
 
 TOLERANCES = {"float64": {"rtol": 1e-11, "atol": 1e-12}, "float32": {"rtol": 2e-4, "atol": 1e-5}}
 EACH_OP = pytest.mark.parametrize("name", sorted(OPS))
-EACH_DTYPE = pytest.mark.parametrize("dtype", sorted(TOLERANCES))
 
 
 def node_of(name, dtype):
@@ -36,42 +39,62 @@ def assert_written(calls, array, expected):
         np.testing.assert_allclose(array, expected, **TOLERANCES[array.dtype.name])
 
 
-@EACH_DTYPE
 @EACH_OP
-def test_forward_calls_write_the_output(name, dtype):
-    node, xs = node_of(name, dtype)
-    if not node.op.is_view:
-        y = np.empty(node.shape, dtype)
-        assert_written(node.op.floor(xs, y, node.attrs), y, node.op.forward(NUMPY, *xs, **node.attrs))
+def test_forward_calls_write_the_output(name):
+    for dtype in TOLERANCES:
+        node, xs = node_of(name, dtype)
+        if not node.op.is_view:
+            y = np.empty(node.shape, dtype)
+            assert_written(node.op.floor(xs, y, node.attrs), y, node.op.forward(NUMPY, *xs, **node.attrs))
 
 
-@EACH_DTYPE
+def edges_of(name):
+    """Yield each argument of an op's example, its primals, and cotangents of one and of three seeds, in both dtypes."""
+    for dtype in TOLERANCES:
+        node, xs = node_of(name, dtype)
+        y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
+        for n_seeds in (1, 3):
+            y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
+            for ctx in node.contexts:
+                yield Edge(ctx.k, node.op.argument(ctx.k), ctx), y, xs, y_bar
+
+
 @EACH_OP
-@pytest.mark.parametrize("n_seeds", [1, 3])
-def test_backward_calls_write_the_cotangents(name, dtype, n_seeds):
-    node, xs = node_of(name, dtype)
-    y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
-    y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
-    for ctx in node.contexts:
-        argument = node.op.argument(ctx.k)
-        if not argument.returns_cotangent(ctx):
-            x_bar = np.empty((n_seeds, *ctx.x), dtype)
-            assert_written(argument.floor(y_bar, y, xs, x_bar, ctx), x_bar, argument.vjp(y_bar, y, xs, ctx))
+def test_backward_calls_write_the_cotangents(name):
+    for edge, y, xs, y_bar in edges_of(name):
+        if not edge.argument.returns_cotangent(edge.ctx):
+            x_bar = np.empty((len(y_bar), *edge.ctx.x), y_bar.dtype)
+            _, pull = RULES["vjp"](edge, y, xs)
+            assert_written(pull(y_bar, x_bar), x_bar, edge.argument.vjp(y_bar, y, xs, edge.ctx))
 
 
-@EACH_DTYPE
 @EACH_OP
-@pytest.mark.parametrize("n_seeds", [1, 3])
-def test_calls_by_sample_write_the_cotangents_of_each_sample(name, dtype, n_seeds):
-    node, xs = node_of(name, dtype)
-    y = np.asarray(node.op.forward(NUMPY, *xs, **node.attrs))
-    y_bar = np.random.default_rng(0).standard_normal((n_seeds, *node.shape)).astype(dtype)
-    for ctx in node.contexts:
-        argument = node.op.argument(ctx.k)
-        if argument.per_sample_vjp is not None:
-            x_bar = np.empty((node.shape[0], n_seeds, *ctx.x), dtype)
-            calls = argument.per_sample_floor(y_bar, y, xs, x_bar, ctx)
-            assert_written(calls, x_bar, argument.per_sample_vjp(y_bar, y, xs, ctx))
+def test_calls_by_sample_write_the_cotangents_of_each_sample(name):
+    for edge, y, xs, y_bar in edges_of(name):
+        if edge.argument.per_sample_vjp is not None:
+            x_bar = np.empty((len(y), len(y_bar), *edge.ctx.x), y_bar.dtype)
+            _, pull = vjp_calls_by_sample(edge, y, xs)
+            assert_written(pull(y_bar, x_bar), x_bar, edge.argument.per_sample_vjp(y_bar, y, xs, edge.ctx))
+
+
+@EACH_OP
+@pytest.mark.parametrize("strategy", ["dense", "dense-blocks", "sparse"])
+def test_calls_write_the_local_jacobian_and_multiply_with_it(name, strategy):
+    for edge, y, xs, y_bar in edges_of(name):
+        calls, pull = RULES[strategy](edge, y, xs)
+        for _ in range(2):
+            run(fastest_calls(calls))
+        x_bar = np.empty((len(y_bar), *edge.ctx.x), y_bar.dtype)
+        J = dense.materialize(edge.argument.jacobian, y, xs, edge.ctx)
+        assert_written(pull(y_bar, x_bar), x_bar, (y_bar.reshape(len(y_bar), -1) @ J).reshape(x_bar.shape))
+
+
+def test_a_jacobian_that_is_computed_needs_a_floor():
+    edge, y, xs, _ = next(edges_of("tanh"))
+    jacobian = replace(edge.argument.jacobian, floor=None)
+    without = replace(edge, argument=replace(edge.argument, jacobian=jacobian))
+    with pytest.raises(NotImplementedError, match="has no floor"):
+        RULES["dense"](without, y, xs)
 
 
 def problem_of(graph, kind, n_seeds):
@@ -118,11 +141,12 @@ GRAPHS = {
 }
 
 
+@pytest.mark.parametrize("strategy", sorted(RULES))
 @pytest.mark.parametrize("case", GRAPHS)
 @pytest.mark.parametrize("n_seeds", [1, 3])
-def test_the_loop_of_a_graph_computes_its_output_and_its_cotangents(case, n_seeds):
+def test_the_loop_of_a_graph_computes_its_output_and_its_cotangents(case, n_seeds, strategy):
     make, kind = GRAPHS[case]
-    problem, strategy = problem_of(make(), kind, n_seeds), jb.strategy("vjp")
+    problem, strategy = problem_of(make(), kind, n_seeds), jb.strategy(strategy)
     by_hand = loop(problem, strategy)
     run(by_hand.linearize)
     run(by_hand.pullback)
