@@ -45,7 +45,12 @@ def strategy_names() -> list[str]:
 
 def is_built_in(name: str) -> bool:
     """Return whether a name is that of one of our own strategies, which run no code of other libraries."""
-    return is_ours(name) and ".peers." not in registered()[name].value
+    return is_ours(name) and not is_peer(name)
+
+
+def is_peer(name: str) -> bool:
+    """Return whether a name is that of a strategy of another library."""
+    return is_ours(name) and ".peers." in registered()[name].value
 
 
 def is_ours(name: str) -> bool:

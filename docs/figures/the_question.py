@@ -64,7 +64,7 @@ def page(run: Run, images: Path) -> str:
     judged = judge(run)
     source = f"Measured on: {' · '.join(provenance(run.table))}. {stability(run).summary}"
     verdicts = "\n".join(
-        f"| {number} | {escape(claim.claimed)} | **{found.verdict}** |"
+        f"| {number} | {escape(claim.claimed)} | **{found.guarded}** |"
         for number, (claim, found) in enumerate(judged, 1)
     )
     summary = f"| | claim | verdict |\n|---|---|---|\n{verdicts}"
@@ -78,7 +78,7 @@ def section(number: int, claim: Claim, found: ClaimFinding, run: Run, images: Pa
         f"## {number}. {escape(claim.claimed)}",
         fill(f"**Theory.** {escape(claim.theory)}", WIDTH),
         fill(f"**Measured.** {escape(found.sentence[0].upper() + found.sentence[1:])}.", WIDTH),
-        f"**Verdict: {found.verdict}.**",
+        f"**Verdict: {found.guarded}.**",
     ]
     if len(found.evidence):
         parts.append(as_markdown(found.evidence))

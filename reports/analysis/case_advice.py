@@ -17,6 +17,7 @@ from jacobench.bench.floor.microbenchmarks import measure_like
 from jacobench.bench.floor.predicted_rows import needed_bytes, one_case, predicted_rows
 from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.reports.analysis.doubts import floor_note
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
 from jacobench.reports.analysis.reuse import reuse
 from jacobench.reports.analysis.single_verdict import (
@@ -57,6 +58,8 @@ class CaseAdvice:
     ``verdicts`` has two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
 
     - ``strategy``, ``runner_up``, ``factor`` with ``low`` and ``high``, ``open_rivals``: as in `recommend`.
+    - ``could_win``: the slower strategies that could win at their own limit: strategy → time over floor, NaN without a
+      floor, as in `recommend`; empty for bytes, and for times from the model.
     - ``decision``: as in `recommend`, but ``"undecided"`` if a candidate has no estimate. For bytes, ``"ahead"`` if the
       peaks differ by more than 1 %. ``"alone"`` if there is no other candidate, ``"nothing"`` if there is none.
     - ``without_estimate``: candidates without a measurement or estimate, separated by commas; missing if there are none.
@@ -72,6 +75,8 @@ class CaseAdvice:
     ``status``: ``"ok"``; ``"over_budget"``, never recommended; the status of a cell that failed; ``"no estimate"``.
     ``largest_batch`` and ``largest_batch_basis``: the `size_limits.SizeLimit` of the batch, added by the caller.
 
+    ``limits_unknown``: the strategies without a floor, in a sentence; empty if there are none.
+
     ``measured_batch``: the largest batch of the run's cells, or the case's own if that is larger. ``command``: measures
     the case, for a POSIX shell; empty if the verdict on time is from measurements of all candidates.
     """
@@ -83,6 +88,7 @@ class CaseAdvice:
     verdicts: pd.DataFrame
     strategies: pd.DataFrame
     reuse: pd.DataFrame
+    limits_unknown: str = ""
     measured_batch: float = 1.0
     command: str = ""
 
@@ -105,14 +111,20 @@ class CaseAdvice:
     def as_dict(self) -> dict[str, Any]:
         """Return all fields as JSON values: tables as lists of objects, missing values as None."""
         return {
-            name: [{str(key): _json_value(cell) for key, cell in line.items()} for line in value.to_dict("records")]
+            name: [_json_object(line) for line in value.to_dict("records")]
             if isinstance(value, pd.DataFrame)
             else value
             for name, value in vars(self).items()
         }
 
 
+def _json_object(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): _json_value(value) for key, value in values.items()}
+
+
 def _json_value(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _json_object(value)
     if not isinstance(value, float):
         return value
     return None if not math.isfinite(value) else int(value) if value.is_integer() and abs(value) < 2**53 else value
@@ -164,7 +176,8 @@ def advise(
         budget_bytes=budget_bytes,
         verdicts=pd.DataFrame(verdicts, columns=["quantity", *COLUMNS]),
         strategies=_strategies(needs, over, times if near else _estimates(seconds), peaks, n_bytes),
-        reuse=reuse(run.passes[run.passes["case"] == (near and near.case)]),
+        reuse=reuse(run.passes[run.passes["case"] == (near and near.case)], table=run.table),
+        limits_unknown=floor_note(there, phase) if near else "",
         measured_batch=_measured_batch(run.table, own),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.row.statistics import LEAST_BYTES, bounded_exp, clearly_less, decide, plausible, t_interval
+from jacobench.reports.analysis.doubts import could_win_in
 from jacobench.reports.analysis.growth import GROWING
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
 from jacobench.reports.data.vocabulary import in_order
@@ -28,7 +30,7 @@ FURTHEST = 1024.0  # largest factor beyond the largest size to which a crossing 
 
 COLUMNS = (
     "knob", "held", "phase", "quantity", "first", "second", "outcome", "size", "low", "high", "extrapolated",
-    "cheaper", "factor", "n_passes",
+    "cheaper", "factor", "n_passes", "could_win",
 )  # fmt: skip
 
 
@@ -137,7 +139,9 @@ def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
           fields of `Crossing`;
         - ``cheaper``: the strategy that costs clearly less at the largest common size, by `decide` for time and
           `clearly_less` for memory; missing where undecided, and for one pass;
-        - ``factor``: how many times as much the other one costs there.
+        - ``factor``: how many times as much the other one costs there;
+        - ``could_win``: which of the two is slower next to the crossover, or at the largest size, but could be faster
+          there at its own limit, as in `recommend`.
 
         Memory is measured once and has no interval.
     """
@@ -168,7 +172,24 @@ def _lines(sweep: Sweep, rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[s
             "cheaper": less if crossing.decided else math.nan,
             "factor": max(crossing.factor, 1 / crossing.factor),
             "n_passes": len(ratios),
+            "could_win": _could_win(rows, sweep.knob, pair, ratios, crossing) if quantity == "seconds" else {},
         }
+
+
+def _could_win(
+    rows: pd.DataFrame, knob: str, pair: tuple[str, str], ratios: pd.DataFrame, crossing: Crossing
+) -> dict[str, float]:
+    """Return who loses, but could win at its limit, at the sizes next to the crossover and at the largest one."""
+    sizes = ratios.columns.tolist()
+    places = [sizes[-1]] if crossing.decided else []
+    if crossing.outcome == "crosses":
+        places += sizes[max(0, bisect_right(sizes, crossing.size) - 1) :][:2]
+    cases = rows.drop_duplicates(knob).set_index(knob)["case"]
+    found: dict[str, float] = {}
+    for size in places:
+        winner = pair[0] if np.log(ratios[size]).mean() < 0 else pair[1]
+        found |= could_win_in(rows, cases[size], winner, pair)
+    return found
 
 
 def _paired_seconds(rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[str, str], knob: str) -> pd.DataFrame:

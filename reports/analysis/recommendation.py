@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD, peak_bounds
 from jacobench.bench.row.statistics import clearly_less, plausible
 from jacobench.bench.row.stopping import leader
+from jacobench.reports.analysis.doubts import could_win_in
 from jacobench.reports.data.vocabulary import in_order
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-COLUMNS = ("case", "strategy", "decision", "factor", "low", "high", "runner_up", "n_passes", "open_rivals")
+COLUMNS = ("case", "strategy", "decision", "factor", "low", "high", "runner_up", "n_passes", "open_rivals", "could_win")
 NOTHING: dict[str, Any] = dict.fromkeys(("strategy", "factor", "low", "high", "runner_up", "open_rivals"), math.nan)
+NOTHING |= {"could_win": {}}
 
 NO_WINNER = ("equal", "undecided", "one pass")
 """Decisions where several strategies were timed and none is clearly ahead."""
@@ -46,7 +45,9 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
         - ``factor``: how many times as long the ``runner_up`` takes, the second fastest, with its 95 % interval
           ``low``, ``high``;
         - ``n_passes``: number of processes in which both were timed;
-        - ``open_rivals``: the strategies that are not clearly slower, separated by commas; missing if there are none.
+        - ``open_rivals``: the strategies that are not clearly slower, separated by commas; missing if there are none;
+        - ``could_win``: a dict of the strategies that are slower than the winner but could be faster at their own limit:
+          strategy → its time over its floor, NaN without a floor. See `doubts.could_win`.
     """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
     times = passes[(passes["phase"] == phase) & plausible(passes["seconds"])]
@@ -55,11 +56,13 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
         ok = own.loc[own["status"] == "ok", "strategy"]
         timed = times[(times["case"] == case) & times["strategy"].isin(ok)]
         missing = "nothing" if ok.empty else "no passes"
-        lines.append({"case": case, **(_fastest(timed) if len(timed) else _line(missing))})
+        line = _fastest(timed) if len(timed) else _line(missing)
+        doubts = could_win_in(rows, str(case), line["strategy"]) if line["decision"] == "ahead" else {}
+        lines.append({**line, "case": case, "could_win": doubts})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _fastest(timed: pd.DataFrame) -> Mapping[str, Any]:
+def _fastest(timed: pd.DataFrame) -> dict[str, Any]:
     seconds = {
         str(name): own.set_index(["pass", "worker"])["seconds"].to_dict() for name, own in timed.groupby("strategy")
     }
@@ -75,10 +78,9 @@ def _line(decision: str, **found: Any) -> dict[str, Any]:
     return {**NOTHING, "n_passes": 0, **found, "decision": decision}
 
 
-def fastest(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient") -> dict[str, str]:
-    """Return the clear winner in time of each case that has one: case → strategy."""
-    found = recommend(table, passes, phase)
-    ahead = found[found["decision"] == "ahead"]
+def fastest(recommended: pd.DataFrame) -> dict[str, str]:
+    """Return the clear winner in time of each case that has one, from the lines of `recommend`: case → strategy."""
+    ahead = recommended[recommended["decision"] == "ahead"]
     return dict(zip(ahead["case"], ahead["strategy"], strict=True))
 
 

@@ -9,14 +9,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from jacobench.bench.row.columns import tidy
 from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval, plausible
+from jacobench.reports.analysis.doubts import could_win
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-COLUMNS = ("case", "strategy", "outcome", "uses", "low", "high", "n_passes")
+COLUMNS = ("case", "strategy", "outcome", "uses", "low", "high", "n_passes", "could_win")
+
+# Outcome → the statements in it: the phases whose times are added, and whether the strategy is faster in their sum. One
+# product takes linearize and pullback; for many products, only pullback counts.
+ONE, MANY = ("linearize", "pullback"), ("pullback",)
+STATEMENTS = {
+    "from the first": ((ONE, True), (MANY, True)),
+    "after": ((MANY, True),),
+    "until": ((ONE, True), (MANY, False)),
+    "never": ((ONE, False), (MANY, False)),
+    "undecided": (),
+}
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ def _is_less(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
     return decide({"other": (other / one).tolist()}).status == "ahead"
 
 
-def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
+def reuse(passes: pd.DataFrame, against: str = REFERENCE, *, table: pd.DataFrame | None = None) -> pd.DataFrame:
     """Find the number of pullbacks from which each strategy is cheaper than another, for every case.
 
     Parameters
@@ -69,14 +82,19 @@ def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
         Seconds of each pass, as returned by `load_passes`.
     against : str
         The strategy to compare with.
+    table : DataFrame, optional
+        The tidy table of the run, which has the floors.
 
     Returns
     -------
     DataFrame
         One line per case and strategy that was timed in the same processes as ``against``, in the phases ``linearize``
-        and ``pullback``: ``case``, ``strategy``, the fields of `Reuse`, ``n_passes``.
+        and ``pullback``: ``case``, ``strategy``, the fields of `Reuse`, ``n_passes``; and ``could_win``: which of the two
+        is slower but could be faster at its own limit, as in `recommend`. It is empty without a table.
     """
-    times = passes[passes["phase"].isin(["linearize", "pullback"]) & plausible(passes["seconds"])]
+    times = passes[passes["phase"].isin(ONE) & plausible(passes["seconds"])]
+    rows = tidy([]) if table is None else table[table["phase"].isin(ONE)]
+    has_floors = rows["floor_seconds"].notna().any()  # otherwise all limits are unknown, which is stated once
     lines = []
     for case, own in times.groupby("case", sort=False):
         wide = own.pivot_table(index=["pass", "worker"], columns=["strategy", "phase"], values="seconds", sort=False)
@@ -85,8 +103,24 @@ def reuse(passes: pd.DataFrame, against: str = REFERENCE) -> pd.DataFrame:
             seconds = wide.reindex(columns=columns).dropna().to_numpy()
             if strategy != against and len(seconds):
                 found = vars(break_even(seconds[:, :2], seconds[:, 2:]))
-                lines.append({"case": case, "strategy": strategy, **found, "n_passes": len(seconds)})
+                doubts = _could_win(rows, str(case), (strategy, against), found["outcome"]) if has_floors else {}
+                line = {"case": case, "strategy": strategy, **found, "n_passes": len(seconds), "could_win": doubts}
+                lines.append(line)
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _could_win(rows: pd.DataFrame, case: str, pair: tuple[str, str], outcome: str) -> dict[str, float]:
+    """Return which of two strategies is slower, for one product or for many, but could be faster at its limit."""
+    own = rows[rows["case"] == case].set_index(["strategy", "phase"])
+    found: dict[str, float] = {}
+    for phases, is_faster in STATEMENTS[outcome]:
+        places = {name: [(name, phase) for phase in phases] for name in pair}
+        seconds, floors = (
+            {name: float(own[column].reindex(at).sum(skipna=False)) for name, at in places.items()}
+            for column in ("seconds_median", "floor_seconds")
+        )
+        found = could_win(pair[0] if is_faster else pair[1], seconds, floors) | found
+    return found
 
 
 def uses_in_words(uses: pd.Series[float]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.bench.row.statistics import clearly_less
+from jacobench.reports.analysis.doubts import could_win_in
 from jacobench.reports.analysis.estimates import Estimate, bound_of_ratio, factor_of
 from jacobench.reports.analysis.recommendation import NOTHING, recommend
 from jacobench.reports.analysis.sweeps import KNOBS
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 COLUMNS = (
-    "strategy", "decision", "factor", "low", "high", "runner_up", "open_rivals", "without_estimate", "basis", "at",
+    "strategy", "decision", "factor", "low", "high", "runner_up", "open_rivals", "could_win", "without_estimate", "basis", "at",
     "distance_factor", "differs", "n",
 )  # fmt: skip
 UNKNOWN: dict[str, Any] = {**NOTHING, "without_estimate": math.nan, "decision": "nothing", "basis": math.nan, "n": 0}
@@ -97,8 +98,11 @@ def measured_seconds(near: NearCase, rows: pd.DataFrame, passes: pd.DataFrame, p
     line = _recommended(own, passes, phase)
     if line["decision"] in ("ahead", "equal") and near.distance_factor > 1:
         line |= _widened(own, passes, phase, line, near.ratio_uncertainty)
+    timed = rows[rows["phase"] == phase]
+    doubts = could_win_in(timed, near.case, line["strategy"], uncertainty=near.ratio_uncertainty)
     return {
         **{name: line[name] for name in ("strategy", "decision", "factor", "runner_up", "open_rivals")},
+        "could_win": doubts if line["decision"] == "ahead" else {},
         "low": line["low"] / near.ratio_uncertainty,
         "high": line["high"] * near.ratio_uncertainty,
         "basis": "measured" if near.exact else "near",

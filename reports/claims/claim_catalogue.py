@@ -86,5 +86,5 @@ def judge(run: Run) -> list[tuple[Claim, ClaimFinding]]:
 
 
 def lines(run: Run) -> list[str]:
-    """Return one line per claim: ``"claim 3: holds with a bound — …"``."""
-    return [f"claim {number}: {found.verdict} — {found.sentence}" for number, (_, found) in enumerate(judge(run), 1)]
+    """Return one line per claim: ``"claim 3: holds with a bound, but sparse runs at … and could win — …"``."""
+    return [f"claim {number}: {found.guarded} — {found.sentence}" for number, (_, found) in enumerate(judge(run), 1)]

@@ -11,11 +11,13 @@ import pandas as pd
 from jacobench.bench.row.columns import FORWARD, peak_bounds
 from jacobench.bench.row.name_patterns import matching
 from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval
+from jacobench.reports.analysis.doubts import could_win_in, spreads
+from jacobench.reports.data.limit_sentences import but, could_win
 from jacobench.reports.data.units import format_interval, format_peak
 from jacobench.reports.data.vocabulary import words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jacobench.reports.data.run_data import Run
 
@@ -39,12 +41,18 @@ class ClaimFinding:
     """Finding of one run on one claim.
 
     ``sentence``: the reason, with numbers; plain text on one line. ``evidence``: table of the rows used, formatted for
-    readers.
+    readers. ``doubt``: who could win at its own limit, which would change the verdict; empty for nobody.
     """
 
     verdict: Verdict
     sentence: str
     evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
+    doubt: str = ""
+
+    @property
+    def guarded(self) -> str:
+        """The verdict with its doubt; the verdict comes first."""
+        return f"{self.verdict}{but(self.doubt)}"
 
 
 def not_shown(why: str, evidence: pd.DataFrame | None = None) -> ClaimFinding:
@@ -58,6 +66,7 @@ class TimeRatio:
 
     ``mean``, ``low``, ``high``: geometric mean and its 95 % interval; all NaN without pairs, the interval NaN for one
     pair. ``is_slower``, ``is_faster``: whether the first strategy is clearly slower, or faster, by `decide`.
+    ``could_win``: the slower one, if it could win at its own limit, as in `recommend`.
     """
 
     mean: float
@@ -65,6 +74,7 @@ class TimeRatio:
     high: float
     is_slower: bool
     is_faster: bool
+    could_win: Mapping[str, float]
 
     @property
     def has_interval(self) -> bool:
@@ -82,7 +92,18 @@ def time_ratio(run: Run, case: str, pair: Sequence[str], phase: str = "gradient"
     ratios = (first / second).dropna().tolist()
     inverse = [1 / ratio for ratio in ratios]
     is_slower, is_faster = (decide({"rival": sides}).status == "ahead" for sides in (ratios, inverse))
-    return TimeRatio(geometric_mean(ratios), *log_t_interval(ratios), is_slower, is_faster)
+    winner = pair[1] if is_slower else pair[0] if is_faster else ""
+    table = run.table
+    doubts = could_win_in(table[table["phase"] == phase], case, winner, pair)
+    return TimeRatio(geometric_mean(ratios), *log_t_interval(ratios), is_slower, is_faster, doubts)
+
+
+def finding(
+    verdict: Verdict, sentence: str, evidence: pd.DataFrame, doubts: Sequence[Mapping[str, float]], noun: str = "case"
+) -> ClaimFinding:
+    """Return a finding from comparisons of times, with its doubts: for each comparison, who could win at its limit."""
+    doubt = "" if verdict == NOT_SHOWN else could_win(spreads(doubts), len(doubts), noun)
+    return ClaimFinding(verdict, sentence, evidence, doubt)
 
 
 def rows_of(run: Run, cases: str, phase: str = "gradient") -> pd.DataFrame:

@@ -24,6 +24,7 @@ from jacobench.reports.claims.claim_evidence import (
     UNEQUAL,
     WRONG,
     ClaimFinding,
+    finding,
     not_shown,
     peak_bound,
     peak_in_words,
@@ -93,8 +94,10 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
     slowest = max((time for *_, time in singles), key=lambda time: time.mean)
     sentence = claim_sentences.jacobian_by_input(adds, str(slowest), max(batches, default=None))
     harmless = free and all(most <= NOTHING for most, _ in batches) and slowest.low <= SLOWER
-    verdict = HOLDS if harmless else BOUNDED if once else WRONG if more else NOT_SHOWN
-    return ClaimFinding(verdict, sentence, evidence)
+    if harmless:
+        return ClaimFinding(HOLDS, sentence, evidence)
+    verdict = BOUNDED if once else WRONG if more else NOT_SHOWN
+    return finding(verdict, sentence, evidence, [time.could_win for *_, time in singles])
 
 
 def _added(rows: pd.DataFrame, case: str) -> tuple[float, float] | None:
@@ -140,7 +143,7 @@ def weights_jacobian_is_expensive(run: Run) -> ClaimFinding:
     larger = last["peak_bytes"] > 2 * vjp
     refuted = time.is_faster or last["peak_bytes"] <= 2 * vjp  # neither if the peak of vjp was not measured
     verdict = HOLDS if larger and time.is_slower else WRONG if refuted else NOT_SHOWN
-    return ClaimFinding(verdict, sentence, evidence)
+    return finding(verdict, sentence, evidence, [time.could_win])
 
 
 def _times(laws: pd.DataFrame) -> list[tuple[str, float, float, float]]:
@@ -224,7 +227,7 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
     sentence = claim_sentences.sparse_work(len(found), factors, int(faster.sum()), int(more.sum()), not_worse)
     refuted = (faster & ~more).mean() > HALF
     verdict = HOLDS if slower.all() else BOUNDED if slower.mean() > HALF else WRONG if refuted else NOT_SHOWN
-    return ClaimFinding(verdict, sentence, evidence)
+    return finding(verdict, sentence, evidence, [time.could_win for time in found["time"]])
 
 
 def outer_product_takes_n_operations(run: Run) -> ClaimFinding:
@@ -282,7 +285,7 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
     at_last = all(line["time"].is_slower and line["matrix"] > line["direct"] for line in largest)
     lost = all(line["time"].is_faster for line in largest)
     verdict = HOLDS if everywhere else BOUNDED if at_last else WRONG if lost else NOT_SHOWN
-    return ClaimFinding(verdict, sentence, evidence)
+    return finding(verdict, sentence, evidence, [line["time"].could_win for line in timed], "cell")
 
 
 def _memory(line: dict[str, Any]) -> tuple[float, tuple[str, str]]:

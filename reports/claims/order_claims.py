@@ -20,6 +20,7 @@ from jacobench.reports.claims.claim_evidence import (
     ORDER,
     WRONG,
     ClaimFinding,
+    finding,
     not_shown,
     peak_in_words,
     rows_of,
@@ -29,10 +30,14 @@ from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jacobench.reports.data.run_data import Run
 
 FIRST, LAST = "forward-dense", "vjp"
 """Jacobians multiplied first, then the vector; the vector first, without Jacobians."""
+
+PAIR = "comparison"  # of two strategies, in one case, or over several cases or uses
 
 
 def same_gradients(run: Run) -> ClaimFinding:
@@ -90,12 +95,14 @@ def vector_first_is_cheaper(run: Run) -> ClaimFinding:
     )
     low, high = (end(time.mean for _, time in timed) for end in (min, max))
     sentence = claim_sentences.jacobians_first(low, high) + claim_sentences.growth_of_orders(_exponents(run, one))
+    doubts = [time.could_win for _, time in timed]
     if all(time.is_faster for _, time in timed):
-        return ClaimFinding(WRONG, sentence, evidence)
+        return finding(WRONG, sentence, evidence, doubts, PAIR)
     if not all(time.is_slower for _, time in timed):
         return not_shown(sentence, evidence)
-    pays_off = _pays_off(run, rows)
-    return ClaimFinding(BOUNDED if pays_off else HOLDS, sentence + claim_sentences.pays_off(pays_off), evidence)
+    pays_off, more_doubts = _pays_off(run, rows)
+    verdict = BOUNDED if pays_off else HOLDS
+    return finding(verdict, sentence + claim_sentences.pays_off(pays_off), evidence, doubts + more_doubts, PAIR)
 
 
 def _exponents(run: Run, one: pd.DataFrame) -> list[tuple[str, float, float]]:
@@ -116,21 +123,19 @@ def _exponents(run: Run, one: pd.DataFrame) -> list[tuple[str, float, float]]:
     return found
 
 
-def _pays_off(run: Run, rows: pd.DataFrame) -> list[str]:
-    """Return the number of seeds, and of uses of one Jacobian, from which multiplying first is cheaper."""
+def _pays_off(run: Run, rows: pd.DataFrame) -> tuple[list[str], list[Mapping[str, float]]]:
+    """Return from how many seeds, and uses of one Jacobian, multiplying first is cheaper, and the doubts about each."""
     found = crossovers(rows, run.passes)
     found = found[(found["knob"] == "n_seeds") & (found["quantity"] == "seconds") & (found["phase"] == "gradient")]
     pair = found[(found["first"].isin([FIRST, LAST])) & (found["second"].isin([FIRST, LAST]))]
-    parts = [
-        claim_sentences.from_seeds(line["size"], line["low"], line["high"])
-        for line in pair[(pair["outcome"] == "crosses") & (pair["cheaper"] == FIRST)].to_dict("records")
-    ]
-    uses = reuse(run.passes)
+    seeds = pair[(pair["outcome"] == "crosses") & (pair["cheaper"] == FIRST)]
+    parts = [claim_sentences.from_seeds(line["size"], line["low"], line["high"]) for line in seeds.to_dict("records")]
+    uses = reuse(run.passes, table=run.table)
     single = rows.loc[rows["n_seeds"] == 1, "case"]
     uses = uses[(uses["strategy"] == FIRST) & uses["case"].isin(single) & (uses["outcome"] == "after")]
     if len(uses):
         parts.append(claim_sentences.after_uses(uses_in_words(uses["uses"]), len(uses)))
-    return parts
+    return parts, [*seeds["could_win"], *uses["could_win"]]
 
 
 def sometimes_worth_it(run: Run) -> ClaimFinding:
@@ -141,19 +146,25 @@ def sometimes_worth_it(run: Run) -> ClaimFinding:
     best = recommend(run.table, run.passes)
     ahead = best[best["decision"] == "ahead"]
     wins = ahead[ahead["strategy"].isin(stored)].to_dict("records")
-    uses = reuse(run.passes)
+    uses = reuse(run.passes, table=run.table)
     uses = uses[uses["strategy"].isin(stored)]
     lines = {
-        (line["case"], line["strategy"]): claim_sentences.at_once(
-            line["runner_up"], line["factor"], line["low"], line["high"]
+        (line["case"], line["strategy"]): (
+            claim_sentences.at_once(line["runner_up"], line["factor"], line["low"], line["high"]),
+            {name: factor for name, factor in line["could_win"].items() if name not in stored},
         )
         for line in wins
     }
     for line in uses[uses["outcome"].isin(["after", "from the first"])].to_dict("records"):
         after = claim_sentences.after_products(line["uses"], line["low"], line["high"])
-        lines.setdefault((line["case"], line["strategy"]), after)
-    evidence = pd.DataFrame([(*cell, when) for cell, when in lines.items()], columns=["case", "strategy", "pays off"])
+        lines.setdefault((line["case"], line["strategy"]), (after, line["could_win"]))
+    evidence = pd.DataFrame(
+        [(*cell, when) for cell, (when, _) in lines.items()], columns=["case", "strategy", "pays off"]
+    )
     by_reuse = evidence["case"].nunique() - len({line["case"] for line in wins})
     sentence = claim_sentences.stored_jacobians(len(wins), len(best), by_reuse)
     refuted = len(ahead) == len(best) > 0 and not (uses["outcome"] == "undecided").any()
-    return ClaimFinding(HOLDS if lines else WRONG if refuted else NOT_SHOWN, sentence, evidence)
+    if lines:
+        return finding(HOLDS, sentence, evidence, [doubts for _, doubts in lines.values()], PAIR)
+    lost = [{name: factor for name, factor in found.items() if name in stored} for found in ahead["could_win"]]
+    return finding(WRONG if refuted else NOT_SHOWN, sentence, evidence, [*lost, *uses["could_win"]], PAIR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jacobench.graphs.wording import counted, listed
+from jacobench.reports.data.limit_sentences import then
 from jacobench.reports.data.units import format_ratio
 from jacobench.reports.data.vocabulary import words
 from jacobench.strategies.registry import REFERENCE
@@ -47,8 +48,10 @@ def verdict(n_products: int, n_materialized: int, n_cases: int) -> str:
     return "It depends" if 2 * (n_products + n_materialized) > n_cases else "Mostly undecided"
 
 
-def on_time(verdict: str, phase: str, winners: Counts, others: Counts, n_cases: int, factors: Factors) -> str:
-    """State who is clearly the fastest in how many cases, the other decisions, and the factors."""
+def on_time(
+    verdict: str, phase: str, winners: Counts, others: Counts, n_cases: int, factors: Factors, doubt: str
+) -> str:
+    """State who is clearly the fastest in how many cases, the other decisions, the factors, and who could win."""
     parts = [
         f"{name} {count}" if number else f"{name} is clearly the fastest in {_of(count, n_cases)}"
         for number, (name, count) in enumerate(winners)
@@ -56,7 +59,7 @@ def on_time(verdict: str, phase: str, winners: Counts, others: Counts, n_cases: 
     for decision, count in others:
         verbs, words_of_it = NOT_AHEAD[decision]
         parts.append(f"{counted(count, 'case')} {verbs[count > 1]} {words_of_it}")
-    return f"{verdict}: in the time of the phase {phase}, {listed(parts)}{_spread(factors, 'as long as')}."
+    return f"{verdict}: in the time of the phase {phase}, {listed(parts)}{_spread(factors, 'as long as')}{then(doubt)}."
 
 
 def on_memory(
@@ -94,8 +97,8 @@ def no_jacobian_with_reference() -> str:
     )
 
 
-def on_reuse(strategies: Sequence[str], cells: Mapping[str, int], uses: str) -> str:
-    """State after how many products with one Jacobian it pays off.
+def on_reuse(strategies: Sequence[str], cells: Mapping[str, int], uses: str, doubt: str) -> str:
+    """State after how many products with one Jacobian it pays off, and who could win at its own limit.
 
     ``cells``: outcome of `reuse` → number of cells. ``uses``: the numbers of products of the outcome "after", in words.
     """
@@ -103,7 +106,7 @@ def on_reuse(strategies: Sequence[str], cells: Mapping[str, int], uses: str) -> 
     if cells.get("undecided") == n_cells:
         return f"Whether m{materializing} is undecided in {_of(n_cells, n_cells, 'cell')}."
     if cells.get("never") == n_cells:
-        return f"M{materializing} in no cell of this run, for any number of products."
+        return f"M{materializing} in no cell of this run, for any number of products{then(doubt)}."
     phrases = {
         "from the first": "from the first product",
         "after": f"after {counted(uses, 'product')} with one Jacobian",
@@ -112,7 +115,7 @@ def on_reuse(strategies: Sequence[str], cells: Mapping[str, int], uses: str) -> 
     }
     parts = [f"{text} in {_of(cells[name], n_cells, 'cell')}" for name, text in phrases.items() if name in cells]
     unknown = f"; undecided in {_of(cells['undecided'], n_cells, 'cell')}" if "undecided" in cells else ""
-    return f"M{materializing} {listed(parts)}{unknown}."
+    return f"M{materializing} {listed(parts)}{unknown}{then(doubt)}."
 
 
 def _spread(factors: Factors, comparison: str) -> str:

@@ -8,8 +8,10 @@ import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.recommendation import comparable_peaks, least_memory, materializing, recommend
 from jacobench.reports.analysis.reuse import reuse, uses_in_words
+from jacobench.reports.data.limit_sentences import could_win
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.page import answer_sentences
 from jacobench.strategies.registry import REFERENCE
@@ -39,7 +41,8 @@ def _on_time(run: Run, rows: pd.DataFrame, phase: str) -> str:
     verdict = answer_sentences.verdict(len(winners) - n_materialized, n_materialized, len(found))
     open_ = _counts(found.loc[~is_ahead, "decision"])
     factors = _factors(rows, "ratio_to_vjp")
-    return answer_sentences.on_time(verdict, phase, _counts(winners), open_, len(found), factors)
+    doubt = could_win(spreads(found["could_win"]), len(found))
+    return answer_sentences.on_time(verdict, phase, _counts(winners), open_, len(found), factors, doubt)
 
 
 def _on_memory(run: Run, rows: pd.DataFrame, phase: str) -> str:
@@ -67,13 +70,14 @@ def _on_reuse(run: Run) -> str:
     stored = materializing(run.table)
     if not stored:
         return answer_sentences.no_jacobian()
-    found = reuse(run.passes)
+    found = reuse(run.passes, table=run.table)
     found = found[found["strategy"].isin(stored)]
     if found.empty:
         return answer_sentences.no_jacobian_with_reference()
     uses = found.loc[found["outcome"] == "after", "uses"]
     in_words = uses_in_words(uses) if len(uses) else ""
-    return answer_sentences.on_reuse(in_order(found["strategy"]), dict(_counts(found["outcome"])), in_words)
+    doubt = could_win(spreads(found["could_win"]), len(found), "cell")
+    return answer_sentences.on_reuse(in_order(found["strategy"]), dict(_counts(found["outcome"])), in_words, doubt)
 
 
 def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:

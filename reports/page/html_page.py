@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from jacobench.reports.analysis.doubts import floor_note
 from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page import page_sentences, quality_sentences
 from jacobench.reports.page.answers import QUESTION, answers
@@ -53,6 +54,7 @@ def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
         "answers": answers(run, phase),
         "recommendations": recommendations(run, phase),
         "memory_bytes": float((run.facts.get("machine") or {}).get("memory_bytes") or "nan"),
+        "limits_unknown": floor_note(run.table, phase),
         "limits": memory_limits(run, phase),
         "crossovers": crossover_rows(run, phase),
         "machine": provenance(run.table),

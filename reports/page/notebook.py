@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.reports.analysis.recommendation import fastest, least_memory
+from jacobench.reports.analysis.doubts import by_case, floor_note
+from jacobench.reports.analysis.recommendation import fastest, least_memory, recommend
 from jacobench.reports.data.units import format_peak, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.page.answers import answers
@@ -31,25 +32,32 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "ratio_to_vjp": format_ratio,
 }  # columns of the table, and the peak
 MAX_ROWS = 20
-MARK = " *"
+MARK, DOUBT = " *", " ?"
+WINNER = "* clearly the fastest in its case, or clearly the least memory"
+DOUBTFUL = "? slower than the fastest, but it could win at its own limit"
 
 
 def notebook(run: Run, phase: str = "gradient") -> str:
     """Return an HTML fragment of a run, without script and style, so that it does not affect the page around it.
 
     ``*`` marks the strategy that is clearly the fastest in its case, and the one that clearly needs the least memory: the
-    same winners as on the page of `jacobench report`.
+    same winners as on the page of `jacobench report`. ``?`` marks slower strategies that could win at their own limit.
     """
     rows = run.table[run.table["phase"] == phase]
     shown = pd.DataFrame({name: rows[name].map(show) for name, show in FORMATS.items()})
     shown["peak_bytes"] = [format_peak(row) for row in rows.to_dict("records")]
-    winners = {"seconds_median": fastest(run.table, run.passes, phase), "peak_bytes": least_memory(run.table, phase)}
-    for column, by_case in winners.items():
-        shown.loc[rows["case"].map(by_case) == rows["strategy"], column] += MARK
+    found = recommend(run.table, run.passes, phase)
+    winners = {"seconds_median": fastest(found), "peak_bytes": least_memory(run.table, phase)}
+    for column, winner in winners.items():
+        shown.loc[rows["case"].map(winner) == rows["strategy"], column] += MARK
+    doubts = by_case(found)
+    in_doubt = [strategy in doubts.get(case, {}) for case, strategy in zip(rows["case"], rows["strategy"], strict=True)]
+    shown.loc[in_doubt, "seconds_median"] += DOUBT
     parts = [f"<p><strong>{escape(run.name or 'run')}</strong></p>"]
     parts += [f"<p>{escape(sentence)}</p>" for sentence in answers(run, phase)]
     parts.append(shown.to_html(index=False, max_rows=MAX_ROWS, border=0))
-    parts.append("<p>* clearly the fastest in its case, or clearly the least memory</p>")
+    notes = [WINNER, DOUBTFUL if any(in_doubt) else "", floor_note(run.table, phase) if fastest(found) else ""]
+    parts += [f"<p>{escape(note)}</p>" for note in notes if note]
     for name, plot in all_plots(run, phase).plots.items():
         parts.append(f'<p><img alt="{escape(plot.caption)}" title="{escape(name)}" src="{_png(plot.figure)}"></p>')
     return f"<div>{''.join(parts)}</div>"

@@ -14,6 +14,7 @@ def recommendation_rule() -> str:
     """State when the table names a strategy."""
     return (
         "Time: a strategy is named only if it is clearly faster than every other one, or if no other one was timed. "
+        "A slower strategy could win at its limit if its floor is below the time of the fastest one. "
         "Memory: only if its peak is at least 1 % and 8 KiB below the next one. In brackets: the 95 % interval."
     )
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from jacobench.bench.row.columns import COLUMNS, FORWARD, HEAP, STATUSES, below_resolution
 from jacobench.reports.analysis.crossovers import crossovers
+from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.recommendation import least_memory, recommend
 from jacobench.reports.analysis.size_limits import what_fits
 from jacobench.reports.analysis.sweeps import KNOBS, find_sweeps
-from jacobench.reports.data import units
+from jacobench.reports.data import limit_sentences, units
 from jacobench.reports.data.vocabulary import QUANTITY_WORDS, words
 from jacobench.reports.page import table_phrases
 
@@ -75,7 +76,13 @@ def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
 def decision_phrase(line: Mapping[Any, Any]) -> str:
     """Return the decision of a line of `recommend` in words."""
     rivals = _text(line["open_rivals"])
-    return table_phrases.decision(line["decision"], _text(line["runner_up"]), rivals.split(", ") if rivals else [])
+    names = rivals.split(", ") if rivals else []
+    return table_phrases.decision(line["decision"], _text(line["runner_up"]), names, _doubt(line))
+
+
+def _doubt(line: Mapping[Any, Any]) -> str:
+    """Return who could win at its own limit; empty for nobody."""
+    return limit_sentences.could_win(spreads([line["could_win"]]))
 
 
 def _text(value: Any) -> str:
@@ -146,7 +153,7 @@ def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverR
                 table_phrases.crossover_place(
                     KNOBS[line["knob"]], line["size"], line["low"], line["high"], line["extrapolated"]
                 ),
-                table_phrases.cheaper(_text(line["cheaper"]), line["factor"]),
+                table_phrases.cheaper(_text(line["cheaper"]), line["factor"], _doubt(line)),
             ),
         )
         for line in found[found["phase"] == phase].to_dict("records")

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jacobench.graphs.wording import counted
+from jacobench.reports.analysis.doubts import floor_note
 from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page import page_sentences
 from jacobench.reports.page.answers import answers
@@ -51,6 +52,8 @@ def _blocks(run: Run, phase: str) -> list[str]:
     ]
     if lines := recommendations(run, phase):
         blocks.append(_table(RECOMMENDATIONS, lines))
+    if note := floor_note(run.table, phase):
+        blocks.append(escape_markdown(note))
     blocks.append(escape_markdown(f"Measured on: {' · '.join(provenance(run.table))}. {quality.summary}"))
     if quality.cells:
         blocks.append(markdown_details("Undecided and disturbed cells", _table(UNCERTAIN, quality.cells)))

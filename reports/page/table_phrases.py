@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from jacobench.graphs.wording import listed
+from jacobench.reports.data.limit_sentences import but, then
 from jacobench.reports.data.units import MISSING, format_ratio, format_size
 from jacobench.reports.data.vocabulary import words
 
@@ -40,10 +41,10 @@ OUTCOMES = {
 }
 
 
-def decision(name: str, runner_up: str, open_rivals: Sequence[str]) -> str:
-    """Return a decision on time, with the rivals that leave it open if the runner-up is not among them."""
+def decision(name: str, runner_up: str, open_rivals: Sequence[str], doubt: str) -> str:
+    """Return a decision on time, with its doubt, and with the rivals that leave it open if the runner-up is not one."""
     unnamed = name == "undecided" and open_rivals and runner_up not in open_rivals
-    return f"{DECISIONS[name]}: {listed(open_rivals)}" if unnamed else DECISIONS[name]
+    return f"{DECISIONS[name]}: {listed(open_rivals)}" if unnamed else f"{DECISIONS[name]}{but(doubt)}"
 
 
 def runner_up(name: str, best: str, decision: str) -> str:
@@ -76,9 +77,9 @@ def crossover_place(knob: str, size: float, low: float, high: float, extrapolate
     return f"{knob} {format_size(size)}{interval}{', extrapolated' if extrapolated else ''}"
 
 
-def cheaper(name: str, factor: float) -> str:
-    """Return which strategy clearly costs less at the largest size; an empty name means that none does."""
-    return f"{name}, {format_ratio(factor)}" if name else "undecided"
+def cheaper(name: str, factor: float, doubt: str) -> str:
+    """Return which strategy clearly costs less at the largest size, and the doubt; an empty name means that none does."""
+    return f"{name}, {format_ratio(factor)}{then(doubt)}" if name else f"undecided{then(doubt)}"
 
 
 def status_counts(found: Iterable[tuple[str, int]]) -> str:

@@ -11,7 +11,9 @@ from matplotlib.lines import Line2D
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.reports.analysis.crossovers import crossovers
+from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
+from jacobench.reports.data.limit_sentences import could_win
 from jacobench.reports.data.units import format_size
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots import plot_sentences
@@ -81,7 +83,10 @@ def _plot(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
         handles = _handles(rows.loc[_has_ratio(rows), "strategy"], crossings)
         frame(figure, title + share(len(shown), len(sweeps), "sweeps, the longest"), handles, run.table)
     several = len(shown) > 1
-    noted = [(line["held"], plot_sentences.crossover(line)) for line in crossings.to_dict("records")]
+    noted = [
+        (line["held"], plot_sentences.crossover(line, could_win(spreads([line["could_win"]]))))
+        for line in crossings.to_dict("records")
+    ]
     notes = tuple((f"{held}: " if several else "") + note for held, note in noted if note)
     return Plot(figure, rows[columns].reset_index(drop=True), plot_sentences.crossings(phase, knob), notes)
 

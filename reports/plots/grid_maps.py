@@ -10,12 +10,14 @@ import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
 from jacobench.bench.row.columns import FORWARD
+from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS, Grid, find_grids
+from jacobench.reports.data.limit_sentences import could_win
 from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
 from jacobench.reports.plots import plot_sentences
-from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, strategy_handles
+from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, legend_mark, strategy_handles
 from jacobench.reports.plots.missing_cells import hollow
 from jacobench.reports.plots.small_multiples import elided, panel_grid, share
 from jacobench.reports.plots.style import FAINT, GRID, INK, PAPER, strategy_style, styled
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 MAX_PANELS = 4
+DOUBT = "?"  # after the factor, where a slower strategy could win at its own limit
 MAX_HOLLOW = 4  # hollow markers in a square; more do not fit
 PALEST, DARKEST = 0.15, 0.6  # opacity at a factor of 1, and of 10 or more; text on a darker square could not be read
 HATCH = "//"
@@ -79,7 +82,9 @@ def _plot(table: pd.DataFrame, grids: Sequence[Grid], winners: pd.DataFrame, pha
             f"{phase}: fastest strategy over {knobs}" + share(len(shown), len(grids), "grids") + share(n_shown, n_all)
         )
         frame(figure, title, _handles(data, _failed(pd.concat([grid.rows for grid in shown]))), table)
-    return Plot(figure, data, plot_sentences.grid_map(phase, knobs), _notes(data))
+    notes = _notes(data)
+    data = data.assign(could_win=data["could_win"].map(", ".join))
+    return Plot(figure, data, plot_sentences.grid_map(phase, knobs), notes)
 
 
 def _thinned(grid: Grid) -> Grid:
@@ -160,7 +165,8 @@ def _square(axes: Axes, x: int, y: int, square: Mapping[Any, Any]) -> None:
         axes.add_patch(Rectangle(corner, 0.96, 0.96, fill=False, hatch=HATCH, edgecolor=(FAINT, 0.45), linewidth=0))
     axes.plot(x, y + 0.3, color=style.color, marker=style.marker, mec=PAPER, mew=0.6, markersize=8)
     alone = not isinstance(square["runner_up"], str)
-    axes.text(x, y + 0.02, "alone" if alone else format_ratio(factor), ha="center", va="center", fontweight="bold")
+    number = "alone" if alone else f"{format_ratio(factor)}{DOUBT if square['could_win'] else ''}"
+    axes.text(x, y + 0.02, number, ha="center", va="center", fontweight="bold")
     if not alone:
         axes.text(x, y - 0.19, f"vs {elided(square['runner_up'], 16)}", ha="center", va="center", fontsize=7)
 
@@ -190,6 +196,8 @@ def _handles(data: pd.DataFrame, failed: list[tuple[str, str]]) -> list[Artist]:
         handles.append(
             Patch(fill=False, hatch=HATCH * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided or equal")
         )
+    if data["could_win"].astype(bool).any():
+        handles.append(legend_mark("in doubt: a slower one\ncould win at its limit", marker=f"${DOUBT}$"))
     return [*handles, *hollow_handles((status for _, status in failed), "in the corner", any_predicted=False)]
 
 
@@ -200,5 +208,7 @@ def _notes(data: pd.DataFrame) -> tuple[str, ...]:
         factors = clear.loc[clear["strategy"] == name, "factor"]
         ends = float(factors.min()), float(factors.max())
         notes.append(plot_sentences.ahead_in(name, len(factors), len(data), ends))
+    doubt = could_win(spreads(data["could_win"]), len(data), "square")
     n_open = int(data["decision"].isin(NO_WINNER).sum())
+    notes += [plot_sentences.in_doubt(doubt)] if doubt else []
     return (*notes, *([plot_sentences.no_winner_in(n_open, len(data))] if n_open else []))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.sweeps import KNOBS
+from jacobench.reports.data.limit_sentences import then
 from jacobench.reports.data.units import format_bytes, format_ratio, format_size
 from jacobench.reports.data.vocabulary import words
 from jacobench.strategies.registry import REFERENCE
@@ -154,6 +155,11 @@ def ahead_in(strategy: str, n_ahead: int, n_squares: int, factors: tuple[float, 
     return f"{strategy} is ahead in {n_ahead} of {counted(n_squares, 'square')}, by {factor}."
 
 
+def in_doubt(doubt: str) -> str:
+    """Return which slower strategies of a map could win at their own limits; `doubt` names them."""
+    return f"In doubt, marked with a question mark: {doubt}."
+
+
 def no_winner_in(n_open: int, n_squares: int) -> str:
     """State in how many squares of a map no strategy is ahead."""
     return f"No winner in {n_open} of {counted(n_squares, 'square')}."
@@ -168,15 +174,18 @@ def crossings(phase: str, knob: str) -> str:
     )
 
 
-def crossover(line: Mapping[Any, Any]) -> str:
-    """Return a line of `crossovers` as a sentence; empty if two strategies do not approach each other."""
+def crossover(line: Mapping[Any, Any], doubt: str) -> str:
+    """Return a line of `crossovers` as a sentence; empty if two strategies do not approach each other.
+
+    `doubt` states who could win at its own limit; empty for nobody.
+    """
     first, second, knob = line["first"], line["second"], KNOBS[line["knob"]]
     interval = "" if math.isnan(line["low"]) else f" [{format_size(line['low'])}, {format_size(line['high'])}]"
     at = f"{knob} {format_size(line['size'])}"
     near = "" if math.isnan(line["size"]) else f" near {at}"
     decided = isinstance(line["cheaper"], str)
     winner = f"{line['cheaper']} is ahead by {format_ratio(line['factor'])}" if decided else "neither is clearly ahead"
-    ahead = f"at the largest size, {winner}"
+    ahead = f"at the largest size, {winner}{then(doubt)}"
     return {
         "crosses": f"{first} and {second} cross at {at}{interval}; {ahead}.",
         "undecided": f"The measurements do not decide whether {first} and {second} cross{near}.",

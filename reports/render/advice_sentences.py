@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jacobench.bench.row.statistics import CONFIDENCE
 from jacobench.graphs.wording import counted, listed
 from jacobench.reports.analysis.size_limits import RANGE_FACTOR
+from jacobench.reports.data.limit_sentences import but, then
 from jacobench.reports.data.units import format_bytes, format_ratio, format_size
 from jacobench.strategies.registry import REFERENCE
 
@@ -43,9 +44,9 @@ def comparison(quantity: str, rival: str, factor: float, low: float, high: float
     return f"{rival} {verb} {format_ratio(factor)} {more}{interval}"
 
 
-def winner(best: str, runner_up: str, comparison: str) -> str:
-    """Return a clear winner, with the `comparison` of the runner-up."""
-    return f"{best}: {runner_up}, the runner-up,{comparison.removeprefix(runner_up)}"
+def winner(best: str, runner_up: str, comparison: str, doubt: str) -> str:
+    """Return a clear winner, with the `comparison` of the runner-up, and who could win at its own limit."""
+    return f"{best}: {runner_up}, the runner-up,{comparison.removeprefix(runner_up)}{then(doubt)}"
 
 
 def one_pass(best: str, comparison: str) -> str:
@@ -104,6 +105,11 @@ def time_unknown(source: str) -> str:
     return f"Time: {source} has too few measurements of such cases."
 
 
+def limits_not_measured() -> str:
+    """State that no floors are known."""
+    return "The limits of the strategies are not known: floors are measured together with the case."
+
+
 def memory_measured(source: str) -> str:
     """Return where the peaks of the case itself come from."""
     return f"Memory: measured for this case in {source}."
@@ -145,19 +151,23 @@ def measured_on(phrases: Sequence[str]) -> str:
     return f"Measured on: {' · '.join(phrases)}"
 
 
-def reuse(where: str, cheaper: Sequence[str], *, is_undecided: bool) -> str:
-    """Return for how many pullbacks other strategies are cheaper; ``where``: the near case, empty for the case itself."""
+def reuse(where: str, cheaper: Sequence[str], doubt: str, *, is_undecided: bool) -> str:
+    """Return for how many pullbacks other strategies are cheaper, or who could be at its own limit.
+
+    ``where``: the near case, empty for the case itself.
+    """
     start = f"With K pullbacks per linearization{f' of {where}' if where else ''}"
     if cheaper:
         return f"{start}, cheaper than {REFERENCE}: {'; '.join(cheaper)}."
     if is_undecided:
         return f"{start}, it is undecided whether another strategy becomes cheaper than {REFERENCE}."
-    return f"{start}, no other measured strategy becomes cheaper than {REFERENCE} for any K."
+    return f"{start}, no other measured strategy becomes cheaper than {REFERENCE} for any K{but(doubt)}."
 
 
-def reuse_of(strategy: str, outcome: str, uses: float, low: float, high: float) -> str:
-    """Return from when on, or until when, a strategy is cheaper."""
+def reuse_of(strategy: str, outcome: str, uses_and_interval: tuple[float, float, float], doubt: str) -> str:
+    """Return from when on, or until when, a strategy is cheaper, and who could win at its own limit."""
+    uses, low, high = uses_and_interval
     if math.isnan(uses):
-        return f"{strategy} {outcome}"
+        return f"{strategy} {outcome}{but(doubt)}"
     interval = "" if math.isnan(low) else f" [{format_size(low)}, {format_size(high)}]"
-    return f"{strategy} {outcome} {format_size(uses)}{interval}"
+    return f"{strategy} {outcome} {format_size(uses)}{interval}{but(doubt)}"

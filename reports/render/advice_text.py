@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT
+from jacobench.reports.data.limit_sentences import could_win
 from jacobench.reports.data.units import MISSING, format_bytes, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.render import advice_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jacobench.reports.analysis.case_advice import CaseAdvice
 
@@ -44,7 +46,7 @@ def _compared(verdict: Mapping[Any, Any]) -> str:
     comparison = advice_sentences.comparison(verdict["quantity"], rival, *numbers)
     open_rivals = _names(verdict, "open_rivals")
     if decision == "ahead":
-        return advice_sentences.winner(best, rival, comparison)
+        return advice_sentences.winner(best, rival, comparison, _doubt([verdict]))
     if decision == "one pass":
         return advice_sentences.one_pass(best, comparison)
     if decision == "equal":
@@ -97,7 +99,7 @@ def reasons(advice: CaseAdvice) -> list[str]:
     if advice.all_over_budget:
         lines = [advice_sentences.all_over_budget()]
     else:
-        lines = [_time_reason(time, source), _memory_reason(memory, source), *_reuse(advice, time)]
+        lines = [_time_reason(time, source), *_limits(advice), _memory_reason(memory, source), *_reuse(advice, time)]
     lines.append(advice_sentences.largest_batches(advice.budget_bytes))
     if advice.command:
         lines.append(advice_sentences.measure_case(is_near=advice.basis in ("measured", "near")))
@@ -117,6 +119,14 @@ def _time_reason(verdict: Mapping[Any, Any], source: str) -> str:
     return advice_sentences.time_unknown(source)
 
 
+def _limits(advice: CaseAdvice) -> list[str]:
+    """Return which limits are not known, if a strategy is called faster."""
+    if advice.verdicts["decision"].iloc[0] != "ahead":
+        return []
+    note = advice_sentences.limits_not_measured() if advice.basis == "model" else advice.limits_unknown
+    return [note] if note else []
+
+
 def _memory_reason(verdict: Mapping[Any, Any], source: str) -> str:
     if verdict["basis"] == "measured":
         return advice_sentences.memory_measured(source)
@@ -130,10 +140,18 @@ def _reuse(advice: CaseAdvice, time: Mapping[Any, Any]) -> list[str]:
     if not lines:
         return []
     cheaper = [
-        advice_sentences.reuse_of(*(line[name] for name in ("strategy", "outcome", "uses", "low", "high")))
+        advice_sentences.reuse_of(
+            line["strategy"], line["outcome"], (line["uses"], line["low"], line["high"]), _doubt([line])
+        )
         for line in lines
         if line["outcome"] not in {"never", "undecided"}
     ]
     is_undecided = any(line["outcome"] == "undecided" for line in lines)
     where = time["at"] if time["basis"] == "near" else ""
-    return [advice_sentences.reuse(where, cheaper, is_undecided=is_undecided)]
+    doubt = "" if cheaper else _doubt(lines)
+    return [advice_sentences.reuse(where, cheaper, doubt, is_undecided=is_undecided)]
+
+
+def _doubt(lines: Sequence[Mapping[Any, Any]]) -> str:
+    """Return who could win at its own limit, over several lines; empty for nobody."""
+    return could_win(spreads(line["could_win"] for line in lines))

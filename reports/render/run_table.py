@@ -10,16 +10,18 @@ from rich.text import Text
 
 from jacobench.bench.row.columns import PHASES, STATUSES
 from jacobench.graphs.errors import unknown
-from jacobench.reports.analysis.recommendation import fastest, least_memory
+from jacobench.reports.analysis.doubts import by_case, floor_note, spreads
+from jacobench.reports.analysis.recommendation import fastest, least_memory, recommend
+from jacobench.reports.data.limit_sentences import could_win
 from jacobench.reports.data.units import format_bytes, format_efficiency, format_peak, format_ratio, format_seconds
 from jacobench.reports.data.vocabulary import in_order, provenance, words
 from jacobench.reports.render import run_table_sentences
-from jacobench.reports.render.run_table_sentences import MARK
+from jacobench.reports.render.run_table_sentences import DOUBT, MARK
 from jacobench.reports.render.text_tables import rich_table
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -52,7 +54,7 @@ class TerminalTable:
 
     If the strategies do not fit, the table omits the efficiencies, then the ratios; then it is split into blocks.
     `cells` maps (case, strategy) to a row; `fastest` and `smallest` map a case to its clear winner in time and in
-    memory.
+    memory; `doubts` maps a case to the slower strategies that could win at their own limit.
     """
 
     cells: dict[tuple[str, str], Row]
@@ -60,6 +62,7 @@ class TerminalTable:
     strategies: list[str]
     fastest: dict[str, str]
     smallest: dict[str, str]
+    doubts: dict[str, dict[str, float]]
     title: str
     notes: list[str]
 
@@ -110,7 +113,8 @@ class TerminalTable:
         if row["status"] != "ok":
             return Text(_failure(row, _width(strategy, extras)), style="yellow")
         is_fastest, is_smallest = self.fastest.get(case) == strategy, self.smallest.get(case) == strategy
-        time = format_seconds(row["seconds_median"]) + (MARK if is_fastest else " ")
+        mark = MARK if is_fastest else DOUBT if strategy in self.doubts.get(case, ()) else " "
+        time = format_seconds(row["seconds_median"]) + mark
         memory = format_peak(row) + (MARK if is_smallest else " ")
         efficiency = format_efficiency(row["efficiency"])
         text = Text(_line(strategy, extras, time, format_ratio(row["ratio_to_vjp"]), efficiency, memory))
@@ -124,7 +128,8 @@ def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
     """Return the table of one phase of a run, to be printed with rich.
 
     It shows time per call (median over passes), its ratio to vjp, and the peak of the heap. A mark shows clear winners;
-    the passes decide who is fastest. Notes give the machine, the meaning of the marks, and why cells have no time.
+    the passes decide who is fastest. Another mark shows who could win at its own limit. Notes give the machine, the
+    meaning of the marks, and why cells have no time.
     Raises BadInput if the phase is unknown, and ValueError if the table holds more than one run.
     """
     if phase not in PHASES:
@@ -137,14 +142,17 @@ def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
     heaviest = table.groupby(["case", "strategy"])["predicted_bytes"].transform("max")
     rows = table.assign(predicted_bytes=heaviest)[table["phase"] == phase]
     suites = ", ".join(str(suite) for suite in rows["suite"].dropna().unique())
+    found = recommend(table, run.passes, phase)
+    winners, doubts = fastest(found), by_case(found)
     return TerminalTable(
         cells={(row["case"], row["strategy"]): row for row in rows.to_dict("records")},
         cases=rows["case"].drop_duplicates().tolist(),
         strategies=in_order(rows["strategy"]),
-        fastest=fastest(table, run.passes, phase),
+        fastest=winners,
         smallest=least_memory(table, phase),
+        doubts=doubts,
         title=run_table_sentences.title(suites, phase),
-        notes=_notes(rows, table, phase),
+        notes=_notes(rows, table, phase, _limits(table, phase, doubts) if winners else []),
     )
 
 
@@ -176,7 +184,14 @@ def _failure(row: Row, width: int) -> str:
     return one_line if len(one_line) <= width else f"{status}:\n{predicted}"
 
 
-def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str) -> list[str]:
+def _limits(table: pd.DataFrame, phase: str, doubts: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return who could win at its own limit, and who has no known limit."""
+    doubt = could_win(spreads(doubts.values()), len(doubts))
+    notes = [run_table_sentences.in_doubt(doubt) if doubt else "", floor_note(table, phase)]
+    return [note for note in notes if note]
+
+
+def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str, limits: Sequence[str]) -> list[str]:
     """Return the paragraphs under the table."""
     phrases = provenance(table)
     sources = [run_table_sentences.measured_on(phrases)] if phrases else []
@@ -186,7 +201,7 @@ def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str) -> list[str]:
     counts = {status: int(found[status]) for status in STATUSES if status in found.index}
     one_pass = bool((rows["passes"] == 1).any() and not (rows["passes"] > 1).any())
     meaning = run_table_sentences.marks(with_floors=bool(rows["efficiency"].notna().any()), one_pass=one_pass)
-    return [*sources, meaning, run_table_sentences.cells(counts), *_reasons(rows)]
+    return [*sources, meaning, *limits, run_table_sentences.cells(counts), *_reasons(rows)]
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:

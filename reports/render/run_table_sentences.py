@@ -9,7 +9,7 @@ from jacobench.reports.data.vocabulary import words
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-MARK = "*"
+MARK, DOUBT = "*", "?"
 
 
 def title(suites: str, phase: str) -> str:
@@ -43,6 +43,11 @@ def marks(*, with_floors: bool, one_pass: bool) -> str:
         + (f"{floor} See docs/floor.md." if with_floors else "")
         + (" No winner in time is marked because one pass cannot decide." if one_pass else "")
     )
+
+
+def in_doubt(doubt: str) -> str:
+    """Explain the mark of strategies that could win at their own limits; `doubt` names them."""
+    return f"{DOUBT} slower than the winner, but in doubt: {doubt}. The limit is the floor; see docs/floor.md."
 
 
 def reason(strategy: str, status: str, cases: Sequence[str], why: str) -> str:

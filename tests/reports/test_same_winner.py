@@ -67,7 +67,7 @@ def test_recommend_and_answers(run):
     found = recommend(measured.table, measured.passes)
     assert set(found["decision"]) == {"ahead" if winner else "undecided"}
     assert set(found["strategy"]) == {"dense"}
-    assert set(fastest(measured.table, measured.passes).values()) == ({winner} if winner else set())
+    assert set(fastest(found).values()) == ({winner} if winner else set())
     sentence = f"{winner} is clearly the fastest in all 4 cases" if winner else "4 cases are undecided"
     assert sentence in answers(measured)[0]
     assert sentence in notebook(measured)

@@ -281,3 +281,10 @@ def test_the_command_that_measures_a_case_works_when_copied(standard, knobs, tmp
 def test_a_case_that_was_measured_needs_no_command(standard, target_of):
     advice = advise(target_of(width=128), run_of(standard), GIB)
     assert completed(advice, {"width": 128, "depth": 3}).command == ""
+
+
+def test_a_winner_near_a_measured_case_is_in_doubt_within_the_uncertainty_of_the_ratio(standard, target_of):
+    table = standard.assign(floor_seconds=standard["seconds_median"] / 5.8)  # sparse takes six times as long as vjp
+    found = [verdicts(advise(target_of(width=width), run_of(table), 8 * GIB))["seconds"] for width in (128, 120)]
+    assert [time["decision"] for time in found] == ["ahead", "ahead"]
+    assert [time["could_win"] for time in found] == [{}, {"sparse": pytest.approx(5.8)}]

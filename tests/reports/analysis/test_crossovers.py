@@ -178,3 +178,26 @@ def test_one_pass_does_not_decide_who_is_faster(standard):
     assert len(times)
     assert times["cheaper"].isna().all()
     assert found.loc[found["quantity"] == "bytes", "cheaper"].notna().any()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "floors", "expected"),
+    [  # time and floor of dense, and floor of vjp; vjp takes 1 s
+        (lambda width: width / 50, (2.0, 2.0), {}),
+        (lambda width: width / 50, (0.9, 2.0), {"dense": 1.28 / 0.9}),  # next to the crossover
+        (lambda width: width / 50, (2.0, 0.6), {"vjp": 1 / 0.6}),
+        (lambda width: 3 + 0 * width, (0.9, 2.0), {"dense": 3 / 0.9}),  # at the largest size
+        (lambda width: 3 + 0 * width, (1.1, 0.1), {}),
+    ],
+)
+def test_the_loser_could_win_at_its_limit(make_case, make_cell, ratio, floors, expected):
+    rows, passes = [], []
+    for width in (16, 32, 64, 128):
+        for name, seconds, floor in (("dense", ratio(width), floors[0]), ("vjp", 1.0, floors[1])):
+            case = make_case(width=width)
+            rows.append(make_cell(case, name) | {"seconds_median": seconds, "floor_seconds": floor})
+            passes += [(case["case"], name, "gradient", k, 0, seconds * (1 + 0.01 * k)) for k in range(3)]
+    columns = ["case", "strategy", "phase", "pass", "worker", "seconds"]
+    found = crossovers(tidy(rows), pd.DataFrame(passes, columns=columns)).set_index("quantity")["could_win"]
+    assert found["seconds"] == pytest.approx(expected)
+    assert found["bytes"] == {}

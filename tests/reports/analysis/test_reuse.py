@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jacobench.reports.analysis.reuse import break_even, reuse
+from jacobench.bench.row.columns import tidy
+from jacobench.reports.analysis.reuse import COLUMNS, break_even, reuse
 
 
 def passes_of(times, n_passes=3):
@@ -77,7 +78,7 @@ def test_each_strategy_is_held_against_vjp_in_its_own_processes():
     apart = passes_of(times)
     apart.loc[apart["strategy"] == "vjp", "worker"] = 1
     assert reuse(apart).empty
-    assert reuse(apart.head(0)).columns.tolist() == ["case", "strategy", "outcome", "uses", "low", "high", "n_passes"]
+    assert reuse(apart.head(0)).columns.tolist() == list(COLUMNS)
 
 
 def test_any_strategy_can_be_what_the_others_are_held_against():
@@ -90,3 +91,36 @@ def test_any_strategy_can_be_what_the_others_are_held_against():
     (line,) = reuse(passes_of(times), against="sparse").to_dict("records")
     assert (line["strategy"], line["outcome"], line["uses"]) == ("dense", "after", pytest.approx(8))
     assert reuse(passes_of(times)).empty
+
+
+@pytest.mark.parametrize(
+    ("own", "reference", "own_floors", "reference_floors", "outcome", "expected"),
+    [
+        ((21.0, 1.0), (1.0, 3.0), (0.1, 0.1), (1.0, 0.9), "after", {"vjp": 3 / 0.9}),  # for many products
+        ((21.0, 1.0), (1.0, 3.0), (0.1, 0.1), (0.1, 1.1), "after", {}),
+        ((2.0, 1.0), (1.0, 3.0), (0.1, 0.1), (1.0, 1.5), "from the first", {"vjp": 4 / 2.5}),  # for one product
+        ((2.0, 3.5), (1.0, 3.0), (2.0, 1.9), (0.1, 0.1), "never", {"dense": 5.5 / 3.9}),  # for one product, not many
+        ((2.0, 3.5), (1.0, 3.0), (2.0, 3.1), (0.1, 0.1), "never", {}),
+        ((1.0, 4.0), (11.0, 2.0), (0.1, 1.5), (1.0, 1.9), "until", {"vjp": 13 / 2.9, "dense": 4 / 1.5}),
+    ],
+)
+def test_the_slower_one_could_win_at_its_limit(own, reference, own_floors, reference_floors, outcome, expected):
+    phases = ("linearize", "pullback")
+    sides = {"dense": (own, own_floors), "vjp": (reference, reference_floors)}
+    rows = [
+        {
+            "case": "case",
+            "strategy": name,
+            "phase": phase,
+            "status": "ok",
+            "seconds_median": time,
+            "floor_seconds": floor,
+        }
+        for name, (times, floors) in sides.items()
+        for phase, time, floor in zip(phases, times, floors, strict=True)
+    ]
+    passes = passes_of({(row["strategy"], row["phase"]): row["seconds_median"] for row in rows})
+    (line,) = reuse(passes, table=tidy(rows)).to_dict("records")
+    assert (line["outcome"], line["could_win"]) == (outcome, pytest.approx(expected))
+    assert reuse(passes)["could_win"].tolist() == [{}]
+    assert reuse(passes, table=tidy(rows).assign(floor_seconds=math.nan))["could_win"].tolist() == [{}]

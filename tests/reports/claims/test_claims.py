@@ -270,3 +270,53 @@ def test_numbers_are_formatted_for_readers():
     for _, found in judge(by_weights(3)):
         cells = found.evidence.astype(str).to_numpy().ravel().tolist()
         assert not [cell for cell in cells if cell.endswith((".0", "nan"))]
+
+
+def with_floors(run, share, strategies=("dense", "sparse", "forward-dense", "vjp")):
+    """Return the run with a floor of some strategies in all phases, as a share of the time."""
+    floors = run.table["seconds_median"].where(run.table["strategy"].isin(strategies)) * share
+    return replace(run, table=run.table.assign(floor_seconds=floors))
+
+
+GUARDED = {
+    2: (weight_matrix_is_the_jacobian, by_input(lambda n, _b: 8.0 * n**2 + 8192, 2.0), "dense", "in 2 of 2 cases"),
+    3: (weights_jacobian_is_expensive, by_weights(3, lambda n: 3e-8 * n**2), "dense", ""),
+    4: (sparse_does_a_bunch_of_work, beside_vjp(2.0, 3.0), "sparse", "in 2 of 2 cases"),
+    6: (products_need_no_matrices, chains(lambda _n: 2.0, lambda _n: 5 * MIB), "dense", "in 8 of 8 cells"),
+    7: (vector_first_is_cheaper, orders(2.0), "forward-dense", "in 2 of 2 comparisons"),
+    8: (sometimes_worth_it, beside_vjp(2.0, 0.5), "vjp", ""),
+}
+"""Claim → its function, a run, and the loser with the number of cases in which it could win if its floor is low."""
+
+
+@pytest.mark.parametrize("claim", GUARDED)
+def test_a_verdict_names_the_loser_that_could_win_at_its_limit(claim):
+    judged, run, loser, where = GUARDED[claim]
+    plain, clear, doubtful = judged(run), judged(with_floors(run, 0.99)), judged(with_floors(run, 0.25))
+    assert plain.verdict == clear.verdict == doubtful.verdict
+    assert plain.verdict in (HOLDS, BOUNDED)
+    assert (plain.doubt, clear.doubt) == ("", "")
+    assert doubtful.doubt == f"{loser} runs at 4.00× its limit and could win {where}".rstrip()
+    assert doubtful.guarded == f"{doubtful.verdict}, but {doubtful.doubt}"
+
+
+def test_a_loser_without_a_floor_is_named():
+    found = vector_first_is_cheaper(with_floors(orders(2.0), 0.9, ("vjp",)))
+    assert found.guarded == "holds, but the limit of forward-dense is not known in 2 of 2 comparisons"
+
+
+def test_refuted_claims_are_guarded_and_what_is_not_shown_states_no_doubt():
+    wrong = vector_first_is_cheaper(with_floors(orders(0.5), 0.25))
+    assert wrong.guarded == "wrong as stated, but vjp runs at 4.00× its limit and could win in 2 of 2 comparisons"
+    worse = sometimes_worth_it(with_floors(beside_vjp(2.0, 3.0), 0.25))
+    assert worse.guarded == "wrong as stated, but sparse runs at 4.00× its limit and could win in 2 of 2 comparisons"
+    unclear = sparse_does_a_bunch_of_work(with_floors(beside_vjp(0.5, 0.6), 0.25))
+    assert unclear.guarded == NOT_SHOWN
+
+
+def test_the_bound_of_claim_7_is_guarded():
+    run = with_floors(orders(8.0, seeds=(2, 4, 16, 64)), 0.1)
+    assert vector_first_is_cheaper(run).doubt == (
+        "vjp runs at 10.0× its limit and could win in 1 of 3 comparisons, "
+        "and forward-dense runs at 10.0× its limit and could win in 3 of 3 comparisons"
+    )

@@ -9,6 +9,7 @@ import pytest
 from jacobench.reports.page import answer_sentences, page_sentences, quality_sentences, table_phrases
 
 NAN, INF = math.nan, math.inf
+DOUBT = "sparse runs at 3.10× its limit and could win"
 
 ANSWERS = [
     ("no_phase", ("pullback",), "No answer: no cell of this run has the phase pullback."),
@@ -23,7 +24,7 @@ ANSWERS = [
     ("verdict", (1, 0, 20), "Mostly undecided"),
     (
         "on_time",
-        ("Undecided", "gradient", [], [("one pass", 1)], 1, []),
+        ("Undecided", "gradient", [], [("one pass", 1)], 1, [], ""),
         "Undecided: in the time of the phase gradient, 1 case is undecided because one pass cannot decide.",
     ),
     (
@@ -35,11 +36,12 @@ ANSWERS = [
             [("undecided", 1), ("nothing", 2)],
             7,
             [("dense", 0.5, 4.0), ("sparse", 2.0, 2.0)],
+            DOUBT,
         ),
         (
             "Mostly through products: in the time of the phase gradient, vjp is clearly the fastest in 3 of 7 cases, dense 1, "
             "1 case is undecided and 2 cases have no timed strategy; dense took 0.500× to 4.00× and sparse took 2.00× as long "
-            "as vjp."
+            f"as vjp; {DOUBT}."
         ),
     ),
     (
@@ -76,12 +78,12 @@ ANSWERS = [
     ),
     (
         "on_reuse",
-        (["dense"], {"after": 1}, "1"),
+        (["dense"], {"after": 1}, "1", ""),
         "Materializing (dense) pays off after 1 product with one Jacobian in 1 of 1 cell.",
     ),
     (
         "on_reuse",
-        (["dense", "sparse"], {"after": 3, "never": 1, "undecided": 2}, "3 to 12"),
+        (["dense", "sparse"], {"after": 3, "never": 1, "undecided": 2}, "3 to 12", ""),
         (
             "Materializing (dense and sparse) pays off after 3 to 12 products with one Jacobian in 3 of 6 cells and never in "
             "1 of 6 cells; undecided in 2 of 6 cells."
@@ -89,18 +91,28 @@ ANSWERS = [
     ),
     (
         "on_reuse",
-        (["dense"], {"undecided": 3}, ""),
+        (["dense"], {"undecided": 3}, "", ""),
         "Whether materializing (dense) pays off is undecided in all 3 cells.",
     ),
     (
         "on_reuse",
-        (["dense"], {"never": 3}, ""),
+        (["dense"], {"never": 3}, "", ""),
         "Materializing (dense) pays off in no cell of this run, for any number of products.",
     ),
     (
         "on_reuse",
-        (["dense"], {"from the first": 1, "until": 1}, ""),
+        (["dense"], {"from the first": 1, "until": 1}, "", ""),
         "Materializing (dense) pays off from the first product in 1 of 2 cells and only for few products in 1 of 2 cells.",
+    ),
+    (
+        "on_reuse",
+        (["dense"], {"never": 3}, "", DOUBT),
+        f"Materializing (dense) pays off in no cell of this run, for any number of products; {DOUBT}.",
+    ),
+    (
+        "on_reuse",
+        (["dense"], {"from the first": 2}, "", DOUBT),
+        f"Materializing (dense) pays off from the first product in all 2 cells; {DOUBT}.",
     ),
 ]
 
@@ -162,14 +174,15 @@ QUALITY = [
 ]
 
 PHRASES = [
-    ("decision", ("ahead", "sparse", []), "clearly"),
-    ("decision", ("equal", "sparse", ["sparse"]), "equal within 5 %"),
-    ("decision", ("undecided", "sparse", ["dense", "sparse"]), "undecided"),
-    ("decision", ("undecided", "sparse", ["dense", "mine"]), "undecided: dense and mine"),
-    ("decision", ("one pass", "sparse", ["sparse"]), "undecided: one pass cannot decide"),
-    ("decision", ("alone", "", []), "no other strategy was timed"),
-    ("decision", ("nothing", "", []), "no strategy was timed"),
-    ("decision", ("no passes", "", []), "undecided: the run has no single passes"),
+    ("decision", ("ahead", "sparse", [], ""), "clearly"),
+    ("decision", ("ahead", "sparse", [], DOUBT), f"clearly, but {DOUBT}"),
+    ("decision", ("equal", "sparse", ["sparse"], ""), "equal within 5 %"),
+    ("decision", ("undecided", "sparse", ["dense", "sparse"], ""), "undecided"),
+    ("decision", ("undecided", "sparse", ["dense", "mine"], ""), "undecided: dense and mine"),
+    ("decision", ("one pass", "sparse", ["sparse"], ""), "undecided: one pass cannot decide"),
+    ("decision", ("alone", "", [], ""), "no other strategy was timed"),
+    ("decision", ("nothing", "", [], ""), "no strategy was timed"),
+    ("decision", ("no passes", "", [], ""), "undecided: the run has no single passes"),
     ("runner_up", ("sparse", "vjp", "ahead"), "sparse"),
     ("runner_up", ("sparse", "vjp", "undecided"), "sparse, compared with vjp"),
     ("runner_up", ("", "vjp", "alone"), ""),
@@ -184,8 +197,9 @@ PHRASES = [
     ("crossover_place", ("width", 48.0, 40.0, 60.0, False), "width 48 [40, 60]"),
     ("crossover_place", ("width", 4800.0, NAN, NAN, True), "width 4,800, extrapolated"),
     ("crossover_place", ("width", NAN, NAN, NAN, False), "–"),
-    ("cheaper", ("vjp", 2.0), "vjp, 2.00×"),
-    ("cheaper", ("", NAN), "undecided"),
+    ("cheaper", ("vjp", 2.0, ""), "vjp, 2.00×"),
+    ("cheaper", ("vjp", 2.0, DOUBT), f"vjp, 2.00×; {DOUBT}"),
+    ("cheaper", ("", NAN, ""), "undecided"),
     ("status_counts", ([("ok", 59), ("over_budget", 1)],), "59 ok, 1 over budget"),
 ]
 
@@ -197,6 +211,7 @@ AROUND = [
         (),
         (
             "Time: a strategy is named only if it is clearly faster than every other one, or if no other one was timed. "
+            "A slower strategy could win at its limit if its floor is below the time of the fastest one. "
             "Memory: only if its peak is at least 1 % and 8 KiB below the next one. In brackets: the 95 % interval."
         ),
     ),

@@ -9,6 +9,7 @@ import pytest
 from jacobench.reports.plots import plot_sentences
 
 NAN = math.nan
+DOUBT = "dense runs at 3.10× its limit and could win"
 
 CROSSING = {
     "first": "dense",
@@ -70,38 +71,44 @@ CASES = [
     ("grid_map", ("gradient", "width and batch"), "Fastest strategy of the phase gradient over width and batch."),
     ("ahead_in", ("vjp", 1, 1, (2.0, 2.0)), "vjp is ahead in 1 of 1 square, by 2.00×."),
     ("ahead_in", ("vjp", 3, 9, (1.5, 20.0)), "vjp is ahead in 3 of 9 squares, by 1.50× to 20.0×."),
+    ("in_doubt", (DOUBT,), f"In doubt, marked with a question mark: {DOUBT}."),
     ("no_winner_in", (1, 9), "No winner in 1 of 9 squares."),
     ("crossings", ("gradient", "width"), "Time of the phase gradient divided by that of vjp in the same process"),
     (
         "crossover",
-        (CROSSING,),
+        (CROSSING, ""),
         "dense and vjp cross at width 40; at the largest size, neither is clearly ahead.",
     ),
     (
         "crossover",
-        (CROSSING | {"low": 30.0, "high": 50.0, "cheaper": "vjp", "factor": 3.0},),
+        (CROSSING | {"low": 30.0, "high": 50.0, "cheaper": "vjp", "factor": 3.0}, ""),
         "dense and vjp cross at width 40 [30, 50]; at the largest size, vjp is ahead by 3.00×.",
     ),
     (
         "crossover",
-        (CROSSING | {"outcome": "undecided"},),
+        (CROSSING | {"cheaper": "vjp", "factor": 3.0}, DOUBT),
+        f"dense and vjp cross at width 40; at the largest size, vjp is ahead by 3.00×; {DOUBT}.",
+    ),
+    (
+        "crossover",
+        (CROSSING | {"outcome": "undecided"}, ""),
         "The measurements do not decide whether dense and vjp cross near width 40.",
     ),
     (
         "crossover",
-        (CROSSING | {"outcome": "undecided", "size": NAN},),
+        (CROSSING | {"outcome": "undecided", "size": NAN}, ""),
         "The measurements do not decide whether dense and vjp cross.",
     ),
-    ("crossover", (CROSSING | {"outcome": "crosses again"},), "dense and vjp cross more than once."),
+    ("crossover", (CROSSING | {"outcome": "crosses again"}, ""), "dense and vjp cross more than once."),
     (
         "crossover",
-        (CROSSING | {"outcome": "never in the range", "cheaper": "vjp", "factor": 3.0},),
+        (CROSSING | {"outcome": "never in the range", "cheaper": "vjp", "factor": 3.0}, ""),
         (
             "dense and vjp do not cross within the measured sizes; extrapolated, they cross at width 40; at the largest size, "
             "vjp is ahead by 3.00×."
         ),
     ),
-    ("crossover", (CROSSING | {"outcome": "never", "size": NAN},), ""),
+    ("crossover", (CROSSING | {"outcome": "never", "size": NAN}, ""), ""),
 ]
 """Function, its arguments, and the text; the start of a caption, which explains the plot and has no other numbers."""
 

@@ -10,6 +10,7 @@ import pytest
 from jacobench.reports.render import advice_sentences
 
 NAN = math.nan
+DOUBT = "sparse runs at 3.10× its limit and could win"
 SLOWER = "sparse takes 2.00× as long [1.50, 2.70]"
 MODEL = "Time: by the time model, because no near case was measured. It uses predicted flops and bytes, and rates fitted to r. The nearest cell differs by a factor of 8.14 in flops, bytes or a size."
 
@@ -20,7 +21,12 @@ CASES = [
     ("comparison", ("seconds", "sparse", 2.0, 1.5, 2.7), SLOWER),
     ("comparison", ("bytes", "sparse", 2.0, NAN, NAN), "sparse needs 2.00× as much"),
     ("comparison", ("bytes", "", NAN, NAN, NAN), ""),
-    ("winner", ("vjp", "sparse", SLOWER), "vjp: sparse, the runner-up, takes 2.00× as long [1.50, 2.70]"),
+    ("winner", ("vjp", "sparse", SLOWER, ""), "vjp: sparse, the runner-up, takes 2.00× as long [1.50, 2.70]"),
+    (
+        "winner",
+        ("vjp", "sparse", SLOWER, DOUBT),
+        f"vjp: sparse, the runner-up, takes 2.00× as long [1.50, 2.70]; {DOUBT}",
+    ),
     (
         "one_pass",
         ("vjp", "sparse takes 2.00× as long"),
@@ -57,6 +63,11 @@ CASES = [
     ),
     ("time_modelled", ("r", 8.14, 0), f"{MODEL} The error of such estimates is not known."),
     ("time_unknown", ("r",), "Time: r has too few measurements of such cases."),
+    (
+        "limits_not_measured",
+        (),
+        "The limits of the strategies are not known: floors are measured together with the case.",
+    ),
     ("memory_measured", ("r",), "Memory: measured for this case in r."),
     (
         "memory_predicted",
@@ -89,21 +100,27 @@ CASES = [
     ("measured_on", (["AMD EPYC", "1 pass"],), "Measured on: AMD EPYC · 1 pass"),
     (
         "reuse",
-        ("", ["dense after 6.5 [6, 7]"], True),
+        ("", ["dense after 6.5 [6, 7]"], "", True),
         "With K pullbacks per linearization, cheaper than vjp: dense after 6.5 [6, 7].",
     ),
     (
         "reuse",
-        ("mlp-w60", [], True),
+        ("mlp-w60", [], "", True),
         "With K pullbacks per linearization of mlp-w60, it is undecided whether another strategy becomes cheaper than vjp.",
     ),
     (
         "reuse",
-        ("", [], False),
+        ("", [], "", False),
         "With K pullbacks per linearization, no other measured strategy becomes cheaper than vjp for any K.",
     ),
-    ("reuse_of", ("dense", "after", 6.5, 6.0, 7.0), "dense after 6.5 [6, 7]"),
-    ("reuse_of", ("dense", "from the first", NAN, NAN, NAN), "dense from the first"),
+    (
+        "reuse",
+        ("", [], DOUBT, False),
+        f"With K pullbacks per linearization, no other measured strategy becomes cheaper than vjp for any K, but {DOUBT}.",
+    ),
+    ("reuse_of", ("dense", "after", (6.5, 6.0, 7.0), ""), "dense after 6.5 [6, 7]"),
+    ("reuse_of", ("dense", "after", (6.5, NAN, NAN), DOUBT), f"dense after 6.5, but {DOUBT}"),
+    ("reuse_of", ("dense", "from the first", (NAN, NAN, NAN), DOUBT), f"dense from the first, but {DOUBT}"),
 ]
 """Function, its arguments, and what it returns."""
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from jacobench.reports.analysis.case_advice import STRATEGY_COLUMNS, CaseAdvice
+from jacobench.reports.analysis.reuse import COLUMNS as REUSE_COLUMNS
 from jacobench.reports.analysis.single_verdict import COLUMNS
 from jacobench.reports.render import advice_text
 
@@ -19,6 +20,7 @@ TIME = {
     "n": 21,
     "distance_factor": 1.1,
     "at": "mlp-w60",
+    "could_win": {},
 }
 
 TOO_LARGE = {
@@ -40,7 +42,7 @@ def advice(time, memory=None, *, reuse=(), strategies=(), source="runs/first"):
         2**30,
         pd.DataFrame(verdicts, columns=["quantity", *COLUMNS]),
         pd.DataFrame(list(strategies), columns=list(STRATEGY_COLUMNS)),
-        pd.DataFrame(list(reuse), columns=["case", "strategy", "outcome", "uses", "low", "high", "n_passes"]),
+        pd.DataFrame(list(reuse), columns=list(REUSE_COLUMNS)),
     )
 
 
@@ -130,7 +132,16 @@ def test_where_nothing_fits_that_is_said():
 
 
 def test_when_a_jacobian_pays():
-    line = {"case": "c", "strategy": "dense", "outcome": "after", "uses": 6.5, "low": 6.0, "high": 7.0, "n_passes": 3}
+    line = {
+        "case": "c",
+        "strategy": "dense",
+        "outcome": "after",
+        "uses": 6.5,
+        "low": 6.0,
+        "high": 7.0,
+        "n_passes": 3,
+        "could_win": {},
+    }
     never = {**line, "strategy": "sparse", "outcome": "never", "uses": NAN}
     lines = advice_text.reasons(advice({"decision": "ahead", "basis": "measured"}, reuse=[line, never]))
     assert "With K pullbacks per linearization, cheaper than vjp: dense after 6.5 [6, 7]." in lines
@@ -161,6 +172,15 @@ def test_the_strategies_each_on_a_line():
 
 
 def test_reuse_of_a_near_case_names_it():
-    line = {"case": "c", "strategy": "dense", "outcome": "after", "uses": 6.5, "low": 6.0, "high": 7.0, "n_passes": 3}
+    line = {
+        "case": "c",
+        "strategy": "dense",
+        "outcome": "after",
+        "uses": 6.5,
+        "low": 6.0,
+        "high": 7.0,
+        "n_passes": 3,
+        "could_win": {},
+    }
     lines = advice_text.reasons(advice({"decision": "ahead", "basis": "near", "n": 3}, reuse=[line]))
     assert "With K pullbacks per linearization of mlp-w60, cheaper than vjp: dense after 6.5 [6, 7]." in lines

@@ -27,6 +27,15 @@ CASES = [
             "wrong. See docs/floor.md. No winner in time is marked because one pass cannot decide."
         ),
     ),
+    (
+        "in_doubt",
+        ("sparse runs at 3.10× its limit and could win",),
+        {},
+        (
+            "? slower than the winner, but in doubt: sparse runs at 3.10× its limit and could win. The limit is the floor; "
+            "see docs/floor.md."
+        ),
+    ),
     ("reason", ("vjp", "ok", ["a"], "3 of 8 seeds verified"), {}, "  vjp, ok: a: 3 of 8 seeds verified"),
     ("reason", ("dense", "over_budget", ["a", "b", "c"], ""), {}, "  dense, over budget: a and 2 more"),
 ]
