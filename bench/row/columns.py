@@ -64,11 +64,13 @@ COLUMNS: dict[str, Column] = {
     "seconds_min": Column("float64", "s", "Time per call: minimum over passes."),
     "seconds_median": Column("float64", "s", "Time per call: median over passes."),
     "seconds_iqr": Column("float64", "s", "Time per call: interquartile range over passes."),
-    "seconds_low": Column("float64", "s", "Lower end of the 95 % t-interval of the time per call, on logarithms."),
-    "seconds_high": Column("float64", "s", "Upper end of the 95 % t-interval of the time per call, on logarithms."),
-    "ratio_to_vjp": Column("float64", "1", "Time divided by that of vjp, paired within each process (geometric mean)."),
-    "ratio_low": Column("float64", "1", "Lower end of the 95 % t-interval of the ratio."),
-    "ratio_high": Column("float64", "1", "Upper end of the 95 % t-interval of the ratio."),
+    "seconds_low": Column("float64", "s", "Lower end of the 95 % interval of the time per call."),
+    "seconds_high": Column("float64", "s", "Upper end of the 95 % interval of the time per call."),
+    "ratio_to_vjp": Column(
+        "float64", "1", "Time divided by that of vjp, paired within each process: median over passes."
+    ),
+    "ratio_low": Column("float64", "1", "Lower end of the 95 % interval of the ratio."),
+    "ratio_high": Column("float64", "1", "Upper end of the 95 % interval of the ratio."),
     "peak_bytes": Column("float64", "B", "Largest increase of the heap during one call; missing below 8 KiB."),
     "retained_bytes": Column("float64", "B", "Heap still allocated after the call; missing below 8 KiB."),
     "memory_tool": Column(

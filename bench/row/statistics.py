@@ -22,6 +22,10 @@ CONFIDENCE = 0.95  # of every interval that is shown
 TOTAL_ERROR = 0.01  # largest probability that `decide` wrongly declares a strategy faster, over all rivals and looks
 EQUAL_FACTOR = 1.05  # times within this factor of each other are equal
 
+OUTLIER = 1.10  # a time is an outlier if it is longer by more than this factor than the median of its cell's processes
+
+PROCESS_NOISE = 0.03  # deviation of a paired ratio by process noise, generously: ±1 to 3 % for 90 % of the processes
+
 PLAUSIBLE_SECONDS = (1e-15, 1e15)  # other times, such as 0, are no measurement; their ratios would overflow
 
 CLEARLY_LESS = 0.99  # peaks of the same code differ by a few pages of the allocator at most, so 1 % is real
@@ -35,8 +39,8 @@ class Decision:
 
     status: str  # "ahead", "equal" or "undecided"; see `decide`
     runner_up: str  # the rival with the smallest factor, the second fastest; empty without rivals
-    factor: float  # geometric mean of the runner-up's ratios, rival / candidate; NaN without ratios
-    low: float  # 95 % t-interval of `factor`, which is shown but does not decide; NaN for fewer than two ratios
+    factor: float  # median of the runner-up's ratios, rival / candidate; NaN without ratios
+    low: float  # 95 % interval of `factor`, which is shown but does not decide; NaN for fewer than two ratios
     high: float
     n_passes: int  # number of the runner-up's ratios
     open_rivals: tuple[str, ...] = ()  # rivals that are not clearly slower, in the order given; empty if "ahead"
@@ -52,21 +56,21 @@ def decide(paired_ratios: Mapping[str, Sequence[float]]) -> Decision:
     not, and both bounds of every undecided rival are within 1/1.05 to 1.05. Otherwise it is "undecided", as with any
     rival that has fewer than two ratios.
 
-    The bounds are one-sided Student bounds on logarithms, each at the error ``TOTAL_ERROR / strategies / (n + 1)`` for
-    n ratios, so that the errors of all looks together stay bounded. ``strategies`` counts the candidate too, because it
-    was chosen from the same ratios. So the total error is at most 1 %, also for two strategies of exactly equal speed.
+    The bounds are those of `robust_interval`, each at the error ``TOTAL_ERROR / strategies``. ``strategies`` counts the
+    candidate too, because it was chosen from the same ratios. So the total error is at most 1 %, also for two
+    strategies of exactly equal speed.
 
-    >>> decision = decide({"dense": [2.0, 2.1, 2.0], "sparse": [8.0, 8.2, 8.1]})
-    >>> decision.status, decision.runner_up, round(decision.factor, 2)
-    ('ahead', 'dense', 2.03)
+    >>> decision = decide({"dense": [2.0, 2.1, 1.9], "sparse": [8.0, 8.2, 8.1]})
+    >>> decision.status, decision.runner_up, decision.factor
+    ('ahead', 'dense', 2.0)
     """
     if not paired_ratios:
         return Decision("ahead", "", nan, nan, nan, 0)
-    share = TOTAL_ERROR / (len(paired_ratios) + 1)
-    bounds = {name: log_t_interval(own, 1 - 2 * share / (len(own) + 1)) for name, own in paired_ratios.items()}
-    means = {name: geometric_mean(ratios) for name, ratios in paired_ratios.items()}
+    error = TOTAL_ERROR / (len(paired_ratios) + 1)
+    bounds = {name: robust_interval(ratios, error) for name, ratios in paired_ratios.items()}
+    factors = {name: log_median(ratios) for name, ratios in paired_ratios.items()}
     open_ = {name: bound for name, bound in bounds.items() if not bound[0] > 1}  # NaN is open, too
-    second = min(means, key=lambda name: inf if isnan(means[name]) else means[name])
+    second = min(factors, key=lambda name: inf if isnan(factors[name]) else factors[name])
     if not open_:
         status = "ahead"
     elif all(low >= 1 / EQUAL_FACTOR and high <= EQUAL_FACTOR for low, high in open_.values()):
@@ -74,7 +78,46 @@ def decide(paired_ratios: Mapping[str, Sequence[float]]) -> Decision:
     else:
         status = "undecided"
     ratios = paired_ratios[second]
-    return Decision(status, second, means[second], *log_t_interval(ratios), len(ratios), tuple(open_))
+    return Decision(status, second, factors[second], *robust_interval(ratios), len(ratios), tuple(open_))
+
+
+def robust_interval(values: Sequence[float], error: float = (1 - CONFIDENCE) / 2) -> tuple[float, float]:
+    """Return an interval of the median of positive values, one per process; NaN for fewer than two values.
+
+    `error` is the largest probability that the median of all processes is below the interval, and that it is above it,
+    at any number of values: the interval may be computed after each further process, and the last one is valid. At n
+    values, ``error / (n + 1)`` is spent, as in the sequential interval of Robbins (1970) for a probability.
+
+    It is Student's interval of the mean of the logarithms, with three changes:
+
+    - Values that are far from the median are moved towards it, to a distance of 10 % or four median deviations. So
+      one bad process cannot spoil the interval.
+    - `PROCESS_NOISE` counts as one further deviation, because a few values may agree by chance.
+    - The interval contains all values but one of five at each end. So it contains the median, and with three values it
+      contains all of them.
+
+    >>> [round(end, 2) for end in robust_interval([2.0, 2.02, 2.01])]
+    [1.9, 2.12]
+    >>> [round(end, 2) for end in robust_interval([2.0, 2.02, 2.01, 1.99, 6.0])]
+    [1.89, 2.21]
+    """
+    low, high = robust_bounds([log(value) for value in values], error)
+    return bounded_exp(low), bounded_exp(high)
+
+
+def robust_bounds(logs: Sequence[float], error: float = (1 - CONFIDENCE) / 2) -> tuple[float, float]:
+    """Return the ends of `robust_interval` of the exponentials, on logarithms."""
+    n = len(logs)
+    if n < 2:
+        return nan, nan
+    ordered = sorted(logs)
+    centre = median(ordered)
+    reach = max(log(OUTLIER), 4 * median(abs(value - centre) for value in ordered))
+    near = [min(max(value, centre - reach), centre + reach) for value in ordered]
+    mean = sum(near) / n
+    variance = (sum((value - mean) ** 2 for value in near) + PROCESS_NOISE**2) / n  # n - 1 degrees of freedom, and 1
+    half = float(half_width(sqrt(variance / n), n, 1 - 2 * error / (n + 1)))
+    return min(mean - half, ordered[n // 5]), max(mean + half, ordered[-1 - n // 5])
 
 
 def plausible(seconds: Any) -> Any:
@@ -105,17 +148,6 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple
     centre = float(np.mean(values))
     reach = float(half_width(np.std(values, ddof=1) / sqrt(n), n - 1, confidence))
     return centre - reach, centre + reach
-
-
-def log_t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Return the t-interval of the geometric mean of independent log-normal values; NaN for fewer than two values.
-
-    >>> low, high = log_t_interval([1.0, 1.1, 1.2])
-    >>> round(low, 2), round(high, 2)
-    (0.87, 1.38)
-    """
-    low, high = t_interval([log(value) for value in values], confidence)
-    return bounded_exp(low), bounded_exp(high)
 
 
 def bounded_exp(value: float) -> float:
@@ -166,7 +198,8 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 def log_median(values: Sequence[float]) -> float:
     """Return the median of positive values: of an even number, the geometric mean of the middle two; NaN for none."""
-    return exp(median(map(log, values))) if len(values) else nan
+    ordered = sorted(values)
+    return sqrt(ordered[(len(ordered) - 1) // 2] * ordered[len(ordered) // 2]) if ordered else nan
 
 
 def interquartile_range(values: Sequence[float]) -> float:

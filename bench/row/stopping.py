@@ -9,14 +9,13 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from jacobench.bench.row.statistics import decide, log_median
+from jacobench.bench.row.statistics import OUTLIER, decide, log_median
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from jacobench.bench.row.statistics import Decision
 
-OUTLIER = 1.10  # a time that is longer than this factor times the median of its cell is an outlier
 CALIBRATION_CHANGE = 1.10  # a calibration kernel that is slower or faster than usual by this factor has changed
 LEAST_PASSES = 3  # a cell with fewer passes has no outliers: a median of two does not tell which of them is disturbed
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell.prepared_cell import FORWARD
 from jacobench.bench.row.columns import COLUMNS
-from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_t_interval
+from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_median, robust_interval
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
     shares = [
         measurement.floor_seconds / min(measurement.seconds) for measurement in first if measurement.floor_seconds
     ]
-    low, high = log_t_interval(seconds)
+    low, high = robust_interval(seconds)
     return {
         **shared,
         "status": "ok",
@@ -112,7 +112,7 @@ def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
         "passes": len(seconds),
         "rounds": sum(len(measurement.seconds) for measurement in first),
         "seconds_min": min(seconds),
-        "seconds_median": median(seconds),
+        "seconds_median": log_median(seconds),
         "seconds_iqr": interquartile_range(seconds),
         "seconds_low": low,
         "seconds_high": high,
@@ -136,8 +136,9 @@ def _ratio(cell: Cell, found: Sequence[Measurement], partners: Sequence[Measurem
     }
     if not ratios:
         return {}
-    low, high = log_t_interval(list(ratios.values()))
-    return {"ratio_to_vjp": geometric_mean(list(ratios.values())), "ratio_low": low, "ratio_high": high}
+    known = cell.strategy == REFERENCE and len(ratios) > 1  # a time over itself has no noise
+    low, high = (1.0, 1.0) if known else robust_interval(list(ratios.values()))
+    return {"ratio_to_vjp": log_median(list(ratios.values())), "ratio_low": low, "ratio_high": high}
 
 
 def as_scalars(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.row.statistics import LEAST_BYTES, bounded_exp, clearly_less, decide, plausible, t_interval
+from jacobench.bench.row.statistics import LEAST_BYTES, bounded_exp, clearly_less, decide, plausible, robust_bounds
 from jacobench.reports.analysis.doubts import could_win_in
 from jacobench.reports.analysis.growth import GROWING
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, find_sweeps
@@ -66,19 +66,19 @@ def cross(sizes: ArrayLike, ratios: ArrayLike, decided: ArrayLike | None = None)
     """Find the size at which a ratio is one.
 
     `sizes`, shape (n,), are positive and ascending, two or more. `ratios`, shape (passes, n), are the cost of the first
-    over the cost of the second, each pair from one process. `decided`, shape (n,), marks the sizes at which one is
-    clearly cheaper; default: by `decide`, so none for one pass.
+    over the cost of the second, each pair from one process; NaN where a pass did not measure a size. `decided`, shape
+    (n,), marks the sizes at which one is clearly cheaper; default: by `decide`, so none for one pass.
 
-    The crossing is interpolated linearly between the logarithms. Each pass has its own: the fitted one, moved by the
-    distance of the pass's ratio from one there, divided by the slope (first order). The interval is a t-interval over
-    the passes on logarithms; NaN for one pass.
+    The crossing is interpolated linearly between the logarithms of the medians. Each pass has its own: the fitted one,
+    moved by the distance of the pass's ratio from one there, divided by the slope (first order). The interval is that
+    of `robust_bounds` over the passes; NaN for one pass.
     """
     x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(np.atleast_2d(np.asarray(ratios, dtype=np.float64)))
-    mean = y.mean(axis=0)
-    clear = np.asarray([_is_clear(own) for own in y.T] if decided is None else decided, dtype=bool)
-    last = math.exp(mean[-1]), bool(clear[-1])
-    changes = np.flatnonzero(np.diff(mean >= 0))
-    if np.count_nonzero(np.diff(mean[clear] >= 0)) > 1:
+    middle = np.nanmedian(y, axis=0)
+    clear = np.asarray([_is_clear(own[~np.isnan(own)]) for own in y.T] if decided is None else decided, dtype=bool)
+    last = math.exp(middle[-1]), bool(clear[-1])
+    changes = np.flatnonzero(np.diff(middle >= 0))
+    if np.count_nonzero(np.diff(middle[clear] >= 0)) > 1:
         return Crossing("crosses again", *last)
     if changes.size > 1 or (changes.size == 0 and not clear[-1]):
         return Crossing("undecided", *last)
@@ -96,27 +96,31 @@ def _is_clear(logs: Any) -> bool:
     return any(decide({"rival": np.exp(side).tolist()}).status == "ahead" for side in (logs, -logs))
 
 
+def _complete(y: Any) -> Any:
+    """Return the passes that measured all sizes."""
+    return y[~np.isnan(y).any(axis=1)]
+
+
 def _outside(x: Any, y: Any, last: tuple[float, bool]) -> Crossing:
     """Extrapolate from the last two sizes, if the ratio clearly approaches one."""
     never = Crossing("never at all", *last)
-    trend = -np.sign(y.mean(axis=0)[-1]) * np.diff(y[:, -2:])[:, 0] / (x[-1] - x[-2])
-    low = float(trend[0]) if len(trend) < 2 else t_interval(trend.tolist())[0]
-    if low <= 0 or float(trend.mean()) <= LEAST_TREND:
-        return never
-    reached = x[-1] + abs(float(y.mean(axis=0)[-1])) / float(trend.mean())
-    if reached - x[-1] > math.log(FURTHEST):
+    middle = np.nanmedian(y[:, -2:], axis=0)
+    sign, step = -np.sign(middle[1]), x[-1] - x[-2]
+    nearer = sign * np.diff(_complete(y[:, -2:]))[:, 0]
+    low, trend = robust_bounds(nearer.tolist())[0], sign * (middle[1] - middle[0]) / step
+    if low <= 0 or trend <= LEAST_TREND or abs(middle[1]) / trend > math.log(FURTHEST):
         return never
     return Crossing("never in the range", *last, *_at(x[-2:], y[:, -2:]), extrapolated=True)
 
 
 def _at(x: Any, y: Any) -> tuple[float, float, float]:
     """Return where the line through two sizes is zero, and the interval of that over the passes."""
-    mean = y.mean(axis=0)
-    slope = (mean[1] - mean[0]) / (x[1] - x[0])
-    share = -mean[0] / (mean[1] - mean[0])
-    own = x[0] + share * (x[1] - x[0]) - (y[:, 0] + share * (y[:, 1] - y[:, 0])) / slope
-    low, high = t_interval(own.tolist())
-    return math.exp(float(own.mean())), bounded_exp(low), bounded_exp(high)
+    middle, own = np.nanmedian(y, axis=0), _complete(y)
+    slope = (middle[1] - middle[0]) / (x[1] - x[0])
+    share = -middle[0] / (middle[1] - middle[0])
+    centre = x[0] + share * (x[1] - x[0])
+    low, high = robust_bounds((centre - (own[:, 0] + share * (own[:, 1] - own[:, 0])) / slope).tolist())
+    return math.exp(centre), bounded_exp(low), bounded_exp(high)
 
 
 def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
@@ -193,13 +197,13 @@ def _could_win(
 
 
 def _paired_seconds(rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[str, str], knob: str) -> pd.DataFrame:
-    """Return the ratios, a line per pass and a column per size, each from one process."""
+    """Return the ratios, a line per pass and a column per size, each from one process; NaN where it was not measured."""
     passes = passes[plausible(passes["seconds"])]
     one, other = (passes[passes["strategy"] == name].set_index(["case", "pass", "worker"])["seconds"] for name in pair)
     ratios = (one / other).dropna().reset_index()
     sizes = rows.drop_duplicates("case").set_index("case")[knob]
     sized = ratios.assign(size=ratios["case"].map(sizes)).dropna()
-    return sized.pivot_table(index="pass", columns="size", values="seconds").dropna()
+    return sized.pivot_table(index="pass", columns="size", values="seconds")
 
 
 def _paired_bytes(rows: pd.DataFrame, pair: tuple[str, str], knob: str) -> tuple[pd.DataFrame, list[bool]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.row.columns import tidy
-from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval, plausible
+from jacobench.bench.row.statistics import decide, log_median, plausible, robust_interval
 from jacobench.reports.analysis.doubts import could_win
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.strategies.registry import REFERENCE
@@ -63,8 +63,7 @@ def break_even(linearize: ArrayLike, pullback: ArrayLike) -> Reuse:
         return Reuse("never")
     for outcome, agreed in (("after", cheaper), ("until", dearer)):
         if agreed and (uses > 0).all():
-            low, high = log_t_interval(uses.tolist())
-            return Reuse(outcome, geometric_mean(uses.tolist()), low, high)
+            return Reuse(outcome, log_median(uses.tolist()), *robust_interval(uses.tolist()))
     return Reuse("undecided")
 
 

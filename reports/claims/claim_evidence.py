@@ -10,7 +10,7 @@ import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD, peak_bounds
 from jacobench.bench.row.name_patterns import matching
-from jacobench.bench.row.statistics import decide, geometric_mean, log_t_interval
+from jacobench.bench.row.statistics import decide, log_median, robust_interval
 from jacobench.reports.analysis.doubts import could_win_in, spreads
 from jacobench.reports.data.limit_sentences import but, could_win
 from jacobench.reports.data.units import format_interval, format_peak
@@ -64,12 +64,12 @@ def not_shown(why: str, evidence: pd.DataFrame | None = None) -> ClaimFinding:
 class TimeRatio:
     """Times of one strategy over those of another, paired within each process.
 
-    ``mean``, ``low``, ``high``: geometric mean and its 95 % interval; all NaN without pairs, the interval NaN for one
+    ``factor``, ``low``, ``high``: median and its 95 % interval; all NaN without pairs, the interval NaN for one
     pair. ``is_slower``, ``is_faster``: whether the first strategy is clearly slower, or faster, by `decide`.
     ``could_win``: the slower one, if it could win at its own limit, as in `recommend`.
     """
 
-    mean: float
+    factor: float
     low: float
     high: float
     is_slower: bool
@@ -82,7 +82,7 @@ class TimeRatio:
         return not math.isnan(self.low)
 
     def __str__(self) -> str:
-        return format_interval(self.mean, self.low, self.high)
+        return format_interval(self.factor, self.low, self.high)
 
 
 def time_ratio(run: Run, case: str, pair: Sequence[str], phase: str = "gradient") -> TimeRatio:
@@ -95,7 +95,7 @@ def time_ratio(run: Run, case: str, pair: Sequence[str], phase: str = "gradient"
     winner = pair[1] if is_slower else pair[0] if is_faster else ""
     table = run.table
     doubts = could_win_in(table[table["phase"] == phase], case, winner, pair)
-    return TimeRatio(geometric_mean(ratios), *log_t_interval(ratios), is_slower, is_faster, doubts)
+    return TimeRatio(log_median(ratios), *robust_interval(ratios), is_slower, is_faster, doubts)
 
 
 def finding(

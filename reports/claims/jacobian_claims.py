@@ -91,7 +91,7 @@ def weight_matrix_is_the_jacobian(run: Run) -> ClaimFinding:
     once = all(most <= (1 + NOTHING) * weight + LEAST_BYTES for (_, most), weight, _ in singles)
     more = any(least > (1 + NOTHING) * weight + LEAST_BYTES for (least, _), weight, _ in singles)
     adds = "nothing" if free else "one copy" if once else "more" if more else "unknown"
-    slowest = max((time for *_, time in singles), key=lambda time: time.mean)
+    slowest = max((time for *_, time in singles), key=lambda time: time.factor)
     sentence = claim_sentences.jacobian_by_input(adds, str(slowest), max(batches, default=None))
     harmless = free and all(most <= NOTHING for most, _ in batches) and slowest.low <= SLOWER
     if harmless:
@@ -222,7 +222,7 @@ def sparse_does_a_bunch_of_work(run: Run) -> ClaimFinding:
         }
         | {f"{name}, peak": [peak_in_words(rows, case, name) for case in found["case"]] for name in ("sparse", "vjp")}
     )
-    factors = [time.mean for time in found.loc[slower, "time"]]
+    factors = [time.factor for time in found.loc[slower, "time"]]
     not_worse = found.loc[~slower & ~more, "case"].tolist()
     sentence = claim_sentences.sparse_work(len(found), factors, int(faster.sum()), int(more.sum()), not_worse)
     refuted = (faster & ~more).mean() > HALF
@@ -279,7 +279,7 @@ def products_need_no_matrices(run: Run) -> ClaimFinding:
     slower = [line for line in timed if line["time"].is_slower]
     faster = [f"{line['link']} at {format_size(line['size'])}" for line in timed if line["time"].is_faster]
     largest = {line["link"]: line for line in sorted(timed, key=lambda line: line["size"])}.values()
-    costs = [claim_sentences.link_cost(line["link"], line["time"].mean, *_memory(line)) for line in largest]
+    costs = [claim_sentences.link_cost(line["link"], line["time"].factor, *_memory(line)) for line in largest]
     sentence = claim_sentences.explicit_matrices(len(timed), len(slower), len(less), costs, faster)
     everywhere = len(slower) == len(timed) == len(less)
     at_last = all(line["time"].is_slower and line["matrix"] > line["direct"] for line in largest)
@@ -305,7 +305,7 @@ def _chain(run: Run, link: str) -> list[dict[str, Any]]:
         for name in WAYS:
             ended = own.loc[own["strategy"] == name, "status"].tolist()
             peak = peak_in_words(own, str(case), name)
-            mean = time_ratio(run, str(case), (name, "vjp")).mean
-            line[name] = f"{format_ratio(mean)}, {peak}" if ended == ["ok"] else peak
+            factor = time_ratio(run, str(case), (name, "vjp")).factor
+            line[name] = f"{format_ratio(factor)}, {peak}" if ended == ["ok"] else peak
         lines.append(line)
     return lines

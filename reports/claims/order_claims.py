@@ -93,7 +93,7 @@ def vector_first_is_cheaper(run: Run) -> ClaimFinding:
             for row, time in timed
         ]
     )
-    low, high = (end(time.mean for _, time in timed) for end in (min, max))
+    low, high = (end(time.factor for _, time in timed) for end in (min, max))
     sentence = claim_sentences.jacobians_first(low, high) + claim_sentences.growth_of_orders(_exponents(run, one))
     doubts = [time.could_win for _, time in timed]
     if all(time.is_faster for _, time in timed):

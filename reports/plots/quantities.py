@@ -54,7 +54,7 @@ def draw_measured(
     style: StrategyStyle,
 ) -> None:
     """Draw values at sizes, joined by the style's line, with bars to the ends of their intervals, if there are any."""
-    # The interval is that of the geometric mean. The median can be outside, and a bar has no negative length.
+    # Earlier versions stored an interval that may not contain the median, and a bar has no negative length.
     sides = (values - ends[0], ends[1] - values) if ends else ()
     bars: Any = [side.clip(lower=0).fillna(0).tolist() for side in sides] or None
     marks: dict[str, Any] = {"color": style.color, "marker": style.marker, "linestyle": style.line}

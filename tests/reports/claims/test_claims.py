@@ -209,7 +209,7 @@ def test_7_the_order_of_multiplication():
     assert "shows no number of vectors at which it pays off" in never.sentence
     seeds = vector_first_is_cheaper(orders(8.0, seeds=(2, 4, 16, 64)))
     assert seeds.verdict == BOUNDED
-    assert "it pays off from 8 [8, 8] seeds at once" in seeds.sentence
+    assert "it pays off from 8 [7.58, 8.44] seeds at once" in seeds.sentence
     uses = vector_first_is_cheaper(orders(8.0, reuse={"forward-dense": (21.0, 0.5), "vjp": (1.0, 1.0)}))
     assert uses.verdict == BOUNDED
     assert "after 40 uses of one Jacobian by one vector each (2 cases)" in uses.sentence
@@ -232,12 +232,12 @@ LOOSE = (0.3, 1.0, 3.0)
 
 
 def test_what_intervals_do_not_tell_is_neither_shown_nor_refuted():
-    assert weights_jacobian_is_expensive(by_weights(3, lambda n: 1.05e-8 * n**2, noise=NOISE)).verdict == HOLDS
+    assert weights_jacobian_is_expensive(by_weights(3, lambda n: 1.2e-8 * n**2, noise=NOISE)).verdict == HOLDS
     undecided = [
-        weights_jacobian_is_expensive(loosened(by_weights(3, lambda n: 1.05e-8 * n**2))),
-        sparse_does_a_bunch_of_work(loosened(beside_vjp(1.05, 1.05))),
-        products_need_no_matrices(loosened(chains(lambda _n: 1.05, lambda _n: 5 * MIB))),
-        vector_first_is_cheaper(loosened(orders(1.05))),
+        weights_jacobian_is_expensive(loosened(by_weights(3, lambda n: 1.2e-8 * n**2))),
+        sparse_does_a_bunch_of_work(loosened(beside_vjp(1.2, 1.2))),
+        products_need_no_matrices(loosened(chains(lambda _n: 1.2, lambda _n: 5 * MIB))),
+        vector_first_is_cheaper(loosened(orders(1.2))),
     ]
     assert {found.verdict for found in undecided} == {NOT_SHOWN}
 

@@ -42,7 +42,7 @@ def test_a_crossover_is_shown_with_its_interval(crossing):
     ((sweep, (far, time)),), _ = crossover_rows(crossing)
     assert sweep.startswith("width (mlp, depth 3")
     assert (time.quantity, time.strategies, time.outcome) == ("time", "dense, vjp", "crosses")
-    assert time.at == "width 64 [64, 64]"
+    assert time.at == "width 64 [60.6, 67.5]"
     assert time.ahead == "vjp, 2.00×"
     assert (far.strategies, far.outcome) == ("dense, sparse", "beyond the measured sizes")
     assert far.at.startswith("width 10,000 [")

@@ -13,15 +13,15 @@ def test_undecided_and_disturbed_cells_are_counted_and_listed(standard):
     passes = passes_of(standard)
     case = standard["case"].iloc[0]
     own = (passes["case"] == case) & (passes["phase"] == "gradient")
-    slow = own & (passes["strategy"] == "vjp") & (passes["pass"] == 0)
-    passes.loc[slow, "seconds"] *= 4.0
+    slow = own & (passes["strategy"] == "vjp")
+    passes.loc[slow, "seconds"] *= passes.loc[slow, "pass"].map({0: 4.0, 1: 2.0, 2: 1.0})
     found = stability(Run(standard, passes))
     assert {(cell.case, cell.problem) for cell in found.cells} == {(case, "undecided"), (case, "disturbed")}
     assert "Undecided in the phase gradient: 1 of 21 cases. Disturbed: 1 of 58 cells." in found.summary
     undecided, disturbed = sorted(found.cells, key=lambda cell: cell.problem, reverse=True)
     assert "[" in undecided.values
     assert disturbed.strategies == "vjp"
-    assert disturbed.values.startswith("3.96×, time [")
+    assert disturbed.values.startswith("3.92×, time [")
 
 
 def test_a_quiet_run_lists_nothing(standard):
