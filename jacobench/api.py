@@ -251,7 +251,11 @@ def predict(suite: str = "standard", strategies: Sequence[str] = ()) -> pd.DataF
 
 
 def recommend_for(
-    *runs: str | Path, memory_budget: str | None = None, say: Callable[[str], object] = lambda _text: None, **knobs: Any
+    *runs: str | Path,
+    uses: int = 0,
+    memory_budget: str | None = None,
+    say: Callable[[str], object] = lambda _text: None,
+    **knobs: Any,
 ) -> CaseAdvice:
     """Recommend a strategy for a network that may not have been measured.
 
@@ -259,7 +263,10 @@ def recommend_for(
     ----------
     *runs : str or Path
         Runs to use; the run that measured the case, or the nearest one, counts. Default: the newest in ``runs/``. If
-        there is none, or it has no usable measurements, small cases are measured now, which takes a few seconds.
+        none measured the case or a near one, the time model is used, with the stored profile of this machine. If there
+        is none, it is measured now (about 10 s).
+    uses : int
+        Number of pullbacks per linearization. Default: 0, which compares one gradient.
     memory_budget : str, optional
         Strategies that are predicted to need more are not recommended. Default and maximum: the machine's memory.
     say : callable
@@ -278,22 +285,26 @@ def recommend_for(
         If the knobs do not describe one case, or a run cannot be read.
     """
     from jacobench.bench.floor.predicted_rows import one_case
+    from jacobench.bench.floor.stored_profile import profile_for
     from jacobench.bench.machine.byte_sizes import parse_bytes
     from jacobench.bench.machine.memory_limits import memory_limit
-    from jacobench.reports.analysis.case_advice import advise_from_runs, advise_from_small_cases, completed
+    from jacobench.graphs.errors import BadInput
+    from jacobench.reports.analysis.case_advice import advise_from_runs, completed
     from jacobench.reports.data.run_json import newest_run
 
     case = one_case(knobs)
+    if uses < 0:
+        raise BadInput(f"uses is {uses}: expected the number of pullbacks per linearization, or 0 for one gradient")
     budget = min(parse_bytes(memory_budget), memory_limit()) if memory_budget else memory_limit()
     newest = None if runs else newest_run("runs")
     if newest:
         say(f"Using {newest}, the newest run in this folder; choose another with --from.")
-    advice = advise_from_runs(case, [read(run) for run in runs or filter(None, [newest])], budget)
-    if advice is None or not (advice.basis or advice.all_over_budget):
-        where = ", ".join(map(str, runs)) or newest
-        problem = f"No usable measurements in {where}" if where else "No run in this folder"
-        say(f"{problem}; measuring small cases now (about 5 s).")
-        advice = advise_from_small_cases(case, budget)
+    found = [read(run) for run in runs or filter(None, [newest])]
+    advice = advise_from_runs(case, found, budget, n_uses=uses)
+    if advice is None or not (advice.basis in ("measured", "near") or advice.all_over_budget):
+        profile = profile_for(case.make().dtype.name, say=say)
+        advice = advise_from_runs(case, found, budget, profile, uses)
+        assert advice is not None  # there is a profile
     return completed(advice, knobs)
 
 

@@ -8,13 +8,17 @@ import re
 import subprocess
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
+
+    from jacobench.bench.floor.rule_work import Work
+    from jacobench.bench.floor.time_model import Profile
+    from jacobench.graphs.graph import Graph
 
 NEEDS_EXTRA = re.compile(r"torch|asdex")  # jax and autograd are in the extra ``test``
 FOLDERS = {"graphs", "strategies"}
@@ -82,3 +86,50 @@ def _sentence_names():
 @pytest.fixture(name="sentence_flaws")
 def _sentence_flaws():
     return sentence_flaws
+
+
+@pytest.fixture(name="known_times", scope="session")
+def _known_times() -> tuple[Profile, Callable[..., dict[str, float]]]:
+    """Return a profile of a machine whose rates are known, and the seconds of a graph's phases there.
+
+    A call of a rule takes 1 µs, 0.1 ns per operation and 0.05 ns per byte. A phase takes 3 µs, 0.5 µs per node and
+    0.25 µs per edge more.
+    """
+    from jacobench.bench.floor.predicted_rows import one_case
+    from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime
+    from jacobench.bench.floor.time_model import WITH_RULES, CellTime, Profile, calls_of
+
+    def seconds(graph: Graph, spec: str, n_seeds: int = 1) -> dict[str, float]:
+        return {
+            phase: sum(of_rule(work) for work in calls.works) + 3e-6 + 5e-7 * calls.n_nodes + 2.5e-7 * calls.n_edges
+            for phase, calls in calls_of(graph, spec, n_seeds).items()
+        }
+
+    def of_rule(work: Work) -> float:
+        return 1e-6 + 1e-10 * work.flops + 5e-11 * work.n_bytes
+
+    def cells(knobs: dict[str, Any]) -> list[CellTime]:
+        graph = one_case(knobs).make()
+        found = {spec: seconds(graph, spec) for spec in ("forward", *WITH_RULES)}
+        return [CellTime(knobs, spec, phase, time) for spec, own in found.items() for phase, time in own.items()]
+
+    shapes = [
+        {"width": width, "depth": depth, "batch": batch} for width in (4, 64) for depth in (1, 3) for batch in (1, 9)
+    ]
+    fitted = [{"graph": "mlp", **shape} for shape in shapes]
+    other = [{"graph": "architecture", "name": "lenet-300-100", "batch": 2}]
+    graphs = [one_case(knobs).make() for knobs in (*fitted, *other)]
+    works = {
+        work
+        for graph in graphs
+        for spec in ("forward", *WITH_RULES)
+        for calls in calls_of(graph, spec, 1).values()
+        for work in calls.works
+    }
+    return Profile(
+        "float64",
+        Bandwidth((1e4, 1e8), (1e-10, 1e-10), (1e-10, 1e-10)),
+        tuple(RuleTime(work.rule, work.flops, work.read, work.written, of_rule(work)) for work in works),
+        tuple(cell for knobs in fitted for cell in cells(knobs)),
+        tuple(cell for width in range(20, 80, 10) for cell in cells({"graph": "mlp", "width": width, "depth": 2})),
+    ), seconds

@@ -36,11 +36,11 @@ OPTIONS = {
     "list": "suite",
     "verify": "strategy",
     "explain": "widths architecture op graph batch json",
-    "recommend": "widths batch from memory-budget json",
+    "recommend": "widths batch from uses memory-budget json",
     "report": "out markdown",
     "compare": "across-machines",
     "gate": "against suite strategy case install max-minutes markdown junit self-test untracked",
-    "doctor": "json noise",
+    "doctor": "json noise profile",
     "history show": "file case",
     "history export": "format",
 }
@@ -48,9 +48,9 @@ PLANNED_OPTIONS = {
     "run": "model max-minutes cluster same-machine",
     "verify": "model",
     "explain": "model",
-    "recommend": "uses model",
+    "recommend": "model",
     "gate": "memory pytest suite-from base-with head-with out",
-    "doctor": "profile cluster",
+    "doctor": "cluster",
     "history show": "branch",
 }
 COMMANDS = "run list verify explain recommend table plot report compare gate doctor history"

@@ -1,4 +1,4 @@
-"""Microbenchmarks: small cases measured in a fresh process, to fit rates where there is no run."""
+"""Microbenchmarks: small cases measured in a fresh process, to fit rates of strategies without known rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from jacobench.bench.cell import heap_memory
 from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem
 from jacobench.bench.floor.machine_profile import fastest
-from jacobench.bench.floor.predicted_rows import n_seeds_of, predicted_rows
+from jacobench.bench.floor.predicted_rows import failure, n_seeds_of, predicted_rows
 from jacobench.bench.machine import environment
 from jacobench.bench.machine.machine_record import machine_key
 from jacobench.bench.machine.worker_process import run_python
@@ -55,7 +55,7 @@ def measure_like(
     spec "forward" is the forward pass.
 
     Returns rows for `columns.tidy`, one per small case, strategy with a memory model, and phase. ``seconds_median`` is
-    the fastest of seven rounds. Raises subprocess.CalledProcessError if the process fails.
+    the fastest of seven rounds. A strategy that fails has one row, with status "error" and the reason. Raises subprocess.CalledProcessError if the process fails.
     """
     job = SmallCases(_knobs_like(knobs), tuple(specs), tuple(phases), with_memory)
     variables = environment.environment(environment.settings("tuned", 1), 0)
@@ -85,8 +85,9 @@ def measure(job: SmallCases) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 yield from _measured(own, spec, problem, job)
-            except Exception:  # noqa: BLE001  (a run reports in its rows why a plug-in fails)
+            except Exception as error:  # noqa: BLE001  (a plug-in fails only its own rows)
                 failed.add(spec)
+                yield own[0] | {"status": "error", "reason": failure(error)}
 
 
 def _measured(rows: Sequence[dict[str, Any]], spec: str, problem: Problem, job: SmallCases) -> Iterator[dict[str, Any]]:

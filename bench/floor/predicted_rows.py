@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, phase_bytes, predict
-from jacobench.bench.row.columns import COLUMNS
+from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, one_line, phase_bytes, predict
+from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.suites.case import BY_STRATEGY
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
@@ -19,20 +19,34 @@ from jacobench.strategies.memory_model import predict_forward
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import pandas as pd
+
+    from jacobench.bench.floor.stored_profile import StoredProfile
+    from jacobench.bench.floor.time_model import TimeModel
     from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prediction
 
 
 def phases_of(spec: str, graph: Graph, n_seeds: int) -> Mapping[str, Prediction]:
-    """Return the predicted cost of each phase; empty if the strategy has no model or cannot be loaded."""
+    """Return the predicted cost of each phase; empty if the strategy has no model or fails."""
+    return prediction_of(spec, graph, n_seeds)[0]
+
+
+def prediction_of(spec: str, graph: Graph, n_seeds: int) -> tuple[Mapping[str, Prediction], str]:
+    """Return the predicted cost of each phase, and why there is none: the strategy has no model, or fails."""
     if spec == FORWARD:
-        return predict_forward(graph).phases
+        return predict_forward(graph).phases, ""
     try:
         found = predict(registry.load(spec), graph, n_seeds)
-    except Exception:  # noqa: BLE001  (a run reports in its rows why a plug-in fails)
-        return {}
-    return found.phases if found else {}
+    except Exception as error:  # noqa: BLE001  (a plug-in fails only its own rows)
+        return {}, failure(error)
+    return (found.phases, "") if found else ({}, "it has no method predict")
+
+
+def failure(error: Exception) -> str:
+    """Return the reason of a failure of a strategy, in one line."""
+    return one_line(f"it fails: {type(error).__name__}: {error}")
 
 
 def n_seeds_of(case: Case) -> int:
@@ -56,24 +70,27 @@ def one_case(knobs: Mapping[str, Any]) -> Case:
     return cases[0]
 
 
-def predicted_rows(case: Case, specs: Iterable[str] = ()) -> list[dict[str, Any]]:
+def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | None = None) -> list[dict[str, Any]]:
     """Return the rows of a case before it is measured, one per strategy and phase, with status "not_tried".
 
     `specs` replace the case's strategies; "forward" is the forward pass. The rows have predicted bytes and flops where
-    the strategy has a model. `time_model.predict_seconds` adds seconds.
+    the strategy has a model, otherwise a reason, and with a `model` predicted seconds where it knows the strategy.
     """
     graph = case.make()
     knobs = {name: value for name, value in case.knobs.items() if name in COLUMNS}
     shared = {"dtype": graph.dtype.name, **knobs, "case": case.name, "n_parameters": graph.n_parameters}
     rows = []
     for spec in specs or case.strategies:
-        phases = phases_of(spec, graph, n_seeds_of(case))
+        phases, missing = prediction_of(spec, graph, n_seeds_of(case))
+        seconds = model.seconds(graph, spec, n_seeds_of(case)) if model and phases else {}
+        reason = f"no prediction: {missing}" if missing else "predicted only"
         for phase in (FORWARD,) if spec == FORWARD else BY_STRATEGY:
             expected = phases.get(phase)
             rows.append(
                 shared
-                | {"strategy": spec, "phase": phase, "status": "not_tried", "reason": "predicted only"}
+                | {"strategy": spec, "phase": phase, "status": "not_tried", "reason": reason}
                 | {"predicted_bytes": expected and expected.peak_bytes, "predicted_flops": expected and expected.flops}
+                | {"predicted_seconds": seconds.get(phase)}
             )
     return rows
 
@@ -100,3 +117,22 @@ def needed_bytes(case: Case, specs: Iterable[str], phase: str | None = None) -> 
         if phases:
             found[spec] = held + max(phase_bytes(phases, name) for name in ((phase,) if phase else phases))
     return found
+
+
+def validation_rows(stored: StoredProfile) -> pd.DataFrame:
+    """Return the rows of the small cases on which a profile tests the time model, with measured and predicted seconds.
+
+    They were not used to fit the model.
+    """
+    cells = {(cell.case().name, cell.strategy, cell.phase): cell.seconds for cell in stored.profile.tested}
+    cases = {cell.case().name: cell.case() for cell in stored.profile.tested}
+    specs = list(dict.fromkeys(cell.strategy for cell in stored.profile.tested))
+    rows = [row for case in cases.values() for row in predicted_rows(case, specs, stored.model)]
+    measured = [(row, cells.get((row["case"], row["strategy"], row["phase"]))) for row in rows]
+    return tidy(
+        [
+            row | {"case": f"test-{row['case']}", "status": "ok", "reason": None, "seconds_median": seconds}
+            for row, seconds in measured
+            if seconds
+        ]
+    )

@@ -1,102 +1,133 @@
-"""Time model: seconds of a cell = a + b · calls + c · flops + d · bytes, with rates fitted to measured cells.
+"""Time model: seconds of a phase = overhead of the strategy + the seconds of each rule that it calls.
 
-``run --dry-run``, ``recommend`` and the column ``predicted_seconds`` use this model. The measured cells are those of a
-run, or small cases that are measured when needed (`microbenchmarks`).
+``run --dry-run``, ``recommend``, predicted exponents and the column ``predicted_seconds`` use this model. Everything that it
+knows is in a `Profile`: rates of the rules, bandwidths, and whole small cases, to which the overheads are fitted.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
-import pandas as pd
-from scipy.optimize import nnls
 
-from jacobench.bench.row.statistics import plausible
+from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, phase_bytes
+from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime, fit_relative, rates_of
+from jacobench.bench.floor.rule_work import edges_of, forward_works, works_of
+from jacobench.bench.suites.sweep_expansion import expand
+from jacobench.strategies import registry
+from jacobench.strategies.memory_model import predict_forward
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FEWEST_CELLS = 8  # smallest number of cells to which the four rates are fitted
+    from jacobench.bench.floor.rule_rates import RuleRates
+    from jacobench.bench.floor.rule_work import Work
+    from jacobench.bench.suites.case import Case
+    from jacobench.graphs.graph import Graph
 
-WORK = ("predicted_flops", "predicted_bytes")
+WITH_RULES = ("vjp", "sparse", "dense", "dense-blocks")  # strategies whose work is known rule by rule
 
 Array = Any
 
 
-def predict_seconds(measured: pd.DataFrame, target: pd.DataFrame) -> pd.Series[float]:
-    """Predict the seconds of one call from measured cells; NaN where that is not possible.
+class CellTime(msgspec.Struct, frozen=True):
+    """Measured seconds of one phase of a small case; `knobs` are those of its ``[[sweep]]``."""
 
-    `measured` are tidy rows; those that are ok and have ``seconds_median`` and predictions are used. `target` has
-    ``predicted_flops`` and ``predicted_bytes``; its column ``n_calls`` may give the number of ops of graphs without a
-    depth.
+    knobs: dict[str, Any]
+    strategy: str
+    phase: str
+    seconds: float
 
-    It is not possible without predictions, or if fewer than `FEWEST_CELLS` measured cells are comparable: of the same
-    strategy, phase and dtype, weights stored alike.
-    """
-    found = np.full(len(target), math.nan)
-    numbered = target.reset_index(drop=True)
-    predicted = numbered[numbered[list(WORK)].notna().all(axis=1)]
-    for _, rows in predicted.groupby(["strategy", "phase", "dtype", _stored_sparse(predicted)], sort=False):
-        cells = comparable_cells(measured, rows.iloc[0].to_dict())
-        if len(cells) >= FEWEST_CELLS:
-            found[rows.index] = features(rows) @ fit_rates(features(cells), cells["seconds_median"].to_numpy())
-    return pd.Series(found, target.index)
+    def case(self) -> Case:
+        """Return the case."""
+        return expand(self.knobs, Path())[0]
 
 
-def cross_validated_seconds(table: pd.DataFrame) -> pd.Series[float]:
-    """Predict the seconds of a run's cells as `predict_seconds`, each from the cells of the run's other cases."""
-    found = predict_seconds(table, table).to_numpy().copy()
-    usable = _usable(table.reset_index(drop=True))
-    for _, cells in usable.groupby(["strategy", "phase", "dtype", _stored_sparse(usable)], sort=False):
-        work, seconds, cases = features(cells), cells["seconds_median"].to_numpy(), cells["case"].to_numpy()
-        for case in dict.fromkeys(cases):
-            own = cases == case
-            enough = np.count_nonzero(~own) >= FEWEST_CELLS
-            found[cells.index[own]] = work[own] @ fit_rates(work[~own], seconds[~own]) if enough else math.nan
-    return pd.Series(found, table.index)
+class Profile(msgspec.Struct, frozen=True):
+    """Measurements of one machine in one dtype: bandwidths, rules, and small cases to fit and to test the model."""
+
+    dtype: str
+    bandwidth: Bandwidth
+    rules: tuple[RuleTime, ...]
+    fitted: tuple[CellTime, ...]
+    tested: tuple[CellTime, ...]
 
 
-def comparable_cells(measured: pd.DataFrame, row: Mapping[Any, Any]) -> pd.DataFrame:
-    """Return the measured cells to which the rates of a row are fitted; see `predict_seconds`.
+@dataclass(frozen=True)
+class Calls:
+    """Calls of rules in one phase of a graph; `footprint` is the bytes in use together."""
 
-    Weights that are stored sparse are processed by other code: from the one to the other, predicted times were wrong by
-    up to a factor of 5.5, within each by 1.9.
-    """
-    alike = (measured["strategy"] == row["strategy"]) & (measured["phase"] == row["phase"])
-    sparse = _stored_sparse(measured) == (row["weight_density"] < 1)
-    return _usable(measured[alike & sparse & (measured["dtype"] == row["dtype"])])
+    works: list[Work]
+    n_nodes: int
+    n_edges: int
+    footprint: float
 
-
-def features(rows: pd.DataFrame) -> Array:
-    """Return what each of the four rates is multiplied with, shape (rows, 4): one, calls, flops and bytes."""
-    return np.column_stack([np.ones(len(rows)), n_calls(rows), *(rows[name] for name in WORK)]).astype(np.float64)
-
-
-def n_calls(rows: pd.DataFrame) -> pd.Series[float]:
-    """Return the number of NumPy calls of a forward pass, from the knobs: two per layer, more with extra ops."""
-    per_layer = 2.0 + rows["residual"].eq(True) + rows["normalization"].notna()
-    calls: pd.Series[float] = rows["depth"] * per_layer
-    return calls.fillna(rows.get("n_calls", per_layer))
+    @property
+    def counts(self) -> list[float]:
+        """What the overheads of a strategy are multiplied with: one, nodes and edges."""
+        return [1.0, self.n_nodes, self.n_edges]
 
 
-def fit_rates(work: Array, seconds: Array) -> Array:
-    """Fit the four rates, none negative, by least squares of the relative errors.
+def calls_of(graph: Graph, spec: str, n_seeds: int) -> dict[str, Calls]:
+    """Return the calls of each phase; empty for a strategy without known rules."""
+    if spec == FORWARD:
+        peak = predict_forward(graph).phases[FORWARD].peak_bytes
+        return {FORWARD: Calls(forward_works(graph), len(graph.nodes), 0, input_bytes(graph, 0) + peak)}
+    if spec not in WITH_RULES:
+        return {}
+    strategy: Any = registry.load(spec)
+    phases = strategy.predict(graph, n_seeds).phases
+    footprint = input_bytes(graph, n_seeds) + phase_bytes(phases, "gradient")
+    n_edges = sum(1 for _ in edges_of(graph))
+    return {
+        phase: Calls(works, len(graph.nodes), n_edges, footprint)
+        for phase, works in works_of(graph, strategy, n_seeds).items()
+    }
 
-    `work`, shape (cells, 4), is the result of `features`; `seconds`, shape (cells,), are positive. The rates are
-    seconds per call of the phase, per NumPy call, per flop and per byte.
-    """
-    relative = work / seconds[:, None]
-    scale = relative.max(axis=0)
-    scale[scale == 0] = 1.0  # no flops in phase `prepare`
-    return nnls(relative / scale, np.ones(len(seconds)))[0] / scale
 
+class TimeModel:
+    """Predicts seconds from the measurements of a profile."""
 
-def _usable(measured: pd.DataFrame) -> pd.DataFrame:
-    known: pd.Series[bool] = measured[list(WORK)].notna().all(axis=1) & plausible(measured["seconds_median"])
-    return measured[known & (measured["status"] == "ok")]
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._rates: Mapping[str, RuleRates] = rates_of(profile.rules, profile.bandwidth)
 
+    def seconds(self, graph: Graph, spec: str, n_seeds: int) -> dict[str, float]:
+        """Return the seconds of each phase; without those that the profile does not cover.
 
-def _stored_sparse(rows: pd.DataFrame) -> pd.Series[bool]:
-    return rows["weight_density"] < 1
+        It covers the strategies of `WITH_RULES` and the forward pass, of graphs whose rules were all measured.
+        """
+        found = {
+            phase: self._of_rules(calls) + float(np.dot(calls.counts, self._overheads[spec, phase]))
+            for phase, calls in calls_of(graph, spec, n_seeds).items()
+            if (spec, phase) in self._overheads
+        }
+        return {phase: seconds for phase, seconds in found.items() if not math.isnan(seconds)}
+
+    @cached_property
+    def _overheads(self) -> dict[tuple[str, str], Array]:
+        """Seconds per call, node and edge by strategy and phase, fitted to the profile's small cases."""
+        cells: dict[tuple[str, str], list[tuple[Calls, float]]] = {}
+        for cell in self.profile.fitted:
+            graph, n_seeds = cell.case().make(), int(cell.knobs.get("n_seeds", 1))
+            cells.setdefault((cell.strategy, cell.phase), []).append(
+                (calls_of(graph, cell.strategy, n_seeds)[cell.phase], cell.seconds)
+            )
+        return {key: self._fit_overhead(own) for key, own in cells.items()}
+
+    def _fit_overhead(self, cells: list[tuple[Calls, float]]) -> Array:
+        counts = np.array([calls.counts for calls, _ in cells], dtype=np.float64)
+        seconds = np.array([seconds for _, seconds in cells])
+        rest = seconds - [self._of_rules(calls) for calls, _ in cells]
+        return fit_relative(counts, seconds, rest)
+
+    def _of_rules(self, calls: Calls) -> float:
+        known = [
+            self._rates[work.rule].seconds(work, calls.footprint) for work in calls.works if work.rule in self._rates
+        ]
+        return sum(known) if len(known) == len(calls.works) else math.nan

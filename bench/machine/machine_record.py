@@ -152,7 +152,7 @@ def record(settings: Mapping[str, str]) -> dict[str, Any]:
         "governor": governor(),
         "boost": boost(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {name: found for name in PACKAGES if (found := package_version(name))},
         "blas": blas_in_use(settings),
         "settings": dict(settings),
         "load": load(),
@@ -193,7 +193,8 @@ def blas_in_use(settings: Mapping[str, str]) -> list[dict[str, Any]]:
         return []
 
 
-def _version(package: str) -> str:
+def package_version(package: str) -> str:
+    """Return the version of an installed package; empty if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

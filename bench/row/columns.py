@@ -79,7 +79,7 @@ COLUMNS: dict[str, Column] = {
     "predicted_bytes": Column("float64", "B", "Peak predicted from shapes alone."),
     "predicted_flops": Column("float64", "flop", "Number of floating-point operations, predicted from shapes alone."),
     "predicted_seconds": Column(
-        "float64", "s", "Time of one call, predicted by the time model from the run's other cases."
+        "float64", "s", "Time of one call, predicted by the time model from the machine profile."
     ),
     "n_nonzeros": Column("float64", "numbers", "Number of stored entries of all materialized Jacobians."),
     "floor_seconds": Column("float64", "s", "Lower bound for the time of the required work, on this machine."),

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell.prepared_cell import input_bytes, step_bytes
+from jacobench.bench.floor.fitted_rates import predict_seconds
 from jacobench.bench.floor.microbenchmarks import measure_like
 from jacobench.bench.floor.predicted_rows import n_seeds_of, phases_of, predicted_rows
-from jacobench.bench.floor.time_model import predict_seconds
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
 from jacobench.bench.suites.case import BY_STRATEGY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pandas as pd
 
+    from jacobench.bench.floor.stored_profile import StoredProfile
+    from jacobench.bench.floor.time_model import TimeModel
     from jacobench.bench.run.run_plan import Plan
     from jacobench.bench.suites.case import Case
 
@@ -23,28 +28,37 @@ OVERHEAD = 0.06  # seconds per cell and pass outside the timed rounds, measured 
 
 
 def estimate(rows: pd.DataFrame, budget_bytes: float) -> pd.DataFrame:
-    """Return the rows of `predicted_table` with ``predicted_seconds`` (of one call), from small cases measured now.
+    """Return the rows of `predicted_table` with the seconds of the strategies that the time model does not know.
 
-    It is NaN where the strategy has no model. The status is "over_budget" where it is in a run: where the strategy is
-    predicted to need more than the budget. The strategies are loaded in this process.
+    Small cases of these are measured now. ``predicted_seconds`` (of one call) is NaN where a strategy has no model; the
+    column ``reason`` says why. The status is "over_budget" where it is in a run: where the strategy is predicted to need
+    more than the budget. The strategies are loaded in this process.
     """
     rows = rows.copy()
-    rows["predicted_seconds"] = predict_seconds(_measure_small_cases(rows), rows)
+    unknown = rows["predicted_seconds"].isna() & rows["predicted_flops"].notna()
+    if unknown.any():
+        measured = _measure_small_cases(rows[unknown])
+        rows.loc[unknown, "predicted_seconds"] = predict_seconds(measured, rows[unknown])
+        failed = measured[measured["status"] == "error"].groupby("strategy")["reason"].first()
+        reasons = "no prediction: " + rows["strategy"].map(failed)
+        rows["reason"] = rows["reason"].mask(unknown & reasons.notna(), reasons)
     rows["status"] = rows["status"].mask(rows["needs_bytes"] > budget_bytes, "over_budget")
     return rows
 
 
-def predicted_table(plan: Plan) -> pd.DataFrame:
-    """Return the rows of a plan's cells with predicted bytes and flops, in the order of the cells.
+def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = None) -> pd.DataFrame:
+    """Return the rows of a plan's cells with predicted bytes, flops and seconds, in the order of the cells.
 
-    ``needs_bytes`` is what a run compares with the budget: the largest step of the strategy, with leaves and seeds.
+    `model_of` returns the time model of a dtype; without it, there are no seconds. ``needs_bytes`` is what a run compares
+    with the budget: the largest step of the strategy, with leaves and seeds.
     """
     specs: dict[str, dict[str, None]] = {}
     for cell in plan.cells:
         specs.setdefault(cell.case, {})[cell.strategy] = None
     lines, calls, needs = [], [], []
     for case in plan.suite.cases:
-        own = predicted_rows(case, specs[case.name])
+        model = model_of(case.make().dtype.name) if model_of else None
+        own = predicted_rows(case, specs[case.name], model)
         lines += own
         needed = {spec: _needed(case, spec) for spec in specs[case.name]}
         needs += [needed[row["strategy"]] for row in own]
@@ -73,3 +87,23 @@ def total_seconds(cells: pd.DataFrame, passes: int) -> float:
     tried = cells[cells["status"] != "over_budget"]
     timed = (MIN_ROUNDS * tried["predicted_seconds"].fillna(0.0)).clip(lower=MAX_SECONDS)
     return passes * float(timed.sum() + OVERHEAD * len(tried))
+
+
+def add_seconds(
+    rows: Sequence[dict[str, Any]], planned: Plan, profile_of: Callable[[str], StoredProfile | None]
+) -> None:
+    """Add the seconds that the time model predicts to the rows of a run, one per cell of its plan, in this order.
+
+    `profile_of` returns the profile of a dtype, if there is one. Only successful cells get a prediction.
+    """
+    specs = [cell.strategy for cell in planned.cells]
+    model_of = cache(lambda dtype: found.model if (found := profile_of(dtype)) else None)
+    for case in planned.suite.cases:
+        own = [(row, spec) for row, spec in zip(rows, specs, strict=True) if row["case"] == case.name]
+        ok = [(row, spec) for row, spec in own if row["status"] == "ok"]
+        graph = case.make() if ok else None
+        model = graph and model_of(graph.dtype.name)
+        if graph and model:
+            seconds = {spec: model.seconds(graph, spec, n_seeds_of(case)) for _, spec in ok}
+            for row, spec in ok:
+                row["predicted_seconds"] = seconds[spec].get(row["phase"])

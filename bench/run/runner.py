@@ -5,22 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jacobench.bench.cell.timing import CONTROL
-from jacobench.bench.floor.time_model import cross_validated_seconds
+from jacobench.bench.floor.stored_profile import stored
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.atomic_write import as_utf8
 from jacobench.bench.machine.environment import joined_facts, settings, variable_facts
-from jacobench.bench.row.columns import tidy
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.passes import Passes, Progress
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_document import document
+from jacobench.bench.run.run_estimate import add_seconds
 from jacobench.bench.run.run_folder import RunFolder, Settings
 from jacobench.bench.run.run_options import RunOptions, command
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS, MIN_SECONDS, Plan, digest, plan
@@ -100,8 +99,8 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
     chosen = folder.settings
     header = Header(chosen.run_id, chosen.commit, chosen.machine, chosen.controls, planned.suite.name)
     rows = rows_of(header, planned.suite.cases, planned.cells, folder.measurements)
-    for row, seconds in zip(rows, cross_validated_seconds(tidy(rows)), strict=True):
-        row["predicted_seconds"] = None if isnan(seconds) else seconds
+    if chosen.machine == machine_record.machine_key():
+        add_seconds(rows, planned, lambda dtype: stored(dtype, chosen.controls, chosen.threads))
     machine = chosen.machine_record
     if measured_seconds:  # perhaps in another environment than that in which the run was started
         now = variable_facts(chosen.environment, chosen.controls)

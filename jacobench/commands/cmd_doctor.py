@@ -14,6 +14,12 @@ def doctor(
     noise: Annotated[
         bool, typer.Option("--noise", help="Only measure the noise: time identical code in many processes.")
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option(
+            "--profile", help="Only measure the machine profile again (about 20 s), and print its rates and error."
+        ),
+    ] = False,
     pairs: Annotated[int, typer.Option(metavar="N", help="With --noise: number of pairs of processes.", min=2)] = 200,
 ) -> None:
     """Check this machine for sources of noise and suggest fixes. Changes nothing.
@@ -26,6 +32,9 @@ def doctor(
 
     if noise:
         _noise(pairs, as_json=as_json)
+        return
+    if profile:
+        _profile(as_json=as_json)
         return
     findings = [asdict(finding) for finding in examine()]
     if as_json:
@@ -54,6 +63,31 @@ def _noise(pairs: int, *, as_json: bool) -> None:
     console.stdout().print(console.columns(headings, rows))
     rows = [(name, *(f"{gain:.2f}×" for gain in found.values())) for name, found in gains.items()]
     console.stdout().print(console.columns(("setting", *noise.WORKLOADS), rows))
+
+
+def _profile(*, as_json: bool) -> None:
+    from jacobench.bench.floor.stored_profile import renew
+    from jacobench.graphs.builder import DTYPES
+    from jacobench.reports.analysis.model_quality import profile_facts
+    from jacobench.reports.data.units import format_bytes, format_percent
+
+    found = [profile_facts(renew(dtype, say=console.stderr().print)) for dtype in DTYPES]
+    if as_json:
+        _print_json(found)
+        return
+    out = console.stdout()
+    for facts in found:
+        rows = [
+            tuple(f"{format_bytes(size)}{unit}" for size, unit in zip(line, ("", "/s", "/s"), strict=True))
+            for line in facts["bandwidth"]
+        ]
+        out.print(facts["dtype"], style="bold")
+        out.print(console.columns(("footprint", "read", "write"), rows))
+        out.print(
+            f"{facts['n_rules']} rules of ops. In {facts['n_tested']} gradients that were not fitted, the median error of the "
+            f"time model is {format_percent(facts['median_error'])}, and 90 % of the errors are at most "
+            f"{format_percent(facts['p90_error'])}."
+        )
 
 
 def _print_json(content: Any) -> None:

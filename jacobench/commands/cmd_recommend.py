@@ -40,6 +40,12 @@ def recommend(
             "--from", metavar="RUN", help="Run whose measurements to use. Default: the newest in runs/. Repeatable."
         ),
     ] = None,
+    uses: Annotated[
+        int,
+        typer.Option(
+            metavar="K", help="Pullbacks per linearization. Default: one gradient.", min=0, show_default=False
+        ),
+    ] = 0,
     memory_budget: Annotated[
         str | None,
         typer.Option(metavar="SIZE", help="Memory limit of a strategy, such as 2GiB. Default: the machine's memory."),
@@ -49,8 +55,8 @@ def recommend(
     """Recommend a strategy for a network.
 
     Uses a measurement of the same network if there is one. Otherwise it uses measurements of similar networks, and
-    otherwise the models of time and bytes. The output states the source. Without a run, it measures small cases first.
-    If no strategy is clearly the fastest, it names no winner.
+    otherwise the models of time and bytes. The output states the source and its error. The time model needs a profile of
+    this machine, which is measured once (about 10 s) and stored. If no strategy is clearly the fastest, it names no winner.
 
     Example: jacobench recommend --widths 784,300,10 --batch 32 --from runs/first
     """
@@ -62,7 +68,9 @@ def recommend(
     }  # fmt: skip
     given = {name: value for name, value in knobs.items() if value is not None}
     _check(given)
-    advice = api.recommend_for(*(runs or ()), memory_budget=memory_budget, say=console.stderr().print, **given)
+    advice = api.recommend_for(
+        *(runs or ()), uses=uses, memory_budget=memory_budget, say=console.stderr().print, **given
+    )
     if as_json:
         console.echo(json.dumps(advice.as_dict(), indent=1))
     else:

@@ -18,7 +18,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from jacobench.bench.run.passes import Progress
     from jacobench.reports.data.run_data import Run
@@ -176,6 +176,9 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
 
 def _dry_run(options: RunOptions) -> None:
+    from functools import cache
+
+    from jacobench.bench.floor.stored_profile import profile_for
     from jacobench.bench.row.columns import CELL_KEYS
     from jacobench.bench.run.run_estimate import estimate, predicted_table, total_seconds
     from jacobench.bench.run.run_plan import plan
@@ -184,20 +187,28 @@ def _dry_run(options: RunOptions) -> None:
     planned = plan(options)
     for note in _budget_note(options, planned.budget_bytes):
         console.stderr().print(note)
-    rows = predicted_table(planned)
-    console.stderr().print("Measuring small cases to predict times (about 5 s).")
+    terminal = console.stderr()
+    profile_of = cache(lambda dtype: profile_for(dtype, options.controls, options.threads, terminal.print))
+    rows = predicted_table(planned, lambda dtype: profile_of(dtype).model)
     found = estimate(rows, planned.budget_bytes)
     lines = [
         (
             *(cell[name] for name in CELL_KEYS),
             format_bytes(cell["predicted_bytes"]),
             format_seconds(cell["predicted_seconds"]),
-            "over budget" if cell["status"] == "over_budget" else "",
+            _remark(cell),
         )
         for cell in found.to_dict("records")
     ]
     console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), lines))
+    for dtype in dict.fromkeys(found["dtype"]):
+        terminal.print(f"Times are predicted with the machine profile for {dtype}, measured {profile_of(dtype).age}.")
     seconds = total_seconds(found, options.passes)
-    console.stderr().print(
-        f"{counted(len(found), 'cell')}, {counted(options.passes, 'pass', 'passes')}: about {seconds:.0f} s"
-    )
+    terminal.print(f"{counted(len(found), 'cell')}, {counted(options.passes, 'pass', 'passes')}: about {seconds:.0f} s")
+
+
+def _remark(cell: Mapping[Any, Any]) -> str:
+    """Return why a cell would not run, or has no prediction."""
+    if cell["status"] == "over_budget":
+        return "over budget"
+    return "" if cell["reason"] == "predicted only" else str(cell["reason"])

@@ -1,6 +1,6 @@
 """Advice on a case that may not have been measured: from measurements at it or near it, otherwise from the models.
 
-The measurements are those of finished runs, or of small cases that are measured now.
+The measurements are those of finished runs. The time model uses the profile of this machine.
 """
 
 from __future__ import annotations
@@ -8,18 +8,18 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.floor.microbenchmarks import measure_like
-from jacobench.bench.floor.predicted_rows import needed_bytes, one_case, predicted_rows
+from jacobench.bench.floor.predicted_rows import needed_bytes, one_case, predicted_rows, validation_rows
 from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.doubts import floor_note
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
-from jacobench.reports.analysis.reuse import reuse
+from jacobench.reports.analysis.model_quality import quality
+from jacobench.reports.analysis.reuse import reuse, with_uses
 from jacobench.reports.analysis.single_verdict import (
     COLUMNS,
     estimated,
@@ -36,6 +36,7 @@ from jacobench.strategies.registry import registered
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jacobench.bench.floor.stored_profile import StoredProfile
     from jacobench.bench.suites.case import Case
     from jacobench.reports.analysis.estimates import Estimate
     from jacobench.reports.analysis.single_verdict import NearCase
@@ -52,8 +53,12 @@ BASES = ("measured", "near", "model", "")  # bases of the verdict on time, best 
 class CaseAdvice:
     """Recommended strategies for one case, with the reasons.
 
-    ``source`` is the run that was used, empty for microbenchmarks; ``measured_on``, its machines and settings;
-    ``reuse``, the table of `reuse` for the case or a near one.
+    ``source`` is the run that was used, empty if none was; ``measured_on``, its machines and settings; ``reuse``, the table
+    of `reuse` for the case or a near one; ``n_uses``, the number of pullbacks per linearization, 0 for one gradient.
+
+    ``profile_age`` is the age of the machine profile in words, empty if it was not used. ``model_errors`` has the errors
+    |predicted / measured − 1| of the time model in ``n`` measured cells of this phase: ``median``, and ``p90``, within
+    which 90 % of the cells are.
 
     ``verdicts`` has two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
 
@@ -91,6 +96,9 @@ class CaseAdvice:
     limits_unknown: str = ""
     measured_batch: float = 1.0
     command: str = ""
+    n_uses: int = 0
+    profile_age: str = ""
+    model_errors: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def basis(self) -> str:
@@ -136,11 +144,13 @@ def advise(
     budget_bytes: float,
     phase: str = "gradient",
     needed: Mapping[str, float] | None = None,
+    tested: pd.DataFrame | None = None,
 ) -> CaseAdvice:
     """Recommend strategies for a case, given as its predicted rows, by a run's measurements of one phase.
 
     A strategy that is predicted to need more than the budget in any phase is no candidate. `needed` are the bytes of
-    `predicted_rows.needed_bytes`; default: the peaks in `target`. Time is that of the case itself if it was measured, otherwise of the nearest case, otherwise by the time model. Memory is that of the case
+    `predicted_rows.needed_bytes`; default: the peaks in `target`. `tested` are cells that test the time model, in addition to
+    those of the run. Time is that of the case itself if it was measured, otherwise of the nearest case, otherwise by the time model. Memory is that of the case
     itself if it was measured and is 8 KiB or more, otherwise by the byte model, which uses the exact shapes.
     """
     needs = target.groupby("strategy", sort=False)["predicted_bytes"].max()
@@ -148,7 +158,8 @@ def advise(
     over = set(needs[needs > budget_bytes].index)
     own = target[target["phase"] == phase]
     near = _near_case(own.iloc[0].to_dict(), run, phase)
-    seconds, n_bytes = estimate_seconds(run.table, own), estimate_bytes(run.table, own)
+    known = run.table if tested is None else pd.concat([run.table, tested])
+    seconds, n_bytes = estimate_seconds(known, own), estimate_bytes(known, own)
     peaks = _peaks(near, run.table, phase)
     there = run.table[(run.table["case"] == (near and near.case)) & (run.table["phase"] == phase)]
     times = _times(there)
@@ -158,8 +169,8 @@ def advise(
         time = with_unknown(time, [name for name in candidates if name not in times])
     else:
         time = with_unknown(estimated(_without(seconds, over)), [name for name in candidates if name not in seconds])
-        if time["basis"] == "model":
-            time |= {"distance_factor": distance(run.table, own, time["strategy"])}
+        if time["basis"] == "model" and own.set_index("strategy")["predicted_seconds"].isna()[time["strategy"]]:
+            time |= {"distance_factor": distance(known, own, time["strategy"])}
     failed = {name for name, line in times.items() if line["status"] != "ok"}
     if near and peaks:
         memory = measured_bytes(near.case, _without(peaks, over))
@@ -179,6 +190,16 @@ def advise(
         reuse=reuse(run.passes[run.passes["case"] == (near and near.case)], table=run.table),
         limits_unknown=floor_note(there, phase) if near else "",
         measured_batch=_measured_batch(run.table, own),
+        model_errors=_model_errors(known, phase),
+    )
+
+
+def _model_errors(table: pd.DataFrame, phase: str) -> dict[str, float]:
+    overall = quality(table, phase).tail(1).to_dict("records")
+    return (
+        {"n": overall[0]["n_cells"], "median": overall[0]["median_error"], "p90": overall[0]["p90_error"]}
+        if overall
+        else {}
     )
 
 
@@ -251,24 +272,38 @@ def _strategies(
     return pd.DataFrame(lines, columns=list(STRATEGY_COLUMNS))
 
 
-def advise_from_runs(case: Case, runs: Sequence[Run], budget_bytes: float) -> CaseAdvice | None:
-    """Return the advice of the run that knows most about a case; None without runs."""
+def advise_from_runs(
+    case: Case, runs: Sequence[Run], budget_bytes: float, stored: StoredProfile | None = None, n_uses: int = 0
+) -> CaseAdvice | None:
+    """Return the advice of the run that knows most about a case; None without runs and without a profile.
+
+    Cases that no run measured are estimated with the machine profile, or else with rates fitted to the run. `n_uses` is the
+    number of pullbacks per linearization; 0 for one gradient.
+    """
     found = []
-    for run in runs:
+    for run in runs or ([Run(tidy([]))] if stored else []):
         specs = [name for name in run.table["strategy"].unique() if name in registered()]
-        found.append(_advise(case, specs or case.strategies, run, budget_bytes))
+        found.append(_advise(case, specs or case.strategies, run, budget_bytes, stored, n_uses))
     return min(found, key=lambda advice: advice.rank) if found else None
 
 
-def advise_from_small_cases(case: Case, budget_bytes: float) -> CaseAdvice:
-    """Measure small cases that resemble a case, which takes a few seconds, and return the advice of the models."""
-    run = Run(tidy(measure_like(case.knobs, case.strategies)))
-    return _advise(case, case.strategies, run, budget_bytes)
-
-
-def _advise(case: Case, specs: Sequence[str], run: Run, budget_bytes: float) -> CaseAdvice:
-    target, needed = tidy(predicted_rows(case, specs)), needed_bytes(case, specs)
-    return advise(target, run, budget_bytes, needed=needed)
+def _advise(
+    case: Case, specs: Sequence[str], run: Run, budget_bytes: float, stored: StoredProfile | None, n_uses: int
+) -> CaseAdvice:
+    target, needed = tidy(predicted_rows(case, specs, stored.model if stored else None)), needed_bytes(case, specs)
+    tested = validation_rows(stored) if stored else None
+    measured = run
+    if n_uses:
+        table, passes = with_uses(run.table, run.passes, n_uses)
+        run = replace(run, table=table, passes=passes)
+        target, _ = with_uses(target, passes, n_uses)
+        tested = tested if tested is None else with_uses(tested, passes, n_uses)[0]
+    advice = advise(target, run, budget_bytes, needed=needed, tested=tested)
+    if n_uses:
+        own = measured.passes[measured.passes["case"] == advice.verdicts["at"].iloc[0]]
+        advice = replace(advice, reuse=reuse(own, table=measured.table), n_uses=n_uses)
+    used = advice.basis == "model"
+    return replace(advice, profile_age=stored.age if stored and used else "")
 
 
 def completed(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:

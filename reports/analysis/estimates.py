@@ -1,6 +1,7 @@
-"""Estimated seconds and bytes of a case that was not measured, with the error that such estimates have in a run.
+"""Estimated seconds and bytes of a case that was not measured, with the error that such estimates have in measured cases.
 
-The error of a time is the prediction interval of a regression. The data are the errors of the run's own cells, each
+Times are those of the time model, and their errors are those of its predictions in measured cases. Strategies that it does not
+know have rates that are fitted to the run's cells. Then the error of a time is the prediction interval of a regression. The data are the errors of the run's own cells, each
 estimated without its case. They are regressed on the logarithms of flops, bytes and calls, because the true exponents
 differ from those of the time model. So the interval widens with the distance of the case from the measured ones.
 """
@@ -14,8 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from jacobench.bench.floor.time_model import FEWEST_CELLS, WORK, comparable_cells, features, fit_rates, predict_seconds
-from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES, half_width
+from jacobench.bench.floor.fitted_rates import (
+    FEWEST_CELLS,
+    WORK,
+    comparable_cells,
+    features,
+    fit_rates,
+    predict_seconds,
+)
+from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES, half_width, plausible
 from jacobench.reports.analysis.sweeps import KNOBS
 
 if TYPE_CHECKING:
@@ -145,19 +153,37 @@ def estimate_bytes(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estim
 
 
 def estimate_seconds(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estimate]:
-    """Return the seconds of each strategy that the time model can predict, with the errors of such estimates in a run.
+    """Return the seconds of each strategy that can be predicted, with the errors of such predictions in measured cases.
 
-    The arguments are those of `estimate_bytes`.
+    The arguments are those of `estimate_bytes`. A prediction of the time model is in the ``predicted_seconds`` of `target`.
+    For other strategies, rates are fitted to the table.
     """
-    found = {}
-    seconds = predict_seconds(table, target)
-    for (_, value), line in zip(seconds.items(), target.to_dict("records"), strict=True):
+    modelled = target[target["predicted_seconds"].notna()]
+    found = {line["strategy"]: _modelled(table, line) for line in modelled.to_dict("records")}
+    others = target.drop(modelled.index)
+    for (_, value), line in zip(predict_seconds(table, others).items(), others.to_dict("records"), strict=True):
         if value > 0:
             cells = comparable_cells(table, line).set_index("case")
             errors = _left_out(cells)
             offsets, gap = _offsets(cells, line).loc[errors.index], _gap(cells, line)
             found[line["strategy"]] = Estimate(value, errors, offsets, gap)
     return found
+
+
+def model_errors(table: pd.DataFrame) -> pd.Series[float]:
+    """Return the logarithm of predicted / measured seconds of each successful cell that has both, with the table's index."""
+    ok = table[(table["status"] == "ok") & (table["predicted_seconds"] > 0) & plausible(table["seconds_median"])]
+    errors: pd.Series[float] = np.log(ok["predicted_seconds"]) - np.log(ok["seconds_median"])
+    return errors
+
+
+def _modelled(table: pd.DataFrame, line: Mapping[Any, Any]) -> Estimate:
+    """Return a prediction of the time model, with its errors in the cells of this strategy, phase and dtype."""
+    alike = (
+        table[["strategy", "phase", "dtype"]].eq([line[name] for name in ("strategy", "phase", "dtype")]).all(axis=1)
+    )
+    errors = model_errors(table[alike])
+    return Estimate(line["predicted_seconds"], errors.set_axis(table.loc[errors.index, "case"]))
 
 
 def _offsets(cells: pd.DataFrame, line: Mapping[Any, Any]) -> pd.DataFrame:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Quantity → measured column, and prediction whose exponent is compared (for time: if `predicted_seconds` is missing).
-GROWING = {"seconds": ("seconds_median", "predicted_flops"), "bytes": ("peak_bytes", "predicted_bytes")}
+# Quantity → measured column, and prediction whose exponent over the same sizes is compared.
+GROWING = {"seconds": ("seconds_median", "predicted_seconds"), "bytes": ("peak_bytes", "predicted_bytes")}
 
 WIDEST = 1.0  # width of the interval of an exponent beyond which it agrees with nearly every theory
-TOLERANCE = 0.1  # difference of exponents that caches and the allocator cause; theory counts operations and bytes only
+TOLERANCE = 0.1  # difference of exponents that the errors of the models cause
 
 COLUMNS = (
     "knob", "held", "strategy", "phase", "quantity", "exponent", "exponent_low", "exponent_high", "exponent_predicted",
@@ -49,8 +49,8 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
         - ``knob``, and ``held``: what the sweep holds fixed, in words;
         - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN for memory, which
           is measured once);
-        - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted bytes or seconds (flops if
-          the run has no predicted seconds); ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else
+        - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted bytes or seconds of the same
+          sizes; missing if a size has no prediction; ``verdict``: ``"agrees"`` if it is within 0.1 of the interval, else
           ``"disagrees"``; ``"undecided"`` if the interval is wider than 1; missing without a prediction;
         - ``fixed`` and ``scale`` of the law ``fixed + scale * size ** exponent``, in seconds or bytes, and
           ``dominates_from``, the size from which the second term is larger;
@@ -83,10 +83,7 @@ def laws_of(sweep: Sweep, quantity: str, passes: pd.DataFrame | None) -> Iterato
 
 def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: PowerLaw) -> dict[str, Any]:
     sizes = rows[sweep.knob].to_numpy()
-    prediction = GROWING[quantity][1]
-    if quantity == "seconds" and rows["predicted_seconds"].notna().all():
-        prediction = "predicted_seconds"
-    theory = fit(sizes, rows[prediction].to_numpy(), with_fixed=law.fixed > 0)
+    theory = fit(sizes, rows[GROWING[quantity][1]].to_numpy(), with_fixed=law.fixed > 0)
     return {
         "knob": sweep.knob,
         "held": sweep.held,

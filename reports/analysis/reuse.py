@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from jacobench.bench.row.columns import COLUMNS as ROW_COLUMNS
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.row.statistics import decide, log_median, plausible, robust_interval
 from jacobench.reports.analysis.doubts import could_win
@@ -17,6 +18,10 @@ from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
+
+OF_A_TIME = tuple(
+    name for name in ROW_COLUMNS if "seconds" in name or name.startswith("ratio_") or name == "efficiency"
+)
 
 COLUMNS = ("case", "strategy", "outcome", "uses", "low", "high", "n_passes", "could_win")
 
@@ -120,6 +125,26 @@ def _could_win(rows: pd.DataFrame, case: str, pair: tuple[str, str], outcome: st
         )
         found = could_win(pair[0] if is_faster else pair[1], seconds, floors) | found
     return found
+
+
+def with_uses(table: pd.DataFrame, passes: pd.DataFrame, n_uses: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows and passes of phase ``gradient`` with the times of one ``linearize`` and some ``pullback``s.
+
+    Times that are not the sum of those of the two phases, such as intervals, are missing. Memory is that of a gradient.
+    """
+    rows = table[table["phase"] == "gradient"].copy()
+    cells = pd.MultiIndex.from_frame(rows[["case", "strategy"]])
+    rows[[*OF_A_TIME]] = math.nan
+    for column in ("seconds_median", "predicted_seconds", "floor_seconds"):
+        once, each = (
+            table[table["phase"] == phase].drop_duplicates(["case", "strategy"]).set_index(["case", "strategy"])[column]
+            for phase in ("linearize", "pullback")
+        )
+        rows[column] = (once + n_uses * each).reindex(cells).to_numpy()
+    keys = ["case", "strategy", "pass", "worker"]
+    once, each = (passes[passes["phase"] == phase].set_index(keys)["seconds"] for phase in ("linearize", "pullback"))
+    sums = (once + n_uses * each).dropna().rename("seconds").reset_index()
+    return rows, sums.assign(phase="gradient")[list(passes.columns)]
 
 
 def uses_in_words(uses: pd.Series[float]) -> str:

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 MORE = {"seconds": ("takes", "as long"), "bytes": ("needs", "as much")}
 
 
+def compared(case: str, n_uses: int) -> str:
+    """Return what is compared for a case: one gradient, or a linearization with its pullbacks."""
+    pullbacks = counted(n_uses, "pullback") if n_uses else ""
+    return f"{case}: {f'one linearization and {pullbacks}' if n_uses else 'one gradient, forward and backward'}"
+
+
 def no_candidate() -> str:
     """State that nothing can be recommended."""
     return "undecided: no strategy is known to succeed within the memory budget"
@@ -87,16 +93,25 @@ def time_near(source: str, n_passes: int, case: str, differs: str, widened: floa
     return f"Time: measured for a near case, {case} ({differs or 'of the same sizes'}), in {source}, {passes}.{wider}"
 
 
-def time_modelled(source: str, distance: float, n_cases: int) -> str:
-    """Return how times are estimated; ``distance``: factor to the nearest cell, ``n_cases`` tested the estimates."""
+def time_modelled(age: str, n_cells: int, median: float, p90: float) -> str:
+    """Return how times are predicted; ``age`` of the machine profile, ``median`` and ``p90`` errors in measured cells."""
+    tested = f"In {counted(n_cells, 'measured cell')}, its median error is {median:.0%}, and 90% of the errors are at most {p90:.0%}."
+    profile = f" with the machine profile, measured {age}" if age else ""
+    return (
+        f"Time: by the time model{profile}, because no near case was measured. {tested if n_cells else unknown_error()}"
+    )
+
+
+def time_from_rates(source: str, distance: float, n_cases: int) -> str:
+    """Return how times are estimated from a run; ``distance``: factor to the nearest cell, ``n_cases`` tested this."""
     error = (
         f"The errors are {CONFIDENCE:.0%} prediction intervals from {counted(n_cases, 'measured case')}, widened for this "
         "distance."
     )
     return (
-        "Time: by the time model, because no near case was measured. It uses predicted flops and bytes, and rates "
-        f"fitted to {source}. The nearest cell differs by a factor of {distance:.3g} in flops, bytes or a size. "
-        f"{error if n_cases else unknown_error()}"
+        "Time: by rates per flop, byte and call, because no near case was measured and the time model does not know this "
+        f"strategy. They are fitted to {source}. The nearest cell differs by a factor of {distance:.3g} in flops, bytes or a "
+        f"size. {error if n_cases else unknown_error()}"
     )
 
 

@@ -22,7 +22,7 @@ NAMES = {"seconds": "time", "bytes": "memory"}
 
 def title(advice: CaseAdvice) -> str:
     """Return the title: the case and what is compared."""
-    return f"{advice.case}: one gradient, forward and backward"
+    return advice_sentences.compared(advice.case, advice.n_uses)
 
 
 def verdicts(advice: CaseAdvice) -> list[str]:
@@ -95,11 +95,15 @@ def _error(factor: float) -> str:
 def reasons(advice: CaseAdvice) -> list[str]:
     """Return the basis of the verdicts, one paragraph each."""
     time, memory = advice.verdicts.to_dict("records")
-    source = advice.source or "small perceptrons measured now"
     if advice.all_over_budget:
         lines = [advice_sentences.all_over_budget()]
     else:
-        lines = [_time_reason(time, source), *_limits(advice), _memory_reason(memory, source), *_reuse(advice, time)]
+        lines = [
+            _time_reason(advice, time),
+            *_limits(advice),
+            _memory_reason(memory, advice.source),
+            *_reuse(advice, time),
+        ]
     lines.append(advice_sentences.largest_batches(advice.budget_bytes))
     if advice.command:
         lines.append(advice_sentences.measure_case(is_near=advice.basis in ("measured", "near")))
@@ -108,14 +112,18 @@ def reasons(advice: CaseAdvice) -> list[str]:
     return lines
 
 
-def _time_reason(verdict: Mapping[Any, Any], source: str) -> str:
-    basis, n, distance = verdict["basis"], verdict["n"], verdict["distance_factor"]
+def _time_reason(advice: CaseAdvice, verdict: Mapping[Any, Any]) -> str:
+    basis, n, distance, source = verdict["basis"], verdict["n"], verdict["distance_factor"], advice.source
     if basis == "measured":
         return advice_sentences.time_measured(source, n)
     if basis == "near":
         return advice_sentences.time_near(source, n, verdict["at"], verdict["differs"], distance**RATIO_EXPONENT)
+    if basis == "model" and math.isnan(distance):
+        errors = advice.model_errors
+        tested = (errors["n"], errors["median"], errors["p90"]) if errors else (0, math.nan, math.nan)
+        return advice_sentences.time_modelled(advice.profile_age, *tested)
     if basis == "model":
-        return advice_sentences.time_modelled(source, distance, n)
+        return advice_sentences.time_from_rates(source, distance, n)
     return advice_sentences.time_unknown(source)
 
 

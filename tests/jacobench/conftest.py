@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from textwrap import dedent
 
+import msgspec
 import pytest
+
+from jacobench.bench.floor.stored_profile import StoredProfile
+from jacobench.bench.machine import blas_kernel
 
 # A shell starts what runs in its background with SIGINT ignored, and children inherit that; a handler of ours they do not.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -77,6 +83,23 @@ def jacobench():
         )  # fmt: skip
 
     return run
+
+
+STORE = """
+import sys, msgspec
+from jacobench.bench.floor.stored_profile import StoredProfile, keep
+keep(msgspec.json.decode(sys.stdin.buffer.read(), type=StoredProfile))
+"""
+
+
+@pytest.fixture
+def with_profile(known_times, tmp_path_factory, monkeypatch):
+    """Let the command find a stored machine profile with known rates, measured two hours ago."""
+    folder = tmp_path_factory.mktemp("caches")
+    shutil.copytree(blas_kernel.cache_folder(), folder / "jacobench", dirs_exist_ok=True)  # the kernel's choice
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    content = msgspec.json.encode(StoredProfile(time.time() - 7200, 0.05, known_times[0]))
+    subprocess.run([sys.executable, "-P", "-c", STORE], env=environment(), input=content, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -30,3 +30,15 @@ def test_noise_reports_spreads_and_gains(jacobench, tmp_path):
         assert set(spread) == {"inside", "between", "neighbours", "paired"}
         assert all(value >= 0 for value in spread.values())
     assert set(found["gains"]) == {"malloc", "BLAS kernel", "both (tuned)"}
+
+
+@pytest.mark.long
+def test_a_profile_is_measured_again_and_states_its_error(jacobench, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    done = jacobench("doctor", "--profile", "--json", cwd=tmp_path, timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert "Measuring the machine profile for float64" in done.stderr
+    for facts in json.loads(done.stdout):
+        assert facts["n_rules"] > 100
+        assert facts["n_tested"] > 20
+        assert facts["median_error"] < 1

@@ -37,15 +37,33 @@ def test_the_newest_run_is_taken_unless_another_is_named(jacobench, finished, tm
     assert all(isinstance(line["largest_batch"], int) for line in found["strategies"])
 
 
-def test_without_a_run_small_cases_are_measured_on_the_spot(jacobench, tmp_path):
+@pytest.mark.usefixtures("with_profile")
+def test_without_a_run_the_machine_profile_predicts_and_states_its_age_and_error(jacobench, tmp_path):
     done = jacobench("recommend", "--architecture", "lenet-300-100", "--memory-budget", "200MiB", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == "No run in this folder; measuring small cases now (about 5 s).\n"
-    assert "rates fitted to small perceptrons measured now" in " ".join(done.stdout.split())
-    assert "controls tuned" in done.stdout
+    assert done.stderr == ""
+    text = " ".join(done.stdout.split())
+    assert "Time: by the time model with the machine profile, measured 2 hours ago" in text
+    assert "In 24 measured cells, its median error is 0%" in text
     (dense,) = [line for line in done.stdout.splitlines() if line.startswith("dense")]
     assert "over budget" in dense
     assert not list(tmp_path.iterdir())
+
+
+def test_a_number_of_pullbacks_per_linearization(jacobench, finished, tmp_path):
+    found = {}
+    for uses in (0, 1, 1000):
+        done = jacobench("recommend", "--widths", "4,4", "--from", finished[0], "--uses", uses, "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        found[uses] = {line["strategy"]: line["seconds"] for line in json.loads(done.stdout)["strategies"]}
+    rows = jb.load(finished[0]).query("case == 'mlp-w4-d1-b1'").set_index(["strategy", "phase"])["seconds_median"]
+    for name in found[0]:
+        once, each = rows[name, "linearize"], rows[name, "pullback"]
+        assert [found[uses][name] for uses in found] == pytest.approx(
+            [rows[name, "gradient"], once + each, once + 1000 * each]
+        )
+    done = jacobench("recommend", "--widths", "4,4", "--from", finished[0], "--uses", 3, cwd=tmp_path)
+    assert done.stdout.startswith("mlp-w4-d1-b1: one linearization and 3 pullbacks")
 
 
 @pytest.mark.parametrize(

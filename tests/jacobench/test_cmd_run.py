@@ -90,6 +90,7 @@ def test_resuming_a_finished_run_measures_nothing_and_exits_0(finished, jacobenc
     pd.testing.assert_frame_equal(jb.load(folder), table)
 
 
+@pytest.mark.usefixtures("with_profile")
 def test_a_dry_run_measures_nothing_and_leaves_nothing(strange, jacobench):
     before = everything(strange)
     done = jacobench("run", "--suite", "tiny.toml", "--dry-run", "--memory-budget", "200B", cwd=strange)
@@ -97,6 +98,7 @@ def test_a_dry_run_measures_nothing_and_leaves_nothing(strange, jacobench):
     for expected in ("mlp-w4-d1-b2", "dense", "gradient", "forward", "over budget", "KiB"):
         assert expected in done.stdout
     assert "18 cells" in done.stderr
+    assert "Times are predicted with the machine profile for float64, measured 2 hours ago." in done.stderr
     assert everything(strange) == before
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jacobench.bench.floor.fitted_rates import FEWEST_CELLS, features
 from jacobench.bench.floor.microbenchmarks import SHAPES
 from jacobench.bench.floor.predicted_rows import one_case, predicted_rows
-from jacobench.bench.floor.time_model import FEWEST_CELLS, features
 from jacobench.bench.row.columns import tidy
 from jacobench.reports.analysis.estimates import bound_of_ratio, distance, error_bound, estimate_bytes, estimate_seconds
 

@@ -30,7 +30,7 @@ def line(found, knob, strategy, quantity):
 
 @pytest.fixture
 def found(standard):
-    return growth(standard)
+    return growth(standard.assign(predicted_seconds=1e-9 * standard["predicted_flops"]))
 
 
 @pytest.mark.parametrize("what", EXACT, ids="-".join)
@@ -40,6 +40,13 @@ def test_exact_powers_are_found_and_agree_with_theory(found, what):
     assert own["exponent_predicted"] == pytest.approx(EXACT[what], abs=1e-6)
     assert own["verdict"] == "agrees"
     assert math.isnan(own["exponent_low"])
+
+
+def test_a_size_without_predicted_seconds_leaves_no_exponent_to_compare(standard):
+    seconds = (1e-9 * standard["predicted_flops"]).mask(standard["width"] == 32)
+    own = line(growth(standard.assign(predicted_seconds=seconds)), "width", "vjp", "seconds")
+    assert math.isnan(own["exponent_predicted"])
+    assert own["verdict"] != own["verdict"]
 
 
 def test_only_what_succeeded_is_fitted(found):
