@@ -12,11 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .side_effects import process_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,6 +30,8 @@ heap, too: in 288 gradients of networks of width 4 to 64 they added up to 4.1 Ki
 
 NUMPY_CACHED_BELOW = 1024  # bytes; NumPy keeps freed blocks of these sizes for reuse (`NBUCKETS` in its alloc.c)
 NUMPY_CACHED_BLOCKS = 7  # of each size, in bytes (`NCACHE`)
+
+CACHED_SIZES = [size for size in range(1, NUMPY_CACHED_BELOW) for _ in range(NUMPY_CACHED_BLOCKS)]
 
 MEMRAY_FILE_BYTES = 2**20  # free space that memray's file may need; for a dense gradient of 49 layers it took 8 KB
 OTHER_FOLDERS = ("/dev/shm", "/var/tmp")  # noqa: S108  (used as the temporary folder, if that is full)
@@ -58,10 +63,11 @@ def leaked_bytes(call: Callable[[], Any]) -> int | None:
     """Call once, drop the result, and return the bytes still allocated; None without memray."""
     if not has_memray():
         return None
+    settle = 0.0 if process_state().threads == 1 else SETTLE_SECONDS
 
     def dropped() -> None:
         call()
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(settle)
 
     return _with_memray(dropped).retained_bytes
 
@@ -81,8 +87,7 @@ def measure(call: Callable[[], Any]) -> Memory:
 @contextmanager
 def _numpy_cache_empty() -> Iterator[None]:
     """Hold every block of NumPy's cache, about 4 MB, so that the cache is empty."""
-    sizes = range(1, NUMPY_CACHED_BELOW)
-    held = [np.empty(size, np.uint8) for size in sizes for _ in range(NUMPY_CACHED_BLOCKS)]
+    held = list(map(np.empty, CACHED_SIZES, repeat(np.dtype(np.uint8))))
     yield
     del held
 

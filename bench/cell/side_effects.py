@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import psutil
@@ -22,9 +23,20 @@ def process_state() -> ProcessState:
     """Count this process's threads and children; 0 if the system does not tell, as without /proc."""
     try:
         process = psutil.Process()
-        return ProcessState(process.num_threads(), len(process.children(recursive=True)))
+        return ProcessState(process.num_threads(), len(process.children(recursive=True)) if _has_children() else 0)
     except (psutil.Error, OSError):
         return ProcessState(0, 0)
+
+
+def _has_children() -> bool:
+    """Return False if this process surely has no children. To list them, psutil reads the files of all processes."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def notes(before: ProcessState, after: ProcessState, printed: str, leaked: int | None) -> str:
