@@ -31,7 +31,8 @@ def run(
     *,
     strategies: Sequence[str] = (),
     cases: Sequence[str] = (),
-    passes: int = 3,
+    passes: int | None = None,
+    max_minutes: float | None = None,
     out: str | Path | None = None,
     threads: int = 1,
     memory_budget: str = DEFAULT_BUDGET,
@@ -42,7 +43,7 @@ def run(
 
     Parameters
     ----------
-    suite, passes, threads, memory_budget, timeout, controls
+    suite, passes, max_minutes, threads, memory_budget, timeout, controls
         Options of `jacobench run`; see `jacobench.bench.run.run_options.RunOptions`.
     strategies : sequence of str
         Names, ``file.py:Class`` or ``package.module:Class``; default: the suite's.
@@ -66,7 +67,9 @@ def run(
     from jacobench.bench.run.run_options import RunOptions
     from jacobench.bench.run.runner import start
 
-    options = RunOptions(suite, tuple(strategies), tuple(cases), passes, threads, memory_budget, timeout, controls)
+    options = RunOptions(
+        suite, tuple(strategies), tuple(cases), passes, max_minutes, threads, memory_budget, timeout, controls
+    )
     folder = start(options, Path(out) if out is not None else None)
     for note in folder.notes:
         _say(note)
@@ -79,11 +82,15 @@ def _say(text: str) -> None:
 
 
 def finish(
-    folder: RunFolder, report: Callable[[Progress], None], say: Callable[[str], object] = lambda _text: None
+    folder: RunFolder,
+    report: Callable[[Progress], None],
+    say: Callable[[str], object] = lambda _text: None,
+    max_minutes: float | None = None,
 ) -> Run:
     """Measure the remaining cells of a run, write run.json, plots and measurements.csv, and close the folder.
 
     `report` is called with the progress whenever it changes, `say` with a message if no plots can be drawn.
+    `max_minutes` is that of `carry_on`.
     """
     from jacobench.bench.run.runner import carry_on
     from jacobench.reports.data.run_data import from_document
@@ -91,7 +98,7 @@ def finish(
 
     csv = folder.path / "measurements.csv"
     try:
-        document, written = carry_on(folder, report)
+        document, written = carry_on(folder, report, max_minutes)
         found = from_document(document, folder.path / "run.json")
         if written or not csv.exists():
             _draw(found, folder.path / "plots", say)

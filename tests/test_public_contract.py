@@ -24,15 +24,15 @@ NAMES = """
 PLANNED_NAMES = "from_torch from_onnx from_sklearn from_jax"
 
 PARAMETERS = {
-    "run": "suite out strategies cases passes threads memory_budget timeout controls",
+    "run": "suite out strategies cases passes max_minutes threads memory_budget timeout controls",
     "mlp": "widths batch activation loss dtype residual normalization weight_density rng_seed",
     "recommend": "table passes phase",
     "what_fits": "table knob quantity limit",
 }
-PLANNED_PARAMETERS = {"run": "model cluster max_minutes", "mlp": "wrt"}
+PLANNED_PARAMETERS = {"run": "model cluster", "mlp": "wrt"}
 
 OPTIONS = {
-    "run": "suite strategy case passes out resume threads memory-budget timeout controls dry-run quiet",
+    "run": "suite strategy case passes max-minutes out resume threads memory-budget timeout controls dry-run quiet",
     "list": "suite",
     "verify": "strategy",
     "explain": "widths architecture op graph batch json",
@@ -45,7 +45,7 @@ OPTIONS = {
     "history export": "format",
 }
 PLANNED_OPTIONS = {
-    "run": "model max-minutes cluster same-machine",
+    "run": "model cluster same-machine",
     "verify": "model",
     "explain": "model",
     "recommend": "model",
@@ -61,10 +61,10 @@ PLANNED_HISTORY = "rename merge"
 COLUMN_NAMES = """
     run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
     weight_density dtype n_parameters strategy phase status reason passes rounds seconds_min seconds_median seconds_iqr
-    seconds_low seconds_high ratio_to_vjp ratio_low ratio_high peak_bytes retained_bytes memory_tool predicted_bytes
+    seconds_low seconds_high seconds_first ratio_to_vjp ratio_low ratio_high peak_bytes retained_bytes memory_tool predicted_bytes
     predicted_flops predicted_seconds n_nonzeros floor_seconds efficiency max_relative_error
 """
-PLANNED_COLUMNS = "wrt task seconds_first"
+PLANNED_COLUMNS = "wrt task"
 
 STRATEGIES = "dense dense-blocks sparse vjp forward-dense forward-sparse linear-operator"
 PEERS = "torch-vjp torch-jacrev jax-vjp jax-jacrev autograd-vjp asdex"

@@ -6,6 +6,7 @@ import traceback
 from bisect import bisect_right
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import nan, prod
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -14,6 +15,7 @@ import numpy as np
 
 from jacobench.strategies.contract import PHASES, placed
 
+from .timing import timed_call
 from .verification import NOT_FINITE, difference_breach, difference_bytes, fingerprint, value_bytes, verify
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ class Problem:
     fault: str = ""  # why no strategy can be compared with the reference here
     is_wrong: bool = False  # whether the fault is that the reference differs from central differences
     note: str = ""  # which checks were left out
+    first_seconds: Mapping[str, float] = field(default_factory=dict)  # phase → first call of forward and reference
 
     def fingerprint(self) -> int:
         """Return a checksum of all arrays."""
@@ -104,10 +107,15 @@ def solve(problem: Problem, reference: Strategy, budget_bytes: int, *, differenc
     most, at_once = _seeds_that_fit(graph, reference, len(seeds), budget_bytes)
     if not most:
         return problem
+    first: dict[str, float] = {}
     with np.errstate(all="ignore"):
-        linearized = reference.prepare(graph).linearize(problem.leaves)
-        bars = _pull_back(linearized, graph, seeds[:most], at_once)
-    solved = replace(problem, reference=bars, n_verified=most)
+        _, first[FORWARD] = timed_call(lambda: graph.evaluate(problem.leaves))
+        prepared, first["prepare"] = timed_call(lambda: reference.prepare(graph))
+        linearized, first["linearize"] = timed_call(lambda: prepared.linearize(problem.leaves))
+        bars, seconds = timed_call(partial(_pull_back, linearized, graph, seeds[:most], at_once))
+    if at_once == len(seeds):
+        first |= _with_pullback(first["linearize"], seconds)
+    solved = replace(problem, reference=bars, n_verified=most, first_seconds=first)
     if not np.isfinite(linearized.output).all():
         return replace(solved, fault=NOT_FINITE)
     del linearized
@@ -117,6 +125,11 @@ def solve(problem: Problem, reference: Strategy, budget_bytes: int, *, differenc
     if not differences:
         return solved
     return _with_differences(solved, reference, budget_bytes)
+
+
+def _with_pullback(linearize_seconds: float, pullback_seconds: float) -> dict[str, float]:
+    """Return the first calls of the phases with a pullback: the first gradient is a linearization and a pullback."""
+    return {"pullback": pullback_seconds, "gradient": linearize_seconds + pullback_seconds}
 
 
 def _infinite_gradient(reference: str, leaves: list[str]) -> str:
@@ -210,6 +223,7 @@ class PreparedCell:
     max_relative_error: float = nan  # against the reference; NaN for the reference itself
     note: str = ""  # why a check was left out
     traceback: str = ""
+    first_seconds: dict[str, float] = field(default_factory=dict)  # phase → first call, in seconds
 
     def call(self, phase: str) -> Callable[[], Any]:
         """Return the call that a phase measures; for ``pullback`` this linearizes first."""
@@ -275,7 +289,8 @@ def prepare_cell(
         if over:
             cell.fail("prepare", "over_budget", over)
         else:
-            cell.prepared = cell.strategy.prepare(problem.graph)
+            prepare = partial(cell.strategy.prepare, problem.graph)
+            cell.prepared, cell.first_seconds["prepare"] = timed_call(prepare)
     if not cell.failed:
         step("verifying")
         with cell.failures("linearize"):
@@ -333,6 +348,9 @@ def _verify(cell: PreparedCell, budget_bytes: int, *, is_reference: bool) -> Non
         problem.graph, cell.prepared, problem.leaves, problem.seeds[:n_used], None if is_reference else reference
     )
     cell.max_relative_error = found.max_relative_error
+    cell.first_seconds["linearize"] = found.linearize_seconds
+    if n_used == n_seeds:
+        cell.first_seconds |= _with_pullback(found.linearize_seconds, found.pullback_seconds)
     cell.note = "; ".join(filter(None, (problem.note, _left_out(compared, n_seeds))))
     if found.breach:
         cell.fail("prepare", found.status, found.breach)

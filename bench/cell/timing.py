@@ -1,20 +1,23 @@
 """Time of a call: the clock, the number of calls per round, the fastest round, and the calibration kernel.
 
-Callers switch the garbage collector off: `run` with pytest-benchmark's option, the gate for its whole process.
+For rounds, callers switch the garbage collector off: `run` with pytest-benchmark's option, the gate for its process.
 """
 
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 from itertools import repeat
 from math import ceil, inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+Result = TypeVar("Result")
 
 ROUND_SECONDS = 1e-3  # minimum length of a round, in `run` and in the gate
 LONGEST = 5  # largest multiple of the minimum length that a round may take, so that strategies share a number of calls
@@ -27,6 +30,19 @@ class Schedule:
 
     rounds: int
     calls: int
+
+
+def timed_call(call: Callable[[], Result]) -> tuple[Result, float]:
+    """Return the result of one call, and its seconds, with the garbage collector switched off."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        start = time.perf_counter()
+        result = call()
+        return result, time.perf_counter() - start
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def round_seconds(call: Callable[[], Any], n_calls: int) -> float:

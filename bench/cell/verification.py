@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf, isnan, nan, prod
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from jacobench.strategies.contract import placed
+
+from .timing import timed_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +50,8 @@ class Verification:
     breach: str = ""  # what is wrong, in one sentence with the numbers; empty if nothing is
     status: str = "wrong"  # status of a breach; "error" if the graph is the cause, not the strategy
     max_relative_error: float = nan  # see `relative_error`; NaN without a reference or where shapes differ
+    linearize_seconds: float = nan  # of the first call
+    pullback_seconds: float = nan
 
 
 def verify(
@@ -59,14 +64,15 @@ def verify(
         return Verification(NOT_FINITE, "error")
     inputs = {**leaves, "the seeds": seeds}
     before = _fingerprints(inputs)
-    linearized = prepared.linearize(placed(prepared, leaves))
+    at = placed(prepared, leaves)
+    linearized, linearize_seconds = timed_call(lambda: prepared.linearize(at))
     breach = _changed("linearize wrote its inputs", before, _fingerprints(inputs)) or _output_breach(
         graph, linearized.output, expected
     )
     if breach:
         return Verification(breach)
     output, output_before = linearized.output, fingerprint(linearized.output)
-    first = linearized.pullback(seeds)
+    first, pullback_seconds = timed_call(partial(linearized.pullback, seeds))
     breach = _form_breach(graph, first, len(seeds))
     if breach:
         return Verification(breach)
@@ -85,7 +91,7 @@ def verify(
         or ("output shares memory with that of an earlier call" if np.shares_memory(output, again) else "")
         or _repeat_breach(graph, first, second)
     )
-    return Verification(breach, max_relative_error=error)
+    return Verification(breach, "wrong", error, linearize_seconds, pullback_seconds)
 
 
 def relative_error(bars: Mapping[str, Array], reference: Mapping[str, Array]) -> float:

@@ -66,6 +66,9 @@ COLUMNS: dict[str, Column] = {
     "seconds_iqr": Column("float64", "s", "Time per call: interquartile range over passes."),
     "seconds_low": Column("float64", "s", "Lower end of the 95 % interval of the time per call."),
     "seconds_high": Column("float64", "s", "Upper end of the 95 % interval of the time per call."),
+    "seconds_first": Column(
+        "float64", "s", "Time of the first call in a fresh process, compilation included: median over passes."
+    ),
     "ratio_to_vjp": Column(
         "float64", "1", "Time divided by that of vjp, paired within each process: median over passes."
     ),

@@ -5,6 +5,13 @@ from __future__ import annotations
 import msgspec
 
 
+class Repetition(msgspec.Struct, frozen=True):
+    """The pass that a later pass repeats because it was disturbed."""
+
+    pass_number: int = msgspec.field(name="pass")
+    cause: str
+
+
 class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Measurement of one cell in one pass, with columns of its row; None where this pass did not measure them."""
 
@@ -14,10 +21,12 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     spec: str  # where the strategy was loaded from
     pass_number: int = msgspec.field(name="pass", default=0)
     worker: int = 0  # number of the process in the pass; one that replaces a lost one has a new number
+    repeats: Repetition | None = None  # the pass that this one repeats
     status: str = "ok"
     reason: str = ""
     seconds: tuple[float, ...] = ()  # per call, one number per round
     iterations: int = 1  # calls per round
+    seconds_first: float | None = None  # the first call in the process
     peak_bytes: int | None = None
     retained_bytes: int | None = None
     memory_tool: str | None = None

@@ -15,6 +15,7 @@ from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.code_versions import code_versions, difference
+from jacobench.bench.run.pass_schedule import PlannedPass, cases_of, disturbed_pass, roots, turn, undecided_cases
 from jacobench.bench.run.session import SessionLimits
 from jacobench.bench.run.worker import WorkerJob
 from jacobench.bench.suites.case import BY_STRATEGY, Cell, larger, ordered
@@ -22,7 +23,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import REFERENCE, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
@@ -33,12 +34,14 @@ ENDS_A_SWEEP = ("timeout", "out_of_memory")  # statuses after which a strategy's
 
 @dataclass(frozen=True)
 class Progress:
-    """Progress of a run: finished measurements, all measurements, and the cell that is being measured."""
+    """Progress of a run: measurements, the cell that is being measured, undecided cases, and the time left."""
 
-    done: int
-    total: int
-    cell: Cell | None
-    pass_number: int
+    done: int  # finished measurements
+    total: int  # these, and those that remain in the first passes and in the present one
+    cell: Cell
+    planned: PlannedPass
+    n_undecided: int | None  # when the present pass began; None in the first passes
+    seconds_left: float | None  # until the limit; None without a limit
 
 
 @dataclass
@@ -48,7 +51,9 @@ class Passes:
     folder: RunFolder
     plan: Plan
     report: Callable[[Progress], None]
+    deadline: float | None = None  # no further pass begins after it (`time.monotonic`); None: there are none
     measured_seconds: float = 0.0
+    _n_undecided: int | None = None
     _done: set[tuple[int, Cell]] = field(default_factory=set)
     _failed: set[Cell] = field(default_factory=set)
     _iterations: dict[Cell, int] = field(default_factory=dict)
@@ -75,25 +80,63 @@ class Passes:
         else:
             self._failed.add(cell)
 
-    def _left(self, pass_number: int) -> list[Cell]:
+    def _left(self, planned: PlannedPass) -> list[Cell]:
         """List the remaining cells of a pass; a cell that failed in any pass is not measured again."""
-        cells = ordered(self.plan.cells, pass_number)
-        return [cell for cell in cells if (pass_number, cell) not in self._done and cell not in self._failed]
+        cells = ordered((cell for cell in self.plan.cells if cell.case in planned.cases), planned.turn)
+        return [cell for cell in cells if (planned.number, cell) not in self._done and cell not in self._failed]
 
-    def finished(self) -> bool:
-        """Return whether nothing is left to measure."""
-        return not any(self._left(pass_number) for pass_number in range(self.folder.settings.passes))
+    def next_pass(self) -> PlannedPass | None:
+        """Return the pass to measure or to complete; None if the run is finished, or its time is over.
 
-    def _progress(self, pass_number: int, cell: Cell | None) -> Progress:
-        left = sum(len(self._left(k)) for k in range(pass_number, self.folder.settings.passes))
-        return Progress(len(self._done), len(self._done) + left, cell, pass_number)
+        First all cases are measured in a few passes. Then disturbed passes are repeated, and further passes measure the
+        undecided cases.
+        """
+        first = next(filter(self._left, self._first_passes()), None)
+        if first is not None or self.deadline is None or time.monotonic() >= self.deadline:
+            return first
+        return next(filter(self._left, self._further_passes()), None)
 
-    def make_pass(self, pass_number: int) -> None:
+    def _first_passes(self) -> Iterator[PlannedPass]:
+        cases = frozenset(cell.case for cell in self.plan.cells)
+        return (PlannedPass(number, number, cases) for number in range(self.folder.settings.first_passes))
+
+    def _further_passes(self) -> Iterator[PlannedPass]:
+        """Yield the passes that may follow: the last one, a repetition, and a new one."""
+        found = self.folder.measurements
+        last = max(m.pass_number for m in found)
+        repeats = next((m.repeats for m in found if m.pass_number == last), None)
+        if repeats:
+            yield PlannedPass(last, turn(last, found), cases_of(repeats.pass_number, found), repeats)
+        if repetition := disturbed_pass(found):
+            number = repetition.pass_number
+            yield PlannedPass(last + 1, turn(number, found), cases_of(number, found), repetition)
+        cases = frozenset(undecided_cases(found))
+        if not repeats:
+            yield PlannedPass(last, turn(last, found), cases)
+        yield PlannedPass(last + 1, turn(last + 1, found), cases)
+
+    def _progress(self, planned: PlannedPass, cell: Cell) -> Progress:
+        passes = {one.number: one for one in (*self._first_passes(), planned)}
+        left = sum(len(self._left(one)) for one in passes.values())
+        time_left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        return Progress(len(self._done), len(self._done) + left, cell, planned, self._n_undecided, time_left)
+
+    def _may_begin(self, planned: PlannedPass, cell: Cell) -> bool:
+        """Return whether a case may begin: in further passes only while there is time."""
+        is_first = planned.number < self.folder.settings.first_passes
+        begun = any(number == planned.number and done.case == cell.case for number, done in self._done)
+        return is_first or begun or self.deadline is None or time.monotonic() < self.deadline
+
+    def make_pass(self, planned: PlannedPass) -> None:
         """Measure the remaining cells of a pass; each lost worker is replaced by a new one."""
-        used = {m.worker for m in self.folder.measurements if m.pass_number == pass_number}
+        is_first = planned.number < self.folder.settings.first_passes
+        self._n_undecided = None if is_first else len(undecided_cases(self.folder.measurements))
+        root = roots(self.folder.measurements)
+        own = planned.repeats.pass_number if planned.repeats else planned.number
+        used = {m.worker for m in self.folder.measurements if root[m.pass_number] == own}
         worker = max(used, default=-1) + 1
-        while left := self._left(pass_number):
-            self._work(pass_number, worker, self._together(left))
+        while (left := self._left(planned)) and self._may_begin(planned, left[0]):
+            self._work(planned, worker, self._together(left))
             worker += 1
 
     def _together(self, left: Sequence[Cell]) -> list[Cell]:
@@ -102,8 +145,8 @@ class Passes:
         first = left[0]
         return shared or [cell for cell in left if (cell.case, cell.strategy) == (first.case, first.strategy)]
 
-    def _work(self, pass_number: int, worker: int, left: list[Cell]) -> None:
-        chosen = self.folder.settings
+    def _work(self, planned: PlannedPass, worker: int, left: list[Cell]) -> None:
+        chosen, pass_number = self.folder.settings, planned.number
         job = WorkerJob(
             chosen.suite,
             chosen.strategies,
@@ -117,6 +160,7 @@ class Passes:
                 limit_data=True,
                 pass_number=pass_number,
                 worker=worker,
+                repeats=planned.repeats,
             ),
             tuple((*astuple(cell), count) for cell, count in self._iterations.items()),
             tuple(self._checked),
@@ -125,7 +169,7 @@ class Passes:
         self._loaded.clear()
         self._check_code()
         with WorkerProcess(job, environment(chosen.environment, pass_number, chosen.controls), command) as process:
-            self._follow(process, pass_number, worker)
+            self._follow(process, planned, worker)
 
     def _check_code(self) -> None:
         """Check that the code is that of all earlier measurements; raise BadInput if not."""
@@ -144,7 +188,7 @@ class Passes:
         found = [Cell(case, REFERENCE, phase) for phase in BY_STRATEGY if phase in phases] if begun else []
         return [cell for cell in found if (pass_number, cell) in self._done and cell not in self._failed]
 
-    def _follow(self, process: WorkerProcess, pass_number: int, worker: int) -> None:
+    def _follow(self, process: WorkerProcess, planned: PlannedPass, worker: int) -> None:
         """Record the reports of a worker until it has ended or must be ended."""
         cell: Cell | None = None
         step = ""
@@ -156,8 +200,11 @@ class Passes:
             match event:
                 case {"event": "start", "cell": [case, strategy, phase]}:
                     cell, step = Cell(case, strategy, phase), ""
+                    if not self._may_begin(planned, cell):
+                        process.end()
+                        return
                     deadline = time.monotonic() + timeout
-                    self.report(self._progress(pass_number, cell))
+                    self.report(self._progress(planned, cell))
                 case {"event": "step", "name": step}:
                     pass
                 case {"event": "measured", "measurement": content}:
@@ -171,7 +218,7 @@ class Passes:
         if cell is not None:
             status, reason = process.how_it_ended(timeout, step)
             measuring = step in {MEMORY_STEP, TIMING_STEP}
-            self._lost(cell, status, reason, measuring=measuring, pass_number=pass_number, worker=worker)
+            self._lost(cell, status, reason, measuring=measuring, pass_number=planned.number, worker=worker)
         elif len(self._done) == done_before:
             # If it ended later, as some libraries do at exit, a new worker continues with the remaining cells.
             raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")

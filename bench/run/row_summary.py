@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.cell.prepared_cell import FORWARD
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_median, robust_interval
+from jacobench.bench.run.pass_schedule import causes, counted
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -44,15 +45,17 @@ def rows_of(
     """Summarize measurements, in the order of measuring: one row per cell, a dict from columns to scalars or None.
 
     If a cell was measured twice in a pass, the first counts; the second is only the partner of strategies in a new
-    process.
+    process. Of a repeated pass, the times of the repetition count, and the reason states the cause.
     """
     knobs = {case.name: case.knobs for case in cases}
-    grouped = by_cell(measurements)
+    measurements = list(measurements)
+    grouped, timed, repeated = by_cell(measurements), by_cell(counted(measurements)), causes(measurements)
     names = _names(cells, grouped.values())
     rows = []
     for cell in cells:
-        found = grouped.get((cell.case, cell.strategy, cell.phase), [])
-        partners = grouped.get((cell.case, REFERENCE, cell.phase), [])
+        key = cell.case, cell.strategy, cell.phase
+        found = grouped.get(key, [])
+        partners = timed.get((cell.case, REFERENCE, cell.phase), [])
         rows.append(
             {
                 **dict.fromkeys(COLUMNS),
@@ -61,8 +64,8 @@ def rows_of(
                 "case": cell.case,
                 "strategy": names.get(cell.strategy, cell.strategy),
                 "phase": cell.phase,
-                **_outcome(found),
-                **_ratio(cell, found, partners),
+                **_outcome(found, timed.get(key, []), repeated.get(key, [])),
+                **_ratio(cell, timed.get(key, []), partners),
             }
         )
     return rows
@@ -91,15 +94,17 @@ def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> d
     return found
 
 
-def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
+def _outcome(found: Sequence[Measurement], timed: Sequence[Measurement], notes: Sequence[str]) -> dict[str, Any]:
+    """Return the columns that all measurements of a cell determine; `timed` are those that count for the time."""
     if not found:
         return {"status": "not_tried", "reason": "the run ended before it", "passes": 0, "rounds": 0}
     failure = next((measurement for measurement in found if measurement.status != "ok"), None)
-    first = {measurement.pass_number: measurement for measurement in reversed(found)}.values()
+    first = {measurement.pass_number: measurement for measurement in reversed(timed)}.values()
     shared = {column: _first(found, column) for column in ONCE_PER_CELL}
     if failure:
         return {**shared, "status": failure.status, "reason": failure.reason, "passes": 0, "rounds": 0}
     seconds = [min(measurement.seconds) for measurement in first]
+    first_calls = [measurement.seconds_first for measurement in first if measurement.seconds_first is not None]
     floors = [measurement.floor_seconds for measurement in first if measurement.floor_seconds]
     shares = [
         measurement.floor_seconds / min(measurement.seconds) for measurement in first if measurement.floor_seconds
@@ -108,7 +113,7 @@ def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
     return {
         **shared,
         "status": "ok",
-        "reason": _first(found, "reason") or None,
+        "reason": "; ".join(filter(None, (_first(found, "reason"), *notes))) or None,
         "passes": len(seconds),
         "rounds": sum(len(measurement.seconds) for measurement in first),
         "seconds_min": min(seconds),
@@ -116,6 +121,7 @@ def _outcome(found: Sequence[Measurement]) -> dict[str, Any]:
         "seconds_iqr": interquartile_range(seconds),
         "seconds_low": low,
         "seconds_high": high,
+        "seconds_first": median(first_calls) if first_calls else None,
         "floor_seconds": median(floors) if floors else None,
         "efficiency": geometric_mean(shares) if shares else None,
     }

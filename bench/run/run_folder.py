@@ -79,6 +79,15 @@ class RunFolder:
         if not os.path.samestat(path.stat(), os.fstat(self._journal)):
             raise FileNotFoundError(2, "another file has replaced it", str(path))
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether run.json exists."""
+        return (self.path / DOCUMENT).exists()
+
+    def remove_document(self) -> None:
+        """Remove run.json, if it exists: the run continues."""
+        (self.path / DOCUMENT).unlink(missing_ok=True)
+
     def write_document(self, document: dict[str, Any]) -> Path:
         """Write run.json atomically."""
         return write_whole(self.path / DOCUMENT, msgspec.json.encode(document))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTROLS = ("tuned", "asis")
+FIRST_PASSES, MAX_MINUTES = 3, 3.0  # defaults of a run that measures until its cases are decided
+DECIDED_IN = "gradient"  # phase whose times decide a case
 
 
 def _option(default: Any, metavar: str, help_text: str, flag: str = "") -> Any:
@@ -25,6 +27,7 @@ class RunOptions:
     """Options of a run. The metadata of a field hold its flag, metavar and help text on the command line.
 
     strategies, cases: strategies instead of the suite's, globs of case names; empty: all of the suite.
+    passes, max_minutes: as in `first_passes` and `limit_minutes`.
     memory_budget: such as ``"2GiB"``. The memory of the machine or of its control group limits it further.
 
     Raises BadInput if a number is out of bounds or a name is unknown.
@@ -38,7 +41,18 @@ class RunOptions:
         "--strategy",
     )
     cases: tuple[str, ...] = _option((), "GLOB", "Measure only cases whose names match GLOB. Repeatable.", "--case")
-    passes: int = _option(3, "N", "Number of passes. Each pass is a fresh process that measures every case.")
+    passes: int | None = _option(
+        None,
+        "N",
+        "Number of passes. Each pass is a fresh process that measures every case. Default: three, then further passes of "
+        "the undecided cases.",
+    )
+    max_minutes: float | None = _option(
+        None,
+        "M",
+        f"Measure undecided cases until they are decided, at most for M minutes. Default: {MAX_MINUTES:g}, but with "
+        "--passes no further passes.",
+    )
     threads: int = _option(1, "N", "Number of threads for BLAS, OpenMP, torch and XLA.")
     memory_budget: str = _option(
         DEFAULT_BUDGET, "SIZE", "Memory limit. Skip a strategy where it is predicted to need more."
@@ -53,13 +67,31 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         for name in ("passes", "threads"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"{name} is {getattr(self, name)}; expected 1 or more")
-        if not 0 < self.timeout < inf:
-            raise BadInput(f"timeout is {self.timeout}; expected seconds above 0")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise BadInput(f"{name} is {value}; expected 1 or more")
+        check_positive("timeout", self.timeout, "seconds")
+        if self.max_minutes is not None:
+            check_positive("max_minutes", self.max_minutes, "minutes")
         if self.controls not in CONTROLS:
             raise unknown("controls", self.controls, CONTROLS)
         parse_bytes(self.memory_budget)
+
+    @property
+    def first_passes(self) -> int:
+        """Number of passes of all cases: `passes`, or three."""
+        return FIRST_PASSES if self.passes is None else self.passes
+
+    @property
+    def limit_minutes(self) -> float | None:
+        """Time after which no further pass of undecided cases begins; None if there are no such passes."""
+        return MAX_MINUTES if self.passes is None and self.max_minutes is None else self.max_minutes
+
+
+def check_positive(name: str, value: float, unit: str) -> None:
+    """Raise BadInput unless a value is a positive, finite number."""
+    if not 0 < value < inf:
+        raise BadInput(f"{name} is {value}; expected {unit} above 0")
 
 
 def flag(option: Field[Any]) -> str:
@@ -78,6 +110,10 @@ def command(options: RunOptions) -> str:
     return shlex.join(words)
 
 
-def resume_command(folder: Path) -> str:
-    """Return the command that continues the run in a folder, quoted for a POSIX shell."""
-    return shlex.join(["jacobench", "run", "--resume", str(folder)])
+def resume_command(folder: Path, max_minutes: float | None = None) -> str:
+    """Return the command that continues the run in a folder, quoted for a POSIX shell.
+
+    With `max_minutes` it measures the undecided cases of a finished run further.
+    """
+    limit = [] if max_minutes is None else ["--max-minutes", f"{max_minutes:g}"]
+    return shlex.join(["jacobench", "run", "--resume", str(folder), *limit])

@@ -16,6 +16,7 @@ from jacobench.bench.machine.atomic_write import as_utf8
 from jacobench.bench.machine.environment import joined_facts, settings, variable_facts
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.code_versions import code_versions
+from jacobench.bench.run.pass_schedule import counted
 from jacobench.bench.run.passes import Passes, Progress
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_document import document
@@ -72,8 +73,13 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
     return folder
 
 
-def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> tuple[dict[str, Any], bool]:
+def carry_on(
+    folder: RunFolder, report: Callable[[Progress], None], max_minutes: float | None = None
+) -> tuple[dict[str, Any], bool]:
     """Measure the remaining cells of a run and write its run.json.
+
+    `max_minutes` limits the passes of undecided cases. Default: the limit with which the run was started, and no such
+    passes if the run is finished, that is, has a run.json.
 
     Returns the content of run.json, and whether it was written: not if it exists and no cell remained. Raises BadInput
     if the suite or the measured code has changed since the run was started, HarnessFailure if a worker fails for a reason other than a
@@ -85,11 +91,14 @@ def carry_on(folder: RunFolder, report: Callable[[Progress], None]) -> tuple[dic
             f"suite {folder.settings.suite!r} has changed since {str(folder.path)!r} was started; start a new run"
         )
     began = time.monotonic()
-    run = Passes(folder, planned, report)
-    write = not (run.finished() and (folder.path / folders.DOCUMENT).exists())
-    for pass_number in range(folder.settings.passes):
-        run.make_pass(pass_number)
+    if max_minutes is None and not folder.is_finished:
+        max_minutes = folder.settings.limit_minutes
+    run = Passes(folder, planned, report, None if max_minutes is None else began + 60 * max_minutes)
+    while (next_pass := run.next_pass()) is not None:
+        folder.remove_document()  # it would lack the measurements that follow
+        run.make_pass(next_pass)
     found = _document(folder, planned, time.monotonic() - began, run.measured_seconds)
+    write = not folder.is_finished
     if write:
         folder.write_document(found)
     return found, write
@@ -111,6 +120,6 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
         "machine": machine,
         "load_after": machine_record.load(),
         "command": command(chosen),
-        "calibration_seconds": [min(m.seconds) for m in folder.measurements if m.spec == CONTROL],
+        "calibration_seconds": [min(m.seconds) for m in counted(folder.measurements) if m.spec == CONTROL],
     }
-    return document(chosen, planned.cells, rows, folder.measurements, facts)
+    return document(chosen, planned.cells, rows, counted(folder.measurements), facts)

@@ -24,8 +24,8 @@ from jacobench.bench.cell.prepared_cell import (
     step_bytes,
 )
 from jacobench.bench.floor.floors import Floors
-from jacobench.bench.row.measurement import Measurement
-from jacobench.bench.suites.case import problem_of
+from jacobench.bench.row.measurement import Measurement, Repetition
+from jacobench.bench.suites.case import Cell, problem_of
 from jacobench.strategies import registry
 from jacobench.strategies.memory_model import predict_forward
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jacobench.bench.cell.prepared_cell import Problem
-    from jacobench.bench.suites.case import Cell, Suite
+    from jacobench.bench.suites.case import Suite
     from jacobench.strategies.contract import Strategy
 
     Timer = Callable[[Callable[[], Any], timing.Schedule], list[float]]
@@ -51,6 +51,7 @@ class SessionLimits:
     limit_data: bool = False  # whether the process's data are limited; see `process_limits.limit_data`
     pass_number: int = 0
     worker: int = 0  # number of the process in the pass
+    repeats: Repetition | None = None  # the pass that this one repeats
 
 
 def schedule(
@@ -83,6 +84,7 @@ class Session:
     _shared: dict[tuple[str, str], int] = field(default_factory=dict)
     _before: side_effects.ProcessState = field(default_factory=side_effects.process_state)
     _leaked: int | None = None
+    _first: dict[Cell, float] = field(default_factory=dict)  # seconds of the first call in this process
     _state: shared_state.SharedState = field(default_factory=dict)  # read before the first cell
     _changes: shared_state.Changes = field(default_factory=shared_state.Changes)  # of the prepared cell
 
@@ -102,8 +104,14 @@ class Session:
             prepared = prepare_cell(
                 cell.strategy, problem, budget, self._load, is_reference=is_reference, step=self.step
             )
+        self._note_first(cell.case, cell.strategy, prepared.first_seconds)
         self._prepared, self._spec = prepared, cell.strategy
         return prepared
+
+    def _note_first(self, case: str, strategy: str, seconds: Mapping[str, float]) -> None:
+        """Keep the first of the first calls: the reference may have been called before its cell, or a case made again."""
+        for phase, value in seconds.items():
+            self._first.setdefault(Cell(case, FORWARD if phase == FORWARD else strategy, phase), value)
 
     def _forward(self, problem: Problem) -> PreparedCell:
         predicted = predict_forward(problem.graph)
@@ -124,6 +132,7 @@ class Session:
             self._problem = problem_of(case, self.limits.budget_bytes, self.step, differences=differences)
             if not self._problem.fault:
                 self.checked.add(case_name)
+            self._note_first(case_name, registry.REFERENCE, self._problem.first_seconds)
             self._floors = Floors(self._problem)
             self._fingerprint = self._problem.fingerprint()
         return self._problem
@@ -203,6 +212,7 @@ class Session:
             seconds=tuple(seconds),
             iterations=plan.calls,
             floor_seconds=floor_seconds,
+            seconds_first=self._first.get(cell),
             **heap,
         )
 
@@ -229,8 +239,10 @@ class Session:
         )
 
     def _measurement(self, cell: Cell, name: str, **found: Any) -> Measurement:
-        pass_number, worker = self.limits.pass_number, self.limits.worker
-        return Measurement(cell.case, name, cell.phase, cell.strategy, pass_number, worker, **found)
+        limits = self.limits
+        return Measurement(
+            cell.case, name, cell.phase, cell.strategy, limits.pass_number, limits.worker, limits.repeats, **found
+        )
 
     def _name(self, spec: str, name: str) -> str:
         """Return a strategy's name, or its spec where another one of this session already has that name."""

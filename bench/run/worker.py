@@ -86,8 +86,9 @@ class Reporter:
 
     def _time_kernel(self) -> None:
         limits, name = self.job.limits, timing.CONTROL
+        seconds = timing.kernel_seconds()
         self.measured(
-            Measurement("", name, name, name, limits.pass_number, limits.worker, seconds=timing.kernel_seconds())
+            Measurement("", name, name, name, limits.pass_number, limits.worker, limits.repeats, seconds=seconds)
         )
 
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:

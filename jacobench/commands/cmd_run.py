@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from jacobench.bench.run.run_options import RunOptions, flag, resume_command
+from jacobench.bench.run.run_options import DECIDED_IN, MAX_MINUTES, RunOptions, flag, resume_command
 from jacobench.commands import console
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.wording import counted
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from jacobench.bench.run.passes import Progress
+    from jacobench.bench.run.run_folder import RunFolder
     from jacobench.reports.data.run_data import Run
 
 CLAIMS = "claims"  # suite whose run answers the question, claim by claim
@@ -38,9 +39,7 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="New folder for the results. [default: runs/<when>-<id>]")
     ] = None,
-    resume: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Continue the interrupted run in this folder.")
-    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the run in this folder.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be measured, with predicted bytes and seconds.")
     ] = False,
@@ -56,7 +55,7 @@ def run(
     if resume is not None:
         _refuse_others(context)
     values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in options.items()}
-    chosen = RunOptions(**values)
+    chosen = RunOptions(**values)  # with --resume, only its limit in minutes counts
     if dry_run:
         _dry_run(chosen)
         return None
@@ -83,11 +82,15 @@ _add_options(run)
 
 
 def _refuse_others(context: typer.Context) -> None:
-    """Refuse options other than --quiet together with --resume: a run keeps the options it was started with."""
+    """Refuse most options together with --resume: a run keeps the options it was started with."""
     given = []
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
-        if parameter.name not in {"resume", "quiet"} and source is not None and source.name == "COMMANDLINE":
+        if (
+            parameter.name not in {"resume", "quiet", "max_minutes"}
+            and source is not None
+            and source.name == "COMMANDLINE"
+        ):
             given.append(parameter.opts[0])
     if given:
         raise BadInput(
@@ -111,10 +114,11 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     notes = [*folder.notes, *([] if resume else _budget_note(options, settings.budget_bytes))]
     for note in [*notes, *variable_sentences(variables, with_kept=settings.controls == "asis")]:
         console.stderr().print(note)
-    kept = f"Results so far are saved. To continue: {resume_command(folder.path)}"
+    limit = options.max_minutes if resume else None  # of this command alone, so that it must be given again
+    kept = f"Results so far are saved. To continue: {resume_command(folder.path, limit)}"
     try:
         with _progress(quiet=quiet) as report:
-            found = api.finish(folder, report, console.stderr().print)
+            found = api.finish(folder, report, console.stderr().print, limit)
     except KeyboardInterrupt:
         console.stderr().print(f"\nInterrupted. {kept}")
         raise typer.Exit(130) from None
@@ -134,6 +138,7 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     if not quiet:
         seconds = time.monotonic() - began
         console.stderr().print(_summary(folder.path, found, None if resume else seconds))
+        console.stderr().print(_undecided(folder, found, options.max_minutes))
 
 
 def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:
@@ -154,14 +159,37 @@ def _summary(path: Path, found: Run, seconds: float | None) -> str:
     return f"{path}: {files}{took}. To write an HTML page: {join(['jacobench', 'report', str(path)])}"
 
 
+def _undecided(folder: RunFolder, found: Run, max_minutes: float | None) -> str:
+    """Return the number of undecided cases and, if there are any, the command that measures them further."""
+    from jacobench.reports.page.quality_sentences import no_case, undecided_cases
+    from jacobench.reports.page.run_facts import undecided_counts
+
+    n_undecided, n_cases = undecided_counts(found, DECIDED_IN)
+    if not n_cases:
+        return no_case(DECIDED_IN)
+    sentence = undecided_cases(DECIDED_IN, n_undecided, n_cases)
+    limit = max_minutes or folder.settings.max_minutes or MAX_MINUTES
+    return f"{sentence} To continue: {resume_command(folder.path, limit)}" if n_undecided else sentence
+
+
 @contextmanager
 def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     terminal = console.stderr()
-    if quiet or not terminal.is_terminal:
+    if quiet:
         yield lambda _progress: None
+        return
+    if not terminal.is_terminal:
+        begun: set[int] = set()
+
+        def announce(progress: Progress) -> None:
+            if progress.n_undecided is not None and progress.planned.number not in begun:
+                begun.add(progress.planned.number)
+                terminal.print(_pass_in_words(progress))
+
+        yield announce
         return
     style = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(compact=True))
     with Bar(*style, TextColumn("{task.description}", markup=False), console=terminal, transient=True) as bar:
@@ -169,10 +197,23 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
 
         def report(progress: Progress) -> None:
             cell = progress.cell
-            doing = f"pass {progress.pass_number + 1} · {cell.case} · {cell.strategy} · {cell.phase}" if cell else ""
+            doing = f"{_pass_in_words(progress)} · {cell.case} · {cell.strategy} · {cell.phase}"
             bar.update(task, completed=progress.done, total=progress.total, description=doing)
 
         yield report
+
+
+def _pass_in_words(progress: Progress) -> str:
+    """Return the number of a pass, the number of undecided cases where it is known, and the time left, if limited."""
+    parts = [f"pass {progress.planned.number + 1}"]
+    if progress.planned.repeats:
+        parts[0] += f" repeats pass {progress.planned.repeats.pass_number + 1}"
+    if progress.n_undecided is not None:
+        parts.append(counted(progress.n_undecided, "undecided case"))
+    if progress.seconds_left is not None:
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    return " · ".join(parts)
 
 
 def _dry_run(options: RunOptions) -> None:
@@ -203,8 +244,11 @@ def _dry_run(options: RunOptions) -> None:
     console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), lines))
     for dtype in dict.fromkeys(found["dtype"]):
         terminal.print(f"Times are predicted with the machine profile for {dtype}, measured {profile_of(dtype).age}.")
-    seconds = total_seconds(found, options.passes)
-    terminal.print(f"{counted(len(found), 'cell')}, {counted(options.passes, 'pass', 'passes')}: about {seconds:.0f} s")
+    seconds, passes = total_seconds(found, options.first_passes), counted(options.first_passes, "pass", "passes")
+    terminal.print(f"{counted(len(found), 'cell')}, {passes}: about {seconds:.0f} s")
+    if (limit := options.limit_minutes) is not None:
+        minutes = counted(f"{limit:g}", "minute")
+        terminal.print(f"Further passes of undecided cases end {minutes} after the start of the run.")
 
 
 def _remark(cell: Mapping[Any, Any]) -> str:

@@ -61,6 +61,12 @@ class Stability:
     findings: list[str]
 
 
+def undecided_counts(run: Run, phase: str = "gradient") -> tuple[int, int]:
+    """Return the number of cases whose fastest strategy is not decided, and the number of all."""
+    decisions = recommend(run.table, run.passes, phase)["decision"]
+    return int(decisions.isin(UNDECIDED).sum()), len(decisions)
+
+
 def stability(run: Run, phase: str = "gradient") -> Stability:
     """Describe the measurement quality of a run; ``phase`` is the one in which cases are decided."""
     found = recommend(run.table, run.passes, phase)

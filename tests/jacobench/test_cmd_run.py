@@ -90,6 +90,20 @@ def test_resuming_a_finished_run_measures_nothing_and_exits_0(finished, jacobenc
     pd.testing.assert_frame_equal(jb.load(folder), table)
 
 
+@pytest.mark.long
+def test_the_last_line_gives_the_command_that_measures_undecided_cases_further(jacobench, strange, tmp_path):
+    suite = ("run", "--suite", strange / "tiny.toml", "--case", "*-b1", "--strategy", "vjp", "--strategy", "dense")
+    done = jacobench(*suite, "--passes", 1, "--out", "run", cwd=tmp_path)
+    sentence, command = done.stderr.splitlines()[-1].split(" To continue: jacobench ")
+    assert sentence == "Undecided in the phase gradient: 1 of 1 case."
+    assert command == "run --resume run --max-minutes 3"
+    continued = jacobench(*command.replace("minutes 3", "minutes 0.1").split(), cwd=tmp_path)
+    assert continued.returncode == 0, continued.stderr
+    assert "pass 2 · 1 undecided case · 0:0" in continued.stderr
+    assert continued.stderr.splitlines()[-1].startswith("Undecided in the phase gradient: ")
+    assert set(jb.load_passes(tmp_path / "run")["pass"]) >= {0, 1}
+
+
 @pytest.mark.usefixtures("with_profile")
 def test_a_dry_run_measures_nothing_and_leaves_nothing(strange, jacobench):
     before = everything(strange)
@@ -97,8 +111,13 @@ def test_a_dry_run_measures_nothing_and_leaves_nothing(strange, jacobench):
     assert done.returncode == 0
     for expected in ("mlp-w4-d1-b2", "dense", "gradient", "forward", "over budget", "KiB"):
         assert expected in done.stdout
+<<<<<<< HEAD
     assert "18 cells" in done.stderr
     assert "Times are predicted with the machine profile for float64, measured 2 hours ago." in done.stderr
+=======
+    assert "18 cells, 3 passes: about" in done.stderr
+    assert "Further passes of undecided cases end 3 minutes after the start of the run." in done.stderr
+>>>>>>> 109ecfa (Measure undecided cases further until they are decided)
     assert everything(strange) == before
 
 

@@ -8,7 +8,7 @@ from jacobench.bench.row.columns import COLUMNS, STATUSES, tidy
 CONTRACT = """
 run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
 weight_density dtype n_parameters   strategy phase status reason passes rounds
-seconds_min seconds_median seconds_iqr seconds_low seconds_high  ratio_to_vjp ratio_low ratio_high
+seconds_min seconds_median seconds_iqr seconds_low seconds_high seconds_first  ratio_to_vjp ratio_low ratio_high
 peak_bytes retained_bytes memory_tool  predicted_bytes predicted_flops predicted_seconds n_nonzeros  floor_seconds efficiency  max_relative_error
 """
 

@@ -41,9 +41,11 @@ def test_what_is_no_size_is_bad_input(text):
 def test_what_is_no_timeout_is_bad_input(seconds):
     with pytest.raises(BadInput, match="timeout is"):
         replace(SMOKE, timeout=seconds)
+    with pytest.raises(BadInput, match=r"max_minutes is .*; expected minutes above 0"):
+        replace(SMOKE, max_minutes=seconds)
 
 
-OTHER = RunOptions("smoke", ("dense", "my file.py:Mine"), ("mlp-*",), 5, 2, "64MiB", 7.5, "asis")
+OTHER = RunOptions("smoke", ("dense", "my file.py:Mine"), ("mlp-*",), 5, 1.5, 2, "64MiB", 7.5, "asis")
 
 
 def test_the_python_function_has_every_option_with_its_default():

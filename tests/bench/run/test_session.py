@@ -129,6 +129,52 @@ def test_a_strategy_is_prepared_and_verified_once_for_all_its_phases(make_sessio
     assert len(prepared.strategy.prepare.__globals__["calls"]) == 1
 
 
+def test_the_first_call_of_each_phase_is_timed_before_any_other_call(make_session, plugin_file):
+    """Each method waits at its first call in the process, so only the time of that call is longer."""
+    file = plugin_file("""
+        import time
+        waited = set()
+        def wait_once(phase):
+            if phase not in waited:
+                waited.add(phase)
+                time.sleep(0.05)
+        class Mine(Right):
+            def prepare(self, graph):
+                wait_once("prepare")
+                return super().prepare(graph)
+            class Prepared(Right.Prepared):
+                def linearize(self, leaves):
+                    wait_once("linearize")
+                    return super().linearize(leaves)
+            class Linearized(Right.Linearized):
+                def pullback(self, seeds):
+                    wait_once("pullback")
+                    return super().pullback(seeds)
+    """)
+    session = make_session(measure_memory=True)
+    first = {
+        phase: session.measure(Cell("small", f"{file}:Mine", phase), counted).seconds_first for phase in BY_STRATEGY
+    }
+    assert min(first.values()) >= 0.05
+    assert first["gradient"] == first["linearize"] + first["pullback"]
+
+
+def test_the_first_calls_of_reference_and_forward_pass_are_those_before_verification(make_session, monkeypatch):
+    calls, timed_call = [], prepared_cell.timed_call
+
+    def numbered(call):
+        calls.append(call)
+        return timed_call(call)[0], float(len(calls))
+
+    monkeypatch.setattr(prepared_cell, "timed_call", numbered)
+    session = make_session()
+    cells = [Cell("small", "dense", "gradient"), *(Cell("small", "vjp", phase) for phase in BY_STRATEGY)]
+    found = {
+        cell.phase: session.measure(cell, counted).seconds_first for cell in [*cells, Cell("small", FORWARD, FORWARD)]
+    }
+    assert found == {FORWARD: 1, "prepare": 2, "linearize": 3, "pullback": 4, "gradient": 7}
+
+
 def test_what_is_wrong_is_never_timed(make_session, plugin_file):
     file = plugin_file("""
         class Mine(Right):

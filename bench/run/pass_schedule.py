@@ -1,0 +1,106 @@
+"""Schedule of a run: what its measurements so far require next. Nothing is measured here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jacobench.bench.cell.timing import CONTROL
+from jacobench.bench.row.measurement import Repetition
+from jacobench.bench.row.stopping import pass_disturbed, undecided
+from jacobench.bench.run.run_options import DECIDED_IN
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+    from jacobench.bench.row.measurement import Measurement
+
+MOST_REPETITIONS = 2  # of one pass: on a machine that is never quiet, a run must end
+
+
+@dataclass(frozen=True)
+class PlannedPass:
+    """A pass to measure or to complete."""
+
+    number: int
+    turn: int  # number of the pass without the repetitions before it; every other turn reverses the strategies
+    cases: frozenset[str]
+    repeats: Repetition | None = None
+
+
+def roots(measurements: Iterable[Measurement]) -> dict[int, int]:
+    """Return for each pass the pass that it repeats, directly or through other repetitions; else the pass itself."""
+    found: dict[int, int] = {}
+    for measurement in sorted(measurements, key=lambda measurement: measurement.pass_number):
+        number, repeats = measurement.pass_number, measurement.repeats
+        found[number] = found.get(repeats.pass_number, repeats.pass_number) if repeats else number
+    return found
+
+
+def counted(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Return the measurements that count: where a pass was repeated, its latest measurement of each cell.
+
+    A repetition takes the number of the pass that it repeats.
+    """
+    root = roots(measurements)
+    latest: dict[tuple[int, str, str, str], int] = {}
+    for m in measurements:
+        key = root[m.pass_number], m.case, m.spec, m.phase
+        latest[key] = max(latest.get(key, 0), m.pass_number)
+    return [
+        msgspec.structs.replace(m, pass_number=root[m.pass_number])
+        for m in measurements
+        if latest[root[m.pass_number], m.case, m.spec, m.phase] == m.pass_number
+    ]
+
+
+def turn(number: int, measurements: Iterable[Measurement]) -> int:
+    """Return the number of a pass, or of the pass that it repeats, without the repetitions before it."""
+    root = roots(measurements)
+    own = root.get(number, number)
+    return sum(repeated == earlier < own for earlier, repeated in root.items())
+
+
+def undecided_cases(measurements: Sequence[Measurement]) -> list[str]:
+    """Return the cases in which no strategy is clearly the fastest, or equal to it, in the phase gradient."""
+    seconds: dict[str, dict[str, dict[Hashable, float]]] = defaultdict(lambda: defaultdict(dict))
+    failed = {(m.case, m.spec) for m in measurements if m.phase == DECIDED_IN and m.status != "ok"}
+    for m in counted(measurements):
+        if m.phase == DECIDED_IN and (m.case, m.spec) not in failed and m.seconds:
+            seconds[m.case][m.spec][m.pass_number, m.worker] = min(m.seconds)
+    return [case for case, own in seconds.items() if undecided(own)]
+
+
+def disturbed_pass(measurements: Sequence[Measurement]) -> Repetition | None:
+    """Return the first pass to repeat, with the cause; None if no pass was disturbed, or it was repeated often enough."""
+    root = roots(measurements)
+    cells: dict[tuple[str, str, str], dict[int, float]] = defaultdict(dict)
+    calibration: dict[int, list[float]] = defaultdict(list)
+    for m in counted(measurements):
+        if m.spec == CONTROL:
+            calibration[m.pass_number].append(min(m.seconds))
+        elif m.seconds:
+            cells[m.case, m.spec, m.phase].setdefault(m.pass_number, min(m.seconds))
+    for number in sorted({number for own in cells.values() for number in own}):
+        cause = pass_disturbed(number, cells.values(), calibration)
+        if cause and sum(own == number for own in root.values()) <= MOST_REPETITIONS:
+            return Repetition(number, cause)
+    return None
+
+
+def causes(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], list[str]]:
+    """Return for each cell of a repeated pass a sentence for each repetition."""
+    found: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
+    for m in measurements:
+        if m.repeats and m.spec != CONTROL:
+            sentence = f"pass {m.repeats.pass_number + 1} was repeated: {m.repeats.cause}"
+            found[m.case, m.spec, m.phase][sentence] = None
+    return {cell: list(sentences) for cell, sentences in found.items()}
+
+
+def cases_of(number: int, measurements: Iterable[Measurement]) -> frozenset[str]:
+    """Return the cases that a pass measured."""
+    return frozenset(m.case for m in measurements if m.pass_number == number and m.spec != CONTROL)
