@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jacobench.bench.row.statistics import Decision
 
 CALIBRATION_CHANGE = 1.10  # a calibration kernel that is slower or faster than usual by this factor has changed
+MOST_REPETITIONS = 2  # of one pass: on a machine that is never quiet, a run must end
 LEAST_PASSES = 3  # a cell with fewer passes has no outliers: a median of two does not tell which of them is disturbed
 
 

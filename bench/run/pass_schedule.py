@@ -10,15 +10,13 @@ import msgspec
 
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.measurement import Repetition
-from jacobench.bench.row.stopping import pass_disturbed, undecided
+from jacobench.bench.row.stopping import MOST_REPETITIONS, pass_disturbed, undecided
 from jacobench.bench.run.run_options import DECIDED_IN
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
     from jacobench.bench.row.measurement import Measurement
-
-MOST_REPETITIONS = 2  # of one pass: on a machine that is never quiet, a run must end
 
 
 @dataclass(frozen=True)

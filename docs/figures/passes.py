@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.row.statistics import log_median
-from jacobench.bench.row.stopping import LEAST_PASSES, leader, pass_disturbed, undecided
+from jacobench.bench.row.stopping import LEAST_PASSES, MOST_REPETITIONS, leader, pass_disturbed, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -36,7 +36,6 @@ IDLE = Path(__file__).with_name("processes.csv.gz")
 CALIBRATION = "control"  # strategy and phase of the calibration kernel in a journal
 UNIT = 1e-8  # seconds
 MOST_PASSES = 30
-MOST_REPETITIONS = 2  # of a pass
 N_RUNS = 1000
 
 FACTORS: Mapping[str, Mapping[str, float]] = {
