@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 
 SLACK = 2**29  # 512 MiB above the budget, for verification, the libraries' own buffers and the memory profiler
 
+HOLES = 0.5
+"""Share of the budget by which the heap may exceed the arrays in use. Workers do not return freed memory, and a hole that is
+a few bytes too small for an array is useless: more than 2.6 GiB of heap were needed for 2.0 GiB of arrays, the largest of 441 MiB."""
+
 PR_SET_PDEATHSIG = 1
 
 STATUS = Path("/proc/self/status")
 
 
 def limit_data(budget_bytes: int | None) -> int | None:
-    """Limit this process's data to its present size plus the budget and the slack, in bytes; None: no limit.
+    """Limit this process's data to its present size plus the budget, its `HOLES` and the slack; None: no limit.
 
     Larger allocations fail; NumPy reports them as MemoryError. Call it again when the footprint changes. Returns
     the limit; None where the system has none (all but Linux) or does not tell the present size (without /proc).
@@ -32,7 +36,7 @@ def limit_data(budget_bytes: int | None) -> int | None:
     _, limit = resource.getrlimit(resource.RLIMIT_DATA)
     hard = limit
     if budget_bytes is not None:
-        wanted = _data_bytes() + budget_bytes + SLACK
+        wanted = _data_bytes() + int((1 + HOLES) * budget_bytes) + SLACK
         limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     return limit

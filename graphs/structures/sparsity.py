@@ -203,7 +203,7 @@ MASKED_KRONECKER = Structure(
     view=lambda J, ctx: J.reshape(ctx.n_vectors, -1, ctx.n_in),
     index=lambda ctx: (ctx.attrs["mask"].rows, np.arange(ctx.n_in)),
     per_row=_rows_of_mask,
-    scratch=lambda ctx: ctx.n_out,
+    scratch=lambda ctx: max(ctx.n_out, 0 if ctx.n_vectors == 1 else ctx.n_in - ctx.n_out),
 )
 
 
