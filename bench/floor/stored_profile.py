@@ -17,6 +17,7 @@ import msgspec
 
 import jacobench.graphs
 import jacobench.strategies
+from jacobench.bench import floor
 from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime
 from jacobench.bench.floor.time_model import CellTime, Profile, TimeModel
 from jacobench.bench.machine import environment, machine_record
@@ -139,8 +140,8 @@ def _path(dtype: str, controls: str, threads: int) -> Path:
 
 @cache
 def _code() -> str:
-    """Return a digest of the rules that a profile measures."""
-    folders = [Path(str(package.__file__)).parent for package in (jacobench.graphs, jacobench.strategies)]
+    """Return a digest of the rules that a profile measures, and of the code that measures them."""
+    folders = [Path(str(package.__file__)).parent for package in (jacobench.graphs, jacobench.strategies, floor)]
     files = sorted(file for folder in folders for file in folder.rglob("*.py"))
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
