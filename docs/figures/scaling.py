@@ -37,12 +37,17 @@ def laws(run: str) -> str:
 def crossings(run: str) -> str:
     """Return the crossovers of a gradient's time and memory in a run, as a Markdown table."""
     found = jb.crossovers(jb.load(run), jb.load_passes(run))
-    lines = ["| knob | of | strategies | outcome | at | ahead at the largest size |", "|---" * 6 + "|"]
+    lines = [
+        "| knob | of | strategies | outcome | at | ahead at the largest size | could win at its limit |",
+        "|---" * 7 + "|",
+    ]
     for line in found[found["phase"] == "gradient"].to_dict("records"):
         of = QUANTITIES[line["quantity"]].word
         pair = f"{line['first']}, {line['second']}"
         ahead = f"{line['cheaper']}, {line['factor']:.3g} ×" if isinstance(line["cheaper"], str) else "undecided"
-        lines.append(f"| {KNOBS[line['knob']]} | {of} | {pair} | {line['outcome']} | {_place(line)} | {ahead} |")
+        lines.append(
+            f"| {KNOBS[line['knob']]} | {of} | {pair} | {line['outcome']} | {_place(line)} | {ahead} | {_doubts(line)} |"
+        )
     return "\n".join(lines)
 
 
@@ -54,14 +59,20 @@ def _place(line: Mapping[str, Any]) -> str:
     return f"{line['size']:.3g}{interval}{' (extrapolated)' if line['extrapolated'] else ''}"
 
 
+def _doubts(line: Mapping[str, Any]) -> str:
+    """Return the slower strategies that could be faster at their own limit, each with its time over its floor."""
+    known = {name: f"{factor:.3g} ×" if factor == factor else "unknown" for name, factor in line["could_win"].items()}  # noqa: PLR0124  (NaN)
+    return ", ".join(f"{name} ({factor})" for name, factor in known.items()) or "–"
+
+
 def uses(run: str) -> str:
     """Return after how many pullbacks a strategy is cheaper than vjp, as a Markdown table of the cells where this happens."""
-    found = jb.reuse(jb.load_passes(run))
-    lines = ["| case | strategy | cheaper than `vjp` |", "|---" * 3 + "|"]
+    found = jb.reuse(jb.load_passes(run), table=jb.load(run))
+    lines = ["| case | strategy | cheaper than `vjp` | could win at its limit |", "|---" * 4 + "|"]
     for line in found[found["outcome"] != "never"].to_dict("records"):
         low, high = line["low"], line["high"]
         after = "" if low != low else f" {line['uses']:.3g} [{low:.3g}, {high:.3g}] uses"  # noqa: PLR0124  (NaN)
-        lines.append(f"| {line['case']} | {line['strategy']} | {line['outcome']}{after} |")
+        lines.append(f"| {line['case']} | {line['strategy']} | {line['outcome']}{after} | {_doubts(line)} |")
     return "\n".join(lines)
 
 
