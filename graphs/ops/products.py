@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jacobench.graphs.arrays.gathering import ROTATED_ONCE, ROTATED_TWICE
 from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.calls import Fastest
 from jacobench.graphs.op import Argument, Jacobian, Op, VjpFloor, VjpRule, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.data_movement import take_into
@@ -15,15 +17,35 @@ from jacobench.graphs.structures.sparsity import ROW_BLOCKS, split
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
-    from jacobench.graphs.calls import Call
+    from jacobench.graphs.calls import Call, Calls
 
 CROSS_ENTRIES = np.array([2, 1, 2, 0, 1, 0])
 CROSS_SIGNS = np.array([1, -1, -1, 1, 1, -1])
 """Off-diagonal entries of the Jacobian of x × y with respect to x, row by row, in terms of y: (x × y)₀ = x₁y₂ − x₂y₁, …"""
 
 
-def crossed_into(x: Array, y: Array, z: Array) -> list[Call]:
-    """Return the calls that write x × y over the last axis to z, entry by entry; x and y may broadcast."""
+def crossed_into(x: Array, y: Array, z: Array) -> Calls:
+    """Return the calls that write x × y over the last axis to z; x and y may broadcast."""
+    return [Fastest((_crossed_by_entry(x, y, z), _crossed_by_rotation(x, y, z)))]
+
+
+def _crossed_by_rotation(x: Array, y: Array, z: Array) -> list[Call]:
+    rotated = [np.empty_like(array) for array in (x, y, x, y)]
+    orders = (ROTATED_ONCE, ROTATED_TWICE, ROTATED_TWICE, ROTATED_ONCE)
+    product = np.empty_like(z)
+    return [
+        *(
+            call
+            for array, order, out in zip((x, y, x, y), orders, rotated, strict=True)
+            for call in take_into(array, order, -1, out)
+        ),
+        (np.multiply, (rotated[0], rotated[1], z)),
+        (np.multiply, (rotated[2], rotated[3], product)),
+        (np.subtract, (z, product, z)),
+    ]
+
+
+def _crossed_by_entry(x: Array, y: Array, z: Array) -> list[Call]:
     product = np.empty(z.shape[:-1], z.dtype)
     calls: list[Call] = []
     for i in range(3):
