@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.cell import timing
+from jacobench.bench.cell.prepared_cell import status_of
 from jacobench.bench.floor.floor_loop import loop
 from jacobench.bench.floor.floor_rules import RULES
 from jacobench.graphs.calls import run
@@ -30,18 +31,25 @@ class Floors:
     """Floors of one case. Those of a strategy are measured together, so that its loop's arrays are soon freed."""
 
     problem: Problem
-    _seconds: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    _found: dict[str, tuple[Mapping[str, float], str]] = field(default_factory=dict)
 
-    def of(self, strategy: Any, phase: str) -> float | None:
-        """Return the floor of a strategy's phase in seconds per call; None if its definition does not determine it.
+    def of(self, strategy: Any, phase: str) -> tuple[float | None, str]:
+        """Return the floor of a strategy's phase in seconds per call, and why it could not be measured.
 
-        Raises whatever building or running the loop raises, such as MemoryError.
+        It is None, without a reason, for a phase and a strategy whose required work is not defined.
         """
         if phase not in PHASES or not isinstance(strategy, Reverse) or strategy.name not in RULES:
-            return None
-        if strategy.name not in self._seconds:
-            self._seconds[strategy.name] = loop_seconds(loop(self.problem, strategy))
-        return self._seconds[strategy.name][phase]
+            return None, ""
+        if strategy.name not in self._found:
+            self._found[strategy.name] = self._measure(strategy)
+        seconds, reason = self._found[strategy.name]
+        return seconds.get(phase), reason
+
+    def _measure(self, strategy: Reverse) -> tuple[Mapping[str, float], str]:
+        try:
+            return loop_seconds(loop(self.problem, strategy)), ""
+        except Exception as error:  # noqa: BLE001  (the row says that its floor is missing; the cells go on)
+            return {}, status_of(error, "no floor")[1]
 
 
 def loop_seconds(by_hand: Loop) -> dict[str, float]:

@@ -201,7 +201,8 @@ class Session:
         self._shared.setdefault((cell.case, cell.phase), plan.calls)
         seconds = timed(call, plan)
         del call  # its arrays, before those of the floor are made
-        floor_seconds, no_floor = self._floor_of(prepared, cell.phase)
+        assert self._floors is not None
+        floor_seconds, no_floor = self._floors.of(prepared.strategy, cell.phase)
         printed = self.printed()
         effects = side_effects.notes(self._before, side_effects.process_state(), printed, self._leaked)
         return self._record(
@@ -215,14 +216,6 @@ class Session:
             seconds_first=self._first.get(cell),
             **heap,
         )
-
-    def _floor_of(self, prepared: PreparedCell, phase: str) -> tuple[float | None, str]:
-        """Return the floor, None without one, and why it could not be measured; the cells go on without it."""
-        assert self._floors is not None
-        try:
-            return self._floors.of(prepared.strategy, phase), ""
-        except Exception as error:  # noqa: BLE001  (recorded in the row)
-            return None, status_of(error, "no floor")[1]
 
     def _record(self, cell: Cell, prepared: PreparedCell, **found: Any) -> Measurement:
         error, predictions = prepared.max_relative_error, prepared.predictions

@@ -33,10 +33,27 @@ def test_the_floor_of_a_gradient_is_the_whole_loop(monkeypatch):
 @pytest.mark.parametrize("name", sorted(RULES))
 def test_each_phase_but_prepare_has_a_floor(name):
     bound, strategy = Floors(case_problem()), jb.strategy(name)
-    assert all(bound.of(strategy, phase) > 0 for phase in ("linearize", "pullback", "gradient"))
-    assert bound.of(strategy, "prepare") is None
+    for phase in ("linearize", "pullback", "gradient"):
+        seconds, reason = bound.of(strategy, phase)
+        assert seconds > 0
+        assert not reason
+    assert bound.of(strategy, "prepare") == (None, "")
 
 
 @pytest.mark.parametrize("name", ["forward-dense", "linear-operator"])
 def test_strategies_whose_work_is_not_defined_have_no_floor(name):
-    assert Floors(case_problem()).of(jb.strategy(name), "gradient") is None
+    assert Floors(case_problem()).of(jb.strategy(name), "gradient") == (None, "")
+
+
+def test_a_floor_that_cannot_be_measured_is_missing_with_a_reason(monkeypatch):
+    tried = []
+
+    def too_large(*_):
+        tried.append(1)
+        raise MemoryError("Unable to allocate 3 GiB")
+
+    monkeypatch.setattr(floors, "loop", too_large)
+    bound = Floors(case_problem())
+    for phase in floors.PHASES:
+        assert bound.of(jb.strategy("dense"), phase) == (None, "no floor: Unable to allocate 3 GiB")
+    assert len(tried) == 1

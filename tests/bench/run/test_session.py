@@ -9,6 +9,7 @@ import pytest
 from jacobench.bench.cell import prepared_cell, timing
 from jacobench.bench.cell.prepared_cell import FORWARD
 from jacobench.bench.cell.timing import Schedule
+from jacobench.bench.floor import floors
 from jacobench.bench.run import session as session_module
 from jacobench.bench.run.session import SessionLimits, schedule
 from jacobench.bench.suites.case import BY_STRATEGY, Case, Cell, Suite, cells_of, problem_of
@@ -112,6 +113,17 @@ def test_memory_is_measured_where_it_is_asked_for_and_never_in_a_timed_call(make
     found = session.measure(Cell("small", "dense", "gradient"), timed)
     assert order == ["memory", "time"]
     assert found.memory_tool in {"memray", "tracemalloc"}
+
+
+def test_a_cell_without_a_floor_is_measured_and_names_the_reason(make_session, monkeypatch):
+    monkeypatch.setattr(floors, "loop", lambda *_: 1 / 0)
+    session = make_session()
+    for phase in ("linearize", "pullback"):
+        found = session.measure(Cell("small", "dense", phase), counted)
+        assert (found.status, found.floor_seconds) == ("ok", None)
+        assert "no floor: ZeroDivisionError" in found.reason
+    monkeypatch.undo()
+    assert session.measure(Cell("small", "vjp", "gradient"), counted).floor_seconds > 0
 
 
 def test_a_strategy_is_prepared_and_verified_once_for_all_its_phases(make_session, plugin_file):
