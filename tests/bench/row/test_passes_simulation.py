@@ -27,6 +27,7 @@ def check(found):
     assert tied["wrong"].mean() <= 0.01
     assert found["wrong"].mean() <= 0.01
     assert found["covered"].mean() >= 0.95
+    assert found["times_covered"].mean() >= 0.95
 
 
 @pytest.mark.parametrize("noise", ["recorded, loaded", "slow cells", "two modes"])
