@@ -7,7 +7,10 @@ import pandas as pd
 import pytest
 
 from jacobench.bench.row.columns import tidy
+from jacobench.bench.row.measurement import Measurement
+from jacobench.bench.run.pass_schedule import undecided_cases
 from jacobench.reports.analysis.recommendation import least_memory, materializing, recommend
+from jacobench.reports.data.run_data import PASS_COLUMNS
 
 
 def run_of(times, status=None):
@@ -66,6 +69,23 @@ def test_identical_strategies_are_rarely_told_apart():
     noise = np.exp(0.03 * rng.standard_normal((300, 2, 5)))
     clear = sum(only({"sparse": one, "vjp": other})["decision"] == "ahead" for one, other in noise)
     assert clear / 300 <= 0.03  # decide has a total error of 1 %
+
+
+def test_a_run_continues_the_cases_that_its_reports_call_undecided():
+    rng = np.random.default_rng(7)
+    rows, passes, measurements = [], [], []
+    for case, factor in enumerate(np.linspace(1, 1.3, 30)):
+        for name, seconds in (("sparse", factor), ("vjp", 1.0)):
+            times = seconds * np.exp(0.01 * rng.standard_normal(3))
+            rows.append({"case": f"c{case}", "strategy": name, "phase": "gradient", "status": "ok"})
+            passes += [(f"c{case}", name, "gradient", k, 0, time) for k, time in enumerate(times)]
+            measurements += [
+                Measurement(f"c{case}", name, "gradient", name, k, seconds=(t,)) for k, t in enumerate(times)
+            ]
+    found = recommend(tidy(rows), pd.DataFrame(passes, columns=list(PASS_COLUMNS)))
+    undecided = found.loc[found["decision"] == "undecided", "case"].tolist()
+    assert undecided == undecided_cases(measurements)
+    assert 0 < len(undecided) < 30
 
 
 def test_a_run_that_did_not_record_its_passes_is_no_failure():
