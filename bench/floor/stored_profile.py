@@ -33,6 +33,9 @@ AGREEMENT = 0.1  # largest relative difference of two measurements that is accep
 MOST_MEASUREMENTS = 4
 TIMEOUT = 300  # seconds of one measurement
 
+SET_BY_IMPORT = {
+    "KMP_DUPLICATE_LIB_OK"
+}  # variables that threadpoolctl sets when it is imported; without effect on times
 VERSIONS = ("jacobench", "numpy", "scipy")
 
 Timed = TypeVar("Timed", RuleTime, CellTime)
@@ -123,7 +126,8 @@ _unwritten: dict[Path, StoredProfile] = {}  # profiles of this process that are 
 
 def _path(dtype: str, controls: str, threads: int) -> Path:
     chosen = environment.settings(controls, threads)
-    inherited = {name: os.environ[name] for name in environment.kept_variables(chosen, controls)}
+    kept = set(environment.kept_variables(chosen, controls)) - SET_BY_IMPORT
+    inherited = {name: os.environ[name] for name in sorted(kept)}
     versions = [f"{name} {machine_record.package_version(name)}" for name in VERSIONS]
     depends_on = [
         machine_record.digest(),

@@ -76,6 +76,16 @@ def test_the_fastest_of_several_is_used(known_times):
     assert difference(profile, slow) == pytest.approx(1.0)
 
 
+def test_another_environment_has_another_profile_but_an_import_does_not_change_it(measured, monkeypatch):
+    monkeypatch.delenv("KMP_DUPLICATE_LIB_OK", raising=False)
+    measured(1.0, 1.0)
+    found = stored_profile.renew("float64")
+    monkeypatch.setenv("KMP_DUPLICATE_LIB_OK", "True")  # as threadpoolctl does
+    assert stored_profile.stored("float64") == found
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    assert stored_profile.stored("float64") is None
+
+
 @pytest.mark.parametrize(
     ("seconds", "age"), [(5, "just now"), (100, "2 minutes ago"), (3 * 3600, "3 hours ago"), (5 * 86400, "5 days ago")]
 )
