@@ -33,7 +33,7 @@ def test_hand_written_loops_agree_with_the_strategies_and_the_ratios_are_printed
     _, *lines, last = printed("by_hand.py", "120-200-90")
     assert len(lines) == 16
     for line in lines:
-        ours, hand, ratio = map(float, line[45:].split()[:3])
+        ours, hand, ratio = map(float, line[47:].split()[:3])
         target = 1.3 if hand >= 100 else 2.5
         assert ratio == pytest.approx(ours / hand, rel=0.01)
         assert line.endswith(f"≤ {target}: {'reached' if ratio <= target else 'NOT REACHED'}")
