@@ -7,7 +7,8 @@ To measure JAX and not the harness:
 - Results are not copied (`adopt`). Leaves are converted outside the timed call (`JaxPrepared.place`), seeds inside it.
 
 A float64 graph is traced and called inside ``jax.enable_x64(True)``, a setting of this thread that is restored afterwards.
-Every call waits for its result.
+Every call waits for its result, and executes in the calling thread: the hand-over to JAX's own thread took up to 150 of the
+230 µs of a gradient of three layers of width 16 on a machine with other processes at work.
 """
 
 from __future__ import annotations
@@ -214,8 +215,12 @@ def compiled(xla: Xla, graph: Graph, split: Split) -> JaxPrepared:
 
 
 def started_jax() -> Any:
-    """Import JAX and start its CPU client, so that its threads and buffers are not attributed to a graph."""
+    """Import JAX and start its CPU client, so that its threads and buffers are not attributed to a graph.
+
+    The client executes in the calling thread, if no other client was started before.
+    """
     jax = import_peer("jax")
+    jax.config.update("jax_cpu_enable_async_dispatch", False)
     jax.devices("cpu")
     return jax
 
