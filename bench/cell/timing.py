@@ -89,11 +89,14 @@ def fastest_round(call: Callable[[], Any], schedule: Schedule, time_limit: float
     return best / schedule.calls
 
 
-def fastest(call: Callable[[], Any], rounds: int, min_seconds: float) -> float:
-    """Return the seconds of a call: the fastest of some rounds of about `min_seconds`, after one untimed call."""
+def fastest(call: Callable[[], Any], rounds: int, min_seconds: float, time_limit: float = inf) -> float:
+    """Return the seconds of a call: the fastest of some rounds of about `min_seconds`, after one untimed call.
+
+    No round begins after `time_limit` seconds.
+    """
     call()
     n_calls = max(1, int(min_seconds / max(round_seconds(call, 1), 1e-7)))
-    return fastest_round(call, Schedule(rounds, n_calls))
+    return fastest_round(call, Schedule(rounds, n_calls), time_limit)
 
 
 def kernel_seconds() -> tuple[float, ...]:

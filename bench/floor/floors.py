@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PHASES = ("linearize", "pullback", "gradient")  # phases that have a floor
 ROUNDS, MIN_SECONDS = 5, 2e-4  # rounds of a loop, and the length of the shortest; the fastest counts
+TIME_LIMIT = 0.2  # seconds after which no round of a loop begins
 
 
 @dataclass
@@ -56,4 +57,4 @@ def loop_seconds(by_hand: Loop) -> dict[str, float]:
     """Time a loop; all of it for `gradient`, because each half alone finds its own data in the caches."""
     whole = (*by_hand.linearize, *by_hand.pullback)
     parts = zip(PHASES, (by_hand.linearize, by_hand.pullback, whole), strict=True)
-    return {phase: timing.fastest(partial(run, calls), ROUNDS, MIN_SECONDS) for phase, calls in parts}
+    return {phase: timing.fastest(partial(run, calls), ROUNDS, MIN_SECONDS, TIME_LIMIT) for phase, calls in parts}
