@@ -10,7 +10,9 @@ from jacobench.bench.floor.floor_loop import Loop
 from jacobench.bench.floor.floor_rules import RULES
 from jacobench.bench.floor.floors import Floors, loop_seconds
 from jacobench.bench.suites.case import Case, problem_of
+from jacobench.bench.suites.suite_files import load_suite
 from jacobench.graphs.generators.mlp import mlp_graph
+from jacobench.graphs.ops import OPS
 
 
 def case_problem(**knobs):
@@ -57,3 +59,8 @@ def test_a_floor_that_cannot_be_measured_is_missing_with_a_reason(monkeypatch):
     for phase in floors.PHASES:
         assert bound.of(jb.strategy("dense"), phase) == (None, "no floor: Unable to allocate 3 GiB")
     assert len(tried) == 1
+
+
+def test_the_sweep_for_wrong_floors_has_every_op():
+    found = {case.knobs["graph"] for case in load_suite("docs/figures/every_op.toml").cases}
+    assert found == set(OPS)
