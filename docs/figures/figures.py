@@ -90,9 +90,8 @@ def whole_jacobians(table: pd.DataFrame) -> pd.DataFrame:
     found["peak MiB, ours"] = our_bytes / 2**20
     found["least peer"] = peer_bytes.min(axis=1) / 2**20
     known = of.drop_duplicates("case").set_index("case").loc[found.index]
-    entries = known["n_parameters"] * known["n_seeds"]
-    found["writing, µs"] = [1e6 * write_seconds(8 * int(count)) for count in entries]
-    found["ours / writing"] = found["ours, µs"] / found["writing, µs"]
+    found["vjp's floor, µs"] = 1e6 * wide(of, "floor_seconds", "gradient")["vjp"]
+    found["ours / floor"] = found["ours, µs"] / found["vjp's floor, µs"]
     found["batch"], found["width"] = known["batch"], known["width"].astype(int)
     return found.sort_values(["batch", "width"])
 
@@ -107,16 +106,6 @@ def _beside(ours: pd.Series, peers: pd.DataFrame, name: str) -> pd.DataFrame:
             f"peer / {name}": fastest / ours,
         }
     )
-
-
-def write_seconds(n_bytes: int) -> float:
-    """Return the shortest time to fill an array of `n_bytes` bytes with mapped pages, in seconds."""
-    target, found = np.empty(n_bytes, np.uint8), []
-    for _ in range(20):
-        start = time.perf_counter()
-        target.fill(1)
-        found.append(time.perf_counter() - start)
-    return min(found)
 
 
 def load_seconds(folder: str) -> tuple[float, float]:
