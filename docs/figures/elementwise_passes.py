@@ -91,11 +91,11 @@ def measure(name: str) -> str:
     for step in planned:
         by_op[step.node.op.name] += 1e3 * min(seconds[step.y] for seconds in nodes)
     products = by_op.pop("affine")
-    passes = ", ".join(f"{op} {ms:.1f}" for op, ms in sorted(by_op.items(), key=lambda item: -item[1]) if ms >= 0.05)
+    passes = ", ".join(f"{op} {ms:.3g}" for op, ms in sorted(by_op.items(), key=lambda item: -item[1]) if ms >= 0.01)
     rest = jax - sum(jax_layers)
     return (
-        f"| {name} | {ours:.1f}, {jax:.1f} | {jax / ours:.2f} | {products:.1f}, {sum(jax_layers):.1f} "
-        f"| {sum(by_op.values()):.1f}, {rest:.1f} | {passes} |"
+        f"| {name} | {ours:.3g}, {jax:.3g} | {jax / ours:.2f} | {products:.3g}, {sum(jax_layers):.3g} "
+        f"| {sum(by_op.values()):.3g}, {rest:.3g} | {passes} |"
     )
 
 

@@ -40,6 +40,15 @@ def test_hand_written_loops_agree_with_the_strategies_and_the_ratios_are_printed
     assert last == f"{sum(line.endswith(' reached') for line in lines)} of 16 targets reached"
 
 
+def test_products_and_passes_of_an_architecture_are_printed():
+    _, _, row = printed("elementwise_passes.py", "lenet-300-100")
+    name, gradient, ratio, *_, passes = (cell.strip() for cell in row.strip("|").split("|"))
+    ours, jax = map(float, gradient.split(", "))
+    assert name == "lenet-300-100"
+    assert float(ratio) == pytest.approx(jax / ours, rel=0.05)
+    assert "tanh" in passes
+
+
 def test_the_script_times_loading_many_rows(tmp_path, jacobench):
     (tmp_path / "tiny.toml").write_text(SUITE)
     done = jacobench("run", "--suite", "tiny.toml", "--passes", 1, "--out", "run", "--quiet", cwd=tmp_path)
