@@ -169,7 +169,7 @@ def with_unknown(line: Line, without_estimate: Sequence[str]) -> Line:
         return line
     decided = line["decision"] in ("ahead", "equal", "alone")
     decision = "undecided" if decided else line["decision"]
-    return line | {"decision": decision, "without_estimate": ", ".join(without_estimate)}
+    return line | {"decision": decision, "could_win": {}, "without_estimate": ", ".join(without_estimate)}
 
 
 def _rival(best: Estimate, other: Estimate, name: str) -> Line:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from jacobench.bench.row.columns import tidy
-from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT, nearby
+from jacobench.reports.analysis.single_verdict import RATIO_EXPONENT, nearby, with_unknown
 
 
 def near(make_case, make_cell, target, *others):
@@ -55,3 +55,14 @@ def test_nets_of_other_shapes_are_told_apart_by_their_parameters(make_case, make
 
 def test_an_empty_table_has_nothing_near(make_case, make_cell):
     assert not near(make_case, make_cell, make_case())
+
+
+def test_a_verdict_that_a_strategy_without_an_estimate_leaves_open_has_no_doubts():
+    line = {"strategy": "vjp", "decision": "ahead", "could_win": {"sparse": 2.0}}
+    assert with_unknown(line, []) == line
+    assert with_unknown(line, ["mine"]) == {
+        **line,
+        "decision": "undecided",
+        "could_win": {},
+        "without_estimate": "mine",
+    }

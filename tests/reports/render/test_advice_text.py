@@ -33,11 +33,11 @@ TOO_LARGE = {
 """A strategy that does not fit in the budget."""
 
 
-def advice(time, memory=None, *, reuse=(), strategies=(), source="runs/first"):
+def advice(time, memory=None, *, reuse=(), strategies=()):
     verdicts = [{"quantity": "seconds", **TIME, **time}, {"quantity": "bytes", **TIME, **(memory or time)}]
     return CaseAdvice(
         "mlp-w64",
-        source,
+        "runs/first",
         ["AMD EPYC", "controls tuned"],
         2**30,
         pd.DataFrame(verdicts, columns=["quantity", *COLUMNS]),
