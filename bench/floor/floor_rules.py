@@ -76,7 +76,7 @@ def sparse_calls(edge: Edge, y: Array, xs: Arrays) -> tuple[Calls, PullCalls]:
     extent = argument.jacobian.structure.extent(ctx)
     calls, values = _entries(argument, y, xs, ctx, data.reshape(extent))
     if not np.may_share_memory(values, data):
-        calls = [*calls, (np.copyto, (data.reshape(extent), values))]
+        calls = [*calls, (data.reshape(extent).__setitem__, (..., values))]  # np.copyto takes up to 1.5 × as long
     return calls, lambda y_bar, x_bar: _sparse_product(pattern, data, y_bar, x_bar)
 
 
