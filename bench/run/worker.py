@@ -39,6 +39,7 @@ class Reporter:
 
     def __init__(self, job: WorkerJob, events: IO[bytes]) -> None:
         self.job, self.events = job, events
+        self.specs: set[str] = set()  # strategies that were loaded
         self.alone = ""  # a strategy whose changes of this process cannot be undone
 
     def emit(self, event: str, **content: Any) -> None:
@@ -56,9 +57,7 @@ class Reporter:
             self.job.limits,
             settled,
             set(self.job.checked),
-            loaded=lambda spec, name: self.emit(
-                "loaded", spec=spec, name=name
-            ),  # so that rows of a lost process have it
+            loaded=self._loaded,
             isolate=self._isolate,
             step=lambda name: self.emit("step", name=name),
         )
@@ -74,6 +73,14 @@ class Reporter:
         gc.collect()
         gc.freeze()
         self._time_kernel()
+
+    def _loaded(self, spec: str, name: str) -> None:
+        """Report a strategy, so that rows of a lost process have its name, and exempt what it has imported."""
+        if spec not in self.specs:
+            self.specs.add(spec)
+            gc.collect()
+            gc.freeze()
+        self.emit("loaded", spec=spec, name=name)
 
     def _isolate(self, spec: str) -> None:
         self.alone = spec
