@@ -97,10 +97,14 @@ def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | Non
 
 def held_bytes(graph: Graph, n_seeds: int) -> int:
     """Return the bytes held during every call: leaves (inputs and targets included), seeds, constants of the graph."""
-    values = [value for node in graph.nodes for value in node.attrs.values()]
-    constants = {
-        id(value): value.nbytes for value in values if isinstance(value, np.ndarray | Pattern)
-    }  # ops may share
+    constants: dict[int, int] = {}  # ops may share them
+    for node in graph.nodes:
+        for value in node.attrs.values():
+            if isinstance(value, Pattern):
+                own = value.bytes_for(node.contexts[0].n_vectors)
+                constants[id(value)] = max(own, constants.get(id(value), 0))
+            elif isinstance(value, np.ndarray):
+                constants[id(value)] = value.nbytes
     return input_bytes(graph, n_seeds) + sum(constants.values())
 
 

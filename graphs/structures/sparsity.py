@@ -60,10 +60,13 @@ class Pattern:
         """Share of the dense matrix's entries that are stored."""
         return self.indices.size / prod(self.shape)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all index arrays, also before they are first used."""
-        wide = np.dtype(np.intp).itemsize * (self.shape[0] + 3 * self.indices.size)
+    def bytes_for(self, n_vectors: int) -> int:
+        """Return the bytes of the index arrays that a masked product of so many vectors may use.
+
+        For one vector, these are neither `rows` nor `positions`.
+        """
+        n_wide = 1 if n_vectors == 1 else 3
+        wide = np.dtype(np.intp).itemsize * (self.shape[0] + n_wide * self.indices.size)
         return self.indptr.nbytes + self.indices.nbytes + wide
 
 

@@ -3,9 +3,7 @@
 import tracemalloc
 from dataclasses import asdict, replace
 
-import numpy as np
 import pytest
-from scipy.sparse import issparse
 
 import jacobench as jb
 from jacobench.graphs.architectures import architecture_graph
@@ -13,6 +11,7 @@ from jacobench.graphs.builder import DTYPES
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
+from jacobench.graphs.structures.sparsity import Pattern
 from jacobench.reports.explain.jacobian_costs import jacobian_costs, to_frame, value_names
 from jacobench.strategies.registry import DEFAULT_STRATEGIES, load
 from jacobench.strategies.tape import steps
@@ -20,12 +19,16 @@ from jacobench.strategies.tape import steps
 PIB = 2**50
 
 
-def matrices_of(strategy, graph):
-    """Return the Jacobians that a strategy holds, edge by edge, and its output: found in its pulls' closures."""
-    linearized = load(strategy).prepare(graph).linearize(graph.sample(0))
-    pulls = [pull for _, edges in linearized._tape for _, pull in edges]
-    closures = [[cell.cell_contents for cell in pull.__closure__] for pull in pulls]
-    return [next(held for held in closure if isinstance(held, np.ndarray) or issparse(held)) for closure in closures]
+def edges_of(strategy, graph):
+    """Return the pull of each edge and what it keeps, from the tape that the pullback holds."""
+    tape, *_ = load(strategy).prepare(graph).linearize(graph.sample(0)).pullback.args
+    return [(pull, kept) for _, edges in tape for _, pull, kept in edges]
+
+
+def sparse_parts(graph):
+    """Return the stored values of the one Jacobian of a graph, and its pattern, which its pull holds."""
+    ((pull, values),) = edges_of("sparse", graph)
+    return values, next(cell.cell_contents for cell in pull.__closure__ if isinstance(cell.cell_contents, Pattern))
 
 
 def one_edge_graphs(name, dtype, **lengths):
@@ -39,11 +42,11 @@ def one_edge_graphs(name, dtype, **lengths):
 def test_bytes_and_counts_are_those_of_the_stored_arrays(name, dtype, lengths):
     for graph in one_edge_graphs(name, dtype, **lengths):
         (told,) = jacobian_costs(graph).jacobians
-        (dense,), (sparse,) = matrices_of("dense", graph), matrices_of("sparse", graph)
-        assert (told.n_rows, told.n_columns) == dense.shape == sparse.T.shape
+        ((_, dense),), (values, pattern) = edges_of("dense", graph), sparse_parts(graph)
+        assert (told.n_rows, told.n_columns) == dense.shape == pattern.shape
         assert (told.n_entries, told.dense_bytes) == (dense.size, dense.nbytes)
-        assert (told.n_nonzeros, told.values_bytes) == (sparse.data.size, sparse.data.nbytes)
-        assert told.pattern_bytes == sparse.indices.nbytes + sparse.indptr.nbytes
+        assert (told.n_nonzeros, told.values_bytes) == (values.size, values.nbytes)
+        assert told.pattern_bytes == pattern.indices.nbytes + pattern.indptr.nbytes
         assert told.sparse_bytes == told.pattern_bytes + told.values_bytes
 
 
