@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def laws(run: str) -> str:
     """Return the growth of a gradient's time and memory in a run, as a Markdown table."""
     found = jb.growth(jb.load(run), jb.load_passes(run))
-    lines = ["| knob | strategy | of | exponent | predicted | verdict | rules from | worst misfit |", "|---" * 8 + "|"]
+    lines = [
+        "| knob | strategy | of | exponent | predicted | verdict | dominates from | worst misfit |",
+        "|---" * 8 + "|",
+    ]
     for law in found[found["phase"] == "gradient"].to_dict("records"):
         low, high = law["exponent_low"], law["exponent_high"]
         interval = "" if low != low else f" [{low:.2f}, {high:.2f}]"  # noqa: PLR0124  (NaN)
