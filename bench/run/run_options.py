@@ -44,14 +44,14 @@ class RunOptions:
     passes: int | None = _option(
         None,
         "N",
-        "Number of passes. Each pass is a fresh process that measures every case. Default: three, then further passes of "
-        "the undecided cases.",
+        "Number of passes of every case. A pass is a fresh process. Default: three, then further passes of the undecided "
+        "cases.",
     )
     max_minutes: float | None = _option(
         None,
         "M",
-        f"Measure undecided cases until they are decided, at most for M minutes. Default: {MAX_MINUTES:g}, but with "
-        "--passes no further passes.",
+        f"Measure undecided cases until they are decided, or until M minutes after the start. Default: {MAX_MINUTES:g}, "
+        "but with --passes no further passes.",
     )
     threads: int = _option(1, "N", "Number of threads for BLAS, OpenMP, torch and XLA.")
     memory_budget: str = _option(

@@ -39,7 +39,13 @@ def run(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="New folder for the results. [default: runs/<when>-<id>]")
     ] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="DIR", help="Continue the run in this folder.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Continue the run in this folder. With --max-minutes: also the undecided cases of a finished run.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only list what would be measured, with predicted bytes and seconds.")
     ] = False,
