@@ -19,8 +19,8 @@ SIZE = 64
 HEAD = f"""# The op catalogue
 
 This page is made from the code by `python docs/figures/ops.py > docs/ops.md`. An op is one entry of the table in
-`graphs/ops/`. The entry has a forward rule, and a vjp rule and a Jacobian rule per argument. The command
-`jacobench list ops` prints the table.
+`graphs/ops/`. The entry has a forward rule, and a vjp rule and a Jacobian rule per argument. It also has the calls of
+their [floors](floor.md). The command `jacobench list ops` prints the table.
 
 ## The Jacobians of each op
 
