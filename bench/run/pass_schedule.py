@@ -89,14 +89,23 @@ def disturbed_pass(measurements: Sequence[Measurement]) -> Repetition | None:
     return None
 
 
-def causes(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], list[str]]:
-    """Return for each cell of a repeated pass a sentence for each repetition."""
-    found: dict[tuple[str, str, str], dict[str, None]] = defaultdict(dict)
+def repetitions(measurements: Iterable[Measurement]) -> list[Repetition]:
+    """Return each repetition with the number of the pass that it replaces, directly or through other repetitions."""
+    measurements = list(measurements)
+    root = roots(measurements)
+    found = {m.pass_number: m.repeats for m in measurements if m.repeats}
+    return [Repetition(root[number], found[number].cause) for number in sorted(found)]
+
+
+def repeated_passes(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], set[int]]:
+    """Return for each cell of a repeated pass the passes that were repeated."""
+    measurements = list(measurements)
+    root = roots(measurements)
+    found: dict[tuple[str, str, str], set[int]] = defaultdict(set)
     for m in measurements:
         if m.repeats and m.spec != CONTROL:
-            sentence = f"pass {m.repeats.pass_number + 1} was repeated: {m.repeats.cause}"
-            found[m.case, m.spec, m.phase][sentence] = None
-    return {cell: list(sentences) for cell, sentences in found.items()}
+            found[m.case, m.spec, m.phase].add(root[m.pass_number])
+    return found
 
 
 def cases_of(number: int, measurements: Iterable[Measurement]) -> frozenset[str]:

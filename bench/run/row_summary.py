@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.cell.prepared_cell import FORWARD
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_median, robust_interval
-from jacobench.bench.run.pass_schedule import causes, counted
+from jacobench.bench.run.pass_schedule import counted, repeated_passes
+from jacobench.graphs.wording import listed
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def rows_of(
     """Summarize measurements, in the order of measuring: one row per cell, a dict from columns to scalars or None.
 
     If a cell was measured twice in a pass, the first counts; the second is only the partner of strategies in a new
-    process. Of a repeated pass, the times of the repetition count, and the reason states the cause.
+    process. Of a repeated pass, the times of the repetition count, and the reason states it.
     """
     knobs = {case.name: case.knobs for case in cases}
     measurements = list(measurements)
-    grouped, timed, repeated = by_cell(measurements), by_cell(counted(measurements)), causes(measurements)
+    grouped, timed = by_cell(measurements), by_cell(counted(measurements))
+    repeated = repeated_passes(measurements)
     names = _names(cells, grouped.values())
     rows = []
     for cell in cells:
@@ -64,7 +66,7 @@ def rows_of(
                 "case": cell.case,
                 "strategy": names.get(cell.strategy, cell.strategy),
                 "phase": cell.phase,
-                **_outcome(found, timed.get(key, []), repeated.get(key, [])),
+                **_outcome(found, timed.get(key, []), repeated.get(key, set())),
                 **_ratio(cell, timed.get(key, []), partners),
             }
         )
@@ -94,7 +96,15 @@ def _names(cells: Iterable[Cell], by_cell: Iterable[Sequence[Measurement]]) -> d
     return found
 
 
-def _outcome(found: Sequence[Measurement], timed: Sequence[Measurement], notes: Sequence[str]) -> dict[str, Any]:
+def _repetition(passes: set[int]) -> str:
+    """State which passes were repeated; empty for none."""
+    if not passes:
+        return ""
+    numbers = listed([str(number + 1) for number in sorted(passes)])
+    return f"passes {numbers} were repeated" if len(passes) > 1 else f"pass {numbers} was repeated"
+
+
+def _outcome(found: Sequence[Measurement], timed: Sequence[Measurement], repeated: set[int]) -> dict[str, Any]:
     """Return the columns that all measurements of a cell determine; `timed` are those that count for the time."""
     if not found:
         return {"status": "not_tried", "reason": "the run ended before it", "passes": 0, "rounds": 0}
@@ -113,7 +123,7 @@ def _outcome(found: Sequence[Measurement], timed: Sequence[Measurement], notes: 
     return {
         **shared,
         "status": "ok",
-        "reason": "; ".join(filter(None, (_first(found, "reason"), *notes))) or None,
+        "reason": "; ".join(filter(None, (_first(found, "reason"), _repetition(repeated)))) or None,
         "passes": len(seconds),
         "rounds": sum(len(measurement.seconds) for measurement in first),
         "seconds_min": min(seconds),

@@ -16,7 +16,7 @@ from jacobench.bench.machine.atomic_write import as_utf8
 from jacobench.bench.machine.environment import joined_facts, settings, variable_facts
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.code_versions import code_versions
-from jacobench.bench.run.pass_schedule import counted
+from jacobench.bench.run.pass_schedule import counted, repetitions
 from jacobench.bench.run.passes import Passes, Progress
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_document import document
@@ -120,6 +120,7 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
         "machine": machine,
         "load_after": machine_record.load(),
         "command": command(chosen),
+        "repetitions": [[one.pass_number, one.cause] for one in repetitions(folder.measurements)],
         "calibration_seconds": [min(m.seconds) for m in counted(folder.measurements) if m.spec == CONTROL],
     }
     return document(chosen, planned.cells, rows, counted(folder.measurements), facts)

@@ -37,7 +37,7 @@ class Run:
     `passes` is described in `load_passes`; `samples` has every timed round, with the same columns. Both are empty for
     runs of versions that did not record them. `name` is the ``run_id``, or the name of the folder. `facts` is the other
     content of run.json, where present: ``machine``, ``calibration_seconds`` (time of the calibration kernel in each
-    process), ``load_after``, ``wall_seconds``, ``measured_seconds``, ``command`` (repeats the run), and
+    process), ``repetitions`` (pass from 0 and cause of each), ``load_after``, ``wall_seconds``, ``measured_seconds``, ``command`` (repeats the run), and
     pytest-benchmark's ``datetime`` and ``commit_info``. `view` returns the HTML that notebooks show; `jacobench.read`
     sets it, so that data do not import plots.
     """

@@ -235,12 +235,20 @@ def row_table(table: pd.DataFrame) -> RowTable:
 
 
 def failures(table: pd.DataFrame) -> list[Failure]:
-    """Return one line per case, strategy, status and reason, of the cells that failed or have a note."""
+    """Return one line per case, strategy, status and reason, of the cells that failed.
+
+    Cells of a case that are ok and share a note are one line.
+    """
     rows = table[(table["status"] != "ok") | table["reason"].notna()].fillna({"reason": ""})
+    separate = rows["strategy"].where(rows["status"] != "ok", "")
     return [
-        Failure(str(case), str(strategy), ", ".join(own["phase"]), words(str(status)), str(reason))
-        for (case, strategy, status, reason), own in rows.groupby(["case", "strategy", "status", "reason"], sort=False)
+        Failure(str(case), _distinct(own["strategy"]), _distinct(own["phase"]), words(str(status)), str(reason))
+        for (case, _, status, reason), own in rows.groupby(["case", separate, "status", "reason"], sort=False)
     ]
+
+
+def _distinct(names: pd.Series[str]) -> str:
+    return ", ".join(names.drop_duplicates())
 
 
 def counts(table: pd.DataFrame) -> str:

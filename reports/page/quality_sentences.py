@@ -50,6 +50,11 @@ def calibration(spread: float, n_processes: int) -> str:
     return f"The time of the calibration kernel varied by {_percent(spread - 1)} {over}."
 
 
+def repetition(number: int, cause: str) -> str:
+    """State that a disturbed pass, counted from 1, was replaced."""
+    return f"Pass {number} was repeated, and only the repetition counts: {cause}."
+
+
 def load(before: float, after: float, cores: int | None) -> str:
     """Return the load averages. More than half of the cores before the run is worth a warning."""
     on = f" ({counted(cores, 'core')})" if cores else ""

@@ -74,7 +74,8 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
     spreads = _spreads(run.passes)
     disturbed = spreads[spreads >= DISTURBED].sort_values(ascending=False)
     cells = [_undecided(line, phase) for line in undecided.to_dict("records")] + _disturbed(run.table, disturbed)
-    findings = [*_calibration(run), *_load(run), *_intervals(run.table), *_controls(run.table), *_variables(run)]
+    findings = [*_calibration(run), *_repetitions(run), *_load(run), *_intervals(run.table)]
+    findings += [*_controls(run.table), *_variables(run)]
     return Stability(
         _summary(run, phase, (len(undecided), len(found)), (len(disturbed), len(spreads))), cells, findings
     )
@@ -123,6 +124,10 @@ def _calibration(run: Run) -> list[str]:
         return []
     low, high = np.percentile(seconds, [5, 95])
     return [quality_sentences.calibration(high / low, seconds.size)]
+
+
+def _repetitions(run: Run) -> list[str]:
+    return [quality_sentences.repetition(number + 1, cause) for number, cause in run.facts.get("repetitions") or ()]
 
 
 def _load(run: Run) -> list[str]:

@@ -205,10 +205,12 @@ def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str, limits: Sequence
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:
-    """Return one line for each status, strategy and reason."""
+    """Return one line for each status, strategy and reason; for cells that are ok, one for each note."""
     noted = rows[(rows["status"] != "ok") | rows["reason"].notna()].fillna({"reason": ""})
-    groups = noted.groupby(["strategy", "status", "reason"], sort=False)
+    separate = noted["strategy"].where(noted["status"] != "ok", "")
     return [
-        run_table_sentences.reason(str(strategy), str(status), own["case"].tolist(), str(why))
-        for (strategy, status, why), own in groups
+        run_table_sentences.reason(
+            own["strategy"].unique().tolist(), str(status), own["case"].unique().tolist(), str(why)
+        )
+        for (_, status, why), own in noted.groupby([separate, "status", "reason"], sort=False)
     ]

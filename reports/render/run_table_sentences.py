@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jacobench.graphs.wording import listed
 from jacobench.reports.data.vocabulary import words
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def in_doubt(doubt: str) -> str:
     return f"{DOUBT} slower than the winner, but in doubt: {doubt}. The limit is the floor; see docs/floor.md."
 
 
-def reason(strategy: str, status: str, cases: Sequence[str], why: str) -> str:
-    """Return why cells of a strategy have no time, or what is noted about them; `why` may be empty."""
+def reason(strategies: Sequence[str], status: str, cases: Sequence[str], why: str) -> str:
+    """Return why cells of strategies have no time, or what is noted about them; `why` may be empty."""
     more = f" and {len(cases) - 1} more" if len(cases) > 1 else ""
-    return f"  {strategy}, {words(status)}: {cases[0]}{more}{f': {why}' if why else ''}"
+    return f"  {listed(strategies)}, {words(status)}: {cases[0]}{more}{f': {why}' if why else ''}"

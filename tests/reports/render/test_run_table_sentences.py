@@ -36,8 +36,14 @@ CASES = [
             "see docs/floor.md."
         ),
     ),
-    ("reason", ("vjp", "ok", ["a"], "3 of 8 seeds verified"), {}, "  vjp, ok: a: 3 of 8 seeds verified"),
-    ("reason", ("dense", "over_budget", ["a", "b", "c"], ""), {}, "  dense, over budget: a and 2 more"),
+    ("reason", (["vjp"], "ok", ["a"], "3 of 8 seeds verified"), {}, "  vjp, ok: a: 3 of 8 seeds verified"),
+    (
+        "reason",
+        (["dense", "vjp"], "ok", ["a", "b"], "pass 2 was repeated"),
+        {},
+        "  dense and vjp, ok: a and 1 more: pass 2 was repeated",
+    ),
+    ("reason", (["dense"], "over_budget", ["a", "b", "c"], ""), {}, "  dense, over budget: a and 2 more"),
 ]
 
 
