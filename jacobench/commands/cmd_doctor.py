@@ -22,7 +22,7 @@ def doctor(
     ] = False,
     pairs: Annotated[int, typer.Option(metavar="N", help="With --noise: number of pairs of processes.", min=2)] = 200,
 ) -> None:
-    """Check this machine for sources of noise and suggest fixes. Changes nothing.
+    """Check this machine for sources of noise and suggest fixes. Changes no settings.
 
     Example: jacobench doctor --noise --pairs 200
     """
