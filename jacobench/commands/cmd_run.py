@@ -69,6 +69,9 @@ def run(
     return 0
 
 
+NO_PROFILE = "Times are not predicted: this machine has no profile for this code. To measure one (30 s): jacobench doctor --profile"
+
+
 def _add_options(command: Callable[..., Any]) -> None:
     """Add the options of `RunOptions` to the signature of a command; typer builds its options from there."""
     own = [p for p in signature(command, eval_str=True).parameters.values() if p.kind is not Parameter.VAR_KEYWORD]
@@ -145,6 +148,8 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
         seconds = time.monotonic() - began
         console.stderr().print(_summary(folder.path, found, None if resume else seconds))
         console.stderr().print(_undecided(folder, found, options.max_minutes))
+        if (found.table["status"] == "ok").any() and found.table["predicted_seconds"].isna().all():
+            console.stderr().print(NO_PROFILE)
 
 
 def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:
