@@ -37,9 +37,9 @@ ELSE: tuple[str, tuple[str, ...]] = ("standard", ())
 
 HEAD = """# Gallery
 
-Every kind of plot that `jacobench plot` draws, from real runs. `jacobench run` writes them into the run's folder as PNG
-and SVG, and their data as CSV. `--dark` uses a dark background. Each strategy has the same color, marker and line in
-every plot.
+This page shows every kind of plot that `jacobench plot` draws, with data of real runs. `jacobench run` writes the plots
+to the folder of the run as PNG and SVG, and their data as CSV. `--dark` uses a dark background. Each strategy has the
+same color, marker and line in every plot.
 
 These commands write this page and its images:
 
