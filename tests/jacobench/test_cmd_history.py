@@ -68,6 +68,7 @@ def test_check_finds_the_night(nights, jacobench):
     assert "regressed" in done.stderr
 
 
+@pytest.mark.long
 def test_show_report_plot_and_export(nights, jacobench):
     shown = jacobench("history", "show", "--file", "h.sqlite", "--strategy", "vjp", "--phase", "gradient", cwd=nights)
     assert shown.returncode == 0, shown.stderr

@@ -50,6 +50,7 @@ def test_without_a_run_the_machine_profile_predicts_and_states_its_age_and_error
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_a_number_of_pullbacks_per_linearization(jacobench, finished, tmp_path):
     found = {}
     for uses in (0, 1, 1000):

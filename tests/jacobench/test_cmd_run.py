@@ -164,6 +164,7 @@ print(*opened, file=sys.stderr)
 """
 
 
+@pytest.mark.long
 def test_a_run_writes_its_run_json_once_and_reads_no_file_back(strange, tmp_path):
     command = [sys.executable, "-P", "-c", OPENED, str(tmp_path / "run")]
     done = subprocess.run(command, cwd=strange, capture_output=True, text=True, check=False, timeout=120)

@@ -35,6 +35,7 @@ def test_a_leak_is_what_is_held_without_the_result():
     assert heap_memory.leaked_bytes(lambda: kept.append(bytearray(10**6))) == pytest.approx(10**6, rel=0.05)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no such limit")
 def test_data_are_limited_to_the_budget_and_the_slack_above_the_footprint():
     code = """

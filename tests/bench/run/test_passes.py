@@ -41,6 +41,7 @@ def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, message,
     assert not (tmp_path / "run" / "run.json").exists()
 
 
+@pytest.mark.long
 def test_central_differences_are_computed_once_per_case_and_run(tiny, tmp_path, monkeypatch):
     jobs = []
 

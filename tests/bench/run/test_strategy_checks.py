@@ -52,6 +52,7 @@ def test_a_right_strategy_is_right_on_every_graph():
     assert {(check.status, check.reason) for check in checks} == {("ok", "")}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="signals and fork are POSIX")
 def test_what_ends_or_hangs_the_process_costs_its_own_graph(plugin_file, monkeypatch):
     """Each process has a child that holds its output open: waiting for the end of that would wait for the child."""
