@@ -23,7 +23,7 @@ PACKAGES = ("graphs", "strategies", "bench", "reports")  # each imports itself a
 FRONT_END = ("api", "gate_session", "commands", "__main__")
 PEERS = ("torch", "jax", "autograd", "asdex")
 
-# The modules and subpackages of each package, in the order of DESIGN.md: each imports itself and those to its left.
+# The modules and subpackages of each package, in the order of ARCHITECTURE.md: each imports itself and those to its left.
 ORDER = {
     "graphs": [
         "errors",

@@ -1,4 +1,4 @@
-"""Exit codes: every error becomes one line that names the cause, and the code of DESIGN.md's table."""
+"""Exit codes: every error becomes one line that names the cause, and the code of the table in docs/command-line.md."""
 
 from __future__ import annotations
 
