@@ -78,7 +78,7 @@ def section(number: int, claim: Claim, found: ClaimFinding, run: Run, images: Pa
         f"## {number}. {escape(claim.claimed)}",
         fill(f"**Theory.** {escape(claim.theory)}", WIDTH),
         fill(f"**Measured.** {escape(found.sentence[0].upper() + found.sentence[1:])}.", WIDTH),
-        f"**Verdict: {found.guarded}.**",
+        fill(f"**Verdict: {found.guarded}.**", WIDTH),
     ]
     if len(found.evidence):
         parts.append(as_markdown(found.evidence))
