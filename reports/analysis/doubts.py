@@ -51,11 +51,12 @@ def could_win_in(
     `rows` are those of a run in one phase. If none of them has a floor, `floor_note` states it once, and nobody is
     named.
     """
-    own = _timed(rows[rows["case"] == case]).set_index("strategy")
-    own = own if among is None else own[own.index.isin(list(among))]
-    if winner not in own.index or rows["floor_seconds"].isna().all():
+    own = _timed(rows[rows["case"] == case])
+    own = own if among is None else own[own["strategy"].isin(list(among))]
+    names = own["strategy"].tolist()
+    if winner not in names or rows["floor_seconds"].isna().all():
         return {}
-    seconds, floors = (dict(zip(own.index, own[name], strict=True)) for name in ("seconds_median", "floor_seconds"))
+    seconds, floors = (dict(zip(names, own[name], strict=True)) for name in ("seconds_median", "floor_seconds"))
     return could_win(winner, seconds, floors, uncertainty)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,6 +13,9 @@ from jacobench.bench.row.statistics import clearly_less, plausible
 from jacobench.bench.row.stopping import leader
 from jacobench.reports.analysis.doubts import could_win_in
 from jacobench.reports.data.vocabulary import in_order
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
 
 COLUMNS = ("case", "strategy", "decision", "factor", "low", "high", "runner_up", "n_passes", "open_rivals", "could_win")
 NOTHING: dict[str, Any] = dict.fromkeys(("strategy", "factor", "low", "high", "runner_up", "open_rivals"), math.nan)
@@ -50,22 +54,29 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
           strategy → its time over its floor, NaN without a floor. See `doubts.could_win`.
     """
     rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
-    times = passes[(passes["phase"] == phase) & plausible(passes["seconds"])]
+    ok = rows[rows["status"] == "ok"]
+    seconds = _seconds(ok, passes[(passes["phase"] == phase) & plausible(passes["seconds"])])
     lines = []
-    for case, own in rows.groupby("case", sort=False):
-        ok = own.loc[own["status"] == "ok", "strategy"]
-        timed = times[(times["case"] == case) & times["strategy"].isin(ok)]
-        missing = "nothing" if ok.empty else "no passes"
-        line = _fastest(timed) if len(timed) else _line(missing)
+    for case in rows["case"].drop_duplicates():
+        missing = "nothing" if ok["case"].ne(case).all() else "no passes"
+        line = _fastest(seconds[case]) if case in seconds else _line(missing)
         doubts = could_win_in(rows, str(case), line["strategy"]) if line["decision"] == "ahead" else {}
         lines.append({**line, "case": case, "could_win": doubts})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 
-def _fastest(timed: pd.DataFrame) -> dict[str, Any]:
-    seconds = {
-        str(name): own.set_index(["pass", "worker"])["seconds"].to_dict() for name, own in timed.groupby("strategy")
-    }
+def _seconds(ok: pd.DataFrame, times: pd.DataFrame) -> dict[str, dict[str, dict[Hashable, float]]]:
+    """Return case → strategy → process → seconds, of the cells that succeeded; strategies in alphabetical order."""
+    cells = set(zip(ok["case"], ok["strategy"], strict=True))
+    found: dict[str, dict[str, dict[Hashable, float]]] = defaultdict(lambda: defaultdict(dict))
+    columns = ("case", "strategy", "pass", "worker", "seconds")
+    for case, strategy, number, worker, seconds in zip(*(times[name] for name in columns), strict=True):
+        if (case, strategy) in cells:
+            found[case][str(strategy)][number, worker] = seconds
+    return {case: dict(sorted(own.items())) for case, own in found.items()}
+
+
+def _fastest(seconds: Mapping[str, Mapping[Hashable, float]]) -> dict[str, Any]:
     best, decision = leader(seconds)
     if len(seconds) == 1:
         return _line("alone", strategy=best, n_passes=len(seconds[best]))
