@@ -170,7 +170,7 @@ def _line(strategy: str, extras: Extras, time: str, ratio: str, efficiency: str,
 
 
 def _heading(strategy: str, extras: Extras) -> Text:
-    under = _line(strategy, extras, "time ", "×vjp", "floor", "peak ")
+    under = _line(strategy, extras, "time ", "×vjp", "eff.", "peak ")
     return Text.assemble((strategy, "bold"), "\n", (under, "dim"))
 
 

@@ -36,8 +36,8 @@ def cells(counts: Mapping[str, int]) -> str:
 def marks(*, with_floors: bool, one_pass: bool) -> str:
     """Explain the mark of a winner, and the efficiency if there is one."""
     floor = (
-        " floor (on a wide screen): lower bound for the time as a share of the measured time. Far above 100 %, it is wrong "
-        "or was disturbed."
+        " eff. (on a wide screen): efficiency, the floor as a share of the time. Far above 100 %, the floor is wrong or was "
+        "disturbed."
     )
     return (
         f"{MARK} clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "

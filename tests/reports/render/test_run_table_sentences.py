@@ -23,8 +23,8 @@ CASES = [
         (),
         {"with_floors": True, "one_pass": True},
         (
-            f"{WINNER} floor (on a wide screen): lower bound for the time as a share of the measured time. Far above 100 %, "
-            "it is wrong or was disturbed. See docs/floor.md. No winner in time is marked because one pass cannot decide."
+            f"{WINNER} eff. (on a wide screen): efficiency, the floor as a share of the time. Far above 100 %, the floor is "
+            "wrong or was disturbed. See docs/floor.md. No winner in time is marked because one pass cannot decide."
         ),
     ),
     (
