@@ -30,7 +30,7 @@ PACKAGES = ("numpy", "scipy")  # they do the arithmetic: their versions affect t
 UNDECIDED = ("undecided", "one pass", "no passes")  # decisions of `recommend` that leave the fastest strategy open
 
 # A cell is disturbed if its slowest pass takes this many times as long as its fastest. Two processes of identical code
-# differ by 2-9 % (docs/measurement.md).
+# differ by 2 to 8 % (docs/measurement.md).
 DISTURBED = 1.2
 
 
