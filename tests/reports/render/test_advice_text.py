@@ -94,7 +94,7 @@ def test_a_winner_is_named_only_where_it_is_one(verdict, expected):
             {"basis": "near", "n": 3, "differs": "width 60, not 64"},
             "measured for a near case, mlp-w60 (width 60, not 64), in runs/first",
         ),
-        ({"basis": "near", "n": 3, "distance_factor": 1.1}, "The interval is widened by a factor of 1.13 for this"),
+        ({"basis": "near", "n": 3, "distance_factor": 1.1}, "The interval is widened by a factor of 1.16 for this"),
         (
             {"basis": "model", "distance_factor": NAN},
             "Time: by the time model, because no near case was measured. The error of such estimates is not known.",
