@@ -44,14 +44,14 @@ same color, marker and line in every plot.
 These commands write this page and its images:
 
 ```text
-jacobench run --suite standard --passes 5 --out runs/standard
+jacobench run --suite standard --out runs/standard
 jacobench run --suite standard --passes 5 --out runs/again
 jacobench run --suite scaling --passes 5 --out runs/scaling
 jacobench run --suite crossover --passes 5 --out runs/crossover
 python docs/figures/gallery.py runs/standard runs/again runs/scaling runs/crossover
 ```
 
-Measured on: {source}.
+{source}
 """
 
 
@@ -75,7 +75,7 @@ def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[st
 
 def page(shown: list[tuple[str, str, Plot]], source: str) -> str:
     """Return the page."""
-    parts, last = [HEAD.format(source=source)], ""
+    parts, last = [HEAD.format(source=fill(f"Measured on: {source}.", WIDTH))], ""
     for kind, name, plot in shown:
         if kind != last:
             parts.append(f"## {kind[0].upper()}{kind[1:]}\n")

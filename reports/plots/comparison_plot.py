@@ -100,6 +100,7 @@ def _failed(data: pd.DataFrame) -> pd.Series[str]:
 def _draw(axes: Axes, data: pd.DataFrame, prefix: str) -> None:
     ratio, low, high = (data[f"{prefix}_{name}"] for name in ("ratio", "low", "high"))
     placed = place_ratios(ratio, low, high)
+    placed = replace(placed, edge=placed.edge & _failed(data).notna())  # peaks that are too small are not drawn
     draw_hollow(axes, data, placed, _failed(data).fillna("ok"))
     axes.axvline(1.0, color=FAINT, linewidth=1)
     changed = data[f"{prefix}_verdict"].isin(["regressed", "improved"])

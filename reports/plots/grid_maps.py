@@ -17,7 +17,7 @@ from jacobench.reports.data.limit_sentences import could_win
 from jacobench.reports.data.units import format_ratio, format_size
 from jacobench.reports.data.vocabulary import LETTERS, in_order, words
 from jacobench.reports.plots import plot_sentences
-from jacobench.reports.plots.layout import NoData, Plot, frame, hollow_handles, legend_mark, strategy_handles
+from jacobench.reports.plots.layout import NoData, Plot, frame, glyph, hollow_handles, legend_mark, strategy_handles
 from jacobench.reports.plots.missing_cells import hollow
 from jacobench.reports.plots.small_multiples import elided, panel_grid, share
 from jacobench.reports.plots.style import FAINT, GRID, INK, PAPER, strategy_style, styled
@@ -197,7 +197,7 @@ def _handles(data: pd.DataFrame, failed: list[tuple[str, str]]) -> list[Artist]:
             Patch(fill=False, hatch=HATCH * 2, edgecolor=FAINT, linewidth=0, label="no winner: undecided or equal")
         )
     if data["could_win"].astype(bool).any():
-        handles.append(legend_mark("in doubt: a slower one\ncould win at its limit", marker=f"${DOUBT}$"))
+        handles.append(legend_mark("in doubt: a slower one\ncould win at its limit", marker=glyph(DOUBT)))
     return [*handles, *hollow_handles((status for _, status in failed), "in the corner", any_predicted=False)]
 
 
@@ -208,7 +208,7 @@ def _notes(data: pd.DataFrame) -> tuple[str, ...]:
         factors = clear.loc[clear["strategy"] == name, "factor"]
         ends = float(factors.min()), float(factors.max())
         notes.append(plot_sentences.ahead_in(name, len(factors), len(data), ends))
-    doubt = could_win(spreads(data["could_win"]), len(data), "square")
+    doubts = [could_win([spread], len(data), "square") for spread in spreads(data["could_win"])]
     n_open = int(data["decision"].isin(NO_WINNER).sum())
-    notes += [plot_sentences.in_doubt(doubt)] if doubt else []
+    notes += map(plot_sentences.in_doubt, doubts)
     return (*notes, *([plot_sentences.no_winner_in(n_open, len(data))] if n_open else []))

@@ -63,8 +63,8 @@ def pareto(phase: str) -> str:
 def phase_shares() -> str:
     """Explain the shares of the phases."""
     return (
-        "Shares of a first gradient's time: prepare (once per graph), linearize (once per point: the forward pass and "
-        "any Jacobians) and pullback (once per batch of seeds). Where linearization dominates, reuse of it saves most of "
+        "Shares of a first gradient's time. Prepare is called once per graph, linearize once per point: the forward pass "
+        "and any Jacobians. Pullback is called once per batch of seeds. Where linearization dominates, reuse of it saves most of "
         "the time."
     )
 
@@ -156,8 +156,8 @@ def ahead_in(strategy: str, n_ahead: int, n_squares: int, factors: tuple[float, 
 
 
 def in_doubt(doubt: str) -> str:
-    """Return which slower strategies of a map could win at their own limits; `doubt` names them."""
-    return f"In doubt, marked with a question mark: {doubt}."
+    """Return which slower strategy of a map could win at its own limit; `doubt` names it."""
+    return f"In doubt (question mark): {doubt}."
 
 
 def no_winner_in(n_open: int, n_squares: int) -> str:
@@ -191,7 +191,7 @@ def crossover(line: Mapping[Any, Any], doubt: str) -> str:
         "undecided": f"The measurements do not decide whether {first} and {second} cross{near}.",
         "crosses again": f"{first} and {second} cross more than once.",
         "never in the range": (
-            f"{first} and {second} do not cross within the measured sizes; extrapolated, they cross at {at}{interval}; "
+            f"{first} and {second} do not cross within the measured sizes. Extrapolated, they cross at {at}{interval}; "
             f"{ahead}."
         ),
     }.get(line["outcome"], "")

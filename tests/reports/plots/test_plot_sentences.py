@@ -40,7 +40,7 @@ CASES = [
         ("peak heap memory", "gradient", "n_seeds"),
         "Peak heap memory of the phase gradient against seeds, on",
     ),
-    ("phase_shares", (), "Shares of a first gradient's time: prepare (once per graph)"),
+    ("phase_shares", (), "Shares of a first gradient's time. Prepare is called once"),
     ("op_shares", (), "Predicted arithmetic and bytes of a gradient by op"),
     ("patterns", (160,), "Each local Jacobian to scale, outputs down, inputs to the right"),
     ("jacobian_bytes", (), "Predicted bytes of each local Jacobian as a dense array"),
@@ -71,7 +71,7 @@ CASES = [
     ("grid_map", ("gradient", "width and batch"), "Fastest strategy of the phase gradient over width and batch."),
     ("ahead_in", ("vjp", 1, 1, (2.0, 2.0)), "vjp is ahead in 1 of 1 square, by 2.00×."),
     ("ahead_in", ("vjp", 3, 9, (1.5, 20.0)), "vjp is ahead in 3 of 9 squares, by 1.50× to 20.0×."),
-    ("in_doubt", (DOUBT,), f"In doubt, marked with a question mark: {DOUBT}."),
+    ("in_doubt", (DOUBT,), f"In doubt (question mark): {DOUBT}."),
     ("no_winner_in", (1, 9), "No winner in 1 of 9 squares."),
     ("crossings", ("gradient", "width"), "Time of the phase gradient divided by that of vjp in the same process"),
     (
@@ -104,7 +104,7 @@ CASES = [
         "crossover",
         (CROSSING | {"outcome": "never in the range", "cheaper": "vjp", "factor": 3.0}, ""),
         (
-            "dense and vjp do not cross within the measured sizes; extrapolated, they cross at width 40; at the largest size, "
+            "dense and vjp do not cross within the measured sizes. Extrapolated, they cross at width 40; at the largest size, "
             "vjp is ahead by 3.00×."
         ),
     ),
