@@ -37,7 +37,7 @@ def test_an_extrapolated_crossover_is_marked(make_case, make_cell, make_run):
     assert any(text.get_text().startswith("≈") for text in axes.texts)
     assert axes.get_xlim()[1] > 200
     (note,) = [note for note in plot.notes if note.startswith("dense and vjp")]
-    assert "extrapolated, they cross at width" in note
+    assert "Extrapolated, they cross at width" in note
     assert "≈ extrapolated" in [entry.get_text() for entry in plot.figure.legends[0].get_texts()]
 
 
@@ -46,7 +46,7 @@ def test_one_far_beyond_the_sizes_is_in_the_notes_alone(make_case, make_cell, ma
     plot = ratios(run, "gradient")["ratio-vs-width"]
     assert plot.figure.axes[0].get_xlim()[1] < 200
     assert [text.get_text() for text in plot.figure.axes[0].texts] == []
-    assert any("extrapolated" in note for note in plot.notes)
+    assert any("Extrapolated" in note for note in plot.notes)
 
 
 def test_a_crossing_in_memory_is_not_one_in_time(make_case, make_cell, make_run):
