@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import shutil
 import subprocess
@@ -227,6 +228,20 @@ def test_figures_repeat_to_within_1_percent_from_process_to_process(figures):
         if mine > 2**14 and abs(mine - yours) > 0.01 * mine
     }
     assert off == {}
+
+
+@memray_only
+def test_a_block_for_small_objects_does_not_count():
+    """Python maps 1 MiB at once for small objects, in whichever call needs it."""
+    blocks = []
+
+    def call():
+        if not blocks:
+            blocks.append(mmap.mmap(-1, heap_memory.ARENA_BYTES))
+        return np.ones(2**15)
+
+    assert 2**18 <= heap_memory.measure(call).peak_bytes < 2**18 + 2**13
+    assert len(blocks) == 1
 
 
 def test_memray_never_writes_to_a_full_folder(monkeypatch, tmp_path):
