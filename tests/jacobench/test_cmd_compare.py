@@ -50,6 +50,7 @@ def test_exit_codes_and_what_is_said(jacobench, runs, given, code, expected):
     assert done.stderr == ""
 
 
+@pytest.mark.long
 def test_files_and_github(jacobench, runs, monkeypatch):
     folder = runs(ratio=1.3)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "summary.md"))

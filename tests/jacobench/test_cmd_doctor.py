@@ -9,6 +9,7 @@ import pytest
 CHECKS = {"other load", "BLAS kernel", "BLAS threads", "malloc", "swap", "battery", "timer", "memory"}
 
 
+@pytest.mark.long
 def test_every_check_is_there_with_its_size(jacobench, tmp_path):
     done = jacobench("doctor", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -102,6 +102,7 @@ def test_ones_own_suite_its_cases_strategies_and_pytests_own_selection(bench_, t
     assert "test_cell[mlp-w4-d1-b2-forward-forward]" in done.stdout
 
 
+@pytest.mark.long
 def test_a_wrong_strategy_fails_and_one_over_the_budget_is_skipped(bench_, tiny, strategies):
     chosen = [f"--strategy={strategies}:{name}" for name in ("Right", "Large", "Wrong")]
     done = bench_(f"--suite={tiny}", "--case=*-b1", *chosen, "-rs")

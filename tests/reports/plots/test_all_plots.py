@@ -233,6 +233,7 @@ def test_a_number_of_a_wrong_strategy_is_not_drawn_as_measured(standard):
         assert letters(axes) == ["W"] * 5
 
 
+@pytest.mark.long
 def test_a_table_put_together_from_parts_may_repeat_its_index(standard):
     parts = pd.concat([part.reset_index(drop=True) for _, part in standard.groupby("strategy")])
     (axes,) = panels(scaling(parts, "width", "bytes"))
@@ -253,6 +254,7 @@ def test_a_strategy_that_never_succeeded_is_there(standard):
     assert "dense" not in axes.get_title(loc="left")  # no slope of nothing
 
 
+@pytest.mark.long
 def test_no_ok_row_at_all(standard):
     failed = standard.assign(status="timeout", seconds_median=np.nan, peak_bytes=np.nan)
     time, memory = (panels(scaling(failed, "width", quantity))[0] for quantity in QUANTITIES)
