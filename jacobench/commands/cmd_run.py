@@ -147,9 +147,9 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     if not quiet:
         seconds = time.monotonic() - began
         console.stderr().print(_summary(folder.path, found, None if resume else seconds))
-        console.stderr().print(_undecided(folder, found, options.max_minutes))
         if (found.table["status"] == "ok").any() and found.table["predicted_seconds"].isna().all():
             console.stderr().print(NO_PROFILE)
+        console.stderr().print(_undecided(folder, found, options.max_minutes))
 
 
 def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:

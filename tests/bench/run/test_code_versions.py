@@ -135,7 +135,7 @@ def test_a_file_that_changes_before_it_is_loaded_again_stops_the_run(tiny, tmp_p
     file = plugin_file("class Mine(Right):\n    name = 'mine'\n")
 
     def report(progress):
-        if progress.pass_number == 1 and b"changed" not in file.read_bytes():
+        if progress.planned.number == 1 and b"changed" not in file.read_bytes():
             change(file)
 
     options = RunOptions(str(tiny), strategies=("vjp", f"{file}:Mine"), passes=2)
