@@ -158,7 +158,7 @@ def advise(
     over = set(needs[needs > budget_bytes].index)
     own = target[target["phase"] == phase]
     near = _near_case(own.iloc[0].to_dict(), run, phase)
-    known = run.table if tested is None else pd.concat([run.table, tested])
+    known = run.table if tested is None else pd.concat([run.table, tested], ignore_index=True)
     seconds, n_bytes = estimate_seconds(known, own), estimate_bytes(known, own)
     peaks = _peaks(near, run.table, phase)
     there = run.table[(run.table["case"] == (near and near.case)) & (run.table["phase"] == phase)]

@@ -288,3 +288,11 @@ def test_a_winner_near_a_measured_case_is_in_doubt_within_the_uncertainty_of_the
     found = [verdicts(advise(target_of(width=width), run_of(table), 8 * GIB))["seconds"] for width in (128, 120)]
     assert [time["decision"] for time in found] == ["ahead", "ahead"]
     assert [time["could_win"] for time in found] == [{}, {"sparse": pytest.approx(5.8)}]
+
+
+def test_cells_that_test_the_model_join_those_of_a_run(standard, target_of):
+    """Both tables number their rows from 0."""
+    target = target_of(width=3000).assign(predicted_seconds=1e-3)
+    run, tested = run_of(standard), standard.assign(predicted_seconds=standard["seconds_median"])
+    found = strategies(advise(target, run, 8 * GIB, tested=tested))
+    assert found["vjp"]["seconds"] == pytest.approx(1e-3, rel=0.5)
