@@ -11,11 +11,13 @@ import numpy as np
 
 from jacobench.graphs.array_types import ArgumentContext
 from jacobench.graphs.errors import BadInput, unknown, whole_number, whole_numbers
-from jacobench.graphs.graph import DISTRIBUTIONS, Graph, Leaf, Node, Role
+from jacobench.graphs.graph import DISTRIBUTIONS, Graph, Leaf, Node, Role, selected
 from jacobench.graphs.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
     from jacobench.graphs.array_types import Shape
     from jacobench.graphs.op import Op
@@ -27,13 +29,15 @@ DTYPES = ("float64", "float32")
 class Value:
     """Leaf or output of an op, to be used as an argument of ops.
 
-    `batched`: whether its leading axis is the batch and it has further axes. An op's output also holds the op, its
-    arguments and their contexts.
+    `batched`: whether its leading axis is the batch and it has further axes. A constant also holds its array, an op's
+    output the op, its arguments and their contexts.
     """
 
     shape: Shape
     batched: bool
     builder: GraphBuilder = field(repr=False)
+    dtype: np.dtype[Any] = field(repr=False)
+    constant: NDArray[Any] | None = field(default=None, repr=False)
     args: tuple[Value, ...] = field(default=(), repr=False)
     op: Op | None = field(default=None, repr=False)
     contexts: tuple[ArgumentContext, ...] = field(default=(), repr=False)
@@ -64,7 +68,6 @@ class GraphBuilder:
         self._dtype = np.dtype(dtype)
         self._leaves: dict[str, Leaf] = {}
         self._leaf_values: list[Value] = []
-        self._batch: int | None = None
 
     def input(self, name: str, shape: Sequence[int], *, distribution: str = "uniform") -> Value:
         """Add a leaf for data.
@@ -74,23 +77,17 @@ class GraphBuilder:
         name : str
             Unique name.
         shape : sequence of int
-            The leading axis is the batch, equally long for all inputs.
+            Any number of axes. The leading one, if there are further axes, is taken as the batch: ops that treat its samples
+            separately have block diagonal Jacobians.
         distribution : {"uniform", "one_hot"}
             What `Graph.sample` draws: U(−1, 1), or one class for each vector along the last axis.
 
         Raises
         ------
         BadInput
-            For a duplicate name, an empty shape, a length below 1, another batch or an unknown distribution.
+            For a duplicate name, a length below 1 or an unknown distribution.
         """
-        lengths = whole_numbers(f"leaf {name!r}: its shape", shape)
-        if not lengths:
-            raise BadInput(f"input {name!r} has shape (): expected a leading batch axis")
-        if self._batch not in {None, lengths[0]}:
-            raise BadInput(f"input {name!r} has a leading axis of {lengths[0]}: expected the batch, {self._batch}")
-        value = self._add(name, lengths, "input", distribution, 1)
-        self._batch = lengths[0]
-        return value
+        return self._add(name, shape, "input", distribution, 1)
 
     def parameter(self, name: str, shape: Sequence[int], *, fan_in: int | None = None) -> Value:
         """Add a leaf for weights.
@@ -114,6 +111,21 @@ class GraphBuilder:
             raise BadInput(f"parameter {name!r} has fan_in {fan_in}: expected 1 or more")
         return self._add(name, shape, "parameter", "fan_in", fan_in)
 
+    def constant(self, array: ArrayLike) -> Value:
+        """Return a constant: floating-point numbers in the builder's dtype, integers, or booleans; a copy, read-only.
+
+        Raises BadInput for another dtype.
+        """
+        values = np.array(array, order="C")
+        if values.dtype.kind not in "fiub":
+            raise BadInput(
+                f"a constant has dtype {values.dtype}: expected floating-point numbers, integers or booleans"
+            )
+        if values.dtype.kind == "f":
+            values = values.astype(self._dtype, copy=False)
+        values.flags.writeable = False
+        return Value(values.shape, False, self, values.dtype, values)
+
     def _add(self, name: str, shape: Iterable[int], role: Role, distribution: str, fan_in: int | None) -> Value:
         if name in self._leaves:
             raise BadInput(f"leaf {name!r} already exists, with shape {self._leaves[name].shape}: expected a new name")
@@ -123,7 +135,7 @@ class GraphBuilder:
         if any(length < 1 for length in lengths):
             raise BadInput(f"leaf {name!r} has shape {lengths}: expected lengths of 1 or more")
         self._leaves[name] = Leaf(lengths, role, distribution, fan_in or prod(lengths[1:] or lengths))
-        value = Value(lengths, role == "input" and len(lengths) > 1, self)
+        value = Value(lengths, role == "input" and len(lengths) > 1, self, self._dtype)
         self._leaf_values.append(value)
         return value
 
@@ -135,18 +147,13 @@ class GraphBuilder:
         return partial(self._apply, OPS[name])
 
     def _apply(self, op: Op, *args: Value, **attrs: Any) -> Value:
-        for arg in args:
-            if not isinstance(arg, Value) or arg.builder is not self:
-                raise BadInput(f"{op.name} was given {arg!r:.60}: expected values of this builder")
-        n = len(op.arguments)
-        if not (len(args) == n or (op.variadic and args)):
-            raise BadInput(f"{op.name} was given {len(args)} arguments: expected {'1 or more' if op.variadic else n}")
+        self._check(op, args)
         for attr in attrs:
             if attr not in op.attrs:
                 raise unknown(f"attribute of {op.name}", attr, op.attrs or ["none"])
         shapes = tuple(arg.shape for arg in args)
         try:
-            prepared = op.prepare({**op.attrs, **attrs})
+            prepared = op.prepare({**op.attrs, **attrs}, shapes)
             out = op.shape(shapes, prepared)
         except BadInput as error:
             raise BadInput(f"{op.name}: {error}") from None
@@ -155,37 +162,52 @@ class GraphBuilder:
             ArgumentContext(k, shapes, out, prepared, self._dtype, samples=out[0] if batched else 1)
             for k, batched in enumerate(per_sample)
         )
-        return Value(out, any(per_sample) and len(out) > 1, self, args, op, contexts)
+        dtype = op.dtype_of_output(self._dtype)
+        return Value(out, any(per_sample) and len(out) > 1, self, dtype, None, args, op, contexts)
 
-    def build(self, output: Value, wrt: Iterable[str] | None = None) -> Graph:
-        """Return the graph that computes `output`: all leaves, and the nodes that the output needs.
+    def _check(self, op: Op, args: Sequence[Value]) -> None:
+        """Raise BadInput unless an op accepts these arguments."""
+        for arg in args:
+            if not isinstance(arg, Value) or arg.builder is not self:
+                raise BadInput(f"{op.name} was given {arg!r:.60}: expected values of this builder")
+        n = len(op.arguments)
+        if not (len(args) == n or (op.variadic and args)):
+            raise BadInput(f"{op.name} was given {len(args)} arguments: expected {'1 or more' if op.variadic else n}")
+        for k, arg in enumerate(args):
+            if arg.dtype != self._dtype and not op.takes_any_dtype(k):
+                raise BadInput(f"argument {k} of {op.name} is {arg.dtype}: expected {self._dtype}")
+
+    def build(self, output: Value, wrt: str | Iterable[str] | None = None) -> Graph:
+        """Return the graph that computes `output`: all leaves, and the constants and nodes that the output needs.
 
         Parameters
         ----------
         output : Value
-            A value of this builder.
-        wrt : iterable of str, optional
-            Names of the leaves to differentiate. Default: all parameters.
+            A floating-point value of this builder.
+        wrt : {"parameters", "inputs", "all"} or iterable of str, optional
+            Leaves to differentiate, by role or name. Default: ``"parameters"``.
 
         Raises
         ------
         BadInput
-            If the output is not of this builder, or a name in `wrt` is not a leaf.
+            If the output is not of this builder, or `wrt` contains an unknown name or selects no leaf.
         """
         if not isinstance(output, Value) or output.builder is not self:
             raise BadInput(f"output is {output!r:.60}: expected a value of this builder")
-        names = [name for name, leaf in self._leaves.items() if leaf.role == "parameter"] if wrt is None else list(wrt)
-        for name in names:
-            if name not in self._leaves:
-                raise unknown("leaf in wrt", name, self._leaves)
-        numbers = {id(value): number for number, value in enumerate(self._leaf_values)}
+        if output.dtype != self._dtype:
+            raise BadInput(f"output is {output.dtype}: expected {self._dtype}")
+        names = selected(self._leaves, "parameters" if wrt is None else wrt)
+        needed = _in_order(output)
+        constants = [value for value in needed if value.constant is not None]
+        numbers = {id(value): number for number, value in enumerate([*self._leaf_values, *constants])}
         nodes = []
-        for value in _in_order(output):
+        for value in needed:
             if value.op is not None:
                 numbers[id(value)] = len(numbers)
                 args = tuple(numbers[id(arg)] for arg in value.args)
                 nodes.append(Node(value.op, args, value.contexts[0].attrs, value.contexts, value.shape))
-        return Graph(self._dtype, dict(self._leaves), tuple(nodes), numbers[id(output)], tuple(dict.fromkeys(names)))
+        arrays = tuple(value.constant for value in constants if value.constant is not None)
+        return Graph(self._dtype, dict(self._leaves), tuple(nodes), numbers[id(output)], names, arrays)
 
 
 def _in_order(output: Value) -> list[Value]:

@@ -15,6 +15,13 @@ class BadInput(ValueError):  # noqa: N818  (the input is bad; "BadInputError" ad
     """Invalid value from the user or from a file. The command line exits with code 2."""
 
 
+class Unsupported(Exception):  # noqa: N818  (reads as a statement: raise Unsupported("why"))
+    """A strategy cannot differentiate a graph, or an importer a model; the message gives the reason.
+
+    A plug-in may raise its own exception of this name.
+    """
+
+
 def unknown(kind: str, given: object, known: Iterable[str]) -> BadInput:
     """Return the error for a name that is not among `known`, with the nearest match; `kind` is a noun such as "leaf"."""
     names = sorted(known)

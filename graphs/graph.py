@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,10 +11,10 @@ from zlib import crc32
 import numpy as np
 
 from jacobench.graphs.arrays.namespaces import namespace
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
 
 Role = Literal["input", "parameter"]
 
+SELECTIONS: Mapping[str, tuple[Role, ...]] = {
+    "inputs": ("input",),
+    "parameters": ("parameter",),
+    "all": ("input", "parameter"),
+}
+"""Roles of the leaves that a word in `wrt` selects."""
+
 
 @dataclass(frozen=True)
 class Leaf:
-    """Input (data) or parameter (weights) of a graph. An input's leading axis is the batch.
+    """Input (data) or parameter (weights) of a graph, of any shape.
 
     `distribution` is the entry of `DISTRIBUTIONS` that `sample_leaf` uses. `fan_in` is the number of terms per output, by
     which the distribution "fan_in" scales.
@@ -79,7 +86,8 @@ def sample_leaf(name: str, leaf: Leaf, dtype: np.dtype[np.floating], rng_seed: i
 class Node:
     """Op applied to values, with one context for each argument.
 
-    `args` are the numbers of its arguments: first the leaves are numbered, then the nodes. `shape` is the output's.
+    `args` are the numbers of its arguments: first the leaves are numbered, then the constants, then the nodes. `shape` is
+    the output's.
     """
 
     op: Op
@@ -87,6 +95,54 @@ class Node:
     attrs: Attrs
     contexts: tuple[ArgumentContext, ...]
     shape: Shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the output."""
+        return self.op.dtype_of_output(self.contexts[0].dtype)
+
+
+def selected(leaves: Mapping[str, Leaf], wrt: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the leaves that `wrt` selects, without duplicates.
+
+    `wrt` is ``"inputs"``, ``"parameters"``, ``"all"``, the name of a leaf, or names in any order. Raises BadInput for an
+    unknown name, and if no leaf is selected.
+    """
+    if isinstance(wrt, str) and wrt in SELECTIONS:
+        names = tuple(name for name, leaf in leaves.items() if leaf.role in SELECTIONS[wrt])
+    else:
+        names = tuple(dict.fromkeys([wrt] if isinstance(wrt, str) else wrt))
+    for name in names:
+        if name not in leaves:
+            raise unknown("leaf in wrt", name, (*leaves, *SELECTIONS))
+    if not names:
+        known = ", ".join(f"{name} ({leaf.role})" for name, leaf in leaves.items()) or "none"
+        raise BadInput(f"wrt = {wrt!r} selects no leaf: expected at least one of the leaves {known}")
+    return names
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """Model of another library that a graph was imported from.
+
+    Attributes
+    ----------
+    library : str
+        "torch", "onnx", "sklearn" or "jax".
+    removed : tuple of str
+        Nodes of the model that the graph does not need, such as dead code and folded constants, by the library's names.
+    library_seconds, conversion_seconds : float
+        Time of the library's own export or tracing, and of the conversion to a graph.
+    evaluate : callable or None
+        The original model as a function of all leaves: mapping of leaf name to array of the library → output. None if the
+        library cannot differentiate it.
+    """
+
+    library: str
+    removed: tuple[str, ...] = ()
+    library_seconds: float = 0.0
+    conversion_seconds: float = 0.0
+    evaluate: Callable[[Mapping[str, Any]], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +152,7 @@ class Graph:
     Attributes
     ----------
     dtype : numpy.dtype
-        float32 or float64, for all leaves and values.
+        float32 or float64, for all leaves and all values that can be differentiated.
     leaves : mapping of str to Leaf
         Name → shape and role.
     nodes : tuple of Node
@@ -104,7 +160,11 @@ class Graph:
     output : int
         Number of the value that is the output.
     wrt : tuple of str
-        Names of the leaves to differentiate.
+        Names of the leaves to differentiate, at least one.
+    constants : tuple of array
+        Values that are neither leaves nor computed from them: floating-point numbers in `dtype`, integers or booleans.
+    origin : Origin or None
+        What the graph was imported from.
     """
 
     dtype: np.dtype[np.floating]
@@ -112,14 +172,39 @@ class Graph:
     nodes: tuple[Node, ...]
     output: int
     wrt: tuple[str, ...]
+    constants: tuple[NDArray[Any], ...] = ()
+    origin: Origin | None = None
 
     @cached_property
     def output_shape(self) -> Shape:
         """Shape of the output."""
-        n_leaves = len(self.leaves)
-        if self.output < n_leaves:
-            return tuple(self.leaves.values())[self.output].shape
-        return self.nodes[self.output - n_leaves].shape
+        return self.given_shapes[self.output] if self.output < self.n_given else self.node(self.output).shape
+
+    @cached_property
+    def given_shapes(self) -> tuple[Shape, ...]:
+        """Shapes of the leaves and constants, by number."""
+        return (*(leaf.shape for leaf in self.leaves.values()), *(array.shape for array in self.constants))
+
+    @cached_property
+    def n_given(self) -> int:
+        """Number of leaves and constants, which is the number of the first node."""
+        return len(self.leaves) + len(self.constants)
+
+    @property
+    def numbered_nodes(self) -> Iterable[tuple[int, Node]]:
+        """Number and node of each computed value, in order of evaluation."""
+        return enumerate(self.nodes, self.n_given)
+
+    def node(self, number: int) -> Node:
+        """Return the node that computes the value `number`."""
+        return self.nodes[number - self.n_given]
+
+    def with_wrt(self, wrt: str | Iterable[str]) -> Graph:
+        """Return the same graph, differentiated with respect to other leaves.
+
+        `wrt` is ``"inputs"``, ``"parameters"``, ``"all"`` or names of leaves. Raises BadInput if it selects no leaf.
+        """
+        return replace(self, wrt=selected(self.leaves, wrt))
 
     @cached_property
     def n_parameters(self) -> int:
@@ -134,10 +219,10 @@ class Graph:
 
     @cached_property
     def active(self) -> frozenset[int]:
-        """Numbers of the values that depend on a leaf in `wrt`; only these need cotangents."""
+        """Numbers of the values that depend differentiably on a leaf in `wrt`; only these need cotangents."""
         active = set(self.wrt_values)
-        for number, node in enumerate(self.nodes, len(self.leaves)):
-            if active.intersection(node.args):
+        for number, node in self.numbered_nodes:
+            if node.op.is_differentiable and active.intersection(node.args):
                 active.add(number)
         return frozenset(active)
 
@@ -173,13 +258,15 @@ class Graph:
                 raise BadInput(f"leaf {name!r} has dtype {_dtype_name(array)}: expected {self.dtype.name}")
 
     def values_of(self, leaves: Mapping[str, Any]) -> list[Any]:
-        """Check the leaves as `check` does, and return them in order; subclasses of ndarray become plain arrays.
+        """Check the leaves as `check` does; return them and the constants in order, subclasses of ndarray as plain arrays.
 
         The arithmetic of ``numpy.matrix`` and masked arrays differs. Raises BadInput also if an entry is masked.
         """
         self.check(leaves)
         # The type is compared here: a call for each leaf took 3 % of a small gradient's time.
-        return [x if type(x := leaves[name]) is np.ndarray else _plain(name, x) for name in self.leaves]
+        values = [x if type(x := leaves[name]) is np.ndarray else _plain(name, x) for name in self.leaves]
+        values += self.constants
+        return values
 
     def evaluate(self, leaves: Mapping[str, Any], xp: Any = np) -> Any:
         """Compute the output, shape `output_shape`. Libraries such as JAX can trace it.
@@ -198,6 +285,7 @@ class Graph:
         """
         values = self.values_of(leaves)
         functions = namespace(xp)
+        values[len(self.leaves) :] = map(functions.constant, self.constants)
         for node in self.nodes:
             values.append(node.op.forward(functions, *(values[i] for i in node.args), **node.attrs))
         return values[self.output]

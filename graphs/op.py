@@ -5,6 +5,7 @@ Each rule receives an `ArgumentContext` ``ctx``. Rules of an op:
 - forward: ``(xp, *xs, **attrs) → y``, in functions of the array library `xp`;
 - vjp: ``(y_bar, y, xs, ctx) → x_bar`` with y_bar of shape (S, *y.shape) and x_bar of shape (S, *x.shape). Returns a new
   array, or y_bar or a view of it, and never writes to its inputs;
+- jvp: ``(x_dot, y, xs, ctx) → y_dot`` with x_dot of shape (S, *x.shape) and y_dot of shape (S, *y.shape), the same terms;
 - Jacobian: a structure (positions of the entries) and ``(y, xs, ctx) → values``, broadcastable to the structure's extent;
 - floor kernel: library calls with preallocated outputs that compute the same as the rule. `bench.floor` times them.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,6 +28,7 @@ OUTPUT = -1
 """Number of an op's output, where arguments are numbered 0, 1, …."""
 
 VjpRule = Callable[[Array, Array, Arrays, ArgumentContext], Array]
+JvpRule = Callable[[Array, Array, Arrays, ArgumentContext], Array]
 JacobianValues = Callable[[Array, Arrays, ArgumentContext], Array]
 FillRule = Callable[[Array, Array, Arrays, ArgumentContext], Iterable[Call]]
 Count = Callable[[ArgumentContext], int]
@@ -114,6 +116,8 @@ class Argument:
     ----------
     vjp : callable
         (y_bar, y, xs, ctx) → x_bar.
+    jvp : callable
+        (x_dot, y, xs, ctx) → y_dot, the transposed map. It may read all primals.
     jacobian : Jacobian
         The same map as a matrix.
     residuals : tuple of int
@@ -147,6 +151,7 @@ class Argument:
     scratch: Count = zero
     scratch_once: Count = zero
     returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False
+    jvp: JvpRule | None = None
 
 
 @dataclass(frozen=True)
@@ -172,13 +177,17 @@ class Op:
     attrs : mapping
         Names of the attributes and their defaults.
     prepare : callable
-        attrs → checked attrs in the form that the rules need.
+        (attrs, shapes of the arguments) → checked attrs in the form that the rules need.
     variadic : bool
         Whether it takes any number of arguments, at least one.
     scratch : callable
         ctx of argument 0 → bytes that the forward rule allocates and frees in addition to its result.
     is_view : bool
         Whether the forward rule returns a view of its one argument, and allocates nothing.
+    is_general : bool
+        Whether its rules serve many ops and may be slower than special ones; `explain` names such ops of imported models.
+    result : {"float", "bool"}
+        Kind of the output. Only floating-point outputs, in the graph's dtype, can be differentiated.
     floor : callable
         Floor kernel of the forward rule; `no_calls` for a view.
     """
@@ -192,10 +201,21 @@ class Op:
     example: Example
     flops: Count = zero
     attrs: Attrs = field(default_factory=dict)
-    prepare: Callable[[Attrs], Attrs] = lambda attrs: attrs
+    prepare: Callable[[Attrs, Shapes], Attrs] = lambda attrs, _shapes: attrs
     variadic: bool = False
     scratch: Count = zero
     is_view: bool = False
+    is_general: bool = False
+    result: Literal["float", "bool"] = "float"
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether its output can have a derivative other than zero."""
+        return self.result == "float"
+
+    def dtype_of_output(self, dtype: np.dtype[np.floating]) -> np.dtype[Any]:
+        """Return the dtype of its output in a graph of this dtype."""
+        return dtype if self.result == "float" else np.dtype(self.result)
 
     def argument(self, k: int) -> Argument:
         """Return the rules of argument `k`, counted from 0.
@@ -214,6 +234,10 @@ class Op:
         """Return `Argument.per_sample` of argument `k`; False if it has no rule."""
         rule = self._rule(k)
         return rule is not None and rule.per_sample(shapes, attrs)
+
+    def takes_any_dtype(self, k: int) -> bool:
+        """Return whether argument `k` may be of another dtype than the graph's, because it cannot be differentiated."""
+        return self._rule(k) is None
 
     def _rule(self, k: int) -> Argument | None:
         if k < len(self.arguments):

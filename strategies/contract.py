@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from jacobench.graphs.errors import Unsupported
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
 
+__all__ = ["PHASES", "Linearized", "Prediction", "Predictions", "Prepared", "Strategy", "Unsupported", "placed"]
+
 PHASES = ("prepare", "linearize", "pullback", "gradient")
-
-
-class Unsupported(Exception):  # noqa: N818  (reads as a statement: raise Unsupported("why"))
-    """A strategy cannot differentiate a graph; the message gives the reason.
-
-    A plug-in may raise its own exception of this name.
-    """
 
 
 class Linearized(Protocol):

@@ -50,7 +50,7 @@ def compose(tape: Tape, graph: Graph) -> Tape:
     once per user, at a cost that doubles with every branch.
     """
     reached = Counter(x for _, edges in tape for x, *_ in edges)
-    shapes = [*(leaf.shape for leaf in graph.leaves.values()), *(node.shape for node in graph.nodes)]
+    shapes = [*graph.given_shapes, *(node.shape for node in graph.nodes)]
     chains: dict[int, list[tuple[int, list[Any]]]] = {}
     for y, edges in tape:
         chains[y] = []

@@ -92,8 +92,8 @@ class Primals(Buffers):
 
     def __init__(self, graph: Graph, tracker: AllocationTracker) -> None:
         super().__init__(tracker)
-        for leaf in range(len(graph.leaves)):
-            self.make(leaf, 0)
+        for given in range(graph.n_given):
+            self.make(given, 0)
 
     def compute(self, number: int, node: Node) -> None:
         """Allocate a node's output, which is value `number`."""
@@ -101,7 +101,7 @@ class Primals(Buffers):
         if node.op.is_view:
             self.share(number, node.args[0])
         else:
-            self.make(number, ctx.n_out * ctx.dtype.itemsize, node.op.scratch(ctx))
+            self.make(number, ctx.n_out * node.dtype.itemsize, node.op.scratch(ctx))
 
 
 def simulate_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> AllocationTracker:
@@ -169,7 +169,7 @@ def predict_forward(graph: Graph) -> Predictions:
     """Predict the cost of `Graph.evaluate`, which holds every value until it returns."""
     tracker = AllocationTracker()
     primals = Primals(graph, tracker)
-    for number, node in enumerate(graph.nodes, len(graph.leaves)):
+    for number, node in graph.numbered_nodes:
         primals.compute(number, node)
     flops = sum(node.op.flops(node.contexts[0]) for node in graph.nodes)
     returned = min(tracker.held, prod(graph.output_shape) * graph.dtype.itemsize)

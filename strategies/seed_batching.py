@@ -40,9 +40,7 @@ def samples_of(graph: Graph, planned: Sequence[Step]) -> Samples | None:
     count = max(ctx.samples for ctx in planned[-1].node.contexts)
     edges = [edge for step in planned for edge in step.edges]
     shared = {edge.x for edge in edges if edge.ctx.samples != count}
-    mixed = any(
-        edge.x >= len(graph.leaves) or edge.argument.per_sample_vjp is None for edge in edges if edge.x in shared
-    )
+    mixed = any(edge.x >= graph.n_given or edge.argument.per_sample_vjp is None for edge in edges if edge.x in shared)
     if count == 1 or mixed or any(edge.x in shared and edge.ctx.samples == count for edge in edges):
         return None
     return Samples(count, frozenset(shared))

@@ -86,11 +86,11 @@ def steps(graph: Graph) -> tuple[Step, ...]:
     """List the steps of the forward sweep. Raises NotImplementedError if an op lacks a backward rule that is needed."""
     planned = []
     needed_later = {graph.output}
-    for number, node in reversed(list(enumerate(graph.nodes, len(graph.leaves)))):
+    for number, node in reversed(list(graph.numbered_nodes)):
         edges = tuple(
             Edge(x, node.op.argument(ctx.k), ctx)
             for x, ctx in zip(node.args, node.contexts, strict=True)
-            if x in graph.active
+            if x in graph.active and number in graph.active
         )
         last_uses = set(node.args) - needed_later
         needed_later |= last_uses
@@ -110,8 +110,8 @@ def pull_by_rule(rule: VjpRule, ctx: ArgumentContext) -> Pull:
 
 
 def is_view_of_leaf(graph: Graph) -> bool:
-    """Return whether the output is a leaf, or a view of one."""
-    number, n_leaves = graph.output, len(graph.leaves)
-    while number >= n_leaves and graph.nodes[number - n_leaves].op.is_view:
-        number = graph.nodes[number - n_leaves].args[0]
-    return number < n_leaves
+    """Return whether the output is a leaf or a constant, or a view of one."""
+    number = graph.output
+    while number >= graph.n_given and graph.node(number).op.is_view:
+        number = graph.node(number).args[0]
+    return number < graph.n_given

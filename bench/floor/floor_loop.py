@@ -104,7 +104,7 @@ class _Building:
             for step in self.steps
             for edge in step.edges
         }
-        self.values: list[Any] = [problem.leaves[name] for name in self.graph.leaves]
+        self.values: list[Any] = self.graph.values_of(problem.leaves)
         self.pulls: dict[tuple[int, int], PullCalls] = {}
         self.bars: dict[int, Array] = {self.graph.output: self.seeds}
         self.calls: list[Call] = []
@@ -131,7 +131,7 @@ class _Building:
             self.buffers.keep(xs[0])
             view: Array = node.op.forward(NUMPY, *xs, **node.attrs)
             return view
-        y = self.buffers.empty(node.shape, self.graph.dtype)
+        y = self.buffers.empty(node.shape, node.dtype)
         self.calls += fastest_calls(node.op.floor(xs, y, node.attrs))
         return y
 

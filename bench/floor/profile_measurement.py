@@ -194,7 +194,7 @@ def _rules(dtype: str) -> Iterator[RuleTime]:
 
 
 def _timed_rules(graph: Graph, leaves: Mapping[str, Array], new: Sequence[NewRules]) -> Iterator[RuleTime]:
-    values: list[Any] = [leaves[name] for name in graph.leaves]
+    values: list[Any] = graph.values_of(leaves)
     for rules in new:
         xs = tuple(values[i] for i in rules.step.node.args)
         y = np.asarray(rules.step.forward(*xs))

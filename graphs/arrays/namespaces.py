@@ -235,6 +235,7 @@ def _jax() -> dict[str, Any]:
         return lax.reduce_window(x, x.dtype.type(start), join, (1, *windows.kernel), (1, *windows.stride), "VALID")
 
     return {
+        "constant": jax.numpy.asarray,
         "erf": jax.scipy.special.erf,
         "sigmoid": jax.nn.sigmoid,
         "correlate": correlate,
@@ -257,6 +258,7 @@ def _torch() -> dict[str, Any]:
         return over_axes(name, windows)(x[:, None], windows.kernel, windows.stride)[:, 0]
 
     return {
+        "constant": torch.tensor,
         "correlate": correlate,
         "largest": partial(pool, "max_pool"),
         "average": partial(pool, "avg_pool"),
@@ -290,6 +292,7 @@ class Namespace:
     def __init__(self, library: ModuleType) -> None:
         self._library = library
         everywhere = {
+            "constant": lambda array: array,
             # Not the maximum of x and 0: its slope at 0 is 1/2 in JAX and autograd.
             "relu": lambda x: self.where(x > 0, x, 0),
             "leaky_relu": lambda x, slope: self.where(x > 0, x, slope * x),

@@ -154,7 +154,7 @@ def chain_graph(
         if value.shape != wanted:
             value = g.reshape(value, shape=wanted)
         value = link.apply(g, value, str(number), np.random.default_rng([rng_seed, number]))
-    return g.build(value, wrt=g.build(value).leaves if wrt_links else ["e"])
+    return g.build(value, wrt="all" if wrt_links else ["e"])
 
 
 def _links(ops: Sequence[str]) -> list[Link]:

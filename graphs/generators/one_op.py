@@ -32,7 +32,7 @@ def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:
         output = OPS[name].example(builder, **lengths)
     else:
         raise unknown("op", name, (*OPS, EVERY))
-    return builder.build(output, wrt=builder.build(output).leaves)
+    return builder.build(output, wrt="all")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jacobench.graphs.ops.data_movement import copied_to_part, selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices, Shapes
 
 _IDENTITY = Argument(
     vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
@@ -110,7 +110,7 @@ CHANNEL_BIAS = Op(
 )
 
 
-def _finite_factor(attrs: Attrs) -> Attrs:
+def _finite_factor(attrs: Attrs, _shapes: Shapes) -> Attrs:
     factor = real_number("the factor", attrs["factor"])
     if not isfinite(factor):
         raise BadInput(f"the factor is {factor}: expected a finite number")

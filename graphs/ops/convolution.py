@@ -33,7 +33,7 @@ def per_axis(what: str, given: Any, n_axes: int, least: int) -> tuple[int, ...]:
     return numbers
 
 
-def _as_steps(attrs: Attrs, n_axes: int) -> Attrs:
+def _as_steps(attrs: Attrs, _shapes: Shapes, n_axes: int) -> Attrs:
     return {
         "stride": per_axis("the stride", attrs["stride"], n_axes, 1),
         "padding": per_axis("the padding", attrs["padding"], n_axes, 0),

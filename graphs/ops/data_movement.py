@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices, Shapes
 
     Sources = Callable[[ArgumentContext, Any], Indices]
 
@@ -105,7 +105,7 @@ class Order:
     inverse: NDArray[np.intp]
 
 
-def _as_order(attrs: Attrs) -> Attrs:
+def _as_order(attrs: Attrs, _shapes: Shapes) -> Attrs:
     if isinstance(attrs["order"], Order):
         return attrs
     given = np.asarray(attrs["order"])
@@ -176,13 +176,13 @@ RESHAPE = Op(
     source="the same entries in C order in another shape, a view; one length may be −1, as in NumPy",
     example=lambda g, batch=3, size=4: g.reshape(g.input("x", (batch, size, 2)), shape=(batch, 2, size)),
     attrs={"shape": ()},
-    prepare=lambda attrs: {"shape": whole_numbers("the shape", attrs["shape"])},
+    prepare=lambda attrs, _shapes: {"shape": whole_numbers("the shape", attrs["shape"])},
     is_view=True,
     floor=no_calls,
 )
 
 
-def _as_axes(attrs: Attrs) -> Attrs:
+def _as_axes(attrs: Attrs, _shapes: Shapes) -> Attrs:
     axes = whole_numbers("the axes", attrs["axes"])
     if sorted(axes) != list(range(len(axes))):
         raise BadInput(f"the axes are {axes}: expected each of 0 … {len(axes) - 1} once")
@@ -217,7 +217,7 @@ TRANSPOSE = Op(
 )
 
 
-def _as_margins(attrs: Attrs) -> Attrs:
+def _as_margins(attrs: Attrs, _shapes: Shapes) -> Attrs:
     check_least(0, **attrs)
     return {side: whole_number(side, attrs[side]) for side in ("before", "after")}
 
@@ -240,7 +240,7 @@ PAD = Op(
 )
 
 
-def _as_indices(attrs: Attrs) -> Attrs:
+def _as_indices(attrs: Attrs, _shapes: Shapes) -> Attrs:
     given = np.asarray(attrs["indices"])
     if given.dtype.kind not in "iu" or not given.size or given.min() < 0:
         raise BadInput(f"the indices are {attrs['indices']!r:.60}: expected whole numbers, each 0 or more")

@@ -21,7 +21,7 @@ from jacobench.graphs.structures.sparsity import DIAGONAL, KEPT_DIAGONAL, kept
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shapes
     from jacobench.graphs.calls import Call
 
 LEAKY_SLOPE = 0.01
@@ -172,7 +172,7 @@ def _gelu_slope(y: Array, x: Array, out: Array | None = None, density: Array | N
     return np.add(slope, density, slope)
 
 
-def _as_mask(attrs: Attrs) -> Attrs:
+def _as_mask(attrs: Attrs, _shapes: Shapes) -> Attrs:
     mask, rate = np.asarray(attrs["mask"]), real_number("the rate", attrs["rate"])
     if mask.dtype != bool or not mask.any():
         raise BadInput(f"the mask is {attrs['mask']!r:.60}: expected booleans, at least one of them true")

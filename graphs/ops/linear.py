@@ -22,7 +22,7 @@ from jacobench.graphs.structures.sparsity import Pattern
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices, Shapes
 
 
 SMALL = 2**13
@@ -338,7 +338,7 @@ def _masked_v_bytes_once(ctx: ArgumentContext) -> int:
     return (rows * mask.shape[1] + 2 * min(CHUNK, ctx.n_in * rows)) * ctx.dtype.itemsize
 
 
-def _as_pattern(attrs: Attrs) -> Attrs:
+def _as_pattern(attrs: Attrs, _shapes: Shapes) -> Attrs:
     mask = attrs["mask"]
     if isinstance(mask, Pattern):
         return attrs

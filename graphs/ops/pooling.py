@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.structures.windows import Slices
 
 
-def _as_window(attrs: Attrs) -> Attrs:
+def _as_window(attrs: Attrs, _shapes: Shapes) -> Attrs:
     given = attrs["window"]
     n_axes = np.size(given)
     if np.ndim(given) > 1 or n_axes not in {1, 2}:

@@ -70,7 +70,7 @@ def op_costs(graph: Graph, strategy: Reverse, n_seeds: int) -> pd.DataFrame:
     by_node: dict[int, list[EdgeCost]] = {}
     for cost in edge_costs(graph, strategy, n_seeds):
         by_node.setdefault(cost.step.y, []).append(cost)
-    for number, node in enumerate(graph.nodes, len(graph.leaves)):
+    for number, node in graph.numbered_nodes:
         lines.append((node.op.name, FORWARD, 1, node.op.flops(node.contexts[0]), 0, 0))
         for cost in by_node.get(number, []):
             local, argument = cost.local, argument_name(node.op, cost.edge.ctx.k)
@@ -96,16 +96,16 @@ def reads(step: Step, local: LocalCost) -> list[int]:
 def _kept(graph: Graph, step: Step, local: LocalCost) -> frozenset[int]:
     """Return the nodes whose memory an edge keeps."""
     owners = {_owner(graph, value) for value in reads(step, local)}
-    return frozenset(owner for owner in owners if owner >= len(graph.leaves))
+    return frozenset(owner for owner in owners if owner >= graph.n_given)
 
 
 def _owner(graph: Graph, value: int) -> int:
     """Return the value whose memory `value` is a view of, or `value` itself."""
-    while value >= len(graph.leaves) and (node := graph.nodes[value - len(graph.leaves)]).op.is_view:
+    while value >= graph.n_given and (node := graph.node(value)).op.is_view:
         value = node.args[0]
     return value
 
 
 def total_bytes(graph: Graph, nodes: Iterable[int]) -> int:
     """Return the bytes of the values of some nodes."""
-    return sum(prod(graph.nodes[node - len(graph.leaves)].shape) for node in nodes) * graph.dtype.itemsize
+    return sum(prod(graph.node(number).shape) * graph.node(number).dtype.itemsize for number in nodes)

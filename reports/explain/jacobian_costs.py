@@ -126,8 +126,8 @@ def to_frame(explanation: Explanation) -> pd.DataFrame:
 
 
 def value_names(graph: Graph) -> list[str]:
-    """Name the values of a graph: leaves by their names, nodes by their op, with a number if the op occurs twice."""
-    names = list(graph.leaves)
+    """Name the values of a graph: leaves by their names, constants by their number, nodes by their op, with a number if the op occurs twice."""
+    names = [*graph.leaves, *(f"constant{k}" for k in range(1, len(graph.constants) + 1))]
     count, n_seen = Counter(node.op.name for node in graph.nodes), Counter[str]()
     for op in (node.op.name for node in graph.nodes):
         n_seen[op] += 1

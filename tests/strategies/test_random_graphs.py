@@ -6,7 +6,6 @@ when the absolute seeds are pulled back through the absolute values of all terms
 nothing was summed up, and some 1e-14 of the reference in float64 where nothing cancels.
 """
 
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -291,10 +290,10 @@ def drawn(draw, dtype):
     if loss and pool.values[-1].shape:
         pool.put(loss, pool.values[-1], pool.of(pool.values[-1].shape))
         pool.gather()
-    graph = pool.g.build(pool.values[-1])
+    graph = pool.g.build(pool.values[-1], wrt="all")
     left_out = draw(st.sets(st.sampled_from(sorted(graph.leaves)), max_size=3))
     wrt = tuple(name for name in draw(st.permutations(list(graph.leaves))) if name not in left_out)
-    return replace(graph, wrt=wrt), pool.used, draw(st.integers(0, 2**16))
+    return graph.with_wrt(wrt or "all"), pool.used, draw(st.integers(0, 2**16))
 
 
 def absolute(_y, _xs, J, _ctx):

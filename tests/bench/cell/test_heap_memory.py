@@ -218,14 +218,15 @@ def test_measured_peaks_lie_within_5_percent_of_the_predicted_ones_above_1_mib(f
 
 
 @memray_only
-def test_figures_repeat_to_within_1_percent_from_process_to_process(figures):
+def test_figures_repeat_from_process_to_process(figures):
+    """They agree to within 1 % and a quarter of the resolution: Python's own objects may differ by 1 KiB."""
     one, other = figures
     assert one.keys() == other.keys()
     off = {
         what: (mine, yours)
         for what in one
         for mine, yours in zip(one[what][::2], other[what][::2], strict=True)
-        if mine > 2**14 and abs(mine - yours) > 0.01 * mine
+        if abs(mine - yours) > 0.01 * mine + heap_memory.RESOLUTION_BYTES / 4
     }
     assert off == {}
 

@@ -110,7 +110,7 @@ def one_node(example, dtype="float64", rng_seed=0):
     """Return the only node of an example's graph, its output and its arguments' arrays."""
     g = GraphBuilder(dtype)
     output = EXAMPLES[example](g)
-    graph = g.build(output, wrt=list(g.build(output).leaves))
+    graph = g.build(output, wrt="all")
     leaves = graph.sample(rng_seed)
     (node,) = graph.nodes
     xs = tuple(leaves[list(graph.leaves)[i]] for i in node.args)

@@ -18,8 +18,7 @@ def op_example(name, dtype):
     """Return the op's own example, every leaf to be differentiated."""
     g = GraphBuilder(dtype)
     output = OPS[name].example(g)
-    every_leaf = list(g.build(output).leaves)
-    graph = g.build(output, wrt=every_leaf)
+    graph = g.build(output, wrt="all")
     return graph, graph.sample(1)
 
 
@@ -50,7 +49,7 @@ def one_op(make, dtype):
     """Return a graph of one op as the test of ops has it, every leaf to be differentiated."""
     g = GraphBuilder(dtype)
     output = make(g)
-    graph = g.build(output, wrt=g.build(output).leaves)
+    graph = g.build(output, wrt="all")
     return graph, graph.sample(4)
 
 

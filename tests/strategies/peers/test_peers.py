@@ -191,18 +191,6 @@ def test_a_leaf_that_does_not_feed_the_output_gets_zeros(peer):
 
 
 @each_peer
-def test_where_nothing_is_asked_for_nothing_comes_back(peer):
-    pytest.importorskip(LIBRARY[peer])
-    g = GraphBuilder()
-    graph = g.build(g.tanh(g.input("x", (2, 3))), wrt=[])
-    if peer == "asdex":
-        with pytest.raises(Unsupported, match="at least one leaf"):
-            load(peer).prepare(graph)
-        return
-    assert load(peer).prepare(graph).linearize(graph.sample(0)).pullback(seeds_for(graph, 2)) == {}
-
-
-@each_peer
 def test_wrong_inputs_are_named(peer):
     graph, preparation = prepared(peer, "no loss")
     leaves = graph.sample(0)
