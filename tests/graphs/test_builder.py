@@ -140,7 +140,7 @@ def foreign(depth=1):
             "unknown leaf in wrt 'input': expected one of all, inputs, parameters, x; did you mean 'inputs'",
         ),
         ({"then": lambda g, _x: g.constant(["a"])}, "a constant has dtype <U1: expected floating-point numbers"),
-        ({"then": lambda g, x: g.tanh(g.constant([1, 2]))}, "argument 0 of tanh is int64: expected float64"),
+        ({"then": lambda g, _x: g.tanh(g.constant([1, 2]))}, "argument 0 of tanh is int64: expected float64"),
         (
             {"then": lambda g, _x: g.input("y", (2, 3), distribution="one-hot")},
             "unknown distribution 'one-hot'.*did you mean 'one_hot'",
