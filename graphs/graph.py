@@ -199,6 +199,10 @@ class Graph:
         """Return the node that computes the value `number`."""
         return self.nodes[number - self.n_given]
 
+    def with_origin(self, origin: Origin) -> Graph:
+        """Return the same graph, with what it was imported from."""
+        return replace(self, origin=origin)
+
     def with_wrt(self, wrt: str | Iterable[str]) -> Graph:
         """Return the same graph, differentiated with respect to other leaves.
 

@@ -1,0 +1,1 @@
+"""Importers: models of other libraries as graphs, one module per library."""
