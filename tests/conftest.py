@@ -1,4 +1,4 @@
-"""Marks: ``peers`` for tests that need a library of the extra ``peers``. ``long`` is set in the tests themselves."""
+"""Marks: ``peers`` for tests that need a library of the extra ``peers``. ``long`` and ``models`` are set in the tests."""
 
 from __future__ import annotations
 
