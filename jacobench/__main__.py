@@ -62,12 +62,12 @@ def _explain(error: Exception) -> tuple[str, int]:
 
 def _bad_input(error: Exception) -> str:
     """Return the message of an error that the user or the environment causes; empty for another error."""
-    from jacobench.graphs.errors import BadInput
+    from jacobench.graphs.errors import BadInput, Unsupported
 
     if usage := getattr(error, "format_message", None):  # all command-line errors of typer; their class is not public
         return str(usage())
     match error:
-        case BadInput():
+        case BadInput() | Unsupported():
             return str(error)
         case UnicodeEncodeError(reason="surrogates not allowed"):
             return f"{_word(error)!r} is not UTF-8; rename the file or folder"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -62,7 +63,7 @@ def check(spec: str) -> str:
     """Check a strategy's name or location without importing it, and return it.
 
     `spec` is a registered name, ``path/to/file.py:ClassName`` or ``package.module:ClassName``. Raises BadInput if the name
-    is unknown or the file does not exist.
+    is unknown, or the file does not exist, is no Python or does not contain the name.
     """
     place, colon, name = spec.rpartition(":")
     if not colon:
@@ -70,9 +71,36 @@ def check(spec: str) -> str:
             raise unknown("strategy", spec, registered())
     elif not (place and name.isidentifier()):
         raise BadInput(f"strategy {spec!r}: expected a name, path/to/file.py:ClassName or package.module:ClassName")
-    elif place.endswith(".py") and not Path(place).is_file():
-        raise BadInput(f"strategy {spec!r}: there is no file {place}")
+    elif place.endswith(".py"):
+        _check_file(spec, Path(place), name)
     return spec
+
+
+def _check_file(spec: str, file: Path, name: str) -> None:
+    """Raise BadInput if a file does not exist, is no Python, or cannot define a name."""
+    if not file.is_file():
+        raise BadInput(f"strategy {spec!r}: there is no file {file}")
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        raise BadInput(f"strategy {spec!r}: line {line or 1} of {file} is not Python: {error.args[0]}") from None
+    words = {word for node in ast.walk(tree) for word in _words(node)}
+    if not words & {name, "*"}:
+        classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+        raise unknown(f"strategy in {file}", name, classes or ["a class or function of this name"])
+
+
+def _words(node: ast.AST) -> list[str]:
+    """Return the names that a part of a program may define; "*" if it may define any."""
+    match node:
+        case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.Name(id=name):
+            return [name]
+        case ast.alias(name=name, asname=other):
+            return [other or name]
+        case ast.Constant(value=str(text)):  # globals()["Name"] = …
+            return [text]
+    return []
 
 
 def check_together(specs: Iterable[str]) -> None:

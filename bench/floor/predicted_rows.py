@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from jacobench.strategies.contract import Prediction
 
 
+NO_PREDICTION = "no prediction: "
+"""Start of the reason in a row of a strategy without a model of its cost."""
+
+
 def phases_of(spec: str, graph: Graph, n_seeds: int) -> Mapping[str, Prediction]:
     """Return the predicted cost of each phase; empty if the strategy has no model or fails."""
     return prediction_of(spec, graph, n_seeds)[0]
@@ -83,7 +87,7 @@ def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | Non
     for spec in specs or case.strategies:
         phases, missing = prediction_of(spec, graph, n_seeds_of(case))
         seconds = model.seconds(graph, spec, n_seeds_of(case)) if model and phases else {}
-        reason = f"no prediction: {missing}" if missing else "predicted only"
+        reason = f"{NO_PREDICTION}{missing}" if missing else "predicted only"
         for phase in (FORWARD,) if spec == FORWARD else BY_STRATEGY:
             expected = phases.get(phase)
             rows.append(
@@ -105,7 +109,7 @@ def held_bytes(graph: Graph, n_seeds: int) -> int:
                 constants[id(value)] = max(own, constants.get(id(value), 0))
             elif isinstance(value, np.ndarray):
                 constants[id(value)] = value.nbytes
-    return input_bytes(graph, n_seeds) + sum(constants.values())
+    return input_bytes(graph, n_seeds) + sum(constants.values()) + sum(array.nbytes for array in graph.constants)
 
 
 def needed_bytes(case: Case, specs: Iterable[str], phase: str | None = None) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="jacobench",
-    help="Should I materialize this Jacobian, or use vector-Jacobian products? Measured on your machine.",
     epilog="To begin: jacobench run",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -48,3 +47,23 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 for name, function in COMMANDS.items():
     app.command(name)(function)
 app.add_typer(cmd_history.app)
+
+
+def _version(*, wanted: bool) -> None:
+    from importlib.metadata import version
+
+    if wanted:
+        typer.echo(f"jacobench {version('jacobench')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=lambda wanted: _version(wanted=wanted)
+        ),
+    ] = False,
+) -> None:
+    """Should I materialize this Jacobian, or use vector-Jacobian products? Measured on your machine."""  # noqa: D401

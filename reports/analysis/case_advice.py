@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.floor.predicted_rows import needed_bytes, one_case, predicted_rows, validation_rows
+from jacobench.bench.floor.predicted_rows import NO_PREDICTION, needed_bytes, one_case, predicted_rows, validation_rows
 from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.doubts import floor_note
@@ -58,7 +58,7 @@ class CaseAdvice:
 
     ``profile_age`` is the age of the machine profile in words, empty if it was not used. ``model_errors`` has the errors
     |predicted / measured − 1| of the time model in ``n`` measured cells of this phase: ``median``, and ``p90``, within
-    which 90 % of the cells are.
+    which 90 % of the cells are. ``without_model``: strategy without a prediction → reason.
 
     ``verdicts`` has two lines, ``quantity`` ``"seconds"`` and ``"bytes"``:
 
@@ -99,6 +99,7 @@ class CaseAdvice:
     n_uses: int = 0
     profile_age: str = ""
     model_errors: Mapping[str, float] = field(default_factory=dict)
+    without_model: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def basis(self) -> str:
@@ -191,7 +192,14 @@ def advise(
         limits_unknown=floor_note(there, phase) if near else "",
         measured_batch=_measured_batch(run.table, own),
         model_errors=_model_errors(known, phase),
+        without_model=_without_model(own),
     )
+
+
+def _without_model(own: pd.DataFrame) -> dict[str, str]:
+    """Return why strategies have no prediction."""
+    reasons = zip(own["strategy"], own["reason"].fillna(""), strict=True)
+    return {name: reason.removeprefix(NO_PREDICTION) for name, reason in reasons if reason.startswith(NO_PREDICTION)}
 
 
 def _model_errors(table: pd.DataFrame, phase: str) -> dict[str, float]:
@@ -322,6 +330,7 @@ def _command(advice: CaseAdvice, knobs: Mapping[str, Any]) -> str:
     file = f"{advice.case}.toml"
     named = [name for name in advice.strategies["strategy"] if name in registered()]
     options = [part for name in named for part in ("--strategy", name)]
+    options += ["--memory-budget", f"{advice.budget_bytes / 2**20:.0f}MiB"]
     return f"printf '%s\\n' {shlex.join(lines)} > {shlex.quote(file)} && jacobench run --suite {shlex.join([file, *options])}"
 
 

@@ -147,6 +147,11 @@ def unknown_error() -> str:
     return "The error of such estimates is not known."
 
 
+def no_estimate(strategy: str, reason: str) -> str:
+    """Return why a strategy has no estimate."""
+    return f"{strategy} has no estimate: {reason}."
+
+
 def largest_batches(budget_bytes: float) -> str:
     """Return what the largest batches mean."""
     return (

@@ -104,6 +104,8 @@ def reasons(advice: CaseAdvice) -> list[str]:
             _memory_reason(memory, advice.source),
             *_reuse(advice, time),
         ]
+    unknown = set(advice.strategies.loc[advice.strategies["status"] == "no estimate", "strategy"])
+    lines += [advice_sentences.no_estimate(name, why) for name, why in advice.without_model.items() if name in unknown]
     lines.append(advice_sentences.largest_batches(advice.budget_bytes))
     if advice.command:
         lines.append(advice_sentences.measure_case(is_near=advice.basis in ("measured", "near")))

@@ -84,3 +84,19 @@ def test_an_interruption_prints_nothing(raised, monkeypatch, capfd):
     monkeypatch.setattr("jacobench.commands.app", app)
     assert __main__.main() == 130
     assert capfd.readouterr().err == ""
+
+
+def test_the_version_is_that_of_the_distribution(jacobench, tmp_path):
+    from importlib.metadata import version
+
+    done = jacobench("--version", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"jacobench {version('jacobench')}\n")
+
+
+def test_a_strategy_that_its_file_does_not_define_is_bad_input(jacobench, tmp_path):
+    (tmp_path / "mine.py").write_text("class Mine:\n    pass\n")
+    for command in (("verify",), ("run", "--suite", "smoke")):
+        done = jacobench(*command, "--strategy", "mine.py:Other", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == "jacobench: unknown strategy in mine.py 'Other': expected one of Mine\n"
+        assert not (tmp_path / "runs").exists()

@@ -145,6 +145,8 @@ def test_a_class_in_a_module(plugin, monkeypatch):
         ("", "unknown strategy '': expected one of"),
         ("nowhere.py:Mine", "strategy 'nowhere.py:Mine': there is no file nowhere.py"),
         (".py:Mine", "there is no file .py"),
+        ("{broken}:Mine", "line 2 of .*broken.py is not Python: "),
+        ("{plugin}:Other", "unknown strategy in .*my plugin.py 'Other': expected one of .*Mine"),
         ("{plugin}:", "expected a name, path/to/file.py:ClassName or package.module:ClassName"),
         ("{plugin}:3", "expected a name, path/to/file.py:ClassName"),
         (":Mine", "expected a name, path/to/file.py:ClassName"),
@@ -154,9 +156,11 @@ def test_a_class_in_a_module(plugin, monkeypatch):
 def test_what_cannot_be_looked_for_is_named_without_importing(plugin, spec, message):
     folder = plugin.parent / "folder.py"
     folder.mkdir()
+    broken = plugin.parent / "broken.py"
+    broken.write_text("# a comment\ndef (:\n")
     for take in (registry.check, registry.load):
         with pytest.raises(BadInput, match=message) as caught:
-            take(spec.format(plugin=plugin, folder=folder))
+            take(spec.format(plugin=plugin, folder=folder, broken=broken))
         assert "\n" not in str(caught.value)
 
 
@@ -184,7 +188,7 @@ def test_what_a_factory_raises_goes_through(plugin, error):
 
 
 def test_a_file_that_fails_to_import_is_tried_anew(plugin):
-    plugin.write_text("raise ValueError('half written')")
+    plugin.write_text("raise ValueError('half written')\nMine = None\n")
     with pytest.raises(ValueError, match="half written"):
         registry.load(f"{plugin}:Mine")
     plugin.write_text(PLUGIN)

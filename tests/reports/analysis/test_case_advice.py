@@ -273,9 +273,17 @@ def test_the_command_that_measures_a_case_works_when_copied(standard, knobs, tmp
     subprocess.run(["sh", "-c", write], cwd=tmp_path, check=True)
     command, verb, option, file, *strategies = shlex.split(run)
     assert (command, verb, option, strategies[:2]) == ("jacobench", "run", "--suite", ["--strategy", "dense"])
+    assert strategies[-2:] == ["--memory-budget", f"{10**6 * 1024}MiB"]
     (written,) = load_suite(tmp_path / file).cases
     assert written.knobs == case.knobs
     assert written.name == case.name
+
+
+def test_the_reason_of_a_missing_estimate_is_kept(standard, target_of):
+    reason = "no prediction: it has no method predict"
+    target = pd.concat([target_of(width=4), target_of(width=4).assign(strategy="mine", reason=reason)])
+    found = advise(target, run_of(standard), GIB)
+    assert found.without_model == {"mine": "it has no method predict"}
 
 
 def test_a_case_that_was_measured_needs_no_command(standard, target_of):

@@ -95,6 +95,7 @@ CASES = [
     ("memory_predicted", (0,), "Memory: predicted from the shapes. The error of such estimates is not known."),
     ("memory_unknown", (), "Memory: neither measured nor predicted."),
     ("unknown_error", (), "The error of such estimates is not known."),
+    ("no_estimate", ("mine", "it has no method predict"), "mine has no estimate: it has no method predict."),
     (
         "largest_batches",
         (2.0**30,),
