@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.structures import boxes
 from jacobench.graphs.structures.windows import Windows
 
 if TYPE_CHECKING:
+    from jacobench.graphs.array_types import Indices
     from jacobench.graphs.structures.sparsity import Pattern
 
 
@@ -53,3 +56,25 @@ def masked_affine(xp: Any, mask: Pattern, z: Any, v: Any, b: Any) -> Any:
     position[mask.rows, mask.columns] = np.arange(mask.indices.size)
     W = xp.concatenate([v, v[:1] * 0])[position]
     return xp.matmul(z, W.T) + b
+
+
+def gathered(xp: Any, x: Any, positions: Indices, fill: float) -> Any:
+    """Return the entries of x at flat positions; `fill` where the position is −1."""
+    y = x.reshape(-1)[xp.constant(positions)]
+    return y if positions.min() >= 0 else xp.where(xp.constant(positions >= 0), y, fill)
+
+
+def padded(xp: Any, x: Any, pairs: Any, interior: Any, value: float) -> Any:
+    """Return x between other entries, as `boxes.padded` describes it, which are `value`."""
+    copy = boxes.padded(tuple(x.shape), pairs, interior)
+    positions = np.full(copy.out, -1)
+    positions[copy.target] = np.arange(prod(copy.x)).reshape(copy.x)[copy.source]
+    return gathered(xp, x, positions, value)
+
+
+def rolled(xp: Any, x: Any, shifts: Any, axes: Any) -> Any:
+    """Shift the entries of x cyclically along axes."""
+    for shift, axis in zip(shifts, axes, strict=True):
+        lead = (slice(None),) * axis
+        x = xp.concatenate([x[(*lead, slice(-shift, None))], x[(*lead, slice(None, -shift))]], axis)
+    return x

@@ -16,7 +16,7 @@ from scipy import special
 
 from jacobench.graphs.arrays import correlation, gathering
 from jacobench.graphs.arrays.gathering import ROTATED_ONCE, ROTATED_TWICE
-from jacobench.graphs.structures import sparse_products
+from jacobench.graphs.structures import boxes, sparse_products
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -161,10 +161,19 @@ def _masked_affine(mask: Pattern, z: Any, v: Any, b: Any) -> Any:
     return t
 
 
-def _pad_last(x: Any, before: int, after: int) -> Any:
-    """Pad x with zeros: np.pad takes 18 µs for 64 numbers, this 0.7."""
-    y = np.zeros((*x.shape[:-1], before + x.shape[-1] + after), x.dtype)
-    y[..., before : before + x.shape[-1]] = x
+def _padded(x: Any, pairs: Any, interior: Any, value: float) -> Any:
+    """Pad x with a number: np.pad takes 18 µs for 64 numbers, this 2."""
+    copy = boxes.padded(x.shape, pairs, interior)
+    y = np.full(copy.out, value, x.dtype) if value else np.zeros(copy.out, x.dtype)
+    y[copy.target] = x[copy.source]
+    return y
+
+
+def _rolled(x: Any, shifts: Any, axes: Any) -> Any:
+    """Shift the entries cyclically: np.roll takes 11 µs for 64 numbers."""
+    y = np.empty(x.shape, x.dtype)
+    for target, source in boxes.rolled(x.shape, shifts, axes):
+        y[target] = x[source]
     return y
 
 
@@ -211,9 +220,10 @@ def _numpy() -> dict[str, Any]:
         "take_last": lambda x, order: x.take(order, axis=-1),
         "take_rows": lambda table, indices: table.take(indices, axis=0),
         # Copies in C order, which the next rule would need anyway.
-        "flip_last": lambda x: x[..., ::-1].copy(),
+        "flipped": lambda x, _axes, index: x[index].copy(),
         "transposed": lambda x, axes: in_c_order(x.transpose(axes)),
-        "pad_last": _pad_last,
+        "padded": _padded,
+        "rolled": _rolled,
         "crossed": _crossed,
         "outer_last": _outer_last,
         "inner": np.vecdot,
@@ -234,8 +244,12 @@ def _jax() -> dict[str, Any]:
     def reduce(x: Any, windows: Windows, start: float, join: Any) -> Any:
         return lax.reduce_window(x, x.dtype.type(start), join, (1, *windows.kernel), (1, *windows.stride), "VALID")
 
+    def padded(x: Any, pairs: Any, interior: Any, value: float) -> Any:
+        return lax.pad(x, x.dtype.type(value), [(*pair, gap) for pair, gap in zip(pairs, interior, strict=True)])
+
     return {
         "constant": jax.numpy.asarray,
+        "padded": padded,
         "erf": jax.scipy.special.erf,
         "sigmoid": jax.nn.sigmoid,
         "correlate": correlate,
@@ -257,6 +271,13 @@ def _torch() -> dict[str, Any]:
         """Pool rows as samples with one channel."""
         return over_axes(name, windows)(x[:, None], windows.kernel, windows.stride)[:, 0]
 
+    def sliced(x: Any, index: boxes.Slices) -> Any:
+        """Slice with any steps; torch has no negative ones."""
+        parts = [range(*part.indices(n)) for part, n in zip(index, x.shape, strict=True)]
+        ascending = [part if part.step > 0 else part[::-1] for part in parts]
+        y = x[tuple(slice(part[0], part[-1] + 1, part.step) for part in ascending)]
+        return torch.flip(y, [axis for axis, part in enumerate(parts) if part.step < 0])
+
     return {
         "constant": torch.tensor,
         "correlate": correlate,
@@ -265,9 +286,9 @@ def _torch() -> dict[str, Any]:
         "max": torch.amax,
         "relu": torch.relu,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
-        "flip_last": lambda x: torch.flip(x, (-1,)),
+        "sliced": sliced,
+        "flipped": lambda x, axes, _index: torch.flip(x, axes),
         "transposed": torch.permute,
-        "pad_last": lambda x, before, after: torch.nn.functional.pad(x, (before, after)),
         "crossed": lambda x, y: torch.linalg.cross(x, y, dim=-1),
         "keep": lambda x, mask, scale: x * torch.asarray(mask * scale, dtype=x.dtype),
     }
@@ -303,7 +324,9 @@ class Namespace:
             "masked_affine": partial(gathering.masked_affine, self),
             "take_last": lambda x, order: x[..., order],
             "take_rows": lambda table, indices: table[indices],
-            "flip_last": lambda x: x[..., ::-1],
+            "flipped": lambda x, _axes, index: x[index],
+            "sliced": lambda x, index: x[index],
+            "rolled": partial(gathering.rolled, self),
             "crossed": gathering.crossed,
             "outer_last": lambda x, y: x[..., None] * y[..., None, :],
             "inner": lambda x, y: self.sum(x * y, axis=-1),
@@ -312,7 +335,7 @@ class Namespace:
             "largest": partial(gathering.largest, self),
             "average": partial(gathering.average, self),
             "transposed": self.transpose,
-            "pad_last": lambda x, before, after: self.pad(x, [(0, 0)] * (x.ndim - 1) + [(before, after)], "constant"),
+            "padded": partial(gathering.padded, self),
         }
         table = TABLES.get(library.__name__, dict)()
         self.__dict__.update(everywhere | table)

@@ -3,6 +3,7 @@
 from jacobench.graphs.op import Op
 from jacobench.graphs.ops import (
     arithmetic,
+    box_copies,
     convolution,
     data_movement,
     elementwise,
@@ -13,6 +14,17 @@ from jacobench.graphs.ops import (
     products,
 )
 
-_MODULES = (linear, convolution, pooling, arithmetic, products, elementwise, data_movement, normalization, losses)
+_MODULES = (
+    linear,
+    convolution,
+    pooling,
+    arithmetic,
+    products,
+    elementwise,
+    box_copies,
+    data_movement,
+    normalization,
+    losses,
+)
 
 OPS: dict[str, Op] = {op.name: op for module in _MODULES for op in module.OPS}

@@ -1,4 +1,4 @@
-"""Sums, products and concatenations: residual connections, gates and skips."""
+"""Sums and products: residual connections and gates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jacobench.graphs.calls import Call, no_calls
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.ops.data_movement import copied_to_part, selection
+from jacobench.graphs.ops.data_movement import selection
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
@@ -161,23 +161,4 @@ NEG = Op(
 )
 
 
-def _part(ctx: ArgumentContext) -> slice:
-    """Return the argument's part of the last axis."""
-    start = sum(shape[-1] for shape in ctx.shapes[: ctx.k])
-    return slice(start, start + ctx.x[-1])
-
-
-CONCAT = Op(
-    name="concat",
-    forward=lambda xp, *xs: xp.concatenate(xs, axis=-1),
-    shape=shapes.concat,
-    arguments=(copied_to_part(_part),),
-    source="arguments joined along the last axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
-    example=lambda g, batch=3, size=4: g.concat(
-        g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))
-    ),
-    variadic=True,
-    floor=lambda xs, y, _attrs: [(np.concatenate, (xs, -1, y))],
-)
-
-OPS = (ADD, MULTIPLY, NEG, SCALE, CHANNEL_BIAS, CONCAT)
+OPS = (ADD, MULTIPLY, NEG, SCALE, CHANNEL_BIAS)

@@ -1,4 +1,4 @@
-"""Ops that only move entries: permutations, changes of shape, padding and look-ups."""
+"""Ops that only move entries: permutations, changes of shape, repetition and look-ups."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse._sparsetools import csc_matvecs
 
-from jacobench.graphs.arrays.namespaces import in_c_order
+from jacobench.graphs.arrays.namespaces import NUMPY, in_c_order
 from jacobench.graphs.calls import Call, no_calls, vjp_of, zeroed
-from jacobench.graphs.errors import BadInput, check_least, whole_number, whole_numbers
+from jacobench.graphs.errors import BadInput, whole_numbers
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
+from jacobench.graphs.structures import boxes
 from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE, Structure
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices, Shapes
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices, Shape, Shapes
 
     Sources = Callable[[ArgumentContext, Any], Indices]
 
@@ -67,36 +68,6 @@ def selection(name: str, sources: Sources) -> Jacobian:
     )
 
 
-def copied_to_part(part: Callable[[ArgumentContext], slice]) -> Argument:
-    """Return the rules of an argument that the op copies to the slice ``part(ctx)`` of a longer last axis."""
-
-    def rows(ctx: ArgumentContext) -> Indices:
-        filled = np.zeros((ctx.n_vectors, ctx.out[-1]), np.int32)
-        filled[:, part(ctx)] = 1
-        return filled.reshape(-1)
-
-    def view(J: Array, ctx: ArgumentContext) -> Array:
-        vectors = ctx.n_vectors // ctx.samples
-        split = J.reshape(ctx.samples, vectors, ctx.out[-1], vectors, ctx.x[-1])
-        found: Array = np.einsum("bpipi->bpi", split[:, :, part(ctx)])
-        return found
-
-    structure = Structure(
-        "identity between empty rows",
-        extent=lambda ctx: (ctx.n_in,),
-        columns=lambda ctx, dtype: np.arange(ctx.n_in, dtype=dtype),
-        view=view,
-        per_row=rows,
-        scratch=lambda ctx: ctx.n_out,
-    )
-    return Argument(
-        vjp=lambda y_bar, _y, _xs, ctx: y_bar[..., part(ctx)],
-        jacobian=Jacobian(structure, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
-        floor=no_calls,
-        returns_cotangent=lambda _ctx: True,
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Order:
     """Permutation of 0 … n − 1 and its inverse, ``positions[inverse[i]] == i``, both of shape (n,)."""
@@ -125,6 +96,7 @@ PERMUTE = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: y_bar.take(ctx.attrs["order"].inverse, axis=-1),
+            jvp=lambda x_dot, _y, _xs, ctx: x_dot.take(ctx.attrs["order"].positions, axis=-1),
             jacobian=selection(
                 "permutation", lambda ctx, dtype: along_last_axis(ctx.attrs["order"].positions, ctx, dtype)
             ),
@@ -140,26 +112,6 @@ PERMUTE = Op(
     prepare=_as_order,
 )
 
-FLIP = Op(
-    name="flip",
-    forward=lambda xp, x: xp.flip_last(x),
-    shape=shapes.vectors,
-    arguments=(
-        Argument(
-            vjp=lambda y_bar, _y, _xs, _ctx: y_bar[..., ::-1].copy(),
-            jacobian=selection(
-                "exchange permutation",
-                lambda ctx, dtype: along_last_axis(np.arange(ctx.x[-1] - 1, -1, -1, dtype=dtype), ctx, dtype),
-            ),
-            floor=lambda y_bar, _y, _xs, x_bar, _ctx: [(np.copyto, (x_bar, y_bar[..., ::-1]))],
-        ),
-    ),
-    floor=lambda xs, y, _attrs: [(np.copyto, (y, xs[0][..., ::-1]))],
-    source="y[…, i] = x[…, n − 1 − i]; Golub & Van Loan, Matrix Computations (2013), section 1.2",
-    example=lambda g, batch=3, size=4: g.flip(g.input("x", (batch, size))),
-)
-
-
 RESHAPE = Op(
     name="reshape",
     forward=lambda _xp, x, shape: x.reshape(shape),
@@ -167,6 +119,7 @@ RESHAPE = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: y_bar.reshape(len(y_bar), *ctx.x),
+            jvp=lambda x_dot, _y, _xs, ctx: x_dot.reshape(len(x_dot), *ctx.out),
             jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
             floor=no_calls,
             per_sample=lambda given, attrs: shapes.reshape(given, attrs)[:1] == given[0][:1],
@@ -204,6 +157,7 @@ TRANSPOSE = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, ctx: in_c_order(_transposed_back(y_bar, ctx)),
+            jvp=lambda x_dot, _y, _xs, ctx: in_c_order(x_dot.transpose(0, *(1 + axis for axis in ctx.attrs["axes"]))),
             jacobian=selection("permutation", _transposed),
             floor=lambda y_bar, _y, _xs, x_bar, ctx: [(in_c_order, (_transposed_back(y_bar, ctx), x_bar))],
             per_sample=lambda _shapes, attrs: attrs["axes"][:1] == (0,),
@@ -217,26 +171,129 @@ TRANSPOSE = Op(
 )
 
 
-def _as_margins(attrs: Attrs, _shapes: Shapes) -> Attrs:
-    check_least(0, **attrs)
-    return {side: whole_number(side, attrs[side]) for side in ("before", "after")}
+def _as_broadcast(attrs: Attrs, given: Shapes) -> Attrs:
+    """Return the axis of the output for each axis of the argument; by default the last axes."""
+    (x,), shape = given, whole_numbers("the shape", attrs["shape"])
+    last = tuple(range(len(shape) - len(x), len(shape)))
+    axes = last if attrs["axes"] is None else whole_numbers("the axes", attrs["axes"])
+    ordered = list(axes) == sorted(set(axes) & set(range(len(shape))))
+    if not ordered or len(axes) != len(x) or any(n not in (1, shape[axis]) for n, axis in zip(x, axes, strict=True)):
+        raise BadInput(f"the argument has shape {x}: expected one that broadcasts to {shape}, axes {attrs['axes']}")
+    if min(shape, default=1) < 1:
+        raise BadInput(f"the shape is {shape}: expected lengths of 1 or more")
+    return {"shape": shape, "axes": axes}
 
 
-def _pad_floor(xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
-    before, after = attrs["before"], y.shape[-1] - attrs["after"]
-    return [(y[..., :before].fill, (0,)), (y[..., after:].fill, (0,)), (np.copyto, (y[..., before:after], xs[0]))]
+def _among_ones(x: Shape, shape: Shape, axes: tuple[int, ...]) -> Shape:
+    """Return the argument's lengths on `axes` of the output, 1 on its other axes."""
+    lengths = dict(zip(axes, x, strict=True))
+    return tuple(lengths.get(axis, 1) for axis in range(len(shape)))
 
 
-PAD = Op(
-    name="pad",
-    forward=lambda xp, x, before, after: xp.pad_last(x, before, after),
-    shape=shapes.pad,
-    arguments=(copied_to_part(lambda ctx: slice(ctx.attrs["before"], ctx.attrs["before"] + ctx.x[-1])),),
-    source="zeros before and after, along the last axis; Goodfellow et al., Deep Learning (2016), section 9.5",
-    example=lambda g, batch=3, size=4: g.pad(g.input("x", (batch, size)), before=1, after=2),
-    attrs={"before": 0, "after": 0},
-    prepare=_as_margins,
-    floor=_pad_floor,
+def _repeated(ctx: ArgumentContext) -> tuple[int, ...]:
+    """Return the axes of the output along which the argument is repeated."""
+    among = _among_ones(ctx.x, ctx.out, ctx.attrs["axes"])
+    return tuple(axis for axis, (n, length) in enumerate(zip(among, ctx.out, strict=True)) if n != length)
+
+
+def _broadcast(xp: Any, x: Any, shape: Shape, axes: tuple[int, ...]) -> Any:
+    return xp.broadcast_to(x.reshape(_among_ones(tuple(x.shape), shape, axes)), shape)
+
+
+def _sum_repeated(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
+    axes = tuple(1 + axis for axis in _repeated(ctx))
+    sums = np.add.reduce(y_bar, axis=axes) if axes else y_bar
+    return sums.reshape(len(y_bar), *ctx.x)
+
+
+def _sum_repeated_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+    among = x_bar.reshape(len(y_bar), *_among_ones(ctx.x, ctx.out, ctx.attrs["axes"]))
+    return [(np.add.reduce, (y_bar, tuple(1 + axis for axis in _repeated(ctx)), None, among, True))]
+
+
+def _repeat_tangents(x_dot: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
+    among = x_dot.reshape(len(x_dot), *_among_ones(ctx.x, ctx.out, ctx.attrs["axes"]))
+    return np.broadcast_to(among, (len(x_dot), *ctx.out))
+
+
+def _repeated_positions(ctx: ArgumentContext, dtype: Any) -> Indices:
+    among = np.arange(ctx.n_in, dtype=dtype).reshape(_among_ones(ctx.x, ctx.out, ctx.attrs["axes"]))
+    return np.broadcast_to(among, ctx.out).reshape(-1)
+
+
+BROADCAST = Op(
+    name="broadcast",
+    forward=_broadcast,
+    shape=lambda _given, attrs: attrs["shape"],
+    arguments=(
+        Argument(
+            vjp=_sum_repeated,
+            jvp=_repeat_tangents,
+            jacobian=selection("stacked identity, repeated", _repeated_positions),
+            floor=_sum_repeated_floor,
+            flops=lambda ctx: ctx.n_out if _repeated(ctx) else 0,
+            per_sample=lambda given, attrs: attrs["axes"][:1] == (0,) and given[0][0] == attrs["shape"][0],
+            returns_cotangent=lambda ctx: not _repeated(ctx),
+        ),
+    ),
+    source="entries repeated along new axes and axes of length 1, a view; `axes`: the axis of y for each axis of x, "
+    "by default the last ones; Harris et al., Array programming with NumPy (2020)",
+    example=lambda g, batch=3, size=4: g.broadcast(g.input("x", (batch, size)), shape=(batch, 2, size), axes=(0, 2)),
+    attrs={"shape": (), "axes": None},
+    prepare=_as_broadcast,
+    is_view=True,
+    floor=no_calls,
+)
+
+
+def _as_shifts(attrs: Attrs, given: Shapes) -> Attrs:
+    """Return each axis that is shifted once, in order, with a shift from 1 to its length − 1."""
+    (x,) = given
+    axes = [shapes.as_axis(axis, len(x)) for axis in whole_numbers("the axes", attrs["axes"])]
+    shifts = whole_numbers("the shifts", attrs["shifts"])
+    if len(axes) != len(shifts):
+        raise BadInput(f"the shifts are {shifts}, the axes {tuple(axes)}: expected a shift for each axis")
+    totals = [sum(shift for shift, one in zip(shifts, axes, strict=True) if one == axis) for axis in range(len(x))]
+    found = {axis: total % n for axis, (total, n) in enumerate(zip(totals, x, strict=True)) if total % n}
+    return {"shifts": tuple(found.values()), "axes": tuple(found)}
+
+
+def _pieces(xs: Arrays, y: Array, shifts: tuple[int, ...], axes: tuple[int, ...]) -> list[Call]:
+    return [(np.copyto, (y[target], xs[0][source])) for target, source in boxes.rolled(y.shape, shifts, axes)]
+
+
+def _shifts(ctx: ArgumentContext, sign: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the shifts, or with −1 those back, and the axes of an array with an axis for seeds before the argument's."""
+    axes = ctx.attrs["axes"]
+    shifts = tuple(sign * shift % ctx.x[axis] for shift, axis in zip(ctx.attrs["shifts"], axes, strict=True))
+    return shifts, tuple(1 + axis for axis in axes)
+
+
+def _rolled_positions(ctx: ArgumentContext, dtype: Any) -> Indices:
+    positions = np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x)
+    rolled: Indices = NUMPY.rolled(positions, ctx.attrs["shifts"], ctx.attrs["axes"]).reshape(-1)
+    return rolled
+
+
+ROLL = Op(
+    name="roll",
+    forward=lambda xp, x, shifts, axes: xp.rolled(x, shifts, axes),
+    shape=shapes.same,
+    arguments=(
+        Argument(
+            vjp=lambda y_bar, _y, _xs, ctx: NUMPY.rolled(y_bar, *_shifts(ctx, -1)),
+            jvp=lambda x_dot, _y, _xs, ctx: NUMPY.rolled(x_dot, *_shifts(ctx, 1)),
+            jacobian=selection("permutation", _rolled_positions),
+            floor=lambda y_bar, _y, _xs, x_bar, ctx: _pieces((y_bar,), x_bar, *_shifts(ctx, -1)),
+            per_sample=lambda _given, attrs: 0 not in attrs["axes"],
+        ),
+    ),
+    source="y[…, (i + shift) mod n] = x[…, i] along each of the axes; Golub & Van Loan, Matrix Computations (2013), "
+    "section 4.8",
+    example=lambda g, batch=3, size=4: g.roll(g.input("x", (batch, size)), shifts=(1,), axes=(-1,)),
+    attrs={"shifts": (), "axes": ()},
+    prepare=_as_shifts,
+    floor=lambda xs, y, attrs: _pieces(xs, y, attrs["shifts"], attrs["axes"]),
 )
 
 
@@ -266,6 +323,11 @@ def _adding_rows(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: Argume
     return [zeroed(x_bar), *products]
 
 
+def _looked_up(x_dot: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
+    indices: Indices = ctx.attrs["indices"]
+    return x_dot.take(indices, axis=1)
+
+
 def _embedding_example(g: Any, batch: int = 3, size: int = 4) -> Any:
     indices = np.random.default_rng(0).integers(size + 1, size=(batch, 2))
     return g.embedding(g.parameter("table", (size + 1, size)), indices=indices)
@@ -278,6 +340,7 @@ EMBEDDING = Op(
     arguments=(
         Argument(
             vjp=vjp_of(_adding_rows),
+            jvp=_looked_up,
             jacobian=selection("row selection", _rows_of_table),
             floor=_adding_rows,
             flops=output_size,
@@ -292,4 +355,4 @@ EMBEDDING = Op(
     floor=lambda xs, y, attrs: take_into(xs[0], attrs["indices"], 0, y),
 )
 
-OPS = (PERMUTE, FLIP, RESHAPE, TRANSPOSE, PAD, EMBEDDING)
+OPS = (PERMUTE, RESHAPE, TRANSPOSE, BROADCAST, ROLL, EMBEDDING)

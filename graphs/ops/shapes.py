@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import Attrs, Shape, Shapes
+
+
+def as_axis(axis: Any, n_axes: int) -> int:
+    """Return an axis counted from the front. Raises BadInput unless there is such an axis."""
+    found = whole_number("an axis", axis)
+    if not -n_axes <= found < n_axes:
+        raise BadInput(f"an axis is {axis}: expected a number from {-n_axes} to {n_axes - 1}")
+    return found % n_axes
+
+
+def as_axes(axes: Any, n_axes: int) -> Shape:
+    """Return different axes, counted from the front."""
+    found = tuple(as_axis(axis, n_axes) for axis in whole_numbers("the axes", axes))
+    if len(set(found)) != len(found):
+        raise BadInput(f"the axes are {axes}: expected each once")
+    return found
 
 
 def same(shapes: Shapes, _attrs: Attrs) -> Shape:
@@ -50,11 +66,13 @@ def channel_bias(shapes: Shapes, _attrs: Attrs) -> Shape:
     return x
 
 
-def concat(shapes: Shapes, _attrs: Attrs) -> Shape:
-    """Join along the last axis; require equal other axes."""
-    if not all(shapes) or len({shape[:-1] for shape in shapes}) != 1:
-        raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in the last axis only")
-    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+def concat(shapes: Shapes, attrs: Attrs) -> Shape:
+    """Join along an axis; require equal other axes."""
+    axis = attrs["axis"]
+    if not all(shapes) or len({(len(shape), *shape[:axis], *shape[axis + 1 :]) for shape in shapes}) != 1:
+        which = f"axis {axis}" if axis < len(shapes[0]) - 1 else "the last axis"
+        raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that differ in {which} only")
+    return (*shapes[0][:axis], sum(shape[axis] for shape in shapes), *shapes[0][axis + 1 :])
 
 
 def permute(shapes: Shapes, attrs: Attrs) -> Shape:
@@ -86,12 +104,6 @@ def transpose(shapes: Shapes, attrs: Attrs) -> Shape:
     if len(axes) != len(x):
         raise BadInput(f"the argument has shape {x}: expected as many axes, got {axes}")
     return tuple(x[axis] for axis in axes)
-
-
-def pad(shapes: Shapes, attrs: Attrs) -> Shape:
-    """Lengthen the last axis."""
-    x = vectors(shapes, attrs)
-    return (*x[:-1], attrs["before"] + x[-1] + attrs["after"])
 
 
 def embedding(shapes: Shapes, attrs: Attrs) -> Shape:

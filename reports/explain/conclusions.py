@@ -60,6 +60,7 @@ VJP_BY_STRUCTURE: Mapping[str, Wording] = {
     "diagonal, masked": "its VJP multiplies the cotangent by the mask, entry by entry",
     "identity multiple": "its VJP is the cotangent, times at most one number",
     "identity between empty rows": "its VJP is a part of the cotangent",
+    "rows of the identity": "its VJP is the cotangent among zeros",
     "stacked identity": _of_bias,
     "permutation": "its VJP is the cotangent in the inverse order, without any multiplication",
     "exchange permutation": "its VJP is the cotangent in reverse order, without any multiplication",

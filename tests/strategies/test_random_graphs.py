@@ -111,11 +111,46 @@ def scaled(pool):
 
 def joined(pool):
     x = pool.any(len)
+    axis = pool.draw(st.integers(-len(x.shape), -1))
     others = [
-        pool.any(lambda shape: shape[:-1] == x.shape[:-1] and len(shape) == len(x.shape))
+        pool.any(lambda shape: len(shape) == len(x.shape) and without(shape, axis) == without(x.shape, axis))
         for _ in range(pool.draw(st.integers(0, 2)))
     ]
-    return (x, *others), {}
+    return (x, *others), {"axis": axis}
+
+
+def without(shape, axis):
+    return tuple(np.delete(shape, axis))
+
+
+def sliced(pool):
+    x = pool.any()
+    steps = [pool.draw(st.sampled_from([1, 1, -1, 2, -3])) for _ in x.shape]
+    starts = [pool.draw(st.integers(0, n - 1)) if pool.draw(st.booleans()) else None for n in x.shape]
+    return (x,), {"starts": starts, "stops": (None,) * len(x.shape), "steps": steps}
+
+
+def some_axes(pool, x):
+    return pool.draw(st.lists(st.integers(0, len(x.shape) - 1), unique=True, max_size=2)) if x.shape else []
+
+
+def flipped(pool):
+    x = pool.any(len)
+    return (x,), {"axes": some_axes(pool, x)}
+
+
+def rolled(pool):
+    x = pool.any()
+    axes = some_axes(pool, x)
+    return (x,), {"axes": axes, "shifts": [pool.draw(st.integers(-3, 3)) for _ in axes]}
+
+
+def repeated(pool):
+    x = small_vector(pool)
+    lengths = [pool.draw(st.integers(1, 2)) if n == 1 else n for n in x.shape]
+    axis = pool.draw(st.integers(0, len(lengths)))
+    shape = (*lengths[:axis], pool.draw(st.integers(1, 2)), *lengths[axis:])
+    return (x,), {"shape": shape, "axes": [k + (k >= axis) for k in range(len(lengths))]}
 
 
 def affine(pool):
@@ -175,7 +210,8 @@ def transposed(pool):
 
 def padded(pool):
     x = small_vector(pool)
-    return (x,), {"before": pool.draw(st.integers(0, 1)), "after": pool.draw(st.integers(0, 2))}
+    pairs = [(pool.draw(st.integers(-1 if n > 1 else 0, 1)), pool.draw(st.integers(0, 2))) for n in x.shape]
+    return (x,), {"pairs": pairs, "interior": [pool.draw(st.sampled_from([0, 0, 1])) for _ in x.shape], "value": 0.5}
 
 
 def looked_up(pool):
@@ -252,7 +288,10 @@ MAKERS = {
     "cumsum": one_vector,
     "dropout": dropped,
     "permute": permuted,
-    "flip": one_vector,
+    "flip": flipped,
+    "slice": sliced,
+    "broadcast": repeated,
+    "roll": rolled,
     "reshape": reshaped,
     "transpose": transposed,
     "pad": padded,
