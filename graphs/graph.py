@@ -211,6 +211,14 @@ class Graph:
         return replace(self, wrt=selected(self.leaves, wrt))
 
     @cached_property
+    def selection(self) -> str:
+        """The leaves in `wrt` as text: "parameters", "inputs" or "all" if they are these, else their names with commas."""
+        for word, roles in SELECTIONS.items():
+            if set(self.wrt) == {name for name, leaf in self.leaves.items() if leaf.role in roles}:
+                return word
+        return ",".join(self.wrt)
+
+    @cached_property
     def n_parameters(self) -> int:
         """Number of stored entries of all parameters."""
         return sum(prod(leaf.shape) for leaf in self.leaves.values() if leaf.role == "parameter")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -123,7 +123,7 @@ def _draw(found: Run, folder: Path, say: Callable[[str], object]) -> None:
         say(f"not drawn: {cause}. To try again: jacobench plot {folder.parent}")
 
 
-def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
+def explain(graph: Graph, n_seeds: int = 1, *, wrt: str | Iterable[str] | None = None) -> pd.DataFrame:
     """Predict the cost of every local Jacobian of a graph, dense and sparse, compared with its VJP.
 
     Parameters
@@ -132,6 +132,8 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
         Any graph.
     n_seeds : int
         Cotangents that are pulled back at once, 1 or more.
+    wrt : {"parameters", "inputs", "all"} or iterable of str, optional
+        Leaves to differentiate, by role or name. Default: those of the graph. BadInput if it selects no leaf.
 
     Returns
     -------
@@ -148,7 +150,7 @@ def explain(graph: Graph, n_seeds: int = 1) -> pd.DataFrame:
     """
     from jacobench.reports.explain.jacobian_costs import jacobian_costs, to_frame
 
-    return to_frame(jacobian_costs(graph, n_seeds))
+    return to_frame(jacobian_costs(graph if wrt is None else graph.with_wrt(wrt), n_seeds))
 
 
 def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] = (), **more: str | float) -> Outcome:
@@ -295,6 +297,7 @@ def recommend_for(
     from jacobench.bench.floor.stored_profile import profile_for
     from jacobench.bench.machine.byte_sizes import parse_bytes
     from jacobench.bench.machine.memory_limits import memory_limit
+    from jacobench.bench.suites.case import graph_of
     from jacobench.graphs.errors import BadInput
     from jacobench.reports.analysis.case_advice import advise_from_runs, completed
     from jacobench.reports.data.run_json import newest_run
@@ -309,7 +312,7 @@ def recommend_for(
     found = [read(run) for run in runs or filter(None, [newest])]
     advice = advise_from_runs(case, found, budget, n_uses=uses)
     if advice is None or not (advice.basis in ("measured", "near") or advice.all_over_budget):
-        profile = profile_for(case.make().dtype.name, say=say)
+        profile = profile_for(graph_of(case).dtype.name, say=say)
         advice = advise_from_runs(case, found, budget, profile, uses)
         assert advice is not None  # there is a profile
     return completed(advice, knobs)

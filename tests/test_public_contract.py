@@ -25,18 +25,18 @@ PLANNED_NAMES = "from_torch from_onnx from_sklearn from_jax"
 
 PARAMETERS = {
     "run": "suite out strategies cases passes max_minutes threads memory_budget timeout controls",
-    "mlp": "widths batch activation loss dtype residual normalization weight_density rng_seed",
+    "mlp": "widths batch activation loss dtype residual normalization weight_density rng_seed wrt",
     "recommend": "table passes phase",
     "what_fits": "table knob quantity limit",
 }
-PLANNED_PARAMETERS = {"run": "model cluster", "mlp": "wrt"}
+PLANNED_PARAMETERS = {"run": "model cluster"}
 
 OPTIONS = {
     "run": "suite strategy case passes max-minutes out resume threads memory-budget timeout controls dry-run quiet",
     "list": "suite",
     "verify": "strategy",
-    "explain": "widths architecture op graph batch json",
-    "recommend": "widths batch from uses memory-budget json",
+    "explain": "widths architecture op graph batch wrt json",
+    "recommend": "widths batch wrt from uses memory-budget json",
     "report": "out markdown",
     "compare": "across-machines",
     "gate": "against suite strategy case install max-minutes markdown junit self-test untracked",
@@ -60,11 +60,11 @@ PLANNED_HISTORY = "rename merge"
 
 COLUMN_NAMES = """
     run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
-    weight_density dtype n_parameters strategy phase status reason passes rounds seconds_min seconds_median seconds_iqr
+    weight_density dtype wrt n_parameters strategy phase status reason passes rounds seconds_min seconds_median seconds_iqr
     seconds_low seconds_high seconds_first ratio_to_vjp ratio_low ratio_high peak_bytes retained_bytes memory_tool predicted_bytes
     predicted_flops predicted_seconds n_nonzeros floor_seconds efficiency max_relative_error
 """
-PLANNED_COLUMNS = "wrt task"
+PLANNED_COLUMNS = "task"
 
 STRATEGIES = "dense dense-blocks sparse vjp forward-dense forward-sparse linear-operator"
 PEERS = "torch-vjp torch-jacrev jax-vjp jax-jacrev autograd-vjp asdex"

@@ -70,12 +70,24 @@ class OverBudget(Exception):  # noqa: N818  (reads as a statement, as `Unsupport
     """The arrays of a case alone exceed the memory budget."""
 
 
-def make_problem(graph: Graph, kind: str, n_seeds: int, rng_seed: int, budget_bytes: int) -> Problem:
-    """Draw leaves and seeds; raises `OverBudget` if they alone exceed the budget. Parameters as for `draw_seeds`."""
+def make_problem(
+    graph: Graph, kind: str, n_seeds: int, rng_seed: int, budget_bytes: int, given: Mapping[str, Array] | None = None
+) -> Problem:
+    """Draw seeds and, unless they are given, leaves; raises `OverBudget` if they alone exceed the budget.
+
+    Parameters as for `draw_seeds`. Raises as `leaves_of`.
+    """
     n_bytes = input_bytes(graph, prod(graph.output_shape) if kind == "identity" else n_seeds)
     if n_bytes > budget_bytes:
         raise OverBudget(f"the leaves and seeds need {_size(n_bytes)}, the budget is {_size(budget_bytes)}")
-    return Problem(graph, graph.sample(rng_seed), draw_seeds(graph, kind, n_seeds, rng_seed))
+    return Problem(graph, leaves_of(graph, given, rng_seed), draw_seeds(graph, kind, n_seeds, rng_seed))
+
+
+def leaves_of(graph: Graph, given: Mapping[str, Array] | None, rng_seed: int) -> dict[str, Array]:
+    """Return copies of the given leaves, or drawn ones for None; raises BadInput if the given do not fit."""
+    if given is None:
+        return graph.sample(rng_seed)
+    return {name: np.array(leaf) for name, leaf in zip(graph.leaves, graph.values_of(given), strict=False)}
 
 
 def input_bytes(graph: Graph, n_seeds: int) -> int:

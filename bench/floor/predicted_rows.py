@@ -9,7 +9,7 @@ import numpy as np
 
 from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, one_line, phase_bytes, predict
 from jacobench.bench.row.columns import COLUMNS, tidy
-from jacobench.bench.suites.case import BY_STRATEGY
+from jacobench.bench.suites.case import BY_STRATEGY, columns_of, graph_of
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.structures.sparsity import Pattern
@@ -80,9 +80,9 @@ def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | Non
     `specs` replace the case's strategies; "forward" is the forward pass. The rows have predicted bytes and flops where
     the strategy has a model, otherwise a reason, and with a `model` predicted seconds where it knows the strategy.
     """
-    graph = case.make()
+    graph = graph_of(case)
     knobs = {name: value for name, value in case.knobs.items() if name in COLUMNS}
-    shared = {"dtype": graph.dtype.name, **knobs, "case": case.name, "n_parameters": graph.n_parameters}
+    shared = {**columns_of(graph), **knobs, "case": case.name}
     rows = []
     for spec in specs or case.strategies:
         phases, missing = prediction_of(spec, graph, n_seeds_of(case))
@@ -117,7 +117,7 @@ def needed_bytes(case: Case, specs: Iterable[str], phase: str | None = None) -> 
 
     This is `held_bytes`, what earlier phases keep, such as patterns, and the peak.
     """
-    graph = case.make()
+    graph = graph_of(case)
     held = held_bytes(graph, n_seeds_of(case))
     found = {}
     for spec in specs:

@@ -18,6 +18,7 @@ import numpy as np
 from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, phase_bytes
 from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime, fit_relative, rates_of
 from jacobench.bench.floor.rule_work import edges_of, forward_works, works_of
+from jacobench.bench.suites.case import graph_of
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.strategies import registry
 from jacobench.strategies.memory_model import predict_forward
@@ -119,7 +120,7 @@ class TimeModel:
         """Seconds per call, node and edge by strategy and phase, fitted to the profile's small cases."""
         cells: dict[tuple[str, str], list[tuple[Calls, float]]] = {}
         for cell in self.profile.fitted:
-            graph, n_seeds = cell.case().make(), int(cell.knobs.get("n_seeds", 1))
+            graph, n_seeds = graph_of(cell.case()), int(cell.knobs.get("n_seeds", 1))
             cells.setdefault((cell.strategy, cell.phase), []).append(
                 (calls_of(graph, cell.strategy, n_seeds)[cell.phase], cell.seconds)
             )

@@ -203,10 +203,11 @@ class GateWorker:
         prepared_cell = self.cell.prepared_cell
         case = load_case(suite)
         with noted_imports():
-            graph = case.make()
+            made = case.make()
         self.check_origin()
         n_seeds, budget = int(case.knobs.get("n_seeds") or 1), self.job.budget_bytes
-        problem = prepared_cell.make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget)
+        graph, given = made if isinstance(made, tuple) else (made, None)
+        problem = prepared_cell.make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget, given)
         if not with_reference:
             return problem
         self._step(prepared_cell.REFERENCE_STEP)

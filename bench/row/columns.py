@@ -54,6 +54,7 @@ COLUMNS: dict[str, Column] = {
     "normalization": Column("object", "", "Normalization between layers; missing if there is none."),
     "weight_density": Column("float64", "1", "Stored share of the weights."),
     "dtype": Column("object", "", "Dtype of every leaf: float64 or float32."),
+    "wrt": Column("object", "", "Leaves to differentiate: inputs, parameters, all, or names with commas."),
     "n_parameters": Column("float64", "numbers", "Number of stored parameters."),
     "strategy": Column("object", "", "Method of differentiation; forward for the plain forward pass."),
     "phase": Column("object", "", "Timed part: " + ", ".join(PHASES) + "."),

@@ -36,5 +36,7 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     floor_seconds: float | None = None
     max_relative_error: float | None = None
     n_parameters: int | None = None
+    dtype: str | None = None
+    wrt: str | None = None
     traceback: str = ""  # of the strategy's exception
     output: str = ""  # end of the strategy's output

@@ -12,7 +12,7 @@ from jacobench.bench.floor.microbenchmarks import measure_like
 from jacobench.bench.floor.predicted_rows import n_seeds_of, phases_of, predicted_rows
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
-from jacobench.bench.suites.case import BY_STRATEGY
+from jacobench.bench.suites.case import BY_STRATEGY, graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,17 +57,17 @@ def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = No
         specs.setdefault(cell.case, {})[cell.strategy] = None
     lines, calls, needs = [], [], []
     for case in plan.suite.cases:
-        model = model_of(case.make().dtype.name) if model_of else None
+        model = model_of(graph_of(case).dtype.name) if model_of else None
         own = predicted_rows(case, specs[case.name], model)
         lines += own
         needed = {spec: _needed(case, spec) for spec in specs[case.name]}
         needs += [needed[row["strategy"]] for row in own]
-        calls += [len(case.make().nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
+        calls += [len(graph_of(case).nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
     return tidy(lines).assign(n_calls=calls, needs_bytes=needs)
 
 
 def _needed(case: Case, spec: str) -> int:
-    graph, n_seeds = case.make(), n_seeds_of(case)
+    graph, n_seeds = graph_of(case), n_seeds_of(case)
     return max(step_bytes(graph, n_seeds, phases_of(spec, graph, n_seeds)).values()) + input_bytes(graph, n_seeds)
 
 
@@ -101,7 +101,7 @@ def add_seconds(
     for case in planned.suite.cases:
         own = [(row, spec) for row, spec in zip(rows, specs, strict=True) if row["case"] == case.name]
         ok = [(row, spec) for row, spec in own if row["status"] == "ok"]
-        graph = case.make() if ok else None
+        graph = graph_of(case) if ok else None
         model = graph and model_of(graph.dtype.name)
         if graph and model:
             seconds = {spec: model.seconds(graph, spec, n_seeds_of(case)) for _, spec in ok}

@@ -26,7 +26,7 @@ from jacobench.bench.cell.prepared_cell import (
 )
 from jacobench.bench.floor.floors import Floors
 from jacobench.bench.row.measurement import Measurement, Repetition
-from jacobench.bench.suites.case import Cell, problem_of
+from jacobench.bench.suites.case import Cell, columns_of, problem_of
 from jacobench.strategies import registry
 from jacobench.strategies.memory_model import predict_forward
 
@@ -232,7 +232,7 @@ class Session:
             cell,
             self._name(cell.strategy, prepared.name),
             max_relative_error=None if isnan(error) else error,
-            n_parameters=prepared.problem.graph.n_parameters,
+            **columns_of(prepared.problem.graph),
             **found,
         )
 

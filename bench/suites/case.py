@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, Problem, make_problem, solve
+from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, Problem, leaves_of, make_problem, solve
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
 from jacobench.strategies import contract, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,8 +29,8 @@ class Case:
     name: str  # unique in its suite; contains the knobs, so that globs can select them: "mlp-w64-d3-b1-density0.1"
     knobs: Mapping[str, Any]  # values of columns such as `graph`, `depth`, `n_seeds`; None where one does not apply
     strategies: tuple[str, ...]  # names, or "file.py:Class"
-    make: Callable[[], Graph]  # builds the graph without large allocations
-    rng_seed: int = 0  # the leaves are `graph.sample(rng_seed)`
+    make: Callable[[], Any]  # builds the graph without large allocations; returns it, or (graph, leaves)
+    rng_seed: int = 0  # the leaves are `graph.sample(rng_seed)`, unless `make` returns them
     seeds: str = "random"  # "random", or "identity": the unit vector of each output, so the whole Jacobian
     content: str = ""  # arguments of the generator as text, equal for equal cases
 
@@ -43,9 +44,12 @@ class Suite:
 
 
 def build(case: Case) -> tuple[Graph, dict[str, NDArray[Any]]]:
-    """Build a case's graph and draw its leaves, equal on every machine; BadInput if the generator returns no graph."""
-    graph = graph_of(case)
-    return graph, graph.sample(case.rng_seed)
+    """Build a case's graph and its leaves: those that the generator returns, or drawn, equal on every machine.
+
+    Raises BadInput if the generator does not return a graph, or if its leaves do not fit the graph.
+    """
+    graph, given = made_by(case)
+    return graph, leaves_of(graph, given, case.rng_seed)
 
 
 def problem_of(
@@ -55,24 +59,36 @@ def problem_of(
     *,
     differences: bool = True,
 ) -> Problem:
-    """Build a case's graph, draw its leaves and seeds, and add the reference as `prepared_cell.solve` does.
+    """Build a case's graph, its leaves and seeds, and add the reference as `prepared_cell.solve` does.
 
     `step` is called with the name of each step that begins. Raises as `build`, and `OverBudget`.
     """
     step("building the case")
-    graph = graph_of(case)
+    graph, given = made_by(case)
     n_seeds = int(case.knobs.get("n_seeds") or 1)
-    problem = make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget_bytes)
+    problem = make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget_bytes, given)
     step(REFERENCE_STEP)
     return solve(problem, registry.load(registry.REFERENCE), budget_bytes, differences=differences)
 
 
 def graph_of(case: Case) -> Graph:
-    """Build only the graph of a case; raises as `build`."""
-    graph = case.make()
-    if not isinstance(graph, Graph):
-        raise BadInput(f"case {case.name!r}: expected its generator to return a Graph, got {type(graph).__name__}")
-    return graph
+    """Build only the graph of a case; raises BadInput if the generator does not return one."""
+    return made_by(case)[0]
+
+
+def columns_of(graph: Graph) -> dict[str, Any]:
+    """Return the columns that a graph determines. A case's knobs may name the leaves otherwise."""
+    return {"n_parameters": graph.n_parameters, "dtype": graph.dtype.name, "wrt": graph.selection}
+
+
+def made_by(case: Case) -> tuple[Graph, Mapping[str, Any] | None]:
+    """Return what a case's generator returns: a graph, and leaves or None. Raises as `graph_of`."""
+    made = case.make()
+    graph, leaves = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if isinstance(graph, Graph) and (leaves is None or isinstance(leaves, Mapping)):
+        return graph, leaves
+    given = f"({', '.join(type(part).__name__ for part in made)})" if isinstance(made, tuple) else type(made).__name__
+    raise BadInput(f"case {case.name!r}: expected its generator to return a Graph or (Graph, leaves), got {given}")
 
 
 def select_cases(suite: Suite, globs: Sequence[str]) -> Suite:

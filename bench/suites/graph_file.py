@@ -12,8 +12,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from jacobench.bench.suites.case import Case
-from jacobench.bench.suites.sweep_generators import Generator, SweepKeys, suffix
+from jacobench.bench.suites.sweep_generators import (
+    SHARED_CHOICES,
+    SHARED_IN_NAME,
+    Generator,
+    SweepKeys,
+    shared_columns,
+    suffix,
+)
 from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.graph import Graph
 from jacobench.strategies.plugin_files import import_file
 
 if TYPE_CHECKING:
@@ -22,7 +30,8 @@ if TYPE_CHECKING:
 Scalar = bool | int | float | str
 Argument = Scalar | Annotated[list[Scalar | list[Any]], Meta(min_length=1)]
 
-_SHARED = [field for field in msgspec.structs.fields(SweepKeys) if field.name in {"rng_seed", "n_seeds", "strategies"}]
+_OF_GRAPH = ("dtype", "wrt")  # keys of every sweep that by default are the graph's own
+_NOT_NAMED = ("rng_seed", "wrt")  # arguments that a case's name has as every sweep's keys
 
 _COLUMNS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("depth", "width", "batch"), (int,)),
@@ -32,7 +41,14 @@ _COLUMNS: Mapping[str, tuple[type, ...]] = {
 }
 """Arguments of the function that become columns, with the type of the column."""
 
-_AFTER_ARGUMENTS = ("rng", "seeds")  # words of `suffix`, which follow the arguments in a case's name
+_AFTER_ARGUMENTS = (
+    "float32",
+    "float64",
+    "wrt",
+    "rng",
+    "seeds",
+)  # words of `suffix`, which follow the arguments in a case's name
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(SweepKeys)} | dict.fromkeys(_OF_GRAPH)
 _WORDS = ("True", "False", "None", "inf", "nan")  # texts of values that are not strings
 
 
@@ -40,11 +56,12 @@ def graph_file_generator(graph: str, folder: Path) -> Generator:
     """Return the generator of a function in a file. Its keys are the function's arguments and those of every sweep.
 
     `graph` is ``"file.py:function"``, relative to `folder`. The function takes its arguments by name and returns a
-    `Graph`. An argument ``rng_seed`` receives that of the case. Raises BadInput if the file or the function does not
-    exist, or the file fails to import.
+    `Graph`, or a graph and its leaves. If it has an argument that is a key of every sweep, such as ``rng_seed`` or
+    ``dtype``, the argument receives that value. Raises BadInput if the file or the function does not exist, or the file
+    fails to import.
     """
     function = _load(graph, folder)
-    shared = {"graph": (str,), **{field.name: (field.type, field.default) for field in _SHARED}}
+    shared = _shared_fields()
     taken = {
         name: p
         for name, p in signature(function).parameters.items()
@@ -53,35 +70,61 @@ def graph_file_generator(graph: str, folder: Path) -> Generator:
     own = {name: (Argument,) if p.default is p.empty else (Argument | UnsetType, UNSET) for name, p in taken.items()}
     fields = [(name, *rest) for name, rest in (own | shared).items()]
     keys = msgspec.defstruct("GraphFileKeys", fields, forbid_unknown_fields=True, kw_only=True, frozen=True)
-    return Generator(keys=keys, choices={}, case=partial(_case, function, tuple(taken)))
+    return Generator(keys=keys, choices=SHARED_CHOICES, case=partial(_case, function, tuple(taken)))
+
+
+def _shared_fields() -> dict[str, tuple[Any, ...]]:
+    """Return the keys of every sweep: name → type, and default unless it is required."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for field in msgspec.structs.fields(SweepKeys):
+        if field.name in _OF_GRAPH:
+            found[field.name] = field.type | UnsetType, UNSET
+        else:
+            found[field.name] = (field.type,) if field.required else (field.type, field.default)
+    return found
 
 
 def _case(function: Callable[..., Any], taken: tuple[str, ...], knobs: Mapping[str, Any]) -> Case:
     arguments = {key: knobs[key] for key in taken if key in knobs}
     file, _, name = knobs["graph"].rpartition(":")
-    values = "".join(_named(key, value, taken) for key, value in arguments.items() if key != "rng_seed")
-    shared = {key: knobs[key] for key in ("rng_seed", "n_seeds")}
+    values = "".join(_named(key, value, taken) for key, value in arguments.items() if key not in _NOT_NAMED)
+    shared = {key: knobs[key] for key in SHARED_IN_NAME if key in knobs and (key in _NOT_NAMED or key not in taken)}
     columns = {key: arguments[key] for key, kinds in _COLUMNS.items() if type(arguments.get(key)) in kinds}
-    others = {key: value for key, value in arguments.items() if key not in columns and key != "rng_seed"}
+    columns |= shared_columns(knobs)
+    others = {key: value for key, value in arguments.items() if key not in columns and key not in _NOT_NAMED}
+    own = {key: knobs[key] for key in _OF_GRAPH if key in knobs}
     return Case(
-        name=f"{Path(file).stem}.{name}{values}{suffix(shared)}",
-        knobs={**columns, "graph": knobs["graph"], "n_seeds": knobs["n_seeds"]}
-        | ({"arguments": repr(others)} if others else {}),
+        name=f"{Path(file).stem}.{name}{values}{suffix(shared, _DEFAULTS)}",
+        knobs={**columns, "graph": knobs["graph"]} | ({"arguments": repr(others)} if others else {}),
         strategies=knobs["strategies"],
-        make=partial(_make, function, f"{file}:{name}", arguments),
+        make=partial(_make, function, f"{file}:{name}", arguments, own),
         rng_seed=knobs["rng_seed"],
-        content=repr(arguments),
+        seeds=knobs["seeds"],
+        content=repr((arguments, own)),
     )
 
 
-def _make(function: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> Any:
-    """Call the user's function; its exceptions become `BadInput`."""
+def _make(function: Callable[..., Any], name: str, arguments: Mapping[str, Any], own: Mapping[str, Any]) -> Any:
+    """Call the user's function, and select the leaves of `own`; the function's exceptions become `BadInput`.
+
+    `own` has the keys ``dtype`` and ``wrt`` where they are given.
+    """
     try:
-        return function(**arguments)
+        made = function(**arguments)
     except BadInput:
         raise
     except Exception as error:
         raise BadInput(f"{name} raised {type(error).__name__}: {error}") from error
+    graph, *rest = made if isinstance(made, tuple) else (made,)
+    if not isinstance(graph, Graph):
+        return made
+    if graph.dtype != own.get("dtype", graph.dtype):
+        raise BadInput(
+            f"{name} returned a graph of dtype {graph.dtype}: expected {own['dtype']}; "
+            "give the function an argument dtype, or remove the key"
+        )
+    graph = graph.with_wrt(own["wrt"]) if "wrt" in own else graph
+    return (graph, *rest) if rest else graph
 
 
 def _named(key: str, value: object, names: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from msgspec import UNSET
 
 from jacobench.bench.suites.graph_file import graph_file_generator
 from jacobench.bench.suites.sweep_generators import GENERATORS
+from jacobench.bench.suites.wrt_selection import swept_wrt
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.strategies.registry import check
 
@@ -102,6 +103,8 @@ def _place_first(message: str, sweep: Mapping[str, Any]) -> str:
 
 
 def _as_list(key: str, value: Any) -> list[Any]:
+    if key == "wrt":
+        return [*swept_wrt(value)]
     if not isinstance(value, list):
         return [value]
     if key in {"widths", "ops"} and not any(isinstance(item, list) for item in value):

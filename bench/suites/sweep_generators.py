@@ -11,10 +11,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from jacobench.bench.suites.case import Case
+from jacobench.bench.suites.wrt_selection import WrtKey, wrt_in_name, wrt_text
 from jacobench.graphs.architectures import ARCHITECTURES, architecture, architecture_graph
 from jacobench.graphs.builder import DTYPES
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.generators.chain import chain_graph
+from jacobench.graphs.generators.chain import VECTOR, chain_graph
 from jacobench.graphs.generators.mlp import ACTIVATIONS, LOSSES, NORMALIZATIONS, mlp_graph
 from jacobench.graphs.generators.one_op import EVERY, op_graph
 from jacobench.graphs.ops import OPS
@@ -40,6 +41,7 @@ class SweepKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen
 
     graph: str
     dtype: Knob[str] = "float64"
+    wrt: WrtKey = "parameters"
     rng_seed: Knob[RngSeed] = 0
     n_seeds: Knob[Size] = 1
     seeds: Knob[str] = "random"
@@ -74,6 +76,7 @@ class OpKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True):
     name: Knob[str] = msgspec.field(default_factory=lambda: list(OPS))
     size: Knob[Size] = 64
     batch: Knob[Size] = 1
+    wrt: WrtKey = "all"
 
 
 class ChainKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -83,7 +86,7 @@ class ChainKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True
     size: Knob[Size]
     depth: Knob[Size] | UnsetType = UNSET
     batch: Knob[Size] = 1
-    wrt_links: Knob[bool] = False
+    wrt: WrtKey = VECTOR
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,9 @@ def mlp_case(knobs: Mapping[str, Any]) -> Case:
     widths = _widths(knobs)
     depth = len(widths) - 1
     shape = f"w{widths[0]}-d{depth}" if len(set(widths)) == 1 else "x".join(map(str, widths))
-    passed = ("batch", "activation", "loss", "dtype", "residual", "normalization", "weight_density", "rng_seed")
+    passed = ("batch", "activation", "loss", "dtype", "residual", "normalization", "weight_density", "rng_seed", "wrt")
     make = partial(mlp_graph, widths, **{key: knobs[key] for key in passed})
-    name = f"mlp-{shape}-b{knobs['batch']}{suffix(knobs)}"
-    return _case(name, make, knobs, graph="mlp", depth=depth, width=max(widths))
+    return _case(f"mlp-{shape}", make, knobs, {}, graph="mlp", depth=depth, width=max(widths))
 
 
 def architecture_case(knobs: Mapping[str, Any]) -> Case:
@@ -112,46 +114,69 @@ def architecture_case(knobs: Mapping[str, Any]) -> Case:
     batch = knobs.get("batch", entry.batch)
     loss = entry.loss if knobs["loss"] == "default" else knobs["loss"]
     own = {key: getattr(entry, key) for key in ("depth", "width", "activation", "residual", "normalization")}
-    own |= {"graph": entry.name, "batch": batch, "loss": loss, "weight_density": 1.0}
-    name = f"{entry.name}-b{batch}{suffix({**knobs, 'loss': loss}, loss=entry.loss)}"
-    make = partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"])
-    return _case(name, make, knobs, **own)
+    own |= {"graph": entry.name, "weight_density": 1.0}
+    make = partial(architecture_graph, entry.name, batch=batch, loss=loss, dtype=knobs["dtype"], wrt=knobs["wrt"])
+    return _case(entry.name, make, {**knobs, "batch": batch, "loss": loss}, {"loss": entry.loss}, **own)
 
 
 def op_case(knobs: Mapping[str, Any]) -> Case:
-    """Return the case of one op, differentiated with respect to every argument; named by the op, its size and batch."""
-    op, size, batch = knobs["name"], knobs["size"], knobs["batch"]
-    make = partial(op_graph, op, knobs["dtype"], size=size, batch=batch)
-    return _case(f"{op}-w{size}-b{batch}{suffix(knobs)}", make, knobs, graph=op, width=size)
+    """Return the case of one op, named by the op, its size, its batch and all values that differ."""
+    op, size = knobs["name"], knobs["size"]
+    make = partial(op_graph, op, knobs["dtype"], size=size, batch=knobs["batch"], wrt=knobs["wrt"])
+    return _case(f"{op}-w{size}", make, knobs, {"wrt": "all"}, graph=op, width=size)
 
 
 def chain_case(knobs: Mapping[str, Any]) -> Case:
     """Return the case of a chain, named by its repeated links, size, depth, batch and all values that differ."""
-    named = knobs["ops"]
+    named, size = knobs["ops"], knobs["size"]
     if not isinstance(named, list):
         raise BadInput(f".ops: expected a list of links for each chain, got {named}")
     depth = knobs.get("depth", len(named))
     links = [named[k % len(named)] for k in range(depth)]
-    graph = f"chain-{'-'.join(_period(links))}{'-wrt_links' if knobs['wrt_links'] else ''}"
-    passed = ("batch", "dtype", "wrt_links", "rng_seed")
-    make = partial(chain_graph, links, knobs["size"], **{key: knobs[key] for key in passed})
-    try:  # build it now, so that an error names its place in the file
-        make()
-    except BadInput as error:
-        raise BadInput(f": {error}") from None
-    name = f"{graph}-w{knobs['size']}-d{depth}-b{knobs['batch']}{suffix(knobs)}"
-    return _case(name, make, knobs, graph=graph, depth=depth, width=knobs["size"])
+    graph = f"chain-{'-'.join(_period(links))}"
+    make = partial(chain_graph, links, size, **{key: knobs[key] for key in ("batch", "dtype", "rng_seed", "wrt")})
+    _check_built(make)
+    return _case(f"{graph}-w{size}-d{depth}", make, knobs, {"wrt": [VECTOR]}, graph=graph, depth=depth, width=size)
 
 
-def _case(name: str, make: partial[Graph], knobs: Mapping[str, Any], **own: Any) -> Case:
-    """Return a case with the columns of its knobs. With seeds = "identity", n_seeds is the number of outputs."""
-    columns = {key: knobs[key] for key in _COLUMNS if key in knobs} | own
+def _case(
+    beginning: str, make: partial[Graph], knobs: Mapping[str, Any], defaults: Mapping[str, Any], **own: Any
+) -> Case:
+    """Return a case with the columns of its knobs. With seeds = "identity", n_seeds is the number of outputs.
+
+    `defaults` are those of the generator where they differ from a perceptron's. The name begins with `beginning`.
+    """
+    defaults = {**_DEFAULTS, **defaults}
+    if knobs["wrt"] != defaults["wrt"]:
+        _check_built(make)
+    columns = {key: knobs[key] for key in _COLUMNS if key in knobs} | shared_columns(knobs) | own
     if knobs["seeds"] == "identity":
-        if knobs["n_seeds"] != _DEFAULTS["n_seeds"]:
-            raise BadInput('.n_seeds: n_seeds cannot be combined with seeds = "identity"; remove one of them')
         columns["n_seeds"] = prod(make().output_shape)
+    name = f"{beginning}-b{knobs['batch']}{suffix(knobs, defaults)}"
     content = repr((make.args, make.keywords))
     return Case(name, columns, knobs["strategies"], make, knobs["rng_seed"], knobs["seeds"], content)
+
+
+def shared_columns(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of the keys of every sweep, those that are given."""
+    if knobs["seeds"] == "identity" and knobs["n_seeds"] != _DEFAULTS["n_seeds"]:
+        raise BadInput('.n_seeds: n_seeds cannot be combined with seeds = "identity"; remove one of them')
+    columns = {key: knobs[key] for key in ("n_seeds", "dtype") if key in knobs}
+    return columns | ({"wrt": wrt_text(knobs["wrt"])} if "wrt" in knobs else {})
+
+
+def _check_built(make: partial[Graph]) -> None:
+    """Build a graph now, so that an error names its place in the file."""
+    keywords = dict(make.keywords)
+    wrt = keywords.pop("wrt")
+    try:
+        graph = make.func(*make.args, **keywords)
+    except BadInput as error:
+        raise BadInput(f": {error}") from None
+    try:
+        graph.with_wrt(wrt)
+    except BadInput as error:
+        raise BadInput(f".wrt: {error}") from None
 
 
 def _period(links: Sequence[str]) -> Sequence[str]:
@@ -160,13 +185,16 @@ def _period(links: Sequence[str]) -> Sequence[str]:
     return next(links[:n] for n in lengths if all(link == links[k % n] for k, link in enumerate(links)))
 
 
-def suffix(knobs: Mapping[str, Any], **defaults: Any) -> str:
+def suffix(knobs: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
     """Return the part of a case's name for knobs that differ from their defaults, such as ``"-gelu-density0.1"``."""
-    defaults = {**_DEFAULTS, **defaults}
     other = (key for key in _SUFFIXES if key in knobs and knobs[key] != defaults[key])
-    return "".join(
-        "-noloss" if key == "loss" and knobs[key] is None else _SUFFIXES[key].format(knobs[key]) for key in other
-    )
+    return "".join(_SUFFIXES[key].format(_in_name(key, knobs[key])) for key in other)
+
+
+def _in_name(key: str, value: Any) -> str:
+    if key == "wrt":
+        return wrt_in_name(value)
+    return "noloss" if key == "loss" and value is None else str(value)
 
 
 _SUFFIXES = {
@@ -176,12 +204,14 @@ _SUFFIXES = {
     "normalization": "-{}",
     "weight_density": "-density{}",
     "dtype": "-{}",
+    "wrt": "-wrt{}",
     "rng_seed": "-rng{}",
     "n_seeds": "-seeds{}",
     "seeds": "-{}",
 }
 _DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(MlpKeys)} | {"normalization": None}
-_COLUMNS = ("batch", "n_seeds", "activation", "loss", "residual", "normalization", "weight_density", "dtype")
+_COLUMNS = ("batch", "activation", "loss", "residual", "normalization", "weight_density")
+SHARED_IN_NAME = ("dtype", "wrt", "rng_seed", "n_seeds", "seeds")  # keys of every sweep that a case's name contains
 
 
 def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
@@ -196,7 +226,7 @@ def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
     raise BadInput(f": expected either `width` and `depth`, or `widths`, got {given or 'neither'}")
 
 
-_SHARED = {"dtype": ("dtype", DTYPES), "seeds": ("kind of seeds", ("random", "identity"))}
+SHARED_CHOICES = {"dtype": ("dtype", DTYPES), "seeds": ("kind of seeds", ("random", "identity"))}
 
 GENERATORS: Final[Mapping[str, Generator]] = {
     "mlp": Generator(
@@ -205,15 +235,19 @@ GENERATORS: Final[Mapping[str, Generator]] = {
             "activation": ("activation", ACTIVATIONS),
             "loss": ("loss", (*LOSSES, "none")),
             "normalization": ("normalization", (*NORMALIZATIONS, "none")),
-            **_SHARED,
+            **SHARED_CHOICES,
         },
         mlp_case,
     ),
     "architecture": Generator(
         ArchitectureKeys,
-        {"name": ("architecture", tuple(ARCHITECTURES)), "loss": ("loss", (*LOSSES, "none", "default")), **_SHARED},
+        {
+            "name": ("architecture", tuple(ARCHITECTURES)),
+            "loss": ("loss", (*LOSSES, "none", "default")),
+            **SHARED_CHOICES,
+        },
         architecture_case,
     ),
-    "op": Generator(OpKeys, {"name": ("op", (*OPS, EVERY)), **_SHARED}, op_case),
-    "chain": Generator(ChainKeys, _SHARED, chain_case),
+    "op": Generator(OpKeys, {"name": ("op", (*OPS, EVERY)), **SHARED_CHOICES}, op_case),
+    "chain": Generator(ChainKeys, SHARED_CHOICES, chain_case),
 }

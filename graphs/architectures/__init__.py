@@ -10,6 +10,8 @@ from jacobench.graphs.errors import unknown
 from jacobench.graphs.generators.mlp import with_loss
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jacobench.graphs.architectures.catalogue import Architecture
     from jacobench.graphs.graph import Graph
 
@@ -24,9 +26,14 @@ def architecture(name: str) -> Architecture:
 
 
 def architecture_graph(
-    name: str, *, batch: int | None = None, loss: str | None = "default", dtype: str = "float64"
+    name: str,
+    *,
+    batch: int | None = None,
+    loss: str | None = "default",
+    dtype: str = "float64",
+    wrt: str | Iterable[str] = "parameters",
 ) -> Graph:
-    """Build the graph of a published network; its arrays are not allocated. Unknown names raise BadInput.
+    """Build the graph of a published network; its arrays are not allocated. Unknown names and a `wrt` without a leaf raise BadInput.
 
     `batch` and `loss` are by default the entry's; with the loss None, the output is the network's. The leaves are ``W1``,
     ``b1`` … in the order of the layers, ``x`` and other inputs, and ``target`` if there is a loss.
@@ -37,4 +44,4 @@ def architecture_graph(
     entry = architecture(name)
     g = GraphBuilder(dtype)
     output = entry.network(g, entry.batch if batch is None else batch)
-    return g.build(output=with_loss(g, output, entry.loss if loss == "default" else loss))
+    return g.build(with_loss(g, output, entry.loss if loss == "default" else loss), wrt)

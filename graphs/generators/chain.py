@@ -13,7 +13,7 @@ from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import BadInput, check_least, unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.builder import Value
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Form = Literal["any", "line", "channel", "triples"]
 """Shape that a link needs: any, one line of entries, a line with a channel axis, or three-vectors."""
 
+VECTOR = "e"  # the leaf on which the links act
 TAPS = 3  # length of a convolution's kernel; a padding of 1 keeps the length of the line
 KEPT = 0.5  # share of the entries that dropout keeps
 RANK_SHARE = 8  # size of a low-rank link divided by its rank
@@ -90,7 +91,13 @@ LINKS: Mapping[str, Link] = {
 
 
 def chain(
-    ops: Sequence[str], size: int, *, batch: int = 1, dtype: str = "float64", wrt_links: bool = False, rng_seed: int = 0
+    ops: Sequence[str],
+    size: int,
+    *,
+    batch: int = 1,
+    dtype: str = "float64",
+    rng_seed: int = 0,
+    wrt: str | Iterable[str] = VECTOR,
 ) -> tuple[Graph, dict[str, Array]]:
     """Build a chain of ops and sample its leaves.
 
@@ -108,10 +115,11 @@ def chain(
         Number of samples.
     dtype : {"float64", "float32"}
         Dtype of all arrays.
-    wrt_links : bool
-        Whether to differentiate also with respect to the links' leaves: kernels, weights and constant vectors.
     rng_seed : int
         Seed of permutations, masks and arrays, 0 or more.
+    wrt : {"e", "parameters", "inputs", "all"} or iterable of str
+        Leaves to differentiate, by role or name. Inputs are ``e`` and the constant vectors, parameters are kernels, weights
+        and biases.
 
     Returns
     -------
@@ -123,7 +131,7 @@ def chain(
     Raises
     ------
     BadInput
-        For an empty chain, an unknown link or an invalid number.
+        For an empty chain, an unknown link, an invalid number, or a `wrt` that selects no leaf.
 
     Examples
     --------
@@ -131,12 +139,18 @@ def chain(
     >>> [node.op.name for node in graph.nodes], graph.wrt, leaves["e"].shape
     (['conv1d', 'permute', 'neg'], ('e',), (1, 1, 8))
     """
-    graph = chain_graph(ops, size, batch=batch, dtype=dtype, wrt_links=wrt_links, rng_seed=rng_seed)
+    graph = chain_graph(ops, size, batch=batch, dtype=dtype, rng_seed=rng_seed, wrt=wrt)
     return graph, graph.sample(rng_seed)
 
 
 def chain_graph(
-    ops: Sequence[str], size: int, *, batch: int = 1, dtype: str = "float64", wrt_links: bool = False, rng_seed: int = 0
+    ops: Sequence[str],
+    size: int,
+    *,
+    batch: int = 1,
+    dtype: str = "float64",
+    rng_seed: int = 0,
+    wrt: str | Iterable[str] = VECTOR,
 ) -> Graph:
     """Build the graph of `chain` without sampling its leaves."""
     links = _links(ops)
@@ -148,13 +162,13 @@ def chain_graph(
     line = (batch, 1, size) if any(link.form == "channel" for link in links) else (batch, size)
     shapes = {"line": line, "channel": line, "triples": (batch, size // 3, 3)}
     needed = [shapes[link.form] for link in reversed(links) if link.form in shapes]
-    value = g.input("e", needed[0] if needed else line)
+    value = g.input(VECTOR, needed[0] if needed else line)
     for number, link in reversed(list(enumerate(links, 1))):
         wanted = shapes.get(link.form, value.shape)
         if value.shape != wanted:
             value = g.reshape(value, shape=wanted)
         value = link.apply(g, value, str(number), np.random.default_rng([rng_seed, number]))
-    return g.build(value, wrt="all" if wrt_links else ["e"])
+    return g.build(value, wrt)
 
 
 def _links(ops: Sequence[str]) -> list[Link]:

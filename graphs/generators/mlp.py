@@ -12,7 +12,7 @@ from jacobench.graphs.errors import BadInput, check_least, real_number, unknown,
 from jacobench.graphs.structures.sparsity import Pattern, index_dtype
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.builder import Value
@@ -34,6 +34,7 @@ def mlp(
     normalization: str | None = None,
     weight_density: float = 1.0,
     rng_seed: int = 0,
+    wrt: str | Iterable[str] = "parameters",
 ) -> tuple[Graph, dict[str, Array]]:
     """Build a multilayer perceptron and sample its leaves.
 
@@ -61,6 +62,8 @@ def mlp(
         `rng_seed`, and ``Wk`` is the vector of its stored values in CSR order.
     rng_seed : int
         Seed of patterns and arrays, 0 or more.
+    wrt : {"parameters", "inputs", "all"} or iterable of str
+        Leaves to differentiate, by role or name.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def mlp(
     Raises
     ------
     BadInput
-        For fewer than two widths, an invalid number or an unknown name.
+        For fewer than two widths, an invalid number, an unknown name, or a `wrt` that selects no leaf.
     """
     graph = mlp_graph(
         widths,
@@ -85,6 +88,7 @@ def mlp(
         normalization=normalization,
         weight_density=weight_density,
         rng_seed=rng_seed,
+        wrt=wrt,
     )
     return graph, graph.sample(rng_seed)
 
@@ -100,6 +104,7 @@ def mlp_graph(
     normalization: str | None = None,
     weight_density: float = 1.0,
     rng_seed: int = 0,
+    wrt: str | Iterable[str] = "parameters",
 ) -> Graph:
     """Build the graph of `mlp` without sampling its leaves."""
     lengths = _check(widths, batch, weight_density, rng_seed)
@@ -121,7 +126,7 @@ def mlp_graph(
             if residual and t.shape == z.shape:
                 t = g.add(t, z)
         z = t
-    return g.build(output=with_loss(g, z, loss))
+    return g.build(with_loss(g, z, loss), wrt)
 
 
 def with_loss(g: GraphBuilder, output: Value, loss: str | None) -> Value:

@@ -10,7 +10,7 @@ from jacobench.graphs.errors import unknown
 from jacobench.graphs.ops import OPS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from jacobench.graphs.builder import Value
     from jacobench.graphs.graph import Graph
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 EVERY = "every-op"  # name of the graph that contains all ops
 
 
-def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:
-    """Build a graph of one op, differentiated with respect to all leaves.
+def op_graph(name: str, dtype: str = "float64", *, wrt: str | Iterable[str] = "all", **lengths: int) -> Graph:
+    """Build a graph of one op, by default differentiated with respect to all leaves.
 
     `name` is a key of `OPS`, or `EVERY` for the examples of all ops, with their outputs in one row. `lengths` are
-    ``batch`` and ``size`` of the op's example (see `op.Example`). Raises BadInput for an unknown op or a bad length.
+    ``batch`` and ``size`` of the op's example (see `op.Example`). Raises BadInput for an unknown op, a bad length, or a `wrt` that selects no leaf.
     """
     builder = GraphBuilder(dtype)
     if name == EVERY:
@@ -32,7 +32,7 @@ def op_graph(name: str, dtype: str = "float64", **lengths: int) -> Graph:
         output = OPS[name].example(builder, **lengths)
     else:
         raise unknown("op", name, (*OPS, EVERY))
-    return builder.build(output, wrt="all")
+    return builder.build(output, wrt)
 
 
 @dataclass(frozen=True)

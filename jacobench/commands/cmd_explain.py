@@ -23,6 +23,10 @@ Widths = Annotated[
 Architecture = Annotated[
     str | None, typer.Option(metavar="NAME", help="A published network; see 'jacobench list architectures'.")
 ]
+Wrt = Annotated[
+    str | None,
+    typer.Option(metavar="LEAVES", help="Leaves to differentiate: inputs, parameters, all, or names with commas."),
+]
 Seeds = Annotated[
     int | None, typer.Option(metavar="N", help="Number of seeds (cotangents of the output) per pullback.")
 ]
@@ -41,6 +45,7 @@ def explain(
     weight_density: Annotated[float | None, typer.Option(metavar="D", help="With --widths: share of the weights that are stored.")] = None,
     residual: Annotated[bool | None, typer.Option("--residual", help="With --widths: each hidden layer adds its input to its output.")] = None,
     normalization: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: layer_norm or none.")] = None,
+    wrt: Wrt = None,
     n_seeds: Seeds = None,
     setting: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any key of a sweep in a suite file. With --graph: an argument of the function.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="DIR", help="Write plots of the sparsity patterns and of the bytes to DIR.")] = None,
@@ -63,7 +68,7 @@ def explain(
         raise BadInput("--csv and --json cannot be combined: expected one of them")
     knobs = {
         "size": size, "batch": batch, "activation": activation, "loss": loss, "dtype": dtype, "residual": residual,
-        "weight_density": weight_density, "normalization": normalization, "n_seeds": n_seeds,
+        "weight_density": weight_density, "normalization": normalization, "n_seeds": n_seeds, "wrt": parse_wrt(wrt),
     }  # fmt: skip
     case = _case({"widths": widths, "architecture": architecture, "op": op, "graph": graph}, knobs, setting or [])
     try:
@@ -115,6 +120,13 @@ def parse_widths(text: str) -> list[int]:
         return [int(width) for width in text.split(",")]
     except ValueError:
         raise BadInput(f"--widths is {text!r}: expected whole numbers and commas, such as 784,300,10") from None
+
+
+def parse_wrt(text: str | None) -> list[Any] | None:
+    """Return the key `wrt` of an option such as ``inputs`` or ``W1,x``."""
+    from jacobench.bench.suites.wrt_selection import wrt_of_text
+
+    return None if text is None else [wrt_of_text(text)]
 
 
 def _setting(text: str) -> tuple[str, Any]:

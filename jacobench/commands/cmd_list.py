@@ -43,10 +43,11 @@ def _suites(_suite: str) -> Rows:
 
 
 def _cases(suite: str) -> Rows:
+    from jacobench.bench.suites.case import graph_of
     from jacobench.bench.suites.suite_files import load_suite
 
     return ("case", "graph", "n_parameters", "strategies"), (
-        (case.name, case.knobs["graph"], f"{case.make().n_parameters:,}", " ".join(case.strategies))
+        (case.name, case.knobs["graph"], f"{graph_of(case).n_parameters:,}", " ".join(case.strategies))
         for case in load_suite(suite).cases
     )
 

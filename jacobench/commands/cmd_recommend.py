@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jacobench.commands import console
-from jacobench.commands.cmd_explain import Architecture, Seeds, Widths, parse_widths
+from jacobench.commands.cmd_explain import Architecture, Seeds, Widths, Wrt, parse_widths, parse_wrt
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def recommend(
         str | None, typer.Option(metavar="NAME", help="Loss: mse, cross_entropy or none. Default: mse.")
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float64 or float32. Default: float64.")] = None,
+    wrt: Wrt = None,
     weight_density: Annotated[
         float | None, typer.Option(metavar="D", help="Share of the weights that are stored. Default: 1.")
     ] = None,
@@ -65,6 +66,7 @@ def recommend(
     knobs = {
         "widths": parse_widths(widths) if widths is not None else None, "name": architecture, "batch": batch,
         "n_seeds": seeds, "activation": activation, "loss": loss, "dtype": dtype, "weight_density": weight_density,
+        "wrt": parse_wrt(wrt),
     }  # fmt: skip
     given = {name: value for name, value in knobs.items() if value is not None}
     _check(given)

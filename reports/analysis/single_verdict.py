@@ -24,7 +24,15 @@ COLUMNS = (
 UNKNOWN: dict[str, Any] = {**NOTHING, "without_estimate": math.nan, "decision": "nothing", "basis": math.nan, "n": 0}
 
 Line = dict[str, Any]
-SAME = ("graph", "activation", "loss", "residual", "normalization", "dtype")  # knobs in which near cases are equal
+SAME = (
+    "graph",
+    "activation",
+    "loss",
+    "residual",
+    "normalization",
+    "dtype",
+    "wrt",
+)  # knobs in which near cases are equal
 
 # Factor within which the sizes of near cases agree. Suites double their sizes, so each size within a sweep has one.
 WITHIN = math.sqrt(2)

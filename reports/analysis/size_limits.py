@@ -21,6 +21,8 @@ import pandas as pd
 from jacobench.bench.floor.predicted_rows import held_bytes, n_seeds_of, needed_bytes, one_case, phases_of
 from jacobench.bench.row.columns import FORWARD
 from jacobench.bench.row.statistics import plausible
+from jacobench.bench.suites.case import graph_of
+from jacobench.bench.suites.wrt_selection import wrt_of_text
 from jacobench.graphs.architectures import ARCHITECTURES
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.graphs.ops import OPS
@@ -266,14 +268,14 @@ def _case_of(sweep: Sweep) -> Callable[[float], Case] | None:
         return replace(case, make=cache(case.make))
 
     try:
-        same = case_of(row[knob]).make().n_parameters == row["n_parameters"]
+        same = graph_of(case_of(row[knob])).n_parameters == row["n_parameters"]
     except BadInput:  # likewise
         return None
     return case_of if same else None
 
 
 def _held(case: Case) -> int:
-    return held_bytes(case.make(), n_seeds_of(case))
+    return held_bytes(graph_of(case), n_seeds_of(case))
 
 
 def _cost_of(case_of: Callable[[float], Case], knob: str, own: pd.DataFrame) -> Callable[[float], float] | None:
@@ -284,7 +286,7 @@ def _cost_of(case_of: Callable[[float], Case], knob: str, own: pd.DataFrame) -> 
     row = predicted[-1]
     spec, phase = row["strategy"], row["phase"]
     rebuilt = case_of(row[knob])
-    peak = phases_of(spec, rebuilt.make(), n_seeds_of(rebuilt))[phase].peak_bytes
+    peak = phases_of(spec, graph_of(rebuilt), n_seeds_of(rebuilt))[phase].peak_bytes
     if abs(peak - row["predicted_bytes"]) > SAME_BYTES * row["predicted_bytes"]:
         return None
     return cache(lambda size: float(needed_bytes(case_of(size), [spec], phase)[spec]))
@@ -292,8 +294,9 @@ def _cost_of(case_of: Callable[[float], Case], knob: str, own: pd.DataFrame) -> 
 
 def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:
     """Return the keys of a ``[[sweep]]`` that describe the case of a row; None for graphs of other generators."""
-    knobs = {name: int(row[name]) for name in ("batch", "n_seeds") if row[name] == row[name]}
-    knobs |= {"dtype": row["dtype"]}
+    knobs: dict[str, Any] = {name: int(row[name]) for name in ("batch", "n_seeds") if row[name] == row[name]}
+    knobs |= {key: row[key] for key in ("dtype", "wrt") if isinstance(row[key], str)}
+    knobs |= {"wrt": [wrt_of_text(knobs["wrt"])]} if "wrt" in knobs else {}
     names = {key: row[key] if isinstance(row[key], str) else "none" for key in ("activation", "loss", "normalization")}
     graph = row["graph"]
     if graph in ARCHITECTURES:
@@ -301,9 +304,8 @@ def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:
     if graph in OPS:
         return {"graph": "op", "name": graph, "size": int(row["width"]), **knobs}
     if graph.startswith("chain-"):
-        named, wrt_links, _ = graph.removeprefix("chain-").partition("-wrt_links")
-        size = {"size": int(row["width"]), "depth": int(row["depth"]), "wrt_links": bool(wrt_links)}
-        return {"graph": "chain", "ops": [named.split("-")], **size, **knobs}
+        ops = graph.removeprefix("chain-").split("-")
+        return {"graph": "chain", "ops": [ops], "size": int(row["width"]), "depth": int(row["depth"]), **knobs}
     if graph != "mlp":
         return None
     shape = re.match(r"mlp-(\d+(?:x\d+)+)-", row["case"])

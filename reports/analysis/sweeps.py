@@ -30,6 +30,7 @@ PHRASES: dict[str, tuple[str, object]] = {
     "normalization": ("{}", None),
     "weight_density": ("weight density {:g}", 1.0),
     "dtype": ("{}", None),
+    "wrt": ("wrt {}", "parameters"),
 }
 
 GRAPH_KNOBS = tuple(PHRASES)

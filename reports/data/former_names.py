@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from jacobench.graphs.architectures import ARCHITECTURES as NETWORKS
+from jacobench.graphs.generators.chain import VECTOR
+from jacobench.graphs.generators.one_op import EVERY
+from jacobench.graphs.ops import OPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -68,6 +73,23 @@ def current_cases(former: Iterable[str], today: Iterable[str]) -> dict[str, str]
 def _only(former: Iterable[str], matches: Callable[[str], list[str]]) -> dict[str, str]:
     found = {name: matches(name) for name in sorted(former)}
     return {name: names[0] for name, names in found.items() if len(names) == 1}
+
+
+def with_selection(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of an earlier version with the leaves that its generator differentiated.
+
+    >>> with_selection({"graph": "chain-affine-wrt_links"}), with_selection({"graph": "file.py:net"})
+    ({'graph': 'chain-affine', 'wrt': 'all'}, {'graph': 'file.py:net'})
+    """
+    graph = row.get("graph")
+    if "wrt" in row or not isinstance(graph, str):
+        return dict(row)
+    if graph.startswith("chain-"):
+        named, links, _ = graph.partition("-wrt_links")
+        return {**row, "graph": named, "wrt": "all" if links else VECTOR}
+    if graph in OPS or graph == EVERY:
+        return {**row, "wrt": "all"}
+    return {**row, "wrt": "parameters"} if graph == "mlp" or graph in NETWORKS else dict(row)
 
 
 def with_current_names(base: Run, head: Run) -> tuple[Run, Run]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.suites.case import graph_of
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def rebuilt(table: pd.DataFrame) -> dict[str, tuple[Case, Graph]]:
         for row in first[(first["suite"] == suite) & first["case"].isin(cases)].to_dict("records"):
             case = cases[row["case"]]
             if all(_equal(row[knob], value) for knob, value in case.knobs.items() if knob in row):
-                graph = case.make()
+                graph = graph_of(case)
                 if _equal(row["n_parameters"], graph.n_parameters):
                     found[case.name] = case, graph
     return found

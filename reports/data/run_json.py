@@ -13,6 +13,7 @@ import msgspec
 from jacobench.bench.row.columns import PHASES, STATUSES
 from jacobench.bench.run.run_options import resume_command
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.former_names import with_selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +54,7 @@ def check_document(content: dict[str, Any], path: Path) -> Document:
     facts = {name: value for name, value in content.get("jacobench", {}).items() if name != "untimed"}
     if facts.get("schema", 1) == 1:
         facts, rows = _renamed(facts), [_renamed(row) for row in rows]
+    rows = list(map(with_selection, rows))
     facts |= {"datetime": content.get("datetime"), "commit_info": content.get("commit_info")}
     return Document(path, rows, content["benchmarks"], facts)
 

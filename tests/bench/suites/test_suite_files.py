@@ -424,11 +424,11 @@ def test_a_chain_is_swept_by_its_links_size_and_depth(suite_of):
 def test_chains_that_are_one_graph_have_one_name_and_others_have_others(suite_of):
     suite = suite_of(
         CHAIN + 'size=6\nops=[["neg"], ["neg", "neg"]]\ndepth=4\n' + CHAIN + 'size=6\nops=["neg", "neg", "neg", "neg"]\n'
-        + CHAIN + 'size=6\nops=["affine"]\nwrt_links=[true, false]\ndtype="float32"\nrng_seed=2'
+        + CHAIN + 'size=6\nops=["affine"]\nwrt=["all", ["e"]]\ndtype="float32"\nrng_seed=2'
     )  # fmt: skip
     assert names(suite) == [
         "chain-neg-w6-d4-b1",
-        "chain-affine-wrt_links-w6-d1-b1-float32-rng2",
+        "chain-affine-w6-d1-b1-float32-wrtall-rng2",
         "chain-affine-w6-d1-b1-float32-rng2",
     ]
     assert suite.cases[1].make().wrt == ("e", "W1", "b1")

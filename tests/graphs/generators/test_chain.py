@@ -73,7 +73,7 @@ def test_links_of_different_shapes_are_joined_by_reshapes():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_every_strategy_takes_a_chain_of_all_links(strategy, dtype):
     """E and the leaves of all links are differentiated."""
-    graph, leaves = chain([*LINKS, *reversed(LINKS)], 6, batch=2, dtype=dtype, wrt_links=True)
+    graph, leaves = chain([*LINKS, *reversed(LINKS)], 6, batch=2, dtype=dtype, wrt="all")
     seeds = np.random.default_rng(0).standard_normal((3, *graph.output_shape)).astype(dtype)
     bars, expected = (load(name).prepare(graph).linearize(leaves).pullback(seeds) for name in (strategy, "vjp"))
     assert set(bars) == set(graph.leaves)
@@ -85,7 +85,7 @@ def test_every_strategy_takes_a_chain_of_all_links(strategy, dtype):
 
 def test_links_are_constant_unless_asked():
     assert chain(["affine", "conv1d"], 4)[0].wrt == ("e",)
-    assert set(chain(["affine", "conv1d"], 4, wrt_links=True)[0].wrt) == {"e", "W1", "b1", "W2"}
+    assert set(chain(["affine", "conv1d"], 4, wrt="all")[0].wrt) == {"e", "W1", "b1", "W2"}
 
 
 def test_the_seed_draws_permutations_masks_and_arrays():
