@@ -26,6 +26,7 @@ COLUMNS = {
     "normalization",
     "weight_density",
     "dtype",
+    "wrt",
 }
 
 GRAPH_FILE = """
@@ -174,6 +175,7 @@ def test_every_knob_of_a_perceptron_reaches_graph_name_and_row(suite_of):
         "normalization": "layer_norm",
         "weight_density": 0.5,
         "dtype": "float32",
+        "wrt": "parameters",
     }
     assert case.strategies == ("vjp",)
     assert case.rng_seed == 7
@@ -240,7 +242,7 @@ def test_a_function_that_takes_rng_seed_gets_it_and_lists_are_swept(suite_of):
 
 def test_what_is_no_graph_is_named(suite_of):
     (case,) = suite_of('[[sweep]]\ngraph="mine.py:not_a_graph"').cases
-    with pytest.raises(BadInput, match=r"case 'mine.not_a_graph': expected .* a Graph, got int"):
+    with pytest.raises(BadInput, match=r"case 'mine.not_a_graph': expected .* a Graph or \(Graph, leaves\), got int"):
         build(case)
 
 
