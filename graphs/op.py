@@ -13,7 +13,7 @@ Each rule receives an `ArgumentContext` ``ctx``. Rules of an op:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -188,6 +188,14 @@ class Op:
         Whether its rules serve many ops and may be slower than special ones; `explain` names such ops of imported models.
     result : {"float", "bool"}
         Kind of the output. Only floating-point outputs, in the graph's dtype, can be differentiated.
+    is_piecewise_constant : bool
+        Whether its derivative is zero, as of ``floor``. It has no rules, and its arguments have the graph's dtype.
+    rules : callable or None
+        (shapes, output's shape) → rules per argument, for an op whose arguments broadcast; `arguments` are those for equal
+        shapes.
+    like : str or None
+        Op of the same form whose measured rates the time model uses for this one. Slow tests run for that op only, unless
+        ``long`` is selected.
     floor : callable
         Floor kernel of the forward rule; `no_calls` for a view.
     """
@@ -207,11 +215,20 @@ class Op:
     is_view: bool = False
     is_general: bool = False
     result: Literal["float", "bool"] = "float"
+    is_piecewise_constant: bool = False
+    rules: Callable[[Shapes, Shape], tuple[Argument | None, ...]] | None = None
+    like: str | None = None
 
     @property
     def is_differentiable(self) -> bool:
         """Whether its output can have a derivative other than zero."""
-        return self.result == "float"
+        return self.result == "float" and not self.is_piecewise_constant
+
+    def at(self, shapes: Shapes, out: Shape) -> Op:
+        """Return this op with the rules for arguments of these shapes."""
+        if self.rules is None or all(shape == out for shape in shapes):
+            return self
+        return replace(self, arguments=self.rules(shapes, out))
 
     def dtype_of_output(self, dtype: np.dtype[np.floating]) -> np.dtype[Any]:
         """Return the dtype of its output in a graph of this dtype."""
@@ -237,7 +254,11 @@ class Op:
 
     def takes_any_dtype(self, k: int) -> bool:
         """Return whether argument `k` may be of another dtype than the graph's, because it cannot be differentiated."""
-        return self._rule(k) is None
+        return not self.has_rules(k) and not self.is_piecewise_constant
+
+    def has_rules(self, k: int) -> bool:
+        """Return whether argument `k` has backward rules."""
+        return self._rule(k) is not None
 
     def _rule(self, k: int) -> Argument | None:
         if k < len(self.arguments):

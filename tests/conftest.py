@@ -1,4 +1,8 @@
-"""Marks: ``peers`` for tests that need a library of the extra ``peers``. ``long`` and ``models`` are set in the tests."""
+"""Marks: ``peers`` for tests that need a library of the extra ``peers``; ``long`` for ops that are like another one.
+
+Tests of all ops run for one representative of each form (`Op.like`); for the others they are ``long``. Other long tests, and
+those that are ``models``, set their mark themselves.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,24 @@ if TYPE_CHECKING:
 
 NEEDS_EXTRA = re.compile(r"torch|asdex")  # jax and autograd are in the extra ``test``
 FOLDERS = {"graphs", "strategies"}
+OP_PARAMETERS = ("name", "example", "case")  # of tests that are parametrized over the op table
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FOLDERS & set(item.path.parts) and NEEDS_EXTRA.search(item.name):
             item.add_marker(pytest.mark.peers)
+        if is_like_another(item):
+            item.add_marker(pytest.mark.long)
+
+
+def is_like_another(item: pytest.Item) -> bool:
+    """Return whether a test is parametrized by the name of an op that is like another one."""
+    from jacobench.graphs.ops import OPS
+
+    given = getattr(item, "callspec", None)
+    names = [given.params.get(parameter) for parameter in OP_PARAMETERS] if given else []
+    return any(isinstance(name, str) and name in OPS and OPS[name].like is not None for name in names)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """Work of the rules that a strategy calls: operations and bytes of each call, from the shapes alone.
 
 A rule is the forward rule of an op, or one of the three functions of a strategy's `Local` for one argument of an op:
-prepare, linearize and pull. The time model has a measured rate for each.
+prepare, linearize and pull. The time model has a measured rate for each. Ops of one form have the rates of the one that
+they are like.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def forward_work(node: Node) -> Work:
     """Return the work of a node's forward rule."""
     ctx = node.contexts[0]
     return Work(
-        f"forward {node.op.name}",
+        f"forward {node.op.like or node.op.name}",
         node.op.flops(ctx),
         _bytes(ctx, *ctx.shapes),
         _bytes(ctx, ctx.out) + node.op.scratch(ctx),
@@ -74,7 +75,7 @@ def edge_works(strategy: Reverse, node: Node, edge: Edge, n_seeds: int) -> dict[
     argument, ctx = edge.argument, edge.ctx
     cost = strategy.local.cost(argument, ctx, n_seeds)
     entries = argument.jacobian.structure.n_nonzeros(ctx) if cost.n_nonzeros else 0
-    name = f"{strategy.name} {node.op.name} {min(ctx.k, len(node.op.arguments) - 1)}"
+    name = f"{strategy.name} {node.op.like or node.op.name} {min(ctx.k, len(node.op.arguments) - 1)}"
     residuals = (ctx.out if k == OUTPUT else ctx.shapes[k] for k in cost.residuals)
     seeds, own = n_seeds * _bytes(ctx, ctx.out), n_seeds * _bytes(ctx, ctx.x)
     return {

@@ -9,9 +9,12 @@ from jacobench.graphs.generators.chain import LINKS
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.op import OUTPUT
 from jacobench.graphs.ops import OPS
+from jacobench.reports.explain.edge_costs import argument_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from jacobench.graphs.graph import Node
 
 SIZE = 64
 """Of the examples, at batch 1."""
@@ -31,6 +34,9 @@ Each line is one argument, for the op's example of size {SIZE} and batch size 1.
 - *forward*, *VJP*, *Jacobian*: arithmetic operations of the forward rule, of the vjp rule for one seed, and of the
   values of the Jacobian (0 if no computation is needed);
 - *residuals*: primals that the vjp rule reads, so that they stay in memory.
+
+Ops without a derivative, such as comparisons, have only the operations of their forward rule. Arguments that broadcast have
+the structure *broadcast* if their shape is not the output's.
 """
 
 MIDDLE = """
@@ -52,24 +58,31 @@ def jacobians() -> Iterator[tuple[str, ...]]:
     """Yield one line for each argument of each op."""
     for op in OPS.values():
         graph = op_graph(op.name, size=SIZE, batch=1)
-        (node,) = graph.nodes
-        leaves = list(graph.leaves)
-        names = [leaves[number] for number in node.args]
-        for ctx in node.contexts:
-            argument = op.argument(ctx.k)
-            residuals = ", ".join("output" if k == OUTPUT else names[k] for k in argument.residuals)
-            first = ctx.k == 0
+        node = next(node for node in graph.nodes if node.op.name == op.name)
+        names = dict(enumerate(graph.leaves))
+        lines = list(of_arguments(node, [names.get(x, argument_name(op, k)) for k, x in enumerate(node.args)]))
+        forward = f"{op.flops(node.contexts[0]):,}"
+        if not lines:
+            yield (f"`{op.name}`", *[""] * 5, forward, *[""] * 3)
+        for k, line in enumerate(lines):
+            yield (f"`{op.name}`", *line[:5], forward, *line[5:]) if k == 0 else ("", *line[:5], "", *line[5:])
+
+
+def of_arguments(node: Node, names: list[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the name, structure and counts of each argument that has a derivative."""
+    for ctx in node.contexts:
+        if node.op.has_rules(ctx.k):
+            argument = node.op.argument(ctx.k)
+            structure = argument.jacobian.structure
             yield (
-                f"`{op.name}`" if first else "",
                 names[ctx.k],
-                argument.jacobian.structure.name,
+                structure.name,
                 f"{ctx.n_out:,} × {ctx.n_in:,}",
                 f"{ctx.n_out * ctx.n_in:,}",
-                f"{argument.jacobian.structure.n_nonzeros(ctx):,}",
-                f"{op.flops(ctx):,}" if first else "",
+                f"{structure.n_nonzeros(ctx):,}",
                 f"{argument.flops(ctx):,}",
                 f"{argument.jacobian.flops(ctx):,}",
-                residuals or "none",
+                ", ".join("output" if k == OUTPUT else names[k] for k in argument.residuals) or "none",
             )
 
 

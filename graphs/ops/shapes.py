@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from jacobench.graphs.errors import BadInput, whole_number, whole_numbers
 
 if TYPE_CHECKING:
@@ -32,6 +34,16 @@ def same(shapes: Shapes, _attrs: Attrs) -> Shape:
     if len(set(shapes)) != 1:
         raise BadInput(f"arguments have shapes {_and(shapes)}: expected equal shapes")
     return shapes[0]
+
+
+def broadcast(shapes: Shapes, _attrs: Attrs) -> Shape:
+    """Broadcast by NumPy's rules."""
+    if len(set(shapes)) == 1:
+        return shapes[0]
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise BadInput(f"arguments have shapes {_and(shapes)}: expected shapes that broadcast") from None
 
 
 def vectors(shapes: Shapes, attrs: Attrs) -> Shape:

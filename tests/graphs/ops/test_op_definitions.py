@@ -281,3 +281,11 @@ def test_few_vectors_and_many_have_one_cross_product(n):
     x, y = np.random.default_rng(0).standard_normal((2, n, 3))
     np.testing.assert_array_equal(NUMPY.crossed(x, y), np.cross(x, y))
     np.testing.assert_array_equal(NUMPY.crossed(y, np.stack([x, y])), np.stack([np.cross(y, x), np.zeros((n, 3))]))
+
+
+def test_an_op_is_like_one_that_is_measured_itself_and_has_as_many_rules():
+    for op in OPS.values():
+        if op.like is not None:
+            assert OPS[op.like].like is None
+            assert OPS[op.like].is_differentiable == op.is_differentiable
+            assert len(OPS[op.like].arguments) == len(op.arguments)

@@ -62,7 +62,7 @@ def at_its_peak(name, graph):
 
 
 found = {}
-for name in OPS:
+for name in (name for name, op in OPS.items() if op.like is None and op.is_differentiable):
     small = op_graph(name)
     for strategy in BYTES:
         load(strategy).prepare(small).linearize(small.sample(0))  # what is made once for all is made here
@@ -90,9 +90,12 @@ def figures():
     return json.loads(done.stdout)
 
 
+REPRESENTATIVES = [name for name, op in OPS.items() if op.like is None and op.is_differentiable]
+
+
 def test_every_op_was_measured_dense_and_sparse(figures):
     measured = {(op, what) for op, _, *what in map(str.split, figures) for what in [" ".join(what)]}
-    assert measured >= {(op, what) for op in OPS for what in ("dense", "dense peak", "sparse")}
+    assert measured >= {(op, what) for op in REPRESENTATIVES for what in ("dense", "dense peak", "sparse")}
     assert ("tanh", "vjp") in measured
 
 

@@ -1,0 +1,206 @@
+"""Formulas of elementwise functions, recorded once and then run as NumPy calls that write in place.
+
+One formula gives the values, the floor, the number of operations and the scratch memory of a rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special
+
+from jacobench.graphs.arrays.namespaces import NUMPY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jacobench.graphs.array_types import Array, Arrays, Attrs
+    from jacobench.graphs.calls import Call
+
+IN_PLACE: Mapping[str, Any] = {
+    "erf": special.erf,
+    "erfc": special.erfc,
+    "sigmoid": NUMPY.sigmoid,
+    "cos": NUMPY.cos,
+}
+"""Functions with an output argument, where NumPy has none of this name or a slower one."""
+
+MAY_WARN = frozenset(
+    {"arccos", "arccosh", "arcsin", "arctanh", "cosh", "divide", "exp", "expm1", "float_power", "log", "log1p"}
+    | {"power", "reciprocal", "remainder", "fmod", "sinh", "sqrt", "square"}
+)
+"""Functions of NumPy that warn outside of their domain or of the range of a float, where other libraries do not."""
+
+
+class Term:
+    """Operand of a recorded formula: an argument, or the result of a step. Comparisons give 1 or 0."""
+
+    def __init__(self, recorder: Recorder, number: int) -> None:
+        self.recorder, self.number = recorder, number
+
+    def __add__(self, other: Any) -> Term:
+        return self.recorder.call(np.add, self, other)
+
+    def __radd__(self, other: Any) -> Term:
+        return self.recorder.call(np.add, other, self)
+
+    def __sub__(self, other: Any) -> Term:
+        return self.recorder.call(np.subtract, self, other)
+
+    def __rsub__(self, other: Any) -> Term:
+        return self.recorder.call(np.subtract, other, self)
+
+    def __mul__(self, other: Any) -> Term:
+        return self.recorder.call(np.multiply, self, other)
+
+    def __rmul__(self, other: Any) -> Term:
+        return self.recorder.call(np.multiply, other, self)
+
+    def __truediv__(self, other: Any) -> Term:
+        return self.recorder.call(np.divide, self, other)
+
+    def __rtruediv__(self, other: Any) -> Term:
+        return self.recorder.call(np.divide, other, self)
+
+    def __neg__(self) -> Term:
+        return self.recorder.call(np.negative, self)
+
+    def __gt__(self, other: Any) -> Term:
+        return self.recorder.call(np.greater, self, other)
+
+    def __ge__(self, other: Any) -> Term:
+        return self.recorder.call(np.greater_equal, self, other)
+
+    def __lt__(self, other: Any) -> Term:
+        return self.recorder.call(np.less, self, other)
+
+    def __le__(self, other: Any) -> Term:
+        return self.recorder.call(np.less_equal, self, other)
+
+
+class Recorder:
+    """Namespace that records the functions that a formula calls. Operands are numbers or terms."""
+
+    def __init__(self, n_arguments: int) -> None:
+        self.arguments = [Term(self, k) for k in range(n_arguments)]
+        self.steps: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+
+    def call(self, function: Callable[..., Any], *operands: Any) -> Term:
+        """Record a call; return its result."""
+        self.steps.append((function, operands))
+        return Term(self, len(self.arguments) + len(self.steps) - 1)
+
+    def __getattr__(self, name: str) -> Callable[..., Term]:
+        function = IN_PLACE.get(name) or getattr(np, name)
+        if not isinstance(function, np.ufunc) and name not in IN_PLACE:
+            raise NotImplementedError(f"{name} cannot write in place")
+        return lambda *operands: self.call(function, *operands)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """Steps of a formula, each (function, numbers of its operands, number of its result).
+
+    Values are numbered: arguments, constants, the output, and scratch arrays of its shape. `used` are the arguments that
+    are read. `may_warn`: whether NumPy may warn where a result is not finite.
+    """
+
+    steps: tuple[tuple[Callable[..., Any], tuple[int, ...], int], ...]
+    constants: tuple[Any, ...]
+    n_scratch: int
+    used: frozenset[int]
+    may_warn: bool
+
+    @property
+    def n_steps(self) -> int:
+        """Number of operations for each entry of the output."""
+        return len(self.steps)
+
+    def calls(self, arguments: Sequence[Any], out: Array) -> list[Call]:
+        """Return the calls that write the result to `out`."""
+        values = self._values(arguments, out)
+        return [(function, (*(values[i] for i in operands), values[n])) for function, operands, n in self.steps]
+
+    def run(self, arguments: Sequence[Any], out: Array) -> Array:
+        """Write the result to `out`, to whose shape the arguments broadcast, and return it."""
+        if self.may_warn:
+            with np.errstate(all="ignore"):
+                return self._run(arguments, out)
+        return self._run(arguments, out)
+
+    def _run(self, arguments: Sequence[Any], out: Array) -> Array:
+        values = self._values(arguments, out)
+        for function, operands, n in self.steps:
+            function(*[values[i] for i in operands], values[n])
+        return out
+
+    def _values(self, arguments: Sequence[Any], out: Array) -> list[Any]:
+        scratch = [np.empty(out.shape, out.dtype) for _ in range(self.n_scratch)]
+        return [*arguments, *self.constants, out, *scratch]
+
+
+def record(formula: Callable[..., Any], n_arguments: int, attrs: Attrs) -> Program:
+    """Record ``formula(xp, *arguments, **attrs)``, which must call at least one function."""
+    recorder = Recorder(n_arguments)
+    result = formula(recorder, *recorder.arguments, **attrs)
+    if not isinstance(result, Term) or result.number != n_arguments + len(recorder.steps) - 1 or not recorder.steps:
+        raise NotImplementedError("the result of a formula is not that of its last step")
+    return _allocate(recorder, n_arguments)
+
+
+def _allocate(recorder: Recorder, n_arguments: int) -> Program:
+    """Choose an array for each result: that of an operand that is not needed later, or else a new one."""
+    constants = [one for _, operands in recorder.steps for one in operands if not isinstance(one, Term)]
+    last_use = {
+        one.number: k for k, (_, operands) in enumerate(recorder.steps) for one in operands if isinstance(one, Term)
+    }
+    given = n_arguments + len(constants)
+    places: dict[int, int] = {}  # number of a result → its array
+    free: list[int] = []
+    n_arrays = 0
+    numbered = iter(range(n_arguments, given))
+    steps = []
+    for k, (function, operands) in enumerate(recorder.steps):
+        read = [next(numbered) if not isinstance(one, Term) else places.get(one.number, one.number) for one in operands]
+        over = {one.number for one in operands if isinstance(one, Term) and last_use[one.number] == k}
+        free += sorted(places[number] for number in over if number >= n_arguments)
+        if not free:
+            free.append(given + n_arrays)
+            n_arrays += 1
+        places[n_arguments + k] = free.pop(0)
+        steps.append((function, tuple(read), places[n_arguments + k]))
+    swapped = {given: steps[-1][2], steps[-1][2]: given}  # the last result is the output, which is the first array
+    return Program(
+        tuple(
+            (function, tuple(swapped.get(i, i) for i in read), swapped.get(place, place))
+            for function, read, place in steps
+        ),
+        tuple(constants),
+        n_arrays - 1,
+        frozenset(last_use) & frozenset(range(n_arguments)),
+        any(getattr(function, "__name__", "") in MAY_WARN for function, _ in recorder.steps),
+    )
+
+
+@dataclass(eq=False)
+class Formula:
+    """Formula ``(xp, *arguments, **attrs)``, recorded once for each value of the attributes."""
+
+    formula: Callable[..., Any]
+    n_arguments: int
+    _programs: dict[tuple[Any, ...], Program] = field(default_factory=dict)
+
+    def program(self, attrs: Attrs) -> Program:
+        """Return the recorded steps."""
+        key = tuple(attrs.values())
+        found = self._programs.get(key)
+        if found is None:
+            found = self._programs[key] = record(self.formula, self.n_arguments, attrs)
+        return found
+
+    def new(self, xs: Arrays, attrs: Attrs, dtype: Any = None) -> Array:
+        """Return the result as a new array of the shape to which the arguments broadcast; by default of their dtype."""
+        shape = xs[0].shape if len(xs) == 1 else np.broadcast_shapes(*(x.shape for x in xs))
+        return self.program(attrs).run(xs, np.empty(shape, dtype or xs[-1].dtype))

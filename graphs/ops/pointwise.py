@@ -1,0 +1,284 @@
+"""Factory of elementwise ops: from the derivative by each argument to the rules for arguments that broadcast."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from jacobench.graphs.arrays.formulas import Formula
+from jacobench.graphs.arrays.namespaces import NUMPY
+from jacobench.graphs.calls import Call
+from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, never, zero
+from jacobench.graphs.ops import shapes
+from jacobench.graphs.structures import broadcasting
+from jacobench.graphs.structures.broadcasting import BROADCAST, DIAGONAL_OVER_AXES, stretch
+from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
+
+if TYPE_CHECKING:
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape
+    from jacobench.graphs.op import Count, Example, VjpRule
+    from jacobench.graphs.structures.sparsity import Structure
+
+ProductCalls = Callable[["Array", "Array", "Arrays", "Array", "ArgumentContext"], list[Call]]
+ValuesCalls = Callable[["Array", "Arrays", "Array", "ArgumentContext"], list[Call]]
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """Derivative of an elementwise op by one argument.
+
+    Attributes
+    ----------
+    product : callable
+        (g, y, xs, ctx) → slope · g for g of shape (S, *out): a new array, or g itself if the slope `is_one`.
+    product_calls : callable
+        (g, y, xs, out, ctx) → calls that write the product to `out`, shape (S, *out).
+    values : callable
+        (y, xs, ctx) → slope, broadcastable to the output's shape.
+    values_calls : callable or None
+        (y, xs, values, ctx) → calls that write the slope; None if it is a constant or an argument.
+    structure : Structure
+        Structure for an argument of the output's shape.
+    residuals, flops, scratch
+        As of `Argument`; `flops` are those of the slope.
+    """
+
+    product: VjpRule
+    product_calls: ProductCalls
+    values: Callable[[Array, Arrays, ArgumentContext], Array]
+    structure: Structure
+    values_calls: ValuesCalls | None = None
+    residuals: tuple[int, ...] = ()
+    flops: Count = zero
+    scratch: Count = zero
+    is_one: bool = False
+
+
+def constant(slope: float) -> Derivative:
+    """Return the derivative of an op that is linear in this argument, with a fixed slope."""
+    return Derivative(
+        product=(lambda g, _y, _xs, _ctx: g) if slope == 1 else lambda g, _y, _xs, _ctx: g * slope,
+        product_calls=lambda g, _y, _xs, out, _ctx: [] if slope == 1 else [(np.multiply, (g, slope, out))],
+        values=lambda y, _xs, _ctx: np.full(1, slope, y.dtype),
+        structure=IDENTITY_MULTIPLE,
+        is_one=slope == 1,
+    )
+
+
+def factor(other: int) -> Derivative:
+    """Return the derivative whose slope is another argument, or the output (`OUTPUT`)."""
+
+    def primal(y: Array, xs: Arrays) -> Array:
+        return y if other == OUTPUT else xs[other]
+
+    return Derivative(
+        product=lambda g, y, xs, _ctx: g * primal(y, xs),
+        product_calls=lambda g, y, xs, out, _ctx: [(np.multiply, (g, primal(y, xs), out))],
+        values=lambda y, xs, _ctx: primal(y, xs),
+        structure=DIAGONAL,
+        residuals=(other,),
+    )
+
+
+def slope(formula: Callable[..., Any], n_arguments: int, attrs: Attrs) -> Derivative:
+    """Return the derivative ``formula(xp, y, *xs, **attrs)``. What it reads with these attributes are the residuals."""
+    compiled = Formula(formula, 1 + n_arguments)
+
+    def product(g: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+        result = np.empty(g.shape, g.dtype)
+        last = compiled.program(ctx.attrs).run((y, *xs), result[-1, ...])
+        if len(g) > 1:
+            np.multiply(g[:-1], last, result[:-1])
+        np.multiply(g[-1, ...], last, last)
+        return result
+
+    def product_calls(g: Array, y: Array, xs: Arrays, out: Array, ctx: ArgumentContext) -> list[Call]:
+        last = out[-1, ...]
+        others: list[Call] = [(np.multiply, (g[:-1], last, out[:-1]))] if len(out) > 1 else []
+        return [*values_calls(y, xs, last, ctx), *others, (np.multiply, (g[-1, ...], last, last))]
+
+    def values(y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+        return compiled.program(ctx.attrs).run((y, *xs), np.empty(ctx.out, ctx.dtype))
+
+    def values_calls(y: Array, xs: Arrays, values: Array, ctx: ArgumentContext) -> list[Call]:
+        return compiled.program(ctx.attrs).calls((y, *xs), values)
+
+    return Derivative(
+        product,
+        product_calls,
+        values,
+        DIAGONAL,
+        values_calls,
+        residuals=tuple(sorted(k - 1 for k in compiled.program(attrs).used)),
+        flops=lambda ctx: compiled.program(ctx.attrs).n_steps * ctx.n_out,
+        scratch=lambda ctx: compiled.program(ctx.attrs).n_scratch * ctx.n_out * ctx.dtype.itemsize,
+    )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Rules of an argument: of the output's shape, with other arguments that are stretched or not, and stretched itself.
+
+    A stretched argument is the same for all samples (`shared`), or has entries for each sample (`stretched`).
+    """
+
+    same: Argument
+    among_stretched: Argument
+    stretched: Argument
+    shared: Argument
+
+    def at(self, x: Shape, out: Shape) -> Argument:
+        """Return the rules of an argument of shape `x`, where not all arguments have the output's shape."""
+        if x == out:
+            return self.among_stretched
+        return self.shared if broadcasting.is_shared(x, out) else self.stretched
+
+
+def rules_of(derivative: Derivative) -> Rules:
+    """Return all rules of an argument."""
+    structure = derivative.structure
+    among = structure if derivative.values_calls or structure is IDENTITY_MULTIPLE else DIAGONAL_OVER_AXES
+    stretched = _stretched(derivative)
+    return Rules(
+        _unstretched(derivative, structure), _unstretched(derivative, among), stretched, _shared(stretched, derivative)
+    )
+
+
+def _jacobian(derivative: Derivative, structure: Structure) -> Jacobian:
+    """Return the Jacobian rule: the slopes in the shape of the structure's extent, or a constant or an argument as it is."""
+    is_flat = structure is DIAGONAL
+    calls = derivative.values_calls
+    if calls is None and not is_flat:
+        return Jacobian(structure, derivative.values)
+    if calls is None:
+        return Jacobian(structure, lambda y, xs, ctx: derivative.values(y, xs, ctx).reshape(-1))
+    return Jacobian(
+        structure,
+        lambda y, xs, ctx: derivative.values(y, xs, ctx).reshape(structure.extent(ctx)),
+        lambda y, xs, values, ctx: calls(y, xs, values.reshape(ctx.out), ctx),
+        allocates=True,
+        flops=derivative.flops,
+        scratch=derivative.scratch,
+    )
+
+
+def _unstretched(derivative: Derivative, structure: Structure) -> Argument:
+    return Argument(
+        vjp=derivative.product,
+        jvp=derivative.product,
+        jacobian=_jacobian(derivative, structure),
+        floor=derivative.product_calls,
+        residuals=derivative.residuals,
+        flops=lambda ctx: 0 if derivative.is_one else derivative.flops(ctx) + ctx.n_out,
+        scratch_once=derivative.scratch,
+        returns_cotangent=lambda _ctx: derivative.is_one,
+    )
+
+
+def _stretched(derivative: Derivative) -> Argument:
+    def floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+        calls, products = _products(derivative, y_bar, y, xs, ctx)
+        return [*calls, (broadcasting.sum_stretched, (products, ctx, x_bar))]
+
+    return Argument(
+        vjp=lambda y_bar, y, xs, ctx: broadcasting.sum_stretched(derivative.product(y_bar, y, xs, ctx), ctx),
+        jvp=lambda x_dot, y, xs, ctx: derivative.product(stretch(x_dot, ctx), y, xs, ctx),
+        jacobian=_jacobian(derivative, BROADCAST),
+        floor=floor,
+        residuals=derivative.residuals,
+        flops=lambda ctx: derivative.flops(ctx) + (1 if derivative.is_one else 2) * ctx.n_out,
+        scratch=lambda ctx: 0 if derivative.is_one else ctx.n_out * ctx.dtype.itemsize,
+        scratch_once=derivative.scratch,
+    )
+
+
+def _products(
+    derivative: Derivative, y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext
+) -> tuple[list[Call], Array]:
+    if derivative.is_one:
+        return [], y_bar
+    products = np.empty(y_bar.shape, y_bar.dtype)
+    return derivative.product_calls(y_bar, y, xs, products, ctx), products
+
+
+def _shared(stretched: Argument, derivative: Derivative) -> Argument:
+    def each(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
+        return broadcasting.sum_stretched_each(derivative.product(y_bar, y, xs, ctx), ctx)
+
+    def each_floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+        calls, products = _products(derivative, y_bar, y, xs, ctx)
+        return [*calls, (broadcasting.sum_stretched_each, (products, ctx, x_bar))]
+
+    return replace(stretched, per_sample=never, per_sample_vjp=each, per_sample_floor=each_floor)
+
+
+def pointwise(
+    name: str,
+    forward: Callable[..., Any],
+    derivatives: tuple[Callable[..., Any] | Derivative | None, ...],
+    *,
+    source: str,
+    in_numpy: Callable[..., Any] | None = None,
+    attrs: Attrs | None = None,
+    like: str | None = None,
+    example: Example | None = None,
+    result: Literal["float", "bool"] = "float",
+    **more: Any,
+) -> Op:
+    """Return an elementwise op; its arguments broadcast.
+
+    Parameters
+    ----------
+    name, source, attrs, like, example, result, more
+        As of `Op`. By default the example has inputs of equal shapes.
+    forward : callable
+        (xp, *xs, **attrs) → y, in functions of any library.
+    derivatives : tuple of (callable, Derivative or None)
+        By argument: a formula of the slope, (xp, y, *xs, **attrs), in NumPy's ufuncs; or a derivative; None if there is none.
+    in_numpy : callable, optional
+        The formula of `forward` in NumPy's ufuncs, if it differs.
+    """
+    attrs = attrs or {}
+    dtype = bool if result == "bool" else None
+    compiled = Formula(in_numpy or forward, len(derivatives))
+    found = [
+        derivative
+        if derivative is None or isinstance(derivative, Derivative)
+        else slope(derivative, len(derivatives), attrs)
+        for derivative in derivatives
+    ]
+    rules = [None if derivative is None else rules_of(derivative) for derivative in found]
+
+    @wraps(forward)
+    def by_library(xp: Any, *xs: Any, **given: Any) -> Any:
+        return compiled.new(xs, given, dtype) if xp is NUMPY else forward(xp, *xs, **given)
+
+    return Op(
+        name=name,
+        forward=by_library,
+        shape=shapes.broadcast,
+        arguments=tuple(None if each is None else each.same for each in rules),
+        rules=lambda given, out: tuple(
+            None if each is None else each.at(x, out) for each, x in zip(rules, given, strict=True)
+        ),
+        flops=lambda ctx: compiled.program(ctx.attrs).n_steps * ctx.n_out,
+        scratch=lambda ctx: compiled.program(ctx.attrs).n_scratch * ctx.n_out * ctx.dtype.itemsize,
+        floor=lambda xs, y, given: compiled.program(given).calls(xs, y),
+        source=source,
+        attrs=attrs,
+        like=like,
+        result=result,
+        example=example or _example(name, len(derivatives)),
+        **more,
+    )
+
+
+def _example(name: str, n_arguments: int) -> Example:
+    def example(g: Any, batch: int = 3, size: int = 4) -> Any:
+        return getattr(g, name)(*(g.input(leaf, (batch, size)) for leaf in "xyz"[:n_arguments]))
+
+    return example
