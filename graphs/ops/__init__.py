@@ -11,6 +11,7 @@ from jacobench.graphs.ops import (
     functions,
     linear,
     losses,
+    masked_linear,
     normalization,
     pooling,
     products,
@@ -18,6 +19,7 @@ from jacobench.graphs.ops import (
 
 _MODULES = (
     linear,
+    masked_linear,
     convolution,
     pooling,
     arithmetic,

@@ -150,6 +150,7 @@ OPS = (
         arguments=(
             Argument(
                 vjp=lambda y_bar, y, _xs, _ctx: _softmax_vjp(y_bar, y),
+                jvp=lambda x_dot, y, _xs, _ctx: _softmax_vjp(x_dot, y),  # the Jacobian is symmetric
                 jacobian=Jacobian(
                     BLOCK_DIAGONAL,
                     _blocks(_softmax_blocks_floor),
@@ -174,6 +175,7 @@ OPS = (
         arguments=(
             Argument(
                 vjp=lambda y_bar, y, xs, _ctx: _layer_norm_vjp(y_bar, y, xs[0]),
+                jvp=lambda x_dot, y, xs, _ctx: _layer_norm_vjp(x_dot, y, xs[0]),  # the Jacobian is symmetric
                 jacobian=Jacobian(
                     BLOCK_DIAGONAL,
                     _blocks(_layer_norm_blocks_floor),

@@ -9,7 +9,7 @@ import numpy as np
 from jacobench.graphs.arrays.gathering import ROTATED_ONCE, ROTATED_TWICE
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.calls import Fastest
-from jacobench.graphs.op import Argument, Jacobian, Op, VjpFloor, VjpRule, output_size
+from jacobench.graphs.op import Argument, Jacobian, JvpRule, Op, VjpFloor, VjpRule, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.data_movement import take_into
 from jacobench.graphs.structures import sparsity
@@ -58,7 +58,7 @@ def _crossed_by_entry(x: Array, y: Array, z: Array) -> list[Call]:
     return calls
 
 
-def _cross_factor(other: int, vjp: VjpRule, floor: VjpFloor) -> Argument:
+def _cross_factor(other: int, vjp: VjpRule, jvp: JvpRule, floor: VjpFloor) -> Argument:
     def values(_y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
         entries: Array = xs[other].reshape(-1, 3).take(CROSS_ENTRIES, axis=1)
         entries *= (CROSS_SIGNS if ctx.k == 0 else -CROSS_SIGNS).astype(ctx.dtype)
@@ -73,6 +73,7 @@ def _cross_factor(other: int, vjp: VjpRule, floor: VjpFloor) -> Argument:
 
     return Argument(
         vjp=vjp,
+        jvp=jvp,
         jacobian=Jacobian(sparsity.SKEW, values, values_floor, allocates=True, flops=lambda ctx: 2 * ctx.n_out),
         floor=floor,
         residuals=(other,),
@@ -89,11 +90,13 @@ CROSS = Op(
         _cross_factor(
             1,
             lambda y_bar, _y, xs, _ctx: NUMPY.crossed(xs[1], y_bar),
+            lambda x_dot, _y, xs, _ctx: NUMPY.crossed(x_dot, xs[1]),
             lambda y_bar, _y, xs, x_bar, _ctx: crossed_into(xs[1], y_bar, x_bar),
         ),
         _cross_factor(
             0,
             lambda y_bar, _y, xs, _ctx: NUMPY.crossed(y_bar, xs[0]),
+            lambda x_dot, _y, xs, _ctx: NUMPY.crossed(xs[0], x_dot),
             lambda y_bar, _y, xs, x_bar, _ctx: crossed_into(y_bar, xs[0], x_bar),
         ),
     ),
@@ -108,6 +111,7 @@ CROSS = Op(
 def _dot_factor(other: int) -> Argument:
     return Argument(
         vjp=lambda y_bar, _y, xs, _ctx: y_bar[..., None] * xs[other],
+        jvp=lambda x_dot, _y, xs, _ctx: np.vecdot(x_dot, xs[other]),
         jacobian=Jacobian(ROW_BLOCKS, lambda _y, xs, ctx: xs[other].reshape(-1, ctx.x[-1])),
         floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.multiply, (y_bar[..., None], xs[other], x_bar))],
         residuals=(other,),
@@ -155,6 +159,7 @@ OUTER = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: times_right(y_bar, xs[1]),
+            jvp=lambda x_dot, _y, xs, _ctx: NUMPY.outer_last(x_dot, xs[1]),
             jacobian=Jacobian(sparsity.OUTER_LEFT, lambda _y, xs, ctx: xs[1].reshape(-1, 1, ctx.out[-1])),
             floor=lambda y_bar, _y, xs, x_bar, _ctx: [(times_right, (y_bar, xs[1], x_bar))],
             residuals=(1,),
@@ -162,6 +167,7 @@ OUTER = Op(
         ),
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: times_left(y_bar, xs[0]),
+            jvp=lambda x_dot, _y, xs, _ctx: NUMPY.outer_last(xs[0], x_dot),
             jacobian=Jacobian(sparsity.OUTER_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, ctx.out[-2], 1)),
             floor=lambda y_bar, _y, xs, x_bar, _ctx: [(times_left, (y_bar, xs[0], x_bar))],
             residuals=(0,),
@@ -190,6 +196,7 @@ MATMUL = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(y_bar, _transposed(xs[1])),  # G Yᵀ
+            jvp=lambda x_dot, _y, xs, _ctx: np.matmul(x_dot, xs[1]),
             floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (y_bar, _transposed(xs[1]), x_bar))],
             jacobian=Jacobian(
                 sparsity.PRODUCT_LEFT, lambda _y, xs, ctx: _transposed(xs[1].reshape(-1, *ctx.shapes[1][-2:]))[:, None]
@@ -200,6 +207,7 @@ MATMUL = Op(
         ),
         Argument(
             vjp=lambda y_bar, _y, xs, _ctx: np.matmul(_transposed(xs[0]), y_bar),  # Xᵀ G
+            jvp=lambda x_dot, _y, xs, _ctx: np.matmul(xs[0], x_dot),
             floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.matmul, (_transposed(xs[0]), y_bar, x_bar))],
             jacobian=Jacobian(
                 sparsity.PRODUCT_RIGHT, lambda _y, xs, ctx: xs[0].reshape(-1, *ctx.shapes[0][-2:])[:, :, None]

@@ -10,7 +10,7 @@ from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.op import OUTPUT
 from jacobench.graphs.ops import OPS
-from jacobench.graphs.ops.linear import CHUNK, DENSE_FROM, FEW_ROWS
+from jacobench.graphs.ops.masked_linear import CHUNK, DENSE_FROM, FEW_ROWS
 from jacobench.graphs.structures import sparse_products
 from jacobench.graphs.structures.sparse_products import FEW_VECTORS, is_thin
 from jacobench.graphs.structures.sparsity import INT32_MAX, index_bytes, index_dtype
