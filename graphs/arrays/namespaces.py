@@ -216,6 +216,7 @@ def _numpy() -> dict[str, Any]:
         "add_to": lambda y, x: np.add(y, x, out=y),
         "sum_of_products": np.vdot,  # no array of products: 0.4 µs instead of 1.8
         "masked_affine": _masked_affine,
+        "contracted": lambda contraction, x, y: contraction.product(x, y),
         # The method takes 0.2 µs for 64 entries, 51 for 100,000; np.take 0.8 and 54, indexing 0.8 and 96.
         "take_last": lambda x, order: x.take(order, axis=-1),
         "take_rows": lambda table, indices: table.take(indices, axis=0),
@@ -322,6 +323,7 @@ class Namespace:
             "add_to": lambda y, x: y + x,
             "sum_of_products": lambda x, y: self.sum(x * y),
             "masked_affine": partial(gathering.masked_affine, self),
+            "contracted": lambda contraction, x, y: self.einsum(contraction.subscripts, x, y),
             "take_last": lambda x, order: x[..., order],
             "take_rows": lambda table, indices: table[indices],
             "flipped": lambda x, _axes, index: x[index],

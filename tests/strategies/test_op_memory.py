@@ -73,6 +73,30 @@ def test_bytes_of_sparse_weights_are_predicted_for_each_algorithm(strategy, dens
     assert_as_predicted(graph, strategy, load(strategy).predict(graph, 1).phases, buffers=BUFFERS // 2)
 
 
+def product(subscripts, *shapes):
+    g = GraphBuilder()
+    factors = [g.input(f"x{k}", shape) for k, shape in enumerate(shapes)]
+    return g.build(g.einsum(*factors, subscripts=subscripts), wrt="all")
+
+
+PRODUCTS = {
+    "direct": lambda: product("bqhd,bkhd->bhqk", (2, 32, 4, 40), (2, 40, 4, 40)),
+    "copied factors": lambda: product("abc,dcb->da", (15, 50, 60), (10, 60, 50)),
+    "copied result": lambda: product("ijb,jkb->ikb", (60, 5, 90), (5, 50, 90)),
+    "diagonal": lambda: product("aab,bc->ac", (60, 60, 50), (50, 30)),
+    "summed alone": lambda: product("ij,kx->j", (300, 200), (300, 200)),
+}
+
+
+@pytest.mark.parametrize("strategy", ["vjp", "sparse", "dense"])
+@pytest.mark.parametrize("case", PRODUCTS)
+def test_bytes_of_products_are_predicted_for_each_kind(case, strategy):
+    graph = PRODUCTS[case]()
+    phases = load(strategy).predict(graph, 1).phases
+    if max(phase.peak_bytes for phase in phases.values()) < 2**29:
+        assert_as_predicted(graph, strategy, phases)
+
+
 LENGTH = 30_000
 
 
