@@ -250,6 +250,7 @@ def _jax() -> dict[str, Any]:
 
     return {
         "constant": jax.numpy.asarray,
+        "stop_gradient": lax.stop_gradient,
         "padded": padded,
         "erf": jax.scipy.special.erf,
         "sigmoid": jax.nn.sigmoid,
@@ -281,6 +282,7 @@ def _torch() -> dict[str, Any]:
 
     return {
         "constant": torch.tensor,
+        "stop_gradient": torch.Tensor.detach,
         "correlate": correlate,
         "largest": partial(pool, "max_pool"),
         "average": partial(pool, "avg_pool"),
@@ -297,7 +299,12 @@ def _torch() -> dict[str, Any]:
 
 def _autograd() -> dict[str, Any]:
     scipy_special = import_module("autograd.scipy.special")
-    return {"erf": scipy_special.erf, "sigmoid": scipy_special.expit}
+    without_trace = import_module("autograd.tracer").notrace_primitive
+    return {
+        "stop_gradient": without_trace(lambda x: x),
+        "erf": scipy_special.erf,
+        "sigmoid": scipy_special.expit,
+    }
 
 
 TABLES: Mapping[str, Callable[[], dict[str, Any]]] = {
@@ -315,6 +322,7 @@ class Namespace:
         self._library = library
         everywhere = {
             "constant": lambda array: array,
+            "stop_gradient": lambda x: x,
             # Not the maximum of x and 0: its slope at 0 is 1/2 in JAX and autograd.
             "relu": lambda x: self.where(x > 0, x, 0),
             "leaky_relu": lambda x, slope: self.where(x > 0, x, slope * x),

@@ -135,6 +135,19 @@ RESHAPE = Op(
 )
 
 
+STOP_GRADIENT = Op(
+    name="stop_gradient",
+    forward=lambda xp, x: xp.stop_gradient(x),
+    shape=shapes.same,
+    arguments=(None,),
+    source="x, as a value without a derivative; jax.lax.stop_gradient, torch.Tensor.detach",
+    example=lambda g, batch=3, size=4: g.multiply(x := g.input("x", (batch, size)), g.stop_gradient(x)),
+    is_view=True,
+    is_piecewise_constant=True,
+    floor=no_calls,
+)
+
+
 def _as_axes(attrs: Attrs, _shapes: Shapes) -> Attrs:
     axes = whole_numbers("the axes", attrs["axes"])
     if sorted(axes) != list(range(len(axes))):
@@ -355,4 +368,4 @@ EMBEDDING = Op(
     floor=lambda xs, y, attrs: take_into(xs[0], attrs["indices"], 0, y),
 )
 
-OPS = (PERMUTE, RESHAPE, TRANSPOSE, BROADCAST, ROLL, EMBEDDING)
+OPS = (PERMUTE, RESHAPE, STOP_GRADIENT, TRANSPOSE, BROADCAST, ROLL, EMBEDDING)

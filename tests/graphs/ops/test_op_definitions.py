@@ -52,6 +52,7 @@ X = np.array([[1.0, 2.0, 4.0, 3.0]])
     ("op", "args", "attrs", "expected"),
     [
         ("neg", [X], {}, [[-1, -2, -4, -3]]),
+        ("stop_gradient", [X], {}, X),
         ("channel_bias", [X.reshape(1, 2, 2), np.array([10.0, 20.0])], {}, [[[11, 12], [24, 23]]]),
         ("permute", [X], {"order": [2, 0, 3, 1]}, [[4, 1, 3, 2]]),
         ("flip", [X], {}, [[3, 4, 2, 1]]),
