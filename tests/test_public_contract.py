@@ -67,8 +67,8 @@ COLUMN_NAMES = """
 PLANNED_COLUMNS = "task"
 
 STRATEGIES = "dense dense-blocks sparse vjp forward-dense forward-sparse linear-operator"
-PEERS = "torch-vjp torch-jacrev jax-vjp jax-jacrev autograd-vjp asdex"
-PLANNED_PEERS = "torch-original jax-original"
+PEERS = "torch-vjp torch-jacrev torch-original jax-vjp jax-jacrev autograd-vjp asdex"
+PLANNED_PEERS = "jax-original"
 SUITES = "smoke standard scaling crossover architectures claims gate peers"
 PLANNED_SUITES = "models"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.strategies.contract import Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from jacobench.graphs.graph import Graph
 
@@ -30,3 +30,23 @@ def import_peer(name: str) -> Any:
         if error.name != name:
             raise  # installed but broken; reinstalling the extra will not help
         raise Unsupported(f"{name} is not installed: pip install 'jacobench[peers]'") from None
+
+
+def original_form(graph: Graph, library: str) -> Callable[[Mapping[str, Any]], Any]:
+    """Return the model of a library that a graph was imported from, as a function of all leaves.
+
+    Raises
+    ------
+    Unsupported
+        If the graph was not imported from the library.
+    """
+    origin = graph.origin
+    if origin is None or origin.library != library or origin.evaluate is None:
+        raise Unsupported(f"the graph was not imported from {library}")
+    evaluate = origin.evaluate
+
+    def checked(leaves: Mapping[str, Any]) -> Any:
+        graph.check(leaves)
+        return evaluate(leaves)
+
+    return checked

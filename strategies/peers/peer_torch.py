@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from jacobench.strategies.peers.library import Peer, import_peer
+from jacobench.strategies.peers.library import Peer, import_peer, original_form
 from jacobench.strategies.reverse import Linearization, check_seeds
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 Pull = Callable[[Any], Sequence[Any]]
 """Seeds, a tensor (S, *output_shape) → a tensor (S, *leaf shape) for each leaf in ``graph.wrt``, in that order."""
+
+Evaluate = Callable[[Mapping[str, Any]], Any]
+"""All leaves as tensors → the output."""
 
 
 def tensor(torch: Any, array: Any) -> Any:
@@ -35,10 +39,10 @@ def tensor(torch: Any, array: Any) -> Any:
     return torch.from_numpy(array if shareable else array.copy())
 
 
-def linearize_vjp(torch: Any, graph: Graph, leaves: Mapping[str, Any]) -> tuple[Any, Pull]:
+def linearize_vjp(torch: Any, graph: Graph, evaluate: Evaluate, leaves: Mapping[str, Any]) -> tuple[Any, Pull]:
     """Record the forward pass; several seeds use ``is_grads_batched``, which is ``torch.vmap``."""
     wrt = [leaves[name].detach().requires_grad_() for name in graph.wrt]
-    output = graph.evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))}, xp=torch)
+    output = evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))})
 
     def pull(seeds: Any) -> Sequence[Any]:
         if not output.requires_grad:
@@ -53,11 +57,11 @@ def linearize_vjp(torch: Any, graph: Graph, leaves: Mapping[str, Any]) -> tuple[
     return output, pull
 
 
-def linearize_jacrev(torch: Any, graph: Graph, leaves: Mapping[str, Any]) -> tuple[Any, Pull]:
+def linearize_jacrev(torch: Any, graph: Graph, evaluate: Evaluate, leaves: Mapping[str, Any]) -> tuple[Any, Pull]:
     """Materialize the output's whole Jacobian with respect to each leaf; a pullback multiplies the seeds with it."""
 
     def function(*wrt: Any) -> tuple[Any, Any]:
-        output = graph.evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))}, xp=torch)
+        output = evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))})
         return output, output
 
     n_out = prod(graph.output_shape)
@@ -93,14 +97,16 @@ def own(torch: Any, graph: Graph, bars: Sequence[Any], seeds: Any) -> dict[str, 
 
 @dataclass(frozen=True)
 class TorchPrepared:
-    """An unchanged graph, as torch records at each point; see `contract.Prepared`.
+    """Function that torch records at each point; see `contract.Prepared`.
 
-    `linearizer` maps (torch, graph, leaves as tensors) to the output and the pullback.
+    `evaluate` computes the graph, or the model that it was imported from. `linearizer` maps (torch, graph, evaluate, leaves
+    as tensors) to the output and the pullback.
     """
 
     graph: Graph
     torch: Any
-    linearizer: Callable[[Any, Graph, Mapping[str, Any]], tuple[Any, Pull]]
+    linearizer: Callable[[Any, Graph, Evaluate, Mapping[str, Any]], tuple[Any, Pull]]
+    evaluate: Evaluate
 
     def place(self, leaves: Mapping[str, Array]) -> dict[str, Any]:
         """Return tensors on the leaves' memory."""
@@ -109,7 +115,7 @@ class TorchPrepared:
     def linearize(self, leaves: Mapping[str, Any]) -> Linearization:
         """Run the forward pass; `leaves` are NumPy arrays or those of `place`."""
         torch, graph = self.torch, self.graph
-        recorded, pull = self.linearizer(torch, graph, self.place(leaves))
+        recorded, pull = self.linearizer(torch, graph, self.evaluate, self.place(leaves))
         output = recorded.detach().clone().numpy()  # the output may be a leaf or kept for the backward pass
 
         def pullback(seeds: Array) -> dict[str, Array]:
@@ -123,10 +129,22 @@ class TorchPrepared:
 def torch_vjp() -> Peer:
     """Return the strategy ``torch-vjp``."""
     torch = import_peer("torch")
-    return Peer("torch-vjp", lambda graph: TorchPrepared(graph, torch, linearize_vjp))
+    return Peer(
+        "torch-vjp", lambda graph: TorchPrepared(graph, torch, linearize_vjp, partial(graph.evaluate, xp=torch))
+    )
 
 
 def torch_jacrev() -> Peer:
     """Return the strategy ``torch-jacrev``."""
     torch = import_peer("torch")
-    return Peer("torch-jacrev", lambda graph: TorchPrepared(graph, torch, linearize_jacrev))
+    return Peer(
+        "torch-jacrev", lambda graph: TorchPrepared(graph, torch, linearize_jacrev, partial(graph.evaluate, xp=torch))
+    )
+
+
+def torch_original() -> Peer:
+    """Return the strategy ``torch-original``: as ``torch-vjp``, but the model that a graph was imported from."""
+    torch = import_peer("torch")
+    return Peer(
+        "torch-original", lambda graph: TorchPrepared(graph, torch, linearize_vjp, original_form(graph, "torch"))
+    )
