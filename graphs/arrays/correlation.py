@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.graphs.calls import written
+from jacobench.graphs.calls import run, written
 from jacobench.graphs.structures.windows import last
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jacobench.graphs.array_types import Array, Shape
     from jacobench.graphs.calls import Call
-    from jacobench.graphs.structures.windows import Windows
+    from jacobench.graphs.structures.windows import Phase, Windows
 
 PART_BYTES = 2**20
 """Bytes of windows unfolded at once; at least one row of windows. 256 KiB take up to twice as long, 4 MiB 0 to 15 % less."""
@@ -47,15 +47,16 @@ class Part:
     lines: Array
     buffer: Array
 
-    def matrices(self) -> Array:
-        """View `buffer` as (rows, channels · taps, windows)."""
-        return self.buffer.reshape(len(self.buffer), -1, self.windows.stop - self.windows.start)
+    def matrices(self, groups: int) -> Array:
+        """View `buffer` as (rows, groups, channels per group · taps, windows)."""
+        return self.buffer.reshape(len(self.buffer), groups, -1, self.windows.stop - self.windows.start)
 
-    def by_tap(self, stride: int) -> Iterator[tuple[Array, Array]]:
+    def by_tap(self, stride: int, dilation: int) -> Iterator[tuple[Array, Array]]:
         """Yield for each tap of the first axis its part of `lines`, and its part of `buffer`."""
         taps, n_windows = self.buffer.shape[2], self.buffer.shape[4]
         for tap in range(taps):
-            yield self.lines[:, :, :, tap : tap + (n_windows - 1) * stride + 1 : stride], self.buffer[:, :, tap]
+            first = tap * dilation
+            yield self.lines[:, :, :, first : first + (n_windows - 1) * stride + 1 : stride], self.buffer[:, :, tap]
 
 
 def _steps(n_rows: int, channels: int, windows: Windows, itemsize: int) -> tuple[int, int]:
@@ -70,26 +71,64 @@ def _has_two_stages(windows: Windows) -> bool:
 
 
 def _line_shape(n_rows: int, channels: int, windows: Windows, band: int) -> Shape:
-    covered = (band - 1) * windows.stride[0] + windows.kernel[0]
-    return n_rows, channels, windows.kernel[1], covered, windows.out[1]
+    return n_rows, channels, windows.kernel[1], _covered(band, windows), windows.out[1]
+
+
+def _covered(band: int, windows: Windows) -> int:
+    """Return how many positions a band of windows spans along the first axis."""
+    return (band - 1) * windows.stride[0] + windows.span[0]
 
 
 def part_bytes(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
-    """Return the bytes of the scratch memory of `parts`."""
-    windows = windows.over_two_axes
+    """Return the bytes of the scratch memory of `parts`; of the phase with the largest, if the input is dilated."""
+    return (
+        max((_part_size(n_rows, channels, inner, itemsize) for inner in _inner_windows(windows)), default=0) * itemsize
+    )
+
+
+def _part_size(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
     rows, band = _steps(n_rows, channels, windows, itemsize)
     buffer = rows * channels * windows.n_taps * band * windows.out[1] if _has_two_stages(windows) else 0
-    return (prod(_line_shape(rows, channels, windows, band)) + buffer) * itemsize
+    return prod(_line_shape(rows, channels, windows, band)) + buffer
 
 
-def rows_at_once(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
-    """Return the number of rows that are unfolded at once."""
-    return _steps(n_rows, channels, windows.over_two_axes, itemsize)[0]
+def product_size(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
+    """Return the largest number of rows that are unfolded at once, times the taps."""
+    sizes = (_steps(n_rows, channels, inner, itemsize)[0] * inner.n_taps for inner in _inner_windows(windows))
+    return max(sizes, default=0)
+
+
+def phase_size(n_kernels: int, n_images: int, windows: Windows) -> int:
+    """Return the entries of scratch copies of kernels, and of images of the windows, for one phase of a dilated input."""
+    return sum(_phase_sizes(n_kernels, n_images, windows.over_two_axes)) if windows.is_spread else 0
+
+
+def _phase_sizes(n_kernels: int, n_images: int, windows: Windows) -> tuple[int, int]:
+    inner = [phase.inner for phase in windows.phases]
+    n_taps, n_windows = (max((getattr(each, name) for each in inner), default=0) for name in ("n_taps", "n_windows"))
+    return n_kernels * n_taps, n_images * n_windows
+
+
+def _inner_windows(windows: Windows) -> list[Windows]:
+    """Return the windows over two axes that are unfolded one after another."""
+    windows = windows.over_two_axes
+    return [phase.inner for phase in windows.phases] if windows.is_spread else [windows]
+
+
+def _by_phase(windows: Windows, W: Array, y: Array) -> Iterator[tuple[Phase, Array, Array]]:
+    """Yield each phase with scratch arrays for its taps of W (…, *kernel) and its windows of y (…, *out).
+
+    The phases share the scratch memory.
+    """
+    n_kernel, n_out = _phase_sizes(prod(W.shape[:-2]), prod(y.shape[:-2]), windows)
+    taps, windows_of_y = np.empty(n_kernel, y.dtype), np.empty(n_out, y.dtype)
+    for phase in windows.phases:
+        kernel, out = (*W.shape[:-2], *phase.inner.kernel), (*y.shape[:-2], *phase.inner.out)
+        yield phase, taps[: prod(kernel)].reshape(kernel), windows_of_y[: prod(out)].reshape(out)
 
 
 def parts(n_rows: int, channels: int, windows: Windows, dtype: np.dtype[np.floating]) -> Iterator[Part]:
-    """Yield parts of the rows; they share the scratch memory."""
-    windows = windows.over_two_axes
+    """Yield parts of the rows, for windows over two axes; they share the scratch memory."""
     rows, band = _steps(n_rows, channels, windows, dtype.itemsize)
     width, n_windows, stride = windows.out[1], windows.out[0], windows.stride[0]
     lines = np.zeros(_line_shape(rows, channels, windows, band), dtype)
@@ -98,8 +137,8 @@ def parts(n_rows: int, channels: int, windows: Windows, dtype: np.dtype[np.float
         stop = min(n_rows, start + rows)
         for top in range(0, n_windows, band):
             n = min(band, n_windows - top)
-            first = top * stride - windows.padding[0]
-            covered = (n - 1) * stride + windows.kernel[0]
+            first = top * stride - windows.padding[0][0]
+            covered = _covered(n, windows)
             low, high = max(0, first), min(windows.lengths[0], first + covered)
             seen, inside = (
                 (slice(low, high), slice(low - first, high - first)) if low < high else (slice(0, 0), slice(0, 0))
@@ -116,26 +155,43 @@ def parts(n_rows: int, channels: int, windows: Windows, dtype: np.dtype[np.float
 
 
 def windows_of(x: Array, windows: Windows) -> Array:
-    """View x (rows, channels, *lengths), padded with zeros, as (rows, *out, channels, *kernel)."""
+    """View x (rows, channels, *lengths), dilated and padded with zeros, as (rows, *out, channels, *kernel)."""
     n = len(windows.out)
-    if windows.padded:
-        x = np.pad(x, [(0, 0), (0, 0), *((width, width) for width in windows.padding)])
-    seen = np.lib.stride_tricks.sliding_window_view(x, windows.kernel, axis=tuple(range(2, 2 + n)))
-    steps = tuple(slice(None, None, step) for step in windows.stride)
+    if windows.is_spread or any(map(any, windows.padding)):
+        x = _widened(x, windows)
+    seen = np.lib.stride_tricks.sliding_window_view(x, windows.span, axis=tuple(range(2, 2 + n)))
+    steps = tuple(slice(None, None, step) for step in (*windows.stride, *windows.dilation))
     view: Array = np.moveaxis(seen[(slice(None), slice(None), *steps)], 1, 1 + n)
     return view
+
+
+def _widened(x: Array, windows: Windows) -> Array:
+    wide = np.zeros((*x.shape[:2], *windows.wide), x.dtype)
+    axes = zip(windows.padding, windows.input_dilation, windows.lengths, windows.wide, strict=True)
+    wide_at, x_at = zip(*(_inside(*axis) for axis in axes), strict=True)
+    wide[last(wide_at)] = x[last(x_at)]
+    return wide
+
+
+def _inside(padding: tuple[int, int], step: int, length: int, wide: int) -> tuple[slice, slice]:
+    """Return where the positions of an axis are in the wide axis, and which these are; a negative padding crops."""
+    before, _ = padding
+    first = max(0, -(before // step))
+    stop = max(first, min(length, (wide - 1 - before) // step + 1))
+    start = before + first * step
+    return slice(start, start + (stop - first) * step, step), slice(first, stop)
 
 
 def _unfolding(x: Array, windows: Windows, part: Part) -> Iterator[Call]:
     """Yield the calls that write the windows of x (rows, channels, *lengths) to the part's buffer."""
     x, lines, inside = x[part.rows, :, part.seen], part.lines, part.inside
-    if windows.padding[0]:  # the last part may have left other values there
+    if max(windows.padding[0]) > 0:  # the last part may have left other values there
         yield np.copyto, (lines[:, :, :, : inside.start], 0)
         yield np.copyto, (lines[:, :, :, inside.stop :], 0)
     for tap, (columns, positions) in enumerate(windows.spans[1]):
         yield np.copyto, (lines[:, :, tap, inside, columns], x[..., positions])
     if _has_two_stages(windows):
-        for line, copied in part.by_tap(windows.stride[0]):
+        for line, copied in part.by_tap(windows.stride[0], windows.dilation[0]):
             yield np.copyto, (copied, line)
 
 
@@ -144,7 +200,7 @@ def _folding(part: Part, windows: Windows, x_bar: Array) -> Iterator[Call]:
     x_bar, lines = x_bar[part.rows, :, part.seen], part.lines
     if _has_two_stages(windows):
         yield lines.fill, (0,)
-        for line, added in part.by_tap(windows.stride[0]):
+        for line, added in part.by_tap(windows.stride[0], windows.dilation[0]):
             yield np.add, (line, added, line)
     for tap, (columns, positions) in enumerate(windows.spans[1]):
         bars = x_bar[..., positions]
@@ -152,44 +208,93 @@ def _folding(part: Part, windows: Windows, x_bar: Array) -> Iterator[Call]:
 
 
 # The rules run the calls of these functions one by one. As a list they are the floors, because outputs are preallocated.
+# Channels and outputs are in `groups` of equal size; the outputs of a group see its channels only.
 
 
-def correlating(x: Array, W: Array, windows: Windows, y: Array) -> Iterator[Call]:
+def correlating(x: Array, W: Array, windows: Windows, groups: int, y: Array) -> Iterator[Call]:
     """Yield the calls that write the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
-    windows = windows.over_two_axes
-    rows, channels = x.shape[:2]
-    x, kernel, y = x.reshape(rows, channels, *windows.lengths), W.reshape(len(W), -1), y.reshape(rows, len(W), -1)
-    for part in parts(rows, channels, windows, x.dtype):
-        yield from _unfolding(x, windows, part)
-        yield np.matmul, (kernel, part.matrices(), y[part.rows, :, part.windows])
+    (x, W, y), windows = _images(windows, x, W, y), windows.over_two_axes
+    if not windows.is_spread:
+        yield from _correlating(x, W, windows, groups, y)
+        return
+    yield y.fill, (0,)
+    for phase, kernel, part in _by_phase(windows, W, y):
+        yield np.copyto, (kernel, W[last(phase.taps)])
+        yield from _correlating(x, kernel, phase.inner, groups, part)
+        yield np.copyto, (y[last(phase.windows)], part)
 
 
-def spreading(g: Array, W: Array, windows: Windows, x_bar: Array) -> Iterator[Call]:
+def spreading(g: Array, W: Array, windows: Windows, groups: int, x_bar: Array) -> Iterator[Call]:
     """Yield the calls that write the cotangents of x, (rows, channels, *lengths), for g (rows, outputs, *out)."""
-    windows = windows.over_two_axes
-    rows, channels = len(g), W.shape[1]
-    flat, kernel = g.reshape(rows, len(W), -1), W.reshape(len(W), -1).T
-    x_bar = x_bar.reshape(rows, channels, *windows.lengths)
+    (g, W), windows = _images(windows, g, W), windows.over_two_axes
+    x_bar = x_bar.reshape(len(g), groups * W.shape[1], *windows.lengths)
     yield x_bar.fill, (0,)
-    for part in parts(rows, channels, windows, g.dtype):
-        yield np.matmul, (kernel, flat[part.rows, :, part.windows], part.matrices())
+    if not windows.is_spread:
+        yield from _spreading(g, W, windows, groups, x_bar)
+        return
+    for phase, kernel, part in _by_phase(windows, W, g):
+        yield np.copyto, (kernel, W[last(phase.taps)])
+        yield np.copyto, (part, g[last(phase.windows)])
+        yield from _spreading(part, kernel, phase.inner, groups, x_bar)
+
+
+def gathering(g: Array, x: Array, windows: Windows, groups: int, W_bar: Array) -> Iterator[Call]:
+    """Yield the calls that write the cotangents of the kernel, (S, *W.shape), for g (S, rows, outputs, *out)."""
+    return _gathered(_gathering, g, x, windows, groups, W_bar)
+
+
+def gathering_each(g: Array, x: Array, windows: Windows, groups: int, W_bar: Array) -> Iterator[Call]:
+    """Yield the calls that write the same for each row separately, (rows, S, *W.shape)."""
+    return _gathered(_gathering_each, g, x, windows, groups, W_bar)
+
+
+def _gathered(
+    calls: Callable[[Array, Array, Windows, int, Array], Iterator[Call]],
+    g: Array,
+    x: Array,
+    windows: Windows,
+    groups: int,
+    W_bar: Array,
+) -> Iterator[Call]:
+    (g, x, W_bar), windows = _images(windows, g, x, W_bar), windows.over_two_axes
+    if not windows.is_spread:
+        yield from calls(g, x, windows, groups, W_bar)
+        return
+    yield W_bar.fill, (0,)
+    for phase, bars, part in _by_phase(windows, W_bar, g):
+        yield np.copyto, (part, g[last(phase.windows)])
+        yield from calls(part, x, phase.inner, groups, bars)
+        yield np.copyto, (W_bar[last(phase.taps)], bars)
+
+
+def _correlating(x: Array, W: Array, windows: Windows, groups: int, y: Array) -> Iterator[Call]:
+    kernel, y = W.reshape(groups, len(W) // groups, -1), y.reshape(len(y), groups, len(W) // groups, -1)
+    for part in parts(len(x), x.shape[1], windows, x.dtype):
+        yield from _unfolding(x, windows, part)
+        yield np.matmul, (kernel, part.matrices(groups), y[part.rows, ..., part.windows])
+
+
+def _spreading(g: Array, W: Array, windows: Windows, groups: int, x_bar: Array) -> Iterator[Call]:
+    """Yield the calls that add to the cotangents of x."""
+    flat, kernel = g.reshape(len(g), groups, len(W) // groups, -1), W.reshape(groups, len(W) // groups, -1)
+    for part in parts(len(x_bar), x_bar.shape[1], windows, g.dtype):
+        yield np.matmul, (kernel.transpose(0, 2, 1), flat[part.rows, ..., part.windows], part.matrices(groups))
         yield from _folding(part, windows, x_bar)
 
 
-def gathering(g: Array, x: Array, windows: Windows, W_bar: Array) -> Iterator[Call]:
-    """Yield the calls that write the cotangents of the kernel, (S, *W.shape), for g (S, rows, outputs, *out).
+def _gathering(g: Array, x: Array, windows: Windows, groups: int, W_bar: Array) -> Iterator[Call]:
+    """Yield the calls of `gathering`.
 
     The products of several rows are summed afterwards; of fewer rows for several seeds, which limits their memory.
     """
-    windows = windows.over_two_axes
-    rows, channels = x.shape[:2]
-    x, flat, W_bar = x.reshape(rows, channels, *windows.lengths), _flat(g), W_bar.reshape(len(g), g.shape[2], -1)
-    step = max(1, rows_at_once(rows, channels, windows, g.itemsize) // len(g))
+    outputs = g.shape[2] // groups
+    flat, W_bar = g.reshape(*g.shape[:2], groups, outputs, -1), W_bar.reshape(len(g), groups, outputs, -1)
+    step = max(1, _steps(len(x), x.shape[1], windows, g.itemsize)[0] // len(g))
     products, total = np.empty((len(g), step, *W_bar.shape[1:]), g.dtype), np.empty_like(W_bar)
     yield W_bar.fill, (0,)
-    for part in parts(rows, channels, windows, g.dtype):
+    for part in parts(len(x), x.shape[1], windows, g.dtype):
         yield from _unfolding(x, windows, part)
-        seen, given = part.matrices().transpose(0, 2, 1), flat[:, part.rows, :, part.windows]
+        seen, given = part.matrices(groups).swapaxes(2, 3), flat[:, part.rows, ..., part.windows]
         for start in range(0, len(seen), step):
             few = slice(start, start + step)
             some = products[:, : len(seen[few])]
@@ -198,15 +303,13 @@ def gathering(g: Array, x: Array, windows: Windows, W_bar: Array) -> Iterator[Ca
             yield np.add, (W_bar, total, W_bar)
 
 
-def gathering_each(g: Array, x: Array, windows: Windows, W_bar: Array) -> Iterator[Call]:
-    """Yield the calls that write the same for each row separately, (rows, S, *W.shape)."""
-    windows = windows.over_two_axes
-    rows, channels = x.shape[:2]
-    x, flat = x.reshape(rows, channels, *windows.lengths), _flat(g).transpose(1, 0, 2, 3)
-    W_bar = W_bar.reshape(rows, len(g), g.shape[2], -1)
-    for part in parts(rows, channels, windows, g.dtype):
+def _gathering_each(g: Array, x: Array, windows: Windows, groups: int, W_bar: Array) -> Iterator[Call]:
+    outputs = g.shape[2] // groups
+    flat = g.reshape(*g.shape[:2], groups, outputs, -1).swapaxes(0, 1)
+    W_bar = W_bar.reshape(len(x), len(g), groups, outputs, -1)
+    for part in parts(len(x), x.shape[1], windows, g.dtype):
         yield from _unfolding(x, windows, part)
-        seen = part.matrices().transpose(0, 2, 1)[:, None]
+        seen = part.matrices(groups).swapaxes(2, 3)[:, None]
         given, bars = flat[part.rows, ..., part.windows], W_bar[part.rows]
         if part.windows.start == 0:
             yield np.matmul, (given, seen, bars)
@@ -216,22 +319,20 @@ def gathering_each(g: Array, x: Array, windows: Windows, W_bar: Array) -> Iterat
             yield np.add, (bars, product, bars)
 
 
-def _flat(g: Array) -> Array:
-    """View g (S, rows, outputs, *out) as (S, rows, outputs, windows)."""
-    return g.reshape(*g.shape[:3], -1)
+def _images(windows: Windows, *arrays: Array) -> Iterator[Array]:
+    """Yield arrays whose last axes are those of the windows, as views with two such axes."""
+    return (array if len(windows.out) == 2 else array[..., None, :] for array in arrays)
 
 
-def correlate(x: Array, W: Array, windows: Windows) -> Array:
-    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
+def correlate(x: Array, W: Array, windows: Windows, groups: int) -> Array:
+    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels per group, *kernel)."""
     y = np.empty((len(x), len(W), *windows.out), x.dtype)
-    return written(correlating(x, W, windows, y), y)
+    return written(correlating(x, W, windows, groups, y), y)
 
 
 def _by_taps(combine: np.ufunc, x: Array, windows: Windows) -> Array:
-    (_, _, first), *others = windows.taps
-    y: Array = x[last(first)].copy()
-    for _, _, positions in others:
-        combine(y, x[last(positions)], out=y)
+    y = np.empty((len(x), *windows.out), x.dtype)
+    run(by_taps_floor(combine, x, windows, y))
     return y
 
 
@@ -240,16 +341,17 @@ def largest(x: Array, windows: Windows) -> Array:
     return _by_taps(np.maximum, x, windows)
 
 
-def average(x: Array, windows: Windows) -> Array:
-    """Return the mean of each window of x (rows, *lengths), tap by tap."""
-    y = _by_taps(np.add, x, windows)
-    y /= windows.n_taps
-    return y
+def window_sums(x: Array, windows: Windows) -> Array:
+    """Return the sum of each window of x (rows, *lengths), tap by tap."""
+    return _by_taps(np.add, x, windows)
 
 
 def by_taps_floor(combine: np.ufunc, x: Array, windows: Windows, y: Array) -> list[Call]:
     """Return the calls that combine the entries below all taps and write the result to y (rows, *out)."""
-    (_, _, first), *others = windows.taps
-    into = partial(combine, out=y)  # np.maximum takes its output by name only
-    combined: list[Call] = [(into, (y, x[last(positions)])) for _, _, positions in others]
-    return [(np.copyto, (y, x[last(first)])), *combined]
+    taps = [(y[last(inside)], x[last(positions)]) for _, inside, positions in windows.taps]
+    if windows.padded:
+        start: Call = (y.fill, (0.0 if combine is np.add else -np.inf,))
+    else:
+        start, *taps = (np.copyto, taps[0]), *taps[1:]
+    into = [(partial(combine, out=one), (one, seen)) for one, seen in taps]  # np.maximum takes its output by name only
+    return [start, *into]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.structures import boxes
-from jacobench.graphs.structures.windows import Windows
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import Indices
     from jacobench.graphs.structures.sparsity import Pattern
+    from jacobench.graphs.structures.windows import Windows
 
 
 ROTATED_ONCE, ROTATED_TWICE = np.array([1, 2, 0]), np.array([2, 0, 1])
@@ -26,28 +26,29 @@ def crossed(x: Any, y: Any) -> Any:
 def _gathered(xp: Any, x: Any, windows: Windows) -> Any:
     """Return the windows of x (…, *lengths), shape (…, windows, taps), padded with zeros."""
     leading = tuple(x.shape[: x.ndim - len(windows.lengths)])
-    wide = xp.pad(x, [(0, 0)] * len(leading) + [(n, n) for n in windows.padding], "constant")
-    lengths = tuple(length + 2 * n for length, n in zip(windows.lengths, windows.padding, strict=True))
-    within = Windows(lengths, windows.kernel, windows.stride, (0,) * len(lengths))
-    return wide.reshape((*leading, -1))[..., within.positions()]
+    flat, zero = x.reshape((*leading, -1)), np.zeros((*leading, 1), x.dtype)
+    positions = np.where(windows.valid(), windows.positions(), windows.n_positions)
+    return xp.concatenate([flat, zero], -1)[..., positions]
 
 
-def correlate(xp: Any, x: Any, W: Any, windows: Windows) -> Any:
-    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels, *kernel)."""
-    y = xp.einsum("rcpk,ock->rop", _gathered(xp, x, windows), W.reshape((*W.shape[:2], -1)))
+def correlate(xp: Any, x: Any, W: Any, windows: Windows, groups: int) -> Any:
+    """Return the cross-correlation of x (rows, channels, *lengths) with W (outputs, channels per group, *kernel)."""
+    seen = _gathered(xp, x.reshape((len(x), groups, W.shape[1], *windows.lengths)), windows)
+    y = xp.einsum("rgcpk,gock->rgop", seen, W.reshape((groups, len(W) // groups, W.shape[1], -1)))
     return y.reshape((len(x), len(W), *windows.out))
 
 
 def largest(xp: Any, x: Any, windows: Windows) -> Any:
     """Return the maximum of each window of x (rows, *lengths); the slope goes to the first of equal entries."""
     seen = _gathered(xp, x, windows)
-    first = xp.argmax(seen, axis=-1)[..., None] == np.arange(windows.n_taps)
+    compared = xp.where(windows.valid(), seen, -np.inf)
+    first = xp.argmax(compared, axis=-1)[..., None] == np.arange(windows.n_taps)
     return xp.sum(seen * first, axis=-1).reshape((len(x), *windows.out))
 
 
-def average(xp: Any, x: Any, windows: Windows) -> Any:
-    """Return the mean of each window of x (rows, *lengths)."""
-    return xp.mean(_gathered(xp, x, windows), axis=-1).reshape((len(x), *windows.out))
+def window_sums(xp: Any, x: Any, windows: Windows) -> Any:
+    """Return the sum of each window of x (rows, *lengths)."""
+    return xp.sum(_gathered(xp, x, windows), axis=-1).reshape((len(x), *windows.out))
 
 
 def masked_affine(xp: Any, mask: Pattern, z: Any, v: Any, b: Any) -> Any:

@@ -231,19 +231,26 @@ def _numpy() -> dict[str, Any]:
         "keep": _keep,
         "correlate": correlation.correlate,
         "largest": correlation.largest,
-        "average": correlation.average,
+        "window_sums": correlation.window_sums,
     }
 
 
 def _jax() -> dict[str, Any]:
     jax = import_module("jax")
-    lax, infinity = jax.lax, float("inf")
+    lax = jax.lax
 
-    def correlate(x: Any, W: Any, windows: Windows) -> Any:
-        return lax.conv_general_dilated(x, W, windows.stride, [(n, n) for n in windows.padding])
+    def correlate(x: Any, W: Any, windows: Windows, groups: int) -> Any:
+        steps = (windows.stride, windows.padding, windows.input_dilation, windows.dilation)
+        return lax.conv_general_dilated(x, W, *steps, feature_group_count=groups)
 
-    def reduce(x: Any, windows: Windows, start: float, join: Any) -> Any:
-        return lax.reduce_window(x, x.dtype.type(start), join, (1, *windows.kernel), (1, *windows.stride), "VALID")
+    def reduce(join: Any, start: float, x: Any, windows: Windows) -> Any:
+        kernel, steps, padding = (1, *windows.kernel), (1, *windows.stride), [(0, 0), *windows.padding]
+        return lax.reduce_window(x, x.dtype.type(start), join, kernel, steps, padding, None, (1, *windows.dilation))
+
+    def largest(x: Any, windows: Windows) -> Any:
+        if max(windows.dilation) > 1:  # JAX lacks this vjp
+            return gathering.largest(jax.numpy, x, windows)
+        return reduce(lax.max, -float("inf"), x, windows)
 
     def padded(x: Any, pairs: Any, interior: Any, value: float) -> Any:
         return lax.pad(x, x.dtype.type(value), [(*pair, gap) for pair, gap in zip(pairs, interior, strict=True)])
@@ -255,23 +262,51 @@ def _jax() -> dict[str, Any]:
         "erf": jax.scipy.special.erf,
         "sigmoid": jax.nn.sigmoid,
         "correlate": correlate,
-        "largest": lambda x, windows: reduce(x, windows, -infinity, lax.max),
-        "average": lambda x, windows: reduce(x, windows, 0, lax.add) / windows.n_taps,
+        "largest": largest,
+        "window_sums": partial(reduce, lax.add, 0),
     }
+
+
+def _torch_windows(functional: ModuleType) -> dict[str, Any]:
+    def over_axes(name: str, windows: Windows) -> Any:
+        return getattr(functional, f"{name}{len(windows.kernel)}d")
+
+    def widened(x: Any, windows: Windows, value: float) -> Any:
+        """Dilate and pad x with a value; torch's functions pad both ends equally, and by up to half a window."""
+        for axis, step in enumerate(windows.input_dilation, 2):
+            if step > 1:
+                apart = [0, 0] * (x.ndim - 1 - axis) + [0, step - 1]
+                spread = functional.pad(x.unsqueeze(axis + 1), apart).flatten(axis, axis + 1)
+                x = spread.narrow(axis, 0, spread.shape[axis] - step + 1)
+        ends = [width for pair in reversed(windows.padding) for width in pair]
+        return functional.pad(x, ends, value=value) if any(ends) else x
+
+    def correlate(x: Any, W: Any, windows: Windows, groups: int) -> Any:
+        convolve = over_axes("conv", windows)
+        steps = {"stride": windows.stride, "dilation": windows.dilation, "groups": groups}
+        equal = all(before == after >= 0 for before, after in windows.padding)
+        if equal and not windows.is_spread:
+            return convolve(x, W, padding=[before for before, _ in windows.padding], **steps)
+        return convolve(widened(x, windows, 0.0), W, **steps)
+
+    # Rows are samples with one channel.
+
+    def largest(x: Any, windows: Windows) -> Any:
+        wide = widened(x[:, None], windows, -float("inf"))
+        return over_axes("max_pool", windows)(wide, windows.kernel, windows.stride, 0, windows.dilation)[:, 0]
+
+    def window_sums(x: Any, windows: Windows) -> Any:
+        wide = widened(x[:, None], windows, 0.0)
+        if max(windows.dilation) == 1:
+            return over_axes("avg_pool", windows)(wide, windows.kernel, windows.stride)[:, 0] * windows.n_taps
+        ones = wide.new_ones((1, 1, *windows.kernel))
+        return over_axes("conv", windows)(wide, ones, stride=windows.stride, dilation=windows.dilation)[:, 0]
+
+    return {"correlate": correlate, "largest": largest, "window_sums": window_sums}
 
 
 def _torch() -> dict[str, Any]:
     torch = import_module("torch")
-
-    def over_axes(name: str, windows: Windows) -> Any:
-        return getattr(torch.nn.functional, f"{name}{len(windows.kernel)}d")
-
-    def correlate(x: Any, W: Any, windows: Windows) -> Any:
-        return over_axes("conv", windows)(x, W, stride=windows.stride, padding=windows.padding)
-
-    def pool(name: str, x: Any, windows: Windows) -> Any:
-        """Pool rows as samples with one channel."""
-        return over_axes(name, windows)(x[:, None], windows.kernel, windows.stride)[:, 0]
 
     def sliced(x: Any, index: boxes.Slices) -> Any:
         """Slice with any steps; torch has no negative ones."""
@@ -283,9 +318,7 @@ def _torch() -> dict[str, Any]:
     return {
         "constant": torch.tensor,
         "stop_gradient": torch.Tensor.detach,
-        "correlate": correlate,
-        "largest": partial(pool, "max_pool"),
-        "average": partial(pool, "avg_pool"),
+        **_torch_windows(torch.nn.functional),
         "max": torch.amax,
         "relu": torch.relu,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
@@ -343,7 +376,7 @@ class Namespace:
             "keep": lambda x, mask, scale: x * (mask * np.asarray(scale, x.dtype)),
             "correlate": partial(gathering.correlate, self),
             "largest": partial(gathering.largest, self),
-            "average": partial(gathering.average, self),
+            "window_sums": partial(gathering.window_sums, self),
             "transposed": self.transpose,
             "padded": partial(gathering.padded, self),
         }

@@ -173,12 +173,14 @@ def low_rank_affine(shapes: Shapes, _attrs: Attrs) -> Shape:
     return (*z[:-1], U[0])
 
 
-def convolution(shapes: Shapes, n_axes: int) -> tuple[Shape, Shape]:
-    """Match x (B, C, *lengths) with W (O, C, *kernel)."""
+def convolution(shapes: Shapes, n_axes: int | None, groups: int) -> tuple[Shape, Shape]:
+    """Match x (B, C, *lengths) with W (O, C / groups, *kernel), over one or two axes if `n_axes` is None."""
     x, W = shapes
-    lengths, kernel = ("L", "K") if n_axes == 1 else ("H, W", "K, K")
-    fits = len(x) == len(W) == n_axes + 2 and x[1] == W[1]
-    _require(shapes, f"x (B, C, {lengths}), W (O, C, {kernel})", fits=fits)
+    lengths, kernel = {1: ("L", "K"), 2: ("H, W", "K, K"), None: ("…", "…")}[n_axes]
+    channels = "C" if groups == 1 else f"C / {groups}"
+    fits = len(x) == len(W) and len(W) - 2 in ([1, 2] if n_axes is None else [n_axes])
+    fits = fits and groups > 0 and x[1] == W[1] * groups and W[0] % groups == 0
+    _require(shapes, f"x (B, C, {lengths}), W (O, {channels}, {kernel})", fits=fits)
     return x, W
 
 

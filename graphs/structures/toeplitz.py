@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from string import ascii_letters
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -61,7 +60,7 @@ class Layout:
 
 
 def _per_row(layout: Layout) -> Indices:
-    counts = np.count_nonzero(layout.windows.valid(), axis=1).astype(np.int32) * np.int32(layout.channels)
+    counts = layout.windows.counts.reshape(-1).astype(np.int32) * np.int32(layout.channels)
     return np.tile(counts, layout.rows * layout.outputs)
 
 
@@ -75,8 +74,8 @@ def _scratch(layout: Layout, copies: int) -> int:
     return max(made, offset) - n_out
 
 
-def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
-    """Return the structure of the Jacobian with respect to the argument, which may be `padded`."""
+def toeplitz(name: str, layout_of: LayoutOf) -> Structure:
+    """Return the structure of the Jacobian with respect to the argument, which may be padded."""
 
     def columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
         layout = layout_of(ctx)
@@ -95,8 +94,8 @@ def toeplitz(name: str, layout_of: LayoutOf, *, padded: bool) -> Structure:
         columns,
         einsum_view("sroprcl->sropcl", shape),
         index=lambda ctx: layout_of(ctx).entries(by_kernel=False),
-        per_row=(lambda ctx: _per_row(layout_of(ctx))) if padded else None,
-        scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).rows), ctx.n_out * padded),
+        per_row=lambda ctx: _per_row(layout_of(ctx)),
+        scratch=lambda ctx: max(_scratch(layout_of(ctx), layout_of(ctx).rows), ctx.n_out),
     )
 
 
@@ -140,7 +139,7 @@ def fill_toeplitz(
     channels).
     """
     windows, rows = layout.windows, layout.rows // ctx.samples
-    axes = ascii_letters[: len(windows.out)].upper()
+    axes = "XYZ"[: len(windows.out)]
     shape = (ctx.samples, rows, layout.outputs, *windows.out, rows, layout.channels, *windows.lengths)
     blocks = np.einsum(f"sro{axes}rc{axes.swapcase()}->sro{axes}c{axes.swapcase()}", J.reshape(shape))
     for tap, inside, positions in windows.taps:
@@ -148,13 +147,14 @@ def fill_toeplitz(
         yield diagonals.__setitem__, (..., weights(tap))
 
 
-def fill_kernels(J: Array, x: Array, layout: Layout) -> Iterator[Call]:
-    """Yield calls that write x (rows, channels, *lengths) below each tap to J, zeros of shape (1, outputs, inputs)."""
+def fill_kernels(J: Array, x: Array, layout: Layout, groups: int) -> Iterator[Call]:
+    """Yield calls that write x (rows, groups · channels, *lengths) below each tap to J, zeros (1, outputs, inputs)."""
     windows = layout.windows
-    axes = ascii_letters[: len(windows.out)].upper()
-    taps = axes.translate(str.maketrans("ABC", "XYZ"))
+    axes, taps = "XYZ"[: len(windows.out)], "xyz"[: len(windows.out)]
     shape = (layout.rows, layout.outputs, *windows.out, layout.outputs, layout.channels, *windows.kernel)
     blocks = np.einsum(f"ro{axes}oc{taps}->ro{axes}c{taps}", J.reshape(shape))
+    by_group = blocks.reshape(layout.rows, groups, layout.outputs // groups, *blocks.shape[2:])
+    x = x.reshape(layout.rows, groups, 1, layout.channels, *windows.lengths)
     for tap, inside, positions in windows.taps:
-        seen = np.moveaxis(x[last(positions)], 1, -1)[:, None]
-        yield blocks[last((*inside, slice(None), *tap))].__setitem__, (..., seen)
+        seen = np.moveaxis(x[last(positions)], 3, -1)
+        yield by_group[last((*inside, slice(None), *tap))].__setitem__, (..., seen)

@@ -271,11 +271,18 @@ def low_rank(pool):
 
 
 def convolution(pool, lengths):
-    """Draw a kernel of one or two taps an axis, which fits wherever there is a place."""
-    x = shaped(pool, (pool.draw(st.integers(1, 2)), *lengths))
-    kernel = tuple(pool.draw(st.integers(1, min(2, length))) for length in x.shape[2:])
-    W = pool.of((pool.draw(st.integers(1, 2)), x.shape[1], *kernel))
-    return (x, W), {"stride": pool.draw(st.integers(1, 2)), "padding": pool.draw(st.integers(0, 1))}
+    """Draw groups, steps and a padding of each side; a second tap only where it fits."""
+    n_groups = pool.draw(st.integers(1, 2))
+    x = shaped(pool, (n_groups * pool.draw(st.integers(1, 2)), *lengths))
+    n_axes = len(lengths)
+    spread, dilation, stride, before, after = (
+        tuple(pool.draw(st.integers(low, low + 1)) for _ in range(n_axes)) for low in (1, 1, 1, 0, 0)
+    )
+    wide = ((n - 1) * e + 1 + b + a for n, e, b, a in zip(x.shape[2:], spread, before, after, strict=True))
+    kernel = tuple(1 + (n > step) for n, step in zip(wide, dilation, strict=True))
+    W = pool.of((n_groups * pool.draw(st.integers(1, 2)), x.shape[1] // n_groups, *kernel))
+    steps = {"stride": stride, "dilation": dilation, "input_dilation": spread, "groups": n_groups}
+    return (x, W), {**steps, "padding": tuple(zip(before, after, strict=True))}
 
 
 def biased(pool):
@@ -284,11 +291,18 @@ def biased(pool):
 
 
 def pooled(pool):
+    """Draw windows over one axis or two, and a padding smaller than the window, so that no window covers only padding."""
     x = pool.any(len)
-    window = pool.draw(st.integers(1, x.shape[-1]))
+    window = (pool.draw(st.integers(1, x.shape[-1])),)
     if len(x.shape) > 1 and pool.draw(st.booleans()):
-        window = (pool.draw(st.integers(1, x.shape[-2])), window)
-    return (x,), {"window": window, "stride": pool.draw(st.sampled_from([None, 1, 2]))}
+        window = (pool.draw(st.integers(1, x.shape[-2])), *window)
+    padding = tuple((pool.draw(st.integers(0, n - 1)), pool.draw(st.integers(0, min(1, n - 1)))) for n in window)
+    return (x,), {"window": window, "stride": pool.draw(st.sampled_from([None, 1, 2])), "padding": padding}
+
+
+def averaged(pool):
+    args, attrs = pooled(pool)
+    return args, {**attrs, "count_padding": pool.draw(st.booleans())}
 
 
 MAKERS = {
@@ -298,7 +312,7 @@ MAKERS = {
     "conv2d": partial(convolution, lengths=(-1, 1)),
     "channel_bias": biased,
     "max_pool": pooled,
-    "avg_pool": pooled,
+    "avg_pool": averaged,
     "neg": one,
     "cross": crossed,
     "dot": two_vectors_alike,
@@ -484,9 +498,12 @@ def changes_sign(_node, a, b):
 
 def changes_its_largest(node, a, b):
     """Say whether another place of a window is the largest at the other end, or two are as large."""
-    window, stride = node.attrs["window"], node.attrs["stride"]
-    windows = Windows(a.shape[-len(window) :], window, stride, (0,) * len(window))
-    low, high = (x.reshape(-1, windows.n_positions)[:, windows.positions()] for x in (a, b))
+    window, stride, padding, dilation = (node.attrs[name] for name in ("window", "stride", "padding", "dilation"))
+    windows = Windows(a.shape[-len(window) :], window, stride, padding, dilation, (1,) * len(window))
+    seen = np.where(windows.valid(), windows.positions(), -1)
+    low, high = (
+        np.pad(x.reshape(-1, windows.n_positions), [(0, 0), (0, 1)], constant_values=-np.inf)[:, seen] for x in (a, b)
+    )
     tied = any(np.any(np.sum(x == x.max(axis=-1, keepdims=True), axis=-1) > 1) for x in (low, high))
     return tied or not np.array_equal(low.argmax(axis=-1), high.argmax(axis=-1))
 

@@ -83,6 +83,16 @@ X = np.array([[1.0, 2.0, 4.0, 3.0]])
         ("max_pool", [X], {"window": 2}, [[2, 4]]),
         ("max_pool", [X], {"window": 2, "stride": 1}, [[2, 4, 4]]),
         ("avg_pool", [X.reshape(1, 2, 2)], {"window": (2, 2)}, [[[2.5]]]),
+        # Padding: −∞ for the largest; zeros, counted or not, for the mean.
+        ("max_pool", [-X], {"window": 2, "padding": 1}, [[-1, -2, -3]]),
+        ("max_pool", [X], {"window": 2, "stride": 1, "dilation": 2}, [[4, 3]]),
+        ("avg_pool", [X], {"window": 2, "padding": 1}, [[0.5, 3, 1.5]]),
+        ("avg_pool", [X], {"window": 2, "padding": ((0, 2),), "stride": 3, "count_padding": False}, [[1.5, 3]]),
+        ("sum_pool", [X], {"window": 3, "padding": ((2, 0),)}, [[1, 9]]),
+        ("conv", [X[None], np.array([[[1.0, 10.0]]])], {"dilation": 2, "padding": ((1, -1),)}, [[[20, 41]]]),
+        # Zeros between the entries, 1 0 2 0 4 0 3; two groups, of one channel and one output each.
+        ("conv", [X[None], np.array([[[1.0, 10.0]]])], {"input_dilation": 2}, [[[1, 20, 2, 40, 4, 30]]]),
+        ("conv", [X.reshape(1, 2, 2), np.array([[[1.0]], [[10.0]]])], {"groups": 2}, [[[1, 2], [40, 30]]]),
     ],
 )
 def test_small_values_worked_out_by_hand(op, args, attrs, expected):
@@ -213,7 +223,7 @@ def shapes_given(g, *shapes):
             "conv1d",
             [(2, 3, 5), (4, 3, 8)],
             {"padding": 1},
-            r"a kernel \(8,\) does not fit into \(5,\) with a padding of \(1,\)",
+            r"a kernel \(8,\) that spans \(8,\) does not fit into \(5,\) with a padding of \(\(1, 1\),\)",
         ),
         (
             "conv2d",
@@ -227,9 +237,37 @@ def shapes_given(g, *shapes):
             {"padding": (1, 1, 1)},
             "the padding is .* for each of 2 axes, each 0 or more",
         ),
-        ("max_pool", [(2, 3)], {"window": 4}, r"a window \(4,\) does not fit into an argument of shape \(2, 3\)"),
+        (
+            "max_pool",
+            [(2, 3)],
+            {"window": 4},
+            r"a window \(4,\) that spans \(4,\) does not fit into an argument of shape \(2, 3\)",
+        ),
         ("max_pool", [(3,)], {"window": (2, 2)}, "expected an axis for each of its lengths"),
-        ("avg_pool", [(2, 3)], {}, r"the window is \(\): expected one length, or two"),
+        (
+            "avg_pool",
+            [(2, 3)],
+            {},
+            r"the window is \(\): expected one length, or one for each of the last two or three",
+        ),
+        ("max_pool", [(2, 3)], {"window": 1, "padding": 1}, r"a window \(1,\) covers only padding: expected less than"),
+        ("avg_pool", [(2, 3)], {"window": 2, "dilation": 3}, r"a window \(2,\) that spans \(4,\) does not fit into"),
+        ("conv", [(2, 3, 5), (4, 3)], {}, r"do not fit: expected x \(B, C, …\), W \(O, C, …\)"),
+        ("conv", [(2, 4, 5), (3, 2, 2)], {"groups": 2}, r"do not fit: expected x \(B, C, …\), W \(O, C / 2, …\)"),
+        ("conv", [(2, 4, 5), (3, 2, 2)], {"groups": 0}, "groups is 0: expected 1 or more"),
+        (
+            "conv",
+            [(2, 3, 5), (4, 3, 2)],
+            {"padding": ((1, 0), (0, 1))},
+            "expected one number or one pair for each of 1 axes",
+        ),
+        (
+            "conv",
+            [(2, 3, 5), (4, 3, 4)],
+            {"dilation": 2},
+            r"a kernel \(4,\) that spans \(7,\) does not fit into \(5,\)",
+        ),
+        ("conv", [(2, 3, 5), (4, 3, 4)], {"input_dilation": 0}, "the input dilation is 0: expected one number"),
         (
             "masked_affine",
             [(3, 4), (2,), (5,)],
