@@ -14,11 +14,13 @@ Every call waits for its result, and executes in the calling thread: the hand-ov
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.strategies.contract import Unsupported
 from jacobench.strategies.peers.library import Peer, import_peer
 from jacobench.strategies.reverse import Linearization, check_seeds
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
     from jacobench.graphs.array_types import Array, Shape
     from jacobench.graphs.graph import Graph
+
+    Evaluate = Callable[[Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -92,22 +96,28 @@ class Split:
     pull: Callable[..., Sequence[Any]]
 
 
-def evaluator(jax: Any, graph: Graph, arrays: Sequence[Any]) -> tuple[Callable[[Any], Any], tuple[Any, ...]]:
-    """Return the graph as a function of a tuple of the leaves in ``graph.wrt``, and the point at which to differentiate."""
+def evaluator(
+    jax: Any, graph: Graph, arrays: Sequence[Any], evaluate: Evaluate | None = None
+) -> tuple[Callable[[Any], Any], tuple[Any, ...]]:
+    """Return a function of a tuple of the leaves in ``graph.wrt``, and the point at which to differentiate.
+
+    The function is the graph, or `evaluate`, which maps all leaves to the output.
+    """
+    of_leaves = evaluate or partial(graph.evaluate, xp=jax.numpy)
     leaves = dict(zip(graph.leaves, arrays, strict=True))
 
     def function(wrt: tuple[Any, ...]) -> Any:
-        return graph.evaluate({**leaves, **dict(zip(graph.wrt, wrt, strict=True))}, xp=jax.numpy)
+        return of_leaves({**leaves, **dict(zip(graph.wrt, wrt, strict=True))})
 
     return function, tuple(leaves[name] for name in graph.wrt)
 
 
-def split_vjp(jax: Any, graph: Graph) -> Split:
+def split_vjp(jax: Any, graph: Graph, evaluate: Evaluate | None = None) -> Split:
     """Linearize with ``jax.vjp``, which chooses the residuals; several seeds use ``jax.vmap``."""
     structure: list[Any] = []
 
     def linearize(*arrays: Any) -> list[Any]:
-        output, pullback = jax.vjp(*evaluator(jax, graph, arrays))
+        output, pullback = jax.vjp(*evaluator(jax, graph, arrays, evaluate))
         residuals, treedef = jax.tree.flatten(pullback)
         structure[:] = [treedef]
         return [output, *residuals]
@@ -229,6 +239,19 @@ def jax_vjp() -> Peer:
     """Return the strategy ``jax-vjp``."""
     jax = started_jax()
     return Peer("jax-vjp", lambda graph: compiled(Xla(jax, graph.dtype), graph, split_vjp(jax, graph)))
+
+
+def jax_original() -> Peer:
+    """Return the strategy ``jax-original``: ``jax-vjp`` of the function that a graph was imported from."""
+    jax = started_jax()
+
+    def prepare(graph: Graph) -> JaxPrepared:
+        origin = graph.origin
+        if origin is None or origin.library != "jax" or origin.evaluate is None:
+            raise Unsupported("the graph is not imported from JAX: jax-original times a JAX model in its own form")
+        return compiled(Xla(jax, graph.dtype), graph, split_vjp(jax, graph, origin.evaluate))
+
+    return Peer("jax-original", prepare)
 
 
 def jax_jacrev() -> Peer:

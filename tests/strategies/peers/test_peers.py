@@ -27,6 +27,9 @@ LIBRARY = {
     "asdex": "asdex",
 }
 
+ORIGINALS = {"jax-original", "torch-original"}
+"""Peers that need the model that a graph was imported from."""
+
 
 def mlp_of(*widths, **knobs):
     return lambda: mlp_graph(widths, **knobs)
@@ -108,7 +111,7 @@ def seeds_for(graph, n_seeds, rng_seed=0):
 
 def test_every_peer_is_here():
     peers = {name for name, point in registered().items() if point.value.startswith("jacobench.strategies.peers.")}
-    assert peers == set(LIBRARY)
+    assert peers == {*LIBRARY, *ORIGINALS}
 
 
 @each_graph
