@@ -79,3 +79,30 @@ def rolled(xp: Any, x: Any, shifts: Any, axes: Any) -> Any:
         lead = (slice(None),) * axis
         x = xp.concatenate([x[(*lead, slice(-shift, None))], x[(*lead, slice(None, -shift))]], axis)
     return x
+
+
+def vectors(xp: Any, x: Any, kept: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """Return x as vectors (…, n) along some axes, with the `kept` ones before."""
+    moved = xp.transposed(x, (*kept, *axes)) if x.ndim > 1 else x
+    return moved.reshape((*moved.shape[: len(kept)], -1))
+
+
+def first_extreme(xp: Any, name: str, x: Any, kept: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """Return the "max" or "min" over some axes; the slope goes to the first of equal entries."""
+    seen = vectors(xp, x, kept, axes)
+    at = getattr(xp, f"arg{name}")(seen, axis=-1)[..., None]
+    return xp.sum(xp.where(at == xp.constant(np.arange(seen.shape[-1])), seen, 0), axis=-1)
+
+
+def product(xp: Any, x: Any, kept: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+    """Return the product over some axes."""
+    return xp.prod(vectors(xp, x, kept, axes), axis=-1)
+
+
+def cumprod(xp: Any, x: Any, axis: int) -> Any:
+    """Return cumulative products."""
+    before = (slice(None),) * axis
+    parts = [x[(*before, slice(0, 1))]]
+    for i in range(1, x.shape[axis]):
+        parts.append(parts[-1] * x[(*before, slice(i, i + 1))])
+    return xp.concatenate(parts, axis=axis)

@@ -217,6 +217,8 @@ def _numpy() -> dict[str, Any]:
         "sum_of_products": np.vdot,  # no array of products: 0.4 µs instead of 1.8
         "masked_affine": _masked_affine,
         "contracted": lambda contraction, x, y: contraction.product(x, y),
+        "first_extreme": lambda name, x, _kept, axes: getattr(np, name)(x, axis=axes),
+        "product": lambda x, _kept, axes: np.multiply.reduce(x, axes),
         # The method takes 0.2 µs for 64 entries, 51 for 100,000; np.take 0.8 and 54, indexing 0.8 and 96.
         "take_last": lambda x, order: x.take(order, axis=-1),
         "take_rows": lambda table, indices: table.take(indices, axis=0),
@@ -320,6 +322,7 @@ def _torch() -> dict[str, Any]:
         "stop_gradient": torch.Tensor.detach,
         **_torch_windows(torch.nn.functional),
         "max": torch.amax,
+        "min": torch.amin,
         "relu": torch.relu,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
         "sliced": sliced,
@@ -337,6 +340,8 @@ def _autograd() -> dict[str, Any]:
         "stop_gradient": without_trace(lambda x: x),
         "erf": scipy_special.erf,
         "sigmoid": scipy_special.expit,
+    anp = import_module("autograd.numpy")
+        "cumprod": partial(gathering.cumprod, anp),  # autograd has no rule
     }
 
 
@@ -365,6 +370,8 @@ class Namespace:
             "sum_of_products": lambda x, y: self.sum(x * y),
             "masked_affine": partial(gathering.masked_affine, self),
             "contracted": lambda contraction, x, y: self.einsum(contraction.subscripts, x, y),
+            "first_extreme": partial(gathering.first_extreme, self),
+            "product": partial(gathering.product, self),
             "take_last": lambda x, order: x[..., order],
             "take_rows": lambda table, indices: table[indices],
             "flipped": lambda x, _axes, index: x[index],

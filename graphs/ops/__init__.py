@@ -6,6 +6,7 @@ from jacobench.graphs.ops import (
     box_copies,
     choices,
     convolution,
+    cumulative,
     data_movement,
     einsum,
     elementwise,
@@ -16,6 +17,7 @@ from jacobench.graphs.ops import (
     normalization,
     pooling,
     products,
+    reductions,
 )
 
 _MODULES = (
@@ -28,6 +30,8 @@ _MODULES = (
     choices,
     products,
     einsum,
+    reductions,
+    cumulative,
     elementwise,
     box_copies,
     data_movement,

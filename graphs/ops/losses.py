@@ -9,7 +9,7 @@ import numpy as np
 from jacobench.graphs.calls import written
 from jacobench.graphs.op import Argument, Count, Jacobian, Op, arrays, never, zero
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.ops.normalization import add_reduce, max_reduce, per_vector, softmax_into
+from jacobench.graphs.ops.normalization import add_reduce, log_softmax_negated, max_reduce, per_vector, softmax_into
 from jacobench.graphs.structures.sparsity import DENSE
 
 if TYPE_CHECKING:
@@ -123,19 +123,9 @@ def _cross_entropy_of_t(xs: Arrays, gradient: Array) -> list[Call]:
     ]
 
 
-def _log_softmax_negated(t: Array, out: Array, e: Array, largest: Array, total: Array) -> None:
-    """Write −log softmax t to `out`; the last three arrays are overwritten."""
-    max_reduce(t, -1, None, largest, True)
-    np.subtract(t, largest, out)
-    np.exp(out, e)
-    add_reduce(e, -1, None, total, True)
-    np.log(total, total)
-    np.subtract(total, out, out)
-
-
 def _cross_entropy_of_target(xs: Arrays, gradient: Array) -> list[Call]:
     t = xs[0]
-    return [(_log_softmax_negated, (t, gradient, np.empty_like(t), per_vector(t), per_vector(t)))]
+    return [(log_softmax_negated, (t, gradient, np.empty_like(t), per_vector(t), per_vector(t)))]
 
 
 OPS = (

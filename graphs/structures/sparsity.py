@@ -236,29 +236,6 @@ SKEW = Structure(
 )
 
 
-def _triangle_columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
-    """Return 0, 0, 1, 0, 1, 2 … for each vector."""
-    n = ctx.x[-1]
-    counts = np.arange(1, n + 1, dtype=dtype)
-    within = np.arange(n * (n + 1) // 2, dtype=dtype)
-    within -= np.repeat(np.cumsum(counts, dtype=dtype) - counts, counts)
-    if ctx.n_in == n:
-        return within
-    columns: Indices = np.add.outer(np.arange(0, ctx.n_in, n, dtype=dtype), within)
-    return columns
-
-
-TRIANGULAR = Structure(
-    "block diagonal, lower triangular blocks",
-    extent=lambda ctx: (_vectors(ctx), ctx.x[-1] * (ctx.x[-1] + 1) // 2),
-    columns=_triangle_columns,
-    view=split,
-    index=lambda ctx: np.tril_indices(ctx.x[-1]),
-    per_row=lambda ctx: np.tile(np.arange(1, ctx.x[-1] + 1), _vectors(ctx)),
-    scratch=lambda ctx: ctx.x[-1] * (ctx.x[-1] + 1) // 2,
-)
-
-
 def _pairs_shape(ctx: ArgumentContext) -> tuple[int, ...]:
     """Return (samples, pairs per sample, n, m, pairs per sample) of an output (…, n, m)."""
     *leading, n, m = ctx.out

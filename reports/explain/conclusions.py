@@ -71,6 +71,7 @@ VJP_BY_STRUCTURE: Mapping[str, Wording] = {
     "Kronecker, column ⊗ identity": OTHER_VECTOR,
     "Kronecker, identity ⊗ matrix": OTHER_MATRIX,
     "Kronecker, matrix ⊗ identity": OTHER_MATRIX,
+    "reduction": "its VJP multiplies each entry of the row by one cotangent, without storing the row",
     "contraction": "its VJP is a product with the other argument, which you already have",
     "Kronecker with identity": "its VJP is the cotangent times the other argument, which you already have",
     "Kronecker with identity, masked": "its VJP is the same product as without a mask, at the mask's positions only",

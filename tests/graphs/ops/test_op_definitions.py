@@ -35,7 +35,8 @@ def test_values_are_those_of_the_definitions():
         "layer_norm": [-1.0690400, -0.2672600, 1.3363000],
     }
     for name, values in expected.items():
-        got = OPS[name].forward(NUMPY, x)
+        g = GraphBuilder()
+        got = g.build(getattr(g, name)(g.input("x", x.shape)), wrt="all").evaluate({"x": x})
         np.testing.assert_allclose(got, [values], rtol=1e-5 if name == "layer_norm" else 1e-14, atol=1e-15)
     t, target = np.array([[1.0, 2.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [1.0, 2.0]])
     assert OPS["mse"].forward(NUMPY, t, target) == 10 / 4
@@ -73,7 +74,27 @@ X = np.array([[1.0, 2.0, 4.0, 3.0]])
         ("matmul", [X, X.T], {}, [[30]]),
         ("sum", [X], {}, [10]),
         ("mean", [X], {}, [2.5]),
+        ("sum", [X], {"axes": (0,)}, [1, 2, 4, 3]),
+        ("sum", [X], {"axes": None, "keepdims": True}, [[10]]),
+        ("mean", [X.reshape(2, 2)], {"axes": (0,)}, [2.5, 2.5]),
+        ("max", [X], {}, [4]),
+        ("max", [X.reshape(2, 2)], {"axes": (0,), "ties": "first"}, [4, 3]),
+        ("min", [X], {"axes": None}, 1),
+        ("prod", [X], {}, [24]),
+        ("logsumexp", [np.log(X)], {}, [np.log(10)]),
+        ("var", [X], {}, [1.25]),
+        ("var", [X], {"correction": 1}, [5 / 3]),
+        ("norm", [X], {}, [np.sqrt(30)]),
+        ("norm", [-X], {"order": 1}, [10]),
+        ("norm", [-X], {"order": np.inf}, [4]),
+        ("rms_norm", [np.array([[3.0, 4.0]])], {"eps": 0}, [[3 / np.sqrt(12.5), 4 / np.sqrt(12.5)]]),
+        ("log_softmax", [np.log(X)], {}, np.log(X / 10)),
+        ("softmax", [np.log(X.T)], {"axis": 0}, X.T / 10),
+        ("einsum", [X, X], {"subscripts": "ij,ij->i"}, [30]),
         ("cumsum", [X], {}, [[1, 3, 7, 10]]),
+        ("cumsum", [X], {"reverse": True}, [[10, 9, 7, 3]]),
+        ("cumsum", [X.reshape(2, 2)], {"axis": 0}, [[1, 2], [5, 5]]),
+        ("cumprod", [X], {}, [[1, 2, 8, 24]]),
         ("dropout", [X], {"mask": [True, False, True, False], "rate": 0.5}, [[2, 0, 8, 0]]),
         ("low_rank_affine", [X, np.ones((1, 1)), np.ones((1, 4)), np.ones(1)], {}, [[11]]),
         # The kernel is not mirrored: a cross-correlation.
@@ -137,6 +158,18 @@ def shapes_given(g, *shapes):
         ("concat", [(), ()], {}, "expected shapes that differ in the last axis only"),
         ("softmax", [()], {}, "softmax: the argument is a scalar: expected at least one axis"),
         ("mse", [(), ()], {}, "the argument is a scalar"),
+        ("sum", [(2, 3)], {"axes": (2,)}, "sum: an axis is 2: expected a number from -2 to 1"),
+        ("sum", [(2, 3)], {"axes": (0, -2)}, r"the axes are \(0, -2\): expected each once"),
+        ("sum", [(2, 3)], {"axes": ()}, "no axes are given: expected at least one, or None for all"),
+        ("sum", [(2, 3)], {"keepdims": 1}, "keepdims is 1: expected True or False"),
+        ("max", [(2, 3)], {"ties": "last"}, "unknown convention of ties 'last': expected one of first, share"),
+        ("var", [(2, 3)], {"correction": 3}, "the correction is 3: expected a number from 0 to 2 for 3 entries"),
+        ("norm", [(2, 3)], {"order": 3}, "the order is 3: expected 1, 2 or infinity"),
+        ("norm", [(2, 3)], {"at_zero": 1}, "at_zero is 1.0: expected 0 or nan"),
+        ("layer_norm", [(2, 3)], {"eps": -1}, "eps is -1.0: expected a finite number, 0 or more"),
+        ("rms_norm", [()], {}, "the argument is a scalar"),
+        ("cumsum", [()], {}, "the argument is a scalar"),
+        ("cumsum", [(2, 3)], {"reverse": None}, "reverse is None: expected True or False"),
         ("mse", [(2, 3), (2, 1)], {}, "expected equal shapes"),
         ("scale", [(2,)], {"factor": "2"}, "scale: the factor is '2': expected a number"),
         ("scale", [(2,)], {"factor": float("nan")}, "the factor is nan: expected a finite number"),
