@@ -336,11 +336,11 @@ def _torch() -> dict[str, Any]:
 def _autograd() -> dict[str, Any]:
     scipy_special = import_module("autograd.scipy.special")
     without_trace = import_module("autograd.tracer").notrace_primitive
+    anp = import_module("autograd.numpy")
     return {
         "stop_gradient": without_trace(lambda x: x),
         "erf": scipy_special.erf,
         "sigmoid": scipy_special.expit,
-    anp = import_module("autograd.numpy")
         "cumprod": partial(gathering.cumprod, anp),  # autograd has no rule
     }
 
