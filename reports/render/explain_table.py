@@ -11,6 +11,7 @@ from rich.text import Text
 from jacobench.graphs.wording import counted
 from jacobench.reports.data.units import format_bytes, format_count
 from jacobench.reports.explain.conclusions import follows
+from jacobench.reports.explain.import_sentences import imported
 from jacobench.reports.render.text_tables import rich_table
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class ExplanationTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         costs = self.explanation.jacobians
         yield Text(self._title(), style="bold")
+        for sentence in imported(self.explanation.graph):
+            yield Text(sentence)
         yield _bytes(costs, wide=options.max_width >= WIDE)
         yield Text(LEGEND, style="dim")
         yield Text()
