@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 def run(
     suite: str = "standard",
     *,
+    model: str | None = None,
     strategies: Sequence[str] = (),
     cases: Sequence[str] = (),
     passes: int | None = None,
@@ -45,6 +46,9 @@ def run(
     ----------
     suite, passes, max_minutes, threads, memory_budget, timeout, controls
         Options of `jacobench run`; see `jacobench.bench.run.run_options.RunOptions`.
+    model : str, optional
+        Instead of a suite: an ONNX file, a glob of such files, or ``file.py:factory``, which is executed. A model of torch
+        or JAX is also measured in its library's original form.
     strategies : sequence of str
         Names, ``file.py:Class`` or ``package.module:Class``; default: the suite's.
     cases : sequence of str
@@ -61,12 +65,17 @@ def run(
     ------
     BadInput
         For an unknown suite, strategy or case, a number out of bounds, or a folder that cannot be created.
+    Unsupported
+        If a model contains what cannot be imported.
     HarnessFailure
         If a worker fails for a reason other than a strategy.
     """
     from jacobench.bench.run.run_options import RunOptions
     from jacobench.bench.run.runner import start
+    from jacobench.bench.suites.model_sweep import model_suite
 
+    if model is not None:
+        suite = model_suite(model, strategies)
     options = RunOptions(
         suite, tuple(strategies), tuple(cases), passes, max_minutes, threads, memory_budget, timeout, controls
     )

@@ -10,6 +10,7 @@ import numpy as np
 from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, one_line, phase_bytes, predict
 from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.suites.case import BY_STRATEGY, columns_of, graph_of
+from jacobench.bench.suites.model_sweep import MODEL
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.structures.sparsity import Pattern
@@ -61,17 +62,21 @@ def n_seeds_of(case: Case) -> int:
 def one_case(knobs: Mapping[str, Any]) -> Case:
     """Return the one case of a ``[[sweep]]`` with these knobs.
 
-    Without ``graph`` it is ``"architecture"`` if there is a ``name``, else ``"mlp"``. Raises BadInput as `expand`, or
-    if there are several cases.
+    Without ``graph`` it is as in `sweep_of`. Raises BadInput as `expand`, or if there are several cases.
     """
-    graph = {"graph": "architecture" if "name" in knobs else "mlp"}
     try:
-        cases = expand(graph | dict(knobs), Path())
+        cases = expand(sweep_of(knobs), Path())
     except BadInput as error:
         raise BadInput(str(error).removeprefix(": ").removeprefix(".")) from error.__cause__
     if len(cases) > 1:
         raise BadInput(f"the knobs describe {len(cases)} cases: expected one value for each knob, not a list")
     return cases[0]
+
+
+def sweep_of(knobs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sweep with knobs; its graph is a published network (``name``), a model (``file``) or a perceptron."""
+    graph = next((graph for key, graph in (("name", "architecture"), ("file", MODEL)) if key in knobs), "mlp")
+    return {"graph": graph, **knobs}
 
 
 def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | None = None) -> list[dict[str, Any]]:

@@ -92,7 +92,8 @@ def _strategy_files(specs: Iterable[str]) -> list[Path]:
 
 def _graph_files(planned: Plan, folder: Path) -> set[Path]:
     places = (str(case.knobs.get("graph")).rpartition(":")[0] for case in planned.suite.cases)
-    return {(folder / place).resolve() for place in places if place.endswith(".py")}
+    read = (Path(file) for case in planned.suite.cases for file in case.files)
+    return {*((folder / place).resolve() for place in places if place.endswith(".py")), *read}
 
 
 def _with_neighbours(files: Iterable[Path]) -> set[Path]:

@@ -49,11 +49,12 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class CheckJob(msgspec.Struct, frozen=True):
-    """Strategy and suite to check, and the number of graphs that are already done."""
+    """Strategy and suite to check, the number of graphs that are already done, and whether every op is one of them."""
 
     spec: str
     suite: str
     start: int
+    with_ops: bool
 
 
 def op_cases() -> list[Case]:
@@ -63,12 +64,17 @@ def op_cases() -> list[Case]:
     ]
 
 
-def check_all(spec: str, suite: str) -> list[Check]:
+def cases_to_check(suite: str, *, with_ops: bool) -> list[Case]:
+    """Return each op, if wanted, and the cases of a suite."""
+    return [*(op_cases() if with_ops else ()), *load_suite(suite).cases]
+
+
+def check_all(spec: str, suite: str, *, with_ops: bool = True) -> list[Check]:
     """Check a strategy on every op and a suite's cases in a fresh process, which is replaced if it is lost."""
-    names = [case.name for case in (*op_cases(), *load_suite(suite).cases)]
+    names = [case.name for case in cases_to_check(suite, with_ops=with_ops)]
     checks: list[Check] = []
     while len(checks) < len(names):
-        found, status, reason = _check_from(CheckJob(registry.absolute(spec), suite, len(checks)))
+        found, status, reason = _check_from(CheckJob(registry.absolute(spec), suite, len(checks), with_ops))
         checks += found
         if len(checks) < len(names):
             checks.append(Check(names[len(checks)], status, reason))
@@ -123,7 +129,7 @@ def main() -> None:
         lines.write(msgspec.json.encode(event) + b"\n")
         lines.flush()
 
-    cases = (*op_cases(), *load_suite(job.suite).cases)
+    cases = cases_to_check(job.suite, with_ops=job.with_ops)
     state = read_state()
     for case in cases[job.start :]:
         emit(_check(job.spec, case, lambda name: emit({"step": name}), state))

@@ -33,6 +33,7 @@ class Case:
     rng_seed: int = 0  # the leaves are `graph.sample(rng_seed)`, unless `make` returns them
     seeds: str = "random"  # "random", or "identity": the unit vector of each output, so the whole Jacobian
     content: str = ""  # arguments of the generator as text, equal for equal cases
+    files: tuple[str, ...] = ()  # absolute paths of files that the case is read from
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.suites.case import Suite
+from jacobench.bench.suites.model_sweep import MODEL
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput, unknown
 
@@ -27,11 +28,15 @@ def suite_names() -> tuple[str, ...]:
 
 
 def load_suite(name_or_path: str) -> Suite:
-    """Load and check a suite: one of `suite_names`, or the path of a file ending in ``.toml``.
+    """Load and check a suite: one of `suite_names`, the path of a file ending in ``.toml``, or the text of such a file.
+
+    A text begins with ``[[sweep]]``; the suite's name is "model", because the commands write suites of models as text.
 
     A case of several sweeps occurs once, with the strategies of all. Raises BadInput if the suite does not exist or is
     invalid. The message is one line: file, place in the file, expected value.
     """
+    if str(name_or_path).startswith("[[sweep]]"):
+        return Suite(MODEL, _cases(tomllib.loads(name_or_path), Path()))
     file = suite_file(name_or_path)
     document = read_toml(file)
     try:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET
 
 from jacobench.bench.suites.graph_file import graph_file_generator
+from jacobench.bench.suites.model_sweep import MODEL, MODELS, with_files
 from jacobench.bench.suites.sweep_generators import GENERATORS
 from jacobench.bench.suites.wrt_selection import swept_wrt
 from jacobench.graphs.errors import BadInput, unknown
@@ -32,6 +33,7 @@ def expand(sweep: Mapping[str, Any], folder: Path) -> list[Case]:
     Paths ``file.py:…`` are relative to `folder`, that of the suite file. Raises BadInput if a key is unknown or
     missing, or a value has a wrong type, is out of bounds or is an unknown name.
     """
+    sweep = with_files(sweep, folder) if sweep.get("graph") == MODEL else sweep
     generator = _generator(sweep, folder)
     values = _values(sweep, generator)
     strategies = [_strategy(k, spec, folder) for k, spec in enumerate(values.pop("strategies"))]
@@ -53,6 +55,7 @@ def split_sweep(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
     Paths become absolute. Only the keys that are needed are kept, so that versions that do not know the others can
     expand the result.
     """
+    sweep = with_files(sweep, folder) if sweep.get("graph") == MODEL else sweep
     values = _values(sweep, _generator(sweep, folder))
     file, colon, name = str(values.pop("graph")).rpartition(":")
     graph = f"{(folder / file).resolve()}:{name}" if colon else name
@@ -64,11 +67,13 @@ def split_sweep(sweep: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
 
 def _generator(sweep: Mapping[str, Any], folder: Path) -> Generator:
     graph = sweep.get("graph")
+    if graph == MODEL:
+        return MODELS
     if isinstance(graph, str) and graph in GENERATORS:
         return GENERATORS[graph]
     if isinstance(graph, str) and ":" in graph:
         return graph_file_generator(graph, folder)
-    known = (*GENERATORS, "file.py:make_graph")
+    known = (*GENERATORS, MODEL, "file.py:make_graph")
     if graph is None:
         raise BadInput(f": expected `graph`, one of {', '.join(known)}")
     raise BadInput(f".graph: {unknown('generator', graph, known)}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jacobench.bench.suites.model_sweep import MODEL
 from jacobench.commands import console
 from jacobench.graphs.errors import BadInput
 
@@ -27,6 +28,13 @@ Wrt = Annotated[
     str | None,
     typer.Option(metavar="LEAVES", help="Leaves to differentiate: inputs, parameters, all, or names with commas."),
 ]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL.onnx|FILE.py:FACTORY", help="A model of another library. Loading FILE.py executes it."),
+]
+Dims = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=N", help="With --model: size of a symbolic dimension. Repeatable.")
+]
 Seeds = Annotated[
     int | None, typer.Option(metavar="N", help="Number of seeds (cotangents of the output) per pullback.")
 ]
@@ -37,6 +45,8 @@ def explain(
     architecture: Architecture = None,
     op: Annotated[str | None, typer.Option(metavar="NAME", help="A single op; see 'jacobench list ops'.")] = None,
     graph: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Your own graph, or a value of the key graph in suite files, for example chain.")] = None,
+    model: Model = None,
+    dim: Dims = None,
     size: Annotated[int | None, typer.Option(metavar="N", help="With --op: length of the last axis.")] = None,
     batch: Annotated[int | None, typer.Option(metavar="N", help="Number of samples.")] = None,
     activation: Annotated[str | None, typer.Option(metavar="NAME", help="With --widths: activation, such as tanh or relu.")] = None,
@@ -55,7 +65,7 @@ def explain(
     """Predict the cost of each local Jacobian of a graph. Measures nothing.
 
     A local Jacobian belongs to one input of one op. Prints its cost as a dense matrix and as a sparse matrix, and the
-    cost of its vector-Jacobian product (VJP). Give exactly one of --widths, --architecture, --op and --graph.
+    cost of its vector-Jacobian product (VJP). Give exactly one of --widths, --architecture, --op, --graph and --model.
 
     Example: jacobench explain --widths 784,256,10 --batch 32
     """
@@ -68,9 +78,10 @@ def explain(
         raise BadInput("--csv and --json cannot be combined: expected one of them")
     knobs = {
         "size": size, "batch": batch, "activation": activation, "loss": loss, "dtype": dtype, "residual": residual,
-        "weight_density": weight_density, "normalization": normalization, "n_seeds": n_seeds, "wrt": parse_wrt(wrt),
+        "weight_density": weight_density, "normalization": normalization, "n_seeds": n_seeds, "wrt": parse_wrt(wrt), "dims": parse_dims(dim),
     }  # fmt: skip
-    case = _case({"widths": widths, "architecture": architecture, "op": op, "graph": graph}, knobs, setting or [])
+    sources = {"widths": widths, "architecture": architecture, "op": op, "graph": graph, "model": model}
+    case = _case(sources, knobs, setting or [])
     try:
         found = jacobian_costs(graph_of(case), case.knobs["n_seeds"])
     except NotImplementedError as error:
@@ -87,7 +98,12 @@ def explain(
         _draw(found, case.name, memory_limit(), plot)
 
 
-NAMED = {"widths": ("mlp", "widths"), "architecture": ("architecture", "name"), "op": ("op", "name")}
+NAMED = {
+    "widths": ("mlp", "widths"),
+    "architecture": ("architecture", "name"),
+    "op": ("op", "name"),
+    "model": (MODEL, "file"),
+}
 """Option → generator, and the key of the generator that the option sets."""
 
 
@@ -110,7 +126,7 @@ def _case(sources: dict[str, str | None], knobs: dict[str, Any], settings: list[
     except BadInput as error:
         raise BadInput(_as_option(str(error), option, key)) from error.__cause__
     if len(cases) > 1:
-        raise BadInput(f"--set contains lists, which gives {len(cases)} graphs: expected values for one")
+        raise BadInput(f"--{option} or --set selects {len(cases)} graphs: expected one")
     return cases[0]
 
 
@@ -127,6 +143,17 @@ def parse_wrt(text: str | None) -> list[Any] | None:
     from jacobench.bench.suites.wrt_selection import wrt_of_text
 
     return None if text is None else [wrt_of_text(text)]
+
+
+def parse_dims(given: list[str] | None) -> dict[str, int] | None:
+    """Return the sizes of options such as ``--dim sequence=128``."""
+    found: dict[str, int] = {}
+    for text in given or ():
+        name, sign, size = text.rpartition("=")
+        if not (sign and name and size.isdecimal() and int(size)):
+            raise BadInput(f"--dim is {text!r}: expected NAME=N with N of 1 or more, such as sequence=128")
+        found[name] = int(size)
+    return found or None
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -154,10 +181,14 @@ def _as_json(found: Explanation, name: str, memory_bytes: int) -> str:
     from dataclasses import asdict
 
     from jacobench.reports.explain.conclusions import follows
+    from jacobench.reports.explain.import_sentences import imported
 
     content = {
         "name": name,
         "dtype": found.graph.dtype.name,
+        "imported": imported(found.graph),
+        "leaves": {name: list(leaf.shape) for name, leaf in found.graph.leaves.items()},
+        "wrt": list(found.graph.wrt),
         "n_parameters": found.graph.n_parameters,
         "n_seeds": found.n_seeds,
         "memory_bytes": memory_bytes,

@@ -10,18 +10,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jacobench.commands import console
-from jacobench.commands.cmd_explain import Architecture, Seeds, Widths, Wrt, parse_widths, parse_wrt
+from jacobench.commands.cmd_explain import (
+    Architecture,
+    Dims,
+    Model,
+    Seeds,
+    Widths,
+    Wrt,
+    parse_dims,
+    parse_widths,
+    parse_wrt,
+)
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from jacobench.reports.analysis.case_advice import CaseAdvice
 
-OPTIONS = {"n_seeds": "seeds", "name": "architecture"}  # knob of a suite file → its option, where the names differ
+OPTIONS = {
+    "n_seeds": "seeds",
+    "name": "architecture",
+    "file": "model",
+}  # knob of a suite file → its option, where the names differ
 
 
 def recommend(
     widths: Widths = None,
     architecture: Architecture = None,
+    model: Model = None,
+    dim: Dims = None,
     batch: Annotated[
         int | None, typer.Option(metavar="B", help="Samples per batch. Default: 1, or the architecture's own.")
     ] = None,
@@ -66,7 +82,7 @@ def recommend(
     knobs = {
         "widths": parse_widths(widths) if widths is not None else None, "name": architecture, "batch": batch,
         "n_seeds": seeds, "activation": activation, "loss": loss, "dtype": dtype, "weight_density": weight_density,
-        "wrt": parse_wrt(wrt),
+        "wrt": parse_wrt(wrt), "file": model, "dims": parse_dims(dim),
     }  # fmt: skip
     given = {name: value for name, value in knobs.items() if value is not None}
     _check(given)
@@ -83,12 +99,13 @@ def _check(given: dict[str, Any]) -> None:
     """Raise an error that names the option, if the knobs do not describe one case."""
     from jacobench.bench.floor.predicted_rows import one_case
 
-    if ("widths" in given) == ("name" in given):
-        what = "both" if "widths" in given else "neither"
-        raise BadInput(f"expected either --widths, such as 784,300,10, or --architecture, got {what}")
+    sources = [_option(name) for name in ("widths", "name", "file") if name in given]
+    if len(sources) != 1:
+        got = " and ".join(sources) or "none"
+        raise BadInput(f"expected one of --widths, such as 784,300,10, --architecture and --model, got {got}")
     own = sorted({"activation", "weight_density"} & given.keys())
-    if "name" in given and own:
-        raise BadInput(f"{_option(own[0])} requires --widths: a published network has its own")
+    if "widths" not in given and own:
+        raise BadInput(f"{_option(own[0])} requires --widths: other networks have their own")
     try:
         one_case(given)
     except BadInput as error:

@@ -14,6 +14,7 @@ import typer
 
 from jacobench.bench.run.run_options import DECIDED_IN, MAX_MINUTES, RunOptions, flag, resume_command
 from jacobench.commands import console
+from jacobench.commands.cmd_explain import Dims, Model, Wrt, parse_dims, parse_wrt
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.wording import counted
 
@@ -50,23 +51,44 @@ def run(
         bool, typer.Option("--dry-run", help="Only list what would be measured, with predicted bytes and seconds.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the table.")] = False,
+    model: Model = None,
+    batch: Annotated[int | None, typer.Option(metavar="N", help="With --model: number of samples.")] = None,
+    dim: Dims = None,
+    wrt: Wrt = None,
     **options: Any,
 ) -> int | None:
     """Measure a suite of cases. Prints a table and writes a folder with run.json, measurements.csv and plots.
 
     A case is a graph with fixed sizes. Each case is measured with several strategies, such as dense, sparse and vjp.
+    With --model, the cases are models of other libraries instead: an ONNX file, a glob of such files, or a function in a
+    Python file. A model of torch or JAX is also measured in its library's original form.
 
     Example: jacobench run --suite smoke --strategy dense --strategy vjp --out runs/first
     """
     if resume is not None:
         _refuse_others(context)
     values: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in options.items()}
+    given = {"batch": batch, "dims": parse_dims(dim), "wrt": parse_wrt(wrt)}
+    values["suite"] = _suite(values, model, given)
     chosen = RunOptions(**values)  # with --resume, only its limit in minutes counts
     if dry_run:
         _dry_run(chosen)
         return None
     _measure(chosen, out, resume, quiet=quiet)
     return 0
+
+
+def _suite(values: Mapping[str, Any], model: str | None, given: dict[str, Any]) -> str:
+    """Return the suite: the option's value, or the suite of the models as text."""
+    from jacobench.bench.suites.model_sweep import model_suite
+
+    if model is None:
+        for name in (name for name, value in given.items() if value is not None):
+            raise BadInput(f"--{name.removesuffix('s')} requires --model: a suite has its own")
+        return str(values["suite"])
+    if values["suite"] != RunOptions.suite:
+        raise BadInput(f"--model and --suite {values['suite']} cannot be combined: expected one of them")
+    return model_suite(model, values["strategies"], **given)
 
 
 NO_PROFILE = "Times are not predicted: this machine has no profile for this code. To measure one (30 s): jacobench doctor --profile"

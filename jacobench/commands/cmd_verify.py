@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from jacobench.commands import console
+from jacobench.commands.cmd_explain import Dims, Model, parse_dims
 from jacobench.commands.cmd_run import Suite
 
 
@@ -19,24 +20,32 @@ def verify(
         ),
     ] = None,
     suite: Suite = "smoke",
+    model: Model = None,
+    dim: Dims = None,
 ) -> int:
     """Verify that strategies are correct. Tests every op in float64 and float32, and the cases of a suite.
 
     Compares the gradients of each strategy with those of vjp, and those of vjp with central differences. Measures no
     time. A graph that a strategy does not support is not an error. The exit code is 1 if a strategy is wrong.
 
+    With --model, strategies are verified on this model only: dense, sparse and vjp, unless --strategy is given.
+
     Example: jacobench verify --strategy my_strategy.py:Mine
     """
     from jacobench.bench.run.strategy_checks import check_all
+    from jacobench.bench.suites.model_sweep import model_suite
     from jacobench.bench.suites.suite_files import load_suite
     from jacobench.strategies.registry import check, registered
 
-    specs = [check(spec) for spec in strategy or registered()]
-    load_suite(suite)  # report an invalid suite before any work
+    specs = [check(spec) for spec in strategy or ([] if model else registered())]
+    if model is not None:
+        suite = model_suite(model, specs, dims=parse_dims(dim))
+    found_suite = load_suite(suite)  # report an invalid suite before any work
+    specs = specs or list(found_suite.cases[0].strategies)
     wrong = False
     rows = []
     for spec in specs:
-        found = check_all(spec, suite)
+        found = check_all(spec, suite, with_ops=model is None)
         bad = [check for check in found if check.status in {"wrong", "error", "crashed"}]
         wrong |= bool(bad)
         right = sum(check.status == "ok" for check in found)

@@ -5,7 +5,6 @@ The measurements are those of finished runs. The time model uses the profile of 
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from dataclasses import dataclass, field, replace
@@ -13,9 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.floor.predicted_rows import NO_PREDICTION, needed_bytes, one_case, predicted_rows, validation_rows
+from jacobench.bench.floor.predicted_rows import (
+    NO_PREDICTION,
+    needed_bytes,
+    one_case,
+    predicted_rows,
+    sweep_of,
+    validation_rows,
+)
 from jacobench.bench.row.columns import FORWARD, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
+from jacobench.bench.suites.model_sweep import sweep_text
 from jacobench.reports.analysis.doubts import floor_note
 from jacobench.reports.analysis.estimates import distance, estimate_bytes, estimate_seconds
 from jacobench.reports.analysis.model_quality import quality
@@ -325,8 +332,7 @@ def completed(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:
 def _command(advice: CaseAdvice, knobs: Mapping[str, Any]) -> str:
     """Return a line for a POSIX shell that writes a suite with the case and runs it."""
     swept = {name: [value] if name == "widths" else value for name, value in knobs.items()}
-    sweep = {"graph": "architecture" if "name" in knobs else "mlp", **swept}
-    lines = ["[[sweep]]", *(f"{name} = {json.dumps(value)}" for name, value in sweep.items())]
+    lines = sweep_text(sweep_of(swept)).splitlines()
     file = f"{advice.case}.toml"
     named = [name for name in advice.strategies["strategy"] if name in registered()]
     options = [part for name in named for part in ("--strategy", name)]
@@ -335,7 +341,12 @@ def _command(advice: CaseAdvice, knobs: Mapping[str, Any]) -> str:
 
 
 def _with_largest_batches(advice: CaseAdvice, knobs: Mapping[str, Any]) -> CaseAdvice:
-    """Add the largest batch of each strategy that fits in the budget; NaN for a strategy without a byte model."""
+    """Add the largest batch of each strategy that fits in the budget; NaN for a strategy without a byte model.
+
+    An imported model has none: it would be imported again for each batch.
+    """
+    if "file" in knobs:
+        return advice
 
     def case_of(batch: int) -> Case:
         return one_case({**knobs, "batch": batch})

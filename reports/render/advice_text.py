@@ -106,7 +106,8 @@ def reasons(advice: CaseAdvice) -> list[str]:
         ]
     unknown = set(advice.strategies.loc[advice.strategies["status"] == "no estimate", "strategy"])
     lines += [advice_sentences.no_estimate(name, why) for name, why in advice.without_model.items() if name in unknown]
-    lines.append(advice_sentences.largest_batches(advice.budget_bytes))
+    if advice.strategies["largest_batch"].notna().any():
+        lines.append(advice_sentences.largest_batches(advice.budget_bytes))
     if advice.command:
         lines.append(advice_sentences.measure_case(is_near=advice.basis in ("measured", "near")))
     if advice.measured_on:
