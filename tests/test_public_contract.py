@@ -24,19 +24,19 @@ NAMES = """
 PLANNED_NAMES = "from_torch from_onnx from_sklearn from_jax"
 
 PARAMETERS = {
-    "run": "suite out strategies cases passes max_minutes threads memory_budget timeout controls",
+    "run": "suite model out strategies cases passes max_minutes threads memory_budget timeout controls",
     "mlp": "widths batch activation loss dtype residual normalization weight_density rng_seed wrt",
     "recommend": "table passes phase",
     "what_fits": "table knob quantity limit",
 }
-PLANNED_PARAMETERS = {"run": "model cluster"}
+PLANNED_PARAMETERS = {"run": "cluster"}
 
 OPTIONS = {
-    "run": "suite strategy case passes max-minutes out resume threads memory-budget timeout controls dry-run quiet",
+    "run": "suite model strategy case passes max-minutes out resume threads memory-budget timeout controls dry-run quiet",
     "list": "suite",
-    "verify": "strategy",
-    "explain": "widths architecture op graph batch wrt json",
-    "recommend": "widths batch wrt from uses memory-budget json",
+    "verify": "strategy model",
+    "explain": "widths architecture op graph model batch wrt json",
+    "recommend": "widths model batch wrt from uses memory-budget json",
     "report": "out markdown",
     "compare": "across-machines",
     "gate": "against suite strategy case install max-minutes markdown junit self-test untracked",
@@ -45,10 +45,7 @@ OPTIONS = {
     "history export": "format",
 }
 PLANNED_OPTIONS = {
-    "run": "model cluster same-machine",
-    "verify": "model",
-    "explain": "model",
-    "recommend": "model",
+    "run": "cluster same-machine",
     "gate": "memory pytest suite-from base-with head-with out",
     "doctor": "cluster",
     "history show": "branch",

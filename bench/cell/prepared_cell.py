@@ -41,6 +41,11 @@ KEPT = {"linearize": ("prepare",), "pullback": ("prepare", "linearize"), "gradie
 
 NO_DIFFERENCES = "the reference was not compared with central differences: they need more memory than the budget"
 
+STOPS_GRADIENT = (
+    "the reference was not compared with central differences: the graph contains stop_gradient, so that its cotangents "
+    "are not those of the derivative"
+)
+
 LONGEST_REASON = 300  # characters
 
 REFERENCE_STEP, MEMORY_STEP, TIMING_STEP = "computing the reference", "measuring memory", "timing"
@@ -155,6 +160,8 @@ def _infinite_gradient(reference: str, leaves: list[str]) -> str:
 
 def _with_differences(problem: Problem, reference: Strategy, budget_bytes: int) -> Problem:
     graph = problem.graph
+    if any(node.op.name == "stop_gradient" for node in graph.nodes):
+        return replace(problem, note=STOPS_GRADIENT)
     if input_bytes(graph, len(problem.seeds)) + difference_bytes(graph) > budget_bytes:
         return replace(problem, note=NO_DIFFERENCES)
     try:

@@ -90,7 +90,7 @@ def test_csv_and_plots_at_once(jacobench, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("", ["exactly one of --widths, --architecture, --op, --graph, got none of them"]),
+        ("", ["exactly one of --widths, --architecture, --op, --graph, --model, got none of them"]),
         ("--widths 3,2 --op tanh", ["exactly one of", "got --widths and --op"]),
         ("--widths 3,two", ["--widths is '3,two'", "784,300,10"]),
         ("--widths 3", ["--widths", "at least two"]),
@@ -108,7 +108,7 @@ def test_csv_and_plots_at_once(jacobench, tmp_path):
         ("--graph nowhere.py:f", ["--graph", "nowhere.py"]),
         ("--graph my_graph.py:gated", ["width"]),
         ("--graph my_graph.py:gated --set width", ["--set is 'width'", "KEY=VALUE"]),
-        ("--graph my_graph.py:gated --set width=[2,3]", ["2 graphs", "values for one"]),
+        ("--graph my_graph.py:gated --set width=[2,3]", ["selects 2 graphs", "expected one"]),
         ("--widths 3,2 --csv --json", ["--csv and --json", "one of them"]),
     ],
 )

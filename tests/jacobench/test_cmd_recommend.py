@@ -70,8 +70,8 @@ def test_a_number_of_pullbacks_per_linearization(jacobench, finished, tmp_path):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, "^expected either --widths, .* or --architecture, got neither"),
-        ({"widths": "4,4", "architecture": "lenet-300-100"}, "got both"),
+        ({}, "^expected one of --widths, .*, --architecture and --model, got none"),
+        ({"widths": "4,4", "architecture": "lenet-300-100"}, "got --widths and --architecture"),
         ({"widths": "4;4"}, "^--widths is '4;4': expected whole numbers and commas"),
         ({"widths": "4,0"}, "^--widths: expected `int` >= 1, got 0"),
         ({"widths": "4"}, "^--widths: expected a list of at least two"),

@@ -246,9 +246,9 @@ def test_a_wrong_output_may_not_be_timed(tried):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("raise ImportError('no torch')", "no torch"),
-        ("1 +", "SyntaxError"),
-        ("raise SystemExit(5)", "SystemExit: 5"),
+        ("raise ImportError('no torch')\nMine = None", "no torch"),
+        ("1 +", "is not Python: invalid syntax"),
+        ("raise SystemExit(5)\nMine = None", "SystemExit: 5"),
         ("class Mine: pass", "name"),
         ("class Mine(Right):\n    def __init__(self, needed): pass", "needed"),
         ("class Other: pass", "unknown strategy"),
@@ -488,3 +488,12 @@ def test_a_network_of_3000_layers_is_verified(name):
     prepared = prepare_cell(name, prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     assert prepared.failed == {}
     assert "central differences" not in prepared.note
+
+
+def test_a_graph_that_stops_a_gradient_is_not_compared_with_central_differences():
+    g = GraphBuilder()
+    x = g.input("x", (2, 3))
+    graph = g.build(g.multiply(x, g.stop_gradient(x)), wrt="inputs")
+    solved = solve(make_problem(graph, "random", 1, 0, BUDGET), load("vjp"), BUDGET)
+    assert not solved.fault
+    assert "stop_gradient" in solved.note

@@ -219,12 +219,12 @@ def test_a_case_in_two_sweeps_is_there_once_with_the_strategies_of_both(suite_of
 
 def test_a_function_in_a_file_takes_the_other_keys(suite_of, tmp_path):
     suite = suite_of(
-        '[[sweep]]\ngraph="mine.py:make_graph"\nwidth=[3, 5]\nbatch=2\nn_seeds=2\nstrategies=["vjp", "mine.py:Mine"]'
+        '[[sweep]]\ngraph="mine.py:make_graph"\nwidth=[3, 5]\nbatch=2\nn_seeds=2\nstrategies=["vjp", "mine.py:Size"]'
     )
     assert names(suite) == ["mine.make_graph-width3-batch2-seeds2", "mine.make_graph-width5-batch2-seeds2"]
     case = suite.cases[1]
     assert case.knobs == {"graph": "mine.py:make_graph", "width": 5, "batch": 2, "n_seeds": 2}
-    assert case.strategies == ("vjp", f"{tmp_path / 'mine.py'}:Mine")
+    assert case.strategies == ("vjp", f"{tmp_path / 'mine.py'}:Size")
     assert build(case)[0].leaves["W1"].shape == (2, 5)
 
 
@@ -263,7 +263,7 @@ CHAIN = '[[sweep]]\ngraph="chain"\n'
         ("[[sweep]]\nwidth=3,\ndepth=1", ["not TOML: ", "line 2"]),
         (
             "[[sweep]]\nwidth=3",
-            ["$.sweep[0]: expected `graph`, one of mlp, architecture, op, chain, file.py:make_graph"],
+            ["$.sweep[0]: expected `graph`, one of mlp, architecture, op, chain, model, file.py:make_graph"],
         ),
         ('[[sweep]]\ngraph="mlpp"', ["$.sweep[0].graph: unknown generator 'mlpp'", "did you mean 'mlp'"]),
         ("[[sweep]]\ngraph=3", ["$.sweep[0].graph: unknown generator 3"]),
