@@ -13,6 +13,7 @@ from jacobench.bench.suites.case import BY_STRATEGY, columns_of, graph_of
 from jacobench.bench.suites.model_sweep import MODEL
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.structures.positions import Positions
 from jacobench.graphs.structures.sparsity import Pattern
 from jacobench.strategies import registry
 from jacobench.strategies.memory_model import predict_forward
@@ -112,7 +113,7 @@ def held_bytes(graph: Graph, n_seeds: int) -> int:
             if isinstance(value, Pattern):
                 own = value.bytes_for(node.contexts[0].n_vectors)
                 constants[id(value)] = max(own, constants.get(id(value), 0))
-            elif isinstance(value, np.ndarray):
+            elif isinstance(value, (np.ndarray, Positions)):
                 constants[id(value)] = value.nbytes
     return input_bytes(graph, n_seeds) + sum(constants.values()) + sum(array.nbytes for array in graph.constants)
 

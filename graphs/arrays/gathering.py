@@ -10,7 +10,10 @@ import numpy as np
 from jacobench.graphs.structures import boxes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from jacobench.graphs.array_types import Indices
+    from jacobench.graphs.structures.positions import Positions
     from jacobench.graphs.structures.sparsity import Pattern
     from jacobench.graphs.structures.windows import Windows
 
@@ -59,10 +62,37 @@ def masked_affine(xp: Any, mask: Pattern, z: Any, v: Any, b: Any) -> Any:
     return xp.matmul(z, W.T) + b
 
 
-def gathered(xp: Any, x: Any, positions: Indices, fill: float) -> Any:
+def entries(xp: Any, x: Any, positions: Indices, fill: float) -> Any:
     """Return the entries of x at flat positions; `fill` where the position is −1."""
-    y = x.reshape(-1)[xp.constant(positions)]
+    y = x.reshape((-1,))[xp.constant(positions)]
     return y if positions.min() >= 0 else xp.where(xp.constant(positions >= 0), y, fill)
+
+
+def gathered(xp: Any, x: Any, positions: Positions, fill: float) -> Any:
+    """Return the entries of x at the positions; `fill` where there are none."""
+    return entries(xp, x, positions.flat(), fill)
+
+
+def scattered(xp: Any, x: Any, updates: Any, positions: Positions, mode: str) -> Any:
+    """Return x with the updates set at the positions, or combined with its entries there, one update per entry at a time."""
+    single = positions.in_single_runs()
+    at, flat, y = single.runs[single.order], updates.reshape((-1,)), x.reshape((-1,))
+    combine = COMBINATIONS[mode]
+    rank = np.arange(at.size) - np.searchsorted(at, at)
+    for k in range(int(rank.max(initial=-1)) + 1):
+        source = np.full(positions.n, -1)
+        source[at[rank == k]] = single.order[rank == k]
+        y = xp.where(xp.constant(source >= 0), combine(xp, y, flat[xp.constant(source)]), y)
+    return y.reshape(tuple(x.shape))
+
+
+COMBINATIONS: Mapping[str, Callable[[Any, Any, Any], Any]] = {
+    "set": lambda _xp, _y, new: new,
+    "add": lambda _xp, y, new: y + new,
+    "multiply": lambda _xp, y, new: y * new,
+    "max": lambda xp, y, new: xp.maximum(y, new),
+    "min": lambda xp, y, new: xp.minimum(y, new),
+}
 
 
 def padded(xp: Any, x: Any, pairs: Any, interior: Any, value: float) -> Any:
@@ -70,7 +100,7 @@ def padded(xp: Any, x: Any, pairs: Any, interior: Any, value: float) -> Any:
     copy = boxes.padded(tuple(x.shape), pairs, interior)
     positions = np.full(copy.out, -1)
     positions[copy.target] = np.arange(prod(copy.x)).reshape(copy.x)[copy.source]
-    return gathered(xp, x, positions, value)
+    return entries(xp, x, positions, value)
 
 
 def rolled(xp: Any, x: Any, shifts: Any, axes: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from jacobench.graphs.arrays import correlation, gathering
+from jacobench.graphs.arrays import correlation, gathering, position_calls
 from jacobench.graphs.arrays.gathering import ROTATED_ONCE, ROTATED_TWICE
 from jacobench.graphs.structures import boxes, sparse_products
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import ModuleType
 
+    from jacobench.graphs.structures.positions import Positions
     from jacobench.graphs.structures.sparsity import Pattern
     from jacobench.graphs.structures.windows import Windows
 
@@ -226,6 +227,8 @@ def _numpy() -> dict[str, Any]:
         "flipped": lambda x, _axes, index: x[index].copy(),
         "transposed": lambda x, axes: in_c_order(x.transpose(axes)),
         "padded": _padded,
+        "gathered": position_calls.gathered,
+        "scattered": position_calls.scattered,
         "rolled": _rolled,
         "crossed": _crossed,
         "outer_last": _outer_last,
@@ -310,6 +313,16 @@ def _torch_windows(functional: ModuleType) -> dict[str, Any]:
 def _torch() -> dict[str, Any]:
     torch = import_module("torch")
 
+    def scattered(x: Any, updates: Any, positions: Positions, mode: str) -> Any:
+        single = positions.in_single_runs()
+        own = updates.reshape(-1)[torch.tensor(single.order)]
+        at = (0, torch.tensor(single.runs[single.order]), own)
+        y = x.reshape(-1)
+        reduced = y.scatter(*at) if mode == "set" else y.scatter_reduce(*at, reductions[mode])
+        return reduced.reshape(x.shape)
+
+    reductions = {"add": "sum", "multiply": "prod", "max": "amax", "min": "amin"}
+
     def sliced(x: Any, index: boxes.Slices) -> Any:
         """Slice with any steps; torch has no negative ones."""
         parts = [range(*part.indices(n)) for part, n in zip(index, x.shape, strict=True)]
@@ -325,6 +338,7 @@ def _torch() -> dict[str, Any]:
         "min": torch.amin,
         "relu": torch.relu,
         "softplus": lambda x: torch.logaddexp(x, torch.zeros_like(x)),
+        "scattered": scattered,
         "sliced": sliced,
         "flipped": lambda x, axes, _index: torch.flip(x, axes),
         "transposed": torch.permute,
@@ -386,6 +400,8 @@ class Namespace:
             "window_sums": partial(gathering.window_sums, self),
             "transposed": self.transpose,
             "padded": partial(gathering.padded, self),
+            "gathered": partial(gathering.gathered, self),
+            "scattered": partial(gathering.scattered, self),
         }
         table = TABLES.get(library.__name__, dict)()
         self.__dict__.update(everywhere | table)

@@ -11,6 +11,7 @@ from jacobench.graphs.ops import (
     einsum,
     elementwise,
     functions,
+    indexing,
     linear,
     losses,
     masked_linear,
@@ -35,6 +36,7 @@ _MODULES = (
     elementwise,
     box_copies,
     data_movement,
+    indexing,
     normalization,
     losses,
 )

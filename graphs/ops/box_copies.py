@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     CopyOf = Callable[[Shapes, Attrs, int], BoxCopy]
 
 
-def _copied(name: str, copy_of: CopyOf, *, fills: bool = False) -> Argument:
-    """Return the rules of an argument of which a box is copied to a box of the output; all of it, if the copy `fills`.
+def _copied(name: str, copy_of: CopyOf) -> Argument:
+    """Return the rules of an argument of which a box is copied to a box of the output.
 
     ``copy_of(shapes, attrs, k)`` returns the copy of argument `k`; `name` is the structure's.
     """
@@ -43,7 +43,7 @@ def _copied(name: str, copy_of: CopyOf, *, fills: bool = False) -> Argument:
     def jvp(x_dot: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
         copy = of(ctx)
         part = x_dot[copy.seeds_source]
-        if fills:
+        if copy.fills:
             return part
         y_dot = np.zeros((len(x_dot), *ctx.out), x_dot.dtype)
         y_dot[copy.seeds_target] = part
@@ -60,7 +60,7 @@ def _copied(name: str, copy_of: CopyOf, *, fills: bool = False) -> Argument:
     return Argument(
         vjp=vjp,
         jvp=jvp,
-        jacobian=Jacobian(boxes.copied(name, of, fills=fills), lambda y, _xs, _ctx: np.ones(1, y.dtype)),
+        jacobian=Jacobian(boxes.copied(name, of), lambda y, _xs, _ctx: np.ones(1, y.dtype)),
         floor=floor,
         returns_cotangent=lambda ctx: of(ctx).keeps_order,
         per_sample=per_sample,
@@ -102,7 +102,7 @@ SLICE = Op(
     name="slice",
     forward=_sliced,
     shape=lambda given, attrs: _taken(given[0], attrs).out,
-    arguments=(_copied("rows of the identity", lambda given, attrs, _k: _taken(given[0], attrs), fills=True),),
+    arguments=(_copied("rows of the identity", lambda given, attrs, _k: _taken(given[0], attrs)),),
     source="x[start:stop:step] for each axis, a view; one triple per axis, None as in NumPy",
     example=lambda g, batch=3, size=4: g.slice(
         g.input("x", (batch, 2, size + 1)), starts=(None, 0, None), stops=(None, 1, 0), steps=(None, None, -1)
@@ -127,9 +127,7 @@ FLIP = Op(
     name="flip",
     forward=lambda xp, x, axes: xp.flipped(x, axes, _flipped(tuple(x.shape), axes).source),
     shape=shapes.vectors,
-    arguments=(
-        _copied("exchange permutation", lambda given, attrs, _k: _flipped(given[0], attrs["axes"]), fills=True),
-    ),
+    arguments=(_copied("exchange permutation", lambda given, attrs, _k: _flipped(given[0], attrs["axes"])),),
     source="y[…, i] = x[…, n − 1 − i], along each of the axes; Golub & Van Loan, Matrix Computations (2013), section 1.2",
     example=lambda g, batch=3, size=4: g.flip(g.input("x", (batch, size))),
     attrs={"axes": (-1,)},

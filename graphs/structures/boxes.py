@@ -51,6 +51,11 @@ class BoxCopy:
         return self.takes_all and all(part.step in (1, None) for part in self.source)
 
     @cached_property
+    def fills(self) -> bool:
+        """Whether it writes each entry of the output."""
+        return self.lengths == self.out
+
+    @cached_property
     def seeds_source(self) -> Slices:
         """`source` in an array with an axis for seeds before the others."""
         return (slice(None), *self.source)
@@ -119,8 +124,8 @@ def rolled(x: Shape, shifts: tuple[int, ...], axes: tuple[int, ...]) -> tuple[tu
     return tuple((tuple(to for to, _ in piece), tuple(source for _, source in piece)) for piece in product(*parts))
 
 
-def copied(name: str, copy_of: CopyOf, *, fills: bool) -> Structure:
-    """Return the structure of the Jacobian of a copy: a one in each row that is written; each is, if the copy `fills`."""
+def copied(name: str, copy_of: CopyOf) -> Structure:
+    """Return the structure of the Jacobian of a copy: a one in each row that is written."""
 
     def columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
         copy = copy_of(ctx)
@@ -138,7 +143,9 @@ def copied(name: str, copy_of: CopyOf, *, fills: bool) -> Structure:
         found: Array = np.einsum(f"z{axes}{axes}->z{axes}", part)
         return found
 
-    def per_row(ctx: ArgumentContext) -> Indices:
+    def per_row(ctx: ArgumentContext) -> Indices | None:
+        if copy_of(ctx).fills:
+            return None
         written = np.zeros(ctx.out, np.int32)
         written[copy_of(ctx).target] = 1
         return written.reshape(-1)
@@ -148,6 +155,6 @@ def copied(name: str, copy_of: CopyOf, *, fills: bool) -> Structure:
         extent=lambda ctx: (ctx.samples, *copy_of(ctx).lengths[int(ctx.samples > 1) :]),
         columns=columns,
         view=view,
-        per_row=None if fills else per_row,
-        scratch=lambda ctx: 0 if fills else ctx.n_out,
+        per_row=per_row,
+        scratch=lambda ctx: 0 if copy_of(ctx).fills else ctx.n_out,
     )

@@ -88,7 +88,7 @@ class Structure:
     - `columns`: (ctx, dtype) → column of each entry, broadcastable to `extent`.
     - `view`: (J, ctx) → strided view of the entries in the dense J (samples, outputs per sample, inputs per sample).
     - `index`: ctx → arrays that index the view's last axes, where a view alone cannot select the entries.
-    - `per_row`: ctx → number of entries in each row, shape (outputs,); None if all rows have equally many.
+    - `per_row`: ctx → number of entries in each row, shape (outputs,), or None if all rows have equally many.
     - `scratch`: ctx → largest number of indices that `pattern` holds in addition to its result. By default one for each
       input, where columns are repeated, before `indptr` exists.
     """
@@ -98,7 +98,7 @@ class Structure:
     columns: Callable[[ArgumentContext, type[np.signedinteger]], Indices]
     view: View
     index: Callable[[ArgumentContext], tuple[Indices, ...]] = lambda _ctx: ()
-    per_row: Callable[[ArgumentContext], Indices] | None = None
+    per_row: Callable[[ArgumentContext], Indices | None] = lambda _ctx: None
     scratch: Callable[[ArgumentContext], int] | None = None
 
     def n_nonzeros(self, ctx: ArgumentContext) -> int:
@@ -117,11 +117,12 @@ class Structure:
         nnz = self.n_nonzeros(ctx)
         dtype = index_dtype(nnz, ctx.n_in, ctx.n_out)
         indices = self._indices(ctx, dtype)
-        if self.per_row is None:
+        counts = self.per_row(ctx)
+        if counts is None:
             indptr = np.arange(0, nnz + 1, nnz // ctx.n_out, dtype=dtype)
         else:
             indptr = np.zeros(ctx.n_out + 1, dtype)
-            np.cumsum(self.per_row(ctx), out=indptr[1:])
+            np.cumsum(counts, out=indptr[1:])
         return Pattern(indptr, indices, (ctx.n_out, ctx.n_in))
 
     def _indices(self, ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:

@@ -56,8 +56,9 @@ def _sampled(structure: Structure, ctx: ArgumentContext, rows: Numbers, n_points
 
 def _entries_of(structure: Structure, ctx: ArgumentContext, rows: Numbers) -> tuple[Numbers, Numbers]:
     """Return the index of the first entry of each row in CSR order, and the number of its entries."""
-    if structure.per_row is None:
+    per_row = structure.per_row(ctx)
+    if per_row is None:
         each = structure.n_nonzeros(ctx) // ctx.n_out
         return rows * each, np.full(rows.shape, each)
-    counts = structure.per_row(ctx).astype(np.int64)
+    counts = per_row.astype(np.int64)
     return (np.cumsum(counts) - counts)[rows], counts[rows]

@@ -166,6 +166,28 @@ def rolled(pool):
     return (x,), {"axes": axes, "shifts": [pool.draw(st.integers(-3, 3)) for _ in axes]}
 
 
+def positions_in(pool, x, shape):
+    """Draw positions of single entries, or of rows along the last axis."""
+    rng = np.random.default_rng(pool.draw(st.integers(0, 99)))
+    if x.shape and shape[-1:] == x.shape[-1:] and pool.draw(st.booleans()):
+        width = x.shape[-1]
+        runs = rng.integers(-1, size_of(x) // width, shape[:-1])[..., None]
+        return np.where(runs < 0, -1, width * runs + np.arange(width))
+    return rng.integers(-1, size_of(x), shape)
+
+
+def gathered(pool):
+    x = pool.any()
+    shape = pool.draw(st.sampled_from([(3,), (pool.batch, 2), (2, *x.shape[-1:])]))
+    return (x,), {"positions": positions_in(pool, x, shape), "fill": 0.5}
+
+
+def scattered(pool, modes):
+    x = pool.any()
+    updates = pool.of(pool.draw(st.sampled_from([(3,), (*x.shape[:-1], 2), (2, *x.shape[-1:])])))
+    return (x, updates), {"positions": positions_in(pool, x, updates.shape), "mode": pool.draw(st.sampled_from(modes))}
+
+
 def repeated(pool):
     x = small_vector(pool)
     lengths = [pool.draw(st.integers(1, 2)) if n == 1 else n for n in x.shape]
@@ -324,6 +346,9 @@ MAKERS = {
     "dropout": dropped,
     "permute": permuted,
     "flip": flipped,
+    "gather": gathered,
+    "scatter": partial(scattered, modes=["set", "add"]),
+    "scatter_reduce": partial(scattered, modes=["multiply"]),
     "slice": sliced,
     "broadcast": repeated,
     "roll": rolled,
