@@ -50,6 +50,11 @@ def _uniform(rng: np.random.Generator, leaf: Leaf) -> NDArray[np.float64]:
     return 2 * rng.random(leaf.shape) - 1
 
 
+def _positive(rng: np.random.Generator, leaf: Leaf) -> NDArray[np.float64]:
+    """Draw from U(5/4, 9/4), where logarithms, roots, quotients and inverse hyperbolic functions are smooth."""
+    return rng.random(leaf.shape) + 1.25
+
+
 def _fan_in(rng: np.random.Generator, leaf: Leaf) -> NDArray[np.float64]:
     """Draw from U(−1/√f, 1/√f) with f the fan-in, as torch.nn.Linear does."""
     return _uniform(rng, leaf) / sqrt(leaf.fan_in)
@@ -66,6 +71,7 @@ def _one_hot(rng: np.random.Generator, leaf: Leaf) -> NDArray[np.float64]:
 
 DISTRIBUTIONS: Mapping[str, Callable[[np.random.Generator, Leaf], NDArray[np.float64]]] = {
     "uniform": _uniform,
+    "positive": _positive,
     "fan_in": _fan_in,
     "one_hot": _one_hot,
 }
@@ -231,12 +237,19 @@ class Graph:
 
     @cached_property
     def active(self) -> frozenset[int]:
-        """Numbers of the values that depend differentiably on a leaf in `wrt`; only these need cotangents."""
+        """Numbers of the values that need cotangents: the leaves in `wrt`, and computed values between these and the output.
+
+        A value is between them if it depends differentiably on such a leaf and the output on it.
+        """
         active = set(self.wrt_values)
         for number, node in self.numbered_nodes:
             if node.op.is_differentiable and active.intersection(node.args):
                 active.add(number)
-        return frozenset(active)
+        reached = {self.output}
+        for number, node in reversed(list(self.numbered_nodes)):
+            if number in reached and number in active:
+                reached.update(node.args)
+        return frozenset(active & (reached | set(self.wrt_values)))
 
     def sample(self, rng_seed: int = 0) -> dict[str, Array]:
         """Draw an array for each leaf; the same `rng_seed` (0 or more) gives the same arrays on every machine.

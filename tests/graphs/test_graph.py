@@ -209,3 +209,15 @@ def test_only_what_depends_on_wrt_is_active():
     assert {order.index(name) for name in graph.wrt} <= graph.active
     assert order.index("x") not in graph.active
     assert partly.active == {list(partly.leaves).index("V"), len(partly.leaves) + 2}
+
+
+@pytest.mark.parametrize("strategy", ["vjp", "dense", "sparse", "forward-dense"])
+def test_values_from_which_the_output_does_not_depend_differentiably_are_not_active(strategy):
+    g = GraphBuilder()
+    x, y = g.input("x", (2, 3)), g.input("y", (2, 3))
+    graph = g.build(g.where(g.greater(g.neg(x), y), x, y), wrt="all")
+    assert graph.active == {0, 1, 4}
+    leaves = {"x": np.array([[-1.0, 2, 3]] * 2), "y": np.zeros((2, 3))}
+    bars = load(strategy).prepare(graph).linearize(leaves).pullback(np.ones((1, 2, 3)))
+    np.testing.assert_array_equal(bars["x"], [[[1, 0, 0]] * 2])
+    np.testing.assert_array_equal(bars["y"], [[[0, 1, 1]] * 2])
