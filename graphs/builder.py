@@ -79,8 +79,8 @@ class GraphBuilder:
         shape : sequence of int
             Any number of axes. The leading one, if there are further axes, is taken as the batch: ops that treat its samples
             separately have block diagonal Jacobians.
-        distribution : {"uniform", "one_hot"}
-            What `Graph.sample` draws: U(−1, 1), or one class for each vector along the last axis.
+        distribution : {"uniform", "positive", "one_hot"}
+            What `Graph.sample` draws: U(−1, 1), U(5/4, 9/4), or one class for each vector along the last axis.
 
         Raises
         ------

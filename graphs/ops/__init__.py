@@ -2,6 +2,7 @@
 
 from jacobench.graphs.op import Op
 from jacobench.graphs.ops import (
+    activations,
     arithmetic,
     box_copies,
     choices,
@@ -34,6 +35,7 @@ _MODULES = (
     reductions,
     cumulative,
     elementwise,
+    activations,
     box_copies,
     data_movement,
     indexing,

@@ -7,54 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jacobench.graphs.calls import Call, no_calls
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.ops.data_movement import selection
-from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
+from jacobench.graphs.ops.pointwise import constant, factor, pointwise, rules_of
+from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Indices, Shapes
+    from jacobench.graphs.calls import Call
 
-_IDENTITY = Argument(
-    vjp=lambda y_bar, _y, _xs, _ctx: y_bar,
-    jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.ones(1, y.dtype)),
-    floor=no_calls,
-    returns_cotangent=lambda _ctx: True,
+ADD = pointwise(
+    "add",
+    lambda _xp, x, y: x + y,
+    (constant(1), constant(1)),
+    "x + y; a residual connection: He et al., Deep Residual Learning (2016), section 3.2",
 )
 
-ADD = Op(
-    name="add",
-    forward=lambda _xp, x, y: x + y,
-    shape=shapes.same,
-    arguments=(_IDENTITY, _IDENTITY),
-    flops=output_size,
-    source="x + y; a residual connection: He et al., Deep Residual Learning (2016), section 3.2",
-    example=lambda g, batch=3, size=4: g.add(g.input("x", (batch, size)), g.input("y", (batch, size))),
-    floor=lambda xs, y, _attrs: [(np.add, (*xs, y))],
-)
-
-
-def _factor(other: int) -> Argument:
-    return Argument(
-        vjp=lambda y_bar, _y, xs, _ctx: y_bar * xs[other],
-        jacobian=Jacobian(DIAGONAL, lambda _y, xs, _ctx: xs[other].reshape(-1)),
-        residuals=(other,),
-        flops=output_size,
-        floor=lambda y_bar, _y, xs, x_bar, _ctx: [(np.multiply, (y_bar, xs[other], x_bar))],
-    )
-
-
-MULTIPLY = Op(
-    name="multiply",
-    forward=lambda _xp, x, y: x * y,
-    shape=shapes.same,
-    arguments=(_factor(1), _factor(0)),
-    flops=output_size,
-    source="x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
-    example=lambda g, batch=3, size=4: g.multiply(g.input("x", (batch, size)), g.input("y", (batch, size))),
-    floor=lambda xs, y, _attrs: [(np.multiply, (*xs, y))],
+MULTIPLY = pointwise(
+    "multiply",
+    lambda _xp, x, y: x * y,
+    (factor(1), factor(0)),
+    "x ⊙ y; a gate: Dauphin et al., Language Modeling with Gated Convolutional Networks (2017), section 2",
 )
 
 
@@ -93,8 +68,11 @@ CHANNEL_BIAS = Op(
     floor=lambda xs, y, _attrs: [(np.add, (xs[0], _beside_channels(xs[1], xs[0]), y))],
     shape=shapes.channel_bias,
     arguments=(
-        _IDENTITY,
+        rules_of(constant(1)).same,
         Argument(
+            jvp=lambda b_dot, _y, _xs, ctx: np.broadcast_to(
+                b_dot.reshape(len(b_dot), 1, -1, *(1,) * (len(ctx.out) - 2)), (len(b_dot), *ctx.out)
+            ),
             vjp=lambda y_bar, _y, _xs, ctx: np.add.reduce(_by_channel(y_bar, ctx), axis=(1, 3)),
             jacobian=selection("stacked identity, repeated", _channels),
             floor=_sum_channels_floor,
@@ -121,13 +99,19 @@ def _scale_floor(xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
     return [(np.multiply, (xs[0], y.dtype.type(attrs["factor"]), y))]
 
 
+def _scaled(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
+    scaled: Array = y_bar * ctx.attrs["factor"]
+    return scaled
+
+
 SCALE = Op(
     name="scale",
     forward=lambda _xp, x, factor: x * factor,
     shape=shapes.same,
     arguments=(
         Argument(
-            vjp=lambda y_bar, _y, _xs, ctx: y_bar * ctx.attrs["factor"],
+            vjp=_scaled,
+            jvp=_scaled,
             jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, ctx: np.full(1, ctx.attrs["factor"], y.dtype)),
             flops=output_size,
             floor=lambda y_bar, _y, _xs, x_bar, ctx: _scale_floor((y_bar,), x_bar, ctx.attrs),
@@ -149,6 +133,7 @@ NEG = Op(
     arguments=(
         Argument(
             vjp=lambda y_bar, _y, _xs, _ctx: -y_bar,
+            jvp=lambda x_dot, _y, _xs, _ctx: -x_dot,
             jacobian=Jacobian(IDENTITY_MULTIPLE, lambda y, _xs, _ctx: np.full(1, -1, y.dtype)),
             floor=lambda y_bar, _y, _xs, x_bar, _ctx: [(np.negative, (y_bar, x_bar))],
             flops=output_size,

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shapes
     from jacobench.graphs.calls import Call
 
-LEAKY_SLOPE = 0.01
 NEAR_ZERO = 1e-30
 
 
@@ -62,8 +61,12 @@ def _diagonal(
         scratch = (np.empty_like(values), np.empty(values.shape, bool)) if len(residuals) > 1 else ()
         return [(slope, (*primals, values, *scratch))]
 
+    def product(y_bar: Array, y: Array, xs: Arrays, _ctx: ArgumentContext) -> Array:
+        return multiply_in_place(new_slope(y, xs), y_bar)
+
     return Argument(
-        vjp=lambda y_bar, y, xs, _ctx: multiply_in_place(new_slope(y, xs), y_bar),
+        vjp=product,
+        jvp=product,
         jacobian=Jacobian(
             DIAGONAL,
             lambda y, xs, _ctx: new_slope(y, xs).reshape(-1),
@@ -117,13 +120,6 @@ def _relu_slope(y: Array, out: Array | None = None) -> Array:
     return (y > 0).astype(y.dtype) if out is None else np.greater(y, 0.0, out)
 
 
-def _leaky_slope(y: Array, out: Array | None = None) -> Array:
-    """Return 1 where y > 0, else 0.01; np.where takes twice as long."""
-    slope = _relu_slope(y, out)
-    np.maximum(slope, LEAKY_SLOPE, out=slope)
-    return slope
-
-
 def _tanh_slope(y: Array, out: Array | None = None) -> Array:
     slope = np.multiply(y, y, out)
     return np.subtract(1.0, slope, slope)  # 1 − y²
@@ -132,13 +128,6 @@ def _tanh_slope(y: Array, out: Array | None = None) -> Array:
 def _sigmoid_slope(y: Array, out: Array | None = None) -> Array:
     slope = np.subtract(1.0, y, out)
     return np.multiply(slope, y, slope)  # y (1 − y)
-
-
-def _softplus_slope(y: Array, out: Array | None = None) -> Array:
-    """Return 1 − exp(−y), the logistic function of x, without cancellation where y is tiny."""
-    slope = np.negative(y, out)
-    np.expm1(slope, slope)
-    return np.negative(slope, slope)
 
 
 def _gate(y: Array, x: Array, s: Array | None = None, far: Any = None) -> Array:
@@ -212,6 +201,7 @@ DROPOUT = Op(
     arguments=(
         Argument(
             vjp=_dropout_vjp,
+            jvp=_dropout_vjp,
             jacobian=Jacobian(KEPT_DIAGONAL, _dropout_scale, fill=_dropout_fill),
             floor=lambda y_bar, _y, _xs, x_bar, ctx: _dropout_into(y_bar, x_bar, ctx.attrs),
             flops=lambda ctx: 2 * ctx.n_out,
@@ -234,14 +224,6 @@ OPS = (
         source="max(x, 0); Nair & Hinton, Rectified Linear Units (2010); slope 0 at 0",
     ),
     _activation(
-        "leaky_relu",
-        lambda xp, x: xp.leaky_relu(x, LEAKY_SLOPE),
-        lambda x, y: [(NUMPY.leaky_relu, (x, LEAKY_SLOPE, y))],
-        _of_output(_leaky_slope, flops=1, scratch=arrays(0, masks=1)),
-        flops=2,
-        source="x where x > 0, else 0.01 x; Maas et al., Rectifier Nonlinearities (2013), section 2",
-    ),
-    _activation(
         "tanh",
         lambda xp, x: xp.tanh(x),
         lambda x, y: [(np.tanh, (x, y))],
@@ -254,14 +236,6 @@ OPS = (
         lambda x, y: [(NUMPY.sigmoid, (x, y))],
         _of_output(_sigmoid_slope, flops=2),
         source="1 / (1 + exp(−x)); Rumelhart et al., Learning representations by back-propagating errors (1986)",
-    ),
-    _activation(
-        "softplus",
-        lambda xp, x: xp.softplus(x),
-        lambda x, y: [(NUMPY.softplus, (x, y, np.empty_like(y)))],
-        _of_output(_softplus_slope, flops=3),
-        flops=3,
-        source="log(1 + exp x); Dugas et al., Incorporating Second-Order Functional Knowledge (2001)",
     ),
     _activation(
         "gelu",

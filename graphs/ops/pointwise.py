@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jacobench.graphs.arrays.formulas import Formula
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.calls import Call
+from jacobench.graphs.errors import BadInput, real_number, unknown
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op, never, zero
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import broadcasting
@@ -19,7 +21,7 @@ from jacobench.graphs.structures.broadcasting import BROADCAST, DIAGONAL_OVER_AX
 from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
     from jacobench.graphs.op import Count, Example, VjpRule
     from jacobench.graphs.structures.sparsity import Structure
 
@@ -71,14 +73,18 @@ def constant(slope: float) -> Derivative:
 
 def factor(other: int) -> Derivative:
     """Return the derivative whose slope is another argument, or the output (`OUTPUT`)."""
-
-    def primal(y: Array, xs: Arrays) -> Array:
-        return y if other == OUTPUT else xs[other]
-
+    if other == OUTPUT:
+        return Derivative(
+            product=lambda g, y, _xs, _ctx: g * y,
+            product_calls=lambda g, y, _xs, out, _ctx: [(np.multiply, (g, y, out))],
+            values=lambda y, _xs, _ctx: y,
+            structure=DIAGONAL,
+            residuals=(OUTPUT,),
+        )
     return Derivative(
-        product=lambda g, y, xs, _ctx: g * primal(y, xs),
-        product_calls=lambda g, y, xs, out, _ctx: [(np.multiply, (g, primal(y, xs), out))],
-        values=lambda y, xs, _ctx: primal(y, xs),
+        product=lambda g, _y, xs, _ctx: g * xs[other],
+        product_calls=lambda g, _y, xs, out, _ctx: [(np.multiply, (g, xs[other], out))],
+        values=lambda _y, xs, _ctx: xs[other],
         structure=DIAGONAL,
         residuals=(other,),
     )
@@ -216,69 +222,107 @@ def _shared(stretched: Argument, derivative: Derivative) -> Argument:
     return replace(stretched, per_sample=never, per_sample_vjp=each, per_sample_floor=each_floor)
 
 
+def broadcasting_rules(*derivatives: Derivative | None) -> dict[str, Any]:
+    """Return `Op.arguments` and `Op.rules` of an op with these derivatives."""
+    rules = [None if derivative is None else rules_of(derivative) for derivative in derivatives]
+    return {
+        "arguments": tuple(None if each is None else each.same for each in rules),
+        "rules": lambda given, out: tuple(
+            None if each is None else each.at(x, out) for each, x in zip(rules, given, strict=True)
+        ),
+    }
+
+
+def checked(defaults: Attrs, choices: Attrs) -> Callable[[Attrs, Shapes], Attrs]:
+    """Return the function that checks attributes: finite numbers, also where the default is None, and one of some words."""
+
+    def value(name: str, given: Any) -> Any:
+        if name in choices:
+            if given not in choices[name]:
+                raise unknown(name, given, choices[name])
+            return given
+        if given is None and defaults[name] is None:
+            return None
+        number = real_number(name, given)
+        if not isfinite(number):
+            raise BadInput(f"{name} is {given}: expected a finite number")
+        return number
+
+    return lambda attrs, _shapes: {name: value(name, attrs[name]) for name in defaults}
+
+
 def pointwise(
     name: str,
     forward: Callable[..., Any],
     derivatives: tuple[Callable[..., Any] | Derivative | None, ...],
-    *,
     source: str,
+    *,
     in_numpy: Callable[..., Any] | None = None,
     attrs: Attrs | None = None,
+    choices: Attrs | None = None,
+    sample: Attrs | None = None,
+    positive: str = "",
     like: str | None = None,
-    example: Example | None = None,
-    result: Literal["float", "bool"] = "float",
     **more: Any,
 ) -> Op:
     """Return an elementwise op; its arguments broadcast.
 
     Parameters
     ----------
-    name, source, attrs, like, example, result, more
-        As of `Op`. By default the example has inputs of equal shapes.
+    name, source, attrs, like, more
+        As of `Op`.
     forward : callable
         (xp, *xs, **attrs) → y, in functions of any library.
     derivatives : tuple of (callable, Derivative or None)
         By argument: a formula of the slope, (xp, y, *xs, **attrs), in NumPy's ufuncs; or a derivative; None if there is none.
     in_numpy : callable, optional
         The formula of `forward` in NumPy's ufuncs, if it differs.
+    choices : mapping, optional
+        Words that an attribute may be; others are finite numbers.
+    sample : mapping, optional
+        Attributes of the example that are not the defaults.
+    positive : str
+        Names of the example's leaves that are positive; they are called x, y, ….
     """
-    attrs = attrs or {}
-    dtype = bool if result == "bool" else None
+    attrs, dtype = attrs or {}, bool if more.get("result") == "bool" else None
     compiled = Formula(in_numpy or forward, len(derivatives))
-    found = [
-        derivative
-        if derivative is None or isinstance(derivative, Derivative)
-        else slope(derivative, len(derivatives), attrs)
-        for derivative in derivatives
-    ]
-    rules = [None if derivative is None else rules_of(derivative) for derivative in found]
-
-    @wraps(forward)
-    def by_library(xp: Any, *xs: Any, **given: Any) -> Any:
-        return compiled.new(xs, given, dtype) if xp is NUMPY else forward(xp, *xs, **given)
-
+    usual = compiled.program(typical := {**attrs, **(sample or {})})
+    found = [slope(each, len(derivatives), typical) if callable(each) else each for each in derivatives]
+    given: dict[str, Any] = {
+        "forward": forward
+        if in_numpy is None and usual.n_steps == 1 and not usual.may_warn
+        else _by_library(forward, compiled, dtype),
+        "example": _example(name, len(derivatives), positive, sample or {}),
+        "prepare": checked(attrs, choices or {}),
+    }
     return Op(
         name=name,
-        forward=by_library,
         shape=shapes.broadcast,
-        arguments=tuple(None if each is None else each.same for each in rules),
-        rules=lambda given, out: tuple(
-            None if each is None else each.at(x, out) for each, x in zip(rules, given, strict=True)
-        ),
+        **broadcasting_rules(*found),
         flops=lambda ctx: compiled.program(ctx.attrs).n_steps * ctx.n_out,
         scratch=lambda ctx: compiled.program(ctx.attrs).n_scratch * ctx.n_out * ctx.dtype.itemsize,
         floor=lambda xs, y, given: compiled.program(given).calls(xs, y),
         source=source,
         attrs=attrs,
         like=like,
-        result=result,
-        example=example or _example(name, len(derivatives)),
-        **more,
+        **(given | more),
     )
 
 
-def _example(name: str, n_arguments: int) -> Example:
+def _by_library(forward: Callable[..., Any], compiled: Formula, dtype: type | None) -> Callable[..., Any]:
+    """Return the forward rule that runs the formula in NumPy, and the given rule in other libraries."""
+
+    @wraps(forward)
+    def by_library(xp: Any, *xs: Any, **attrs: Any) -> Any:
+        return compiled.new(xs, attrs, dtype) if xp is NUMPY else forward(xp, *xs, **attrs)
+
+    return by_library
+
+
+def _example(name: str, n_arguments: int, positive: str, attrs: Attrs) -> Example:
     def example(g: Any, batch: int = 3, size: int = 4) -> Any:
-        return getattr(g, name)(*(g.input(leaf, (batch, size)) for leaf in "xyz"[:n_arguments]))
+        kind = {True: "positive", False: "uniform"}
+        leaves = [g.input(leaf, (batch, size), distribution=kind[leaf in positive]) for leaf in "xyz"[:n_arguments]]
+        return getattr(g, name)(*leaves, **attrs)
 
     return example

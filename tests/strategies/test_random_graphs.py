@@ -123,6 +123,14 @@ def two_that_broadcast(pool):
     return ((x, y) if pool.draw(st.booleans()) else (y, x)), {}
 
 
+def quotient(pool):
+    """Return two values that broadcast; the divisor is in (1/e, e)."""
+    (x, y), _ = two_that_broadcast(pool)
+    pool.put("tanh", y)
+    pool.put("exp", pool.values[-1])
+    return (x, pool.values[-1]), {}
+
+
 def chosen(pool):
     (x, y), _ = two_that_broadcast(pool)
     shape = np.broadcast_shapes(x.shape, y.shape)
@@ -357,10 +365,13 @@ MAKERS = {
     "pad": padded,
     "embedding": looked_up,
     "masked_affine": masked_affine,
-    "add": two_alike,
-    "multiply": two_alike,
+    "add": two_that_broadcast,
+    "multiply": two_that_broadcast,
     "scale": scaled,
     "exp": bounded,
+    "square": bounded,
+    "erf": one,
+    "divide": quotient,
     "where": chosen,
     "concat": joined,
     "relu": one,
