@@ -1,0 +1,1 @@
+"""ONNX nodes as ops of a graph: one rule per ONNX operator."""
