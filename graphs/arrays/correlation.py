@@ -19,7 +19,7 @@ from jacobench.graphs.calls import run, written
 from jacobench.graphs.structures.windows import last
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from jacobench.graphs.array_types import Array, Shape
     from jacobench.graphs.calls import Call
@@ -93,9 +93,13 @@ def _part_size(n_rows: int, channels: int, windows: Windows, itemsize: int) -> i
 
 
 def product_size(n_rows: int, channels: int, windows: Windows, itemsize: int) -> int:
-    """Return the largest number of rows that are unfolded at once, times the taps."""
-    sizes = (_steps(n_rows, channels, inner, itemsize)[0] * inner.n_taps for inner in _inner_windows(windows))
-    return max(sizes, default=0)
+    """Return the largest number of rows whose products `gathering` sums, times the taps; 0 for one row at a time."""
+    inner_windows = _inner_windows(windows)
+    rows = [_steps(n_rows, channels, inner, itemsize)[0] for inner in inner_windows]
+    return max(
+        (n * inner.n_taps for n, inner in zip(rows, inner_windows, strict=True) if n > 1),
+        default=0,
+    )
 
 
 def phase_size(n_kernels: int, n_images: int, windows: Windows) -> int:
@@ -289,17 +293,20 @@ def _gathering(g: Array, x: Array, windows: Windows, groups: int, W_bar: Array) 
     """
     outputs = g.shape[2] // groups
     flat, W_bar = g.reshape(*g.shape[:2], groups, outputs, -1), W_bar.reshape(len(g), groups, outputs, -1)
-    step = max(1, _steps(len(x), x.shape[1], windows, g.itemsize)[0] // len(g))
-    products, total = np.empty((len(g), step, *W_bar.shape[1:]), g.dtype), np.empty_like(W_bar)
+    step, total = _steps(len(x), x.shape[1], windows, g.itemsize)[0] // len(g), np.empty_like(W_bar)
+    products = np.empty((len(g), step, *W_bar.shape[1:]), g.dtype) if step > 1 else None
     yield W_bar.fill, (0,)
     for part in parts(len(x), x.shape[1], windows, g.dtype):
         yield from _unfolding(x, windows, part)
         seen, given = part.matrices(groups).swapaxes(2, 3), flat[:, part.rows, ..., part.windows]
-        for start in range(0, len(seen), step):
-            few = slice(start, start + step)
-            some = products[:, : len(seen[few])]
-            yield np.matmul, (given[:, few], seen[few], some)
-            yield np.add.reduce, (some, 1, None, total)
+        for first in range(0, len(seen), max(1, step)):
+            if products is None:
+                yield np.matmul, (given[:, first], seen[first], total)
+            else:
+                few = slice(first, first + step)
+                some = products[:, : len(seen[few])]
+                yield np.matmul, (given[:, few], seen[few], some)
+                yield np.add.reduce, (some, 1, None, total)
             yield np.add, (W_bar, total, W_bar)
 
 
@@ -319,9 +326,9 @@ def _gathering_each(g: Array, x: Array, windows: Windows, groups: int, W_bar: Ar
             yield np.add, (bars, product, bars)
 
 
-def _images(windows: Windows, *arrays: Array) -> Iterator[Array]:
-    """Yield arrays whose last axes are those of the windows, as views with two such axes."""
-    return (array if len(windows.out) == 2 else array[..., None, :] for array in arrays)
+def _images(windows: Windows, *arrays: Array) -> Sequence[Array]:
+    """Return arrays whose last axes are those of the windows, as views with two such axes."""
+    return arrays if len(windows.out) == 2 else [array[..., None, :] for array in arrays]
 
 
 def correlate(x: Array, W: Array, windows: Windows, groups: int) -> Array:
@@ -331,8 +338,14 @@ def correlate(x: Array, W: Array, windows: Windows, groups: int) -> Array:
 
 
 def _by_taps(combine: np.ufunc, x: Array, windows: Windows) -> Array:
-    y = np.empty((len(x), *windows.out), x.dtype)
-    run(by_taps_floor(combine, x, windows, y))
+    if windows.padded:
+        y: Array = np.empty((len(x), *windows.out), x.dtype)
+        run(by_taps_floor(combine, x, windows, y))
+        return y
+    (_, _, first), *others = windows.taps
+    y = x[last(first)].copy()
+    for _, _, positions in others:
+        combine(y, x[last(positions)], out=y)
     return y
 
 

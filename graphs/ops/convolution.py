@@ -97,6 +97,11 @@ def _phase_bytes(ctx: ArgumentContext, n_kernels: int, n_images: int) -> int:
     return correlation.phase_size(kernels, images, layout.windows) * ctx.dtype.itemsize
 
 
+def _kernel_bytes(ctx: ArgumentContext) -> int:
+    """Return the bytes of a sum of the kernel's cotangents, of one phase if there are several."""
+    return _phase_bytes(ctx, 2, 1) or ctx.n_in * ctx.dtype.itemsize
+
+
 def _products_bytes(ctx: ArgumentContext) -> int:
     """Return the bytes of the kernel's cotangents for each row of a part."""
     x, W = ctx.shapes
@@ -266,7 +271,7 @@ ARGUMENTS = (
         per_sample_vjp=_vjp_W_each,
         per_sample_floor=_floor_of(_gathering_each),
         per_sample=never,
-        scratch=lambda ctx: 2 * ctx.n_in * ctx.dtype.itemsize + _phase_bytes(ctx, 1, 1),
+        scratch=_kernel_bytes,
         scratch_once=lambda ctx: _part_bytes(ctx) + _products_bytes(ctx),
         jvp=_jvp_W,
     ),

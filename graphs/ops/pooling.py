@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from jacobench.graphs.structures.windows import Slices
 
 
-STEPS = ("window", "stride", "padding", "dilation")
+ONES = ((), (1,), (1, 1), (1, 1, 1))
+"""Input dilation by number of axes."""
 
 
 def _as_window(attrs: Attrs, _shapes: Shapes) -> Attrs:
@@ -44,8 +45,10 @@ def _as_window(attrs: Attrs, _shapes: Shapes) -> Attrs:
 
 
 def _windows(x: Shape, attrs: Attrs) -> Windows:
-    window, stride, padding, dilation = (attrs[name] for name in STEPS)
-    return windows_over(x[len(x) - len(window) :], window, stride, padding, dilation, (1,) * len(window))
+    window = attrs["window"]
+    n_axes = len(window)
+    steps = attrs["stride"], attrs["padding"], attrs["dilation"]
+    return windows_over(x[len(x) - n_axes :], window, *steps, ONES[n_axes])
 
 
 def _layout(ctx: ArgumentContext) -> Layout:
@@ -79,10 +82,13 @@ def _other_axes(given: Shapes, attrs: Attrs) -> bool:
     return len(given[0]) > len(attrs["window"])
 
 
-def _pooled(way: str, xp: Any, x: Any, attrs: Attrs) -> Any:
-    windows = _windows(tuple(x.shape), attrs)
+def _pooled(way: str, xp: Any, x: Any, windows: Windows) -> Any:
     rows = x.reshape((-1, *windows.lengths))
     return getattr(xp, way)(rows, windows).reshape((*x.shape[: len(x.shape) - len(windows.out)], *windows.out))
+
+
+def _largest(xp: Any, x: Any, **attrs: Any) -> Any:
+    return _pooled("largest", xp, x, _windows(tuple(x.shape), attrs))
 
 
 def _pool_floor(combine: np.ufunc, xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
@@ -100,18 +106,23 @@ def hits(x: Array, y: Array, windows: Windows) -> Iterator[Hit]:
     must run before the mask is read.
     """
     x, y = x.reshape(-1, *windows.lengths), y.reshape(-1, *windows.out)
-    whole_taken, whole_hit = np.empty(y.shape, bool), np.empty(y.shape, bool)
+    taken, hit = np.empty(y.shape, bool), np.empty(y.shape, bool)
     for tap, (_, inside, positions) in enumerate(windows.taps):
-        taken, hit = whole_taken[last(inside)], whole_hit[last(inside)]
-        equal: Call = (np.equal, (x[last(positions)], y[last(inside)], hit))
-        others: list[Call] = [(np.greater, (hit, taken, hit)), (np.logical_or, (hit, taken, taken))]
+        some_y, some_taken, some_hit = (
+            (y, taken, hit) if not windows.padded else (z[last(inside)] for z in (y, taken, hit))
+        )
+        equal: Call = (np.equal, (x[last(positions)], some_y, some_hit))
+        others: list[Call] = [
+            (np.greater, (some_hit, some_taken, some_hit)),
+            (np.logical_or, (some_hit, some_taken, some_taken)),
+        ]
         if tap:
             calls = [equal, *others]
         elif windows.padded:
-            calls = [(whole_taken.fill, (False,)), equal, *others]
+            calls = [(taken.fill, (False,)), equal, *others]
         else:
             calls = [equal, (np.copyto, (taken, hit))]
-        yield inside, positions, hit, calls
+        yield inside, positions, some_hit, calls
 
 
 def _max_back(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -198,7 +209,8 @@ def _max_values_bytes(ctx: ArgumentContext) -> int:
     if not windows.padded:
         return 2 * ctx.n_out
     every = windows.n_windows * windows.n_taps
-    return 2 * ctx.n_out + layout.rows * (every + layout.n_entries) + np.dtype(np.intp).itemsize * windows.n_pairs
+    held = layout.rows * (every + layout.n_entries) + np.dtype(np.intp).itemsize * windows.n_pairs
+    return held + max(every, 2 * ctx.n_out)
 
 
 def _max_fill(J: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Iterator[Call]:
@@ -224,19 +236,18 @@ def _weights(windows: Windows, attrs: Attrs) -> NDArray[np.float64]:
         return np.ones(())
     if attrs["count_padding"] or not windows.padded:
         return np.asarray(1 / windows.n_taps)
-    return 1 / windows.counts
-
-
-def _weighted(y: Any, windows: Windows, attrs: Attrs, xp: Any) -> Any:
-    """Multiply sums (…, *out), which nothing else needs, by the windows' weights."""
-    if "count_padding" in attrs:
-        weights = _weights(windows, attrs)
-        y *= xp.constant(weights.astype(str(y.dtype).rpartition(".")[2]))
-    return y
+    return windows.shares
 
 
 def _sums(xp: Any, x: Any, **attrs: Any) -> Any:
-    return _weighted(_pooled("window_sums", xp, x, attrs), _windows(tuple(x.shape), attrs), attrs, xp)
+    windows = _windows(tuple(x.shape), attrs)
+    y = _pooled("window_sums", xp, x, windows)
+    weights = _weights(windows, attrs)
+    if weights.ndim:
+        y *= xp.constant(weights.astype(str(y.dtype).rpartition(".")[2], copy=False))
+    elif "count_padding" in attrs:
+        y *= weights.item()  # the sums are the rule's own
+    return y
 
 
 def _sums_floor(xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
@@ -250,7 +261,7 @@ def _sums_back(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Ar
     windows = layout.windows
     g = y_bar.reshape(len(y_bar), layout.rows, *windows.out)
     if "count_padding" in ctx.attrs:
-        g = g * _weights(windows, ctx.attrs).astype(ctx.dtype)
+        g = g * _weights(windows, ctx.attrs).astype(ctx.dtype, copy=False)
     x_bar = np.zeros((len(y_bar), layout.rows, *windows.lengths), y_bar.dtype)
     for _, inside, positions in windows.taps:
         x_bar[last(positions)] += g[last(inside)]
@@ -261,7 +272,7 @@ def _sums_back_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: Ar
     layout = _layout(ctx)
     windows = layout.windows
     g = y_bar.reshape(len(y_bar), layout.rows, *windows.out)
-    weights = np.broadcast_to(_weights(windows, ctx.attrs).astype(ctx.dtype), windows.out)
+    weights = np.broadcast_to(_weights(windows, ctx.attrs).astype(ctx.dtype, copy=False), windows.out)
     factors = ((positions, (g[last(inside)], weights[inside])) for _, inside, positions in windows.taps)
     return _to_positions(layout, x_bar, ((positions, both, []) for positions, both in factors))
 
@@ -269,7 +280,7 @@ def _sums_back_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: Ar
 def _sums_values(y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
     """Return the weights: one, or that of each entry's window."""
     windows = _layout(ctx).windows
-    weights = _weights(windows, ctx.attrs).astype(y.dtype)
+    weights = _weights(windows, ctx.attrs).astype(y.dtype, copy=False)
     return np.repeat(weights, windows.counts.reshape(-1)) if weights.ndim else weights.reshape(1)
 
 
@@ -302,9 +313,17 @@ def _sums_flops(ctx: ArgumentContext) -> int:
 
 
 def _weights_bytes(ctx: ArgumentContext) -> int:
+    """Return the bytes of a copy of the weights: they are stored in float64."""
+    weights = _weights(_layout(ctx).windows, ctx.attrs)
+    return 0 if ctx.dtype == weights.dtype else weights.size * ctx.dtype.itemsize
+
+
+def _entries_bytes(ctx: ArgumentContext) -> int:
+    """Return the bytes of the weights of all entries of one row, if they differ."""
     windows = _layout(ctx).windows
-    n = windows.n_pairs if windows.padded and not ctx.attrs.get("count_padding", True) else 0
-    return n * (ctx.dtype.itemsize)
+    if not _weights(windows, ctx.attrs).ndim:
+        return 0
+    return windows.n_pairs * ctx.dtype.itemsize
 
 
 WINDOW = {"window": (), "stride": None, "padding": 0, "dilation": 1}
@@ -324,17 +343,19 @@ def _of_sums(name: str, shape: Callable[[Shapes, Attrs], Shape], source: str, at
                     toeplitz("block diagonal, Toeplitz blocks", _layout),
                     _sums_values,
                     _sums_values_floor,
-                    scratch=_weights_bytes,
+                    scratch=_entries_bytes,
                     fill=_sums_fill,
                 ),
                 floor=_sums_back_floor,
                 flops=_sums_flops,
                 per_sample=_other_axes,
                 scratch=lambda ctx: _output_bytes(ctx) * ("count_padding" in ctx.attrs),
+                scratch_once=_weights_bytes,
                 jvp=_sums_jvp,
             ),
         ),
         flops=_sums_flops,
+        scratch=_weights_bytes,
         source=source,
         example=example,
         attrs={**WINDOW, **attrs},
@@ -346,7 +367,7 @@ def _of_sums(name: str, shape: Callable[[Shapes, Attrs], Shape], source: str, at
 OPS = (
     Op(
         name="max_pool",
-        forward=lambda xp, x, **attrs: _pooled("largest", xp, x, attrs),
+        forward=_largest,
         floor=partial(_pool_floor, np.maximum),
         shape=_shape_if_covered,
         arguments=(

@@ -67,7 +67,8 @@ def _per_row(layout: Layout) -> Indices:
 def _scratch(layout: Layout, copies: int) -> int:
     """Count the column indices allocated and freed; `copies` copies of those of one row and output are offset."""
     windows = layout.windows
-    of_windows = windows.n_windows * windows.n_taps * (1 + layout.channels)
+    pairs = windows.n_windows * windows.n_taps
+    of_windows = pairs * (1 + layout.channels) + (pairs // 4 if windows.padded else 0)  # `valid` has bytes
     n_entries, n_out = layout.n_entries, layout.rows * layout.outputs * windows.n_windows
     made = of_windows + (n_entries if windows.padded else 0) - layout.rows * layout.outputs * n_entries
     offset = copies * n_entries if copies < layout.rows * layout.outputs else n_entries if copies > 1 else 0

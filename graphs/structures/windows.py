@@ -97,13 +97,18 @@ class Windows:
         """Whether there are zeros between the positions."""
         return max(self.input_dilation) > 1
 
-    @cached_property
+    @property
     def counts(self) -> NDArray[np.intp]:
         """Number of positions that each window covers, shape `out`."""
         found: Any = 1
         for axis, inside in enumerate(self._inside):
             found = found * self._along(axis, np.count_nonzero(inside, axis=1, keepdims=True))
         return np.asarray(found, np.intp).reshape(self.out)
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Weight of each position in the mean of a window, shape `out`."""
+        return 1 / self.counts
 
     @cached_property
     def spans(self) -> list[list[tuple[slice, slice]]]:

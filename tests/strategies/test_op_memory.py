@@ -150,3 +150,22 @@ def views_alone():
 def test_memory_that_values_share_counts_once(strategy, make):
     graph = make()
     assert_as_predicted(graph, strategy, load(strategy).predict(graph, 1).phases)
+
+
+WINDOWED = {
+    "groups": lambda g: g.conv(g.input("x", (3, 80, 60)), g.parameter("W", (160, 20, 3)), groups=4, padding=((2, 0),)),
+    "depthwise": lambda g: g.conv(g.input("x", (3, 160, 12, 12)), g.parameter("W", (160, 1, 3, 3)), groups=160, padding=1),
+    "transposed": lambda g: g.conv(g.input("x", (2, 8, 24, 24)), g.parameter("W", (8, 8, 4, 4)), input_dilation=2, padding=2),
+    "transposed, large kernel": lambda g: g.conv(g.input("x", (2, 128, 4, 4)), g.parameter("W", (64, 128, 4, 4)), input_dilation=2),
+    "maximum with padding": lambda g: g.max_pool(g.input("x", (1, 300, 300)), window=(3, 3), stride=1, padding=1),
+    "mean without padding": lambda g: g.avg_pool(g.input("x", (1, 300, 300)), window=(3, 3), stride=1, padding=1, count_padding=False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", ["vjp", "sparse"])
+@pytest.mark.parametrize("make", WINDOWED.values(), ids=WINDOWED)
+def test_bytes_of_windows_are_predicted_for_each_attribute(make, strategy):
+    """The ops' examples have neither groups with large kernels nor windows of one image only."""
+    g = GraphBuilder()
+    graph = g.build(make(g), wrt="all")
+    assert_as_predicted(graph, strategy, load(strategy).predict(graph, 1).phases)
