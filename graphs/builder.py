@@ -157,7 +157,7 @@ class GraphBuilder:
             out = op.shape(shapes, prepared)
         except BadInput as error:
             raise BadInput(f"{op.name}: {error}") from None
-        op = op.at(shapes, out)
+        op = op.at(shapes, out, prepared)
         per_sample = [arg.batched and op.per_sample(k, shapes, prepared) for k, arg in enumerate(args)]
         contexts = tuple(
             ArgumentContext(k, shapes, out, prepared, self._dtype, samples=out[0] if batched else 1)

@@ -191,8 +191,8 @@ class Op:
     is_piecewise_constant : bool
         Whether its derivative is zero, as of ``floor``. It has no rules, and its arguments have the graph's dtype.
     rules : callable or None
-        (shapes, output's shape) → rules per argument, for an op whose arguments broadcast; `arguments` are those for equal
-        shapes.
+        (shapes, output's shape, attrs) → rules per argument, for an op whose arguments broadcast or whose residuals depend on
+        attributes. They are `arguments` for equal shapes and the usual attributes.
     like : str or None
         Op of the same form whose measured rates the time model uses for this one. Slow tests run for that op only, unless
         ``long`` is selected.
@@ -216,7 +216,7 @@ class Op:
     is_general: bool = False
     result: Literal["float", "bool"] = "float"
     is_piecewise_constant: bool = False
-    rules: Callable[[Shapes, Shape], tuple[Argument | None, ...]] | None = None
+    rules: Callable[[Shapes, Shape, Attrs], tuple[Argument | None, ...]] | None = None
     like: str | None = None
 
     @property
@@ -224,11 +224,10 @@ class Op:
         """Whether its output can have a derivative other than zero."""
         return self.result == "float" and not self.is_piecewise_constant
 
-    def at(self, shapes: Shapes, out: Shape) -> Op:
-        """Return this op with the rules for arguments of these shapes."""
-        if self.rules is None or all(shape == out for shape in shapes):
-            return self
-        return replace(self, arguments=self.rules(shapes, out))
+    def at(self, shapes: Shapes, out: Shape, attrs: Attrs) -> Op:
+        """Return this op with the rules for arguments of these shapes, and for these attributes."""
+        arguments = self.arguments if self.rules is None else self.rules(shapes, out, attrs)
+        return self if arguments is self.arguments else replace(self, arguments=arguments)
 
     def dtype_of_output(self, dtype: np.dtype[np.floating]) -> np.dtype[Any]:
         """Return the dtype of its output in a graph of this dtype."""

@@ -132,14 +132,12 @@ def _leaky_in_numpy(xp: Any, x: Any, slope: float) -> Any:
 
 
 def _leaky_slope(xp: Any, y: Any, _x: Any, slope: float) -> Any:
+    """Return 1 where y > 0, and so x > 0, else the slope."""
     return xp.maximum(y > 0.0, slope) if slope <= 1 else (y <= 0.0) * slope + (y > 0.0)
 
 
-def _slope_of_at_least_0(attrs: Attrs, shapes: Shapes) -> Attrs:
-    found = checked({"slope": 0.0}, {})(attrs, shapes)
-    if found["slope"] < 0:
-        raise BadInput(f"the slope is {found['slope']}: expected 0 or more; for a negative one use prelu")
-    return found
+def _negative_leaky_slope(_xp: Any, _y: Any, x: Any, slope: float) -> Any:
+    return (x <= 0.0) * slope + (x > 0.0)
 
 
 def _softplus(xp: Any, x: Any, beta: float, threshold: float | None) -> Any:
@@ -159,11 +157,15 @@ def _softplus_in_numpy(xp: Any, x: Any, beta: float, threshold: float | None) ->
     return y if beta == 1 else y / beta
 
 
-def _softplus_slope(xp: Any, y: Any, _x: Any, beta: float, threshold: float | None) -> Any:
+def _softplus_slope(xp: Any, y: Any, _x: Any, beta: float, threshold: float | None) -> Any:  # noqa: ARG001
     """Return 1 − exp(−β y), the logistic function of β x, without cancellation where y is tiny."""
-    z = y if beta == 1 else y * beta
-    slope = -xp.expm1(-z)
-    return slope if threshold is None else xp.maximum(slope, z > threshold)
+    return -xp.expm1(-y if beta == 1 else y * -beta)
+
+
+def _bounded_softplus_slope(xp: Any, _y: Any, x: Any, beta: float, threshold: float | None) -> Any:
+    z = x * beta
+    logistic = xp.sigmoid(z)
+    return logistic if threshold is None else xp.maximum(logistic, z > threshold)
 
 
 OPS = (
@@ -174,7 +176,7 @@ OPS = (
         "x where x > 0, else slope · x; Maas et al., Rectifier Nonlinearities (2013), section 2; slope from below at 0",
         in_numpy=_leaky_in_numpy,
         attrs={"slope": 0.01},
-        prepare=_slope_of_at_least_0,
+        special=(lambda attrs: attrs["slope"] < 0, (_negative_leaky_slope,)),
     ),
     pointwise(
         "softplus",
@@ -184,6 +186,7 @@ OPS = (
         "if there is one, as in torch",
         in_numpy=_softplus_in_numpy,
         attrs={"beta": 1.0, "threshold": None},
+        special=(lambda attrs: attrs["threshold"] is not None, (_bounded_softplus_slope,)),
     ),
     pointwise(
         "clamp",

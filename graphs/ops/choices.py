@@ -79,9 +79,11 @@ WHERE = Op(
     forward=_where,
     shape=shapes.broadcast,
     **broadcasting_rules(
-        None,
-        _chosen(_select_x, _copy_x, lambda xp, _y, condition, _a, _b: xp.logical_or(condition, condition)),
-        _chosen(_select_y, _copy_y, lambda xp, _y, condition, _a, _b: xp.logical_not(condition)),
+        (
+            None,
+            _chosen(_select_x, _copy_x, lambda xp, _y, condition, _a, _b: xp.logical_or(condition, condition)),
+            _chosen(_select_y, _copy_y, lambda xp, _y, condition, _a, _b: xp.logical_not(condition)),
+        )
     ),
     source="x where the boolean condition is true, else y; the slope of the other one is 0, as in JAX and torch",
     example=_where_example,

@@ -29,6 +29,9 @@ ProductCalls = Callable[["Array", "Array", "Arrays", "Array", "ArgumentContext"]
 ValuesCalls = Callable[["Array", "Arrays", "Array", "ArgumentContext"], list[Call]]
 
 
+Derivatives = tuple["Derivative | None", ...]
+
+
 @dataclass(frozen=True)
 class Derivative:
     """Derivative of an elementwise op by one argument.
@@ -222,15 +225,25 @@ def _shared(stretched: Argument, derivative: Derivative) -> Argument:
     return replace(stretched, per_sample=never, per_sample_vjp=each, per_sample_floor=each_floor)
 
 
-def broadcasting_rules(*derivatives: Derivative | None) -> dict[str, Any]:
-    """Return `Op.arguments` and `Op.rules` of an op with these derivatives."""
-    rules = [None if derivative is None else rules_of(derivative) for derivative in derivatives]
-    return {
-        "arguments": tuple(None if each is None else each.same for each in rules),
-        "rules": lambda given, out: tuple(
-            None if each is None else each.at(x, out) for each, x in zip(rules, given, strict=True)
-        ),
-    }
+def broadcasting_rules(
+    derivatives: Derivatives, special: tuple[Callable[[Attrs], bool], Derivatives] | None = None
+) -> dict[str, Any]:
+    """Return `Op.arguments` and `Op.rules` of an op with these derivatives, or others where the attributes are special."""
+    usual = _all_rules(derivatives)
+    arguments = tuple(None if each is None else each.same for each in usual)
+    is_special, others = (lambda _attrs: False, usual) if special is None else (special[0], _all_rules(special[1]))
+
+    def rules(given: Shapes, out: Shape, attrs: Attrs) -> tuple[Argument | None, ...]:
+        chosen = others if is_special(attrs) else usual
+        if chosen is usual and all(shape == out for shape in given):
+            return arguments
+        return tuple(None if each is None else each.at(x, out) for each, x in zip(chosen, given, strict=True))
+
+    return {"arguments": arguments, "rules": rules}
+
+
+def _all_rules(derivatives: Derivatives) -> tuple[Rules | None, ...]:
+    return tuple(None if derivative is None else rules_of(derivative) for derivative in derivatives)
 
 
 def checked(defaults: Attrs, choices: Attrs) -> Callable[[Attrs, Shapes], Attrs]:
@@ -261,6 +274,7 @@ def pointwise(
     attrs: Attrs | None = None,
     choices: Attrs | None = None,
     sample: Attrs | None = None,
+    special: tuple[Callable[[Attrs], bool], tuple[Callable[..., Any], ...]] | None = None,
     positive: str = "",
     like: str | None = None,
     **more: Any,
@@ -281,13 +295,19 @@ def pointwise(
         Words that an attribute may be; others are finite numbers.
     sample : mapping, optional
         Attributes of the example that are not the defaults.
+    special : tuple of (callable, derivatives), optional
+        Derivatives that read other primals, for attributes for which the first returns true.
     positive : str
         Names of the example's leaves that are positive; they are called x, y, ….
     """
     attrs, dtype = attrs or {}, bool if more.get("result") == "bool" else None
     compiled = Formula(in_numpy or forward, len(derivatives))
     usual = compiled.program(typical := {**attrs, **(sample or {})})
-    found = [slope(each, len(derivatives), typical) if callable(each) else each for each in derivatives]
+    n = len(derivatives)
+    rules = broadcasting_rules(
+        _derivatives(derivatives, n, typical),
+        special and (special[0], _derivatives(special[1], n, typical)),
+    )
     given: dict[str, Any] = {
         "forward": forward
         if in_numpy is None and usual.n_steps == 1 and not usual.may_warn
@@ -298,7 +318,7 @@ def pointwise(
     return Op(
         name=name,
         shape=shapes.broadcast,
-        **broadcasting_rules(*found),
+        **rules,
         flops=lambda ctx: compiled.program(ctx.attrs).n_steps * ctx.n_out,
         scratch=lambda ctx: compiled.program(ctx.attrs).n_scratch * ctx.n_out * ctx.dtype.itemsize,
         floor=lambda xs, y, given: compiled.program(given).calls(xs, y),
@@ -307,6 +327,12 @@ def pointwise(
         like=like,
         **(given | more),
     )
+
+
+def _derivatives(
+    given: tuple[Callable[..., Any] | Derivative | None, ...], n_arguments: int, attrs: Attrs
+) -> Derivatives:
+    return tuple(slope(each, n_arguments, attrs) if callable(each) else each for each in given)
 
 
 def _by_library(forward: Callable[..., Any], compiled: Formula, dtype: type | None) -> Callable[..., Any]:

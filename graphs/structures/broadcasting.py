@@ -63,7 +63,12 @@ def _extent(ctx: ArgumentContext) -> Shape:
 
 
 def _columns(ctx: ArgumentContext, dtype: type[np.signedinteger]) -> Indices:
-    return np.broadcast_to(np.arange(ctx.n_in, dtype=dtype).reshape(ctx.x), ctx.out)
+    own = np.arange(ctx.n_in, dtype=dtype)
+    if ctx.n_in == ctx.n_out:
+        return own
+    columns = np.empty(ctx.out, dtype)
+    columns[...] = own.reshape(ctx.x)
+    return columns
 
 
 def _view(J: Array, ctx: ArgumentContext) -> Array:

@@ -117,6 +117,33 @@ def test_bytes_are_predicted_for_each_kind_of_labels_and_axes(case, strategy):
         assert_as_predicted(graph, strategy, phases)
 
 
+STRETCHED = {
+    "a row": lambda g, op: op(g.input("x", (40, 500)), g.parameter("y", (500,))),
+    "a column": lambda g, op: op(g.input("x", (40, 500)), g.input("y", (40, 1))),
+    "a number": lambda g, op: op(g.parameter("y", ()), g.input("x", (400, 500))),
+    "both": lambda g, op: op(g.input("x", (20, 1, 100)), g.input("y", (20, 100, 1))),
+    "an axis and samples": lambda g, op: op(g.parameter("y", (100, 1)), g.input("x", (20, 100, 50))),
+}
+
+
+@pytest.mark.parametrize("shapes", STRETCHED)
+@pytest.mark.parametrize(
+    "op", ["multiply", *(pytest.param(op, marks=pytest.mark.long) for op in ("add", "divide", "where"))]
+)
+@pytest.mark.parametrize("strategy", ["vjp", "dense", pytest.param("dense-blocks", marks=pytest.mark.long), "sparse"])
+def test_bytes_of_arguments_that_broadcast(shapes, op, strategy):
+    g = GraphBuilder()
+    rules = {"where": lambda x, y: g.where(g.constant(np.arange(g_width(x, y)) % 3 > 0), x, y)}
+    graph = g.build(STRETCHED[shapes](g, rules.get(op, getattr(g, op))), wrt="all")
+    predicted = load(strategy).predict(graph, 1).phases
+    if max(phase.peak_bytes for phase in predicted.values()) < 5e8:
+        assert_as_predicted(graph, strategy, predicted, buffers=BUFFERS // 2)
+
+
+def g_width(x, y):
+    return np.broadcast_shapes(x.shape, y.shape)[-1]
+
+
 LENGTH = 30_000
 
 

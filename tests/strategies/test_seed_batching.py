@@ -37,7 +37,16 @@ def pictures(g):
     return g.build(g.affine(flat, g.parameter("W", (WIDTH, 12)), g.parameter("b", (WIDTH,))))
 
 
+def stretched(g):
+    """Scales and shifts that all samples share, with and without an axis of length 1 for them, and a column for each."""
+    x, c = g.input("x", (BATCH, 2, WIDTH)), g.input("c", (BATCH, 1, 1))
+    s, t, u = g.parameter("s", (1, 2, 1)), g.parameter("t", (WIDTH,)), g.parameter("u", ())
+    h = g.maximum(g.divide(g.add(g.multiply(x, s), t), g.exp(c)), u)
+    return g.build(g.where(g.constant([True, False, True, True]), h, g.tanh(g.subtract(t, h))), wrt="all")
+
+
 JOINED = {
+    "stretched": stretched(GraphBuilder()),
     "pictures": pictures(GraphBuilder()),
     "perceptron": mlp([3, 5, WIDTH], batch=BATCH, loss=None, residual=True, normalization="layer_norm")[0],
     "float32": mlp([3, 5, WIDTH], batch=BATCH, loss=None, activation="gelu", dtype="float32")[0],
@@ -176,5 +185,5 @@ def test_samples_that_do_not_mix_are_told(graph):
     samples = samples_of(graph, steps(graph))
     assert samples.count == BATCH
     assert {name for name, number in zip(graph.wrt, graph.wrt_values, strict=True) if number in samples.shared} == {
-        name for name in graph.wrt if name != "x"
+        name for name in graph.wrt if graph.leaves[name].role == "parameter"
     }

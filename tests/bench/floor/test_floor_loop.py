@@ -123,6 +123,14 @@ def skips():
     return g.build(g.add(g.pad(g.sin(both), before=1), g.pad(both, after=1)), wrt=("x", "y"))
 
 
+def stretched():
+    g = jb.GraphBuilder()
+    x, c = g.input("x", (4, 2, 3)), g.input("c", (4, 1, 1))
+    s, t, u = g.parameter("s", (1, 2, 1)), g.parameter("t", (3,)), g.parameter("u", ())
+    h = g.maximum(g.divide(g.add(g.multiply(x, s), t), g.exp(c)), u)
+    return g.build(g.where(g.constant([True, False, True]), h, g.tanh(g.subtract(t, h))), wrt="all")
+
+
 def untouched():
     g = jb.GraphBuilder()
     x, _ = g.input("x", (2, 3)), g.input("y", (2, 3))
@@ -133,6 +141,8 @@ GRAPHS = {
     "network": (network, "random"),
     "whole Jacobian of a batch": (network, "identity"),
     "with respect to the input, too": (with_input, "identity"),
+    "arguments that broadcast": (stretched, "identity"),
+    "arguments that broadcast, not joined": (stretched, "random"),
     "sparse weights": (lambda: network(weight_density=0.5), "identity"),
     "an op before the leaves": (constant_first, "random"),
     "skips": (skips, "random"),

@@ -52,6 +52,30 @@ EXAMPLES = {
     "multiply-weight": lambda g: g.multiply(g.parameter("w", (3, 4)), g.input("x", (3, 4))),
     "multiply-scalars": lambda g: g.multiply(g.parameter("x", ()), g.parameter("y", ())),
     "tanh-scalar": lambda g: g.tanh(g.parameter("x", ())),
+    "add-row": lambda g: g.add(g.input("x", (3, 4)), g.parameter("b", (4,))),
+    "subtract-with-more-axes": lambda g: g.subtract(g.parameter("b", (4,)), g.input("x", (2, 3, 4))),
+    "multiply-by-a-number": lambda g: g.multiply(g.input("x", (3, 4)), g.parameter("s", ())),
+    "multiply-samples": lambda g: g.multiply(g.input("x", (3, 1, 4)), g.input("y", (3, 5, 1))),
+    "multiply-one-sample": lambda g: g.multiply(g.input("x", (3, 4)), g.parameter("y", (1, 4))),
+    "multiply-column-and-row": lambda g: g.multiply(g.parameter("x", (3, 1)), g.parameter("y", (4,))),
+    "multiply-new-axis": lambda g: g.multiply(g.parameter("x", (3,)), g.parameter("y", (1, 3))),
+    "divide-by-column": lambda g: g.divide(g.input("x", (3, 4)), g.input("y", (3, 1), distribution="positive")),
+    "divide-a-number": lambda g: g.divide(g.parameter("x", ()), g.input("y", (2, 3, 1), distribution="positive")),
+    "maximum-channels": lambda g: g.maximum(g.input("x", (2, 3, 4)), g.parameter("y", (3, 1))),
+    "where-all-stretched": lambda g: g.where(g.constant([True, False, True]), g.parameter("x", (2, 1)), g.parameter("y", ())),
+    "where-by-sample": lambda g: g.where(g.constant([[True], [False]]), g.input("x", (2, 3)), g.parameter("y", (3,))),
+    "clamp-below": lambda g: g.clamp(g.input("x", (3, 4)), low=-0.2),
+    "clamp-half-slopes": lambda g: g.clamp(g.input("x", (3, 4)), high=0.3, ends=0.5),
+    "softplus-scaled": lambda g: g.softplus(g.input("x", (3, 4)), beta=2.0, threshold=0.5),
+    "leaky_relu-steep": lambda g: g.leaky_relu(g.input("x", (3, 4)), slope=1.5),
+    "leaky_relu-negative": lambda g: g.leaky_relu(g.input("x", (3, 4)), slope=-0.5),
+    "leaky_relu-flat": lambda g: g.leaky_relu(g.input("x", (3, 4)), slope=0),
+    "power_of-inverse": lambda g: g.power_of(g.input("x", (3, 4), distribution="positive"), exponent=-2),
+    "power_of-root": lambda g: g.power_of(g.input("x", (3, 4), distribution="positive"), exponent=0.4),
+    "power_of-7": lambda g: g.power_of(g.input("x", (3, 4)), exponent=7),
+    "power_of-1": lambda g: g.power_of(g.input("x", (3, 4)), exponent=1),
+    "power_of-0": lambda g: g.power_of(g.input("x", (3, 4)), exponent=0),
+    "mod-trunc": lambda g: g.mod(g.input("x", (3, 4)), g.parameter("y", (4,)), kind="trunc"),
     "concat-one": lambda g: g.concat(g.input("x", (3, 4))),
     "concat-vectors": lambda g: g.concat(g.input("x", (3,)), g.parameter("y", (2,))),
     "concat-3d": lambda g: g.concat(g.input("x", (2, 3, 1)), g.parameter("y", (2, 3, 2)), g.input("z", (2, 3, 1))),
@@ -382,7 +406,7 @@ def test_counts_are_whole_numbers(example):
 
 
 def test_a_missing_rule_is_named_and_only_where_it_is_needed():
-    op = replace(OPS["multiply"], name="gate", arguments=(OPS["multiply"].arguments[0], None))
+    op = replace(OPS["multiply"], name="gate", arguments=(OPS["multiply"].arguments[0], None), rules=None)
     g = GraphBuilder()
     x, y = g.input("x", (2, 3)), g.parameter("y", (2, 3))
     value = g._apply(op, x, y)

@@ -54,6 +54,7 @@ def one_op(make, dtype):
 
 
 STEPS = {
+    "stretched": lambda g: g.divide(g.multiply(g.input("x", (3, 1, 4)), g.parameter("s", (2, 1))), g.input("y", (3, 2, 1), distribution="positive")),
     "conv1d-stride-padding": lambda g: g.conv1d(g.input("x", (2, 2, 6)), g.parameter("W", (3, 2, 3)), stride=2, padding=2),
     "conv2d-stride-padding": lambda g: g.conv2d(g.input("x", (2, 2, 5, 4)), g.parameter("W", (3, 2, 3, 2)), stride=(2, 1), padding=(1, 0)),
     "max_pool-2d": lambda g: g.max_pool(g.input("x", (2, 3, 4, 5)), window=(2, 2), stride=(2, 1)),
