@@ -48,7 +48,8 @@ def in_jax(names):
         node, _, xs, _ = one_node(name)
 
         def along(x):
-            return node.op.forward(namespace(jax.numpy), *xs[:k], x, *xs[k + 1 :], **node.attrs)
+            others = [jax.numpy.asarray(other) for other in xs]
+            return node.op.forward(namespace(jax.numpy), *others[:k], x, *others[k + 1 :], **node.attrs)
 
         return jax.vmap(lambda dot: jax.jvp(along, (x,), (dot,))[1])(x_dot)
 
