@@ -306,6 +306,7 @@ ROLL = Op(
     example=lambda g, batch=3, size=4: g.roll(g.input("x", (batch, size)), shifts=(1,), axes=(-1,)),
     attrs={"shifts": (), "axes": ()},
     prepare=_as_shifts,
+    like="flip",
     floor=lambda xs, y, attrs: _pieces(xs, y, attrs["shifts"], attrs["axes"]),
 )
 

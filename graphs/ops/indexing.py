@@ -301,6 +301,7 @@ SCATTER_REDUCE = Op(
     attrs={"positions": None, "mode": "multiply"},
     prepare=partial(_as_writes, modes=REDUCTIONS),
     is_general=True,
+    like="scatter",
     floor=_scattered_floor,
 )
 

@@ -168,12 +168,6 @@ def flipped(pool):
     return (x,), {"axes": some_axes(pool, x)}
 
 
-def rolled(pool):
-    x = pool.any()
-    axes = some_axes(pool, x)
-    return (x,), {"axes": axes, "shifts": [pool.draw(st.integers(-3, 3)) for _ in axes]}
-
-
 def positions_in(pool, x, shape):
     """Draw positions of single entries, or of rows along the last axis."""
     rng = np.random.default_rng(pool.draw(st.integers(0, 99)))
@@ -190,10 +184,13 @@ def gathered(pool):
     return (x,), {"positions": positions_in(pool, x, shape), "fill": 0.5}
 
 
-def scattered(pool, modes):
+def scattered(pool):
     x = pool.any()
     updates = pool.of(pool.draw(st.sampled_from([(3,), (*x.shape[:-1], 2), (2, *x.shape[-1:])])))
-    return (x, updates), {"positions": positions_in(pool, x, updates.shape), "mode": pool.draw(st.sampled_from(modes))}
+    return (x, updates), {
+        "positions": positions_in(pool, x, updates.shape),
+        "mode": pool.draw(st.sampled_from(["set", "add"])),
+    }
 
 
 def repeated(pool):
@@ -388,11 +385,9 @@ MAKERS = {
     "permute": permuted,
     "flip": flipped,
     "gather": gathered,
-    "scatter": partial(scattered, modes=["set", "add"]),
-    "scatter_reduce": partial(scattered, modes=["multiply"]),
+    "scatter": scattered,
     "slice": sliced,
     "broadcast": repeated,
-    "roll": rolled,
     "reshape": reshaped,
     "transpose": transposed,
     "pad": padded,
