@@ -17,6 +17,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],
         "graphs.generators.mlp": ["mlp"],
+        "graphs.importers.from_onnx": ["from_onnx"],
+        "graphs.importers.from_sklearn": ["from_sklearn"],
         "reports.analysis.crossovers": ["crossovers"],
         "reports.analysis.growth": ["growth"],
         "reports.analysis.size_limits": ["what_fits"],
