@@ -206,6 +206,7 @@ def _numpy() -> dict[str, Any]:
         "contracted": lambda contraction, x, y: contraction.product(x, y),
         "first_extreme": lambda name, x, _kept, axes: getattr(np, name)(x, axis=axes),
         "product": lambda x, _kept, axes: np.multiply.reduce(x, axes),
+        "summed": lambda x, axes, keepdims: np.add.reduce(x, axes, None, None, keepdims),  # 1.1 µs, np.sum 2.3
         # The method takes 0.2 µs for 64 entries, 51 for 100,000; np.take 0.8 and 54, indexing 0.8 and 96.
         "take_last": lambda x, order: x.take(order, axis=-1),
         "take_rows": lambda table, indices: table.take(indices, axis=0),
@@ -374,6 +375,7 @@ class Namespace:
             "contracted": lambda contraction, x, y: self.einsum(contraction.subscripts, x, y),
             "first_extreme": partial(gathering.first_extreme, self),
             "product": partial(gathering.product, self),
+            "summed": lambda x, axes, keepdims: self.sum(x, axis=axes, keepdims=keepdims),
             "take_last": lambda x, order: x[..., order],
             "take_rows": lambda table, indices: table[indices],
             "flipped": lambda x, _axes, index: x[index],

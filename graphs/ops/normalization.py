@@ -127,8 +127,10 @@ SOFTMAX = Op(
     shape=shapes.vectors,
     arguments=(
         Argument(
-            vjp=lambda y_bar, y, _xs, ctx: _softmax_vjp(y_bar, y, axes_of(ctx).from_end),
-            jvp=lambda x_dot, y, _xs, ctx: _softmax_vjp(x_dot, y, axes_of(ctx).from_end),  # the Jacobian is symmetric
+            vjp=lambda y_bar, y, _xs, ctx: _softmax_vjp(y_bar, y, ctx.attrs["axis"].from_end),
+            jvp=lambda x_dot, y, _xs, ctx: _softmax_vjp(
+                x_dot, y, ctx.attrs["axis"].from_end
+            ),  # the Jacobian is symmetric
             jacobian=_blocks(_softmax_blocks, lambda n: n + 2, n_arrays=1),
             residuals=(OUTPUT,),
             flops=lambda ctx: 4 * ctx.n_out,

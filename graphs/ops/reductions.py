@@ -71,7 +71,7 @@ def _reduced(
 def _spread(y_bar: Array, ctx: ArgumentContext) -> Array:
     """Return each cotangent at all entries of its vector."""
     x_bar = np.empty((len(y_bar), *ctx.x), y_bar.dtype)
-    x_bar[...] = _kept(y_bar, ctx)
+    x_bar[...] = y_bar.reshape(len(y_bar), *ctx.attrs["axes"].ones)  # two calls less than `_kept`: 0.2 of 1.2 µs
     return x_bar
 
 
@@ -91,7 +91,7 @@ def _sum_into(xs: Arrays, y: Array, attrs: Attrs) -> list[Call]:
 
 SUM = _reduced(
     "sum",
-    lambda xp, x, axes, keepdims: xp.sum(x, axis=axes.numbers, keepdims=keepdims),
+    lambda xp, x, axes, keepdims: xp.summed(x, axes.from_end, keepdims),
     _sum_into,
     Argument(
         vjp=lambda y_bar, _y, _xs, ctx: _spread(y_bar, ctx),
@@ -118,7 +118,7 @@ def _mean_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: Argumen
 
 MEAN = _reduced(
     "mean",
-    lambda xp, x, axes, keepdims: xp.mean(x, axis=axes.numbers, keepdims=keepdims),
+    lambda xp, x, axes, keepdims: xp.summed(x, axes.from_end, keepdims) / axes.n,
     _mean_into,
     Argument(
         vjp=lambda y_bar, _y, _xs, ctx: _spread(y_bar / axes_of(ctx).n, ctx),
@@ -129,6 +129,7 @@ MEAN = _reduced(
         per_sample=keeps_samples,
     ),
     source="Σ x / n over the axes, by default the last, of n entries",
+    scratch=lambda ctx: ctx.n_out * ctx.dtype.itemsize,
 )
 
 

@@ -81,7 +81,7 @@ VJP_BY_STRUCTURE: Mapping[str, Wording] = {
     "block diagonal": "its VJP is computed vector by vector, without storing a block",
     "block diagonal, sparse blocks": "its VJP is a product with the sparse W you already have",
     "block diagonal, one row a block": "its VJP is, for each vector, its row times one number",
-    "block diagonal, lower triangular blocks": "its VJP is a cumulative sum from the other end",
+    "block diagonal, lower triangular blocks": "its VJP runs along each vector from the other end, without storing a block",
     "block diagonal, Toeplitz blocks": "its VJP slides the same few numbers over the cotangent",
     "block diagonal, banded blocks": "its VJP adds each cotangent to the entry it came from",
     "skew-symmetric 3×3 blocks": "its VJP is another cross product",
