@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,15 +101,39 @@ class Recorder:
         return lambda *operands: self.call(function, *operands)
 
 
+def _maximum(x: Any, y: Any, out: Any) -> Any:
+    return np.maximum(x, y, out=out)
+
+
+def _minimum(x: Any, y: Any, out: Any) -> Any:
+    return np.minimum(x, y, out=out)
+
+
+NAMED: Mapping[Any, Callable[..., Any]] = {np.maximum: _maximum, np.minimum: _minimum}
+"""Functions that require the name of their output argument, and the same without it."""
+
+_umath: Any = import_module("numpy._core.umath")
+_SILENT = _umath._make_extobj(all="ignore")  # noqa: SLF001
+
+
+def silently(run: Callable[..., Any], *given: Any) -> Any:
+    """Call a function without warnings of NumPy: in 0.3 µs, where ``np.errstate`` takes 1.2."""
+    token = _umath._extobj_contextvar.set(_SILENT)  # noqa: SLF001
+    try:
+        return run(*given)
+    finally:
+        _umath._extobj_contextvar.reset(token)  # noqa: SLF001
+
+
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Steps of a formula, each (function, numbers of its operands, number of its result).
+    """Steps of a formula: (function, number of its operand, number of a second one or −1, number of its result).
 
     Values are numbered: arguments, constants, the output, and scratch arrays of its shape. `used` are the arguments that
     are read. `may_warn`: whether NumPy may warn where a result is not finite.
     """
 
-    steps: tuple[tuple[Callable[..., Any], tuple[int, ...], int], ...]
+    steps: tuple[tuple[Callable[..., Any], int, int, int], ...]
     constants: tuple[Any, ...]
     n_scratch: int
     used: frozenset[int]
@@ -122,40 +147,43 @@ class Program:
     def calls(self, arguments: Sequence[Any], out: Array) -> list[Call]:
         """Return the calls that write the result to `out`."""
         values = self._values(arguments, out)
-        return [_call(function, [values[i] for i in operands], values[n]) for function, operands, n in self.steps]
+        return [
+            _call(function, [values[i] for i in (first, second) if i >= 0], values[n])
+            for function, first, second, n in self.steps
+        ]
 
     def run(self, arguments: Sequence[Any], out: Array) -> Array:
         """Write the result to `out`, to whose shape the arguments broadcast, and return it."""
         if self.may_warn:
-            with np.errstate(all="ignore"):
-                return self._run(arguments, out)
-        return self._run(arguments, out)
+            silently(self._run, arguments, out)
+        else:
+            self._run(arguments, out)
+        return out
 
     def single(self, arguments: Sequence[Any]) -> Array:
         """Return the result of the only step as a new array, in less time than `run` takes."""
-        ((function, operands, _),) = self.steps
+        ((function, first, second, _),) = self.steps
         values = [*arguments, *self.constants]
-        given: list[Any] = [values[i] for i in operands]
-        compute: Callable[..., Array] = function
-        if not self.may_warn:
-            return compute(*given)
-        with np.errstate(all="ignore"):
-            return compute(*given)
+        given = (values[first],) if second < 0 else (values[first], values[second])
+        result: Array = silently(function, *given) if self.may_warn else function(*given)
+        return result
 
-    def _run(self, arguments: Sequence[Any], out: Array) -> Array:
+    def _run(self, arguments: Sequence[Any], out: Array) -> None:
         values = self._values(arguments, out)
-        for function, operands, n in self.steps:
-            function(*[values[i] for i in operands], out=values[n])
-        return out
+        for function, first, second, n in self.steps:
+            if second < 0:
+                function(values[first], values[n])
+            else:
+                NAMED.get(function, function)(values[first], values[second], values[n])
 
     def _values(self, arguments: Sequence[Any], out: Array) -> list[Any]:
-        scratch = [np.empty(out.shape, out.dtype) for _ in range(self.n_scratch)]
+        scratch = [np.empty(out.shape, out.dtype) for _ in range(self.n_scratch)] if self.n_scratch else ()
         return [*arguments, *self.constants, out, *scratch]
 
 
 def _call(function: Callable[..., Any], operands: list[Any], out: Array) -> Call:
     """Return a call that writes to `out`; np.maximum and np.minimum require its name."""
-    if function in (np.maximum, np.minimum):
+    if function in NAMED:
         return (partial(function, out=out), tuple(operands))
     return (function, (*operands, out))
 
@@ -189,12 +217,13 @@ def _allocate(recorder: Recorder, n_arguments: int) -> Program:
             free.append(given + n_arrays)
             n_arrays += 1
         places[n_arguments + k] = free.pop(0)
-        steps.append((function, tuple(read), places[n_arguments + k]))
-    swapped = {given: steps[-1][2], steps[-1][2]: given}  # the last result is the output, which is the first array
+        first, second = [*read, -1][:2]
+        steps.append((function, first, second, places[n_arguments + k]))
+    swapped = {given: steps[-1][3], steps[-1][3]: given}  # the last result is the output, which is the first array
     return Program(
         tuple(
-            (function, tuple(swapped.get(i, i) for i in read), swapped.get(place, place))
-            for function, read, place in steps
+            (function, swapped.get(first, first), swapped.get(second, second), swapped.get(place, place))
+            for function, first, second, place in steps
         ),
         tuple(constants),
         n_arrays - 1,
@@ -213,7 +242,7 @@ class Formula:
 
     def program(self, attrs: Attrs) -> Program:
         """Return the recorded steps."""
-        key = tuple(attrs.values())
+        key = tuple(attrs.values()) if attrs else ()
         found = self._programs.get(key)
         if found is None:
             found = self._programs[key] = record(self.formula, self.n_arguments, attrs)
@@ -224,5 +253,5 @@ class Formula:
         program = self.program(attrs)
         if program.n_steps == 1:
             return program.single(xs)
-        shape = xs[0].shape if len(xs) == 1 else np.broadcast_shapes(*(x.shape for x in xs))
+        shape = xs[0].shape if len(xs) == 1 else np.broadcast(*xs).shape
         return program.run(xs, np.empty(shape, dtype or xs[-1].dtype))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.arrays.formulas import silently
 from jacobench.graphs.op import OUTPUT
 from jacobench.graphs.ops.pointwise import constant, factor, pointwise, slope
 
@@ -146,8 +147,8 @@ UNARY = (
 
 
 def _quotient(g: Array, _y: Array, xs: Arrays, _ctx: ArgumentContext) -> Array:
-    with np.errstate(all="ignore"):
-        return g / xs[1]
+    quotient: Array = silently(np.divide, g, xs[1])
+    return quotient
 
 
 DIVIDED: Derivative = replace(

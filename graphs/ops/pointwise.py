@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.arrays.formulas import Formula
+from jacobench.graphs.arrays.formulas import Formula, silently
 from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.calls import Call
 from jacobench.graphs.errors import BadInput, real_number, unknown
@@ -100,8 +100,9 @@ def slope(formula: Callable[..., Any], n_arguments: int, attrs: Attrs) -> Deriva
     def product(g: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
         result = np.empty(g.shape, g.dtype)
         last = compiled.program(ctx.attrs).run((y, *xs), result[-1, ...])
-        if len(g) > 1:
-            np.multiply(g[:-1], last, result[:-1])
+        if len(g) == 1:
+            return np.multiply(g, result, result)
+        np.multiply(g[:-1], last, result[:-1])
         np.multiply(g[-1, ...], last, last)
         return result
 
@@ -309,12 +310,12 @@ def pointwise(
         special and (special[0], _derivatives(special[1], n, typical)),
     )
     given: dict[str, Any] = {
-        "forward": forward
-        if in_numpy is None and usual.n_steps == 1 and not usual.may_warn
-        else _by_library(forward, compiled, dtype),
+        "forward": _by_library(forward, compiled, dtype),
         "example": _example(name, len(derivatives), positive, sample or {}),
         "prepare": checked(attrs, choices or {}),
     }
+    if in_numpy is None and usual.n_steps == 1 and not attrs:
+        given["forward"] = _silent(forward) if usual.may_warn else forward
     return Op(
         name=name,
         shape=shapes.broadcast,
@@ -343,6 +344,16 @@ def _by_library(forward: Callable[..., Any], compiled: Formula, dtype: type | No
         return compiled.new(xs, attrs, dtype) if xp is NUMPY else forward(xp, *xs, **attrs)
 
     return by_library
+
+
+def _silent(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the forward rule of one step, without warnings of NumPy."""
+
+    @wraps(forward)
+    def silent(xp: Any, *xs: Any) -> Any:
+        return silently(forward, xp, *xs) if xp is NUMPY else forward(xp, *xs)
+
+    return silent
 
 
 def _example(name: str, n_arguments: int, positive: str, attrs: Attrs) -> Example:
