@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.arrays.namespaces import add_reduce, max_reduce
 from jacobench.graphs.calls import written
 from jacobench.graphs.op import Argument, Count, Jacobian, Op, arrays, never, zero
 from jacobench.graphs.ops import shapes
-from jacobench.graphs.ops.normalization import add_reduce, log_softmax_negated, max_reduce, per_vector, softmax_into
+from jacobench.graphs.ops.normalization import log_softmax_negated, per_vector, softmax_into
 from jacobench.graphs.structures.sparsity import DENSE
 
 if TYPE_CHECKING:

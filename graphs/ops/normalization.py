@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.arrays.namespaces import add_reduce, max_reduce
 from jacobench.graphs.calls import run
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import OUTPUT, Argument, Count, Jacobian, Op, arrays, zero
@@ -27,10 +28,6 @@ BLOCKS = labelled("block diagonal", lambda ctx: axes_of(ctx).blocks)
 
 LAST = -1
 """The axis of a loss."""
-
-# As names of this module they save two look-ups a call; mypy does not know their fifth positional parameter, keepdims.
-add_reduce: Any = np.add.reduce
-max_reduce: Any = np.maximum.reduce
 
 
 def per_vector(array: Array, axis: int | tuple[int, ...] = LAST) -> Array:

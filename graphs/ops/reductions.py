@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.arrays.namespaces import add_reduce, max_reduce
 from jacobench.graphs.calls import run, vjp_of
 from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number
 from jacobench.graphs.op import OUTPUT, Argument, Count, Jacobian, Op, arrays, output_size, zero
 from jacobench.graphs.ops.axes import Axes, as_axes, axes_of, keeps_samples
-from jacobench.graphs.ops.normalization import add_reduce, max_reduce
 from jacobench.graphs.structures.labels import labelled
 
 if TYPE_CHECKING:
