@@ -184,6 +184,8 @@ class Op:
         ctx of argument 0 → bytes that the forward rule allocates and frees in addition to its result.
     is_view : bool
         Whether the forward rule returns a view of its one argument, and allocates nothing.
+    needs_order : bool
+        Whether it does so only where the argument's entries are adjacent as the view needs them; otherwise it copies them.
     is_general : bool
         Whether its rules serve many ops and may be slower than special ones; `explain` names such ops of imported models.
     result : {"float", "bool"}
@@ -213,6 +215,7 @@ class Op:
     variadic: bool = False
     scratch: Count = zero
     is_view: bool = False
+    needs_order: bool = False
     is_general: bool = False
     result: Literal["float", "bool"] = "float"
     is_piecewise_constant: bool = False

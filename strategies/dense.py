@@ -12,7 +12,7 @@ import numpy as np
 
 from jacobench.graphs.calls import run
 from jacobench.strategies.reverse import Reverse
-from jacobench.strategies.tape import LocalCost
+from jacobench.strategies.tape import LocalCost, without_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,7 @@ def entry_layout(
     structure: Structure, ctx: ArgumentContext, shape: Shape, blocks_of: Callable[[Array], Array]
 ) -> EntryLayout:
     """Compute the layout of a Jacobian of this shape; `blocks_of` maps J to a view of its blocks, of `block_shape`."""
-    unbacked = _without_memory(shape, ctx.dtype)
+    unbacked = without_memory(shape, ctx.dtype)
     view = structure.view(blocks_of(unbacked), ctx)
     lengths = [len(part) for part in structure.index(ctx)]
     extent = (*view.shape[: view.ndim - len(lengths)], *lengths[:1])
@@ -77,12 +77,6 @@ def columns_of_entries(structure: Structure, ctx: ArgumentContext, numbers: NDAr
     for along, stride in zip(at, layout.strides, strict=True):
         place += along.astype(np.int64) * stride
     return place // ctx.dtype.itemsize % ctx.n_in
-
-
-def _without_memory(shape: Shape, dtype: np.dtype[np.floating]) -> Array:
-    """Return an array with strides but without memory. Views of it are valid; never read or write it."""
-    strides = [prod(shape[k + 1 :]) * dtype.itemsize for k in range(len(shape))]
-    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
 
 
 def materialize(jacobian: Jacobian, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:

@@ -16,7 +16,7 @@ from jacobench.graphs.structures.sparsity import index_bytes
 from jacobench.strategies import dense, sparse
 from jacobench.strategies.memory_model import MatrixProducts, MatrixStorage
 from jacobench.strategies.reverse import Linearization, check_seeds, own
-from jacobench.strategies.tape import is_view_of_leaf, steps
+from jacobench.strategies.tape import is_view_of_given, steps
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
@@ -91,7 +91,7 @@ class ForwardPrepared:
                 values[i] = None
                 totals.pop(i, None)
         output = values[graph.output]
-        if is_view_of_leaf(graph):
+        if is_view_of_given(graph):
             output = output.copy()
         return _linearization(graph, output, self._algebra, totals.get(graph.output, {}))
 

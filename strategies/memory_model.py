@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from jacobench.strategies.contract import Prediction, Predictions
-from jacobench.strategies.tape import is_view_of_leaf, steps
+from jacobench.strategies.tape import is_view_of_given, owners, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,13 +92,14 @@ class Primals(Buffers):
 
     def __init__(self, graph: Graph, tracker: AllocationTracker) -> None:
         super().__init__(tracker)
+        self._owners = owners(graph)
         for given in range(graph.n_given):
             self.make(given, 0)
 
     def compute(self, number: int, node: Node) -> None:
         """Allocate a node's output, which is value `number`."""
         ctx = node.contexts[0]
-        if node.op.is_view:
+        if number in self._owners:
             self.share(number, node.args[0])
         else:
             self.make(number, ctx.n_out * node.dtype.itemsize, node.op.scratch(ctx))
@@ -212,7 +213,7 @@ class MatrixProducts:
         self.primals = Primals(graph, self.linearize)
         for step in steps(graph):
             self._step(step)
-        if is_view_of_leaf(graph):
+        if is_view_of_given(graph):
             self.linearize.hold(prod(graph.output_shape) * self.itemsize)
 
     def predictions(self, n_seeds: int) -> Predictions:

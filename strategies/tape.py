@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from jacobench.graphs.arrays.namespaces import NUMPY
 
 if TYPE_CHECKING:
-    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays
+    from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.graph import Graph, Node
     from jacobench.graphs.op import Argument, VjpRule
 
@@ -109,9 +112,47 @@ def pull_by_rule(rule: VjpRule, ctx: ArgumentContext) -> Pull:
     return pull
 
 
-def is_view_of_leaf(graph: Graph) -> bool:
+def owners(graph: Graph) -> dict[int, int]:
+    """Return for each value that is a view of another one's memory the value that owns it: a node, leaf or constant.
+
+    A change of shape copies what is a slice, or is repeated, unless strides can express the new shape.
+    """
+    found: dict[int, int] = {}
+    layouts: dict[int, Array] = {}  # of views whose entries are not in C order
+    for number, node in graph.numbered_nodes:
+        (x, *_), ctx = node.args, node.contexts[0]
+        if not node.op.is_view:
+            continue
+        given = layouts.get(x)
+        if node.op.needs_order and given is not None and not has_view(given, node.shape):
+            continue
+        view = node.op.forward(NUMPY, without_memory(ctx.x, ctx.dtype) if given is None else given, **node.attrs)
+        if not view.flags.c_contiguous:
+            layouts[number] = view
+        found[number] = found.get(x, x)
+    return found
+
+
+def without_memory(shape: Shape, dtype: np.dtype[np.floating]) -> Array:
+    """Return an array with strides but without memory. Views of it are valid; never read or write it."""
+    strides = [prod(shape[k + 1 :]) * dtype.itemsize for k in range(len(shape))]
+    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
+
+
+def has_view(x: Array, shape: Shape) -> bool:
+    """Return whether strides can express x in another shape: axes that are joined follow each other in memory."""
+    axes = [(n, stride) for n, stride in zip(x.shape, x.strides, strict=True) if n > 1]
+    wanted = [n for n in shape if n > 1]
+    old = new = 1
+    for k, (n, stride) in enumerate(axes):
+        if old != new and axes[k - 1][1] != n * stride:
+            return False
+        old *= n
+        while new < old and wanted:
+            new *= wanted.pop(0)
+    return True
+
+
+def is_view_of_given(graph: Graph) -> bool:
     """Return whether the output is a leaf or a constant, or a view of one."""
-    number = graph.output
-    while number >= graph.n_given and graph.node(number).op.is_view:
-        number = graph.node(number).args[0]
-    return number < graph.n_given
+    return owners(graph).get(graph.output, graph.output) < graph.n_given

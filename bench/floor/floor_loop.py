@@ -130,7 +130,11 @@ class _Building:
         if node.op.is_view:
             self.buffers.keep(xs[0])
             view: Array = node.op.forward(NUMPY, *xs, **node.attrs)
-            return view
+            if np.may_share_memory(view, xs[0]):
+                return view
+            y = self.buffers.empty(node.shape, node.dtype)
+            self.calls += fastest_calls([(np.copyto, (y.reshape(xs[0].shape), xs[0]))])
+            return y
         y = self.buffers.empty(node.shape, node.dtype)
         self.calls += fastest_calls(node.op.floor(xs, y, node.attrs))
         return y

@@ -131,6 +131,7 @@ RESHAPE = Op(
     attrs={"shape": ()},
     prepare=lambda attrs, _shapes: {"shape": whole_numbers("the shape", attrs["shape"])},
     is_view=True,
+    needs_order=True,
     floor=no_calls,
 )
 

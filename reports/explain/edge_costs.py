@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
-from jacobench.strategies.tape import steps
+from jacobench.strategies.tape import owners, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.op import Op
@@ -49,11 +49,11 @@ def edge_costs(graph: Graph, strategy: Reverse, n_seeds: int) -> list[EdgeCost]:
     `n_seeds` cotangents are pulled back at once. Raises NotImplementedError, which names the op and the argument, if an
     op lacks a backward rule that is needed.
     """
-    costs = []
+    costs, views = [], owners(graph)
     for step in steps(graph):
         for edge in step.edges:
             local = strategy.local.cost(edge.argument, edge.ctx, n_seeds)
-            kept = _kept(graph, step, local)
+            kept = _kept(graph, views, step, local)
             cotangent = 0 if local.returns_cotangent else n_seeds * edge.ctx.n_in * edge.ctx.dtype.itemsize
             costs.append(EdgeCost(step, edge, local, kept, total_bytes(graph, kept), cotangent))
     return costs
@@ -93,17 +93,10 @@ def reads(step: Step, local: LocalCost) -> list[int]:
     return list(dict.fromkeys(numbers[k] for k in local.residuals))
 
 
-def _kept(graph: Graph, step: Step, local: LocalCost) -> frozenset[int]:
-    """Return the nodes whose memory an edge keeps."""
-    owners = {_owner(graph, value) for value in reads(step, local)}
-    return frozenset(owner for owner in owners if owner >= graph.n_given)
-
-
-def _owner(graph: Graph, value: int) -> int:
-    """Return the value whose memory `value` is a view of, or `value` itself."""
-    while value >= graph.n_given and (node := graph.node(value)).op.is_view:
-        value = node.args[0]
-    return value
+def _kept(graph: Graph, views: Mapping[int, int], step: Step, local: LocalCost) -> frozenset[int]:
+    """Return the nodes whose memory an edge keeps; `views` are `tape.owners`."""
+    kept = {views.get(value, value) for value in reads(step, local)}
+    return frozenset(owner for owner in kept if owner >= graph.n_given)
 
 
 def total_bytes(graph: Graph, nodes: Iterable[int]) -> int:

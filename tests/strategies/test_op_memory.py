@@ -172,7 +172,18 @@ def views_alone():
     return g.build(g.neg(h), wrt=["x"])
 
 
-@pytest.mark.parametrize("make", [whole_cotangents, parts_of_cotangents, views_alone])
+def shapes_of_slices():
+    """Change the shape of slices and of repeated values: once by a copy, once by a view."""
+    g = GraphBuilder()
+    x = g.tanh(g.input("x", (4, 3, LENGTH)))
+    copied = g.reshape(g.slice(x, starts=(0, 1, 0)), shape=(8, LENGTH))
+    viewed = g.reshape(g.slice(x, starts=(0, 1, 0), stops=(None, 2, None)), shape=(4, 2, -1))
+    repeated = g.reshape(g.broadcast(g.sin(g.input("y", (1, LENGTH))), shape=(8, LENGTH)), shape=(-1,))
+    joined = g.add(g.reshape(g.multiply(copied, copied), shape=(-1,)), g.exp(repeated))
+    return g.build(g.concat(joined, g.reshape(g.exp(viewed), shape=(-1,))), wrt="all")
+
+
+@pytest.mark.parametrize("make", [whole_cotangents, parts_of_cotangents, views_alone, shapes_of_slices])
 @pytest.mark.parametrize("strategy", ["vjp", "sparse"])
 def test_memory_that_values_share_counts_once(strategy, make):
     graph = make()

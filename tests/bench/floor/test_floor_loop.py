@@ -131,6 +131,15 @@ def stretched():
     return g.build(g.where(g.constant([True, False, True]), h, g.tanh(g.subtract(t, h))), wrt="all")
 
 
+def moved():
+    """Return a graph of views, of which a change of shape copies one, and of indexed entries."""
+    g = jb.GraphBuilder()
+    x, u = g.input("x", (2, 3, 4)), g.parameter("u", (3,))
+    part = g.reshape(g.slice(g.sin(x), starts=(None, 0, 3), stops=(None, 2, 0), steps=(1, 1, -1)), shape=(12,))
+    h = g.scatter(part, u, positions=[3, -1, 3], mode="add")
+    return g.build(g.gather(g.broadcast(h, shape=(2, 12)), positions=[[0, 23, -1], [0, 5, 5]]), wrt="all")
+
+
 def untouched():
     g = jb.GraphBuilder()
     x, _ = g.input("x", (2, 3)), g.input("y", (2, 3))
@@ -146,6 +155,7 @@ GRAPHS = {
     "sparse weights": (lambda: network(weight_density=0.5), "identity"),
     "an op before the leaves": (constant_first, "random"),
     "skips": (skips, "random"),
+    "views and indices": (moved, "random"),
     "a leaf as output": (untouched, "random"),
     "every op": (lambda: op_graph(EVERY), "random"),
 }
