@@ -343,7 +343,14 @@ def _autograd() -> dict[str, Any]:
     scipy_special = import_module("autograd.scipy.special")
     without_trace = import_module("autograd.tracer").notrace_primitive
     anp = import_module("autograd.numpy")
+
+    def where(condition: Any, x: Any, y: Any) -> Any:  # autograd's rule does not sum over axes that broadcast
+        ones = np.ones(np.broadcast_shapes(*map(anp.shape, (condition, x, y))), bool)
+        return anp.where(condition, x * ones, y * ones)
+
     return {
+        "where": where,
+        "fmod": lambda x, y: x - y * anp.trunc(x / y),  # autograd has no rule
         "stop_gradient": without_trace(lambda x: x),
         "erf": scipy_special.erf,
         "erfc": scipy_special.erfc,

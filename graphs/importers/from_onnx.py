@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.graphs.arrays.namespaces import namespace
+from jacobench.graphs.arrays.namespaces import NUMPY
 from jacobench.graphs.builder import GraphBuilder, Value
 from jacobench.graphs.errors import BadInput, Unsupported
 from jacobench.graphs.graph import Leaf, Origin, sample_leaf
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph
     from jacobench.graphs.importers.onnx_nodes.model_analysis import ModelAnalysis
     from jacobench.graphs.importers.onnx_nodes.model_file import OnnxModel
+    from jacobench.graphs.op import Op
 
 __all__ = ["from_onnx", "has_symbolic_batch"]
 
@@ -81,6 +82,18 @@ def from_onnx(
     return graph.with_origin(origin), conversion.leaves
 
 
+class FoldingBuilder(GraphBuilder):
+    """Builder that evaluates an op at once if all its arguments are constants."""
+
+    def _apply(self, op: Op, *args: Value, **attrs: Any) -> Value:
+        value = super()._apply(op, *args, **attrs)
+        arrays = [each.constant for each in args]
+        if any(array is None for array in arrays):
+            return value
+        with np.errstate(all="ignore"):
+            return self.constant(op.forward(NUMPY, *arrays, **value.contexts[0].attrs))
+
+
 class Conversion:
     """State of the conversion of one model: the value of each name so far, and the arrays of the leaves."""
 
@@ -92,7 +105,7 @@ class Conversion:
         self._where = ", ".join(f"{name} = {n}" for name, n in {**chosen, **dims}.items())
         arrays = [(tensor.name, model.array(tensor, f"initializer {tensor.name!r}")) for tensor in found.leaves]
         self._dtype = self._chosen_dtype([array.dtype.name for _, array in arrays], dtype)
-        self._g = GraphBuilder(self._dtype.name)
+        self._g = FoldingBuilder(self._dtype.name)
         self._values: dict[str, Value] = {}
         self.leaves: dict[str, Array] = {}
         for name, shape in input_shapes(model.inputs, model.title, batch, dims):
@@ -133,7 +146,12 @@ class Conversion:
 
     def _converted(self, node: Any, arguments: tuple[Value | None, ...]) -> Sequence[Value]:
         call = NodeCall(
-            self._g, node.op_type, attributes(node, self._model.opset), self._model.opset, arguments, len(node.output)
+            self._g,
+            node.op_type,
+            attributes(node, self._model.opset),
+            self._model.opset,
+            arguments,
+            len(node.output),
         )
         try:
             result = RULES[node.op_type].convert(call)
@@ -153,7 +171,7 @@ class Conversion:
         if node.op_type == "Constant":
             arrays = [constant_of(attrs, lambda tensor: self._model.array(tensor, f"constant {place(node)!r}"))]
         elif computes_floats(node, attrs, arguments):
-            arrays = [computed(value) for value in self._converted(node, arguments)]
+            return self._converted(node, arguments)
         else:
             inputs = [None if value is None else _array_of(value) for value in arguments]
             try:
@@ -183,12 +201,3 @@ def computes_floats(node: Any, attrs: Mapping[str, Any], arguments: tuple[Value 
         return False
     free = [value for k, value in enumerate(arguments) if k not in rule.fixed and value is not None]
     return bool(free) and all(value.dtype.kind == "f" for value in free)
-
-
-def computed(value: Value) -> NDArray[Any]:
-    """Evaluate a value that depends only on constants."""
-    if value.constant is not None:
-        return value.constant
-    assert value.op is not None
-    arguments = [computed(each) for each in value.args]
-    return np.asarray(value.op.forward(namespace(np), *arguments, **value.contexts[0].attrs))

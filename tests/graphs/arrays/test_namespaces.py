@@ -1,5 +1,7 @@
 """NumPy's functions of this package against exact values."""
 
+import autograd
+import autograd.numpy as anp
 import numpy as np
 import pytest
 
@@ -51,3 +53,18 @@ def test_copies_of_transposed_arrays_are_in_c_order(shape):
         assert np.array_equal(copied, x.T)
         assert copied.flags.c_contiguous
         assert not np.shares_memory(copied, x)
+
+
+def test_where_of_autograd_sums_over_axes_that_broadcast():
+    xp = namespaces.namespace(anp)
+    x, y = np.array([[-1.0], [2.0]]), np.array([3.0, 4.0, 5.0])
+    by_x, by_y = (autograd.grad(lambda x, y: anp.sum(xp.where(x > 0, x, y)), k)(x, y) for k in (0, 1))
+    np.testing.assert_array_equal(by_x, [[0], [3]])
+    np.testing.assert_array_equal(by_y, [1, 1, 1])
+
+
+def test_fmod_of_autograd_has_a_derivative():
+    xp = namespaces.namespace(anp)
+    x, y = np.array([-7.0, 7.5]), np.array([2.0, -2.0])
+    np.testing.assert_array_equal(xp.fmod(x, y), np.fmod(x, y))
+    np.testing.assert_array_equal(autograd.grad(lambda y: anp.sum(xp.fmod(x, y)))(y), [3, 3])

@@ -888,6 +888,16 @@ def test_a_number_that_only_determines_a_shape_is_no_leaf() -> None:
     assert "scales" not in graph.leaves
 
 
+def test_what_depends_on_no_leaf_is_computed_once() -> None:
+    """The statistics are Constant nodes; only the two ops per entry of x remain."""
+    names = ("s", "b", "m", "v")
+    nodes = [constant(name, abs(weights(3)) + 0.5) for name in names]
+    proto = model([*nodes, node("BatchNormalization", "x s b m v", "y")], {"x": ["N", 3, 2]}, {})
+    graph, leaves = from_onnx(proto, wrt="inputs", dtype="float64", batch=2)
+    assert [each.op.name for each in graph.nodes] == ["multiply", "channel_bias"]
+    assert graph.evaluate(leaves) == pytest.approx(reference(proto, graph, leaves), rel=1e-12)
+
+
 def test_an_unused_weight_is_a_leaf_with_derivative_zero() -> None:
     graph, leaves = from_onnx(scalar())
     assert graph.output_shape == ()
@@ -1114,3 +1124,17 @@ def test_a_network_of_the_size_of_resnet50_is_imported_without_copies_of_its_wei
 def test_each_rule_is_tested() -> None:
     used = {each.op_type for name in MODELS for each in made(name)[0].graph.node}
     assert set(RULES) - used - {operator[0] for operator in OPERATORS} == {"Acosh"}  # needs numbers above 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["attention", "opset 11", "piecewise"])
+@pytest.mark.parametrize("spec", ["jax-vjp", "autograd-vjp"])
+def test_other_libraries_agree_on_the_graph(name: str, spec: str) -> None:
+    proto, options = made(name)
+    graph, leaves = from_onnx(proto, wrt="all", dtype="float64", **options)
+    seeds = np.random.default_rng(0).uniform(-1, 1, (2, *graph.output_shape))
+    expected, found = (jb.strategy(each).prepare(graph).linearize(leaves).pullback(seeds) for each in ("vjp", spec))
+    largest = max(abs(each).max() for each in expected.values())
+    for leaf, bar in expected.items():
+        scale = max(abs(bar).max(), 1e-2 * largest)
+        assert found[leaf] == pytest.approx(bar, rel=0, abs=1e-8 * scale), leaf
