@@ -82,7 +82,8 @@ def _forward(xp: Any, x: Any, W: Any, groups: int, **attrs: Any) -> Any:
 
 
 def _flops(ctx: ArgumentContext) -> int:
-    return 2 * ctx.n_out * prod(ctx.shapes[1][1:])
+    layout = _layout(ctx)
+    return 2 * layout.rows * layout.outputs * layout.channels * layout.windows.n_products
 
 
 def _part_bytes(ctx: ArgumentContext) -> int:

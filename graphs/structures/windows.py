@@ -88,6 +88,11 @@ class Windows:
         return prod(sum(_length(windows) for windows, _ in spans) for spans in self.spans)
 
     @cached_property
+    def n_products(self) -> int:
+        """Number of pairs of a window and a tap, those with padding included, but not those with zeros of a dilated input."""
+        return sum(phase.inner.n_windows * phase.inner.n_taps for phase in self.phases)
+
+    @cached_property
     def padded(self) -> bool:
         """Whether a tap may cover no position."""
         return self.is_spread or any(max(pair) > 0 for pair in self.padding)
