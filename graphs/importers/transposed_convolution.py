@@ -1,10 +1,14 @@
-"""Convolutions that importers compose of several ops: transposed ones, and those over groups of samples."""
+"""Convolutions that importers compose of several ops: transposed, over three axes, and over groups of samples."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jacobench.graphs.ops.convolution import padding_per_axis, per_axis
+import numpy as np
+
+from jacobench.graphs.errors import BadInput
+from jacobench.graphs.ops.convolution import STEPS, padding_per_axis, per_axis
+from jacobench.graphs.structures.windows import windows_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +39,7 @@ def conv_transposed(
     g : GraphBuilder
         Builder of the graph.
     x : Value
-        Argument, shape (B, C_in, *lengths), over one or two axes.
+        Argument, shape (B, C_in, *lengths), over one, two or three axes.
     W : Value
         Weight, shape (C_in, C_out / groups, *kernel).
     stride, dilation, output_padding : int or sequence of int
@@ -55,12 +59,13 @@ def conv_transposed(
     extra = per_axis("the output padding", output_padding, len(kernel), 0)
     reach = [(taps - 1) * step for taps, step in zip(kernel, dilations, strict=True)]
     pairs = zip(reach, padding_per_axis(padding, len(kernel)), extra, strict=True)
-    return g.conv(
+    return convolution(
+        g,
         x,
         _transposed(g, W, groups),
         padding=tuple((far - before, far - after + more) for far, (before, after), more in pairs),
         dilation=dilations,
-        input_dilation=stride,
+        input_dilation=per_axis("the stride", stride, len(kernel), 1),
         groups=groups,
     )
 
@@ -87,4 +92,36 @@ def conv_over_batch_groups(g: GraphBuilder, x: Value, W: Value, n: int, **steps:
     batch, channels, *lengths = x.shape
     grouped = g.reshape(x, shape=(n, batch // n, channels, *lengths))
     moved = g.transpose(grouped, axes=(1, 0, *range(2, len(grouped.shape))))
-    return g.conv(g.reshape(moved, shape=(batch // n, n * channels, *lengths)), W, groups=n, **steps)
+    return convolution(g, g.reshape(moved, shape=(batch // n, n * channels, *lengths)), W, groups=n, **steps)
+
+
+def convolution(g: GraphBuilder, x: Value, W: Value, **attrs: Any) -> Value:
+    """Add the op ``conv`` with these attributes, also over three axes: images at all taps of the first become channels.
+
+    `x` has shape (B, C, *lengths), `W` (O, C / groups, *kernel), the output (B, O, *out).
+    """
+    if len(W.shape) != 5 or len(x.shape) != 5:
+        return g.conv(x, W, **attrs)
+    (batch, channels, depth, *lengths), (outputs, per_group, taps, *kernel) = x.shape, W.shape
+    steps = {name: per_axis(f"the {name.replace('_', ' ')}", attrs.pop(name, 1), 3, 1) for name in STEPS}
+    first, *others = padding_per_axis(attrs.pop("padding", 0), 3)
+    stride, dilation, spread = (steps[name][:1] for name in ("stride", "dilation", "input_dilation"))
+    windows = windows_over((depth,), (taps,), stride, (first,), dilation, spread)
+    (n_out,) = windows.out
+    if n_out < 1:
+        raise BadInput(
+            f"conv: a kernel {W.shape[2:]} does not fit into {x.shape[2:]} with a padding of {first} in front"
+        )
+    seen = np.where(windows.valid(), windows.positions(), -1)[:, None, :, None, None]
+    images = np.arange(batch * channels).reshape(batch, 1, channels, 1, 1, 1) * depth
+    within = np.arange(lengths[0] * lengths[1]).reshape(lengths)
+    positions = np.where(seen < 0, -1, (images + seen) * within.size + within)
+    y = g.conv(
+        g.gather(x, positions=positions.reshape(batch * n_out, channels * taps, *lengths)),
+        g.reshape(W, shape=(outputs, per_group * taps, *kernel)),
+        padding=tuple(others),
+        **{name: step[1:] for name, step in steps.items()},
+        **attrs,
+    )
+    by_sample = g.reshape(y, shape=(batch, n_out, *y.shape[1:]))
+    return g.transpose(by_sample, axes=(0, 2, 1, 3, 4))

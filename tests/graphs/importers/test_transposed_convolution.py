@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.importers.transposed_convolution import conv_over_batch_groups, conv_transposed
+from jacobench.graphs.importers.transposed_convolution import conv_over_batch_groups, conv_transposed, convolution
 from jacobench.strategies.registry import load
 
 
@@ -22,7 +22,7 @@ def transposed(draw):
     def per_axis(low, high):
         return tuple(draw(st.integers(low, high)) for _ in range(n_axes))
 
-    n_axes, groups = draw(st.integers(1, 2)), draw(st.integers(1, 3))
+    n_axes, groups = draw(st.integers(1, 3)), draw(st.integers(1, 3))
     inputs, outputs = draw(st.integers(1, 2)), draw(st.integers(1, 2))
     attrs = {"stride": per_axis(1, 3), "padding": per_axis(0, 2), "dilation": per_axis(1, 3), "groups": groups}
     attrs["output_padding"] = tuple(
@@ -52,6 +52,30 @@ def test_equal_to_torch(case):
     np.testing.assert_allclose(graph.evaluate(leaves), y.detach().numpy(), atol=10 * tolerance)
     for name, bar in zip(graph.leaves, bars, strict=True):
         np.testing.assert_allclose(found[name][0], bar.numpy(), atol=20 * tolerance, rtol=tolerance)
+
+
+@pytest.mark.models
+def test_three_axes_are_equal_to_torch():
+    torch = pytest.importorskip("torch")
+    g = GraphBuilder()
+    attrs = {"stride": (2, 1, 3), "padding": (1, 2, 0), "dilation": (2, 1, 1), "groups": 2}
+    graph = g.build(
+        convolution(g, g.input("x", (2, 4, 5, 4, 6)), g.parameter("W", (6, 2, 3, 2, 3)), **attrs), wrt="all"
+    )
+    leaves = graph.sample(0)
+    x, W = (torch.tensor(leaf, requires_grad=True) for leaf in leaves.values())
+    y = torch.nn.functional.conv3d(x, W, **attrs)
+    seed = np.random.default_rng(0).standard_normal(y.shape)
+    np.testing.assert_allclose(graph.evaluate(leaves), y.detach().numpy(), atol=1e-12)
+    bars = cotangents(graph, leaves, seed)
+    for name, bar in zip(graph.leaves, torch.autograd.grad(y, [x, W], torch.tensor(seed)), strict=True):
+        np.testing.assert_allclose(bars[name][0], bar.numpy(), atol=1e-12)
+
+
+def test_a_kernel_over_three_axes_that_does_not_fit_is_named():
+    g = GraphBuilder()
+    with pytest.raises(BadInput, match=r"conv: a kernel \(3, 1, 1\) does not fit into \(2, 4, 4\)"):
+        convolution(g, g.input("x", (1, 1, 2, 4, 4)), g.parameter("W", (1, 1, 3, 1, 1)))
 
 
 @pytest.mark.models
