@@ -154,7 +154,7 @@ EINSUM = Op(
     source="Σ x y over the labels that are not in the output, as np.einsum; Einstein, Die Grundlage der allgemeinen "
     "Relativitätstheorie (1916), section 5",
     example=lambda g, batch=3, size=4: g.einsum(
-        g.input("x", (batch, 2, size)), g.input("y", (batch, size, 3)), subscripts="bij,bjk->bik"
+        g.input("x", (batch, size, size)), g.input("y", (batch, size, size)), subscripts="bij,bjk->bik"
     ),
     attrs={"subscripts": "bij,bjk->bik"},
     prepare=_as_subscripts,

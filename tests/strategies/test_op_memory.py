@@ -84,7 +84,7 @@ PRODUCTS = {
     "copied factors": lambda: product("abc,dcb->da", (15, 50, 60), (10, 60, 50)),
     "copied result": lambda: product("ijb,jkb->ikb", (60, 5, 90), (5, 50, 90)),
     "diagonal": lambda: product("aab,bc->ac", (60, 60, 50), (50, 30)),
-    "summed alone": lambda: product("ij,kx->j", (300, 200), (300, 200)),
+    "summed alone": lambda: product("ij,kx->j", (200, 120), (200, 120)),
 }
 
 
