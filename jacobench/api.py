@@ -312,6 +312,8 @@ def recommend_for(
     from jacobench.reports.data.run_json import newest_run
 
     case = one_case(knobs)
+    if uses and case.task == "jacobian":
+        raise BadInput(f"uses is {uses}: expected 0 for the whole Jacobian, which needs no pullback")
     if uses < 0:
         raise BadInput(f"uses is {uses}: expected the number of pullbacks per linearization, or 0 for one gradient")
     budget = min(parse_bytes(memory_budget), memory_limit()) if memory_budget else memory_limit()

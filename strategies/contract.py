@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PHASES", "Linearized", "Prediction", "Predictions", "Prepared", "Strategy", "Unsupported", "placed"]
 
 PHASES = ("prepare", "linearize", "pullback", "gradient")
+"""Phases of a case whose task is "gradient". Those of the task "jacobian" are ``prepare`` and ``jacobian``."""
 
 
 class Linearized(Protocol):
@@ -39,6 +40,11 @@ class Linearized(Protocol):
             writable, belong to the caller, share no memory and are never changed later.
         """
         ...
+
+    # A strategy that has the whole matrix may define `jacobian()`. It returns the Jacobian of the output by the leaves in
+    # ``graph.wrt``: shape (outputs, inputs), an array or a sparse array of SciPy in the graph's dtype. The inputs are the
+    # entries of the leaves in this order; outputs and leaves are flattened in C order. Its arrays are the caller's, as those of
+    # `pullback` are. Without this method, the harness pulls the identity back.
 
 
 class Prepared(Protocol):
@@ -97,7 +103,8 @@ class Predictions:
     Attributes
     ----------
     phases : mapping of str to Prediction
-        One for each of `PHASES`.
+        One for each of `PHASES`, and ``jacobian`` if the linearized graph has a method `jacobian`. Otherwise the harness
+        predicts this phase from the others.
     n_nonzeros : int
         Stored entries of all Jacobians that the strategy materializes.
     """

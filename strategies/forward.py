@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.sparse import csr_array, eye_array, hstack
 
 from jacobench.graphs.structures.sparsity import index_bytes
 from jacobench.strategies import dense, sparse
@@ -36,10 +38,15 @@ class Algebra(MatrixStorage):
 
     - `materializer`: (argument, ctx) → (y, xs) → local Jacobian, shape (outputs, inputs).
     - `apply`: (seeds (S, outputs), J) → seeds · J, shape (S, inputs).
+    - `join`: matrices with equal rows → one new matrix, side by side.
+    - `zeros`, `identity`: (shape, dtype) → a matrix.
     """
 
     materializer: Callable[[Argument, ArgumentContext], Materializer]
     apply: Callable[[Array, Any], Array]
+    join: Callable[[list[Any]], Any]
+    zeros: Callable[[tuple[int, int], np.dtype[np.floating]], Any]
+    identity: Callable[[tuple[int, int], np.dtype[np.floating]], Any]
 
 
 def _sparse_materializer(argument: Argument, ctx: ArgumentContext) -> Materializer:
@@ -53,6 +60,9 @@ DENSE = Algebra(
     n_bytes=lambda size, itemsize: size.stored * itemsize,
     materializer=lambda argument, ctx: partial(dense.materialize, argument.jacobian, ctx=ctx),
     apply=lambda seeds, J: seeds @ J,
+    join=partial(np.concatenate, axis=1),
+    zeros=np.zeros,
+    identity=lambda shape, dtype: np.eye(*shape, dtype=dtype),
 )
 
 # Each stored entry is multiplied with a row of the right matrix, of average length.
@@ -62,6 +72,10 @@ SPARSE = Algebra(
     n_bytes=lambda size, itemsize: size.stored * itemsize + index_bytes(size.rows, size.columns, size.stored),
     materializer=_sparse_materializer,
     apply=lambda seeds, J: sparse.apply(seeds, J.data, J),
+    join=lambda matrices: hstack(matrices, format="csr") if len(matrices) > 1 else matrices[0].copy(),
+    zeros=lambda shape, dtype: csr_array(shape, dtype=dtype),
+    identity=lambda shape, dtype: eye_array(*shape, dtype=dtype, format="csr"),
+    join_copies=1,
 )
 
 
@@ -107,7 +121,20 @@ def _linearization(graph: Graph, output: Array, algebra: Algebra, jacobians: Tot
         }
         return own(bars, graph, seeds)
 
-    return Linearization(output, pullback)
+    return Linearization(output, pullback, lambda: _whole(graph, algebra, jacobians))
+
+
+def _whole(graph: Graph, algebra: Algebra, jacobians: Totals) -> Any:
+    """Return the Jacobian of the output by all leaves in ``graph.wrt``, in new memory."""
+    n_out = prod(graph.output_shape)
+    found = []
+    for name, number in zip(graph.wrt, graph.wrt_values, strict=True):
+        J = jacobians.get(number)
+        if J is None:
+            make = algebra.identity if number in jacobians else algebra.zeros
+            J = make((n_out, prod(graph.leaves[name].shape)), graph.dtype)
+        found.append(J)
+    return algebra.join(found)
 
 
 def _add_edge(y_totals: Totals, J: Any, x_totals: Totals) -> None:

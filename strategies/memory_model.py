@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -194,11 +194,13 @@ class MatrixStorage:
     - `local`: the rule that materializes local Jacobians in this format.
     - `n_multiplied`: (left, right) → number of multiplications of their product.
     - `n_bytes`: (size, itemsize) → bytes of a matrix.
+    - `join_copies`: copies of matrices that exist while several are joined, besides the result.
     """
 
     local: Local
     n_multiplied: Callable[[MatrixSize, MatrixSize], int]
     n_bytes: Callable[[MatrixSize, int], int]
+    join_copies: int = field(default=0, kw_only=True)
 
 
 class MatrixProducts:
@@ -227,8 +229,24 @@ class MatrixProducts:
             "linearize": Prediction(self.linearize.peak, self.linearize.held, self.flops),
             "pullback": Prediction(pulled, pulled, pull_flops),
             "gradient": Prediction(peak, pulled, self.flops + pull_flops),
+            "jacobian": self._jacobian(),
         }
         return Predictions(phases, self.stored)
+
+    def _jacobian(self) -> Prediction:
+        """Predict the sweep and the join of the output's Jacobians by all leaves."""
+        graph = self.graph
+        n_out, totals = prod(graph.output_shape), self.totals.get(graph.output, {})
+        parts = []
+        for name, number in zip(graph.wrt, graph.wrt_values, strict=True):
+            n_in = prod(graph.leaves[name].shape)
+            unreached = MatrixSize(n_out, n_in, n_out if number in totals else 0)  # an identity, or zeros
+            parts.append(totals.get(number) or unreached)
+        whole = MatrixSize(n_out, sum(part.columns for part in parts), sum(part.stored for part in parts))
+        n_bytes = self.storage.n_bytes(whole, self.itemsize)
+        copies = self.storage.join_copies * n_bytes if len(parts) > 1 else 0
+        peak = max(self.linearize.peak, self.linearize.held + n_bytes + copies)
+        return Prediction(peak, n_bytes, self.flops)
 
     def _step(self, step: Step) -> None:
         self.flops += step.node.op.flops(step.node.contexts[0])

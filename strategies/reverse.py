@@ -79,10 +79,11 @@ def check_seeds(seeds: Array, output: Array) -> None:
 
 @dataclass(frozen=True)
 class Linearization:
-    """A linearized graph whose pullback is a function; see `contract.Linearized`."""
+    """A linearized graph whose methods are functions; see `contract.Linearized`. `jacobian` is None if it has none."""
 
     output: Array
     pullback: Callable[[Array], dict[str, Array]]
+    jacobian: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)

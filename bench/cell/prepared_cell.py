@@ -13,30 +13,35 @@ from zlib import crc32
 
 import numpy as np
 
-from jacobench.strategies.contract import PHASES, placed
+from jacobench.strategies.contract import PHASES, Prediction, Predictions, placed
 
 from .timing import timed_call
 from .verification import NOT_FINITE, difference_breach, difference_bytes, fingerprint, value_bytes, verify
+from .whole_jacobian import joined, shape_of, unit_seeds, whole_jacobian
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from numpy.typing import NDArray
+
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.strategies.contract import Prediction, Predictions, Prepared, Strategy
+    from jacobench.strategies.contract import Prepared, Strategy
 
 FORWARD = "forward"  # strategy and phase of the forward pass alone
 
-NEEDS: Mapping[str, tuple[str, ...]] = {
-    FORWARD: (FORWARD,),
-    "prepare": PHASES,
-    "linearize": PHASES[1:],
-    "pullback": PHASES[2:],
-    "gradient": ("gradient",),
-}
-"""Phase → the phases that fail when it fails."""
+JACOBIAN = "jacobian"  # task and phase of the whole Jacobian
 
-KEPT = {"linearize": ("prepare",), "pullback": ("prepare", "linearize"), "gradient": ("prepare",)}
+TASKS: Mapping[str, tuple[str, ...]] = {"gradient": PHASES, JACOBIAN: ("prepare", JACOBIAN)}
+"""Task of a case → its phases in order, each of which fails if an earlier one fails. The last, which has the task's name, is
+all the work at one point."""
+
+KEPT = {
+    "linearize": ("prepare",),
+    "pullback": ("prepare", "linearize"),
+    "gradient": ("prepare",),
+    JACOBIAN: ("prepare",),
+}
 """Phase → the phases whose results are held while it runs."""
 
 NO_DIFFERENCES = "the reference was not compared with central differences: they need more memory than the budget"
@@ -59,12 +64,23 @@ class Problem:
     graph: Graph
     leaves: Mapping[str, Array]  # name → array
     seeds: Array  # shape (S, *output_shape)
+    rows: NDArray[np.int64] | None = None  # for the task "jacobian": the outputs whose unit vectors are the seeds
     reference: Mapping[str, Array] = field(default_factory=dict)  # cotangents of the first seeds that fit, or empty
     n_verified: int = 0  # number of seeds that `reference` has cotangents of
     fault: str = ""  # why no strategy can be compared with the reference here
     is_wrong: bool = False  # whether the fault is that the reference differs from central differences
     note: str = ""  # which checks were left out
     first_seconds: Mapping[str, float] = field(default_factory=dict)  # phase → first call of forward and reference
+
+    @property
+    def task(self) -> str:
+        """The task, one of `TASKS`."""
+        return "gradient" if self.rows is None else JACOBIAN
+
+    @property
+    def has_all_seeds(self) -> bool:
+        """Whether the seeds are all that the phases use: not if rows of the Jacobian were left out."""
+        return self.rows is None or len(self.rows) == shape_of(self.graph)[0]
 
     def fingerprint(self) -> int:
         """Return a checksum of all arrays."""
@@ -76,16 +92,35 @@ class OverBudget(Exception):  # noqa: N818  (reads as a statement, as `Unsupport
 
 
 def make_problem(
-    graph: Graph, kind: str, n_seeds: int, rng_seed: int, budget_bytes: int, given: Mapping[str, Array] | None = None
+    graph: Graph, task: str, n_seeds: int, rng_seed: int, budget_bytes: int, given: Mapping[str, Array] | None = None
 ) -> Problem:
     """Draw seeds and, unless they are given, leaves; raises `OverBudget` if they alone exceed the budget.
 
-    Parameters as for `draw_seeds`. Raises as `leaves_of`.
+    For the task "gradient", there are `n_seeds` seeds, uniform on [−1, 1). For the task "jacobian", they are the unit vectors
+    of `rows_to_verify`. Raises as `leaves_of`.
     """
-    n_bytes = input_bytes(graph, prod(graph.output_shape) if kind == "identity" else n_seeds)
+    rows = rows_to_verify(graph, budget_bytes) if task == JACOBIAN else None
+    n_bytes = input_bytes(graph, n_seeds if rows is None else len(rows))
     if n_bytes > budget_bytes:
         raise OverBudget(f"the leaves and seeds need {_size(n_bytes)}, the budget is {_size(budget_bytes)}")
-    return Problem(graph, leaves_of(graph, given, rng_seed), draw_seeds(graph, kind, n_seeds, rng_seed))
+    seeds = _random_seeds(graph, n_seeds, rng_seed) if rows is None else unit_seeds(graph, rows)
+    return Problem(graph, leaves_of(graph, given, rng_seed), seeds, rows)
+
+
+def rows_to_verify(graph: Graph, budget_bytes: int) -> NDArray[np.int64]:
+    """Return the rows of the whole Jacobian that are verified: all, or evenly spaced ones, and at least one.
+
+    Their seeds, the reference and those of two calls take at most a quarter of the budget.
+    """
+    n_out, n_in = shape_of(graph)
+    affordable = budget_bytes // 4 // ((n_out + 3 * n_in) * graph.dtype.itemsize)
+    n_rows = min(n_out, max(1, affordable))
+    return np.arange(n_rows) * n_out // n_rows
+
+
+def _random_seeds(graph: Graph, n_seeds: int, rng_seed: int) -> Array:
+    rng = np.random.default_rng([rng_seed, crc32(b"the seeds")])
+    return (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
 
 
 def leaves_of(graph: Graph, given: Mapping[str, Array] | None, rng_seed: int) -> dict[str, Array]:
@@ -130,8 +165,10 @@ def solve(problem: Problem, reference: Strategy, budget_bytes: int, *, differenc
         prepared, first["prepare"] = timed_call(lambda: reference.prepare(graph))
         linearized, first["linearize"] = timed_call(lambda: prepared.linearize(problem.leaves))
         bars, seconds = timed_call(partial(_pull_back, linearized, graph, seeds[:most], at_once))
-    if at_once == len(seeds):
-        first |= _with_pullback(first["linearize"], seconds)
+    if at_once == len(seeds) and problem.has_all_seeds:
+        if problem.task == JACOBIAN:
+            seconds += timed_call(lambda: joined(bars, graph) is None)[1]
+        first |= _with_result(problem.task, first["linearize"], seconds)
     solved = replace(problem, reference=bars, n_verified=most, first_seconds=first)
     if not np.isfinite(linearized.output).all():
         return replace(solved, fault=NOT_FINITE)
@@ -144,9 +181,13 @@ def solve(problem: Problem, reference: Strategy, budget_bytes: int, *, differenc
     return _with_differences(solved, reference, budget_bytes)
 
 
-def _with_pullback(linearize_seconds: float, pullback_seconds: float) -> dict[str, float]:
-    """Return the first calls of the phases with a pullback: the first gradient is a linearization and a pullback."""
-    return {"pullback": pullback_seconds, "gradient": linearize_seconds + pullback_seconds}
+def _with_result(task: str, linearize_seconds: float, result_seconds: float) -> dict[str, float]:
+    """Return the first calls of the phases with a result: cotangents of all seeds, or the whole Jacobian.
+
+    That of the phase with the task's name is a linearization and the result.
+    """
+    whole = {task: linearize_seconds + result_seconds}
+    return whole if task == JACOBIAN else {"pullback": result_seconds, **whole}
 
 
 def _infinite_gradient(reference: str, leaves: list[str]) -> str:
@@ -165,11 +206,24 @@ def _with_differences(problem: Problem, reference: Strategy, budget_bytes: int) 
     if input_bytes(graph, len(problem.seeds)) + difference_bytes(graph) > budget_bytes:
         return replace(problem, note=NO_DIFFERENCES)
     try:
-        breach = difference_breach(graph, problem.leaves, problem.seeds, problem.reference)
+        breach = difference_breach(graph, problem.leaves, *_to_compare(problem))
     except MemoryError:
         return replace(problem, note=NO_DIFFERENCES)
     fault = f"{reference.name}, the reference, is wrong: its {breach}"
     return replace(problem, fault=fault, is_wrong=True) if breach else problem
+
+
+def _to_compare(problem: Problem) -> tuple[Array, Mapping[str, Array]]:
+    """Return the seeds, and their cotangents, to compare with central differences, which use the first seed only.
+
+    Of unit vectors, it is a random combination of all.
+    """
+    if problem.rows is None:
+        return problem.seeds, problem.reference
+    weights = np.random.default_rng(0).uniform(-1, 1, problem.n_verified).astype(problem.graph.dtype)
+    seeds = problem.seeds[: problem.n_verified]
+    bars = {name: np.tensordot(weights, bar, 1)[np.newaxis] for name, bar in problem.reference.items()}
+    return np.tensordot(weights, seeds, 1)[np.newaxis], bars
 
 
 def _pull_back(linearized: Any, graph: Graph, seeds: Array, at_once: int) -> Mapping[str, Array]:
@@ -196,15 +250,6 @@ def _seeds_that_fit(graph: Graph, reference: Strategy, n_seeds: int, budget_byte
 def _gradient_peak(strategy: Strategy, graph: Graph, n_seeds: int) -> int:
     predictions = predict(strategy, graph, n_seeds)
     return predictions.phases["gradient"].peak_bytes if predictions else 0
-
-
-def draw_seeds(graph: Graph, kind: str, n_seeds: int, rng_seed: int) -> Array:
-    """Return `n_seeds` seeds uniform on [−1, 1) for kind "random", or the unit vector of each output for "identity"."""
-    if kind == "identity":
-        n_out = prod(graph.output_shape)
-        return np.eye(n_out, dtype=graph.dtype).reshape(n_out, *graph.output_shape)
-    rng = np.random.default_rng([rng_seed, crc32(b"the seeds")])
-    return (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
 
 
 def encodable(text: str) -> str:
@@ -260,11 +305,12 @@ class PreparedCell:
             "prepare": lambda: strategy.prepare(graph),
             "linearize": lambda: prepared.linearize(leaves),
             "gradient": lambda: prepared.linearize(leaves).pullback(seeds),
+            JACOBIAN: lambda: whole_jacobian(prepared.linearize(leaves), graph),
         }[phase]
 
     def fail(self, phase: str, status: str, reason: str) -> None:
         """Give a phase, and every phase that needs it, a status; the status of an earlier failure is kept."""
-        for needing in NEEDS[phase]:
+        for needing in needing_phases(self.problem.task, phase):
             self.failed.setdefault(needing, (status, one_line(reason)))
 
     @contextmanager
@@ -301,7 +347,7 @@ def prepare_cell(
         cell.strategy = load(spec)
         cell.name = str(cell.strategy.name)
         step("preparing")
-        cell.predictions = predict(cell.strategy, problem.graph, len(problem.seeds))
+        cell.predictions = predict_task(cell.strategy, problem.graph, problem.task, len(problem.seeds))
         phases = cell.predictions.phases if cell.predictions else {}
         needs = step_bytes(problem.graph, len(problem.seeds), phases)
         over = over_budget(needs, input_bytes(problem.graph, len(problem.seeds)), budget_bytes)
@@ -312,7 +358,7 @@ def prepare_cell(
             cell.prepared, cell.first_seconds["prepare"] = timed_call(prepare)
     if not cell.failed:
         step("verifying")
-        with cell.failures("linearize"):
+        with cell.failures(TASKS[problem.task][1]):
             _verify(cell, budget_bytes, is_reference=is_reference)
     return cell
 
@@ -324,6 +370,37 @@ def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | Non
         return None
     predictions: Predictions = model(graph, n_seeds)
     return predictions
+
+
+def predict_task(strategy: Strategy, graph: Graph, task: str, n_seeds: int) -> Predictions | None:
+    """Return the prediction of each phase of a task; the number of seeds does not matter for the task "jacobian"."""
+    found = predict(strategy, graph, shape_of(graph)[0] if task == JACOBIAN else n_seeds)
+    if found is None:
+        return None
+    known = dict(found.phases)
+    if task == JACOBIAN and JACOBIAN not in known:
+        known[JACOBIAN] = _by_pullback(graph, known)
+    return Predictions({phase: known[phase] for phase in TASKS[task]}, found.n_nonzeros)
+
+
+def _by_pullback(graph: Graph, phases: Mapping[str, Prediction]) -> Prediction:
+    """Predict `whole_jacobian` by a pullback of the identity from the phases for as many seeds as there are outputs."""
+    n_out, n_in = shape_of(graph)
+    linearize, pullback = phases["linearize"], phases["pullback"]
+    identity, matrix = (n_out * n * graph.dtype.itemsize for n in (n_out, n_in))
+    copied = matrix if len(graph.wrt) > 1 else 0
+    peak = max(
+        linearize.peak_bytes,
+        linearize.retained_bytes + identity + pullback.peak_bytes,
+        pullback.retained_bytes + copied,
+    )
+    return Prediction(peak, matrix, phases["gradient"].flops)
+
+
+def needing_phases(task: str, phase: str) -> tuple[str, ...]:
+    """Return the phases of a task that fail when a phase fails: itself and all later ones."""
+    phases = TASKS[task]
+    return (FORWARD,) if phase == FORWARD else phases[phases.index(phase) :]
 
 
 def step_bytes(graph: Graph, n_seeds: int, phases: Mapping[str, Prediction]) -> dict[str, int]:
@@ -364,29 +441,41 @@ def _verify(cell: PreparedCell, budget_bytes: int, *, is_reference: bool) -> Non
     reference = {name: bar[:compared] for name, bar in problem.reference.items()} if compared else None
     n_used = compared or n_verified
     found = verify(
-        problem.graph, cell.prepared, problem.leaves, problem.seeds[:n_used], None if is_reference else reference
+        problem.graph,
+        cell.prepared,
+        problem.leaves,
+        problem.seeds[:n_used],
+        None if is_reference else reference,
+        None if problem.rows is None else problem.rows[:n_used],
+        budget_bytes - _held_bytes(problem),
     )
     cell.max_relative_error = found.max_relative_error
     cell.first_seconds["linearize"] = found.linearize_seconds
-    if n_used == n_seeds:
-        cell.first_seconds |= _with_pullback(found.linearize_seconds, found.pullback_seconds)
-    cell.note = "; ".join(filter(None, (problem.note, _left_out(compared, n_seeds))))
+    if found.is_own_jacobian or (n_used == n_seeds and problem.has_all_seeds):
+        cell.first_seconds |= _with_result(problem.task, found.linearize_seconds, found.result_seconds)
+    repeated = "" if found.is_repeated else "called once only: two Jacobians exceed the memory budget"
+    cell.note = "; ".join(filter(None, (problem.note, _left_out(problem, compared), repeated)))
     if found.breach:
         cell.fail("prepare", found.status, found.breach)
 
 
-def _left_out(compared: int, n_seeds: int) -> str:
-    if compared == n_seeds:
+def _left_out(problem: Problem, compared: int) -> str:
+    what, count = ("seeds", len(problem.seeds)) if problem.rows is None else ("rows", shape_of(problem.graph)[0])
+    if compared == count:
         return ""
-    return f"compared with the reference for {compared} of {n_seeds} seeds: more exceed the memory budget"
+    return f"compared with the reference for {compared} of {count} {what}: more exceed the memory budget"
+
+
+def _held_bytes(problem: Problem) -> int:
+    """Return the bytes of a problem: leaves, seeds and reference."""
+    return sum(bar.nbytes for bar in problem.reference.values()) + input_bytes(problem.graph, len(problem.seeds))
 
 
 def _verifiable(cell: PreparedCell, budget_bytes: int) -> int:
     """Return the number of seeds, at least one, whose cotangents of two calls fit next to the reference's."""
     problem = cell.problem
     n_seeds = len(problem.seeds)
-    kept = sum(bar.nbytes for bar in problem.reference.values())
-    left = budget_bytes - kept - input_bytes(problem.graph, n_seeds)
+    left = budget_bytes - _held_bytes(problem)
 
     def need(count: int) -> int:
         predictions = predict(cell.strategy, problem.graph, count) if cell.strategy else None

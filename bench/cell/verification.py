@@ -14,13 +14,16 @@ from numpy.lib.array_utils import byte_bounds
 from jacobench.strategies.contract import placed
 
 from .timing import timed_call
+from .whole_jacobian import arrays_of, form_breach, joined, own_jacobian, rows_by_leaf, shape_of, whole_jacobian
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
-    from jacobench.strategies.contract import Prepared
+    from jacobench.strategies.contract import Linearized, Prepared
 
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}  # largest relative error that passes; see `relative_error`
 
@@ -51,13 +54,64 @@ class Verification:
     status: str = "wrong"  # status of a breach; "error" if the graph is the cause, not the strategy
     max_relative_error: float = nan  # see `relative_error`; NaN without a reference or where shapes differ
     linearize_seconds: float = nan  # of the first call
-    pullback_seconds: float = nan
+    result_seconds: float = nan  # of the first pullback, or the first Jacobian
+    is_own_jacobian: bool = False  # whether the strategy's method `jacobian` was verified
+    is_repeated: bool = True  # whether a second call was compared with the first
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """What a strategy computes from a linearized graph: cotangents or, by its own method, the whole Jacobian.
+
+    `call` is the method's name. `bars` are cotangents, or rows of the Jacobian as such.
+    """
+
+    call: str
+    compute: Callable[[Linearized], Any]
+    breach: Callable[[Any], str]  # of the form: leaves, shapes, dtypes, values
+    bars: Callable[[Any], Mapping[str, Array]]
+
+
+def derivative(graph: Graph, linearized: Linearized, seeds: Array, rows: NDArray[np.int64] | None) -> Derivative:
+    """Return what to verify: the strategy's own whole Jacobian, if `rows` of it are asked for, else its cotangents."""
+    if rows is None or own_jacobian(linearized) is None:
+        return Derivative(
+            "pullback",
+            lambda linearized: linearized.pullback(seeds),
+            lambda bars: _form_breach(graph, bars, len(seeds)),
+            lambda bars: bars,
+        )
+    return Derivative(
+        "jacobian",
+        lambda linearized: whole_jacobian(linearized, graph),
+        partial(form_breach, graph),
+        lambda jacobian: rows_by_leaf(jacobian, rows, graph),
+    )
 
 
 def verify(
-    graph: Graph, prepared: Prepared, leaves: Mapping[str, Array], seeds: Array, reference: Mapping[str, Array] | None
+    graph: Graph,
+    prepared: Prepared,
+    leaves: Mapping[str, Array],
+    seeds: Array,
+    reference: Mapping[str, Array] | None,
+    rows: NDArray[np.int64] | None = None,
+    spare_bytes: float = inf,
 ) -> Verification:
-    """Linearize, pull back twice, and check the results against the contract and, unless it is None, the reference."""
+    """Linearize, differentiate twice, and check the results against the contract and, unless it is None, the reference.
+
+    Parameters
+    ----------
+    seeds : NDArray
+        Shape (S, *output_shape).
+    reference : mapping of str to NDArray, optional
+        Cotangents of these seeds.
+    rows : NDArray, optional
+        For the task "jacobian": numbers of the outputs of which the seeds are the unit vectors. A strategy's own method
+        ``jacobian`` is verified instead of its pullback.
+    spare_bytes : float
+        Largest size of two Jacobians; if they are larger, there is no second call.
+    """
     with np.errstate(all="ignore"):
         expected = np.asarray(graph.evaluate(leaves))
     if not np.isfinite(expected).all():
@@ -72,26 +126,35 @@ def verify(
     if breach:
         return Verification(breach)
     output, output_before = linearized.output, fingerprint(linearized.output)
-    first, pullback_seconds = timed_call(partial(linearized.pullback, seeds))
-    breach = _form_breach(graph, first, len(seeds))
+    found = derivative(graph, linearized, seeds, rows)
+    first, seconds = timed_call(partial(found.compute, linearized))
+    breach = found.breach(first)
     if breach:
         return Verification(breach)
-    error = relative_error(first, reference) if reference is not None else nan
-    kept = _fingerprints(first)
-    second = linearized.pullback(seeds)
+    if rows is not None and found.call == "pullback" and len(rows) == shape_of(graph)[0]:
+        seconds += timed_call(lambda: joined(first, graph) is None)[1]
+    bars = found.bars(first)
+    error = relative_error(bars, reference) if reference is not None else nan
+    own = arrays_of(first)
+    kept = _fingerprints(own)
+    is_repeated = 2 * sum(array.nbytes for array in own.values()) <= spare_bytes
+    second = found.compute(linearized) if is_repeated else first
     del linearized  # two linearizations may exceed the budget
     again = prepared.linearize(placed(prepared, leaves)).output
+    others = {f"{name} of a second call": array for name, array in arrays_of(second).items()} if is_repeated else {}
     breach = (
-        _form_breach(graph, second, len(seeds))
-        or _error_breach(graph, first, reference, error)
-        or _changed("a later call changed the cotangents that pullback had returned", kept, _fingerprints(first))
+        found.breach(second)
+        or _error_breach(graph, bars, reference, error)
+        or _changed(f"a later call changed what {found.call} had returned", kept, _fingerprints(own))
         or ("a later call changed the output of linearize" if fingerprint(output) != output_before else "")
-        or _changed("pullback wrote its inputs", before, _fingerprints(inputs))
-        or _sharing_breach(first, {**inputs, **{f"{name} of a second call": bar for name, bar in second.items()}})
+        or _changed(f"{found.call} wrote its inputs", before, _fingerprints(inputs))
+        or _sharing_breach(own, {**inputs, **others})
         or ("output shares memory with that of an earlier call" if np.shares_memory(output, again) else "")
-        or _repeat_breach(graph, first, second)
+        or (_repeat_breach(graph, found.call, bars, found.bars(second)) if is_repeated else "")
     )
-    return Verification(breach, "wrong", error, linearize_seconds, pullback_seconds)
+    return Verification(
+        breach, "wrong", error, linearize_seconds, seconds, found.call == "jacobian", is_repeated=is_repeated
+    )
 
 
 def relative_error(bars: Mapping[str, Array], reference: Mapping[str, Array]) -> float:
@@ -226,23 +289,25 @@ def _error_breach(graph: Graph, bars: Mapping[str, Array], reference: Mapping[st
     return f"cotangent of {worst} is off by {error:.1e} from the reference: expected at most {tolerance:.0e}, relative"
 
 
-def _repeat_breach(graph: Graph, first: Mapping[str, Array], second: Mapping[str, Array]) -> str:
+def _repeat_breach(graph: Graph, call: str, first: Mapping[str, Array], second: Mapping[str, Array]) -> str:
     error = relative_error(second, first)
     if error <= TOLERANCE[graph.dtype.name]:
         return ""
-    return f"the second pullback differs from the first by {error:.1e}, relative"
+    return f"the second {call} differs from the first by {error:.1e}, relative"
 
 
-def _sharing_breach(bars: Mapping[str, Array], others: Mapping[str, Array]) -> str:
-    """Compare only arrays whose address ranges overlap: the time is linear in the number of leaves, but for sorting.
+def _sharing_breach(own: Mapping[str, Array], others: Mapping[str, Array]) -> str:
+    """Check that arrays share memory neither with each other nor with others; the keys name the arrays.
+
+    Compare only arrays whose address ranges overlap: the time is linear in the number of leaves, but for sorting.
 
     Of several breaches, the first in the order of the leaves is named, wherever the arrays are in memory.
     """
-    names = list(bars)
-    arrays = [*bars.values(), *others.values()]
+    names = [*own, *others]
+    arrays = [*own.values(), *others.values()]
     by_address = sorted((*byte_bounds(array), k) for k, array in enumerate(arrays))
     overlapping: list[tuple[int, int]] = []  # end and number of arrays that begin before the next one
-    first = len(names), 0  # numbers of two arrays that share memory; the smaller one is that of a cotangent
+    first = len(own), 0  # numbers of two arrays that share memory; the smaller one is that of an array of `own`
     for begin, end, k in by_address:
         overlapping = [found for found in overlapping if found[0] > begin]
         for _, other in overlapping:
@@ -250,10 +315,9 @@ def _sharing_breach(bars: Mapping[str, Array], others: Mapping[str, Array]) -> s
             if pair < first and np.shares_memory(arrays[k], arrays[other]):
                 first = pair
         overlapping.append((end, k))
-    if first[0] == len(names):
+    if first[0] == len(own):
         return ""
-    shared = [*(f"that of {name}" for name in names), *others][first[1]]
-    return f"cotangent of {names[first[0]]} shares memory with {shared}: expected memory of its own"
+    return f"{names[first[0]]} shares memory with {names[first[1]]}: expected memory of its own"
 
 
 def _changed(what: str, before: Mapping[str, int], after: Mapping[str, int]) -> str:

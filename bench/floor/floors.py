@@ -5,12 +5,16 @@ They are measured in the process that measures the strategy, at the case's shape
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from jacobench.bench.cell import timing
-from jacobench.bench.cell.prepared_cell import status_of
+from jacobench.bench.cell.prepared_cell import JACOBIAN, status_of
+from jacobench.bench.cell.whole_jacobian import shape_of, unit_seeds
 from jacobench.bench.floor.floor_loop import loop
 from jacobench.bench.floor.floor_rules import RULES
 from jacobench.graphs.calls import run
@@ -21,8 +25,10 @@ if TYPE_CHECKING:
 
     from jacobench.bench.cell.prepared_cell import Problem
     from jacobench.bench.floor.floor_loop import Loop
+    from jacobench.graphs.calls import Call
+    from jacobench.graphs.graph import Graph
 
-PHASES = ("linearize", "pullback", "gradient")  # phases that have a floor
+PHASES = ("linearize", "pullback", "gradient")  # phases of the task "gradient" that have a floor
 ROUNDS, MIN_SECONDS = 5, 2e-4  # rounds of a loop, and the length of the shortest; the fastest counts
 TIME_LIMIT = 0.2  # seconds after which no round of a loop begins
 
@@ -39,7 +45,7 @@ class Floors:
 
         It is None, without a reason, for a phase and a strategy whose required work is not defined.
         """
-        if phase not in PHASES or not isinstance(strategy, Reverse) or strategy.name not in RULES:
+        if phase not in (*PHASES, JACOBIAN) or not isinstance(strategy, Reverse) or strategy.name not in RULES:
             return None, ""
         if strategy.name not in self._found:
             self._found[strategy.name] = self._measure(strategy)
@@ -48,6 +54,8 @@ class Floors:
 
     def _measure(self, strategy: Reverse) -> tuple[Mapping[str, float], str]:
         try:
+            if self.problem.task == JACOBIAN:
+                return jacobian_seconds(self.problem, strategy), ""
             return loop_seconds(loop(self.problem, strategy)), ""
         except Exception as error:  # noqa: BLE001  (the row says that its floor is missing; the cells go on)
             return {}, status_of(error, "no floor")[1]
@@ -58,3 +66,29 @@ def loop_seconds(by_hand: Loop) -> dict[str, float]:
     whole = (*by_hand.linearize, *by_hand.pullback)
     parts = zip(PHASES, (by_hand.linearize, by_hand.pullback, whole), strict=True)
     return {phase: timing.fastest(partial(run, calls), ROUNDS, MIN_SECONDS, TIME_LIMIT) for phase, calls in parts}
+
+
+def jacobian_seconds(problem: Problem, strategy: Reverse) -> dict[str, float]:
+    """Time the loop of a whole Jacobian: that of a gradient whose seeds are the identity, and the copies into one matrix.
+
+    The identity itself is no required work.
+    """
+    graph = problem.graph
+    seeds = unit_seeds(graph, np.arange(shape_of(graph)[0]))
+    by_hand = loop(replace(problem, seeds=seeds), strategy)
+    whole = (*by_hand.linearize, *by_hand.pullback, *joining(by_hand, graph))
+    return {JACOBIAN: timing.fastest(partial(run, whole), ROUNDS, MIN_SECONDS, TIME_LIMIT)}
+
+
+def joining(by_hand: Loop, graph: Graph) -> list[Call]:
+    """Return the calls that copy the cotangents of a loop into one matrix; those of unreached leaves are zeros already."""
+    matrix = np.zeros(shape_of(graph), graph.dtype)
+    calls: list[Call] = []
+    begin = 0
+    for name in graph.wrt:
+        end = begin + prod(graph.leaves[name].shape)
+        if name in by_hand.cotangents and len(graph.wrt) > 1:
+            bars = by_hand.cotangents[name].reshape(len(matrix), -1)
+            calls.append((np.copyto, (matrix[:, begin:end], bars)))
+        begin = end
+    return calls

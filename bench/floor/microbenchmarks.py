@@ -34,7 +34,7 @@ call."""
 ROUNDS, MIN_SECONDS = 7, 5e-4  # rounds of a call, and the length of the shortest; the fastest counts
 LARGEST = 2**26  # Bytes. Cells that are predicted to need more take too long.
 MEMORY_WIDTHS = (32, 64)  # widths whose peak memory is measured, too; this takes longer than timing
-SAME_KNOBS = ("dtype", "n_seeds", "weight_density")  # knobs that the small cases take over from a case
+SAME_KNOBS = ("dtype", "task", "n_seeds", "weight_density")  # knobs that the small cases take over from a case
 
 
 class SmallCases(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ def measure_like(
 ) -> list[dict[str, Any]]:
     """Measure small cases that resemble a case, in a fresh process with the settings of a run; takes a few seconds.
 
-    The small cases have the dtype, seeds and weight density of `knobs`, and a perceptron's activation and loss. The
+    The small cases have the dtype, task, seeds and weight density of `knobs`, and a perceptron's activation and loss. The
     spec "forward" is the forward pass.
 
     Returns rows for `columns.tidy`, one per small case, strategy with a memory model, and phase. ``seconds_median`` is
@@ -77,7 +77,7 @@ def measure(job: SmallCases) -> Iterator[dict[str, Any]]:
     for shape in SHAPES:
         (case,) = expand({"graph": "mlp", **shape, **job.knobs}, Path())
         graph, leaves = build(case)
-        problem = Problem(graph, leaves, np.ones((n_seeds_of(case), *graph.output_shape), graph.dtype), {})
+        problem = Problem(graph, leaves, np.ones((n_seeds_of(case), *graph.output_shape), graph.dtype))
         rows = predicted_rows(replace(case, name=f"small-{case.name}"), job.strategies)
         for spec in (spec for spec in job.strategies if spec not in failed):
             own = [row for row in rows if row["strategy"] == spec and row["phase"] in (FORWARD, *job.phases)]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, one_line, phase_bytes, predict
+from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, one_line, phase_bytes, predict_task
 from jacobench.bench.row.columns import COLUMNS, tidy
-from jacobench.bench.suites.case import BY_STRATEGY, columns_of, graph_of
+from jacobench.bench.suites.case import columns_of, graph_of
 from jacobench.bench.suites.model_sweep import MODEL
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
@@ -34,17 +34,19 @@ NO_PREDICTION = "no prediction: "
 """Start of the reason in a row of a strategy without a model of its cost."""
 
 
-def phases_of(spec: str, graph: Graph, n_seeds: int) -> Mapping[str, Prediction]:
-    """Return the predicted cost of each phase; empty if the strategy has no model or fails."""
-    return prediction_of(spec, graph, n_seeds)[0]
+def phases_of(spec: str, graph: Graph, n_seeds: int, task: str = "gradient") -> Mapping[str, Prediction]:
+    """Return the predicted cost of each phase of a task; empty if the strategy has no model or fails."""
+    return prediction_of(spec, graph, n_seeds, task)[0]
 
 
-def prediction_of(spec: str, graph: Graph, n_seeds: int) -> tuple[Mapping[str, Prediction], str]:
-    """Return the predicted cost of each phase, and why there is none: the strategy has no model, or fails."""
+def prediction_of(
+    spec: str, graph: Graph, n_seeds: int, task: str = "gradient"
+) -> tuple[Mapping[str, Prediction], str]:
+    """Return the predicted cost of each phase of a task, and why there is none: the strategy has no model, or fails."""
     if spec == FORWARD:
         return predict_forward(graph).phases, ""
     try:
-        found = predict(registry.load(spec), graph, n_seeds)
+        found = predict_task(registry.load(spec), graph, task, n_seeds)
     except Exception as error:  # noqa: BLE001  (a plug-in fails only its own rows)
         return {}, failure(error)
     return (found.phases, "") if found else ({}, "it has no method predict")
@@ -56,7 +58,7 @@ def failure(error: Exception) -> str:
 
 
 def n_seeds_of(case: Case) -> int:
-    """Return the number of seeds of a case."""
+    """Return the number of seeds of a case; 1 if its task has none."""
     return int(case.knobs.get("n_seeds") or 1)
 
 
@@ -91,10 +93,10 @@ def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | Non
     shared = {**columns_of(graph), **knobs, "case": case.name}
     rows = []
     for spec in specs or case.strategies:
-        phases, missing = prediction_of(spec, graph, n_seeds_of(case))
-        seconds = model.seconds(graph, spec, n_seeds_of(case)) if model and phases else {}
+        phases, missing = prediction_of(spec, graph, n_seeds_of(case), case.task)
+        seconds = model.seconds(graph, spec, n_seeds_of(case), case.task) if model and phases else {}
         reason = f"{NO_PREDICTION}{missing}" if missing else "predicted only"
-        for phase in (FORWARD,) if spec == FORWARD else BY_STRATEGY:
+        for phase in (FORWARD,) if spec == FORWARD else case.phases:
             expected = phases.get(phase)
             rows.append(
                 shared
@@ -127,7 +129,7 @@ def needed_bytes(case: Case, specs: Iterable[str], phase: str | None = None) -> 
     held = held_bytes(graph, n_seeds_of(case))
     found = {}
     for spec in specs:
-        phases = phases_of(spec, graph, n_seeds_of(case))
+        phases = phases_of(spec, graph, n_seeds_of(case), case.task)
         if phases:
             found[spec] = held + max(phase_bytes(phases, name) for name in ((phase,) if phase else phases))
     return found

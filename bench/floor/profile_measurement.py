@@ -17,11 +17,11 @@ import msgspec
 import numpy as np
 
 from jacobench.bench.cell import timing
-from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem
+from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem, predict_task
 from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime
 from jacobench.bench.floor.rule_work import edge_works, forward_work
 from jacobench.bench.floor.time_model import WITH_RULES, CellTime, Profile
-from jacobench.bench.suites.case import BY_STRATEGY, build, graph_of
+from jacobench.bench.suites.case import build, graph_of
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.generators.mlp import LOSSES
@@ -62,6 +62,10 @@ FITTED: tuple[dict[str, Any], ...] = (
     {"graph": "mlp", "width": 44, "depth": 2, "weight_density": 0.2},
     {"graph": "chain", "ops": [["neg"]], "size": 40, "depth": 6},
     {"graph": "chain", "ops": [["affine", "tanh"]], "size": 24, "depth": 6},
+    *({"graph": "mlp", "width": 14, "depth": depth, "loss": "none", "task": "jacobian"} for depth in (1, 2, 5)),
+    {"graph": "mlp", "width": 22, "depth": 2, "batch": 3, "loss": "none", "task": "jacobian"},
+    {"graph": "mlp", "width": 28, "depth": 2, "weight_density": 0.2, "loss": "none", "task": "jacobian"},
+    {"graph": "chain", "ops": [["affine", "tanh"]], "size": 40, "depth": 4, "task": "jacobian"},
 )
 """Small cases to which the overheads of the strategies are fitted. No suite has them."""
 
@@ -75,6 +79,11 @@ TESTED: tuple[dict[str, Any], ...] = (
     {"graph": "mlp", "width": 200, "depth": 2},
     {"graph": "mlp", "width": 150, "depth": 2, "weight_density": 0.3},
     {"graph": "mlp", "width": 24, "depth": 2, "n_seeds": 6},
+    {"graph": "mlp", "width": 18, "depth": 3, "loss": "none", "task": "jacobian"},
+    {"graph": "mlp", "width": 34, "depth": 2, "loss": "none", "task": "jacobian"},
+    {"graph": "mlp", "widths": [[30, 40, 10]], "batch": 4, "loss": "none", "task": "jacobian"},
+    {"graph": "mlp", "width": 36, "depth": 2, "weight_density": 0.3, "loss": "none", "task": "jacobian"},
+    {"graph": "architecture", "name": "pinn", "batch": 2, "loss": "none", "wrt": "inputs", "task": "jacobian"},
 )
 """Small cases on which the model is tested."""
 
@@ -232,13 +241,14 @@ def _cells(sweeps: Sequence[Mapping[str, Any]]) -> Iterator[CellTime]:
         (case,) = expand(knobs, Path())
         graph, leaves = build(case)
         seeds = np.ones((int(knobs.get("n_seeds", 1)), *graph.output_shape), graph.dtype)
-        problem = Problem(graph, leaves, seeds, {})
+        problem = Problem(graph, leaves, seeds)
         yield CellTime(dict(knobs), FORWARD, FORWARD, fastest(PreparedCell(FORWARD, problem).call(FORWARD)))
         for spec in WITH_RULES:
             strategy: Any = _reverse(spec)
-            if strategy.predict(graph, len(seeds)).phases["gradient"].peak_bytes <= LARGEST_BYTES:
+            predictions = predict_task(strategy, graph, case.task, len(seeds))
+            if predictions and predictions.phases[case.task].peak_bytes <= LARGEST_BYTES:
                 cell = PreparedCell(spec, problem, strategy, strategy.prepare(graph))
-                for phase in BY_STRATEGY:
+                for phase in case.phases:
                     yield CellTime(dict(knobs), spec, phase, fastest(cell.call(phase)))
 
 

@@ -7,7 +7,7 @@ they are like.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from jacobench.graphs.graph import Graph, Node
     from jacobench.strategies.reverse import Reverse
     from jacobench.strategies.tape import Edge
+
+
+COPY = "copy"  # rule of plain copies, whose time is that of moving the bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,28 @@ def works_of(graph: Graph, strategy: Reverse, n_seeds: int) -> dict[str, list[Wo
         for phase, work in edge_works(strategy, node, edge, n_seeds).items():
             found[phase].append(work)
     return {**found, "gradient": found["linearize"] + found["pullback"]}
+
+
+def jacobian_works(graph: Graph, strategy: Reverse) -> list[Work]:
+    """Return the calls of rules of a whole Jacobian, by a pullback of the identity, and the copies of its entries."""
+    n_out, n_in, itemsize = prod(graph.output_shape), _n_inputs(graph), graph.dtype.itemsize
+    samples = strategy.samples_of(graph, steps(graph))
+    joined = samples is not None and n_out % samples.count == 0
+    found = forward_works(graph)
+    for node, edge in edges_of(graph):
+        is_shared = joined and samples is not None and edge.x in samples.shared
+        works = edge_works(strategy, node, edge, n_out // samples.count if joined and samples else n_out)
+        apart = (
+            (samples.count - 1) * n_out // samples.count * _bytes(edge.ctx, edge.ctx.x) if is_shared and samples else 0
+        )
+        found += [works["linearize"], replace(works["pullback"], written=works["pullback"].written + apart)]
+    matrix = n_out * n_in * itemsize
+    found.append(Work(COPY, 0, 0, n_out * n_out * itemsize))  # the identity
+    return [*found, Work(COPY, 0, matrix, matrix)] if len(graph.wrt) > 1 or joined else found
+
+
+def _n_inputs(graph: Graph) -> int:
+    return sum(prod(graph.leaves[name].shape) for name in graph.wrt)
 
 
 def forward_works(graph: Graph) -> list[Work]:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, phase_bytes
+from jacobench.bench.cell.prepared_cell import FORWARD, JACOBIAN, input_bytes, phase_bytes, predict_task
 from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime, fit_relative, rates_of
-from jacobench.bench.floor.rule_work import edges_of, forward_works, works_of
+from jacobench.bench.floor.rule_work import COPY, edges_of, forward_works, jacobian_works, works_of
 from jacobench.bench.suites.case import graph_of
 from jacobench.bench.suites.sweep_expansion import expand
 from jacobench.strategies import registry
@@ -79,21 +79,23 @@ class Calls:
         return [1.0, self.n_nodes, self.n_edges]
 
 
-def calls_of(graph: Graph, spec: str, n_seeds: int) -> dict[str, Calls]:
-    """Return the calls of each phase; empty for a strategy without known rules."""
+def calls_of(graph: Graph, spec: str, n_seeds: int, task: str = "gradient") -> dict[str, Calls]:
+    """Return the calls of each phase of a task; empty for a strategy without known rules."""
     if spec == FORWARD:
         peak = predict_forward(graph).phases[FORWARD].peak_bytes
         return {FORWARD: Calls(forward_works(graph), len(graph.nodes), 0, OVERLAP * (input_bytes(graph, 0) + peak))}
     if spec not in WITH_RULES:
         return {}
     strategy: Any = registry.load(spec)
-    phases = strategy.predict(graph, n_seeds).phases
-    footprint = OVERLAP * (input_bytes(graph, n_seeds) + phase_bytes(phases, "gradient"))
+    predictions = predict_task(strategy, graph, task, n_seeds)
+    assert predictions is not None  # each of `WITH_RULES` has a model
+    phases = predictions.phases
+    footprint = OVERLAP * (input_bytes(graph, n_seeds) + phase_bytes(phases, task))
     n_edges = sum(1 for _ in edges_of(graph))
-    return {
-        phase: Calls(works, len(graph.nodes), n_edges, footprint)
-        for phase, works in works_of(graph, strategy, n_seeds).items()
-    }
+    works = works_of(graph, strategy, n_seeds)
+    if task == JACOBIAN:
+        works = {"prepare": works["prepare"], JACOBIAN: jacobian_works(graph, strategy)}
+    return {phase: Calls(own, len(graph.nodes), n_edges, footprint) for phase, own in works.items()}
 
 
 class TimeModel:
@@ -103,14 +105,14 @@ class TimeModel:
         self.profile = profile
         self._rates: Mapping[str, RuleRates] = rates_of(profile.rules, profile.bandwidth)
 
-    def seconds(self, graph: Graph, spec: str, n_seeds: int) -> dict[str, float]:
-        """Return the seconds of each phase; without those that the profile does not cover.
+    def seconds(self, graph: Graph, spec: str, n_seeds: int, task: str = "gradient") -> dict[str, float]:
+        """Return the seconds of each phase of a task; without those that the profile does not cover.
 
         It covers the strategies of `WITH_RULES` and the forward pass, of graphs whose rules were all measured.
         """
         found = {
             phase: self._of_rules(calls) + float(np.dot(calls.counts, self._overheads[spec, phase]))
-            for phase, calls in calls_of(graph, spec, n_seeds).items()
+            for phase, calls in calls_of(graph, spec, n_seeds, task).items()
             if (spec, phase) in self._overheads
         }
         return {phase: seconds for phase, seconds in found.items() if not math.isnan(seconds)}
@@ -120,10 +122,9 @@ class TimeModel:
         """Seconds per call, node and edge by strategy and phase, fitted to the profile's small cases."""
         cells: dict[tuple[str, str], list[tuple[Calls, float]]] = {}
         for cell in self.profile.fitted:
-            graph, n_seeds = graph_of(cell.case()), int(cell.knobs.get("n_seeds", 1))
-            cells.setdefault((cell.strategy, cell.phase), []).append(
-                (calls_of(graph, cell.strategy, n_seeds)[cell.phase], cell.seconds)
-            )
+            case, n_seeds = cell.case(), int(cell.knobs.get("n_seeds", 1))
+            calls = calls_of(graph_of(case), cell.strategy, n_seeds, case.task)[cell.phase]
+            cells.setdefault((cell.strategy, cell.phase), []).append((calls, cell.seconds))
         return {key: self._fit_overhead(own) for key, own in cells.items()}
 
     def _fit_overhead(self, cells: list[tuple[Calls, float]]) -> Array:
@@ -133,7 +134,10 @@ class TimeModel:
         return fit_relative(counts, seconds, rest)
 
     def _of_rules(self, calls: Calls) -> float:
-        known = [
-            self._rates[work.rule].seconds(work, calls.footprint) for work in calls.works if work.rule in self._rates
-        ]
-        return sum(known) if len(known) == len(calls.works) else math.nan
+        by_rule = [work for work in calls.works if work.rule != COPY]
+        known = [self._rates[work.rule].seconds(work, calls.footprint) for work in by_rule if work.rule in self._rates]
+        if len(known) < len(by_rule):
+            return math.nan
+        copies = (work for work in calls.works if work.rule == COPY)
+        bandwidth = self.profile.bandwidth
+        return sum(known) + sum(bandwidth.seconds(work.read, work.written, calls.footprint) for work in copies)

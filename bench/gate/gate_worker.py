@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.strategies import registry
-from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,6 +47,7 @@ class GateTask:
     suite: str  # a suite file with this case only
     strategy_spec: str  # as the user named it
     load_spec: str  # what this side loads for it
+    phases: tuple[str, ...]  # of the case's task
     blocks: int = 0  # how often the process returns to the task
     schedule: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # phase → calls per round, rounds per block
     slower: float = 0.0  # work that a self-test adds, relative to the call
@@ -206,8 +206,9 @@ class GateWorker:
             made = case.make()
         self.check_origin()
         n_seeds, budget = int(case.knobs.get("n_seeds") or 1), self.job.budget_bytes
+        task = getattr(case, "task", "gradient")  # an older base has no other
         graph, given = made if isinstance(made, tuple) else (made, None)
-        problem = prepared_cell.make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget, given)
+        problem = prepared_cell.make_problem(graph, task, n_seeds, case.rng_seed, budget, given)
         if not with_reference:
             return problem
         self._step(prepared_cell.REFERENCE_STEP)
@@ -228,7 +229,7 @@ class GateWorker:
         """Verify each task and measure it once; end after a strategy whose changes of this process cannot be undone."""
         self._read_state()
         for task in self.job.tasks:
-            self._start(task, PHASES[0])
+            self._start(task, task.phases[0])
             self._changes = self.cell.shared_state.Changes()
             reason = missing(task)
             self._undo_changes()
@@ -247,7 +248,7 @@ class GateWorker:
             problem = self.problem(task.suite, with_reference=True)
         except Exception as error:  # noqa: BLE001  (it becomes the status of the case's cells)
             status, reason = self.cell.prepared_cell.status_of(error, "the case cannot be built")
-            for phase in PHASES:
+            for phase in task.phases:
                 report(phase=phase, status=status, reason=reason)
             return
         before = problem.fingerprint()
@@ -262,7 +263,7 @@ class GateWorker:
         cell = self.cell.prepared_cell.prepare_cell(
             task.load_spec, problem, budget, load, is_reference=is_reference, step=self._step
         )
-        for phase in PHASES:
+        for phase in task.phases:
             found: dict[str, Any] = {}
             if phase not in cell.failed:
                 self._start(task, phase)
@@ -310,11 +311,11 @@ class GateWorker:
         self.emit("calibration", seconds=min(self.cell.timing.kernel_seconds()))
 
     def _time_block(self, task: GateTask) -> None:
-        self._start(task, PHASES[0])
+        self._start(task, task.phases[0])
         cell = self.cell.prepared_cell.PreparedCell(task.strategy_spec, self.problem(task.suite, with_reference=False))
         report = partial(self.emit, case=task.case, strategy_spec=task.strategy_spec)
         self._step("preparing")
-        with cell.failures(PHASES[0]):
+        with cell.failures(task.phases[0]):
             cell.strategy = self._strategy(task.load_spec)
             cell.prepared = cell.strategy.prepare(cell.problem.graph)
         for phase, (n_calls, rounds) in task.schedule.items():

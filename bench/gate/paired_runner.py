@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import NEEDS
+from jacobench.bench.cell.prepared_cell import TASKS, needing_phases
 from jacobench.bench.cell.timing import CONTROL, ROUND_SECONDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
 from jacobench.bench.gate.gate_worker import GateJob, GateTask
 from jacobench.bench.gate.side_environments import python_path
 from jacobench.bench.machine import environment
 from jacobench.graphs.errors import BadInput
-from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -94,7 +94,7 @@ class PairedRunner:
         for target in in_base.keys() & in_head.keys():
             for side in self.sides:
                 failed = CellStatus("error", missing[side.name][target])
-                self.statuses[side.name] |= {(*target, phase): failed for phase in PHASES}
+                self.statuses[side.name] |= {(*target, phase): failed for phase in self._phases(target[0])}
         for side, other in (self.sides, self.sides[::-1]):
             for attempt in range(MOST_FAILURES - 1):
                 statuses = BY_CHANCE if attempt else ()
@@ -104,7 +104,8 @@ class PairedRunner:
 
     def _is_worse(self, side: Side, other: Side, target: Target, statuses: Sequence[str]) -> bool:
         """Return whether a phase fails here with one of the statuses ((): any), and is ok on the other side or new."""
-        here, there = ([self.statuses[each.name].get((*target, phase)) for phase in PHASES] for each in (side, other))
+        phases = self._phases(target[0])
+        here, there = ([self.statuses[each.name].get((*target, phase)) for phase in phases] for each in (side, other))
         return any(
             a
             and a.status != "ok"
@@ -137,9 +138,21 @@ class PairedRunner:
                         known[_key(event)] = CellStatus(status, reason, seconds, calls, counts)
             if lost:
                 (case, spec, phase), failed = lost
-                known |= {(case, spec, needing): failed for needing in NEEDS[phase]}
+                known |= {(case, spec, needing): failed for needing in self._needing(case, phase)}
             targets = left
         return missing
+
+    def _phases(self, case: str) -> tuple[str, ...]:
+        """Return the phases of a case."""
+        return TASKS[self._case_tasks[case]]
+
+    def _needing(self, case: str, phase: str) -> tuple[str, ...]:
+        """Return the phases of a case that fail when a phase fails."""
+        return needing_phases(self._case_tasks[case], phase)
+
+    @cached_property
+    def _case_tasks(self) -> dict[str, str]:
+        return {case.name: case.task for case in self.cases}
 
     def _together(self, targets: Sequence[Target]) -> Sequence[Target]:
         """Return the first targets that one process can precheck: an isolated strategy is alone."""
@@ -149,7 +162,17 @@ class PairedRunner:
         case, strategy = target
         added = self.injections.get(target, Injection()) if side.name == "head" else Injection()
         file, load_spec = str(self.files[case]), side.spec(strategy, self.project)
-        return GateTask(case, file, strategy, load_spec, planned.blocks, planned.phases, added.slower, added.larger)
+        return GateTask(
+            case,
+            file,
+            strategy,
+            load_spec,
+            self._phases(case),
+            planned.blocks,
+            planned.phases,
+            added.slower,
+            added.larger,
+        )
 
     def _run(self, side: Side, action: str, tasks: tuple[GateTask, ...], number: int) -> Reports:
         job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT, side.rules)
@@ -202,7 +225,7 @@ class PairedRunner:
             }
             if lost:
                 (case, spec, phase), status = lost
-                failed |= dict.fromkeys([(case, spec, needing) for needing in NEEDS[phase]], status)
+                failed |= dict.fromkeys([(case, spec, needing) for needing in self._needing(case, phase)], status)
             for cell in failed.keys() & known.keys():
                 known[cell] = failed[cell]
                 self._failures[side.name, *cell] += 1
@@ -228,12 +251,13 @@ class PairedRunner:
     def _tasks(self, side: Side, known: CellStatuses, chosen: Sequence[Target], pair: int) -> tuple[GateTask, ...]:
         """Return the tasks of a process: the phases that are ok on both sides, in two of four pairs reversed."""
         (other,) = (each.name for each in self.sides if each is not side)
-        seconds = row_seconds(len(PHASES) * len(chosen))
+        seconds = row_seconds(sum(len(self._phases(case)) for case, _ in chosen))
         tasks = []
         for target in chosen if pair % 4 < 2 else chosen[::-1]:
-            rows = [(known.get((*target, phase)), self.statuses[other].get((*target, phase))) for phase in PHASES]
+            every = self._phases(target[0])
+            rows = [(known.get((*target, phase)), self.statuses[other].get((*target, phase))) for phase in every]
             phases = [
-                phase for phase, (a, b) in zip(PHASES, rows, strict=True) if a and b and a.status == b.status == "ok"
+                phase for phase, (a, b) in zip(every, rows, strict=True) if a and b and a.status == b.status == "ok"
             ]
             if phases:
                 planned = block_schedule({phase: self._calls(target, phase) for phase in phases}, seconds)
@@ -252,7 +276,7 @@ class PairedRunner:
         knobs = {case.name: case.knobs for case in self.cases}
         rows = [_row(kernel, CellStatus("ok"), best[kernel])] if kernel in best else []
         for target in chosen:
-            for phase in PHASES:
+            for phase in self._phases(target[0]):
                 status = known.get((*target, phase))
                 if status is not None:
                     cell = target[0], self.label(target[1]), phase

@@ -10,14 +10,15 @@ import pandas as pd
 
 from jacobench.bench.cell import prepared_cell
 from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
-from jacobench.strategies import contract
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+TASKS, JACOBIAN = prepared_cell.TASKS, prepared_cell.JACOBIAN
+
 FORWARD = prepared_cell.FORWARD  # strategy and phase of the plain forward pass
 
-PHASES = (FORWARD, *contract.PHASES)
+PHASES = (FORWARD, *dict.fromkeys(phase for phases in TASKS.values() for phase in phases))
 
 HEAP = ("peak_bytes", "retained_bytes")  # columns of measured memory
 
@@ -47,7 +48,7 @@ COLUMNS: dict[str, Column] = {
     "depth": Column("float64", "layers", "Number of affine layers; of a chain, of links."),
     "width": Column("float64", "units", "Units of the widest layer; size of a chain or a single op."),
     "batch": Column("float64", "samples", "Number of samples."),
-    "n_seeds": Column("float64", "seeds", "Number of output cotangents per call."),
+    "n_seeds": Column("float64", "seeds", "Number of output cotangents per call; missing for the whole Jacobian."),
     "activation": Column("object", "", "Activation after all layers but the last."),
     "loss": Column("object", "", "Loss; missing if the network's output is differentiated."),
     "residual": Column("object", "", "True if layers have skip connections."),
@@ -55,6 +56,7 @@ COLUMNS: dict[str, Column] = {
     "weight_density": Column("float64", "1", "Stored share of the weights."),
     "dtype": Column("object", "", "Dtype of every leaf: float64 or float32."),
     "wrt": Column("object", "", "Leaves to differentiate: inputs, parameters, all, or names with commas."),
+    "task": Column("object", "", "Task of the case: " + ", ".join(TASKS) + " (the whole matrix)."),
     "n_parameters": Column("float64", "numbers", "Number of stored parameters."),
     "strategy": Column("object", "", "Method of differentiation; forward for the plain forward pass."),
     "phase": Column("object", "", "Timed part: " + ", ".join(PHASES) + "."),
@@ -120,6 +122,20 @@ def below_resolution(table: pd.DataFrame, column: str = "peak_bytes") -> pd.Seri
 def peak_bounds(table: pd.DataFrame) -> pd.Series[float]:
     """Return the peaks in bytes, and for those below the resolution of the memory tool the resolution."""
     return table["peak_bytes"].mask(below_resolution(table), RESOLUTION_BYTES)
+
+
+def in_phase(rows: pd.DataFrame, phase: str) -> pd.Series[bool]:
+    """Return which rows, passes or samples belong to a phase.
+
+    The phase gradient, which is all the work of a case, includes the phase jacobian, which is that of other cases.
+    """
+    return rows["phase"].isin(TASKS if phase == "gradient" else [phase])
+
+
+def shown_phase(table: pd.DataFrame, phase: str) -> str:
+    """Return the phase that titles name: jacobian instead of gradient if the run has only cases with that task."""
+    of_jacobians = phase == "gradient" and not (table["phase"] == phase).any() and (table["phase"] == JACOBIAN).any()
+    return JACOBIAN if of_jacobians else phase
 
 
 def _series(name: str, values: list[Any]) -> pd.Series[Any]:

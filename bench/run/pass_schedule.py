@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from jacobench.bench.cell.prepared_cell import TASKS
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.measurement import Repetition
 from jacobench.bench.row.stopping import MOST_REPETITIONS, pass_disturbed, undecided
-from jacobench.bench.run.run_options import DECIDED_IN
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -63,11 +63,11 @@ def turn(number: int, measurements: Iterable[Measurement]) -> int:
 
 
 def undecided_cases(measurements: Sequence[Measurement]) -> list[str]:
-    """Return the cases in which no strategy is clearly the fastest, or equal to it, in the phase gradient."""
+    """Return the cases in which no strategy is clearly the fastest, or equal to it, in the phase gradient or jacobian."""
     seconds: dict[str, dict[str, dict[Hashable, float]]] = defaultdict(lambda: defaultdict(dict))
-    failed = {(m.case, m.spec) for m in measurements if m.phase == DECIDED_IN and m.status != "ok"}
+    failed = {(m.case, m.spec) for m in measurements if m.phase in TASKS and m.status != "ok"}
     for m in counted(measurements):
-        if m.phase == DECIDED_IN and (m.case, m.spec) not in failed and m.seconds:
+        if m.phase in TASKS and (m.case, m.spec) not in failed and m.seconds:
             seconds[m.case][m.spec][m.pass_number, m.worker] = min(m.seconds)
     return [case for case, own in seconds.items() if undecided(own)]
 

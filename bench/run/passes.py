@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jacobench.bench.cell.prepared_cell import FORWARD, MEMORY_STEP, NEEDS, TIMING_STEP, one_line
+from jacobench.bench.cell.prepared_cell import FORWARD, MEMORY_STEP, TIMING_STEP, needing_phases, one_line
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
@@ -18,7 +18,7 @@ from jacobench.bench.run.code_versions import code_versions, difference
 from jacobench.bench.run.pass_schedule import PlannedPass, cases_of, disturbed_pass, roots, turn, undecided_cases
 from jacobench.bench.run.session import SessionLimits
 from jacobench.bench.run.worker import WorkerJob
-from jacobench.bench.suites.case import BY_STRATEGY, Cell, larger, ordered
+from jacobench.bench.suites.case import Cell, larger, ordered
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import REFERENCE, is_ours
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
+    from jacobench.bench.suites.case import Case
 
 STARTING_SECONDS = 60.0  # time for the first cell to begin, and between cells, in addition to the timeout
 ENDS_A_SWEEP = ("timeout", "out_of_memory")  # statuses after which a strategy's larger cases are skipped
@@ -79,6 +80,9 @@ class Passes:
             self._iterations.setdefault(cell, measurement.iterations)
         else:
             self._failed.add(cell)
+
+    def _case(self, name: str) -> Case:
+        return next(case for case in self.plan.suite.cases if case.name == name)
 
     def _left(self, planned: PlannedPass) -> list[Cell]:
         """List the remaining cells of a pass; a cell that failed in any pass is not measured again."""
@@ -185,7 +189,8 @@ class Passes:
         case = left[0].case
         begun = any(number == pass_number and cell.case == case for number, cell in self._done)
         phases = [cell.phase for cell in left if cell.case == case]
-        found = [Cell(case, REFERENCE, phase) for phase in BY_STRATEGY if phase in phases] if begun else []
+        own = self._case(case).phases
+        found = [Cell(case, REFERENCE, phase) for phase in own if phase in phases] if begun else []
         return [cell for cell in found if (pass_number, cell) in self._done and cell not in self._failed]
 
     def _follow(self, process: WorkerProcess, planned: PlannedPass, worker: int) -> None:
@@ -254,7 +259,8 @@ class Passes:
 
     def _lost(self, cell: Cell, status: str, reason: str, *, measuring: bool, pass_number: int, worker: int) -> None:
         """Record that a worker was lost at a cell, for this cell and for the phases that need it."""
-        phases = NEEDS[cell.phase] if measuring or cell.phase == FORWARD else BY_STRATEGY
+        case = self._case(cell.case)
+        phases = needing_phases(case.task, cell.phase) if measuring or cell.phase == FORWARD else case.phases
         name = self._names.get(cell.strategy, cell.strategy.rpartition(":")[2])
         for phase in phases:
             needing = replace(cell, phase=phase)

@@ -6,13 +6,13 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import input_bytes, step_bytes
+from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS, input_bytes, rows_to_verify, step_bytes
 from jacobench.bench.floor.fitted_rates import predict_seconds
 from jacobench.bench.floor.microbenchmarks import measure_like
 from jacobench.bench.floor.predicted_rows import n_seeds_of, phases_of, predicted_rows
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
-from jacobench.bench.suites.case import BY_STRATEGY, graph_of
+from jacobench.bench.suites.case import graph_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,23 +60,28 @@ def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = No
         model = model_of(graph_of(case).dtype.name) if model_of else None
         own = predicted_rows(case, specs[case.name], model)
         lines += own
-        needed = {spec: _needed(case, spec) for spec in specs[case.name]}
+        needed = {spec: _needed(case, spec, plan.budget_bytes) for spec in specs[case.name]}
         needs += [needed[row["strategy"]] for row in own]
         calls += [len(graph_of(case).nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
     return tidy(lines).assign(n_calls=calls, needs_bytes=needs)
 
 
-def _needed(case: Case, spec: str) -> int:
+def _needed(case: Case, spec: str, budget_bytes: int) -> int:
     graph, n_seeds = graph_of(case), n_seeds_of(case)
-    return max(step_bytes(graph, n_seeds, phases_of(spec, graph, n_seeds)).values()) + input_bytes(graph, n_seeds)
+    n_used = len(rows_to_verify(graph, budget_bytes)) if case.task == JACOBIAN else n_seeds
+    phases = phases_of(spec, graph, n_seeds, case.task)
+    return max(step_bytes(graph, n_used, phases).values()) + input_bytes(graph, n_used)
 
 
 def _measure_small_cases(rows: pd.DataFrame) -> pd.DataFrame:
-    """Measure small cases of each dtype, with dense and with sparse weights, as far as the rows have them."""
+    """Measure small cases of each task and dtype, with dense and with sparse weights, as far as the rows have them."""
     specs = list(rows["strategy"].unique())
-    kinds = rows.groupby(["dtype", rows["weight_density"] < 1], sort=False)[["dtype", "weight_density"]].first()
+    same = ["task", "dtype", "weight_density"]
+    kinds = rows.groupby([*same[:2], rows["weight_density"] < 1], sort=False)[same].first()
     measured = [
-        measure_like({str(name): value for name, value in knobs.items()}, specs, BY_STRATEGY, with_memory=False)
+        measure_like(
+            {str(name): value for name, value in knobs.items()}, specs, TASKS[knobs["task"]], with_memory=False
+        )
         for knobs in kinds.to_dict("records")
     ]
     return tidy([row for found in measured for row in found])
@@ -104,6 +109,6 @@ def add_seconds(
         graph = graph_of(case) if ok else None
         model = graph and model_of(graph.dtype.name)
         if graph and model:
-            seconds = {spec: model.seconds(graph, spec, n_seeds_of(case)) for _, spec in ok}
+            seconds = {spec: model.seconds(graph, spec, n_seeds_of(case), case.task) for _, spec in ok}
             for row, spec in ok:
                 row["predicted_seconds"] = seconds[spec].get(row["phase"])

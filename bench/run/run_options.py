@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CONTROLS = ("tuned", "asis")
 FIRST_PASSES, MAX_MINUTES = 3, 3.0  # defaults of a run that measures until its cases are decided
-DECIDED_IN = "gradient"  # phase whose times decide a case
+DECIDED_IN = "gradient"  # phase whose times decide a case; of a whole Jacobian, it is the phase jacobian
 
 
 def _option(default: Any, metavar: str, help_text: str, flag: str = "") -> Any:

@@ -14,9 +14,9 @@ from jacobench.bench.cell import heap_memory, process_limits, shared_state, side
 from jacobench.bench.cell.prepared_cell import (
     FORWARD,
     MEMORY_STEP,
+    TASKS,
     TIMING_STEP,
     PreparedCell,
-    cotangent_bytes,
     encodable,
     input_bytes,
     over_budget,
@@ -24,6 +24,7 @@ from jacobench.bench.cell.prepared_cell import (
     status_of,
     step_bytes,
 )
+from jacobench.bench.cell.whole_jacobian import arrays_of
 from jacobench.bench.floor.floors import Floors
 from jacobench.bench.row.measurement import Measurement, Repetition
 from jacobench.bench.suites.case import Cell, columns_of, problem_of
@@ -61,6 +62,11 @@ def schedule(
     """Choose rounds and calls per round from the time of a call; parameters as for `timing.calls_per_round`."""
     n_calls, seconds = timing.calls_per_round(call, limits.min_seconds, settled, shared)
     return timing.Schedule(max(limits.min_rounds, int(limits.max_seconds / max(seconds, 1e-9))), n_calls)
+
+
+def _result_bytes(result: Any) -> int:
+    """Return the bytes of cotangents, or of a whole Jacobian."""
+    return sum(array.nbytes for array in arrays_of(result).values())
 
 
 @dataclass
@@ -193,13 +199,11 @@ class Session:
         call = prepared.call(cell.phase)
         heap: dict[str, Any] = {}
         if self.limits.measure_memory:
-            call()
+            own_bytes = _result_bytes(call()) if cell.phase in TASKS else 0
             memory = heap_memory.measure(call)
             heap = memory.columns
-            problem = prepared.problem
             # The result is freed with its arrays, so a leak is at most the rest. To measure it takes 30 to 50 ms.
-            rest = memory.retained_bytes - cotangent_bytes(problem.graph, len(problem.seeds))
-            if cell.phase == "gradient" and rest > side_effects.LEAK_BYTES // 2:
+            if cell.phase in TASKS and memory.retained_bytes - own_bytes > side_effects.LEAK_BYTES // 2:
                 self._leaked = heap_memory.leaked_bytes(call)
             self.step(TIMING_STEP)
         plan = schedule(call, self.limits, self.iterations.get(cell), self._shared.get((cell.case, cell.phase)))

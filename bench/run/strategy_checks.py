@@ -116,7 +116,7 @@ def _check(spec: str, case: Case, step: Callable[[str], None], state: SharedStat
     cell = prepare_cell(spec, problem, BUDGET, load, is_reference=is_reference, step=step)
     changes += undo_changes(state)
     note = "" if registry.is_ours(spec) else changes.note()
-    return Check(case.name, *cell.failed.get("gradient", ("ok", note)))
+    return Check(case.name, *cell.failed.get(case.task, ("ok", note)))
 
 
 def main() -> None:

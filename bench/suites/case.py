@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, Problem, leaves_of, make_problem, solve
+from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, TASKS, Problem, leaves_of, make_problem, solve
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-BY_STRATEGY = contract.PHASES
+BY_STRATEGY = contract.PHASES  # of the task "gradient"
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,14 @@ class Case:
     strategies: tuple[str, ...]  # names, or "file.py:Class"
     make: Callable[[], Any]  # builds the graph without large allocations; returns it, or (graph, leaves)
     rng_seed: int = 0  # the leaves are `graph.sample(rng_seed)`, unless `make` returns them
-    seeds: str = "random"  # "random", or "identity": the unit vector of each output, so the whole Jacobian
+    task: str = "gradient"  # or "jacobian": the whole matrix of the output by the leaves
     content: str = ""  # arguments of the generator as text, equal for equal cases
     files: tuple[str, ...] = ()  # absolute paths of files that the case is read from
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The phases of the task."""
+        return TASKS[self.task]
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def problem_of(
     step("building the case")
     graph, given = made_by(case)
     n_seeds = int(case.knobs.get("n_seeds") or 1)
-    problem = make_problem(graph, case.seeds, n_seeds, case.rng_seed, budget_bytes, given)
+    problem = make_problem(graph, case.task, n_seeds, case.rng_seed, budget_bytes, given)
     step(REFERENCE_STEP)
     return solve(problem, registry.load(registry.REFERENCE), budget_bytes, differences=differences)
 
@@ -144,7 +149,7 @@ def cells_of(suite: Suite, strategies: Sequence[str] = ()) -> list[Cell]:
         specs = [registry.absolute(registry.check(strategy)) for strategy in strategies or case.strategies]
         # The reference first: if a strategy crashes the process, those timed before it already have their partner.
         for spec in sorted(specs, key=lambda spec: spec != registry.REFERENCE):
-            found.extend(Cell(case.name, spec, phase) for phase in BY_STRATEGY)
+            found.extend(Cell(case.name, spec, phase) for phase in case.phases)
     return list(dict.fromkeys(found))
 
 

@@ -31,7 +31,7 @@ Scalar = bool | int | float | str
 Argument = Scalar | Annotated[list[Scalar | list[Any]], Meta(min_length=1)]
 
 _OF_GRAPH = ("dtype", "wrt")  # keys of every sweep that by default are the graph's own
-_NOT_NAMED = ("rng_seed", "wrt")  # arguments that a case's name has as every sweep's keys
+_NOT_NAMED = ("rng_seed", "wrt", "task")  # arguments that a case's name has as every sweep's keys
 
 _COLUMNS: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("depth", "width", "batch"), (int,)),
@@ -47,8 +47,10 @@ _AFTER_ARGUMENTS = (
     "wrt",
     "rng",
     "seeds",
+    "jacobian",
 )  # words of `suffix`, which follow the arguments in a case's name
-_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(SweepKeys)} | dict.fromkeys(_OF_GRAPH)
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(SweepKeys)}
+_DEFAULTS |= {**dict.fromkeys(_OF_GRAPH), "n_seeds": 1}
 _WORDS = ("True", "False", "None", "inf", "nan")  # texts of values that are not strings
 
 
@@ -99,7 +101,7 @@ def _case(function: Callable[..., Any], taken: tuple[str, ...], knobs: Mapping[s
         strategies=knobs["strategies"],
         make=partial(_make, function, f"{file}:{name}", arguments, own),
         rng_seed=knobs["rng_seed"],
-        seeds=knobs["seeds"],
+        task=knobs["task"],
         content=repr((arguments, own)),
     )
 

@@ -91,7 +91,7 @@ def _cases(document: Mapping[str, Any], folder: Path) -> tuple[Case, ...]:
 
 def _merged(case: Case, again: Case) -> Case:
     """Merge two occurrences of a case; their strategies may differ."""
-    if any(getattr(case, name) != getattr(again, name) for name in ("knobs", "rng_seed", "seeds", "content")):
+    if any(getattr(case, name) != getattr(again, name) for name in ("knobs", "rng_seed", "task", "content")):
         raise BadInput(
             f": another case already has the name {case.name!r}; expected one name per case: rename a file or function, "
             "or write an argument always as a list or never"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS
 from jacobench.bench.suites.case import Case
 from jacobench.bench.suites.wrt_selection import WrtKey, wrt_in_name, wrt_text
 from jacobench.graphs.architectures import ARCHITECTURES, architecture, architecture_graph
@@ -43,8 +43,8 @@ class SweepKeys(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen
     dtype: Knob[str] = "float64"
     wrt: WrtKey = "parameters"
     rng_seed: Knob[RngSeed] = 0
-    n_seeds: Knob[Size] = 1
-    seeds: Knob[str] = "random"
+    task: Knob[str] = "gradient"
+    n_seeds: Knob[Size] | UnsetType = UNSET
     strategies: Strategies = DEFAULT_STRATEGIES
 
 
@@ -142,7 +142,7 @@ def chain_case(knobs: Mapping[str, Any]) -> Case:
 def _case(
     beginning: str, make: partial[Graph], knobs: Mapping[str, Any], defaults: Mapping[str, Any], **own: Any
 ) -> Case:
-    """Return a case with the columns of its knobs. With seeds = "identity", n_seeds is the number of outputs.
+    """Return a case with the columns of its knobs.
 
     `defaults` are those of the generator where they differ from a perceptron's. The name begins with `beginning`.
     """
@@ -150,18 +150,17 @@ def _case(
     if knobs["wrt"] != defaults["wrt"]:
         _check_built(make)
     columns = {key: knobs[key] for key in _COLUMNS if key in knobs} | shared_columns(knobs) | own
-    if knobs["seeds"] == "identity":
-        columns["n_seeds"] = prod(make().output_shape)
     name = f"{beginning}-b{knobs['batch']}{suffix(knobs, defaults)}"
     content = repr((make.args, make.keywords))
-    return Case(name, columns, knobs["strategies"], make, knobs["rng_seed"], knobs["seeds"], content)
+    return Case(name, columns, knobs["strategies"], make, knobs["rng_seed"], knobs["task"], content)
 
 
 def shared_columns(knobs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of the keys of every sweep, those that are given."""
-    if knobs["seeds"] == "identity" and knobs["n_seeds"] != _DEFAULTS["n_seeds"]:
-        raise BadInput('.n_seeds: n_seeds cannot be combined with seeds = "identity"; remove one of them')
-    columns = {key: knobs[key] for key in ("n_seeds", "dtype") if key in knobs}
+    if knobs["task"] == JACOBIAN and "n_seeds" in knobs:
+        raise BadInput('.n_seeds: the whole Jacobian has no seeds: remove n_seeds, or task = "jacobian"')
+    n_seeds = None if knobs["task"] == JACOBIAN else knobs.get("n_seeds", 1)
+    columns = {"n_seeds": n_seeds, "task": knobs["task"], **{key: knobs[key] for key in ("dtype",) if key in knobs}}
     return columns | ({"wrt": wrt_text(knobs["wrt"])} if "wrt" in knobs else {})
 
 
@@ -207,11 +206,14 @@ _SUFFIXES = {
     "wrt": "-wrt{}",
     "rng_seed": "-rng{}",
     "n_seeds": "-seeds{}",
-    "seeds": "-{}",
+    "task": "-{}",
 }
-_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(MlpKeys)} | {"normalization": None}
+_DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(MlpKeys)} | {
+    "normalization": None,
+    "n_seeds": 1,
+}
 _COLUMNS = ("batch", "activation", "loss", "residual", "normalization", "weight_density")
-SHARED_IN_NAME = ("dtype", "wrt", "rng_seed", "n_seeds", "seeds")  # keys of every sweep that a case's name contains
+SHARED_IN_NAME = ("dtype", "wrt", "rng_seed", "n_seeds", "task")  # keys of every sweep that a case's name contains
 
 
 def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
@@ -226,7 +228,7 @@ def _widths(knobs: Mapping[str, Any]) -> tuple[int, ...]:
     raise BadInput(f": expected either `width` and `depth`, or `widths`, got {given or 'neither'}")
 
 
-SHARED_CHOICES = {"dtype": ("dtype", DTYPES), "seeds": ("kind of seeds", ("random", "identity"))}
+SHARED_CHOICES = {"dtype": ("dtype", DTYPES), "task": ("task", tuple(TASKS))}
 
 GENERATORS: Final[Mapping[str, Generator]] = {
     "mlp": Generator(

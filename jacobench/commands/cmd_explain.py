@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,7 +84,8 @@ def explain(
     sources = {"widths": widths, "architecture": architecture, "op": op, "graph": graph, "model": model}
     case = _case(sources, knobs, setting or [])
     try:
-        found = jacobian_costs(graph_of(case), case.knobs["n_seeds"])
+        explained = graph_of(case)
+        found = jacobian_costs(explained, case.knobs["n_seeds"] or prod(explained.output_shape))
     except NotImplementedError as error:
         raise BadInput(f"{case.name}: {error}") from None
     if csv:

@@ -48,6 +48,9 @@ def recommend(
     ] = None,
     dtype: Annotated[str | None, typer.Option(metavar="NAME", help="float64 or float32. Default: float64.")] = None,
     wrt: Wrt = None,
+    task: Annotated[
+        str | None, typer.Option(metavar="NAME", help="gradient, or jacobian: the whole matrix. Default: gradient.")
+    ] = None,
     weight_density: Annotated[
         float | None, typer.Option(metavar="D", help="Share of the weights that are stored. Default: 1.")
     ] = None,
@@ -82,7 +85,7 @@ def recommend(
     knobs = {
         "widths": parse_widths(widths) if widths is not None else None, "name": architecture, "batch": batch,
         "n_seeds": seeds, "activation": activation, "loss": loss, "dtype": dtype, "weight_density": weight_density,
-        "wrt": parse_wrt(wrt), "file": model, "dims": parse_dims(dim),
+        "wrt": parse_wrt(wrt), "task": task, "file": model, "dims": parse_dims(dim),
     }  # fmt: skip
     given = {name: value for name, value in knobs.items() if value is not None}
     _check(given)

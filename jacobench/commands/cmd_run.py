@@ -194,13 +194,15 @@ def _summary(path: Path, found: Run, seconds: float | None) -> str:
 
 def _undecided(folder: RunFolder, found: Run, max_minutes: float | None) -> str:
     """Return the number of undecided cases and, if there are any, the command that measures them further."""
+    from jacobench.bench.row.columns import shown_phase
     from jacobench.reports.page.quality_sentences import no_case, undecided_cases
     from jacobench.reports.page.run_facts import undecided_counts
 
-    n_undecided, n_cases = undecided_counts(found, DECIDED_IN)
+    phase = shown_phase(found.table, DECIDED_IN)
+    n_undecided, n_cases = undecided_counts(found, phase)
     if not n_cases:
-        return no_case(DECIDED_IN)
-    sentence = undecided_cases(DECIDED_IN, n_undecided, n_cases)
+        return no_case(phase)
+    sentence = undecided_cases(phase, n_undecided, n_cases)
     limit = max_minutes or folder.settings.max_minutes or MAX_MINUTES
     return f"{sentence} To continue: {resume_command(folder.path, limit)}" if n_undecided else sentence
 

@@ -20,7 +20,7 @@ from jacobench.bench.floor.predicted_rows import (
     sweep_of,
     validation_rows,
 )
-from jacobench.bench.row.columns import FORWARD, tidy
+from jacobench.bench.row.columns import FORWARD, in_phase, tidy
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.bench.suites.model_sweep import sweep_text
 from jacobench.reports.analysis.doubts import floor_note
@@ -94,6 +94,7 @@ class CaseAdvice:
     """
 
     case: str
+    task: str
     source: str
     measured_on: list[str]
     budget_bytes: float
@@ -164,12 +165,12 @@ def advise(
     needs = target.groupby("strategy", sort=False)["predicted_bytes"].max()
     needs = needs.index.to_series().map(needed).astype(float) if needed is not None else needs
     over = set(needs[needs > budget_bytes].index)
-    own = target[target["phase"] == phase]
+    own = target[in_phase(target, phase)]
     near = _near_case(own.iloc[0].to_dict(), run, phase)
     known = run.table if tested is None else pd.concat([run.table, tested], ignore_index=True)
     seconds, n_bytes = estimate_seconds(known, own), estimate_bytes(known, own)
     peaks = _peaks(near, run.table, phase)
-    there = run.table[(run.table["case"] == (near and near.case)) & (run.table["phase"] == phase)]
+    there = run.table[(run.table["case"] == (near and near.case)) & in_phase(run.table, phase)]
     times = _times(there)
     candidates = [name for name in _candidates(run.table, own, phase) if name not in over]
     if near:
@@ -190,6 +191,7 @@ def advise(
     verdicts = [{"quantity": "seconds", **time}, {"quantity": "bytes", **memory}]
     return CaseAdvice(
         case=str(own["case"].iloc[0]),
+        task=str(own["task"].iloc[0]),
         source=run.name,
         measured_on=provenance(run.table),
         budget_bytes=budget_bytes,
@@ -220,7 +222,7 @@ def _model_errors(table: pd.DataFrame, phase: str) -> dict[str, float]:
 
 def _candidates(table: pd.DataFrame, own: pd.DataFrame, phase: str) -> list[str]:
     """Return the strategies of a case and of a run, without those that failed wherever the run tried them."""
-    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD) & ~table["status"].isin(UNTRIED)]
+    rows = table[in_phase(table, phase) & table["strategy"].ne(FORWARD) & ~table["status"].isin(UNTRIED)]
     failed = set(rows["strategy"]) - set(rows.loc[rows["status"] == "ok", "strategy"])
     names = in_order([*own["strategy"], *table.loc[table["strategy"].ne(FORWARD), "strategy"]])
     return [name for name in names if name not in failed]
@@ -237,8 +239,8 @@ def _without(found: Mapping[str, Any], over: set[Any]) -> dict[str, Any]:
 
 def _near_case(knobs: Mapping[Any, Any], run: Run, phase: str) -> NearCase | None:
     """Return the measured case to use: one with recorded passes or, for the case itself, one where all failed."""
-    rows = run.table[(run.table["phase"] == phase) & run.table["strategy"].ne(FORWARD)]
-    timed = set(run.passes.loc[run.passes["phase"] == phase, "case"])
+    rows = run.table[in_phase(run.table, phase) & run.table["strategy"].ne(FORWARD)]
+    timed = set(run.passes.loc[in_phase(run.passes, phase), "case"])
     failed = set(rows["case"]) - set(rows.loc[rows["status"].isin(["ok", *UNTRIED]), "case"])
     usable = (near for near in nearby(rows, knobs) if near.case in timed or (near.exact and near.case in failed))
     return next(usable, None)
@@ -248,7 +250,7 @@ def _peaks(near: NearCase | None, table: pd.DataFrame, phase: str) -> dict[str, 
     """Return the peaks measured at the case itself, if all are large enough for a profiler."""
     if near is None or not near.exact:
         return {}
-    rows = table[(table["case"] == near.case) & (table["phase"] == phase) & (table["status"] == "ok")]
+    rows = table[(table["case"] == near.case) & in_phase(table, phase) & (table["status"] == "ok")]
     seen = bool((rows["peak_bytes"] >= LEAST_BYTES).all())
     return dict(zip(rows["strategy"], rows["peak_bytes"], strict=True)) if seen else {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.bench.row.statistics import plausible
 from jacobench.reports.data import limit_sentences
 from jacobench.reports.data.vocabulary import in_order
@@ -91,7 +91,7 @@ def by_case(recommended: pd.DataFrame) -> dict[str, dict[str, float]]:
 def floor_note(table: pd.DataFrame, phase: str) -> str:
     """Return which strategies of a phase have no floor, so that their limits are not known; empty if all have one."""
     limited = [name for name, other in LIMITED_BY.items() if table["strategy"].eq(other).any()]
-    rows = _timed(table[(table["phase"] == phase) & ~table["strategy"].isin(limited)])
+    rows = _timed(table[in_phase(table, phase) & ~table["strategy"].isin(limited)])
     missing = rows[rows["floor_seconds"].isna()]
     if missing.empty:
         return ""

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.floor.predicted_rows import validation_rows
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.reports.analysis.estimates import model_errors
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def quality(table: pd.DataFrame, phase: str = "gradient") -> pd.DataFrame:
 
     The columns are ``strategy``, ``n_cells``, ``median_error``, ``p90_error`` and ``within``, the share within 30 %.
     """
-    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
+    rows = table[in_phase(table, phase) & table["strategy"].ne(FORWARD)]
     errors = relative_errors(rows)
     groups = {str(name): errors[rows.loc[errors.index, "strategy"] == name] for name in rows["strategy"].unique()}
     lines = [_line(name, own) for name, own in {**groups, "all": errors}.items() if len(own)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.row.columns import FORWARD, peak_bounds
+from jacobench.bench.row.columns import FORWARD, in_phase, peak_bounds
 from jacobench.bench.row.statistics import clearly_less, plausible
 from jacobench.bench.row.stopping import leader
 from jacobench.reports.analysis.doubts import could_win_in
@@ -53,9 +53,9 @@ def recommend(table: pd.DataFrame, passes: pd.DataFrame, phase: str = "gradient"
         - ``could_win``: a dict of the strategies that are slower than the winner but could be faster at their own limit:
           strategy → its time over its floor, NaN without a floor. See `doubts.could_win`.
     """
-    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
+    rows = table[in_phase(table, phase) & table["strategy"].ne(FORWARD)]
     ok = rows[rows["status"] == "ok"]
-    seconds = _seconds(ok, passes[(passes["phase"] == phase) & plausible(passes["seconds"])])
+    seconds = _seconds(ok, passes[in_phase(passes, phase) & plausible(passes["seconds"])])
     lines = []
     for case in rows["case"].drop_duplicates():
         missing = "nothing" if ok["case"].ne(case).all() else "no passes"
@@ -113,7 +113,7 @@ def comparable_peaks(table: pd.DataFrame, phase: str = "gradient") -> dict[str, 
 
     A peak below the tool's resolution counts as the resolution.
     """
-    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD) & table["status"].eq("ok")]
+    rows = table[in_phase(table, phase) & table["strategy"].ne(FORWARD) & table["status"].eq("ok")]
     rows = rows.assign(peak_bytes=peak_bounds(rows))
     by_case = {
         str(case): own.set_index("strategy")["peak_bytes"].sort_values()

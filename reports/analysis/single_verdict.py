@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.bench.row.columns import in_phase
 from jacobench.bench.row.statistics import clearly_less
 from jacobench.reports.analysis.doubts import could_win_in
 from jacobench.reports.analysis.estimates import Estimate, bound_of_ratio, factor_of
@@ -32,6 +33,7 @@ SAME = (
     "normalization",
     "dtype",
     "wrt",
+    "task",
 )  # knobs in which near cases are equal
 
 # Factor within which the sizes of near cases agree. Suites double their sizes, so each size within a sweep has one.
@@ -106,7 +108,7 @@ def measured_seconds(near: NearCase, rows: pd.DataFrame, passes: pd.DataFrame, p
     line = _recommended(own, passes, phase)
     if line["decision"] in ("ahead", "equal") and near.distance_factor > 1:
         line |= _widened(own, passes, phase, line, near.ratio_uncertainty)
-    timed = rows[rows["phase"] == phase]
+    timed = rows[in_phase(rows, phase)]
     doubts = could_win_in(timed, near.case, line["strategy"], uncertainty=near.ratio_uncertainty)
     return {
         **{name: line[name] for name in ("strategy", "decision", "factor", "runner_up", "open_rivals")},

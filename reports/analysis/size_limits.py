@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from jacobench.bench.floor.predicted_rows import held_bytes, n_seeds_of, needed_bytes, one_case, phases_of
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.bench.row.statistics import plausible
 from jacobench.bench.suites.case import graph_of
 from jacobench.bench.suites.wrt_selection import wrt_of_text
@@ -108,7 +108,7 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
         raise unknown("quantity", quantity, GROWING)
     if not 0 < limit < math.inf:
         raise BadInput(f"the limit is {limit!r}: expected a positive number of {quantity}")
-    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)]
+    rows = table[in_phase(table, phase) & table["strategy"].ne(FORWARD)]
     lines: list[dict[str, Any]] = []
     for sweep in find_sweeps(rows, knob):
         case_of = _case_of(sweep) if quantity == "bytes" else None
@@ -286,7 +286,7 @@ def _cost_of(case_of: Callable[[float], Case], knob: str, own: pd.DataFrame) -> 
     row = predicted[-1]
     spec, phase = row["strategy"], row["phase"]
     rebuilt = case_of(row[knob])
-    peak = phases_of(spec, graph_of(rebuilt), n_seeds_of(rebuilt))[phase].peak_bytes
+    peak = phases_of(spec, graph_of(rebuilt), n_seeds_of(rebuilt), rebuilt.task)[phase].peak_bytes
     if abs(peak - row["predicted_bytes"]) > SAME_BYTES * row["predicted_bytes"]:
         return None
     return cache(lambda size: float(needed_bytes(case_of(size), [spec], phase)[spec]))
@@ -295,7 +295,7 @@ def _cost_of(case_of: Callable[[float], Case], knob: str, own: pd.DataFrame) -> 
 def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:
     """Return the keys of a ``[[sweep]]`` that describe the case of a row; None for graphs of other generators."""
     knobs: dict[str, Any] = {name: int(row[name]) for name in ("batch", "n_seeds") if row[name] == row[name]}
-    knobs |= {key: row[key] for key in ("dtype", "wrt") if isinstance(row[key], str)}
+    knobs |= {key: row[key] for key in ("dtype", "wrt", "task") if isinstance(row[key], str)}
     knobs |= {"wrt": [wrt_of_text(knobs["wrt"])]} if "wrt" in knobs else {}
     names = {key: row[key] if isinstance(row[key], str) else "none" for key in ("activation", "loss", "normalization")}
     graph = row["graph"]

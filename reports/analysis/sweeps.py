@@ -31,6 +31,7 @@ PHRASES: dict[str, tuple[str, object]] = {
     "weight_density": ("weight density {:g}", 1.0),
     "dtype": ("{}", None),
     "wrt": ("wrt {}", "parameters"),
+    "task": ("task {}", "gradient"),
 }
 
 GRAPH_KNOBS = tuple(PHRASES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from jacobench.bench.row.columns import FORWARD, peak_bounds
+from jacobench.bench.row.columns import FORWARD, in_phase, peak_bounds
 from jacobench.bench.row.name_patterns import matching
 from jacobench.bench.row.statistics import decide, log_median, robust_interval
 from jacobench.reports.analysis.doubts import could_win_in, spreads
@@ -87,14 +87,14 @@ class TimeRatio:
 
 def time_ratio(run: Run, case: str, pair: Sequence[str], phase: str = "gradient") -> TimeRatio:
     """Return how many times as long the first of two strategies takes."""
-    own = run.passes[(run.passes["case"] == case) & (run.passes["phase"] == phase)]
+    own = run.passes[(run.passes["case"] == case) & in_phase(run.passes, phase)]
     first, second = (own[own["strategy"] == name].set_index(["pass", "worker"])["seconds"] for name in pair)
     ratios = (first / second).dropna().tolist()
     inverse = [1 / ratio for ratio in ratios]
     is_slower, is_faster = (decide({"rival": sides}).status == "ahead" for sides in (ratios, inverse))
     winner = pair[1] if is_slower else pair[0] if is_faster else ""
     table = run.table
-    doubts = could_win_in(table[table["phase"] == phase], case, winner, pair)
+    doubts = could_win_in(table[in_phase(table, phase)], case, winner, pair)
     return TimeRatio(log_median(ratios), *robust_interval(ratios), is_slower, is_faster, doubts)
 
 
@@ -110,7 +110,7 @@ def rows_of(run: Run, cases: str, phase: str = "gradient") -> pd.DataFrame:
     """Return the rows of a phase whose cases match a glob, without those of the forward pass."""
     table = run.table
     own = table["case"].isin(matching(cases, table["case"].unique()))
-    return table[own & (table["phase"] == phase) & (table["strategy"] != FORWARD)]
+    return table[own & in_phase(table, phase) & (table["strategy"] != FORWARD)]
 
 
 def value(rows: pd.DataFrame, case: str, strategy: str, column: str) -> float:

@@ -27,6 +27,8 @@ FORMER_DIGITS = 6
 ARCHITECTURES = {"", "aarch64", "arm", "arm64", "armv7l", "armv8l", "i386", "x86_64", "amd64"}
 """Names that earlier versions wrote instead of a processor, in lower case."""
 
+FORMER_JACOBIAN = re.compile("-identity$")  # names of cases with seeds = "identity"
+
 MARKS = re.compile(r"""['"()=\\]""")  # what names of cases contain today, in addition to earlier ones
 
 
@@ -76,20 +78,26 @@ def _only(former: Iterable[str], matches: Callable[[str], list[str]]) -> dict[st
 
 
 def with_selection(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of an earlier version with the leaves that its generator differentiated.
+    """Return a row of an earlier version with its task, and the leaves that its generator differentiated.
 
-    >>> with_selection({"graph": "chain-affine-wrt_links"}), with_selection({"graph": "file.py:net"})
-    ({'graph': 'chain-affine', 'wrt': 'all'}, {'graph': 'file.py:net'})
+    >>> with_selection({"graph": "chain-affine-wrt_links", "case": "chain-affine-wrt_links-w8-d1-b1-identity"})["wrt"]
+    'all'
     """
     graph = row.get("graph")
-    if "wrt" in row or not isinstance(graph, str):
+    if "task" in row or not isinstance(graph, str):
         return dict(row)
+    named, links, _ = graph.partition("-wrt_links")
+    task = "jacobian" if FORMER_JACOBIAN.search(str(row.get("case"))) else "gradient"
+    selection = _former_selection(graph, is_all=bool(links))
+    return {"wrt": selection, **row, "graph": named, "task": task}
+
+
+def _former_selection(graph: str, *, is_all: bool) -> str | None:
     if graph.startswith("chain-"):
-        named, links, _ = graph.partition("-wrt_links")
-        return {**row, "graph": named, "wrt": "all" if links else VECTOR}
+        return "all" if is_all else VECTOR
     if graph in OPS or graph == EVERY:
-        return {**row, "wrt": "all"}
-    return {**row, "wrt": "parameters"} if graph == "mlp" or graph in NETWORKS else dict(row)
+        return "all"
+    return "parameters" if graph == "mlp" or graph in NETWORKS else None
 
 
 def with_current_names(base: Run, head: Run) -> tuple[Run, Run]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.recommendation import comparable_peaks, least_memory, materializing, recommend
@@ -27,7 +27,7 @@ def answers(run: Run, phase: str = "gradient") -> list[str]:
 
     A sentence without an answer states what is missing.
     """
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)]
+    rows = run.table[in_phase(run.table, phase) & (run.table["strategy"] != FORWARD)]
     if rows.empty:
         return [answer_sentences.no_phase(phase)]
     return [_on_time(run, rows, phase), _on_memory(run, rows, phase), _on_reuse(run)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from jacobench.bench.row.columns import shown_phase
 from jacobench.reports.analysis.doubts import floor_note
 from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.page import page_sentences, quality_sentences
@@ -36,18 +37,18 @@ if TYPE_CHECKING:
 def page(runs: Sequence[Run], phase: str = "gradient") -> str:
     """Return one HTML document about runs, without external resources. Raises BadInput if the phase is unknown."""
     sections = [_section(run, f"run{number}", phase) for number, run in enumerate(runs)]
-    return render_html(
-        "page/run_page.html.j2", sections=sections, phase=phase, text=page_sentences, quality=quality_sentences
-    )
+    return render_html("page/run_page.html.j2", sections=sections, text=page_sentences, quality=quality_sentences)
 
 
 def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
     """Return the contents of the page for one run. Limits and crossovers: relevant groups, then the collapsed ones."""
+    phase = shown_phase(run.table, phase)
     drawn = all_plots(run, phase)
     plots = {name: _figure(f"{key}-{name}", name, plot) for name, plot in drawn.plots.items()}
     return {
         "id": key,
         "name": run.name,
+        "phase": phase,
         "suites": ", ".join(str(suite) for suite in run.table["suite"].dropna().unique()),
         "question": QUESTION,
         "summary": plots.pop("summary", None) or plots.pop("cases", None),

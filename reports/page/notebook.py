@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from jacobench.bench.row.columns import in_phase, shown_phase
 from jacobench.reports.analysis.doubts import by_case, floor_note
 from jacobench.reports.analysis.recommendation import fastest, least_memory, recommend
 from jacobench.reports.data.units import format_peak, format_ratio, format_seconds
@@ -43,7 +44,8 @@ def notebook(run: Run, phase: str = "gradient") -> str:
     ``*`` marks the strategy that is clearly the fastest in its case, and the one that clearly needs the least memory: the
     same winners as on the page of `jacobench report`. ``?`` marks slower strategies that could win at their own limit.
     """
-    rows = run.table[run.table["phase"] == phase]
+    phase = shown_phase(run.table, phase)
+    rows = run.table[in_phase(run.table, phase)]
     shown = pd.DataFrame({name: rows[name].map(show) for name, show in FORMATS.items()})
     shown["peak_bytes"] = [format_peak(row) for row in rows.to_dict("records")]
     found = recommend(run.table, run.passes, phase)

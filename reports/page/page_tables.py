@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jacobench.bench.row.columns import COLUMNS, FORWARD, HEAP, STATUSES, below_resolution
+from jacobench.bench.row.columns import COLUMNS, FORWARD, HEAP, STATUSES, below_resolution, in_phase
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.recommendation import least_memory, recommend
@@ -56,7 +56,7 @@ class Recommendation:
 
 def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
     """Return one line per case that has the phase."""
-    rows = run.table[run.table["phase"] == phase].to_dict("records")
+    rows = run.table[in_phase(run.table, phase)].to_dict("records")
     smallest = least_memory(run.table, phase)
     peaks = {row["case"]: units.format_peak(row) for row in rows if smallest.get(row["case"]) == row["strategy"]}
     return [
@@ -156,7 +156,7 @@ def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverR
                 table_phrases.cheaper(_text(line["cheaper"]), line["factor"], _doubt(line)),
             ),
         )
-        for line in found[found["phase"] == phase].to_dict("records")
+        for line in found[in_phase(found, phase)].to_dict("records")
         if FORWARD not in (line["first"], line["second"])
     ]
     return _grouped(lines)

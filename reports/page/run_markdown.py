@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from jacobench.bench.row.columns import shown_phase
 from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.doubts import floor_note
 from jacobench.reports.data.vocabulary import provenance
@@ -45,6 +46,7 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
 
 def _blocks(run: Run, phase: str) -> list[str]:
     suites = ", ".join(str(suite) for suite in run.table["suite"].dropna().unique())
+    phase = shown_phase(run.table, phase)
     quality = stability(run, phase)
     blocks = [
         f"### jacobench: {escape_markdown(suites or run.name or 'run')}, {phase}",

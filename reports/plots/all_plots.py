@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jacobench.bench.row.columns import PHASES
+from jacobench.bench.row.columns import PHASES, shown_phase
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.plots import case_plots, crossing_plots, grid_maps, sample_spreads, scaling_plots, share_bars
@@ -46,6 +46,7 @@ def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
     """Draw every plot for which a run has data. Raises BadInput if the phase is unknown."""
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
+    phase = shown_phase(run.table, phase)
     plots: dict[str, Plot] = {}
     missing = {}
     for kind, draw in PLOTS.items():

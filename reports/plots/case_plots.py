@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import PercentFormatter
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.bench.row.statistics import LEAST_BYTES
 from jacobench.reports.data.units import COUNTS
 from jacobench.reports.plots import plot_sentences
@@ -41,7 +41,7 @@ RATIOS = (
 
 def overviews(run: Run, phase: str) -> dict[str, Plot]:
     """Draw every case of a run: ``summary``, if the reference was measured, and ``cases``; see `dot_plot.paged`."""
-    rows = run.table[run.table["phase"] == phase].reset_index(drop=True)
+    rows = run.table[in_phase(run.table, phase)].reset_index(drop=True)
     if rows.empty:
         raise NoData(f"the run has no cell of phase {phase}")
     plots: dict[str, Plot] = {}
@@ -75,7 +75,7 @@ def summaries(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Plot]:
 
     A cell that failed is hollow. Raises NoData if the reference was not measured, or nothing else was.
     """
-    rows = table[(table["phase"] == phase) & table["strategy"].ne(FORWARD)].reset_index(drop=True)
+    rows = table[in_phase(table, phase) & table["strategy"].ne(FORWARD)].reset_index(drop=True)
     peaks = rows["peak_bytes"].where((rows["status"] == "ok") & (rows["peak_bytes"] >= LEAST_BYTES))
     reference = peaks[rows["strategy"] == REFERENCE].groupby(rows["case"]).first()
     rows = rows.assign(memory_ratio=peaks / rows["case"].map(reference))
@@ -122,7 +122,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity) -> list[str]:
 def efficiencies(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the efficiency of every cell that has one, one line per case: ``efficiency``."""
     table = run.table
-    rows = table[(table["phase"] == phase) & (table["status"] == "ok") & table["efficiency"].notna()]
+    rows = table[in_phase(table, phase) & (table["status"] == "ok") & table["efficiency"].notna()]
     rows = rows.reset_index(drop=True)
     if rows.empty:
         raise NoData(f"no cell of phase {phase} has both a time and a floor (see docs/floor.md)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from jacobench.bench.row.columns import PHASES
+from jacobench.bench.row.columns import PHASES, in_phase
 from jacobench.graphs.errors import unknown
 from jacobench.reports.data.former_names import with_current_names
 from jacobench.reports.plots import plot_sentences
@@ -79,9 +79,9 @@ def _changes(base: Run, head: Run, outcome: Outcome, phase: str, quantities: dic
 
     Columns: ``status_base``, ``status_head``, and the columns of the verdict table for each quantity, with its prefix.
     """
-    old, new = (run.table.loc[run.table["phase"] == phase, [*CELL, "status"]] for run in (base, head))
+    old, new = (run.table.loc[in_phase(run.table, phase), [*CELL, "status"]] for run in (base, head))
     found = new.merge(old, on=CELL, suffixes=("_head", "_base"), sort=False)[[*CELL, "status_base", "status_head"]]
-    verdicts = outcome.verdicts[outcome.verdicts["phase"] == phase]
+    verdicts = outcome.verdicts[in_phase(outcome.verdicts, phase)]
     columns = ["base", "head", "ratio", "low", "high", "verdict"]
     for prefix, quantity in quantities.items():
         own = verdicts[verdicts["quantity"] == quantity].set_index(CELL)[columns]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.sweeps import KNOBS, Sweep, drawable_sweeps
@@ -40,7 +40,7 @@ RING: dict[str, Any] = {"marker": "o", "mfc": "none", "linestyle": "none", "mark
 
 def ratios(run: Run, phase: str) -> dict[str, Plot]:
     """Draw ratios against each knob that a run sweeps: ``ratio-vs-width``, and so on."""
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)].reset_index(drop=True)
+    rows = run.table[in_phase(run.table, phase) & (run.table["strategy"] != FORWARD)].reset_index(drop=True)
     if not _has_ratio(rows).any():
         raise NoData(f"no cell of phase {phase} has a time and one of {REFERENCE}, the reference of the ratios")
     found = {knob: [sweep for sweep in drawable_sweeps(rows, knob) if _has_line(sweep)] for knob in KNOBS}

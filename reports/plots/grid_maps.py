@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.patches import Patch, Rectangle
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.recommendation import NO_WINNER, recommend
 from jacobench.reports.analysis.sweeps import KNOBS, Grid, find_grids
@@ -43,7 +43,7 @@ MAX_SIZES = 12  # of a knob; more are thinned evenly
 
 def maps(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the fastest strategy over each two knobs that a run sweeps together: ``map-width-batch``, and so on."""
-    rows = run.table[(run.table["phase"] == phase) & (run.table["strategy"] != FORWARD)]
+    rows = run.table[in_phase(run.table, phase) & (run.table["strategy"] != FORWARD)]
     grids = find_grids(rows)
     if not grids:
         raise NoData(

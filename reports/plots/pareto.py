@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, in_phase
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, frame, legend_mark, strategy_handles
@@ -29,7 +29,7 @@ MAX_NAME = 16  # characters of a strategy's name within a panel
 def fronts(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the strategies by time and peak memory with the Pareto front, one panel per case: ``time-against-memory``."""
     table = run.table
-    rows = table[(table["phase"] == phase) & (table["strategy"] != FORWARD)].reset_index(drop=True)
+    rows = table[in_phase(table, phase) & (table["strategy"] != FORWARD)].reset_index(drop=True)
     both = rows[(rows["status"] == "ok") & (rows["seconds_median"] > 0) & (rows["peak_bytes"] > 0)]
     if both.empty:
         raise NoData(f"no cell of phase {phase} has both a time and a peak memory")

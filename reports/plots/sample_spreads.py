@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
+from jacobench.bench.row.columns import in_phase
 from jacobench.reports.data.units import format_seconds
 from jacobench.reports.data.vocabulary import in_order
 from jacobench.reports.plots import plot_sentences
@@ -32,14 +33,14 @@ def spreads(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the timed rounds of some cases: ``samples``."""
     if run.samples.empty:
         raise NoData("the run has no single rounds: only its table was given, or an earlier version wrote it")
-    samples = run.samples[(run.samples["phase"] == phase) & (run.samples["seconds"] > 0)]
+    samples = run.samples[in_phase(run.samples, phase) & (run.samples["seconds"] > 0)]
     if samples.empty:
         raise NoData(f"no round of phase {phase} was timed")
     return {"samples": _plot(run.table, samples, phase)}
 
 
 def _plot(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Plot:
-    timed = table[(table["phase"] == phase) & table["case"].isin(samples["case"])]
+    timed = table[in_phase(table, phase) & table["case"].isin(samples["case"])]
     cases = choose(timed, MAX_PANELS)
     chosen = samples[samples["case"].isin(cases)]
     n_processes = len(chosen[["pass", "worker"]].drop_duplicates())

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from jacobench.bench.row.columns import PHASES
+from jacobench.bench.row.columns import PHASES, in_phase
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.reports.analysis.growth import laws_of
 from jacobench.reports.analysis.growth_sentences import in_words
@@ -47,7 +47,7 @@ PREDICTED: dict[str, Any] = {"linestyle": "-", "linewidth": 5.5, "alpha": 0.25, 
 
 def scalings(run: Run, phase: str) -> dict[str, Plot]:
     """Draw time and memory against each knob that a run sweeps: ``time-vs-width``, ``memory-vs-width``, and so on."""
-    rows = run.table[run.table["phase"] == phase]
+    rows = run.table[in_phase(run.table, phase)]
     swept = [knob for knob in KNOBS if drawable_sweeps(rows, knob)]
     if not swept:
         raise NoData(
@@ -74,7 +74,7 @@ def scaling(
         raise unknown("quantity", quantity, QUANTITIES)
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
-    rows = table[table["phase"] == phase].reset_index(drop=True)
+    rows = table[in_phase(table, phase)].reset_index(drop=True)
     found = drawable_sweeps(rows, knob)
     if not found:
         raise BadInput(f"no sweep over {KNOBS[knob]} in phase {phase}: expected cases that differ in nothing else")

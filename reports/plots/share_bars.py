@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from jacobench.bench.row.columns import FORWARD
+from jacobench.bench.row.columns import FORWARD, JACOBIAN
 from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.units import format_bytes, format_flops, format_seconds
 from jacobench.reports.data.vocabulary import in_order, words
@@ -45,7 +45,7 @@ LEGEND = {"flops": "flops", "bytes": "bytes: kept for the\npullback, and cotange
 def stacks(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the plot shows all phases)
     """Draw the phases of every case stacked to 100 %, with their total, one panel per strategy: ``phases``."""
     table = run.table
-    rows = table[table["phase"].isin(STACKED)]
+    rows = table[table["phase"].isin(STACKED) & table["task"].ne(JACOBIAN)]
     if _phase_seconds(rows).empty:
         raise NoData(f"no strategy has a time for each of the phases {', '.join(STACKED)} in any case")
     return paged("phases", rows, lambda own, part: _phases(table, own, part), LINE)

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 MORE = {"seconds": ("takes", "as long"), "bytes": ("needs", "as much")}
 
 
-def compared(case: str, n_uses: int) -> str:
-    """Return what is compared for a case: one gradient, or a linearization with its pullbacks."""
+def compared(case: str, task: str, n_uses: int) -> str:
+    """Return what is compared for a case: its task, or a linearization with its pullbacks."""
+    if task == "jacobian":
+        return f"{case}: the whole Jacobian"
     pullbacks = counted(n_uses, "pullback") if n_uses else ""
     return f"{case}: {f'one linearization and {pullbacks}' if n_uses else 'one gradient, forward and backward'}"
 

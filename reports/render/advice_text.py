@@ -22,7 +22,7 @@ NAMES = {"seconds": "time", "bytes": "memory"}
 
 def title(advice: CaseAdvice) -> str:
     """Return the title: the case and what is compared."""
-    return advice_sentences.compared(advice.case, advice.n_uses)
+    return advice_sentences.compared(advice.case, advice.task, advice.n_uses)
 
 
 def verdicts(advice: CaseAdvice) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from jacobench.bench.row.columns import PHASES, STATUSES
+from jacobench.bench.row.columns import JACOBIAN, PHASES, STATUSES, in_phase, shown_phase
 from jacobench.graphs.errors import unknown
 from jacobench.reports.analysis.doubts import by_case, floor_note, spreads
 from jacobench.reports.analysis.recommendation import fastest, least_memory, recommend
@@ -135,12 +135,13 @@ def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
     table = run.table
+    phase = shown_phase(table, phase)
     runs = table["run_id"].dropna().unique()
     if len(runs) > 1:
         raise ValueError(f"a terminal table shows one run: got {len(runs)}")
     # A cell is over budget for the phase that needs most, whichever is shown.
     heaviest = table.groupby(["case", "strategy"])["predicted_bytes"].transform("max")
-    rows = table.assign(predicted_bytes=heaviest)[table["phase"] == phase]
+    rows = table.assign(predicted_bytes=heaviest)[in_phase(table, phase)]
     suites = ", ".join(str(suite) for suite in rows["suite"].dropna().unique())
     found = recommend(table, run.passes, phase)
     winners, doubts = fastest(found), by_case(found)
@@ -201,7 +202,8 @@ def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str, limits: Sequence
     counts = {status: int(found[status]) for status in STATUSES if status in found.index}
     one_pass = bool((rows["passes"] == 1).any() and not (rows["passes"] > 1).any())
     meaning = run_table_sentences.marks(with_floors=bool(rows["efficiency"].notna().any()), one_pass=one_pass)
-    return [*sources, meaning, *limits, run_table_sentences.cells(counts), *_reasons(rows)]
+    other = [run_table_sentences.of_jacobians()] if phase != JACOBIAN and rows["phase"].eq(JACOBIAN).any() else []
+    return [*sources, meaning, *other, *limits, run_table_sentences.cells(counts), *_reasons(rows)]
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:

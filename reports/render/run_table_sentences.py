@@ -28,6 +28,11 @@ def no_cell(phase: str) -> str:
     return f"No cell has the phase {phase}."
 
 
+def of_jacobians() -> str:
+    """Explain the cases of a mixed table whose task is the whole Jacobian."""
+    return "Of cases whose name ends in -jacobian, the table shows the phase jacobian: the whole matrix."
+
+
 def cells(counts: Mapping[str, int]) -> str:
     """Return how many cells have each status."""
     return "Cells: " + " · ".join(f"{count} {words(status)}" for status, count in counts.items())

@@ -58,7 +58,7 @@ class AsdexPrepared:
                 for name, shape, (start, end) in zip(graph.wrt, shapes, pairwise(ends), strict=True)
             }
 
-        return Linearization(output, pullback)
+        return Linearization(output, pullback, jacobian.copy)
 
 
 def asdex() -> Peer:

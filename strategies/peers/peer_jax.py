@@ -14,7 +14,7 @@ Every call waits for its result, and executes in the calling thread: the hand-ov
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +90,12 @@ class Split:
 
     - `linearize`: the leaves' arrays, in the order of ``graph.leaves`` → ``[output, *residuals]``.
     - `pull`: ``(seeds, *residuals)`` → the cotangents in the order of ``graph.wrt``, seeds (S, *output_shape).
+    - `join`: residuals → the whole Jacobian, where they are its parts.
     """
 
     linearize: Callable[..., Sequence[Any]]
     pull: Callable[..., Sequence[Any]]
+    join: Callable[..., Any] | None = None
 
 
 def evaluator(
@@ -150,7 +152,10 @@ def split_jacrev(jax: Any, graph: Graph) -> Split:
             for J, shape in zip(jacobians, shapes, strict=True)
         ]
 
-    return Split(linearize, pull)
+    def join(*jacobians: Any) -> Any:
+        return jax.numpy.concatenate([J.reshape(prod(graph.output_shape), -1) for J in jacobians], axis=1)
+
+    return Split(linearize, pull, join)
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,17 @@ class JaxPrepared:
                 bars = self.pull(len(seeds))(seeds, *residuals)
                 return {name: adopt(bar) for name, bar in zip(self.graph.wrt, bars, strict=True)}
 
-        return Linearization(output, pullback)
+        def jacobian() -> Array:
+            with self.xla.precision():
+                return adopt(self.join(*residuals))
+
+        return Linearization(output, pullback, jacobian if self.split.join else None)
+
+    @cached_property
+    def join(self) -> Callable[..., Any]:
+        """The function that makes the whole Jacobian; its first call compiles it."""
+        assert self.split.join is not None
+        return self.xla.compile(self.split.join, self.residuals)
 
     def pull(self, n_seeds: int) -> Callable[..., Sequence[Any]]:
         """Return the pullback of this number of seeds; its first call compiles it."""

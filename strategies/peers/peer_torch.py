@@ -70,14 +70,27 @@ def linearize_jacrev(torch: Any, graph: Graph, evaluate: Evaluate, leaves: Mappi
         return function()[0], lambda _seeds: []
     jacobians, output = torch.func.jacrev(function, argnums=tuple(range(len(wrt))), has_aux=True)(*wrt)
 
-    def pull(seeds: Any) -> Sequence[Any]:
-        rows = seeds.reshape(len(seeds), n_out)
-        return [
-            (rows @ J.reshape(n_out, leaf.numel())).reshape(len(seeds), *leaf.shape)
-            for J, leaf in zip(jacobians, wrt, strict=True)
-        ]
+    parts = [J.reshape(n_out, leaf.numel()) for J, leaf in zip(jacobians, wrt, strict=True)]
+    return output, MatrixPull(torch, parts, [leaf.shape for leaf in wrt])
 
-    return output, pull
+
+@dataclass(frozen=True)
+class MatrixPull:
+    """Pull that multiplies seeds with the output's Jacobian by each leaf, shape (outputs, inputs)."""
+
+    torch: Any
+    jacobians: Sequence[Any]
+    shapes: Sequence[Any]
+
+    def __call__(self, seeds: Any) -> Sequence[Any]:
+        """Return the cotangents of the leaves."""
+        rows = seeds.reshape(len(seeds), -1)
+        return [(rows @ J).reshape(len(seeds), *shape) for J, shape in zip(self.jacobians, self.shapes, strict=True)]
+
+    def whole(self) -> Array:
+        """Return the whole Jacobian in new memory; ``torch.cat`` copies also a single part."""
+        joined: Array = self.torch.cat(list(self.jacobians), dim=1).numpy()
+        return joined
 
 
 def own(torch: Any, graph: Graph, bars: Sequence[Any], seeds: Any) -> dict[str, Array]:
@@ -123,7 +136,7 @@ class TorchPrepared:
             lent = tensor(torch, seeds)
             return own(torch, graph, pull(lent), lent)
 
-        return Linearization(output, pullback)
+        return Linearization(output, pullback, pull.whole if isinstance(pull, MatrixPull) else None)
 
 
 def torch_vjp() -> Peer:
