@@ -18,6 +18,9 @@ __all__ = ["PHASES", "Linearized", "Prediction", "Predictions", "Prepared", "Str
 PHASES = ("prepare", "linearize", "pullback", "gradient")
 """Phases of a case whose task is "gradient". Those of the task "jacobian" are ``prepare`` and ``jacobian``."""
 
+IDENTITY_PULLBACK = "identity pullback"
+"""Optional entry of `Predictions.phases`: a pullback of the identity, where it costs less than that of as many seeds."""
+
 
 class Linearized(Protocol):
     """A graph linearized at a point."""

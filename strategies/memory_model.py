@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jacobench.graphs.graph import Graph, Node
+    from jacobench.strategies.seed_batching import Samples
     from jacobench.strategies.tape import Edge, Local, LocalCost, Step
 
 Costs = Mapping[tuple[int, int], "LocalCost"]
 """(number of a node's value, number of an argument) → cost of differentiating it."""
 
-PULLED, SUMMED = -1, -2
-"""Temporary names of a cotangent that was just pulled back, and of a sum of cotangents."""
+PULLED, SUMMED, SPREAD = -1, -2, -3
+"""Temporary names of a cotangent that was just pulled back, and of a sum of cotangents. Those of a leaf's separate seeds are
+`SPREAD` and less."""
 
 
 @dataclass
@@ -128,15 +130,24 @@ def simulate_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> A
     return tracker
 
 
-def simulate_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds: int) -> AllocationTracker:
-    """Simulate the allocations of `reverse.pull_back` and `reverse.own`."""
+def simulate_pullback(
+    graph: Graph, planned: Sequence[Step], costs: Costs, n_seeds: int, samples: Samples | None = None
+) -> AllocationTracker:
+    """Simulate the allocations of `reverse.pull_back` and `reverse.own`.
+
+    With `samples`, the seeds are the identity: `n_seeds` of them, and the costs, are those of one sample.
+    """
     itemsize = graph.dtype.itemsize
     tracker = AllocationTracker()
     bars = Buffers(tracker)
-    bars.make(graph.output, 0)  # the seeds
+    shared = samples.shared if samples else frozenset()
+    joined_bytes = n_seeds * prod(graph.output_shape) * itemsize if samples else 0
+    tracker.hold(joined_bytes)  # until the end
+    bars.make(graph.output, 0)  # the seeds, joined or not
     for step in reversed(planned):
         for edge in step.edges:
             cost, n_bytes = costs[step.y, edge.ctx.k], n_seeds * edge.ctx.n_in * itemsize
+            n_bytes *= samples.count if samples and edge.x in shared else 1
             if cost.returns_cotangent:
                 bars.share(PULLED, step.y)
             else:
@@ -150,8 +161,22 @@ def simulate_pullback(graph: Graph, planned: Sequence[Step], costs: Costs, n_see
                 bars.rename(PULLED, edge.x)
         if step.edges:
             bars.drop(step.y)
-    _simulate_own(graph, bars, tracker, n_seeds)
+    if samples:
+        _simulate_unbatch(graph, bars, n_seeds, samples)
+    _simulate_own(graph, bars, tracker, n_seeds * (samples.count if samples else 1))
+    tracker.held -= joined_bytes
     return tracker
+
+
+def _simulate_unbatch(graph: Graph, bars: Buffers, n_seeds: int, samples: Samples) -> None:
+    """Simulate the allocations of `seed_batching.unbatch_cotangents`: the results of all leaves, while all others exist."""
+    spread = [number for number in graph.wrt_values if number in bars and number not in samples.shared]
+    sizes = dict(zip(graph.wrt_values, (graph.leaves[name].shape for name in graph.wrt), strict=True))
+    for number in spread:
+        bars.make(SPREAD - number, samples.count * n_seeds * prod(sizes[number]) * graph.dtype.itemsize)
+    for number in spread:
+        bars.drop(number)
+        bars.rename(SPREAD - number, number)
 
 
 def _simulate_own(graph: Graph, bars: Buffers, tracker: AllocationTracker, n_seeds: int) -> None:

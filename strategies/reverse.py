@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jacobench.graphs.errors import BadInput
-from jacobench.strategies.contract import Prediction, Predictions
+from jacobench.strategies.contract import IDENTITY_PULLBACK, Prediction, Predictions
 from jacobench.strategies.memory_model import AllocationTracker, simulate_linearize, simulate_pullback
 from jacobench.strategies.seed_batching import batch_seeds, tape_by_sample, unbatch_cotangents
-from jacobench.strategies.tape import Linearizer, Local, Pull, Step, Tape, steps
+from jacobench.strategies.tape import Linearizer, Local, LocalCost, Pull, Step, Tape, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -153,13 +154,12 @@ class Reverse:
         return ReversePrepared(graph, planned, edges, self.finish, self.samples_of(graph, planned))
 
     def predict(self, graph: Graph, n_seeds: int) -> Predictions:
-        """Predict bytes and flops of each phase by simulating the loop over shapes; see `contract.Predictions`."""
+        """Predict bytes and flops of each phase by simulating the loop over shapes; see `contract.Predictions`.
+
+        For as many seeds as outputs, where they share pullbacks if they are the identity, this is predicted, too.
+        """
         planned = steps(graph)
-        costs = {
-            (step.y, edge.ctx.k): self.local.cost(edge.argument, edge.ctx, n_seeds)
-            for step in planned
-            for edge in step.edges
-        }
+        costs = self._costs(planned, n_seeds)
         prepare = AllocationTracker()
         for cost in costs.values():
             prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
@@ -175,4 +175,20 @@ class Reverse:
             "pullback": Prediction(pullback.peak, pullback.held, pull_flops),
             "gradient": Prediction(gradient_peak, pullback.held, linearize_flops + pull_flops),
         }
+        samples = self.samples_of(graph, planned) if n_seeds == prod(graph.output_shape) else None
+        if samples:
+            phases[IDENTITY_PULLBACK] = self._of_identity(graph, planned, n_seeds // samples.count, samples)
         return Predictions(phases, sum(cost.n_nonzeros for cost in costs.values()))
+
+    def _costs(self, planned: Sequence[Step], n_seeds: int) -> dict[tuple[int, int], LocalCost]:
+        return {
+            (step.y, edge.ctx.k): self.local.cost(edge.argument, edge.ctx, n_seeds)
+            for step in planned
+            for edge in step.edges
+        }
+
+    def _of_identity(self, graph: Graph, planned: Sequence[Step], n_seeds: int, samples: Samples) -> Prediction:
+        """Predict a pullback of the identity, as `n_seeds` joined seeds."""
+        costs = self._costs(planned, n_seeds)
+        found = simulate_pullback(graph, planned, costs, n_seeds, samples)
+        return Prediction(found.peak, found.held, sum(cost.pull_flops for cost in costs.values()))

@@ -109,30 +109,34 @@ def _known_times() -> tuple[Profile, Callable[..., dict[str, float]]]:
     """Return a profile of a machine whose rates are known, and the seconds of a graph's phases there.
 
     A call of a rule takes 1 µs, 0.1 ns per operation and 0.05 ns per byte. A phase takes 3 µs, 0.5 µs per node and
-    0.25 µs per edge more.
+    0.25 µs per edge more. A plain copy takes 0.1 ns per byte.
     """
     from jacobench.bench.floor.predicted_rows import one_case
     from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime
+    from jacobench.bench.floor.rule_work import COPY
     from jacobench.bench.floor.time_model import WITH_RULES, CellTime, Profile, calls_of
 
-    def seconds(graph: Graph, spec: str, n_seeds: int = 1) -> dict[str, float]:
+    def seconds(graph: Graph, spec: str, n_seeds: int = 1, task: str = "gradient") -> dict[str, float]:
         return {
             phase: sum(of_rule(work) for work in calls.works) + 3e-6 + 5e-7 * calls.n_nodes + 2.5e-7 * calls.n_edges
-            for phase, calls in calls_of(graph, spec, n_seeds).items()
+            for phase, calls in calls_of(graph, spec, n_seeds, task).items()
         }
 
     def of_rule(work: Work) -> float:
+        if work.rule == COPY:
+            return 1e-10 * work.n_bytes
         return 1e-6 + 1e-10 * work.flops + 5e-11 * work.n_bytes
 
     def cells(knobs: dict[str, Any]) -> list[CellTime]:
-        graph = one_case(knobs).make()
-        found = {spec: seconds(graph, spec) for spec in ("forward", *WITH_RULES)}
+        graph, task = one_case(knobs).make(), str(knobs.get("task", "gradient"))
+        found = {spec: seconds(graph, spec, task=task) for spec in ("forward", *WITH_RULES)}
         return [CellTime(knobs, spec, phase, time) for spec, own in found.items() for phase, time in own.items()]
 
     shapes = [
         {"width": width, "depth": depth, "batch": batch} for width in (4, 64) for depth in (1, 3) for batch in (1, 9)
     ]
-    fitted = [{"graph": "mlp", **shape} for shape in shapes]
+    fitted: list[dict[str, Any]] = [{"graph": "mlp", **shape} for shape in shapes]
+    whole = [{"graph": "mlp", "width": 4, "depth": depth, "loss": "none", "task": "jacobian"} for depth in (1, 2, 5)]
     other = [{"graph": "architecture", "name": "lenet-300-100", "batch": 2}]
     graphs = [one_case(knobs).make() for knobs in (*fitted, *other)]
     works = {
@@ -146,6 +150,6 @@ def _known_times() -> tuple[Profile, Callable[..., dict[str, float]]]:
         "float64",
         Bandwidth((1e4, 1e8), (1e-10, 1e-10), (1e-10, 1e-10)),
         tuple(RuleTime(work.rule, work.flops, work.read, work.written, of_rule(work)) for work in works),
-        tuple(cell for knobs in fitted for cell in cells(knobs)),
+        tuple(cell for knobs in (*fitted, *whole) for cell in cells(knobs)),
         tuple(cell for width in range(20, 80, 10) for cell in cells({"graph": "mlp", "width": width, "depth": 2})),
     ), seconds

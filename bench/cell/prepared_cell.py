@@ -386,7 +386,7 @@ def predict_task(strategy: Strategy, graph: Graph, task: str, n_seeds: int) -> P
 def _by_pullback(graph: Graph, phases: Mapping[str, Prediction]) -> Prediction:
     """Predict `whole_jacobian` by a pullback of the identity from the phases for as many seeds as there are outputs."""
     n_out, n_in = shape_of(graph)
-    linearize, pullback = phases["linearize"], phases["pullback"]
+    linearize, pullback = phases["linearize"], phases.get("identity pullback", phases["pullback"])
     identity, matrix = (n_out * n * graph.dtype.itemsize for n in (n_out, n_in))
     copied = matrix if len(graph.wrt) > 1 else 0
     peak = max(
@@ -394,7 +394,7 @@ def _by_pullback(graph: Graph, phases: Mapping[str, Prediction]) -> Prediction:
         linearize.retained_bytes + identity + pullback.peak_bytes,
         pullback.retained_bytes + copied,
     )
-    return Prediction(peak, matrix, phases["gradient"].flops)
+    return Prediction(peak, matrix, linearize.flops + pullback.flops)
 
 
 def needing_phases(task: str, phase: str) -> tuple[str, ...]:

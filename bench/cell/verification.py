@@ -60,7 +60,7 @@ class Verification:
 
 
 @dataclass(frozen=True)
-class Derivative:
+class Differentiation:
     """What a strategy computes from a linearized graph: cotangents or, by its own method, the whole Jacobian.
 
     `call` is the method's name. `bars` are cotangents, or rows of the Jacobian as such.
@@ -72,16 +72,16 @@ class Derivative:
     bars: Callable[[Any], Mapping[str, Array]]
 
 
-def derivative(graph: Graph, linearized: Linearized, seeds: Array, rows: NDArray[np.int64] | None) -> Derivative:
+def derivative(graph: Graph, linearized: Linearized, seeds: Array, rows: NDArray[np.int64] | None) -> Differentiation:
     """Return what to verify: the strategy's own whole Jacobian, if `rows` of it are asked for, else its cotangents."""
     if rows is None or own_jacobian(linearized) is None:
-        return Derivative(
+        return Differentiation(
             "pullback",
             lambda linearized: linearized.pullback(seeds),
             lambda bars: _form_breach(graph, bars, len(seeds)),
             lambda bars: bars,
         )
-    return Derivative(
+    return Differentiation(
         "jacobian",
         lambda linearized: whole_jacobian(linearized, graph),
         partial(form_breach, graph),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS, input_bytes, rows_to_verify, step_bytes
 from jacobench.bench.floor.fitted_rates import predict_seconds
 from jacobench.bench.floor.microbenchmarks import measure_like
-from jacobench.bench.floor.predicted_rows import n_seeds_of, phases_of, predicted_rows
+from jacobench.bench.floor.predicted_rows import NO_PREDICTION, n_seeds_of, phases_of, predicted_rows
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
 from jacobench.bench.suites.case import graph_of
@@ -39,9 +39,9 @@ def estimate(rows: pd.DataFrame, budget_bytes: float) -> pd.DataFrame:
     if unknown.any():
         measured = _measure_small_cases(rows[unknown])
         rows.loc[unknown, "predicted_seconds"] = predict_seconds(measured, rows[unknown])
-        failed = measured[measured["status"] == "error"].groupby("strategy")["reason"].first()
-        reasons = "no prediction: " + rows["strategy"].map(failed)
-        rows["reason"] = rows["reason"].mask(unknown & reasons.notna(), reasons)
+        failed = measured[measured["status"] == "error"].groupby("strategy")["reason"].first().to_dict()
+        reasons = rows["strategy"].map({name: NO_PREDICTION + str(reason) for name, reason in failed.items()})
+        rows["reason"] = rows["reason"].mask(unknown & reasons.notna(), reasons.astype(object))
     rows["status"] = rows["status"].mask(rows["needs_bytes"] > budget_bytes, "over_budget")
     return rows
 

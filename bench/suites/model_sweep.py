@@ -42,7 +42,7 @@ class ModelKeys(SweepKeys, forbid_unknown_fields=True, kw_only=True, frozen=True
 
 
 _OWN = ("batch", "dims", "dtype", "wrt")  # options of the importers
-_DEFAULTS = {"dtype": None, "wrt": None, "rng_seed": 0, "n_seeds": 1, "seeds": "random"}
+_DEFAULTS = {"dtype": None, "wrt": None, "rng_seed": 0, "n_seeds": 1, "task": "gradient"}
 
 
 def with_files(sweep: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def model_case(knobs: Mapping[str, Any]) -> Case:
         strategies=knobs["strategies"],
         make=partial(read_model, source, **own),
         rng_seed=knobs["rng_seed"],
-        seeds=knobs["seeds"],
+        task=knobs["task"],
         content=repr((source, own)),
         files=(file,),
     )

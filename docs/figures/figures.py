@@ -21,7 +21,7 @@ from jacobench.reports.render.run_table import terminal_table
 DEFAULT_STRATEGIES = ("vjp", "dense", "sparse")
 GRADIENTS = ("jax-vjp", "torch-vjp", "autograd-vjp")
 WHOLE = ("jax-jacrev", "torch-jacrev", "asdex")
-"""Strategies that have the whole Jacobian at the end of linearize."""
+"""Peers that compute whole Jacobians."""
 
 ROWS = 10_000
 
@@ -75,14 +75,14 @@ def gradients(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def whole_jacobians(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the fastest and smallest built-in and peer strategies, one row per case with many seeds."""
-    of = table[table["n_seeds"] > 1]
+    """Return the fastest and smallest built-in and peer strategies, one row per whole Jacobian."""
+    of = table[table["task"].eq("jacobian")]
     parts = {}
     for column in ("seconds_median", "peak_bytes"):
-        gradient, linearize = wide(of, column, "gradient"), wide(of, column, "linearize")
+        known = wide(of, column, "jacobian")
         parts[column] = (
-            gradient[[name for name in DEFAULT_STRATEGIES if name in gradient]].min(axis=1),
-            linearize[[name for name in WHOLE if name in linearize]].dropna(how="all"),
+            known[[name for name in DEFAULT_STRATEGIES if name in known]].min(axis=1),
+            known[[name for name in WHOLE if name in known]].dropna(how="all"),
         )
     ours, peers = parts["seconds_median"]
     found = _beside(ours.loc[peers.index], peers, "ours")
@@ -90,7 +90,7 @@ def whole_jacobians(table: pd.DataFrame) -> pd.DataFrame:
     found["peak MiB, ours"] = our_bytes / 2**20
     found["least peer"] = peer_bytes.min(axis=1) / 2**20
     known = of.drop_duplicates("case").set_index("case").loc[found.index]
-    found["vjp's floor, µs"] = 1e6 * wide(of, "floor_seconds", "gradient")["vjp"]
+    found["vjp's floor, µs"] = 1e6 * wide(of, "floor_seconds", "jacobian")["vjp"]
     found["ours / floor"] = found["ours, µs"] / found["vjp's floor, µs"]
     found["batch"], found["width"] = known["batch"], known["width"].astype(int)
     return found.sort_values(["batch", "width"])

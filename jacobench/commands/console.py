@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN…", help="Folders of runs, or their run.json files.")]
-Phase = Annotated[str, typer.Option(metavar="PHASE", help="Phase to show: prepare, linearize, pullback or gradient.")]
+Phase = Annotated[
+    str,
+    typer.Option(
+        metavar="PHASE",
+        help="Phase to show: prepare, linearize, pullback, gradient or jacobian. gradient includes jacobian, which is that of whole Jacobians.",
+    ),
+]
 
 WIDTH_OF_FILES = 120  # width of output to a file or a pipe, in characters
 

@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.row.columns import TASKS
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.outcome import BASE, FAILING, HEAD, ROW, InterimLook, Outcome, verdict_table
 from jacobench.reports.regression.paired_test import OPEN, SLOWER, UNCHANGED, calibration_shift, without_calibration
 from jacobench.reports.regression.untimed import count_lines
-from jacobench.strategies.contract import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -205,7 +205,8 @@ def untimed_notes(state: str, table: pd.DataFrame, unmeasured: Mapping[str, tupl
     if state == "nothing":
         yield gate_sentences.nothing_compared()
     for strategy, phases in unmeasured.items():
-        yield gate_sentences.strategy_not_measured(strategy, phases, whole=len(phases) == len(PHASES))
+        whole = any(set(every) <= set(phases) for every in TASKS.values())
+        yield gate_sentences.strategy_not_measured(strategy, phases, whole=whole)
     reasons = Counter(table.loc[verdicts == "not measured", "reason"])
     shared = [(n, reason) for reason, n in reasons.items() if n > 1 or any(word in reason for word in FAILING)]
     for n, reason in shared[:MOST_REASONS]:

@@ -29,6 +29,8 @@ def _case(width: int = 64, depth: int = 3, batch: int = 1, density: float = 1.0,
         "loss": "mse",
         "residual": False,
         "dtype": "float64",
+        "wrt": "parameters",
+        "task": "gradient",
         "n_parameters": depth * (width * width * density + width),
     } | more
 

@@ -363,7 +363,7 @@ def test_an_infinite_gradient_of_a_finite_output_is_named(monkeypatch):
     monkeypatch.setitem(vars(OPS["tanh"]), "arguments", (replace(rule, vjp=lambda *a: rule.vjp(*a) * np.inf),))
     g = GraphBuilder()
     graph = g.build(output=g.tanh(g.parameter("W", (3,))))
-    problem = prepared_cell.make_problem(graph, "random", 1, 0, BUDGET)
+    problem = prepared_cell.make_problem(graph, "gradient", 1, 0, BUDGET)
     at_zero = prepared_cell.solve(problem, registry.load("vjp"), BUDGET)
     for name in ("vjp", "dense"):
         prepared = prepare_cell(name, at_zero, BUDGET)
@@ -380,18 +380,18 @@ def test_an_infinite_gradient_of_a_finite_output_is_named(monkeypatch):
 def test_arrays_over_the_budget_are_never_drawn(monkeypatch):
     graph = mlp_graph([64] * 3, batch=4, loss=None)
     least = prepared_cell.input_bytes(graph, 2)
-    problem = prepared_cell.make_problem(graph, "random", 2, 0, least)
+    problem = prepared_cell.make_problem(graph, "gradient", 2, 0, least)
     assert least == sum(array.nbytes for array in (*problem.leaves.values(), problem.seeds))
     monkeypatch.setattr(type(graph), "sample", None)
     with pytest.raises(prepared_cell.OverBudget, match="leaves and seeds need"):
-        prepared_cell.make_problem(graph, "random", 2, 0, least - 1)
+        prepared_cell.make_problem(graph, "gradient", 2, 0, least - 1)
 
 
 def test_as_many_seeds_as_fit_are_verified_and_the_reason_counts_them():
     graph = mlp_graph([64, 64], batch=1, loss=None)
     leaves = sum(8 * prod(leaf.shape) for leaf in graph.leaves.values())
     budget = prepared_cell.input_bytes(graph, 64) + 20 * leaves
-    problem = prepared_cell.make_problem(graph, "identity", 1, 0, budget)
+    problem = prepared_cell.make_problem(graph, "gradient", 64, 0, budget)
     solved = prepared_cell.solve(problem, registry.load("vjp"), budget)
     whole = prepared_cell.solve(problem, registry.load("vjp"), BUDGET)
     assert 0 < solved.n_verified < len(problem.seeds) == whole.n_verified
@@ -406,7 +406,8 @@ def test_as_many_seeds_as_fit_are_verified_and_the_reason_counts_them():
 @pytest.mark.parametrize("name", ["vjp", "dense", "sparse"])
 def test_a_dry_run_predicts_what_is_over_the_budget(make_case, name):
     case = replace(make_case(n_seeds=3), strategies=(name,))
-    planned = SimpleNamespace(suite=Suite("s", (case,)), cells=cells_of(Suite("s", (case,))))
+    suite = Suite("s", (case,))
+    planned = SimpleNamespace(suite=suite, cells=cells_of(suite), budget_bytes=BUDGET)
     table = predicted_table(planned)
     (needed,) = table.loc[table["strategy"] == name, "needs_bytes"].unique()
     (forward,) = table.loc[table["strategy"] == "forward", "needs_bytes"]
@@ -431,7 +432,7 @@ def test_values_or_cotangents_over_the_budget_are_not_computed_for_a_strategy_wi
         (values, 1, prepared_cell.value_bytes(values)),
         (cotangents, 9, 9 * 8 * (64 * 64 + 64)),
     ):
-        problem = prepared_cell.make_problem(graph, "random", n_seeds, 0, BUDGET)
+        problem = prepared_cell.make_problem(graph, "gradient", n_seeds, 0, BUDGET)
         budget = prepared_cell.input_bytes(graph, n_seeds) + least
         assert not prepare_cell(f"{file}:Mine", problem, budget).failed
         prepared = prepare_cell(f"{file}:Mine", problem, budget - 1)
@@ -467,7 +468,7 @@ def n_calls(depth):
     graph = mlp_graph([2] * (depth + 1), batch=1)
     sys.setprofile(lambda _frame, event, _argument: counted.update([event]))
     try:
-        problem = prepared_cell.make_problem(graph, "random", 1, 0, BUDGET)
+        problem = prepared_cell.make_problem(graph, "gradient", 1, 0, BUDGET)
         prepared = prepare_cell("dense", prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     finally:
         sys.setprofile(None)
@@ -484,7 +485,7 @@ def test_twice_as_many_layers_take_twice_as_many_calls_to_verify():
 @pytest.mark.parametrize("name", ["vjp", "dense", "sparse"])
 def test_a_network_of_3000_layers_is_verified(name):
     graph = mlp_graph([2] * 3001, batch=1)
-    problem = prepared_cell.make_problem(graph, "random", 1, 0, BUDGET)
+    problem = prepared_cell.make_problem(graph, "gradient", 1, 0, BUDGET)
     prepared = prepare_cell(name, prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     assert prepared.failed == {}
     assert "central differences" not in prepared.note

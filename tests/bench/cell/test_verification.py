@@ -153,8 +153,8 @@ BREACHES = {
     "writes a leaf in linearize": (writes_a_leaf_in_linearize, "linearize wrote its inputs: W1"),
     "writes a leaf in pullback": (writes_a_leaf_in_pullback, "pullback wrote its inputs: b1"),
     "writes the seeds": (writes_the_seeds, "pullback wrote its inputs: the seeds"),
-    "reuses its memory": (reuses_its_memory, "a later call changed the cotangents that pullback had returned: W1"),
-    "returns the same arrays": (returns_the_same_arrays, "cotangent of W1 shares memory with W1 of a second call"),
+    "reuses its memory": (reuses_its_memory, "a later call changed what pullback had returned: cotangent of W1"),
+    "returns the same arrays": (returns_the_same_arrays, "cotangent of W1 shares memory with cotangent of W1 of a second call"),
     "answers otherwise": (answers_otherwise_the_second_time, "the second pullback differs from the first by"),
     "NaN the second time": (has_nan_the_second_time, "cotangent of W2 has 1 entries that are NaN"),
     "output off": (output_off, "output is off by 1.0e-06: expected at most 1e-10, relative"),
@@ -225,7 +225,7 @@ def the_output_is_shared(event, made, before):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (linearize_overwrites_the_cotangents, "a later call changed the cotangents that pullback had returned: W1"),
+        (linearize_overwrites_the_cotangents, "a later call changed what pullback had returned: cotangent of W1"),
         (linearize_overwrites_the_output, "a later call changed the output of linearize"),
         (pullback_overwrites_the_output, "a later call changed the output of linearize"),
         (the_output_is_shared, "output shares memory with that of an earlier call"),
@@ -273,8 +273,8 @@ def views_of_one_copy(seeds):
     [
         (lambda seeds: {"x": seeds, "p": seeds.copy()}, "cotangent of x shares memory with the seeds"),
         (lambda seeds: {"x": seeds.copy(), "p": seeds[:]}, "cotangent of p shares memory with the seeds"),
-        (one_copy, "cotangent of x shares memory with that of p"),
-        (views_of_one_copy, "cotangent of x shares memory with that of p"),
+        (one_copy, "cotangent of x shares memory with cotangent of p"),
+        (views_of_one_copy, "cotangent of x shares memory with cotangent of p"),
         (lambda seeds: {"x": seeds.copy(), "p": seeds.copy()}, ""),
         (one_buffer, ""),
     ],
@@ -420,6 +420,9 @@ def test_only_neighbours_in_memory_are_compared(monkeypatch):
 def test_the_first_leaf_that_shares_memory_is_named_wherever_it_is_in_memory():
     low, high = np.split(np.zeros(8), 2)
     for first, second in ((low, high), (high, low)):
-        bars, again = {"W1": first, "W2": second}, {"W2 of a second call": second, "W1 of a second call": first}
+        bars, again = (
+            {"cotangent of W1": first, "cotangent of W2": second},
+            {"W2 of a second call": second, "W1 of a second call": first},
+        )
         assert _sharing_breach(bars, again).startswith("cotangent of W1 shares memory with W1 of a second call:")
     assert _sharing_breach({"W1": low}, {"x": high}) == ""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import jacobench as jb
+from jacobench.bench.cell.prepared_cell import Problem
+from jacobench.bench.cell.whole_jacobian import unit_seeds, whole_jacobian
 from jacobench.bench.floor import floors
-from jacobench.bench.floor.floor_loop import Loop
+from jacobench.bench.floor.floor_loop import Loop, loop
 from jacobench.bench.floor.floor_rules import RULES
-from jacobench.bench.floor.floors import Floors, loop_seconds
+from jacobench.bench.floor.floors import Floors, joining, loop_seconds
 from jacobench.bench.suites.case import Case, problem_of
 from jacobench.bench.suites.suite_files import load_suite
+from jacobench.graphs.calls import run
 from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.ops import OPS
 
@@ -64,3 +68,30 @@ def test_a_floor_that_cannot_be_measured_is_missing_with_a_reason(monkeypatch):
 def test_the_sweep_for_wrong_floors_has_every_op():
     found = {case.knobs["graph"] for case in load_suite("docs/figures/every_op.toml").cases}
     assert found == {name for name, op in OPS.items() if op.like is None and op.is_differentiable}
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_a_whole_jacobian_has_a_floor(name, monkeypatch):
+    case = Case("case", {}, (), lambda: mlp_graph([5, 4, 3], batch=2, loss=None, wrt=["b2", "x"]), task="jacobian")
+    bound, strategy = Floors(problem_of(case, 2**31)), jb.strategy(name)
+    seconds, reason = bound.of(strategy, "jacobian")
+    assert seconds > 0
+    assert not reason
+    assert bound.of(strategy, "gradient") == bound.of(strategy, "prepare") == (None, "")
+
+
+def test_the_floor_of_a_whole_jacobian_computes_it():
+    graph = mlp_graph([5, 4, 3], batch=2, loss=None, wrt=["b2", "x"])
+    problem = Problem(graph, graph.sample(0), unit_seeds(graph, np.arange(6)))
+    by_hand = loop(problem, jb.strategy("vjp"))
+    copies = joining(by_hand, graph)
+    for calls in (by_hand.linearize, by_hand.pullback, copies):
+        run(calls)
+    expected = whole_jacobian(jb.strategy("dense").prepare(graph).linearize(problem.leaves), graph)
+    np.testing.assert_allclose(copies[0][1][0].base, expected, atol=1e-12)
+
+
+def test_a_single_leaf_needs_no_copy():
+    graph = mlp_graph([5, 4, 3], loss=None, wrt="inputs")
+    problem = Problem(graph, graph.sample(0), unit_seeds(graph, np.arange(3)))
+    assert joining(loop(problem, jb.strategy("vjp")), graph) == []

@@ -34,6 +34,26 @@ def test_each_seed_is_counted(known_times):
     assert TimeModel(profile).seconds(graph, "dense", 8) == pytest.approx(seconds(graph, "dense", 8), rel=0.02)
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_whole_jacobian_has_its_seconds(known_times, batch):
+    profile, seconds = known_times
+    graph = one_case({"widths": [30, 40, 20], "batch": batch, "loss": "none"}).make()
+    for spec in WITH_RULES:
+        found = TimeModel(profile).seconds(graph, spec, 1, "jacobian")
+        assert found == pytest.approx(seconds(graph, spec, 1, "jacobian"), rel=0.02)
+        assert list(found) == ["prepare", "jacobian"]
+        assert found["jacobian"] > TimeModel(profile).seconds(graph, spec, 1)["gradient"]
+
+
+def test_samples_share_the_pullback_of_a_whole_jacobian(known_times):
+    one, many = (one_case({"widths": [30, 40, 20], "batch": batch, "loss": "none"}).make() for batch in (1, 8))
+    shared, apart = (
+        [TimeModel(known_times[0]).seconds(graph, spec, 1, "jacobian")["jacobian"] for graph in (one, many)]
+        for spec in ("vjp", "sparse")
+    )
+    assert shared[1] / shared[0] < apart[1] / apart[0]
+
+
 def test_an_op_or_a_strategy_that_was_not_measured_is_not_predicted(known_times):
     model = TimeModel(known_times[0])
     assert not model.seconds(one_case({"width": 4, "depth": 2, "activation": "gelu"}).make(), "vjp", 1).get("gradient")

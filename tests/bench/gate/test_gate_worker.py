@@ -21,6 +21,8 @@ from jacobench.strategies.contract import PHASES
 LASTING = {
     "jacobench.strategies.registry",
     "jacobench.strategies.contract.PHASES",
+    "jacobench.strategies.contract.Prediction",
+    "jacobench.strategies.contract.Predictions",
     "jacobench.strategies.contract.placed",
 }
 """If these change incompatibly, the gate cannot measure a base older than the change."""
@@ -68,16 +70,16 @@ def test_a_base_of_the_old_layout_has_its_suites_elsewhere(monkeypatch):
 def precheck(tmp_path):
     """Return a function that prechecks a strategy in this process and returns phase → (status, reason)."""
     path = tmp_path / "one.toml"
-    path.write_text('[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 2\n')
 
-    def run(strategy, budget):
+    def run(strategy, budget, keys="", phases=PHASES):
+        path.write_text(f'[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 2\n{keys}')
         found = {}
 
         def emit(event, **content):
             if event == "prechecked":
                 found[content["phase"]] = content["status"], content["reason"]
 
-        task = GateTask("case", str(path), strategy, strategy)
+        task = GateTask("case", str(path), strategy, strategy, phases)
         GateWorker(GateJob("precheck", (task,), budget, 0.5), gate_worker.load_cell(), emit).precheck_all()
         return problem_of(load_suite(str(path)).cases[0], 2**31), found
 
@@ -96,6 +98,25 @@ def test_a_precheck_finds_what_a_run_finds(precheck, budget):
     failed = prepare_cell("dense", problem, budget, registry.load).failed
     assert found == dict.fromkeys(PHASES, ("ok", "")) | failed
     assert bool(failed) == (budget == 1024)
+
+
+@pytest.mark.parametrize("strategy", ["vjp", "sparse", "forward-sparse"])
+def test_a_precheck_knows_the_task(precheck, strategy):
+    keys = 'loss = "none"\ntask = "jacobian"\nwrt = "all"'
+    _, found = precheck(strategy, 2**31, keys, ("prepare", "jacobian"))
+    assert found == dict.fromkeys(("prepare", "jacobian"), ("ok", ""))
+
+
+def test_a_precheck_uses_the_leaves_of_a_graph(tmp_path):
+    (tmp_path / "own.py").write_text(
+        "import jacobench as jb\n\ndef net():\n    graph, leaves = jb.mlp([3, 2])\n"
+        "    return graph, {name: 0 * leaf + 2 for name, leaf in leaves.items()}\n"
+    )
+    path = tmp_path / "own.toml"
+    path.write_text('[[sweep]]\ngraph = "own.py:net"\n')
+    task = GateTask("case", str(path), "vjp", "vjp", PHASES)
+    worker = GateWorker(GateJob("precheck", (task,), 2**31, 0.5), gate_worker.load_cell(), lambda *_, **__: None)
+    assert worker.problem(str(path), with_reference=True).leaves["W1"].tolist() == [[2, 2, 2], [2, 2, 2]]
 
 
 def test_a_precheck_compares_the_reference_with_central_differences(precheck, monkeypatch):

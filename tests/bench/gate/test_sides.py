@@ -35,11 +35,11 @@ def test_each_case_of_a_suite_is_made_again_from_its_own_file(name, tmp_path):
     assert list(files) == [case.name for case in suite.cases]
     for case in suite.cases:
         (again,) = load_suite(str(files[case.name])).cases
-        assert (again.name, again.knobs, again.rng_seed, again.seeds) == (
+        assert (again.name, again.knobs, again.rng_seed, again.task) == (
             case.name,
             case.knobs,
             case.rng_seed,
-            case.seeds,
+            case.task,
         )
     _, leaves = build(suite.cases[0])
     _, others = build(load_suite(str(files[suite.cases[0].name])).cases[0])

@@ -3,11 +3,11 @@ import math
 import pandas as pd
 import pytest
 
-from jacobench.bench.row.columns import COLUMNS, STATUSES, tidy
+from jacobench.bench.row.columns import COLUMNS, PHASES, STATUSES, in_phase, shown_phase, tidy
 
 CONTRACT = """
 run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
-weight_density dtype n_parameters   strategy phase status reason passes rounds
+weight_density dtype wrt task n_parameters   strategy phase status reason passes rounds
 seconds_min seconds_median seconds_iqr seconds_low seconds_high seconds_first  ratio_to_vjp ratio_low ratio_high
 peak_bytes retained_bytes memory_tool  predicted_bytes predicted_flops predicted_seconds n_nonzeros  floor_seconds efficiency  max_relative_error
 """
@@ -47,3 +47,24 @@ def test_a_misspelt_column_and_a_word_among_numbers_are_refused():
         tidy([{"peak_byte": 1}])
     with pytest.raises(ValueError, match="'width' holds numbers"):
         tidy([{"width": "wide"}])
+
+
+def test_the_phase_gradient_includes_the_whole_jacobians_of_other_cases():
+    table = tidy([{"case": f"{phase}-{k}", "phase": phase} for k in range(2) for phase in PHASES])
+    assert set(table[in_phase(table, "gradient")]["phase"]) == {"gradient", "jacobian"}
+    assert set(table[in_phase(table, "jacobian")]["phase"]) == {"jacobian"}
+    assert set(table[in_phase(table, "prepare")]["phase"]) == {"prepare"}
+
+
+@pytest.mark.parametrize(
+    ("phases", "asked", "shown"),
+    [
+        (["prepare", "gradient"], "gradient", "gradient"),
+        (["prepare", "jacobian"], "gradient", "jacobian"),
+        (["gradient", "jacobian"], "gradient", "gradient"),
+        (["prepare", "jacobian"], "prepare", "prepare"),
+        ([], "gradient", "gradient"),
+    ],
+)
+def test_titles_name_the_phase_jacobian_if_the_run_has_only_such_cases(phases, asked, shown):
+    assert shown_phase(tidy([{"phase": phase} for phase in phases]), asked) == shown

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -13,6 +14,7 @@ from jacobench.bench.floor import floors
 from jacobench.bench.run import session as session_module
 from jacobench.bench.run.session import SessionLimits, schedule
 from jacobench.bench.suites.case import BY_STRATEGY, Case, Cell, Suite, cells_of, problem_of
+from jacobench.graphs.generators.mlp import mlp_graph
 
 LIMITS = SessionLimits(budget_bytes=2**31, min_seconds=1e-3, max_seconds=0.05, min_rounds=5)
 
@@ -363,3 +365,41 @@ def test_each_step_of_a_cell_is_announced(make_session):
     steps.clear()
     session.measure(Cell("small", "dense", "linearize"), counted)
     assert steps == ["measuring memory", "timing"]
+
+
+@pytest.mark.parametrize("strategy", ["vjp", "dense", "forward-sparse"])
+def test_a_whole_jacobian_is_measured_in_its_own_phases(make_session, strategy):
+    make = partial(mlp_graph, [20, 30, 16], batch=3, loss=None, wrt=["b1", "x"])
+    session = make_session(Case("whole", {"task": "jacobian"}, (), make, task="jacobian"), measure_memory=True)
+    cells = [cell for cell in cells_of(session.suite, [strategy]) if cell.strategy == strategy]
+    assert [cell.phase for cell in cells] == ["prepare", "jacobian"]
+    found = {cell.phase: session.measure(cell, counted) for cell in cells}
+    assert {measured.status for measured in found.values()} == {"ok"}
+    whole = found["jacobian"]
+    assert whole.seconds_first > 0
+    assert whole.peak_bytes >= whole.retained_bytes >= 8 * 48 * 90 * (strategy != "forward-sparse")
+    assert whole.predicted_bytes > 0
+    assert whole.predicted_flops > 0
+    assert (whole.floor_seconds is None) == (strategy == "forward-sparse")
+    assert (whole.max_relative_error is None) == (strategy == "vjp")
+    assert (whole.dtype, whole.wrt) == ("float64", "b1,x")
+    assert found["prepare"].floor_seconds is None
+
+
+def test_a_leak_of_a_sparse_jacobian_is_found(make_session, plugin_file):
+    file = plugin_file("""
+        import scipy.sparse
+        kept = []
+        class Mine(Right):
+            name = "mine"
+            class Linearized(Right.Linearized):
+                def jacobian(self):
+                    kept.append(np.ones(2**20))
+                    bars = self.pullback(np.eye(4).reshape(4, 2, 2))
+                    return scipy.sparse.csr_array(np.concatenate([bar.reshape(4, -1) for bar in bars.values()], axis=1))
+    """)
+    case = Case("whole", {}, (), partial(mlp_graph, [3, 4, 2], batch=2, loss=None), task="jacobian")
+    session = make_session(case, measure_memory=True)
+    found = session.measure(Cell("whole", f"{file}:Mine", "jacobian"), counted)
+    assert found.status == "ok", found.reason
+    assert "leak" in found.reason

@@ -104,7 +104,7 @@ def test_generated_cases_that_differ_in_a_key_have_different_names(tmp_path):
         for key, values in swept.items()
     )
     file = tmp_path / "own.toml"
-    file.write_text(f'[[sweep]]\ngraph = "mlp"\ndepth = 2\nseeds = ["random", "identity"]\n{keys}')
+    file.write_text(f'[[sweep]]\ngraph = "mlp"\ndepth = 2\ntask = ["gradient", "jacobian"]\n{keys}')
     cases = load_suite(str(file)).cases
     assert len({case.name for case in cases}) == len(cases) == 2 * len(list(product(*swept.values())))
 

@@ -1,10 +1,11 @@
 """The cells of a suite and the order of a pass."""
 
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
 
-from jacobench.bench.cell.prepared_cell import FORWARD, NEEDS
+from jacobench.bench.cell.prepared_cell import FORWARD, TASKS, needing_phases
 from jacobench.bench.suites.case import BY_STRATEGY, Cell, Suite, cells_of, ordered
 from jacobench.graphs.errors import BadInput
 
@@ -63,11 +64,21 @@ def test_every_other_pass_reverses_the_strategies_of_each_case_and_nothing_else(
 
 
 def test_a_phase_that_fails_costs_those_that_need_it():
-    assert NEEDS.keys() == {FORWARD, *BY_STRATEGY}
-    assert all(phase in needing for phase, needing in NEEDS.items())
-    assert set(NEEDS["prepare"]) == set(BY_STRATEGY)
-    assert set(NEEDS["linearize"]) == {"linearize", "pullback", "gradient"}
-    assert set(NEEDS["pullback"]) == {"pullback", "gradient"}
+    assert TASKS == {"gradient": BY_STRATEGY, "jacobian": ("prepare", "jacobian")}
+    assert needing_phases("gradient", "prepare") == BY_STRATEGY
+    assert needing_phases("gradient", "linearize") == ("linearize", "pullback", "gradient")
+    assert needing_phases("gradient", "pullback") == ("pullback", "gradient")
+    assert needing_phases("jacobian", "prepare") == ("prepare", "jacobian")
+    assert needing_phases("jacobian", "jacobian") == ("jacobian",)
+    assert needing_phases("jacobian", FORWARD) == (FORWARD,)
+
+
+def test_a_whole_jacobian_has_its_own_phases(make_case):
+    suite = Suite("mine", (replace(make_case("a", ("vjp", "sparse")), task="jacobian"),))
+    assert cells_of(suite) == [
+        Cell("a", FORWARD, FORWARD),
+        *(Cell("a", strategy, phase) for strategy in ("vjp", "sparse") for phase in ("prepare", "jacobian")),
+    ]
 
 
 def test_ids_are_distinct_and_contain_no_folder(suite, plugin_file):

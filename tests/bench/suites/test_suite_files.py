@@ -27,6 +27,7 @@ COLUMNS = {
     "weight_density",
     "dtype",
     "wrt",
+    "task",
 }
 
 GRAPH_FILE = """
@@ -140,16 +141,16 @@ def test_widths_are_one_network_or_a_list_of_networks(suite_of, widths):
     assert [case.make().leaves[name].shape for name in ("W1", "W2")] == [(4, 6), (3, 4)]
 
 
-def test_identity_seeds_are_as_many_as_there_are_outputs(suite_of):
+def test_the_task_jacobian_has_no_seeds_and_verifies_every_row(suite_of):
     suite = suite_of(
-        '[[sweep]]\ngraph="mlp"\nwidth=4\ndepth=2\nbatch=[1, 3]\nloss="none"\nseeds="identity"\n'
-        '[[sweep]]\ngraph="architecture"\nname="pinn"\nbatch=2\nloss="none"\nseeds=["random", "identity"]'
+        '[[sweep]]\ngraph="mlp"\nwidth=4\ndepth=2\nbatch=[1, 3]\nloss="none"\ntask="jacobian"\n'
+        '[[sweep]]\ngraph="architecture"\nname="pinn"\nbatch=2\nloss="none"\ntask=["gradient", "jacobian"]'
     )
-    assert [(case.name, case.seeds, case.knobs["n_seeds"]) for case in suite.cases] == [
-        ("mlp-w4-d2-b1-noloss-identity", "identity", 4),
-        ("mlp-w4-d2-b3-noloss-identity", "identity", 12),
-        ("pinn-b2-noloss", "random", 1),
-        ("pinn-b2-noloss-identity", "identity", 2),
+    assert [(case.name, case.task, case.knobs["n_seeds"]) for case in suite.cases] == [
+        ("mlp-w4-d2-b1-noloss-jacobian", "jacobian", None),
+        ("mlp-w4-d2-b3-noloss-jacobian", "jacobian", None),
+        ("pinn-b2-noloss", "gradient", 1),
+        ("pinn-b2-noloss-jacobian", "jacobian", None),
     ]
     point = problem_of(suite.cases[1], 2**31)
     np.testing.assert_array_equal(point.seeds.reshape(12, 12), np.eye(12))
@@ -176,6 +177,7 @@ def test_every_knob_of_a_perceptron_reaches_graph_name_and_row(suite_of):
         "weight_density": 0.5,
         "dtype": "float32",
         "wrt": "parameters",
+        "task": "gradient",
     }
     assert case.strategies == ("vjp",)
     assert case.rng_seed == 7
@@ -223,7 +225,7 @@ def test_a_function_in_a_file_takes_the_other_keys(suite_of, tmp_path):
     )
     assert names(suite) == ["mine.make_graph-width3-batch2-seeds2", "mine.make_graph-width5-batch2-seeds2"]
     case = suite.cases[1]
-    assert case.knobs == {"graph": "mine.py:make_graph", "width": 5, "batch": 2, "n_seeds": 2}
+    assert case.knobs == {"graph": "mine.py:make_graph", "width": 5, "batch": 2, "n_seeds": 2, "task": "gradient"}
     assert case.strategies == ("vjp", f"{tmp_path / 'mine.py'}:Size")
     assert build(case)[0].leaves["W1"].shape == (2, 5)
 
@@ -283,10 +285,11 @@ CHAIN = '[[sweep]]\ngraph="chain"\n'
         (MLP + "widths=[[4]]", ["$.sweep[0].widths[0]: expected `array` of length >= 2, got [4]"]),
         (MLP + "widths=[[4, 0]]", ["$.sweep[0].widths[0][1]: expected `int` >= 1, got 0"]),
         (SMALL + "batch=0", ["$.sweep[0].batch: expected `int` >= 1, got 0"]),
-        (SMALL + 'seeds="eye"', ["$.sweep[0].seeds: unknown kind of seeds 'eye'", "identity, random"]),
+        (SMALL + 'task="hessian"', ["$.sweep[0].task: unknown task 'hessian'", "gradient, jacobian"]),
+        (SMALL + 'task="jacobian"\nn_seeds=1', ["$.sweep[0].n_seeds: the whole Jacobian has no seeds: remove n_seeds"]),
         (
-            SMALL + 'seeds="identity"\nn_seeds=3',
-            ['$.sweep[0].n_seeds: n_seeds cannot be combined with seeds = "identity"'],
+            SMALL + 'seeds="identity"',
+            ['$.sweep[0].seeds: this key was removed: for the whole Jacobian, write task = "jacobian"'],
         ),
         (SMALL + "n_seeds=[1, 0]", ["$.sweep[0].n_seeds[1]: expected `int` >= 1, got 0"]),
         (SMALL + "rng_seed=-1", ["$.sweep[0].rng_seed: expected `int` >= 0, got -1"]),

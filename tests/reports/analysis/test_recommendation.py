@@ -163,3 +163,14 @@ def test_what_failed_has_no_memory():
 def test_materializing_strategies_stored_entries():
     rows = [{"case": "c", "strategy": name, "n_nonzeros": n} for name, n in (("vjp", 0), ("sparse", 4), ("dense", 9))]
     assert materializing(tidy(rows)) == ["dense", "sparse"]
+
+
+def test_the_phase_of_a_whole_jacobian_decides_its_case():
+    table, passes = run_of({"vjp": [1.0, 1.0, 1.01], "dense": [2.0, 2.1, 2.0]})
+    whole = {"case": "c-jacobian", "phase": "jacobian"}
+    table = pd.concat([table, table.assign(**whole, seconds_median=1.0)], ignore_index=True)
+    swapped = passes.assign(strategy=passes["strategy"].map({"vjp": "dense", "dense": "vjp"}), **whole)
+    passes = pd.concat([passes, swapped], ignore_index=True)
+    found = recommend(table, passes).set_index("case")
+    assert found["strategy"].to_dict() == {"c": "vjp", "c-jacobian": "dense"}
+    assert recommend(table, passes, "jacobian")["case"].tolist() == ["c-jacobian"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from jacobench.reports.data.former_names import current_cases, current_machines, with_current_names
+from jacobench.reports.data.former_names import current_cases, current_machines, with_current_names, with_selection
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.regression.two_runs import compare
 
@@ -62,3 +62,30 @@ def test_an_earlier_run_is_compared_with_one_of_today(standard):
         assert set(compare(*pair).verdicts["case"]) == {"net.f-b(1)x(2)"}
         assert compare(*pair).exit_code == 0
     assert with_current_names(base, base) == (base, base) or with_current_names(base, base)[0] is base
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ({"graph": "mlp", "case": "mlp-w4-d2-b1-noloss-identity", "n_seeds": 4}, ("mlp", "parameters", "jacobian")),
+        ({"graph": "mlp", "case": "mlp-w4-d2-b1"}, ("mlp", "parameters", "gradient")),
+        ({"graph": "lenet-300-100", "case": "lenet-300-100-b1"}, ("lenet-300-100", "parameters", "gradient")),
+        ({"graph": "chain-neg", "case": "chain-neg-w4-d1-b1"}, ("chain-neg", "e", "gradient")),
+        ({"graph": "chain-neg-wrt_links", "case": "chain-neg-wrt_links-w4-d1-b1"}, ("chain-neg", "all", "gradient")),
+        ({"graph": "tanh", "case": "tanh-w4-b1"}, ("tanh", "all", "gradient")),
+        ({"graph": "net.py:net", "case": "net.net"}, ("net.py:net", None, "gradient")),
+    ],
+)
+def test_rows_of_earlier_versions_get_their_task_and_leaves(row, found):
+    again = with_selection(row)
+    assert (again["graph"], again["wrt"], again["task"]) == found
+    assert again["case"] == row["case"]
+    assert with_selection(again) == again
+
+
+def test_rows_of_today_and_of_other_tools_stay():
+    for row in (
+        {"graph": "mlp", "case": "x-identity", "task": "gradient", "wrt": "inputs"},
+        {"case": "a", "phase": "b"},
+    ):
+        assert with_selection(row) == row

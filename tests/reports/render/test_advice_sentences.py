@@ -72,9 +72,10 @@ CASES = [
         ("", 0, NAN, NAN),
         "Time: by the time model, because no near case was measured. The error of such estimates is not known.",
     ),
-    ("compared", ("mlp-w4", 0), "mlp-w4: one gradient, forward and backward"),
-    ("compared", ("mlp-w4", 1), "mlp-w4: one linearization and 1 pullback"),
-    ("compared", ("mlp-w4", 30), "mlp-w4: one linearization and 30 pullbacks"),
+    ("compared", ("mlp-w4", "gradient", 0), "mlp-w4: one gradient, forward and backward"),
+    ("compared", ("mlp-w4", "gradient", 1), "mlp-w4: one linearization and 1 pullback"),
+    ("compared", ("mlp-w4-jacobian", "jacobian", 0), "mlp-w4-jacobian: the whole Jacobian"),
+    ("compared", ("mlp-w4", "gradient", 30), "mlp-w4: one linearization and 30 pullbacks"),
     ("time_unknown", ("r",), "Time: r has too few measurements of such cases."),
     (
         "limits_not_measured",

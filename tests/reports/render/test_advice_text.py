@@ -37,6 +37,7 @@ def advice(time, memory=None, *, reuse=(), strategies=()):
     verdicts = [{"quantity": "seconds", **TIME, **time}, {"quantity": "bytes", **TIME, **(memory or time)}]
     return CaseAdvice(
         "mlp-w64",
+        "gradient",
         "runs/first",
         ["AMD EPYC", "controls tuned"],
         2**30,

@@ -15,6 +15,12 @@ CASES = [
     ("title", ("smoke, gate", "gradient"), {}, "smoke, gate · gradient · time per call and peak heap memory"),
     ("title", ("", "pullback"), {}, "pullback · time per call and peak heap memory"),
     ("measured_on", (["AMD EPYC", "1 thread"],), {}, "Measured on: AMD EPYC · 1 thread"),
+    (
+        "of_jacobians",
+        (),
+        {},
+        "Of cases whose name ends in -jacobian, the table shows the phase jacobian: the whole matrix.",
+    ),
     ("no_cell", ("prepare",), {}, "No cell has the phase prepare."),
     ("cells", ({"ok": 1, "out_of_memory": 2},), {}, "Cells: 1 ok · 2 out of memory"),
     ("marks", (), {"with_floors": False, "one_pass": False}, WINNER),
