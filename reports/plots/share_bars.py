@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from jacobench.bench.row.columns import FORWARD, JACOBIAN
+from jacobench.bench.row.columns import FORWARD, JACOBIAN, TASKS
 from jacobench.reports.data.packaged_graphs import rebuilt
 from jacobench.reports.data.units import format_bytes, format_flops, format_seconds
 from jacobench.reports.data.vocabulary import in_order, words
@@ -102,7 +103,7 @@ def breakdowns(run: Run, phase: str) -> dict[str, Plot]:  # noqa: ARG001  (the p
     graphs = rebuilt(table)
     if not graphs:
         raise NoData("run.json holds no graphs, and only cases of the packaged suites can be rebuilt from it")
-    rows = table[table["case"].isin(graphs) & (table["phase"] == "gradient")]
+    rows = table[table["case"].isin(graphs) & table["phase"].isin(TASKS)]
     named = in_order(rows.loc[rows["strategy"] != FORWARD, "strategy"])
     strategies = {name: strategy for name in named if (strategy := _with_costs(name))}
     shown = list(strategies)[:MAX_STRATEGIES]
@@ -135,7 +136,7 @@ def _with_costs(name: str) -> Reverse | None:
 
 
 def _costs(case: Case, graph: Graph, strategy: Reverse) -> pd.DataFrame:
-    found = op_costs(graph, strategy, int(case.knobs["n_seeds"]))
+    found = op_costs(graph, strategy, int(case.knobs["n_seeds"] or prod(graph.output_shape)))
     return found.assign(bytes=found["kept_bytes"] + found["cotangent_bytes"])
 
 
