@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "graphs.errors": ["BadInput"],
         "graphs.graph": ["Graph"],
         "graphs.generators.mlp": ["mlp"],
+        "graphs.importers.from_jax": ["from_jax"],
         "graphs.importers.from_onnx": ["from_onnx"],
         "graphs.importers.from_sklearn": ["from_sklearn"],
         "reports.analysis.crossovers": ["crossovers"],

@@ -15,6 +15,7 @@ from jacobench.graphs.generators.attention import attention as attention
 from jacobench.graphs.generators.chain import chain as chain
 from jacobench.graphs.generators.mlp import mlp as mlp
 from jacobench.graphs.graph import Graph as Graph
+from jacobench.graphs.importers.from_jax import from_jax as from_jax
 from jacobench.graphs.importers.from_onnx import from_onnx as from_onnx
 from jacobench.graphs.importers.from_sklearn import from_sklearn as from_sklearn
 from jacobench.reports.analysis.crossovers import crossovers as crossovers
