@@ -49,6 +49,7 @@ SEEDS: dict[int, tuple[int, ...]] = {1: (1, 64), 4: (1, 8), 16: (1,), 64: (1,)} 
 LOSS_SHAPES = ((1, 10), (16, 16), (64, 100), (128, 500))
 
 SLOWEST = 4e-3  # Seconds. Calls that are estimated to take longer are not measured.
+SLOWEST_OF_OPS = 1e-3  # The same for single ops, of which there are many: these would take a third of the whole time.
 OPERATIONS, BYTES = 2e10, 2e10  # per second, for this estimate
 PLACES = 1.0  # measured calls of a rule differ by a factor of about 2 ** (1 / PLACES) in operations or bytes
 
@@ -119,21 +120,21 @@ def _bandwidth(dtype: str) -> Bandwidth:
     return Bandwidth(FOOTPRINTS, tuple(read), tuple(write))
 
 
-def _rule_cases() -> Iterator[tuple[dict[str, Any], Sequence[int]]]:
-    """Yield the knobs of each graph whose rules are measured, and the numbers of seeds."""
+def _rule_cases() -> Iterator[tuple[dict[str, Any], Sequence[int], float]]:
+    """Yield the knobs of each graph whose rules are measured, the numbers of seeds, and the seconds of the slowest call."""
     for name in (name for name, op in OPS.items() if op.like is None):
         for batch, size in OP_SHAPES:
-            yield {"graph": "op", "name": name, "batch": batch, "size": size}, (1, 8)
+            yield {"graph": "op", "name": name, "batch": batch, "size": size}, (1, 8), SLOWEST_OF_OPS
     for batch, seeds in SEEDS.items():
         for widths in WIDTHS:
-            yield {"graph": "mlp", "widths": [widths], "batch": batch, "loss": "none"}, seeds
+            yield {"graph": "mlp", "widths": [widths], "batch": batch, "loss": "none"}, seeds, SLOWEST
         for widths in SPARSE_WIDTHS:
             for density in DENSITIES:
                 mlp = {"graph": "mlp", "widths": [widths], "batch": batch, "loss": "none"}
-                yield {**mlp, "weight_density": density}, seeds
+                yield {**mlp, "weight_density": density}, seeds, SLOWEST
     for batch, size in LOSS_SHAPES:
         for loss in LOSSES:
-            yield {"graph": "mlp", "widths": [[8, size]], "batch": batch, "loss": loss}, (1,)
+            yield {"graph": "mlp", "widths": [[8, size]], "batch": batch, "loss": loss}, (1,), SLOWEST
 
 
 class Places:
@@ -142,13 +143,13 @@ class Places:
     def __init__(self) -> None:
         self._known: set[tuple[str, int, int]] = set()
 
-    def add(self, work: Work) -> bool:
+    def add(self, work: Work, slowest: float = SLOWEST) -> bool:
         """Return whether a call must be measured: its place is new, and it is not estimated to be slow."""
         flops, n_bytes = (round(PLACES * math.log2(size + 1)) for size in (work.flops, work.n_bytes))
         place = (work.rule, flops, n_bytes)
         known = place in self._known
         self._known.add(place)
-        return not known and work.flops / OPERATIONS + work.n_bytes / BYTES < SLOWEST
+        return not known and work.flops / OPERATIONS + work.n_bytes / BYTES < slowest
 
 
 @dataclass(frozen=True)
@@ -160,26 +161,26 @@ class NewRules:
     edges: tuple[tuple[Edge, str, int, dict[str, Work]], ...]
 
 
-def _new_rules(graph: Graph, seeds: Sequence[int], places: Places) -> list[NewRules]:
+def _new_rules(graph: Graph, seeds: Sequence[int], places: Places, slowest: float) -> list[NewRules]:
     """Return the rules of a graph that were not measured at such sizes; without calculating anything."""
     return [
         NewRules(
             step,
-            places.add(forward_work(step.node)),
+            places.add(forward_work(step.node), slowest),
             tuple(
                 (edge, spec, n_seeds, new)
                 for edge in step.edges
                 for n_seeds in seeds
                 for spec in WITH_RULES
-                if (new := _new_phases(edge_works(_reverse(spec), step.node, edge, n_seeds), places))
+                if (new := _new_phases(edge_works(_reverse(spec), step.node, edge, n_seeds), places, slowest))
             ),
         )
         for step in steps(graph)
     ]
 
 
-def _new_phases(works: Mapping[str, Work], places: Places) -> dict[str, Work]:
-    return {phase: work for phase, work in works.items() if places.add(work)}
+def _new_phases(works: Mapping[str, Work], places: Places, slowest: float) -> dict[str, Work]:
+    return {phase: work for phase, work in works.items() if places.add(work, slowest)}
 
 
 @cache
@@ -191,13 +192,13 @@ def _reverse(spec: str) -> Reverse:
 
 def _rules(dtype: str) -> Iterator[RuleTime]:
     places = Places()
-    for knobs, seeds in _rule_cases():
+    for knobs, seeds, slowest in _rule_cases():
         try:
             (case,) = expand({**knobs, "dtype": dtype}, Path())
             graph = graph_of(case)
         except BadInput:  # an op without this size
             continue
-        new = _new_rules(graph, seeds, places)
+        new = _new_rules(graph, seeds, places, slowest)
         if any(rules.forward or rules.edges for rules in new):
             yield from _timed_rules(graph, graph.sample(case.rng_seed), new)
 

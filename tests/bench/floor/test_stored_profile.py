@@ -7,8 +7,12 @@ import pytest
 
 from jacobench.bench.floor import stored_profile
 from jacobench.bench.floor.profile_measurement import Places
-from jacobench.bench.floor.rule_work import Work
+from jacobench.bench.floor.rule_work import Work, edge_works, forward_work
 from jacobench.bench.floor.stored_profile import MOST_MEASUREMENTS, StoredProfile, difference, fastest_of
+from jacobench.graphs.generators.one_op import op_graph
+from jacobench.graphs.ops import OPS
+from jacobench.strategies import registry
+from jacobench.strategies.tape import steps
 
 
 @pytest.fixture
@@ -99,3 +103,16 @@ def test_a_rule_is_measured_once_per_size_and_not_where_it_is_slow():
     assert not places.add(Work("r", 101, 100, 0))
     assert places.add(Work("r", 400, 100, 0))
     assert not places.add(Work("r", 1e12, 100, 0))
+
+
+def test_ops_of_one_form_have_the_rates_of_the_one_that_is_measured():
+    measured = {name for name, op in OPS.items() if op.like is None}
+    strategy = registry.load("sparse")
+    for name in OPS:
+        for step in steps(op_graph(name)):
+            works = [forward_work(step.node)]
+            works += [work for edge in step.edges for work in edge_works(strategy, step.node, edge, 1).values()]
+            assert {work.rule.split()[1] for work in works} <= measured
+    (tan,) = steps(op_graph("tan"))
+    assert forward_work(tan.node).rule == "forward erf"
+    assert edge_works(strategy, tan.node, tan.edges[0], 1)["linearize"].rule == "sparse erf 0 linearize"
