@@ -23,6 +23,7 @@ from jacobench.bench.machine.worker_process import WorkerProcess
 from jacobench.bench.suites.case import Case, problem_of
 from jacobench.bench.suites.suite_files import load_suite
 from jacobench.graphs.builder import DTYPES
+from jacobench.graphs.generators.mlp import mlp_graph
 from jacobench.graphs.generators.one_op import op_graph
 from jacobench.graphs.ops import OPS
 from jacobench.strategies import registry
@@ -58,10 +59,12 @@ class CheckJob(msgspec.Struct, frozen=True):
 
 
 def op_cases() -> list[Case]:
-    """Return each op in each dtype, as a case with three seeds."""
-    return [
+    """Return each op in each dtype, as a case with three seeds, and the whole Jacobians of a small perceptron."""
+    ops = [
         Case(f"{name}-{dtype}", {"n_seeds": 3}, (), partial(op_graph, name, dtype)) for name in OPS for dtype in DTYPES
     ]
+    make = partial(mlp_graph, [3, 4, 2], batch=2, loss=None, wrt="all")
+    return ops + [Case(f"jacobian-{dtype}", {}, (), partial(make, dtype=dtype), task="jacobian") for dtype in DTYPES]
 
 
 def cases_to_check(suite: str, *, with_ops: bool) -> list[Case]:

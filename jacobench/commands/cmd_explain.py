@@ -140,11 +140,11 @@ def parse_widths(text: str) -> list[int]:
         raise BadInput(f"--widths is {text!r}: expected whole numbers and commas, such as 784,300,10") from None
 
 
-def parse_wrt(text: str | None) -> list[Any] | None:
+def parse_wrt(text: str | None) -> str | list[str] | None:
     """Return the key `wrt` of an option such as ``inputs`` or ``W1,x``."""
     from jacobench.bench.suites.wrt_selection import wrt_of_text
 
-    return None if text is None else [wrt_of_text(text)]
+    return None if text is None else wrt_of_text(text)
 
 
 def parse_dims(given: list[str] | None) -> dict[str, int] | None:

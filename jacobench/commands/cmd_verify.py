@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from jacobench.commands import console
-from jacobench.commands.cmd_explain import Dims, Model, parse_dims
+from jacobench.commands.cmd_explain import Dims, Model, Wrt, parse_dims, parse_wrt
 from jacobench.commands.cmd_run import Suite
+from jacobench.graphs.errors import BadInput
 
 
 def verify(
@@ -22,8 +23,9 @@ def verify(
     suite: Suite = "smoke",
     model: Model = None,
     dim: Dims = None,
+    wrt: Wrt = None,
 ) -> int:
-    """Verify that strategies are correct. Tests every op in float64 and float32, and the cases of a suite.
+    """Verify that strategies are correct. Tests every op in float64 and float32, a whole Jacobian, and a suite's cases.
 
     Compares the gradients of each strategy with those of vjp, and those of vjp with central differences. Measures no
     time. A graph that a strategy does not support is not an error. The exit code is 1 if a strategy is wrong.
@@ -39,7 +41,9 @@ def verify(
 
     specs = [check(spec) for spec in strategy or ([] if model else registered())]
     if model is not None:
-        suite = model_suite(model, specs, dims=parse_dims(dim))
+        suite = model_suite(model, specs, dims=parse_dims(dim), wrt=parse_wrt(wrt))
+    elif wrt is not None:
+        raise BadInput("--wrt requires --model: the cases of a suite have their own leaves to differentiate")
     found_suite = load_suite(suite)  # report an invalid suite before any work
     specs = specs or list(found_suite.cases[0].strategies)
     wrong = False

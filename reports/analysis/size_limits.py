@@ -296,7 +296,7 @@ def _knobs_of(row: Mapping[Any, Any]) -> dict[str, Any] | None:
     """Return the keys of a ``[[sweep]]`` that describe the case of a row; None for graphs of other generators."""
     knobs: dict[str, Any] = {name: int(row[name]) for name in ("batch", "n_seeds") if row[name] == row[name]}
     knobs |= {key: row[key] for key in ("dtype", "wrt", "task") if isinstance(row[key], str)}
-    knobs |= {"wrt": [wrt_of_text(knobs["wrt"])]} if "wrt" in knobs else {}
+    knobs |= {"wrt": wrt_of_text(knobs["wrt"])} if "wrt" in knobs else {}
     names = {key: row[key] if isinstance(row[key], str) else "none" for key in ("activation", "loss", "normalization")}
     graph = row["graph"]
     if graph in ARCHITECTURES:

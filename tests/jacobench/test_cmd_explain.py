@@ -121,3 +121,24 @@ def test_bad_input_is_one_line(arguments, expected, tmp_path, monkeypatch, capsy
     said = capsys.readouterr()
     assert (code, said.out, said.err.count("\n")) == (2, "", 1)
     assert all(part in said.err for part in expected), said.err
+
+
+@pytest.mark.parametrize(
+    ("wrt", "found"),
+    [(None, ["∂affine/∂W1", "∂affine/∂b1"]), ("inputs", ["∂affine/∂x"]), ("x,b1", ["∂affine/∂x", "∂affine/∂b1"])],
+)
+def test_the_leaves_are_selected(wrt, found, capsys, monkeypatch):
+    options = [] if wrt is None else ["--wrt", wrt]
+    monkeypatch.setattr(sys, "argv", ["jacobench", "explain", "--widths", "4,3", "--loss", "none", "--json", *options])
+    assert main() == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [cost["jacobian"] for cost in content["jacobians"]] == found
+    graph, _ = jb.mlp([4, 3], loss=None)
+    assert jb.explain(graph, wrt=wrt.split(",") if wrt == "x,b1" else wrt)["jacobian"].tolist() == found
+
+
+def test_the_cotangents_of_a_whole_jacobian_are_its_rows(capsys, monkeypatch):
+    options = ["--widths", "4,3", "--batch", "2", "--loss", "none", "--set", "task=jacobian", "--json"]
+    monkeypatch.setattr(sys, "argv", ["jacobench", "explain", *options])
+    assert main() == 0
+    assert json.loads(capsys.readouterr().out)["n_seeds"] == 6

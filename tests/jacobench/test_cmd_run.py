@@ -291,3 +291,46 @@ def test_a_reader_that_goes_away_is_no_failure(arguments, finished, popen, stran
     process.stdout.close()
     _, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (0, "")
+
+
+WHOLE = """
+[[sweep]]
+graph = "mlp"
+width = [4, 6, 8]
+depth = 1
+loss = "none"
+task = ["gradient", "jacobian"]
+wrt = "inputs"
+strategies = ["sparse", "forward-sparse", "vjp"]
+"""
+
+
+@pytest.mark.long
+def test_whole_jacobians_from_the_suite_to_the_recommendation(jacobench, tmp_path):
+    (tmp_path / "whole.toml").write_text(WHOLE)
+    done = jacobench("run", "--suite", "whole.toml", "--passes", 2, "--out", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = jb.load(tmp_path / "run")
+    assert (table["status"] == "ok").all()
+    assert set(table["wrt"]) == {"inputs"}
+    whole = table[table["task"] == "jacobian"]
+    assert set(whole["phase"]) == {"forward", "prepare", "jacobian"}
+    assert whole["case"].str.endswith("-wrtinputs-jacobian").all()
+    assert whole["n_seeds"].isna().all()
+    matrices = whole[whole["phase"] == "jacobian"].set_index("strategy")
+    assert matrices.loc[["sparse", "vjp"], ["floor_seconds", "efficiency", "ratio_to_vjp"]].notna().all(axis=None)
+    assert matrices[["seconds_first", "seconds_median", "predicted_bytes", "predicted_flops"]].notna().all(axis=None)
+    assert matrices.loc[["sparse", "forward-sparse"], "max_relative_error"].max() < 1e-12
+    found = jb.recommend(table, jb.load_passes(tmp_path / "run"))
+    assert found["case"].str.endswith("-jacobian").sum() == 3
+    assert len(found) == 6
+    for arguments in (["table", "run"], ["plot", "run"], ["report", "run", "--markdown"]):
+        shown = jacobench(*arguments, cwd=tmp_path)
+        assert shown.returncode == 0, shown.stderr
+        if arguments[0] != "plot":
+            assert "mlp-w8-d1-b1-noloss-wrtinputs-jacobian" in shown.stdout.replace("\n", "")
+    knobs = ["--widths", "8,8", "--loss", "none", "--wrt", "inputs", "--task", "jacobian"]
+    advice = jacobench("recommend", *knobs, "--from", "run", cwd=tmp_path)
+    assert advice.returncode == 0, advice.stderr
+    assert advice.stdout.startswith("mlp-w8-d1-b1-noloss-wrtinputs-jacobian: the whole Jacobian\n")
+    assert "measured for this case in run, 2 passes" in advice.stdout

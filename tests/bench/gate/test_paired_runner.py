@@ -134,3 +134,23 @@ def test_a_strategy_that_neither_side_has_is_bad_input(tmp_path):
         pytest.raises(BadInput, match="neither side has strategy 'vjpp': unknown strategy"),
     ):
         runner.precheck()
+
+
+def test_a_whole_jacobian_is_prechecked_and_timed_in_its_own_phases(tmp_path):
+    path = tmp_path / "whole.toml"
+    keys = 'loss = "none"\ntask = "jacobian"\nwrt = "inputs"'
+    path.write_text(f'[[sweep]]\ngraph = "mlp"\nwidth = 4\ndepth = 1\n{keys}\n')
+    strategies = ("vjp", "forward-sparse", "dense")
+    with here_twice(GateConfig(suite=str(path), strategies=strategies, timeout_seconds=60)) as runner:
+        runner.precheck()
+        for found in runner.statuses.values():
+            assert {(spec, phase) for _, spec, phase in found} == {
+                (spec, phase) for spec in strategies for phase in ("prepare", "jacobian")
+            }
+            assert {status.status for status in found.values()} == {"ok"}
+        rows = pd.DataFrame(runner.measure(None, range(1), 1))
+    timed = rows[rows["phase"].isin(["prepare", "jacobian"])]
+    assert len(timed) == 2 * 2 * len(strategies)
+    assert (timed["seconds"] > 0).all()
+    assert set(timed["wrt"]) == {"inputs"}
+    assert set(timed["task"]) == {"jacobian"}

@@ -9,6 +9,7 @@ import pytest
 
 from jacobench.bench.cell.prepared_cell import prepare_cell
 from jacobench.bench.cell.verification import verify
+from jacobench.bench.cell.whole_jacobian import arrays_of, whole_jacobian
 from jacobench.bench.suites.case import Case, problem_of
 from jacobench.graphs.builder import GraphBuilder
 from jacobench.graphs.errors import BadInput
@@ -288,3 +289,32 @@ print(*{"torch", "jax", "autograd", "asdex"} & set(sys.modules))
         [sys.executable, "-P", "-W", "error", "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "\n"
+
+
+@pytest.mark.parametrize("name", ["mse", "no loss", "float32", "only a leaf", "one aside", "masked"])
+@pytest.mark.parametrize("peer", ["jax-jacrev", "torch-jacrev", "asdex"])
+def test_a_whole_jacobian_is_that_of_vjp(peer, name):
+    graph, preparation = prepared(peer, name)
+    leaves = graph.sample(0)
+    linearized = preparation.linearize(placed(preparation, leaves))
+    expected = whole_jacobian(load("vjp").prepare(graph).linearize(leaves), graph)
+    first, second = linearized.jacobian(), linearized.jacobian()
+    dense = first.toarray() if peer == "asdex" else first
+    assert (dense.shape, dense.dtype) == (expected.shape, graph.dtype)
+    tolerance = 1e-12 if graph.dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(dense, expected, atol=tolerance * max(1, np.abs(expected).max()))
+    for one, other in zip(arrays_of(first).values(), arrays_of(second).values(), strict=True):
+        assert one.flags.writeable
+        assert not np.shares_memory(one, other)
+
+
+def solved(graph):
+    return problem_of(Case("case", {}, (), lambda: graph, task="jacobian"), 2**30)
+
+
+@each_peer
+def test_only_peers_with_the_matrix_have_the_method_and_all_are_verified(peer):
+    graph, preparation = prepared(peer, "no loss")
+    linearized = preparation.linearize(placed(preparation, graph.sample(0)))
+    assert (linearized.jacobian is None) == (peer not in {"jax-jacrev", "torch-jacrev", "asdex"})
+    assert prepare_cell(peer, solved(graph), 2**30, load).failed == {}
