@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from jacobench.graphs.arrays import correlation, gathering, position_calls
+from jacobench.graphs.arrays import correlation, gathering, position_calls, torch_windows
 from jacobench.graphs.arrays.gathering import ROTATED_ONCE, ROTATED_TWICE
 from jacobench.graphs.structures import boxes, sparse_products
 
@@ -264,44 +264,6 @@ def _jax() -> dict[str, Any]:
     }
 
 
-def _torch_windows(functional: ModuleType) -> dict[str, Any]:
-    def over_axes(name: str, windows: Windows) -> Any:
-        return getattr(functional, f"{name}{len(windows.kernel)}d")
-
-    def widened(x: Any, windows: Windows, value: float) -> Any:
-        """Dilate and pad x with a value; torch's functions pad both ends equally, and by up to half a window."""
-        for axis, step in enumerate(windows.input_dilation, 2):
-            if step > 1:
-                apart = [0, 0] * (x.ndim - 1 - axis) + [0, step - 1]
-                spread = functional.pad(x.unsqueeze(axis + 1), apart).flatten(axis, axis + 1)
-                x = spread.narrow(axis, 0, spread.shape[axis] - step + 1)
-        ends = [width for pair in reversed(windows.padding) for width in pair]
-        return functional.pad(x, ends, value=value) if any(ends) else x
-
-    def correlate(x: Any, W: Any, windows: Windows, groups: int) -> Any:
-        convolve = over_axes("conv", windows)
-        steps = {"stride": windows.stride, "dilation": windows.dilation, "groups": groups}
-        equal = all(before == after >= 0 for before, after in windows.padding)
-        if equal and not windows.is_spread:
-            return convolve(x, W, padding=[before for before, _ in windows.padding], **steps)
-        return convolve(widened(x, windows, 0.0), W, **steps)
-
-    # Rows are samples with one channel.
-
-    def largest(x: Any, windows: Windows) -> Any:
-        wide = widened(x[:, None], windows, -float("inf"))
-        return over_axes("max_pool", windows)(wide, windows.kernel, windows.stride, 0, windows.dilation)[:, 0]
-
-    def window_sums(x: Any, windows: Windows) -> Any:
-        wide = widened(x[:, None], windows, 0.0)
-        if max(windows.dilation) == 1:
-            return over_axes("avg_pool", windows)(wide, windows.kernel, windows.stride)[:, 0] * windows.n_taps
-        ones = wide.new_ones((1, 1, *windows.kernel))
-        return over_axes("conv", windows)(wide, ones, stride=windows.stride, dilation=windows.dilation)[:, 0]
-
-    return {"correlate": correlate, "largest": largest, "window_sums": window_sums}
-
-
 def _torch() -> dict[str, Any]:
     torch = import_module("torch")
 
@@ -325,7 +287,7 @@ def _torch() -> dict[str, Any]:
     return {
         "constant": torch.tensor,
         "stop_gradient": torch.Tensor.detach,
-        **_torch_windows(torch.nn.functional),
+        **torch_windows.functions(torch.nn.functional),
         "max": torch.amax,
         "min": torch.amin,
         "relu": torch.relu,

@@ -127,17 +127,28 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
-def derivatives(library, function, xs, seed):
-    """Return the output and the cotangents of the arguments for one seed, as NumPy arrays."""
+def derivatives(library, graph, xs, seed):
+    """Return the output and the cotangents of the arguments for one seed by the library, and its output of the graph."""
+    (node,) = graph.nodes
+
+    def function(*xs):
+        return FUNCTIONS[library, node.op.name](*xs, node.attrs)
+
+    def evaluated(*xs):
+        return graph.evaluate(dict(zip(graph.leaves, xs, strict=True)), xp=pytest.importorskip(module))
+
+    module = {"jax": "jax.numpy", "torch": "torch"}[library]
     if library == "jax":
         jax = pytest.importorskip("jax")
         with jax.enable_x64(True):
             y, pullback = jax.vjp(function, *xs)
-            return np.asarray(y), [np.asarray(bar) for bar in pullback(jax.numpy.asarray(seed))]
+            bars = pullback(jax.numpy.asarray(seed))
+            return np.asarray(y), [np.asarray(bar) for bar in bars], np.asarray(evaluated(*map(jax.numpy.asarray, xs)))
     torch = pytest.importorskip("torch")
     tensors = [torch.tensor(x, requires_grad=True) for x in xs]
     y = function(*tensors)
-    return y.detach().numpy(), [bar.numpy() for bar in torch.autograd.grad(y, tensors, torch.tensor(seed))]
+    bars = torch.autograd.grad(y, tensors, torch.tensor(seed))
+    return y.detach().numpy(), [bar.numpy() for bar in bars], evaluated(*tensors).detach().numpy()
 
 
 def assert_equal_to(library, case):
@@ -148,14 +159,14 @@ def assert_equal_to(library, case):
     leaves, rng = graph.sample(rng_seed), np.random.default_rng(rng_seed)
     xs = tuple(leaves.values())
     seeds = rng.standard_normal((2, *graph.output_shape)).astype(graph.dtype)
-    function = FUNCTIONS[library, node.op.name]
-    y, bars = derivatives(library, lambda *xs: function(*xs, node.attrs), xs, seeds[1])
+    y, bars, same = derivatives(library, graph, xs, seeds[1])
 
     def close(given, expected):
         assert given.shape == expected.shape
         assert given.dtype == graph.dtype
         assert np.max(np.abs(given - expected)) <= TOLERANCE[graph.dtype.name] * max(1, np.max(np.abs(expected)))
 
+    close(same, y)
     for strategy in ("vjp", "sparse", "dense"):
         lin = load(strategy).prepare(graph).linearize(leaves)
         close(lin.output, y)
