@@ -141,6 +141,7 @@ class Argument:
     """
 
     vjp: VjpRule
+    jvp: JvpRule
     jacobian: Jacobian
     floor: VjpFloor
     residuals: tuple[int, ...] = ()
@@ -151,7 +152,6 @@ class Argument:
     scratch: Count = zero
     scratch_once: Count = zero
     returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False
-    jvp: JvpRule | None = None
 
 
 @dataclass(frozen=True)

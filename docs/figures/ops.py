@@ -22,7 +22,7 @@ SIZE = 64
 HEAD = f"""# The op catalogue
 
 This page is made from the code by `python docs/figures/ops.py > docs/ops.md`. An op is one entry of the table in
-`graphs/ops/`. The entry has a forward rule, and a vjp rule and a Jacobian rule per argument. It also has the calls of
+`graphs/ops/`. The entry has a forward rule, and vjp, jvp and Jacobian rules per argument. It also has the calls of
 their [floors](floor.md). The command `jacobench list ops` prints the table.
 
 ## The Jacobians of each op
