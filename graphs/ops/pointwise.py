@@ -22,7 +22,7 @@ from jacobench.graphs.structures.sparsity import DIAGONAL, IDENTITY_MULTIPLE
 
 if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
-    from jacobench.graphs.op import Count, Example, VjpRule
+    from jacobench.graphs.op import Count, Example, VjpFloor, VjpRule
     from jacobench.graphs.structures.sparsity import Structure
 
 ProductCalls = Callable[["Array", "Array", "Arrays", "Array", "ArgumentContext"], list[Call]]
@@ -50,6 +50,8 @@ class Derivative:
         Structure for an argument of the output's shape.
     residuals, flops, scratch
         As of `Argument`; `flops` are those of the slope.
+    other : int or None
+        Argument that is the slope, if it is one.
     """
 
     product: VjpRule
@@ -61,6 +63,7 @@ class Derivative:
     flops: Count = zero
     scratch: Count = zero
     is_one: bool = False
+    other: int | None = None
 
 
 def constant(slope: float) -> Derivative:
@@ -90,6 +93,7 @@ def factor(other: int) -> Derivative:
         values=lambda _y, xs, _ctx: xs[other],
         structure=DIAGONAL,
         residuals=(other,),
+        other=other,
     )
 
 
@@ -190,40 +194,54 @@ def _unstretched(derivative: Derivative, structure: Structure) -> Argument:
 
 
 def _stretched(derivative: Derivative) -> Argument:
-    def floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
-        calls, products = _products(derivative, y_bar, y, xs, ctx)
-        return [*calls, (broadcasting.sum_stretched, (products, ctx, x_bar))]
-
     return Argument(
-        vjp=lambda y_bar, y, xs, ctx: broadcasting.sum_stretched(derivative.product(y_bar, y, xs, ctx), ctx),
+        vjp=_summed(derivative, broadcasting.sum_stretched, broadcasting.sum_products),
         jvp=lambda x_dot, y, xs, ctx: derivative.product(stretch(x_dot, ctx), y, xs, ctx),
         jacobian=_jacobian(derivative, BROADCAST),
-        floor=floor,
+        floor=_summed_calls(derivative, broadcasting.sum_stretched, broadcasting.sum_products),
         residuals=derivative.residuals,
         flops=lambda ctx: derivative.flops(ctx) + (1 if derivative.is_one else 2) * ctx.n_out,
-        scratch=lambda ctx: 0 if derivative.is_one else ctx.n_out * ctx.dtype.itemsize,
+        scratch=zero if derivative.is_one or derivative.other is not None else _output_bytes,
         scratch_once=derivative.scratch,
     )
 
 
-def _products(
-    derivative: Derivative, y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext
-) -> tuple[list[Call], Array]:
-    if derivative.is_one:
-        return [], y_bar
-    products = np.empty(y_bar.shape, y_bar.dtype)
-    return derivative.product_calls(y_bar, y, xs, products, ctx), products
-
-
 def _shared(stretched: Argument, derivative: Derivative) -> Argument:
-    def each(y_bar: Array, y: Array, xs: Arrays, ctx: ArgumentContext) -> Array:
-        return broadcasting.sum_stretched_each(derivative.product(y_bar, y, xs, ctx), ctx)
+    sums = (broadcasting.sum_stretched_each, broadcasting.sum_products_each)
+    return replace(
+        stretched,
+        per_sample=never,
+        per_sample_vjp=_summed(derivative, *sums),
+        per_sample_floor=_summed_calls(derivative, *sums),
+    )
 
-    def each_floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
-        calls, products = _products(derivative, y_bar, y, xs, ctx)
-        return [*calls, (broadcasting.sum_stretched_each, (products, ctx, x_bar))]
 
-    return replace(stretched, per_sample=never, per_sample_vjp=each, per_sample_floor=each_floor)
+def _output_bytes(ctx: ArgumentContext) -> int:
+    return ctx.n_out * ctx.dtype.itemsize
+
+
+def _summed(derivative: Derivative, of_products: Callable[..., Array], of_factors: Callable[..., Array]) -> VjpRule:
+    """Return the vjp rule that sums products over the stretched axes."""
+    other = derivative.other
+    if other is not None:
+        return lambda y_bar, _y, xs, ctx: of_factors(y_bar, xs[other], ctx)
+    return lambda y_bar, y, xs, ctx: of_products(derivative.product(y_bar, y, xs, ctx), ctx)
+
+
+def _summed_calls(
+    derivative: Derivative, of_products: Callable[..., Array], of_factors: Callable[..., Array]
+) -> VjpFloor:
+    """Return the floor of `_summed`."""
+
+    def floor(y_bar: Array, y: Array, xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+        if derivative.other is not None:
+            return [(of_factors, (y_bar, xs[derivative.other], ctx, x_bar))]
+        if derivative.is_one:
+            return [(of_products, (y_bar, ctx, x_bar))]
+        products = np.empty(y_bar.shape, y_bar.dtype)
+        return [*derivative.product_calls(y_bar, y, xs, products, ctx), (of_products, (products, ctx, x_bar))]
+
+    return floor
 
 
 def broadcasting_rules(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from string import ascii_lowercase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,41 @@ def sum_stretched_each(y_bar: Array, ctx: ArgumentContext, out: Array | None = N
         out = np.empty((*by_sample.shape[:2], *ctx.x), y_bar.dtype)
     _ADD(by_sample, axes, None, out.reshape([n for axis, n in enumerate(by_sample.shape) if axis not in axes]))
     return out
+
+
+@cache
+def _contraction(x: Shape, factor: Shape, out: Shape) -> tuple[str, str, str, Shape, Shape]:
+    """Return the letters of the output, of the factor and of x, and the lengths of the last two; no stretched axes."""
+    letters = ascii_lowercase[: len(out)]
+    kept_axes = [[axis for axis in range(len(out)) if axis not in stretched_axes(shape, out)] for shape in (factor, x)]
+    own, other = ("".join(letters[axis] for axis in axes) for axes in reversed(kept_axes))
+    factor_lengths, lengths = (tuple(out[axis] for axis in axes) for axes in kept_axes)
+    return letters, other, own, factor_lengths, lengths
+
+
+def sum_products(y_bar: Array, factor: Array, ctx: ArgumentContext, out: Array | None = None) -> Array:
+    """Sum y_bar (S, *out) times a factor that broadcasts to it, over the stretched axes; returns (S, *x).
+
+    Without an array of the products: this takes half to two thirds of the time, for a number a third.
+    """
+    sums = np.empty((len(y_bar), *ctx.x), y_bar.dtype) if out is None else out
+    letters, other, own, factor_lengths, lengths = _contraction(ctx.x, factor.shape, ctx.out)
+    if not own and factor.shape == ctx.out:
+        np.dot(y_bar.reshape(len(y_bar), -1), factor.reshape(-1), sums.reshape(-1))
+    else:
+        kept = sums.reshape(len(y_bar), *lengths)
+        np.einsum(f"A{letters},{other}->A{own}", y_bar, factor.reshape(factor_lengths), out=kept)
+    return sums
+
+
+def sum_products_each(y_bar: Array, factor: Array, ctx: ArgumentContext, out: Array | None = None) -> Array:
+    """Sum y_bar (S, B, …) times a factor as `sum_products` does, but keep the samples apart; returns (B, S, *x)."""
+    n_samples, n_seeds = ctx.out[0], len(y_bar)
+    sums = np.empty((n_samples, n_seeds, *ctx.x), y_bar.dtype) if out is None else out
+    letters, other, own, factor_lengths, lengths = _contraction(ctx.x, factor.shape, ctx.out)
+    kept = sums.reshape(n_samples, n_seeds, *lengths)
+    np.einsum(f"A{letters},{other}->{letters[0]}A{own}", y_bar, factor.reshape(factor_lengths), out=kept)
+    return sums
 
 
 def stretch(x_dot: Array, ctx: ArgumentContext) -> Array:
