@@ -38,22 +38,52 @@ def _comparison(name: str, forward: Callable[..., Any], source: str, in_numpy: C
     )
 
 
+MANY = 10_000
+"""Number of entries from which masks of bits are faster: np.where guesses, and takes 3.3 ns an entry where a mask is random
+and 0.6 where it is not. Masks of bits take 0.6 in both cases."""
+
+BITS = {4: np.int32, 8: np.int64}
+"""Item size in bytes → integers of this size."""
+
+
 # Zero where the condition selects the other argument, also if the cotangent is infinite or not a number, as in JAX.
 
 
+def _select(g: Array, mask: Array, is_x: bool, out: Array) -> Array:
+    """Write g (S, *out) where the mask is true (for x) or false (for y), else 0, by masks of bits; return it."""
+    given, bits = g.view(BITS[g.itemsize]), out.view(BITS[g.itemsize])
+    last = bits[-1, ...]
+    last[...] = mask
+    if is_x:
+        np.negative(last, last)  # all bits of −1 are set
+    else:
+        np.subtract(last, 1, last)
+    np.bitwise_and(given[:-1], last, bits[:-1])
+    np.bitwise_and(given[-1, ...], last, last)
+    return out
+
+
 def _select_x(g: Array, _y: Array, xs: Arrays, _ctx: ArgumentContext) -> Array:
+    if g.size >= MANY:
+        return _select(g, xs[0], True, np.empty(g.shape, g.dtype))
     return np.where(xs[0], g, g.dtype.type(0))
 
 
 def _select_y(g: Array, _y: Array, xs: Arrays, _ctx: ArgumentContext) -> Array:
+    if g.size >= MANY:
+        return _select(g, xs[0], False, np.empty(g.shape, g.dtype))
     return np.where(xs[0], g.dtype.type(0), g)
 
 
 def _copy_x(g: Array, _y: Array, xs: Arrays, out: Array, _ctx: ArgumentContext) -> list[Call]:
+    if g.size >= MANY:
+        return [(_select, (g, xs[0], True, out))]
     return [(out.fill, (0,)), (np.copyto, (out, g, "same_kind", xs[0]))]
 
 
 def _copy_y(g: Array, _y: Array, xs: Arrays, out: Array, _ctx: ArgumentContext) -> list[Call]:
+    if g.size >= MANY:
+        return [(_select, (g, xs[0], False, out))]
     return [(np.copyto, (out, g)), (np.copyto, (out, 0, "same_kind", xs[0]))]
 
 

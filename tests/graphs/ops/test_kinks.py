@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jacobench.graphs.builder import GraphBuilder
+from jacobench.graphs.ops.choices import MANY
 from jacobench.strategies.registry import load
 from jacobench.strategies.tape import steps
 
@@ -194,3 +195,18 @@ def test_a_constant_number_costs_no_edge():
     costs = load("sparse").predict(graph, 1)
     assert costs.n_nonzeros == 2 * 12
     assert [[edge.ctx.k for edge in step.edges] for step in steps(graph)] == [[0], [0]]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n_seeds", [1, 3])
+@pytest.mark.parametrize("condition", [(MANY,), (1,), (2, 1)])
+def test_where_selects_cotangents_of_many_entries_bit_by_bit(condition, n_seeds, dtype):
+    g = GraphBuilder(dtype)
+    mask = np.random.default_rng(0).random(condition) < 0.5
+    graph = g.build(g.where(g.constant(mask), g.input("x", (2, MANY)), g.input("y", (2, MANY))), wrt="all")
+    seeds = np.random.default_rng(1).standard_normal((n_seeds, 2, MANY)).astype(dtype)
+    seeds[0, 0, :4] = nan, inf, -inf, -0.0
+    bars = load("vjp").prepare(graph).linearize(graph.sample(0)).pullback(seeds)
+    for name, chosen in (("x", mask), ("y", ~mask)):
+        assert bars[name].dtype == dtype
+        np.testing.assert_array_equal(bars[name], np.where(chosen, seeds, 0))
