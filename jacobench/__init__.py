@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "graphs.importers.from_jax": ["from_jax"],
         "graphs.importers.from_onnx": ["from_onnx"],
         "graphs.importers.from_sklearn": ["from_sklearn"],
+        "graphs.importers.from_torch": ["from_torch"],
         "reports.analysis.crossovers": ["crossovers"],
         "reports.analysis.growth": ["growth"],
         "reports.analysis.size_limits": ["what_fits"],

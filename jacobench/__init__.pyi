@@ -18,6 +18,7 @@ from jacobench.graphs.graph import Graph as Graph
 from jacobench.graphs.importers.from_jax import from_jax as from_jax
 from jacobench.graphs.importers.from_onnx import from_onnx as from_onnx
 from jacobench.graphs.importers.from_sklearn import from_sklearn as from_sklearn
+from jacobench.graphs.importers.from_torch import from_torch as from_torch
 from jacobench.reports.analysis.crossovers import crossovers as crossovers
 from jacobench.reports.analysis.growth import growth as growth
 from jacobench.reports.analysis.recommendation import recommend as recommend

@@ -18,10 +18,10 @@ from jacobench.bench.suites.suite_files import suite_names
 from jacobench.strategies.registry import registered
 
 NAMES = """
-    BadInput Graph GraphBuilder Unsupported attention chain compare crossovers explain from_jax from_onnx from_sklearn gate growth
-    load load_passes mlp plot predict read recommend recommend_for reuse run strategies strategy strategy_names what_fits
+    BadInput Graph GraphBuilder Unsupported attention chain compare crossovers explain from_jax from_onnx from_sklearn from_torch
+    gate growth load load_passes mlp plot predict read recommend recommend_for reuse run strategies strategy strategy_names what_fits
 """
-PLANNED_NAMES = "from_torch"
+PLANNED_NAMES = ""
 
 PARAMETERS = {
     "run": "suite model out strategies cases passes max_minutes threads memory_budget timeout controls",
