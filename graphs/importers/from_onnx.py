@@ -131,7 +131,7 @@ class Conversion:
         return chosen_dtype(given, min(own, default="float32"), title)
 
     def graph(self, wrt: str | Iterable[str]) -> tuple[Graph, tuple[str, ...]]:
-        """Convert all nodes; return the graph, and the nodes of the model that it does not contain."""
+        """Convert all nodes; return the graph, and the nodes that it does not contain, apart from Constant nodes."""
         for node in self._found.nodes:
             arguments = tuple(self._values[name] if name else None for name in node.input)
             convert = self._folded if node.output[0] in self._found.constants else self._converted
@@ -141,7 +141,8 @@ class Conversion:
         if value.dtype != self._dtype:
             raise Unsupported(f"the output {output!r} of {self._model.title} is {value.dtype}: it has no derivative")
         kept = {place(node) for node in self._found.nodes if node.output[0] not in self._found.constants}
-        removed = tuple(place(node) for node in self._model.proto.graph.node if place(node) not in kept)
+        others = (node for node in self._model.proto.graph.node if node.op_type != "Constant")
+        removed = tuple(place(node) for node in others if place(node) not in kept)
         return self._g.build(value, wrt), removed
 
     def _converted(self, node: Any, arguments: tuple[Value | None, ...]) -> Sequence[Value]:
