@@ -100,6 +100,7 @@ COORDINATES: Mapping[str, Callable[[Any, int, int, float], Any]] = {
     "asymmetric": lambda at, _n, _length, scale: at / scale,
     "half_pixel": lambda at, _n, _length, scale: (at + 0.5) / scale - 0.5,
     "pytorch_half_pixel": lambda at, _n, length, scale: (at + 0.5) / scale - 0.5 if length > 1 else 0 * at,
+    "half_pixel_symmetric": lambda at, n, length, scale: n / 2 * (1 - length / (scale * n)) + (at + 0.5) / scale - 0.5,
     "align_corners": lambda at, n, length, _scale: at * (n - 1) / (length - 1) if length > 1 else 0 * at,
 }
 """Coordinate in the array of each place in the resized array, by its name in ``Resize``.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.graphs.errors import BadInput, Unsupported
 from jacobench.graphs.importers.onnx_nodes.node_call import NodeCall, NodeRule, along
 from jacobench.graphs.importers.onnx_nodes.reduction_nodes import power_sum
-from jacobench.graphs.importers.transposed_convolution import conv_transposed
+from jacobench.graphs.importers.transposed_convolution import conv_transposed, convolution
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,11 +78,11 @@ def _rounded_up(length: int, pads: tuple[int, int], span: int, stride: int) -> i
     return max((count - 1) * stride + span - length - sum(pads), 0)
 
 
-def _spatial(x: Value, most: int = 2) -> Shape:
+def _spatial(x: Value) -> Shape:
     """Return the lengths after batch and channels. Raises Unsupported for more axes than the ops have."""
     lengths = x.shape[2:]
-    if not 1 <= len(lengths) <= most:
-        raise Unsupported(f"{len(lengths)} spatial axes: expected 1 to {most}")
+    if not 1 <= len(lengths) <= 3:
+        raise Unsupported(f"{len(lengths)} spatial axes: expected 1 to 3")
     return lengths
 
 
@@ -93,8 +93,8 @@ def _with_bias(call: NodeCall, y: Value) -> Value:
 def _conv(call: NodeCall) -> Value:
     x, W = call.value(0), call.value(1)
     steps = windows(call, _spatial(x), W.shape[2:])
-    y = call.g.conv(
-        x, W, stride=steps.stride, padding=steps.padding, dilation=steps.dilation, groups=call.attrs["group"]
+    y = convolution(
+        call.g, x, W, stride=steps.stride, padding=steps.padding, dilation=steps.dilation, groups=call.attrs["group"]
     )
     return _with_bias(call, y)
 
@@ -136,7 +136,7 @@ def _cropped(call: NodeCall, lengths: Shape, full: Shape, stride: Shape) -> Pair
 
 def _max_pool(call: NodeCall) -> Value:
     x = call.value(0)
-    steps = windows(call, _spatial(x, 3), call.whole_numbers("kernel_shape") or ())
+    steps = windows(call, _spatial(x), call.whole_numbers("kernel_shape") or ())
     return call.g.max_pool(
         x, window=steps.kernel, stride=steps.stride, padding=steps.whole_padding, dilation=steps.dilation
     )
@@ -145,7 +145,7 @@ def _max_pool(call: NodeCall) -> Value:
 def _average_pool(call: NodeCall) -> Value:
     """Divide by the number of entries in the window, or also of the padding, but not of what rounding up adds."""
     x = call.value(0)
-    steps = windows(call, _spatial(x, 3), call.whole_numbers("kernel_shape") or ())
+    steps = windows(call, _spatial(x), call.whole_numbers("kernel_shape") or ())
     padding, count = steps.whole_padding, bool(call.attrs.get("count_include_pad"))
     if count and any(steps.extra):
         x = call.g.pad(x, pairs=((0, 0), (0, 0), *steps.padding))
@@ -157,7 +157,7 @@ def _average_pool(call: NodeCall) -> Value:
 
 def _lp_pool(call: NodeCall) -> Value:
     x = call.value(0)
-    steps = windows(call, _spatial(x, 3), call.whole_numbers("kernel_shape") or ())
+    steps = windows(call, _spatial(x), call.whole_numbers("kernel_shape") or ())
     total = partial(
         call.g.sum_pool,
         window=steps.kernel,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.errors import BadInput, Unsupported
+from jacobench.graphs.importers import index_positions
+from jacobench.graphs.importers.index_positions import COORDINATES, numbers
 from jacobench.graphs.importers.onnx_nodes.folding import evaluated
 from jacobench.graphs.importers.onnx_nodes.node_call import NodeCall, NodeRule, along
 
@@ -19,17 +21,14 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import Shape
     from jacobench.graphs.builder import GraphBuilder, Value
 
-
-def positions_of(shape: Shape) -> NDArray[np.intp]:
-    """Return the flat position of each entry."""
-    return np.arange(prod(shape)).reshape(shape)
+    Places = Callable[[NodeCall, Shape], NDArray[np.intp]]
 
 
 def _moved(call: NodeCall) -> Value:
     """Return the op that gathers what the operator moves: it is evaluated on the positions of the entries."""
     x = call.value(0)
     others = [call.array(k) for k in range(1, len(call.inputs))]
-    positions = evaluated(call.op_type, call.attrs, call.opset, [positions_of(x.shape), *others])[0]
+    positions = evaluated(call.op_type, call.attrs, call.opset, [numbers(x.shape), *others])[0]
     return call.g.gather(x, positions=positions)
 
 
@@ -47,7 +46,7 @@ def _gather(call: NodeCall) -> Value:
         return call.g.reshape(part, shape=x.shape[:axis] + x.shape[axis + 1 :])
     if axis == 0 and len(x.shape) == 2:
         return call.g.embedding(x, indices=indices)
-    return call.g.gather(x, positions=positions_of(x.shape).take(indices, axis))
+    return call.g.gather(x, positions=numbers(x.shape).take(indices, axis))
 
 
 def _slice_along(g: GraphBuilder, x: Value, axis: int, part: slice) -> Value:
@@ -154,19 +153,13 @@ def _pad(call: NodeCall) -> Value:
     for k, axis in enumerate(axes):
         pairs[axis] = (pads[k], pads[k + len(axes)])
     if call.attrs["mode"] != "constant":
-        return g.gather(x, positions=_padded_positions(x.shape, pairs, call.attrs["mode"]))
+        return g.gather(x, positions=index_positions.padding(x.shape, pairs, call.attrs["mode"]))
     filler = g.constant(call.attrs.get("value", 0.0)) if call.given(2) is None else call.value(2)
     if filler.constant is not None:
         return g.pad(x, pairs=tuple(pairs), value=float(filler.constant.item()))
     inside = np.pad(np.ones([max(n + min(a, 0) + min(b, 0), 0) for n, (a, b) in zip(x.shape, pairs, strict=True)], bool),
                     [(max(a, 0), max(b, 0)) for a, b in pairs])  # fmt: skip
     return g.where(g.constant(inside), g.pad(x, pairs=tuple(pairs)), g.reshape(filler, shape=()))
-
-
-def _padded_positions(shape: Shape, pairs: list[tuple[int, int]], mode: str) -> NDArray[np.intp]:
-    cropped = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, (a, b) in zip(shape, pairs, strict=True))
-    added = [(max(a, 0), max(b, 0)) for a, b in pairs]
-    return np.pad(positions_of(shape)[cropped], added, mode)  # type: ignore[call-overload,no-any-return]
 
 
 def _tile(call: NodeCall) -> Value:
@@ -208,15 +201,29 @@ SCATTER_MODES = {
 """Reduction of ONNX → op and its mode."""
 
 
-def _scatter(lookup: str) -> NodeRule:
-    """Return the rule of an update at positions: those that the look-up of the same indices reads."""
+def _along_axis(call: NodeCall, shape: Shape) -> NDArray[np.intp]:
+    """Return the positions that GatherElements reads, and ScatterElements writes to."""
+    indices = call.array(1)
+    assert indices is not None
+    return index_positions.along_axis(shape, indices, along(len(shape), call.attrs["axis"]))
 
+
+def _at_points(call: NodeCall, shape: Shape) -> NDArray[np.intp]:
+    """Return the positions that GatherND reads, and ScatterND writes to."""
+    indices = call.array(1)
+    assert indices is not None
+    return index_positions.at_points(shape, indices, call.attrs.get("batch_dims", 0))
+
+
+def _look_up(places: Places) -> NodeRule:
+    return NodeRule(lambda call: call.g.gather(call.value(0), positions=places(call, call.value(0).shape)), fixed=(1,))
+
+
+def _scatter(places: Places) -> NodeRule:
     def convert(call: NodeCall) -> Value:
-        x, indices, updates = call.value(0), call.array(1), call.value(2)
-        attrs = {"axis": call.attrs["axis"]} if lookup == "GatherElements" else {}
-        positions = evaluated(lookup, attrs, max(call.opset, 13), [positions_of(x.shape), indices])[0]
+        x, updates = call.value(0), call.value(2)
         name, mode = SCATTER_MODES[call.attrs.get("reduction", "none")]
-        result: Value = getattr(call.g, name)(x, updates, positions=positions, mode=mode)
+        result: Value = getattr(call.g, name)(x, updates, positions=places(call, x.shape), mode=mode)
         return result
 
     return NodeRule(convert, fixed=(1,))
@@ -263,31 +270,6 @@ def _refused_resize(attrs: Mapping[str, Any]) -> str:
     return next((f"with {name} {attrs[name]}" for name in known if attrs.get(name) not in (None, *known[name])), "")
 
 
-COORDINATES = ("asymmetric", "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners")
-"""Modes of Resize whose coordinates are known; before opset 11 there is only the first."""
-
-
-def _coordinates(mode: str, n: int, m: int, scale: float) -> NDArray[np.floating]:
-    """Return the coordinates in the input, n entries long, of the m entries of the output."""
-    i = np.arange(m)
-    half = (i + 0.5) / scale - 0.5
-    return {
-        "asymmetric": i / scale,
-        "half_pixel": half,
-        "half_pixel_symmetric": n / 2 * (1 - m / (scale * n)) + half,
-        "pytorch_half_pixel": half if m > 1 else 0.0 * i,
-        "align_corners": i * (n - 1) / max(m - 1, 1),
-    }[mode]
-
-
-ROUNDING: Mapping[str, Callable[[Any], Any]] = {
-    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
-    "floor": np.floor,
-    "ceil": np.ceil,
-}
-
-
 def _scales(call: NodeCall) -> tuple[list[int], list[float]]:
     """Return the output's lengths and the factors of all axes."""
     shape = call.value(0).shape
@@ -316,21 +298,17 @@ def _resize(call: NodeCall) -> Value:
     """Resize to the nearest entries: a repetition where the indices of all axes are one, otherwise a look-up."""
     x = call.value(0)
     lengths, scales = _scales(call)
-    picked = [_nearest(call.attrs, n, m, scale) for n, m, scale in zip(x.shape, lengths, scales, strict=True)]
+    mode = call.attrs.get("coordinate_transformation_mode", "asymmetric")
+    rounding = call.attrs.get("nearest_mode", "floor")
+    picked = [
+        np.arange(n) if n == m else index_positions.nearest(n, m, scale, coordinates=mode, rounding=rounding)
+        for n, m, scale in zip(x.shape, lengths, scales, strict=True)
+    ]
     factors = tuple(m // n for n, m in zip(x.shape, lengths, strict=True))
     repeats = (np.repeat(np.arange(n), factor) for n, factor in zip(x.shape, factors, strict=True))
     if all(map(np.array_equal, picked, repeats)):
         return x if set(factors) == {1} else repeated(call.g, x, factors)
-    return call.g.gather(x, positions=positions_of(x.shape)[np.ix_(*picked)])
-
-
-def _nearest(attrs: Mapping[str, Any], n: int, m: int, scale: float) -> NDArray[np.intp]:
-    """Return the indices, among n entries of an axis, that m entries of the output are."""
-    if m == n:
-        return np.arange(n)
-    mode = attrs.get("coordinate_transformation_mode", COORDINATES[0])
-    rounded: NDArray[np.floating] = ROUNDING[attrs.get("nearest_mode", "floor")](_coordinates(mode, n, m, scale))
-    return rounded.clip(0, n - 1).astype(np.intp)
+    return call.g.gather(x, positions=index_positions.on_grid(x.shape, picked))
 
 
 def _dropout(call: NodeCall) -> Value:
@@ -355,13 +333,13 @@ RULES = {
     "Tile": NodeRule(_tile, fixed=(1,)),
     "Expand": NodeRule(_expand, fixed=(1,)),
     "Gather": NodeRule(_gather, fixed=(1,)),
-    "GatherElements": NodeRule(_moved, fixed=(1,)),
-    "GatherND": NodeRule(_moved, fixed=(1,)),
+    "GatherElements": _look_up(_along_axis),
+    "GatherND": _look_up(_at_points),
     "ReverseSequence": NodeRule(_moved, fixed=(1,)),
     "Compress": NodeRule(_moved, fixed=(1,)),
-    "Scatter": _scatter("GatherElements"),
-    "ScatterElements": _scatter("GatherElements"),
-    "ScatterND": _scatter("GatherND"),
+    "Scatter": _scatter(_along_axis),
+    "ScatterElements": _scatter(_along_axis),
+    "ScatterND": _scatter(_at_points),
     "DepthToSpace": NodeRule(_depth_to_space),
     "SpaceToDepth": NodeRule(_space_to_depth),
     "OneHot": NodeRule(_one_hot, fixed=(0, 1)),

@@ -131,16 +131,13 @@ def matrix_product(g: GraphBuilder, x: Value, y: Value) -> Value:
 
 
 def _gemm(call: NodeCall) -> Value:
-    """Return α A B + β C, with A and B transposed if so given; with a vector C as one affine map."""
+    """Return α A B + β C, with A and B transposed if so given; one affine map if B has the shape of its weight."""
     g, alpha, beta = call.g, call.attrs["alpha"], call.attrs["beta"]
     A, B = call.value(0), call.value(1)
     A = g.transpose(A, axes=(1, 0)) if call.attrs["transA"] else A
     C = None if call.given(2) is None else call.value(2)
-    if C is not None and alpha == beta == 1:
-        n_out = B.shape[0 if call.attrs["transB"] else 1]
-        if C.shape in {(n_out,), (1, n_out)}:
-            W = B if call.attrs["transB"] else g.transpose(B, axes=(1, 0))
-            return g.affine(A, W, C if len(C.shape) == 1 else g.reshape(C, shape=(n_out,)))
+    if C is not None and alpha == beta == 1 and call.attrs["transB"] and C.shape == B.shape[:1]:
+        return g.affine(A, B, C)
     B = g.transpose(B, axes=(1, 0)) if call.attrs["transB"] else B
     product = matrix_product(g, A, B)
     product = product if alpha == 1 else g.scale(product, factor=alpha)

@@ -793,6 +793,8 @@ OPERATORS: list[Operator] = [
         for nearest in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
         for scales in ([1, 1, 2, 3], [1, 1, 1.5, 0.5])
     ),
+    ("Conv", {"pads": [1, 0, 1, 0, 1, 1], "strides": [2, 1, 1]}, (1, 2, 4, 3, 3), {"W": weights(3, 2, 2, 2, 3)}, 17),
+    ("ConvTranspose", {"strides": [1, 2, 1]}, (1, 2, 2, 3, 2), {"W": weights(2, 3, 2, 2, 1)}, 17),
     ("Resize", {"axes": [3]}, (1, 2, 3, 4), {"-": None, "-2": None, "sizes": ints(6)}, 18),
 ]
 """Operator, attributes, shape of input x, the other inputs, operator set."""
