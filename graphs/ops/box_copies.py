@@ -33,11 +33,12 @@ def _copied(name: str, copy_of: CopyOf) -> Argument:
 
     def vjp(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
         copy = of(ctx)
-        part = y_bar[copy.seeds_target]
         if copy.keeps_order:
-            return part
-        x_bar = (np.empty if copy.takes_all else np.zeros)((len(y_bar), *ctx.x), y_bar.dtype)
-        x_bar[copy.seeds_source] = part
+            return y_bar[copy.seeds_target]
+        if copy.takes_all:  # it only reverses axes
+            return y_bar[copy.seeds_source].copy()
+        x_bar = np.zeros((len(y_bar), *ctx.x), y_bar.dtype)
+        x_bar[copy.seeds_source] = y_bar[copy.seeds_target]
         return x_bar
 
     def jvp(x_dot: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -136,8 +137,8 @@ FLIP = Op(
 )
 
 
-def _joined(given: Shapes, attrs: Attrs, k: int) -> BoxCopy:
-    axis = attrs["axis"]
+@lru_cache(maxsize=4096)
+def _joined(given: Shapes, axis: int, k: int) -> BoxCopy:
     start = sum(shape[axis] for shape in given[:k])
     return boxes.part_of_axis(given[k], axis, start, start + sum(shape[axis] for shape in given[k:]))
 
@@ -146,7 +147,7 @@ CONCAT = Op(
     name="concat",
     forward=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis),
     shape=shapes.concat,
-    arguments=(_copied("identity between empty rows", _joined),),
+    arguments=(_copied("identity between empty rows", lambda given, attrs, k: _joined(given, attrs["axis"], k)),),
     source="arguments joined along an axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
     example=lambda g, batch=3, size=4: g.concat(
         g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))

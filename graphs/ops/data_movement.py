@@ -1,18 +1,17 @@
-"""Ops that only move entries: permutations, changes of shape, repetition and look-ups."""
+"""Ops that only move entries: permutations, changes of shape and repetition."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse._sparsetools import csc_matvecs
 
 from jacobench.graphs.arrays.namespaces import NUMPY, in_c_order
-from jacobench.graphs.calls import Call, no_calls, vjp_of, zeroed
+from jacobench.graphs.calls import Call, no_calls
 from jacobench.graphs.errors import BadInput, whole_numbers
-from jacobench.graphs.op import Argument, Jacobian, Op, never, output_size
+from jacobench.graphs.op import Argument, Jacobian, Op
 from jacobench.graphs.ops import shapes
 from jacobench.graphs.structures import boxes
 from jacobench.graphs.structures.sparsity import IDENTITY_MULTIPLE, Structure
@@ -198,16 +197,24 @@ def _as_broadcast(attrs: Attrs, given: Shapes) -> Attrs:
     return {"shape": shape, "axes": axes}
 
 
+@lru_cache(maxsize=4096)
 def _among_ones(x: Shape, shape: Shape, axes: tuple[int, ...]) -> Shape:
     """Return the argument's lengths on `axes` of the output, 1 on its other axes."""
     lengths = dict(zip(axes, x, strict=True))
     return tuple(lengths.get(axis, 1) for axis in range(len(shape)))
 
 
-def _repeated(ctx: ArgumentContext) -> tuple[int, ...]:
+@lru_cache(maxsize=4096)
+def _repeated(x: Shape, shape: Shape, axes: tuple[int, ...]) -> tuple[int, ...]:
     """Return the axes of the output along which the argument is repeated."""
-    among = _among_ones(ctx.x, ctx.out, ctx.attrs["axes"])
-    return tuple(axis for axis, (n, length) in enumerate(zip(among, ctx.out, strict=True)) if n != length)
+    among = _among_ones(x, shape, axes)
+    return tuple(axis for axis, (n, length) in enumerate(zip(among, shape, strict=True)) if n != length)
+
+
+@lru_cache(maxsize=4096)
+def _summed(x: Shape, shape: Shape, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return these axes of an array with an axis for seeds before the others."""
+    return tuple(1 + axis for axis in _repeated(x, shape, axes))
 
 
 def _broadcast(xp: Any, x: Any, shape: Shape, axes: tuple[int, ...]) -> Any:
@@ -215,14 +222,14 @@ def _broadcast(xp: Any, x: Any, shape: Shape, axes: tuple[int, ...]) -> Any:
 
 
 def _sum_repeated(y_bar: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
-    axes = tuple(1 + axis for axis in _repeated(ctx))
+    axes = _summed(ctx.x, ctx.out, ctx.attrs["axes"])
     sums = np.add.reduce(y_bar, axis=axes) if axes else y_bar
     return sums.reshape(len(y_bar), *ctx.x)
 
 
 def _sum_repeated_floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
     among = x_bar.reshape(len(y_bar), *_among_ones(ctx.x, ctx.out, ctx.attrs["axes"]))
-    return [(np.add.reduce, (y_bar, tuple(1 + axis for axis in _repeated(ctx)), None, among, True))]
+    return [(np.add.reduce, (y_bar, _summed(ctx.x, ctx.out, ctx.attrs["axes"]), None, among, True))]
 
 
 def _repeat_tangents(x_dot: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
@@ -245,9 +252,9 @@ BROADCAST = Op(
             jvp=_repeat_tangents,
             jacobian=selection("stacked identity, repeated", _repeated_positions),
             floor=_sum_repeated_floor,
-            flops=lambda ctx: ctx.n_out if _repeated(ctx) else 0,
+            flops=lambda ctx: ctx.n_out if _repeated(ctx.x, ctx.out, ctx.attrs["axes"]) else 0,
             per_sample=lambda given, attrs: attrs["axes"][:1] == (0,) and given[0][0] == attrs["shape"][0],
-            returns_cotangent=lambda ctx: not _repeated(ctx),
+            returns_cotangent=lambda ctx: not _repeated(ctx.x, ctx.out, ctx.attrs["axes"]),
         ),
     ),
     source="entries repeated along new axes and axes of length 1, a view; `axes`: the axis of y for each axis of x, "
@@ -312,62 +319,4 @@ ROLL = Op(
 )
 
 
-def _as_indices(attrs: Attrs, _shapes: Shapes) -> Attrs:
-    given = np.asarray(attrs["indices"])
-    if given.dtype.kind not in "iu" or not given.size or given.min() < 0:
-        raise BadInput(f"the indices are {attrs['indices']!r:.60}: expected whole numbers, each 0 or more")
-    return {"indices": given.astype(np.intp)}
-
-
-def _rows_of_table(ctx: ArgumentContext, dtype: Any) -> Indices:
-    width = ctx.x[1]
-    starts = ctx.attrs["indices"].reshape(-1).astype(dtype) * dtype(width)
-    positions: Indices = np.add.outer(starts, np.arange(width, dtype=dtype)).reshape(-1)
-    return positions
-
-
-def _adding_rows(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
-    """Return the calls that add each cotangent to its row of the table: products with the transposed selection of rows."""
-    indices = ctx.attrs["indices"].reshape(-1)
-    starts, ones = np.arange(indices.size + 1), np.ones(indices.size, ctx.dtype)
-    g = y_bar.reshape(len(y_bar), -1)
-    products: list[Call] = [
-        (csc_matvecs, (ctx.x[0], indices.size, ctx.x[1], starts, indices, ones, gradient, bar.reshape(-1)))
-        for gradient, bar in zip(g, x_bar, strict=True)
-    ]
-    return [zeroed(x_bar), *products]
-
-
-def _looked_up(x_dot: Array, _y: Array, _xs: Arrays, ctx: ArgumentContext) -> Array:
-    indices: Indices = ctx.attrs["indices"]
-    return x_dot.take(indices, axis=1)
-
-
-def _embedding_example(g: Any, batch: int = 3, size: int = 4) -> Any:
-    indices = np.random.default_rng(0).integers(size + 1, size=(batch, 2))
-    return g.embedding(g.parameter("table", (size + 1, size)), indices=indices)
-
-
-EMBEDDING = Op(
-    name="embedding",
-    forward=lambda xp, table, indices: xp.take_rows(table, indices),
-    shape=shapes.embedding,
-    arguments=(
-        Argument(
-            vjp=vjp_of(_adding_rows),
-            jvp=_looked_up,
-            jacobian=selection("row selection", _rows_of_table),
-            floor=_adding_rows,
-            flops=output_size,
-            per_sample=never,
-            scratch_once=lambda ctx: prod(ctx.attrs["indices"].shape) * (ctx.dtype.itemsize + 8),
-        ),
-    ),
-    source="y[…, :] = table[indices[…], :]; Bengio et al., A Neural Probabilistic Language Model (2003), section 2",
-    example=_embedding_example,
-    attrs={"indices": ()},
-    prepare=_as_indices,
-    floor=lambda xs, y, attrs: take_into(xs[0], attrs["indices"], 0, y),
-)
-
-OPS = (PERMUTE, RESHAPE, STOP_GRADIENT, TRANSPOSE, BROADCAST, ROLL, EMBEDDING)
+OPS = (PERMUTE, RESHAPE, STOP_GRADIENT, TRANSPOSE, BROADCAST, ROLL)

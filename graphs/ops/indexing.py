@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from jacobench.graphs.arrays.position_calls import added, added_to_zeros, combin
 from jacobench.graphs.calls import Call, run, vjp_of
 from jacobench.graphs.errors import BadInput, real_number
 from jacobench.graphs.op import OUTPUT, Argument, Jacobian, Op
+from jacobench.graphs.ops.data_movement import take_into
 from jacobench.graphs.structures import positions as patterns
 from jacobench.graphs.structures.positions import Positions, positions_in
 from jacobench.graphs.structures.sparsity import DIAGONAL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Attrs, Shape, Shapes
     from jacobench.graphs.structures.sparsity import Structure
 
@@ -31,15 +35,14 @@ def _checked(given: Any, x: Shape) -> Positions:
     """Return positions in an array of shape `x`. Raises BadInput unless each is −1 or the number of an entry."""
     if isinstance(given, Positions):
         return given
-    array, n = np.asarray(given), int(np.prod(x))
+    array, n = np.asarray(given), prod(x)
     if array.dtype.kind not in "iu" or not array.size or array.min() < -1 or array.max() >= n:
         raise BadInput(f"the positions are {given!r:.60}: expected whole numbers from −1 to {n - 1}, at least one")
     return positions_in(x, array)
 
 
-def _scratch_of_adding(ctx: ArgumentContext) -> int:
+def _scratch_of_adding(positions: Positions, ctx: ArgumentContext) -> int:
     """Return the bytes that `added_to_zeros` allocates and frees."""
-    positions = _positions(ctx)
     part = 0 if positions.kept is None else positions.n_kept * ctx.dtype.itemsize
     products = positions.width > 1 and not positions.distinct
     return part + (positions.kept_runs.size * (ITEM + ctx.dtype.itemsize) if products else 0)
@@ -69,21 +72,31 @@ def _gather_example(g: Any, batch: int = 3, size: int = 4) -> Any:
     return g.gather(g.input("x", (batch, size)), positions=np.where(positions < 0, -1, positions + offsets))
 
 
+def _read(name: str, positions_of: Callable[[Attrs], Positions]) -> Argument:
+    """Return the rules of an argument whose entries at some positions are the output; `name` is the structure's."""
+
+    def of(ctx: ArgumentContext) -> Positions:
+        return positions_of(ctx.attrs)
+
+    def floor(y_bar: Array, _y: Array, _xs: Arrays, x_bar: Array, ctx: ArgumentContext) -> list[Call]:
+        return added_to_zeros(y_bar, of(ctx), x_bar)
+
+    return Argument(
+        vjp=vjp_of(floor),
+        jvp=lambda x_dot, _y, _xs, ctx: _taken(x_dot, of(ctx)),
+        jacobian=_filled(patterns.read(name, of)),
+        floor=floor,
+        flops=lambda ctx: 0 if of(ctx).distinct else ctx.n_out,
+        per_sample=lambda _given, attrs: positions_of(attrs).keeps_samples,
+        scratch_once=lambda ctx: _scratch_of_adding(of(ctx), ctx),
+    )
+
+
 GATHER = Op(
     name="gather",
     forward=lambda xp, x, positions, fill: xp.gathered(x, positions, fill),
     shape=lambda _given, attrs: attrs["positions"].shape,
-    arguments=(
-        Argument(
-            vjp=vjp_of(lambda y_bar, _y, _xs, x_bar, ctx: added_to_zeros(y_bar, _positions(ctx), x_bar)),
-            jvp=lambda x_dot, _y, _xs, ctx: _taken(x_dot, _positions(ctx)),
-            jacobian=_filled(patterns.read("entry selection", _positions)),
-            floor=lambda y_bar, _y, _xs, x_bar, ctx: added_to_zeros(y_bar, _positions(ctx), x_bar),
-            flops=lambda ctx: 0 if _positions(ctx).distinct else ctx.n_out,
-            per_sample=lambda _given, attrs: attrs["positions"].keeps_samples,
-            scratch_once=_scratch_of_adding,
-        ),
-    ),
+    arguments=(_read("entry selection", lambda attrs: attrs["positions"]),),
     source="y[…] = x.flat[positions[…]], a fixed number where the position is −1; general indexing: Harris et al., "
     "Array programming with NumPy (2020)",
     example=_gather_example,
@@ -91,6 +104,40 @@ GATHER = Op(
     prepare=_as_positions,
     is_general=True,
     floor=lambda xs, y, attrs: taken(xs[0][None], attrs["positions"], y[None], attrs["fill"]),
+)
+
+
+def _as_indices(attrs: Attrs, given: Shapes) -> Attrs:
+    """Return the positions of the rows of the table."""
+    (table,), array = given, attrs["indices"]
+    if isinstance(array, Positions):
+        return attrs
+    indices = np.asarray(array)
+    if indices.dtype.kind not in "iu" or not indices.size or indices.min() < 0:
+        raise BadInput(f"the indices are {array!r:.60}: expected whole numbers, each 0 or more")
+    if len(table) != 2 or indices.max() >= table[0]:
+        raise BadInput(
+            f"the table has shape {table}, the largest index is {indices.max()}: expected (V, D) with V above this index"
+        )
+    rows = indices.reshape(-1).astype(np.intp)
+    return {"indices": Positions((*indices.shape, table[1]), prod(table), table[1], rows, keeps_samples=False)}
+
+
+def _embedding_example(g: Any, batch: int = 3, size: int = 4) -> Any:
+    indices = np.random.default_rng(0).integers(size + 1, size=(batch, 2))
+    return g.embedding(g.parameter("table", (size + 1, size)), indices=indices)
+
+
+EMBEDDING = Op(
+    name="embedding",
+    forward=lambda xp, table, indices: xp.take_rows(table, indices.rows),
+    shape=lambda _given, attrs: attrs["indices"].shape,
+    arguments=(_read("row selection", lambda attrs: attrs["indices"]),),
+    source="y[…, :] = table[indices[…], :]; Bengio et al., A Neural Probabilistic Language Model (2003), section 2",
+    example=_embedding_example,
+    attrs={"indices": ()},
+    prepare=_as_indices,
+    floor=lambda xs, y, attrs: take_into(xs[0], attrs["indices"].rows, 0, y),
 )
 
 
@@ -113,8 +160,10 @@ def _as_writes(attrs: Attrs, given: Shapes, modes: tuple[str, ...]) -> Attrs:
     if positions.shape != updates:
         raise BadInput(f"the positions have shape {positions.shape}, the updates {updates}: expected equal shapes")
     positions = positions.without_repeats() if attrs["mode"] == "set" else positions
-    whole = attrs["mode"] in WRITES and positions.distinct
-    return {"positions": positions if whole else positions.in_single_runs(), "mode": attrs["mode"]}
+    if attrs["mode"] in REDUCTIONS or not positions.distinct:
+        positions = positions.in_single_runs()
+    _ = positions.order  # computed now, so that no call of a rule does
+    return {"positions": positions, "mode": attrs["mode"]}
 
 
 def _writes_per_sample(given: Shapes, attrs: Attrs) -> bool:
@@ -305,4 +354,4 @@ SCATTER_REDUCE = Op(
     floor=_scattered_floor,
 )
 
-OPS = (GATHER, SCATTER, SCATTER_REDUCE)
+OPS = (EMBEDDING, GATHER, SCATTER, SCATTER_REDUCE)

@@ -118,16 +118,6 @@ def transpose(shapes: Shapes, attrs: Attrs) -> Shape:
     return tuple(x[axis] for axis in axes)
 
 
-def embedding(shapes: Shapes, attrs: Attrs) -> Shape:
-    """Replace each index by a row of the table (V, D)."""
-    (table,), indices = shapes, attrs["indices"]
-    if len(table) != 2 or indices.max() >= table[0]:
-        raise BadInput(
-            f"the table has shape {table}, the largest index is {indices.max()}: expected (V, D) with V above this index"
-        )
-    return (*indices.shape, table[1])
-
-
 def cross(shapes: Shapes, attrs: Attrs) -> Shape:
     """Require equal shapes with a last axis of 3."""
     x = same(shapes, attrs)

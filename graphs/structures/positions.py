@@ -36,6 +36,10 @@ class Positions:
     runs: NDArray[np.intp]
     keeps_samples: bool
 
+    def __post_init__(self) -> None:
+        """Compute what rules read, so that none of their calls does."""
+        _ = self.kept_runs, self.missing, self.distinct
+
     @cached_property
     def kept(self) -> NDArray[np.intp] | None:
         """Numbers of the runs that have positions, ascending; None if all have."""
@@ -60,7 +64,12 @@ class Positions:
     @cached_property
     def distinct(self) -> bool:
         """Whether no position occurs twice."""
-        return bool(np.all(np.diff(self.runs[self.order]) > 0))
+        return bool(np.bincount(self.kept_runs).max(initial=0) < 2)
+
+    @cached_property
+    def rows(self) -> NDArray[np.intp]:
+        """The runs in the shape of the positions without the last axis, which is one run."""
+        return self.runs.reshape(self.shape[:-1])
 
     @property
     def n_kept(self) -> int:
@@ -70,7 +79,7 @@ class Positions:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        arrays = (self.runs, self.kept_runs, self.order, self.missing)
+        arrays = [value for value in self.__dict__.values() if isinstance(value, np.ndarray)]
         return sum({id(array): array.nbytes for array in arrays}.values())
 
     def flat(self) -> NDArray[np.intp]:
