@@ -35,13 +35,8 @@ Each line is one argument, for the op's example of size {SIZE} and batch size 1.
   values of the Jacobian (0 if no computation is needed);
 - *residuals*: primals that the vjp rule reads, so that they stay in memory.
 
-<<<<<<< HEAD
 Ops without a derivative, such as comparisons, have only the operations of their forward rule. Arguments that broadcast
 have the structure *broadcast* if their shape is not the output's.
-=======
-Ops without a derivative, such as comparisons, have only the operations of their forward rule. Arguments that
-broadcast have the structure *broadcast* if their shape is not the output's.
->>>>>>> ddf787a (Wrap long lines of the changelog and the op catalogue)
 """
 
 MIDDLE = """
