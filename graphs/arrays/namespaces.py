@@ -308,7 +308,8 @@ def _autograd() -> dict[str, Any]:
 
     def where(condition: Any, x: Any, y: Any) -> Any:  # autograd's rule does not sum over axes that broadcast
         ones = np.ones(np.broadcast_shapes(*map(anp.shape, (condition, x, y))), bool)
-        return anp.where(condition, x * ones, y * ones)
+        # A Python number stays as it is: its product with booleans would be in double precision.
+        return anp.where(condition, *(z * ones if hasattr(z, "shape") else z for z in (x, y)))
 
     return {
         "where": where,
