@@ -304,6 +304,21 @@ def test_vjp_is_the_adjoint_of_the_jacobian(example, dtype):
 
 @each_dtype
 @each_example
+def test_jvp_is_the_product_with_the_jacobian(example, dtype):
+    """For three tangents at once."""
+    _, node, y, xs = one_node(example, dtype)
+    tolerance = 1e-12 if dtype == "float64" else 1e-4
+    for k, ctx in differentiable(node):
+        v = np.random.default_rng(3).standard_normal((3, *ctx.x)).astype(dtype)
+        J = dense.materialize(node.op.argument(k).jacobian, y, xs, ctx)
+        y_dot = node.op.argument(k).jvp(v, y, xs, ctx)
+        assert (y_dot.shape, y_dot.dtype) == ((3, *ctx.out), dtype)
+        expected, scale = v.reshape(3, -1) @ J.T, np.abs(v).reshape(3, -1) @ np.abs(J).T
+        assert np.all(np.abs(y_dot.reshape(3, -1) - expected) <= tolerance * (scale + 1))
+
+
+@each_dtype
+@each_example
 def test_dense_and_sparse_rules_agree(example, dtype):
     _, node, y, xs = one_node(example, dtype)
     for k, ctx in differentiable(node):
