@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jacobench.bench.suites.model_sweep import MODEL
 from jacobench.commands import console
 from jacobench.graphs.errors import BadInput
 
@@ -104,7 +103,7 @@ NAMED = {
     "widths": ("mlp", "widths"),
     "architecture": ("architecture", "name"),
     "op": ("op", "name"),
-    "model": (MODEL, "file"),
+    "model": ("model", "file"),
 }
 """Option → generator, and the key of the generator that the option sets."""
 

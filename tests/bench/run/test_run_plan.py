@@ -50,7 +50,7 @@ OTHER = RunOptions("smoke", ("dense", "my file.py:Mine"), ("mlp-*",), 5, 1.5, 2,
 
 def test_the_python_function_has_every_option_with_its_default():
     parameters = signature(jb.run).parameters
-    assert {*parameters} - {"out"} == {option.name for option in fields(RunOptions)}
+    assert {*parameters} - {"out", "model"} == {option.name for option in fields(RunOptions)}
     for option in fields(RunOptions):
         assert parameters[option.name].default == option.default
 
