@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import accumulate
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,23 +139,28 @@ FLIP = Op(
 )
 
 
-@lru_cache(maxsize=4096)
-def _joined(given: Shapes, axis: int, k: int) -> BoxCopy:
-    start = sum(shape[axis] for shape in given[:k])
-    return boxes.part_of_axis(given[k], axis, start, start + sum(shape[axis] for shape in given[k:]))
+def _as_joint(attrs: Attrs, given: Shapes) -> Attrs:
+    """Return the axis, and where each argument ends along it: once, because there may be thousands of arguments."""
+    axis = shapes.as_axis(attrs["axis"], len(given[0])) if given[0] else 0
+    return {"axis": axis, "ends": tuple(accumulate(prod(shape[axis : axis + 1]) for shape in given))}
+
+
+def _joined(given: Shapes, attrs: Attrs, k: int) -> BoxCopy:
+    axis, ends = attrs["axis"], attrs["ends"]
+    return boxes.part_of_axis(given[k], axis, ends[k] - given[k][axis], ends[-1])
 
 
 CONCAT = Op(
     name="concat",
-    forward=lambda xp, *xs, axis: xp.concatenate(xs, axis=axis),
+    forward=lambda xp, *xs, axis, ends: xp.concatenate(xs, axis=axis),  # noqa: ARG005  (`ends` are for the rules)
     shape=shapes.concat,
-    arguments=(_copied("identity between empty rows", lambda given, attrs, k: _joined(given, attrs["axis"], k)),),
+    arguments=(_copied("identity between empty rows", _joined),),
     source="arguments joined along an axis; a skip: Huang et al., Densely Connected Networks (2017), section 3",
     example=lambda g, batch=3, size=4: g.concat(
         g.input("x", (batch, size)), g.input("y", (batch, (size + 1) // 2)), g.input("z", (batch, 1))
     ),
     attrs={"axis": -1},
-    prepare=lambda attrs, given: {"axis": shapes.as_axis(attrs["axis"], len(given[0])) if given[0] else 0},
+    prepare=_as_joint,
     variadic=True,
     floor=lambda xs, y, attrs: [(np.concatenate, (xs, attrs["axis"], y))],
 )

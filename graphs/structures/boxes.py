@@ -84,6 +84,7 @@ def taken(x: Shape, slices: tuple[tuple[int, int | None, int], ...]) -> BoxCopy:
     return BoxCopy(x, out, source, whole(out))
 
 
+@lru_cache(maxsize=4096)
 def part_of_axis(x: Shape, axis: int, start: int, length: int) -> BoxCopy:
     """Return the copy of an array to the entries from `start` on of an axis of this length."""
     out = (*x[:axis], length, *x[axis + 1 :])
