@@ -149,6 +149,21 @@ def test_loops_whose_condition_depends_on_no_leaf_are_unrolled():
     assert op_names(graph) == ["multiply", "multiply", "sin", "add"]
 
 
+def test_counts_of_comparisons_and_choices_by_them_are_piecewise_constant():
+    def model(x):
+        chosen = jax.vmap(lambda row: jax.lax.cond(row[0] > 2, jnp.sin, jnp.cos, row))(x)
+        named = jnp.select([x > 5, x > 2], [x**2, -x], 3.0)
+        return chosen * (x > 2).sum() + named + x * jnp.any(x > 5, axis=1, keepdims=True)
+
+    graph, leaves = from_jax(model, X)
+    expected = np.stack([np.cos(X[0]), np.sin(X[1])]) * 4 + np.where(X > 5, X**2, np.where(X > 2, -X, 3.0))
+    expected[1] += X[1]
+    np.testing.assert_allclose(graph.evaluate(leaves), expected, rtol=1e-14)
+    slopes = np.stack([-np.sin(X[0]), np.cos(X[1]) + 1 / 4]) * 4 + np.where(X > 5, 2 * X, np.where(X > 2, -1.0, 0.0))
+    bars = load("vjp").prepare(graph).linearize(leaves).pullback(np.ones((1, 2, 3)))
+    np.testing.assert_allclose(bars["x"][0], slopes, rtol=1e-14)
+
+
 def test_everything_unsupported_is_listed_once_with_its_place():
     def helper(x):
         return jnp.sort(x) + jnp.sort(-x)

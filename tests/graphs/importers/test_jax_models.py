@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jacobench.bench.cell.whole_jacobian import is_sparse, whole_jacobian
 from jacobench.graphs.importers.from_jax import from_jax
-from jacobench.strategies.contract import placed
 from jacobench.strategies.registry import load
 
 
@@ -202,7 +202,7 @@ def with_checkpoint(params, x):
 
 
 def several_outputs(x, scale, shift):
-    return {"sum": x.sum(), "scaled": scale * x, "shifted": (x + shift, jnp.float64(2) * shift)}
+    return {"sum": x.sum(), "scaled": scale * x, "shifted": (x + shift, 2 * shift)}
 
 
 def with_integers(table, ids, power, x):
@@ -306,7 +306,7 @@ def by_jax(graph):
         return output, jax.vmap(pullback)(seeds)[0]
 
     def output_and_bars(leaves, seeds):
-        with jax.enable_x64(True):
+        with jax.enable_x64(graph.dtype == np.float64):
             return jax.tree.map(np.asarray, compiled(leaves, seeds))
 
     return output_and_bars
@@ -334,14 +334,6 @@ def test_values_and_pullbacks_are_those_of_jax(name):
         assert_bars_close(lin.pullback(seeds), expected, 1e-8)
 
 
-def whole_jacobian(graph, leaves, strategy):
-    """Return the Jacobian by a pullback of the identity, leaves side by side."""
-    prepared = load(strategy).prepare(graph)
-    n = np.prod(graph.output_shape, dtype=int)
-    bars = prepared.linearize(placed(prepared, leaves)).pullback(np.eye(n).reshape(n, *graph.output_shape))
-    return np.hstack([bars[name].reshape(n, -1) for name in graph.wrt])
-
-
 @pytest.mark.long
 @each_model
 def test_whole_jacobians_are_those_of_jacrev(name):
@@ -353,7 +345,31 @@ def test_whole_jacobians_are_those_of_jacrev(name):
         expected = np.hstack([np.reshape(blocks[leaf], (n, -1)) for leaf in graph.wrt])
     scale = np.max(np.abs(expected))
     for strategy in ("vjp", "dense", "sparse"):
-        np.testing.assert_allclose(whole_jacobian(graph, leaves, strategy), expected, rtol=0, atol=1e-9 * scale)
+        found = whole_jacobian(load(strategy).prepare(graph).linearize(leaves), graph)
+        dense = found.toarray() if is_sparse(found) else found
+        np.testing.assert_allclose(dense, expected, rtol=0, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("name", sorted(QUICK))
+def test_float32_models_have_the_values_and_pullbacks_of_jax(name):
+    graph, leaves = imported(name, "float32")
+    seeds = np.random.default_rng(1).standard_normal((3, *graph.output_shape)).astype(np.float32)
+    output, expected = by_jax(graph)(leaves, seeds)
+    lin = load("vjp").prepare(graph).linearize(leaves)
+    assert lin.output.dtype == output.dtype == np.float32
+    np.testing.assert_allclose(lin.output, output, rtol=0, atol=1e-5 * np.max(np.abs(output)))
+    assert_bars_close(lin.pullback(seeds), expected, 1e-4)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("strategy", ["jax-vjp", "jax-jacrev", "jax-original"])
+def test_peers_differentiate_an_imported_model(strategy):
+    graph, leaves = imported("coupling layer")
+    seeds = np.random.default_rng(1).standard_normal((3, *graph.output_shape))
+    lin = load(strategy).prepare(graph).linearize(leaves)
+    expected = load("vjp").prepare(graph).linearize(leaves)
+    np.testing.assert_allclose(lin.output, expected.output, rtol=1e-13)
+    assert_bars_close(lin.pullback(seeds), expected.pullback(seeds), 1e-12)
 
 
 TIES = np.array([[-1.0, 0.0, 0.0, 6.0], [1.0, 1.0, -1.0, 0.5]])
