@@ -11,8 +11,9 @@ import inspect
 import logging
 import traceback
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, fields
+from io import StringIO
 from operator import getitem
 from pathlib import Path
 from time import perf_counter
@@ -152,7 +153,8 @@ def _unchanged(torch: Any) -> Iterator[None]:
     """Keep torch's random state and settings; switch fused kernels off that have no rules, and messages."""
     fused = torch.backends.mha.get_fastpath_enabled()
     logged = logging.root.manager.disable
-    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
+    quiet = redirect_stderr(StringIO())  # a failed export prints its graph
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings(), quiet:
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
         torch.backends.mha.set_fastpath_enabled(False)
