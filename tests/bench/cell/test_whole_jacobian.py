@@ -35,6 +35,12 @@ def linear(n=6):
     return g.build(g.multiply(g.input("x", (1, n)), g.input("y", (1, n))), wrt=["x"])
 
 
+def only_a_leaf():
+    g = GraphBuilder()
+    g.parameter("unused", (4,))
+    return g.build(g.input("x", (2, 3)), wrt=["unused", "x"])
+
+
 def unreached_and_whole():
     g = GraphBuilder()
     g.parameter("unused", (3,))
@@ -53,6 +59,7 @@ GRAPHS = {
     "float32": lambda: network(dtype="float32"),
     "sparse weights": lambda: mlp_graph([6, 6], weight_density=0.5, loss=None),
     "a view of a leaf": unreached_and_whole,
+    "only a leaf": only_a_leaf,
 }
 
 

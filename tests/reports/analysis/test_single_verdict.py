@@ -32,7 +32,15 @@ def test_each_size_may_differ_by_the_square_root_of_two(make_case, make_cell, kn
 
 @pytest.mark.parametrize(
     "other",
-    [{"activation": "relu"}, {"loss": None}, {"dtype": "float32"}, {"residual": True}, {"graph": "lenet"}],
+    [
+        {"activation": "relu"},
+        {"loss": None},
+        {"dtype": "float32"},
+        {"residual": True},
+        {"graph": "lenet"},
+        {"wrt": "inputs"},
+        {"task": "jacobian"},
+    ],
     ids=str,
 )
 def test_all_else_must_be_equal(make_case, make_cell, other):
