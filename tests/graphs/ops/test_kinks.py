@@ -166,6 +166,7 @@ JAX = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", JAX)
 def test_slopes_are_those_of_jax(point):
     jax = pytest.importorskip("jax")
