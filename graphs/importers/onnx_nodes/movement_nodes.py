@@ -71,15 +71,8 @@ def _slice(call: NodeCall) -> Value:
     steps = call.whole_numbers("steps", 4) or (1,) * len(starts)
     parts = [slice(None)] * len(x.shape)
     for axis, start, stop, step in zip(axes, starts, stops, steps, strict=True):
-        parts[along(len(x.shape), axis)] = _part(x.shape[along(len(x.shape), axis)], start, stop, step)
+        parts[along(len(x.shape), axis)] = slice(start, stop, step)
     return _sliced(call.g, x, tuple(parts))
-
-
-def _part(length: int, start: int, stop: int, step: int) -> slice:
-    """Return a slice of ONNX as one of Python: a stop before the first entry is None."""
-    if step < 0 and stop < -length:
-        return slice(start, None, step)
-    return slice(start, stop, step)
 
 
 def _reshape(call: NodeCall) -> Value:
