@@ -201,6 +201,10 @@ def _is_nan(c: TorchConversion, x: Value) -> Value:
     return c.g.not_equal(x, x)
 
 
+def _is_infinite(c: TorchConversion, x: Value) -> Value:
+    return c.g.equal(c.g.abs(c.value(x)), c.any_value(math.inf))
+
+
 def _constant_like(c: TorchConversion, x: Value, *args: Any, **kwargs: Any) -> Any:
     """Evaluate a function of the shape of `x` alone."""
     return c.node.target(c.torch.zeros(x.shape, dtype=getattr(c.torch, c.dtype.name)), *args, **kwargs)
@@ -246,6 +250,7 @@ ELEMENTWISE: Mapping[str, Callable[..., Any]] = {
     "aten.hardshrink": partial(_shrink, "hardshrink"),
     "aten.threshold": _threshold,
     "aten.isnan": _is_nan,
+    "aten.isinf": _is_infinite,
     "aten.isfinite": partial(_function, "is_finite"),
     "aten._to_copy": _cast,
     "aten.to": _cast,

@@ -43,6 +43,11 @@ def _first_extremum(op: str, c: TorchConversion, x: Value, dim: int, keepdim: bo
     return (reduce(c, op, x, dim, keepdim, ties="first") if x.shape else x), None
 
 
+def _truth(op: str, c: TorchConversion, x: Value, dim: Any = None, keepdim: bool = False) -> Value:
+    """Return whether any or all entries are True: the largest or smallest of 0 and 1."""
+    return c.g.greater(reduce(c, op, c.condition(x), dim, keepdim, ties="share"), c.any_value(0.5))
+
+
 def _variance(
     c: TorchConversion, x: Value, dim: Any = None, *, correction: float | None = None, keepdim: bool = False
 ) -> Value:
@@ -82,6 +87,8 @@ REDUCTIONS: Mapping[str, Callable[..., Any]] = {
     "aten.logsumexp": partial(_sum, "logsumexp"),
     "aten.amax": partial(_extremum, "max"),
     "aten.amin": partial(_extremum, "min"),
+    "aten.any": partial(_truth, "max"),
+    "aten.all": partial(_truth, "min"),
     "aten.max.default": partial(_extremum, "max"),
     "aten.min.default": partial(_extremum, "min"),
     "aten.max.dim": partial(_first_extremum, "max"),

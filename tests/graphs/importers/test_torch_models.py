@@ -322,7 +322,10 @@ def piecewise():
     def function(m, x, y):
         a = torch.where(x > y, x * m.w, y.square())
         b = torch.where((x < 0) & ~(y > 0.5) | (x == y), 1.0, x.abs())
-        return a * b + (x > 0) * y + torch.clamp(x, -0.5, 0.5) * (y != 0).to(x.dtype) + x.masked_fill(y > 0.2, 3.0)
+        c = torch.where((x > y).all(1, keepdim=True) | (x > 2).any(), x, y) + torch.nan_to_num(
+            torch.where(x.isinf(), y, x)
+        )
+        return a * b + c + (x > 0) * y + torch.clamp(x, -0.5, 0.5) * (y != 0).to(x.dtype) + x.masked_fill(y > 0.2, 3.0)
 
     return Function(function, w=numbers(3)), numbers(4, 3), numbers(4, 3, seed=1)
 
