@@ -23,7 +23,7 @@ def strided(draw):
     return x, (*lengths[:start], int(np.prod(inside, dtype=int)), *lengths[start + joined :])
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(strided())
 def test_strides_express_a_shape_where_numpy_makes_a_view(case):
     x, shape = case
