@@ -26,6 +26,7 @@ PAGES = {
 TASKS = (
     "README.md",
     *(f"docs/{name}.md" for name in ["results", "strategies", "suites", "analysis", "python", "command-line"]),
+    *(MODELS := tuple(f"docs/{name}.md" for name in ["models", "from-torch", "from-onnx", "from-sklearn", "from-jax"])),
 )
 """Pages with blocks that run."""
 
@@ -63,8 +64,11 @@ def runs(block: Block) -> bool:
 RUN = {name: [block for block in found if runs(block)] for name, found in BLOCKS.items()}
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("name", [name for name in TASKS if RUN[name]])
+def _marked(name: str) -> object:
+    return pytest.param(name, marks=pytest.mark.models if name in MODELS else pytest.mark.long)
+
+
+@pytest.mark.parametrize("name", [_marked(name) for name in TASKS if RUN[name]])
 def test_the_blocks_of_a_page_run(name: str, tmp_path: Path) -> None:
     for block in BLOCKS[name]:
         if block.file:
@@ -89,7 +93,10 @@ def test_every_block_is_run_saved_or_shown() -> None:
     every = [block for found in BLOCKS.values() for block in found]
     assert {block.language for block in every} <= {*HOW_TO_RUN, "toml", "text"}
     assert sum(map(len, RUN.values())) >= 8
-    assert {block.file for block in every if block.file} == {"my_strategy.py", "my_graph.py", "my_suite.toml"}
+    assert {block.file for block in every if block.file} == {
+        *("my_strategy.py", "my_graph.py", "my_suite.toml", "my_models.toml"),
+        *("my_network.py", "make_onnx.py", "digits.py", "burgers.py", "burgers.toml"),
+    }
     assert all(block.file for block in every if block.language == "toml")
 
 

@@ -74,9 +74,10 @@ def model_case(knobs: Mapping[str, Any]) -> Case:
     graph = ".".join(filter(None, [Path(file).stem, factory]))
     own = {key: knobs[key] for key in _OWN if key in knobs}
     shared = {key: knobs[key] for key in SHARED_IN_NAME if key in knobs}
-    sizes = ({"b": knobs["batch"]} if "batch" in knobs else {}) | knobs.get("dims", {})
+    sizes = [f"-b{knobs['batch']}"] if "batch" in knobs else []
+    sizes += [f"-{name}={size}" for name, size in knobs.get("dims", {}).items()]
     return Case(
-        name=f"{graph}{''.join(f'-{key}{size}' for key, size in sizes.items())}{suffix(shared, _DEFAULTS)}",
+        name=f"{graph}{''.join(sizes)}{suffix(shared, _DEFAULTS)}",
         knobs={"graph": graph, "batch": knobs.get("batch"), **shared_columns(knobs)},
         strategies=knobs["strategies"],
         make=partial(read_model, source, **own),

@@ -28,7 +28,10 @@ def make_graph(width, hidden=(3,)):
 """
 
 
-@pytest.mark.parametrize("name", suite_names())
+MARKED = [pytest.param(name, marks=pytest.mark.models) if name == "models" else name for name in suite_names()]
+
+
+@pytest.mark.parametrize("name", MARKED)
 def test_each_case_of_a_suite_is_made_again_from_its_own_file(name, tmp_path):
     suite = load_suite(name)
     files = write_cases(name, [case.name for case in suite.cases], tmp_path)

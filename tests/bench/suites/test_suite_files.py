@@ -70,10 +70,20 @@ def names(suite):
 
 
 def test_these_suites_come_with_the_package():
-    assert suite_names() == ("architectures", "claims", "crossover", "gate", "peers", "scaling", "smoke", "standard")
+    assert suite_names() == (
+        "architectures",
+        "claims",
+        "crossover",
+        "gate",
+        "models",
+        "peers",
+        "scaling",
+        "smoke",
+        "standard",
+    )
 
 
-@pytest.mark.parametrize("name", suite_names())
+@pytest.mark.parametrize("name", [name for name in suite_names() if name != "models"])
 def test_cases_of_packaged_suites_build_and_describe_their_graphs(name):
     suite = load_suite(name)
     assert suite.name == name
@@ -91,6 +101,16 @@ def test_cases_of_packaged_suites_build_and_describe_their_graphs(name):
         assert case.knobs["batch"] == graph.leaves["x"].shape[0]
         assert case.knobs["width"] == max(shape[-1] for shape in (graph.leaves["x"].shape, *(n.shape for n in affine)))
         assert (case.knobs["weight_density"] < 1) == all(node.op.name == "masked_affine" for node in affine)
+
+
+@pytest.mark.models
+def test_the_suite_of_models_can_be_imported():
+    suite = load_suite("models")
+    assert len(suite.cases) == 12
+    for case in suite.cases:
+        graph, leaves = build(case)
+        assert graph.origin is not None
+        assert leaves.keys() == graph.leaves.keys()
 
 
 def test_smoke_is_small():
