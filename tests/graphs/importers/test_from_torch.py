@@ -18,6 +18,11 @@ from torch import nn  # noqa: E402
 pytestmark = pytest.mark.models
 
 
+@pytest.fixture(autouse=True)
+def _same_weights():
+    torch.manual_seed(0)
+
+
 class Function(nn.Module):
     """A module of a function of itself and its inputs, with a parameter `w` and a buffer `n`."""
 
@@ -156,7 +161,9 @@ def test_the_original_computes_the_module_with_other_leaves():
     graph, leaves = from_torch(Model(), *inputs())
     other = {name: torch.from_numpy(np.asarray(2 * x)) for name, x in leaves.items()}
     found = graph.origin.evaluate(other).detach().numpy()
-    np.testing.assert_allclose(found, graph.evaluate({name: x.numpy() for name, x in other.items()}), rtol=1e-6)
+    np.testing.assert_allclose(
+        found, graph.evaluate({name: x.numpy() for name, x in other.items()}), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("strategy", ["torch-original", "torch-vjp", "dense"])
@@ -165,11 +172,11 @@ def test_strategies_agree_on_an_imported_model(strategy):
     seeds = np.random.default_rng(0).uniform(-1, 1, (3, 2, 5)).astype("f4")
     expected = load("vjp").prepare(graph).linearize(leaves)
     found = load(strategy).prepare(graph).linearize(leaves)
-    np.testing.assert_allclose(found.output, expected.output, rtol=1e-6)
+    np.testing.assert_allclose(found.output, expected.output, rtol=1e-5, atol=1e-5)
     bars, wanted = found.pullback(seeds), expected.pullback(seeds)
     assert list(bars) == list(graph.wrt)
     for name, bar in wanted.items():
-        np.testing.assert_allclose(bars[name], bar, rtol=1e-5, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(bars[name], bar, rtol=1e-5, atol=1e-4, err_msg=name)
 
 
 def test_an_input_that_is_changed_in_place_is_not_changed_here():
