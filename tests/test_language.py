@@ -94,6 +94,7 @@ def test_sentences_of_a_page_are_short(name: str) -> None:
     assert_short(sentences(prose((TOP / name).read_text("utf-8"))))
 
 
+@pytest.mark.long
 def test_help_has_no_forbidden_word(help_of: Callable[[tuple[str, ...]], str]) -> None:
     assert {" ".join(command): forbidden(help_of(command)) for command in HELPS if forbidden(help_of(command))} == {}
 

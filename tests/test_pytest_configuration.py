@@ -27,6 +27,7 @@ def pytest_prints(*arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_pytest_bench_reports_times() -> None:
     printed = pytest_prints("bench", "--suite", "smoke", "-k", "vjp and gradient and w16", "-p", "no:cacheprovider")
     assert "Name (time in" in printed

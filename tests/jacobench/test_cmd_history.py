@@ -43,6 +43,7 @@ def test_every_command_has_help_with_an_example(jacobench, tmp_path):
     assert all(f"Example: jacobench history {name} " in found[name] for name in COMMANDS)
 
 
+@pytest.mark.long
 def test_a_run_is_added_once(finished, jacobench, tmp_path):
     first = jacobench("history", "add", finished[0], cwd=tmp_path)
     assert (first.returncode, first.stdout) == (0, "")
@@ -109,6 +110,7 @@ def test_bad_input_is_one_line(arguments, expected, jacobench, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 
 
+@pytest.mark.long
 def test_files_that_cannot_be_read_are_skipped(jacobench, tmp_path):
     entry = {"fullname": "tests/t.py::test_sum[10]", "stats": {"min": 1e-3}}
     (tmp_path / "1.json").write_text(json.dumps({"benchmarks": [entry], "datetime": "2026-01-01"}))

@@ -24,6 +24,7 @@ def test_the_page_is_written_beside_the_run_and_its_path_printed(finished, jacob
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.long
 def test_markdown_goes_to_standard_output_or_to_a_file(finished, jacobench, tmp_path):
     folder, _ = finished
     done = jacobench("report", folder, "--markdown", cwd=tmp_path)

@@ -187,6 +187,7 @@ def test_table_shows_what_the_run_showed_and_the_csv_is_the_csv(finished, jacobe
     assert whole.stdout == (folder / "measurements.csv").read_text()
 
 
+@pytest.mark.long
 def test_plot_draws_into_a_folder_and_prints_the_paths(finished, jacobench, strange, tmp_path):
     done = jacobench("plot", finished[0], "--out", tmp_path / "pictures", "--phase", "linearize", cwd=strange)
     assert done.returncode == 0, done.stderr
@@ -262,6 +263,7 @@ def test_every_command_has_help_with_an_example(arguments, jacobench, strange):
     assert "jacobench run" in done.stdout if not arguments else "Example: jacobench" in done.stdout
 
 
+@pytest.mark.long
 def test_verify_accepts_a_correct_strategy_and_exits_1_for_a_wrong_one(jacobench, tmp_path, plugin_file):
     plugin_file("""
         class Wrong(Right):

@@ -62,6 +62,7 @@ def test_the_old_rule_disagrees():
         assert winner_by_intervals(times) != winner
 
 
+@pytest.mark.long
 def test_recommend_and_answers(run):
     winner, measured = run
     found = recommend(measured.table, measured.passes)
@@ -81,6 +82,7 @@ def test_terminal_table_marks_it(run):
     assert len(marked) == (4 if winner else 0)
 
 
+@pytest.mark.long
 def test_page_and_markdown_name_it(run):
     winner, measured = run
     html, text = page([measured]), markdown([measured])

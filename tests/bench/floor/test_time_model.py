@@ -37,6 +37,7 @@ def test_each_seed_is_counted(known_times):
 
 
 @pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.long
 def test_a_whole_jacobian_has_its_seconds(known_times, batch):
     profile, seconds = known_times
     graph = one_case({"widths": [30, 40, 20], "batch": batch, "loss": "none"}).make()

@@ -101,6 +101,7 @@ def test_a_precheck_finds_what_a_run_finds(precheck, budget):
 
 
 @pytest.mark.parametrize("strategy", ["vjp", "sparse", "forward-sparse"])
+@pytest.mark.long
 def test_a_precheck_knows_the_task(precheck, strategy):
     keys = 'loss = "none"\ntask = "jacobian"\nwrt = "all"'
     _, found = precheck(strategy, 2**31, keys, ("prepare", "jacobian"))
@@ -141,6 +142,7 @@ CHANGING = """
 """
 
 
+@pytest.mark.long
 def test_changes_of_the_process_are_undone_and_noted(precheck, plugin_file):
     file = plugin_file(CHANGING)
     _, found = precheck(f"{file}:Mine", 2**31)

@@ -108,6 +108,7 @@ def keys(lines):
     return [(line["case"], line["spec"], line["phase"], line.get("pass", 0)) for line in lines]
 
 
+@pytest.mark.long
 def test_decided_cases_are_measured_in_three_passes(run, machine):
     found = run()
     assert machine.cases() == 3 * [[CLEAR, OPEN]]

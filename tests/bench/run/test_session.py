@@ -143,6 +143,7 @@ def test_a_strategy_is_prepared_and_verified_once_for_all_its_phases(make_sessio
     assert len(prepared.strategy.prepare.__globals__["calls"]) == 1
 
 
+@pytest.mark.long
 def test_the_first_call_of_each_phase_is_timed_before_any_other_call(make_session, plugin_file):
     """Each method waits at its first call in the process, so only the time of that call is longer."""
     file = plugin_file("""
@@ -297,6 +298,7 @@ def test_a_problem_that_nobody_has_written_is_kept(make_session):
     assert session._problem is problem
 
 
+@pytest.mark.long
 def test_a_graph_that_cannot_be_built_is_an_error_in_each_of_its_cells_and_no_other(make_session, make_case):
     def make():
         raise SystemExit("no such table")

@@ -46,6 +46,7 @@ class Mine(Right):
 NAMES = [case.name for case in (*op_cases(), *load_suite("smoke").cases)]
 
 
+@pytest.mark.long
 def test_a_right_strategy_is_right_on_every_graph():
     checks = check_all("vjp", "smoke")
     assert [check.graph for check in checks] == NAMES

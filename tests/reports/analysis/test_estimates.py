@@ -60,6 +60,7 @@ def test_how_far_off_it_is_comes_from_cells_that_were_left_out(standard, target_
     assert 1.005 < calm["vjp"].error_factor < 1.1
 
 
+@pytest.mark.long
 def test_it_is_as_far_off_as_it_says_in_new_cases(make_case, make_cell, target_of):
     rng = np.random.default_rng(2)
     inside = 0

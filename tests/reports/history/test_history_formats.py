@@ -89,6 +89,7 @@ def test_nothing_to_export(history_of, record):
             FORMATS[name](empty)
 
 
+@pytest.mark.long
 def test_what_pytest_benchmark_saved_is_read(tmp_path):
     (tmp_path / "test_plain.py").write_text(PLAIN)
     command = [

@@ -99,6 +99,7 @@ def test_nothing_stays_beside_the_file(path, record):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.long
 def test_many_writers_at_once(path):
     """Of which each adds runs that the next adds, too."""
     writers = [write(WRITER, path, first, 6) for first in (0, 4, 8, 12)]
@@ -108,6 +109,7 @@ def test_many_writers_at_once(path):
     assert history.cells.groupby("run").size().tolist() == [50] * 18
 
 
+@pytest.mark.long
 def test_a_writer_that_is_killed_leaves_the_file_whole(path):
     assert write(WRITER, path, 0, 1).wait() == 0
     code = WRITER.replace("first, n =", CRASH + "first, n =")

@@ -136,6 +136,7 @@ def no_rows(_standard):
 
 
 @pytest.mark.parametrize("kind", [one_row, one_size, never_succeeded, nothing_succeeded, no_rows])
+@pytest.mark.long
 def test_a_poor_run_still_has_its_page_and_says_what_is_missing(standard, run_of, kind):
     narrow = standard[(standard["depth"] == 3) & standard["width"].isin([16, 64]) & (standard["batch"] == 1)]
     table = kind(narrow)

@@ -48,6 +48,7 @@ def letters(axes):
     return sorted(entry.get_text() for entry in axes.texts)
 
 
+@pytest.mark.long
 def test_every_knob_that_is_swept_has_its_plots(standard):
     assert [name for name in all_figures(standard) if name.startswith(("time-vs-", "memory-vs-"))] == [
         f"{quantity}-vs-{knob}"

@@ -52,6 +52,7 @@ def test_a_speedup_is_never_called_slower_and_mostly_improved(figures, recorded)
 
 
 @pytest.mark.parametrize("name", ["heavy tails", "two modes", "drift", "the second is slower", "bursts"])
+@pytest.mark.long
 def test_noise_that_is_made_up_gives_no_false_alarm_and_hides_little(figures, name):
     times = figures.SYNTHETIC[name](np.random.default_rng(1), 500, PAIRS)
     assert share(figures.gate(times, 0.0), "regressed") == 0
