@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jacobench.graphs.builder import Value
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jacobench.graphs.builder import Value
     from jacobench.graphs.importers.torch_conversion import TorchConversion
 
 
@@ -185,8 +186,20 @@ def _select_scatter(c: TorchConversion, x: Any, source: Any, dim: int, index: in
 
 
 def _index_put(c: TorchConversion, x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Value:
+    if len(indices) == 1 and not accumulate and isinstance(indices[0], Value) and indices[0].dtype == np.bool_:
+        return _put_where(c, x, indices[0], c.value(values))
     positions = c.positions(*c.shape)[tuple(_index(c, each) for each in indices)]
     return _update(c, x, values, positions, "add" if accumulate else "set")
+
+
+def _put_where(c: TorchConversion, x: Any, mask: Value, value: Value) -> Value:
+    """Set the entries, or rows, where a mask that depends on leaves is True; their number is not known."""
+    n_inner = len(c.shape) - len(mask.shape)
+    if len(value.shape) > n_inner:
+        raise c.rejected(" with a mask that depends on leaves and several values")
+    if n_inner:
+        mask = c.condition(c.g.reshape(c.value(mask), shape=mask.shape + (1,) * n_inner))
+    return c.g.where(mask, value, c.value(x))
 
 
 def _scatter(c: TorchConversion, x: Any, dim: int, index: Any, source: Any, mode: str = "set") -> Value:

@@ -318,6 +318,17 @@ def in_place():
     return Function(function, w=numbers(4)), numbers(2, 4)
 
 
+def masked_updates():
+    def function(m, x, y):
+        a = x * m.w
+        a[a > 0.3] = 0.25
+        a[(x > y).all(1)] = y[0] * m.w
+        a[x < -0.8] = m.w.sum()
+        return a.square() + a
+
+    return Function(function, w=numbers(4)), numbers(5, 4), numbers(5, 4, seed=1) - 0.5
+
+
 def piecewise():
     def function(m, x, y):
         a = torch.where(x > y, x * m.w, y.square())
@@ -505,6 +516,7 @@ MODELS = {
             solver,
             scalars,
             in_place,
+            masked_updates,
             piecewise,
             arithmetic,
             reductions,
