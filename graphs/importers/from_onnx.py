@@ -156,8 +156,8 @@ class Conversion:
         )
         try:
             result = RULES[node.op_type].convert(call)
-        except BadInput as error:
-            raise self._bad_node(node, str(error)) from None
+        except (ValueError, IndexError) as error:  # BadInput of our ops, or NumPy's on shapes that do not fit
+            raise self._bad_node(node, " ".join(str(error).split())) from None
         except Unsupported as error:
             raise unsupported("ONNX", [(str(error), place(node))]) from None
         return [result] if isinstance(result, Value) else result

@@ -1007,6 +1007,11 @@ BAD: dict[str, tuple[Callable[[], Any], dict[str, Any], str]] = {
         {"batch": 5},
         r"node 'Reshape_y' \(Reshape\) with batch = 5: reshape: .*\(5, 4\)",
     ),
+    "batch that does not broadcast": (
+        lambda: model([node("Expand", "x to", "y")], {"x": ["N", 4]}, {"to": ints(2, 2, 4)}),
+        {"batch": 3, "wrt": "inputs"},
+        r"node 'Expand_y' \(Expand\) with batch = 3: .*\(3, 4\)",
+    ),
     "dimension not set": (symbolic_sequence, {}, "symbolic dimensions 'sequence': set them, --dim sequence=N"),
     "unknown dimension": (symbolic_sequence, {"dims": {"sequenze": 2}}, "did you mean 'sequence'"),
     "no parameter": (lambda: model([node("Tanh", "x", "y")], {"x": [2]}, {}), {}, r"selects no leaf.*x \(input\)"),
