@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from glob import glob, has_magic
 from importlib import import_module
@@ -16,7 +17,7 @@ from jacobench.graphs.graph import Graph
 from jacobench.strategies.plugin_files import import_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     Imported = tuple[Graph, Mapping[str, Any] | None]
 
@@ -90,7 +91,11 @@ def _read(source: str, _modified_at: int, options: str) -> Imported:
             raise BadInput(f"the batch of {source} is fixed, because the factory takes no argument batch: remove batch")
         if "dims" in given:
             raise BadInput(f"dims apply to ONNX models, not to {source}: remove them")
-    return _importer(made, source)(**given)
+    importer = _importer(made, source)
+    try:
+        return importer(**given)
+    except (BadInput, Unsupported) as error:
+        raise type(error)(f"{source}: {error}") from error.__cause__
 
 
 def _made(factory: Callable[..., Any], source: str, arguments: Mapping[str, Any]) -> Any:
@@ -99,7 +104,7 @@ def _made(factory: Callable[..., Any], source: str, arguments: Mapping[str, Any]
         return factory(**arguments)
     except (BadInput, Unsupported):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"{source} raised {type(error).__name__}: {' '.join(str(error).split())}") from error
 
 
@@ -112,20 +117,25 @@ def _factory(source: str) -> Callable[..., Any]:
     file, _, name = source.rpartition(":")
     try:
         module = import_file(Path(file))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"{file} fails to import: {type(error).__name__}: {' '.join(str(error).split())}") from error
     function = getattr(module, name, None)
     if not callable(function):
-        raise unknown(f"function of {file}", name, [key for key, value in vars(module).items() if callable(value)])
+        raise unknown(f"function of {file}", name, _names_of_own_functions(module))
     return function  # type: ignore[no-any-return]
+
+
+def _names_of_own_functions(module: Any) -> list[str]:
+    """Return the names of a module's callables, without those that it imports."""
+    return [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
 
 
 def _importer(made: Any, source: str) -> Callable[..., Imported]:
     """Return the importer of what a factory has returned, with its arguments."""
     parts = made if isinstance(made, tuple) else (made,)
     first, *rest = parts
-    if isinstance(first, Graph) and len(rest) <= 1:
-        return partial(_own_graph, first, rest[0] if rest else None, source)
+    if isinstance(first, Graph) and (not rest or (len(rest) == 1 and isinstance(rest[0], Mapping))):
+        return partial(_own_graph, first, rest[0] if rest else None)
     if _is_instance(first, "onnx", "ModelProto") and not rest:
         return partial(_module("onnx").from_onnx, first)
     if _is_instance(first, "torch.nn", "Module") and len(rest) == 1:
@@ -146,8 +156,10 @@ def _is_instance(value: Any, module: str, name: str) -> bool:
     return kind is not None and isinstance(value, kind)
 
 
-def _own_graph(graph: Graph, leaves: Mapping[str, Any] | None, source: str, **given: Any) -> Imported:
+def _own_graph(graph: Graph, leaves: Mapping[str, Any] | None, **given: Any) -> Imported:
     """Return a graph that the factory has built, with the options that apply to it."""
     if given.get("dtype") not in (None, graph.dtype.name):
-        raise BadInput(f"{source} returned a graph in {graph.dtype.name}: expected {given['dtype']}")
+        raise BadInput(f"the graph is in {graph.dtype.name}: expected {given['dtype']}")
+    if leaves is not None:
+        graph.check(leaves)
     return (graph.with_wrt(given["wrt"]) if "wrt" in given else graph), leaves

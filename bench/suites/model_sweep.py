@@ -68,8 +68,13 @@ def _check_batches(files: Sequence[str], batches: Sequence[Any]) -> None:
 
 
 def model_case(knobs: Mapping[str, Any]) -> Case:
-    """Return the case of a model, named by its file, its factory, its batch and all values that are given."""
+    """Return the case of a model, named by its file, its factory, its batch and all values that are given.
+
+    A batch that an ONNX model ignores, because it has no symbolic one, is not in the case either.
+    """
     source = knobs["file"]
+    if "batch" in knobs and not is_python(source) and not has_free_batch(source):
+        knobs = {key: value for key, value in knobs.items() if key != "batch"}
     file, _, factory = source.rpartition(":") if is_python(source) else (source, "", "")
     graph = ".".join(filter(None, [Path(file).stem, factory]))
     own = {key: knobs[key] for key in _OWN if key in knobs}

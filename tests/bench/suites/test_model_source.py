@@ -10,6 +10,8 @@ from jacobench.bench.suites.suite_files import load_suite
 from jacobench.graphs.errors import BadInput
 
 FACTORIES = """
+from json import dumps
+
 import jacobench as jb
 
 def network(batch=2):
@@ -28,6 +30,17 @@ def single():
 
 def failing():
     raise KeyError("weights")
+
+def leaving():
+    raise SystemExit(3)
+
+def wrong_leaf():
+    graph, leaves = jb.mlp([3, 2])
+    return graph, {**leaves, "W1": leaves["W1"][:1]}
+
+def listed():
+    graph, leaves = jb.mlp([3, 2])
+    return graph, list(leaves)
 
 def nothing():
     return None
@@ -92,12 +105,15 @@ def test_a_glob_selects_files_in_order(tmp_path):
         ("nets.py:nobody", {}, "unknown function of .*nets.py 'nobody': expected one of .*trained"),
         ("nets.py:not_callable", {}, "unknown function of .*nets.py 'not_callable'"),
         ("nets.py:failing", {}, "nets.py:failing raised KeyError: 'weights'"),
+        ("nets.py:leaving", {}, "nets.py:leaving raised SystemExit: 3"),
+        ("nets.py:wrong_leaf", {}, r"nets.py:wrong_leaf: leaf 'W1' has shape \(1, 3\): expected \(2, 3\)"),
+        ("nets.py:listed", {}, r"nets.py:listed returned \(Graph, list\): expected"),
         ("nets.py:nothing", {}, r"nets.py:nothing returned NoneType: expected \(module, example_inputs\), "),
         ("nets.py:three", {}, r"nets.py:three returned \(int, int, int\): expected"),
         ("nets.py:fixed", {"batch": 3}, "the batch of .*nets.py:fixed is fixed, because the factory takes no argument"),
         ("nets.py:fixed", {"dims": {"n": 3}}, "dims apply to ONNX models, not to .*nets.py:fixed"),
-        ("nets.py:single", {"dtype": "float64"}, "nets.py:single returned a graph in float32: expected float64"),
-        ("nets.py:trained", {"wrt": ["W3"]}, "unknown leaf in wrt 'W3'"),
+        ("nets.py:single", {"dtype": "float64"}, "nets.py:single: the graph is in float32: expected float64"),
+        ("nets.py:trained", {"wrt": ["W3"]}, "nets.py:trained: unknown leaf in wrt 'W3'"),
         ("nets.py", {}, "nets.py names no factory: expected file.py:factory"),
         ("nobody.py:f", {}, "there is no file .*nobody.py"),
         ("*.tflite", {}, r"no file matches '\*.tflite': expected an ONNX file"),
@@ -107,6 +123,33 @@ def test_bad_input_is_one_line(factories, name, options, message):
     with pytest.raises(BadInput, match=message) as caught:
         read_model(*model_files(name, factories.parent), **options)
     assert "\n" not in str(caught.value)
+
+
+def test_only_the_functions_of_a_file_are_proposed(factories):
+    with pytest.raises(BadInput) as caught:
+        read_model(f"{factories}:nobody")
+    assert "network" in str(caught.value)
+    assert "dumps" not in str(caught.value)
+
+
+@pytest.mark.models
+def test_a_batch_that_a_model_ignores_is_not_in_its_case(tmp_path):
+    helper = pytest.importorskip("onnx.helper")
+    onnx = pytest.importorskip("onnx")
+
+    def write(name, batch):
+        ends = [helper.make_tensor_value_info(end, onnx.TensorProto.FLOAT, (batch, 4)) for end in "xy"]
+        graph = helper.make_graph([helper.make_node("Tanh", ["x"], ["y"])], "g", ends[:1], ends[1:])
+        opset = helper.make_opsetid("", 17)
+        onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), str(tmp_path / name))
+
+    write("fixed.onnx", 2)
+    write("free.onnx", "N")
+    cases = load_suite(model_suite(str(tmp_path / "*.onnx"), batch=3, wrt="inputs")).cases
+    assert [(case.name, case.knobs["batch"]) for case in cases] == [
+        ("fixed-wrtinputs", None), ("free-b3-wrtinputs", 3),
+    ]  # fmt: skip
+    assert [build(case)[0].output_shape for case in cases] == [(2, 4), (3, 4)]
 
 
 @pytest.mark.parametrize(
