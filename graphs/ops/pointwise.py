@@ -169,7 +169,7 @@ def _jacobian(derivative: Derivative, structure: Structure) -> Jacobian:
     if calls is None and not is_flat:
         return Jacobian(structure, derivative.values)
     if calls is None:
-        return Jacobian(structure, lambda y, xs, ctx: derivative.values(y, xs, ctx).reshape(-1))
+        return Jacobian(structure, lambda y, xs, ctx: derivative.values(y, xs, ctx).reshape(-1), _copied(derivative))
     return Jacobian(
         structure,
         lambda y, xs, ctx: derivative.values(y, xs, ctx).reshape(structure.extent(ctx)),
@@ -178,6 +178,16 @@ def _jacobian(derivative: Derivative, structure: Structure) -> Jacobian:
         flops=derivative.flops,
         scratch=derivative.scratch,
     )
+
+
+def _copied(derivative: Derivative) -> Callable[..., list[Call]]:
+    """Return the floor of slopes that are an argument: none, or a copy, if the argument is not contiguous."""
+
+    def calls(y: Array, xs: Arrays, values: Array, ctx: ArgumentContext) -> list[Call]:
+        given = derivative.values(y, xs, ctx)
+        return [] if np.may_share_memory(values, given) else [(np.copyto, (values.reshape(ctx.out), given))]
+
+    return calls
 
 
 def _unstretched(derivative: Derivative, structure: Structure) -> Argument:

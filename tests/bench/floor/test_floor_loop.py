@@ -177,3 +177,15 @@ def test_the_loop_of_a_graph_computes_its_output_and_its_cotangents(case, n_seed
     np.testing.assert_allclose(by_hand.output, at.output, rtol=1e-12)
     for name, expected in at.pullback(problem.seeds).items():
         np.testing.assert_allclose(by_hand.cotangents[name], expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", ["dense", "sparse"])
+def test_a_factor_that_is_not_contiguous_is_copied(rule):
+    g = jb.GraphBuilder()
+    x, w = g.input("x", (2, 3)), g.parameter("w", (3, 2))
+    node = g.build(g.multiply(g.transpose(x, axes=(1, 0)), w)).nodes[-1]
+    factor, other, y_bar = np.arange(6.0).reshape(2, 3).T, np.ones((3, 2)), np.ones((1, 3, 2))
+    (ctx,) = (ctx for ctx in node.contexts if ctx.k == 1)
+    calls, pull = RULES[rule](Edge(1, node.op.argument(1), ctx), factor * other, (factor, other))
+    run(fastest_calls(calls))
+    assert_written(pull(y_bar, x_bar := np.empty((1, 3, 2))), x_bar, factor[None])
