@@ -123,7 +123,7 @@ def selected(leaves: Mapping[str, Leaf], wrt: str | Iterable[str]) -> tuple[str,
             raise unknown("leaf in wrt", name, (*leaves, *SELECTIONS))
     if not names:
         known = ", ".join(f"{name} ({leaf.role})" for name, leaf in leaves.items()) or "none"
-        raise BadInput(f"wrt = {wrt!r} selects no leaf: expected at least one of the leaves {known}")
+        raise BadInput(f"wrt = {wrt!r} selects no leaf: expected 'inputs', 'parameters', 'all' or names, of {known}")
     return names
 
 

@@ -24,6 +24,7 @@ from jacobench.bench.run.run_estimate import add_seconds
 from jacobench.bench.run.run_folder import RunFolder, Settings
 from jacobench.bench.run.run_options import RunOptions, command
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS, MIN_SECONDS, Plan, digest, plan
+from jacobench.bench.suites.case import graph_of
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies import registry
 
@@ -32,8 +33,14 @@ if TYPE_CHECKING:
 
 
 def start(options: RunOptions, out: Path | None = None) -> RunFolder:
-    """Create the folder of a new run, by default ``runs/<when>-<id>``; raises BadInput as `plan` and `check_free`."""
+    """Create the folder of a new run, by default ``runs/<when>-<id>``.
+
+    Raises BadInput as `plan` and `check_free`, and Unsupported if a model of another library cannot be imported.
+    """
     planned = plan(options)
+    for case in planned.suite.cases:
+        if case.files:  # a model that cannot be imported ends the command before anything is written
+            graph_of(case)
     environment = settings(options.controls, options.threads)
     when = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = out or Path("runs") / f"{when}-{uuid4().hex[:6]}"

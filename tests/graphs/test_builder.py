@@ -134,8 +134,11 @@ def foreign(depth=1):
         ({"then": lambda g, _x: g.parameter("W", (2,), fan_in=0)}, "'W' has fan_in 0: expected 1 or more"),
         ({"then": lambda g, _x: g.parameter("W", (2,), fan_in=-3)}, "'W' has fan_in -3: expected 1 or more"),
         ({"then": lambda g, _x: g.parameter("W", (2,), fan_in=0.5)}, "fan_in is 0.5: expected a whole number"),
-        ({"wrt": []}, r"wrt = \[\] selects no leaf: expected at least one of the leaves x \(input\)"),
-        ({"wrt": "parameters"}, r"wrt = 'parameters' selects no leaf: expected at least one of the leaves x \(input\)"),
+        ({"wrt": []}, r"wrt = \[\] selects no leaf: expected 'inputs', 'parameters', 'all' or names, of x \(input\)"),
+        (
+            {"wrt": "parameters"},
+            r"wrt = 'parameters' selects no leaf: expected 'inputs', 'parameters', 'all' or names, of x \(input\)",
+        ),
         (
             {"wrt": "input"},
             "unknown leaf in wrt 'input': expected one of all, inputs, parameters, x; did you mean 'inputs'",

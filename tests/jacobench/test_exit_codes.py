@@ -100,3 +100,13 @@ def test_a_strategy_that_its_file_does_not_define_is_bad_input(jacobench, tmp_pa
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == "jacobench: unknown strategy in mine.py 'Other': expected one of Mine\n"
         assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_of_a_suite_that_cannot_be_imported_is_bad_input_and_nothing_is_written(jacobench, tmp_path):
+    (tmp_path / "nets.py").write_text("def broken():\n    raise ValueError('no weights')\n")
+    (tmp_path / "my.toml").write_text('[[sweep]]\ngraph = "model"\nfile = "nets.py:broken"\n')
+    done = jacobench("run", "--suite", "my.toml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ValueError: no weights" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
