@@ -50,6 +50,10 @@ PLUGIN_MARKERS = ("P", "X", "*", "p", "h")
 PLUGIN_COLORS = ("#332288", "#882255", "#999933")
 PLUGIN_LINES: tuple[LineStyle, ...] = ((0, (3, 1)), (0, (7, 2)), (0, (3, 1, 1, 1)))
 
+PEER_COLORS = dict(zip(("jax", "torch", "autograd"), PLUGIN_COLORS, strict=True)) | {"asdex": PLUGIN_COLORS[2]}
+PEER_MARKS = dict(zip(("vjp", "jacrev", "original"), zip(PLUGIN_MARKERS, PLUGIN_LINES, strict=False), strict=True))
+"""Library → color, and method → marker and line: other libraries are often in one plot, where no two may look alike."""
+
 # Text and axes, small print, grid, shading, background.
 INK, FAINT, GRID, SHADE, PAPER = "#1A1A1A", "#606060", "#E3E3E3", "#F4F4F4", "#FFFFFF"
 
@@ -100,6 +104,9 @@ def strategy_style(strategy: str) -> StrategyStyle:
     """Return the style of a strategy: that of a built-in one, or one that depends only on the name."""
     if strategy in STRATEGY_STYLES:
         return STRATEGY_STYLES[strategy]
+    library, _, method = strategy.partition("-")
+    if library in PEER_COLORS and (method in PEER_MARKS or strategy == "asdex"):
+        return StrategyStyle(PEER_COLORS[library], *PEER_MARKS.get(method, (PLUGIN_MARKERS[-1], PLUGIN_LINES[0])))
     number = crc32(strategy.encode())
     number, marker = divmod(number, len(PLUGIN_MARKERS))
     number, color = divmod(number, len(PLUGIN_COLORS))

@@ -30,3 +30,17 @@ def test_the_readers_own_settings_are_neither_used_nor_changed():
         with pytest.raises(RuntimeError), styled():
             raise RuntimeError
         assert mpl.rcParams["font.size"] == 33
+
+
+def test_no_two_other_libraries_look_alike():
+    peers = [
+        "jax-vjp",
+        "jax-jacrev",
+        "jax-original",
+        "torch-vjp",
+        "torch-jacrev",
+        "torch-original",
+        "autograd-vjp",
+        "asdex",
+    ]
+    assert len({(style.color, style.marker) for style in map(strategy_style, peers)}) == len(peers)
