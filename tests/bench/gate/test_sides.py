@@ -16,6 +16,7 @@ from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import Project, Tree, project_of
 from jacobench.bench.gate.side_environments import Side, python_path
 from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisions, write_cases
+from jacobench.bench.suites import suite_files
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.errors import BadInput
@@ -28,6 +29,7 @@ def make_graph(width, hidden=(3,)):
 """
 
 
+SUITES = Path(suite_files.__file__).resolve().parent
 MARKED = [pytest.param(name, marks=pytest.mark.models) if name == "models" else name for name in suite_names()]
 
 
@@ -38,9 +40,11 @@ def test_each_case_of_a_suite_is_made_again_from_its_own_file(name, tmp_path):
     assert list(files) == [case.name for case in suite.cases]
     for case in suite.cases:
         (again,) = load_suite(str(files[case.name])).cases
+        place, colon, function = str(case.knobs["graph"]).rpartition(":")  # the path of a graph's file becomes absolute
+        path = {"graph": f"{SUITES / place}:{function}"} if colon else {}
         assert (again.name, again.knobs, again.rng_seed, again.task) == (
             case.name,
-            case.knobs,
+            {**case.knobs, **path},
             case.rng_seed,
             case.task,
         )
