@@ -20,7 +20,7 @@ from jacobench.bench.suites.sweep_generators import (
     shared_columns,
     suffix,
 )
-from jacobench.graphs.errors import BadInput, unknown
+from jacobench.graphs.errors import BadInput, Unsupported, unknown
 from jacobench.graphs.graph import Graph
 from jacobench.strategies.plugin_files import import_file
 
@@ -113,7 +113,7 @@ def _make(function: Callable[..., Any], name: str, arguments: Mapping[str, Any],
     """
     try:
         made = function(**arguments)
-    except BadInput:
+    except (BadInput, Unsupported):
         raise
     except Exception as error:
         raise BadInput(f"{name} raised {type(error).__name__}: {error}") from error

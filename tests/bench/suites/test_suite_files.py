@@ -11,7 +11,7 @@ from jacobench.bench.gate.sides import write_cases
 from jacobench.bench.suites.case import Case, build, problem_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.architectures import ARCHITECTURES
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, Unsupported
 from jacobench.graphs.ops import OPS
 
 COLUMNS = {
@@ -467,3 +467,13 @@ def test_a_file_with_a_byte_order_mark(tmp_path):
     assert names(load_suite(str(file))) == ["mlp-w4-d1-b1"]
     (tmp_path / "pyproject.toml").write_text("[tool.jacobench.gate]\nmax_minutes = 3\n", encoding="utf-8-sig")
     assert read_table(Project(tmp_path, tmp_path)) == {"max_minutes": 3}
+
+
+def test_what_a_function_in_a_file_cannot_import_stays_unsupported(tmp_path):
+    (tmp_path / "nets.py").write_text(
+        "from jacobench import Unsupported\n\ndef net():\n    raise Unsupported('this JAX model contains sort')\n"
+    )
+    (tmp_path / "my.toml").write_text('[[sweep]]\ngraph = "nets.py:net"\n')
+    (case,) = load_suite(tmp_path / "my.toml").cases
+    with pytest.raises(Unsupported, match=r"^this JAX model contains sort$"):
+        case.make()
