@@ -282,7 +282,7 @@ def recommend_for(
     *runs : str or Path
         Runs to use; the run that measured the case, or the nearest one, counts. Default: the newest in ``runs/``. If
         none measured the case or a near one, the time model is used, with the stored profile of this machine. If there
-        is none, it is measured now (about 10 s).
+        is none, it is measured now (about 30 s).
     uses : int
         Number of pullbacks per linearization. Default: 0, which compares one gradient.
     memory_budget : str, optional

@@ -89,7 +89,7 @@ def renew(
     If none agree, or the folder for caches cannot be written, the profile is kept for this process only. Raises
     HarnessFailure if the measuring process fails.
     """
-    say(f"Measuring the machine profile for {dtype} (about 10 s).")
+    say(f"Measuring the machine profile for {dtype} (about 30 s).")
     measured: list[Profile] = []
     agreeing: tuple[Profile, Profile] | None = None
     while agreeing is None and len(measured) < MOST_MEASUREMENTS:

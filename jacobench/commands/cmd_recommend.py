@@ -76,7 +76,7 @@ def recommend(
 
     Uses a measurement of the same network if there is one. Otherwise it uses measurements of similar networks, and
     otherwise the models of time and bytes. The output states the source and its error. The time model needs a profile of
-    this machine, which is measured once (about 10 s) and stored. If no strategy is clearly the fastest, it names no winner.
+    this machine, which is measured once (about 30 s) and stored. If no strategy is clearly the fastest, it names no winner.
 
     Example: jacobench recommend --widths 784,300,10 --batch 32 --from runs/first
     """

@@ -91,7 +91,7 @@ def _suite(values: Mapping[str, Any], model: str | None, given: dict[str, Any]) 
     return model_suite(model, values["strategies"], **given)
 
 
-NO_PROFILE = "Times are not predicted: this machine has no profile for this code. To measure one (30 s): jacobench doctor --profile"
+NO_PROFILE = "Times are not predicted: this machine has no profile for this code. To measure one (a minute): jacobench doctor --profile"
 
 
 def _add_options(command: Callable[..., Any]) -> None:

@@ -40,7 +40,7 @@ def test_two_that_agree_are_kept(measured):
     assert found.difference == pytest.approx(0.05)
     assert len(left) == 1
     assert stored_profile.profile_for("float64", say=said.append) == found
-    assert said == ["Measuring the machine profile for float64 (about 10 s)."]
+    assert said == ["Measuring the machine profile for float64 (about 30 s)."]
     assert stored_profile.stored("float64", threads=2) is None
     assert stored_profile.stored("float32") is None
 
