@@ -27,23 +27,30 @@ if TYPE_CHECKING:
 NEEDS_EXTRA = re.compile(r"torch|asdex")  # jax and autograd are in the extra ``test``
 FOLDERS = {"graphs", "strategies"}
 OP_PARAMETERS = ("name", "example", "case")  # of tests that are parametrized over the op table
+MANY_OPS = 20  # a test with so many ops that are like another one is parametrized over the op table
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if FOLDERS & set(item.path.parts) and NEEDS_EXTRA.search(item.name):
             item.add_marker(pytest.mark.peers)
-        if is_like_another(item):
-            item.add_marker(pytest.mark.long)
+    of_functions: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if ops_like_another(item):
+            of_functions.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for own in of_functions.values():
+        if len({op for item in own for op in ops_like_another(item)}) >= MANY_OPS:
+            for item in own:
+                item.add_marker(pytest.mark.long)
 
 
-def is_like_another(item: pytest.Item) -> bool:
-    """Return whether a test is parametrized by the name of an op that is like another one."""
+def ops_like_another(item: pytest.Item) -> set[str]:
+    """Return the ops that are like another one among the parameters of a test."""
     from jacobench.graphs.ops import OPS
 
     given = getattr(item, "callspec", None)
     names = [given.params.get(parameter) for parameter in OP_PARAMETERS] if given else []
-    return any(isinstance(name, str) and name in OPS and OPS[name].like is not None for name in names)
+    return {name for name in names if isinstance(name, str) and name in OPS and OPS[name].like is not None}
 
 
 @pytest.fixture(autouse=True)
