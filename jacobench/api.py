@@ -191,11 +191,13 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
         If one of the two sides cannot be measured.
     """
     from jacobench import gate_session
+    from jacobench.bench.gate.revisions import SideSource
 
     project, config, thresholds = gate_session.load_config(
         {"strategies": tuple(strategies), "cases": tuple(cases), **more}
     )
-    outcome, _ = gate_session.run(project, against, config, thresholds, lambda _text: None)
+    sides = SideSource(against), SideSource(None)
+    outcome, _ = gate_session.run(project, *sides, config, thresholds, lambda _text: None)
     return outcome
 
 

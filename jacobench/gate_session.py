@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.gate.gate_config import GateConfig
     from jacobench.bench.gate.paired_runner import PairedRunner
-    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.revisions import Project, SideSource
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import GateThresholds
 
@@ -41,21 +41,26 @@ def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Proje
 
 
 def run(
-    project: Project, against: str, config: GateConfig, thresholds: GateThresholds, report: Report
+    project: Project,
+    base: SideSource,
+    head: SideSource,
+    config: GateConfig,
+    thresholds: GateThresholds,
+    report: Report,
 ) -> tuple[Outcome, str]:
-    """Measure and judge two revisions; return the outcome, and a title with both and the suite."""
+    """Measure and judge both sides; return the outcome, and a title with both and the suite."""
     from jacobench.bench.gate.sides import two_revisions
     from jacobench.bench.machine.doctor_sentences import variable_sentences
     from jacobench.bench.machine.environment import variable_facts
 
     began = time.monotonic()
-    with two_revisions(project, against, config, report) as runner:
-        base, head = (side.tree.revision for side in runner.sides)
+    with two_revisions(project, base, head, config, report) as runner:
+        old, new = (side.tree.revision for side in runner.sides)
         left = 60 * config.max_minutes - (time.monotonic() - began)
         outcome = judge(runner, thresholds, left, report)
         variables = variable_sentences(variable_facts(runner.settings))
         outcome = replace(outcome, notes=(*outcome.notes, *variables), distributions=tuple(runner.distributions))
-        return outcome, f"{base} → {head} · {Path(config.suite).stem}"
+        return outcome, f"{old} → {new} · {Path(config.suite).stem}"
 
 
 def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, report: Report) -> Outcome:

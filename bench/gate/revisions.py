@@ -1,4 +1,4 @@
-"""Files of the two sides: the base in a git worktree, the head as a copy of the working tree."""
+"""Files of the two sides: a commit in a git worktree, or a copy of the working tree."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ class Project:
 
     top: Path
     folder: Path
+
+
+@dataclass(frozen=True)
+class SideSource:
+    """What a side consists of: the files of a revision, and the requirements that are installed for this side only."""
+
+    revision: str | None  # None: the working tree
+    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,26 +82,38 @@ def _is_shallow(project: Project) -> bool:
 
 @contextmanager
 def checked_out(
-    project: Project, commit: str, into: Path, most_untracked: int = parse_bytes(DEFAULT_UNTRACKED)
+    project: Project,
+    base: str | None,
+    head: str | None,
+    into: Path,
+    most_untracked: int = parse_bytes(DEFAULT_UNTRACKED),
 ) -> Iterator[tuple[Tree, Tree]]:
-    """Check out a commit (base), and HEAD with the changes of the working tree (head); ignored files are left out.
+    """Check out both sides. Each is a commit, or None: HEAD with the changes of the working tree, without ignored files.
 
     The trees, submodules included, are folders in `into`, and are removed at the end. In the project, only git's list
     of worktrees changes; it is restored. Raises BadInput if the untracked files have more bytes than `most_untracked`,
     if there is no space for the changed files, or if the clone lacks a submodule.
     """
-    working = read_working_tree(project.top)
-    check_sizes(working, most_untracked, into)
     with ExitStack() as undo:
         try:
-            check_out(project.top, commit, into / "base", undo)
-            copy_working_tree(working, into / "head", undo)
+            if base is None or head is None:
+                check_sizes(read_working_tree(project.top), most_untracked, into)
+            trees = _side(project, base, into / "base", undo), _side(project, head, into / "head", undo)
         except BadInput as error:
             if shutil.disk_usage(into).free < FULL:  # git does not always report this cause
                 raise BadInput(f"{into.parent} has no space for a copy of the repository; {MORE_SPACE}") from error
             raise
-        revision = working.commit[:12] + ("-dirty" if working.dirty else "")
-        yield _tree(project, into / "base", commit[:12]), _tree(project, into / "head", revision)
+        yield trees
+
+
+def _side(project: Project, commit: str | None, top: Path, undo: ExitStack) -> Tree:
+    """Check out one side into a folder; `undo` removes it."""
+    if commit is not None:
+        check_out(project.top, commit, top, undo)
+        return _tree(project, top, commit[:12])
+    working = read_working_tree(project.top)
+    copy_working_tree(working, top, undo)
+    return _tree(project, top, working.commit[:12] + ("-dirty" if working.dirty else ""))
 
 
 def _tree(project: Project, top: Path, revision: str) -> Tree:

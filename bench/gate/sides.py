@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.gate.installer import check_template
 from jacobench.bench.gate.paired_runner import PairedRunner
-from jacobench.bench.gate.revisions import Project, Tree, checked_out, commit_of
+from jacobench.bench.gate.revisions import Project, SideSource, Tree, checked_out, commit_of
 from jacobench.bench.gate.side_environments import Side
 from jacobench.bench.gate.side_installation import install_sides
 from jacobench.bench.machine.atomic_write import DISK_FULL
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def two_revisions(
-    project: Project, against: str, config: GateConfig, report: Callable[[str], None]
+    project: Project, base: SideSource, head: SideSource, config: GateConfig, report: Callable[[str], None]
 ) -> Iterator[PairedRunner]:
     """Check out and install both sides; yield the runner that measures them, not prechecked yet.
 
-    `against` is the revision of the base. `report` is called with a sentence about each step. Raises BadInput for an
+    `report` is called with a sentence about each step. Raises BadInput for an
     unknown revision, suite or case, or a project that cannot be installed or registers no strategy.
     """
     load_suite(config.suite)
     check_template(config.install)
-    commit = commit_of(project, against)
-    with _folder() as folder, checked_out(project, commit, folder, parse_bytes(config.untracked)) as trees:
+    old, new = (source.revision and commit_of(project, source.revision) for source in (base, head))
+    with _folder() as folder, checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees:
         if forbids_execution(folder):
             report(
                 f"{folder.parent} is mounted noexec, so compiled modules cannot be loaded from it; if the project builds "

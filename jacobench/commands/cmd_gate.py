@@ -88,6 +88,7 @@ def gate(
     Example: jacobench gate --against origin/main --strategy my_strategy.py:Mine
     """
     from jacobench import gate_session
+    from jacobench.bench.gate.revisions import SideSource
     from jacobench.graphs.errors import BadInput
 
     if (against is None) == (not self_test):
@@ -105,7 +106,7 @@ def gate(
     if against is None:
         _self_test(config, thresholds)
         return
-    outcome, title = gate_session.run(project, against, config, thresholds, say)
+    outcome, title = gate_session.run(project, SideSource(against), SideSource(None), config, thresholds, say)
     write_outcome(outcome, title, markdown, junit)
     _advise(outcome, against, config, project)
     raise typer.Exit(outcome.exit_code)

@@ -48,7 +48,7 @@ def test_base_is_the_commit_and_head_the_working_tree_as_it_stands(repository, t
     git(repository, "add", "staged.py")
     before = git(repository, "status", "--porcelain")
     project = project_of(repository / "package")
-    with checked_out(project, commit_of(project, "HEAD~1"), tmp_path) as (base, head):
+    with checked_out(project, commit_of(project, "HEAD~1"), None, tmp_path) as (base, head):
         assert base.folder == base.top / "package"
         assert (base.folder / "inner" / "kept.py").read_text() == "one"
         assert (base.top / "removed.py").exists()
@@ -70,7 +70,7 @@ def test_processes_start_in_the_counterpart_of_the_current_folder(repository, tm
     (repository / "package" / "inner" / "new" / "file").write_text("")
     monkeypatch.chdir(repository / "package" / "inner" / "new")
     project = project_of(repository / "package")
-    with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (base, head):
+    with checked_out(project, commit_of(project, "HEAD"), None, tmp_path) as (base, head):
         assert (base.start, head.start) == (base.folder / "inner", head.folder / "inner" / "new")
 
 
@@ -78,7 +78,7 @@ def test_a_clean_tree_is_its_commit_and_an_error_leaves_nothing(repository, tmp_
     project = project_of(repository)
 
     def fail():
-        with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (base, head):
+        with checked_out(project, commit_of(project, "HEAD"), None, tmp_path) as (base, head):
             assert base.revision == head.revision
             raise ZeroDivisionError
 
@@ -117,7 +117,7 @@ def test_a_folder_that_became_a_link_costs_nothing_outside_the_copy(repository, 
     git(repository, "add", "-A")
     project = project_of(repository / "package")
     (tmp_path / "sides").mkdir()
-    with checked_out(project, commit_of(project, "HEAD"), tmp_path / "sides") as (base, head):
+    with checked_out(project, commit_of(project, "HEAD"), None, tmp_path / "sides") as (base, head):
         assert (base.folder / "inner" / "kept.py").read_text() == "two"
         assert (head.folder / "inner").is_symlink()
     assert (outside / "kept.py").read_text() == "the reader's own"
@@ -139,13 +139,13 @@ def test_names_that_are_not_utf_8_and_generated_folders(repository, tmp_path):
         (repository / name).parent.mkdir(parents=True, exist_ok=True)
         (repository / name).write_text("")
     project = project_of(repository)
-    with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (_, head):
+    with checked_out(project, commit_of(project, "HEAD"), None, tmp_path) as (_, head):
         assert (head.top / latin_1).read_text() == "new"
         assert [name for name in generated if (head.top / name).exists()] == []
         assert [name for name in own if not (head.top / name).exists()] == []
     for name in own:
         (repository / name).unlink()
-    with checked_out(project, commit_of(project, "HEAD"), tmp_path) as (_, head):
+    with checked_out(project, commit_of(project, "HEAD"), None, tmp_path) as (_, head):
         assert not head.revision.endswith("-dirty"), "generated folders are no changes"
 
 
@@ -155,11 +155,11 @@ def test_large_untracked_files_are_refused_before_anything_is_copied(repository,
     project = project_of(repository)
     commit = commit_of(project, "HEAD")
     said = r"have 300 MB, more than 200 MB; the largest is '.*/large file\.bin' \(300 MB\): .*--untracked 300MB"
-    with pytest.raises(BadInput, match=said), checked_out(project, commit, tmp_path):
+    with pytest.raises(BadInput, match=said), checked_out(project, commit, None, tmp_path):
         pass
     os.truncate(repository / "large file.bin", shutil.disk_usage(tmp_path).free + 10**9)
     said = r"but .* has only .* MB free; the largest is '.*/large file\.bin'.*TMPDIR"
-    with pytest.raises(BadInput, match=said), checked_out(project, commit, tmp_path, 2**60):
+    with pytest.raises(BadInput, match=said), checked_out(project, commit, None, tmp_path, 2**60):
         pass
     assert list(tmp_path.iterdir()) == [repository]
 
@@ -169,7 +169,7 @@ def test_a_full_temporary_folder_is_named_with_the_fix(repository, tmp_path, mon
     project, full = project_of(repository), shutil.disk_usage(tmp_path)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: full)
     said = "has no space for a copy of the repository; set TMPDIR"
-    with pytest.raises(BadInput, match=said), checked_out(project, "0" * 40, tmp_path / "full"):  # git fails
+    with pytest.raises(BadInput, match=said), checked_out(project, "0" * 40, None, tmp_path / "full"):  # git fails
         pass
 
 
@@ -191,5 +191,21 @@ def test_a_filter_that_is_not_installed_is_named(repository, tmp_path, monkeypat
         git(repository, "config", f"filter.large.{name}", value)
     project = project_of(repository)
     said = r"x\.bin: (clean|smudge) filter '?large'? failed \(.*cannot run no-such-program.*\); install the program"
-    with pytest.raises(BadInput, match=said), checked_out(project, commit_of(project, "HEAD"), tmp_path):
+    with pytest.raises(BadInput, match=said), checked_out(project, commit_of(project, "HEAD"), None, tmp_path):
         pass
+
+
+def test_each_side_may_be_a_commit_or_the_working_tree(repository, tmp_path):
+    (repository / "package" / "inner" / "kept.py").write_text("three")
+    project = project_of(repository / "package")
+    commit = commit_of(project, "HEAD~1")
+    for number, (base, head, texts) in enumerate(
+        [(None, commit, ["three", "one"]), (commit, commit, ["one", "one"]), (None, None, ["three", "three"])]
+    ):
+        into = tmp_path / str(number)
+        into.mkdir()
+        with checked_out(project, base, head, into) as trees:
+            assert [(tree.folder / "inner" / "kept.py").read_text() for tree in trees] == texts
+            assert [tree.revision.endswith("-dirty") for tree in trees] == [base is None, head is None]
+        assert not list(into.iterdir())
+    assert git(repository, "worktree", "list").count("\n") == 1

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig
-from jacobench.bench.gate.revisions import Project, Tree, project_of
+from jacobench.bench.gate.revisions import Project, SideSource, Tree, project_of
 from jacobench.bench.gate.side_environments import Side, python_path
 from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisions, write_cases
 from jacobench.bench.suites import suite_files
@@ -153,7 +153,7 @@ def application(tmp_path, monkeypatch):
 @pytest.mark.long
 def test_every_process_of_a_side_uses_its_own_files(application):
     config = GateConfig(suite=str(application / "suite.toml"), strategies=("mine.py:Mine",))
-    with two_revisions(project_of(Path.cwd()), "HEAD~1", config, print) as runner:
+    with two_revisions(project_of(Path.cwd()), SideSource("HEAD~1"), SideSource(None), config, print) as runner:
         runner.precheck()
         for side in runner.sides:
             assert {(found.status, found.reason) for found in runner.statuses[side.name].values()} == {("ok", "")}
@@ -164,7 +164,10 @@ def test_a_graph_and_a_strategy_that_need_different_modules_of_one_name_are_refu
     (application / "benchmarks" / "net.py").write_text(GRAPH.format("import helpers"))
     config = GateConfig(suite=str(application / "suite.toml"), strategies=("mine.py:Mine",))
     said = r"^base \([0-9a-f]{12}\) cannot be measured: .*mine.py and .*net.py import different modules .* 'helpers'"
-    with two_revisions(project_of(Path.cwd()), "HEAD~1", config, print) as runner, pytest.raises(BadInput, match=said):
+    with (
+        two_revisions(project_of(Path.cwd()), SideSource("HEAD~1"), SideSource(None), config, print) as runner,
+        pytest.raises(BadInput, match=said),
+    ):
         runner.precheck()
 
 

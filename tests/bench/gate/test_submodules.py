@@ -50,7 +50,7 @@ def files(clone, tmp_path):
     project = project_of(clone)
     into = tmp_path / "sides"
     into.mkdir(exist_ok=True)
-    with checked_out(project, commit_of(project, "HEAD~1"), into) as sides:
+    with checked_out(project, commit_of(project, "HEAD~1"), None, into) as sides:
         found = [{str(p.parent.relative_to(s.top)): p.read_text() for p in s.top.rglob("file")} for s in sides]
         revision = sides[1].revision
     assert list(into.iterdir()) == []
@@ -91,7 +91,7 @@ def test_a_worktree_of_a_repository_with_submodules(clone, tmp_path):
     git(clone, "worktree", "add", "-q", "--detach", str(tmp_path / "second"), "HEAD")
     project = project_of(tmp_path / "second")
     (tmp_path / "sides").mkdir()
-    with checked_out(project, commit_of(project, "HEAD~1"), tmp_path / "sides") as (base, head):
+    with checked_out(project, commit_of(project, "HEAD~1"), None, tmp_path / "sides") as (base, head):
         assert [(side.top / "sub" / "middle" / "file").read_text() for side in (base, head)] == ["one", "two"]
 
 
