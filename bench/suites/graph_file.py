@@ -20,9 +20,9 @@ from jacobench.bench.suites.sweep_generators import (
     shared_columns,
     suffix,
 )
-from jacobench.graphs.errors import BadInput, Unsupported, unknown
+from jacobench.bench.suites.user_functions import call, load_function
+from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
-from jacobench.strategies.plugin_files import import_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,11 @@ def graph_file_generator(graph: str, folder: Path) -> Generator:
     ``dtype``, the argument receives that value. Raises BadInput if the file or the function does not exist, or the file
     fails to import.
     """
-    function = _load(graph, folder)
+    file, _, name = graph.rpartition(":")
+    try:
+        function = load_function((folder / file).resolve(), name)
+    except BadInput as error:
+        raise BadInput(f".graph: {error}") from error.__cause__
     shared = _shared_fields()
     taken = {
         name: p
@@ -111,12 +115,7 @@ def _make(function: Callable[..., Any], name: str, arguments: Mapping[str, Any],
 
     `own` has the keys ``dtype`` and ``wrt`` where they are given.
     """
-    try:
-        made = function(**arguments)
-    except (BadInput, Unsupported):
-        raise
-    except Exception as error:
-        raise BadInput(f"{name} raised {type(error).__name__}: {error}") from error
+    made = call(function, name, arguments)
     graph, *rest = made if isinstance(made, tuple) else (made,)
     if not isinstance(graph, Graph):
         return made
@@ -154,20 +153,3 @@ def _needs_quotes(text: str, names: tuple[str, ...]) -> bool:
     starts = (f"-{word}" for word in (*_AFTER_ARGUMENTS, *names))
     is_a_word = re.match(r"[^\W\d]", text) and text.isprintable() and not set(text) & set("'\"()=\\")
     return not is_a_word or text in _WORDS or any(start in text for start in starts)
-
-
-def _load(graph: str, folder: Path) -> Callable[..., Any]:
-    file, _, name = graph.rpartition(":")
-    path = (folder / file).resolve()
-    if path.suffix != ".py" or not path.is_file():
-        raise BadInput(f".graph: expected file.py:function, got {graph!r}; there is no Python file {path}")
-    try:
-        module = import_file(path)
-    except Exception as error:
-        why = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BadInput(f".graph: {path} fails to import: {why}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        functions = [key for key, value in vars(module).items() if callable(value)]
-        raise BadInput(f".graph: {unknown(f'function of {file}', name, functions)}")
-    return partial(function)

@@ -12,9 +12,9 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jacobench.graphs.errors import BadInput, Unsupported, unknown
+from jacobench.bench.suites.user_functions import call, load_function
+from jacobench.graphs.errors import BadInput, Unsupported
 from jacobench.graphs.graph import Graph
-from jacobench.strategies.plugin_files import import_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ def _read(source: str, _modified_at: int, options: str) -> Imported:
         return graph, leaves
     factory = _factory(source)
     takes_batch = "batch" in signature(factory).parameters
-    made = _made(factory, source, {"batch": given.pop("batch")} if takes_batch and "batch" in given else {})
+    made = call(factory, source, {"batch": given.pop("batch")} if takes_batch and "batch" in given else {})
     if not _is_instance(made, "onnx", "ModelProto"):
         if "batch" in given:
             raise BadInput(f"the batch of {source} is fixed, because the factory takes no argument batch: remove batch")
@@ -98,16 +98,6 @@ def _read(source: str, _modified_at: int, options: str) -> Imported:
         raise type(error)(f"{source}: {error}") from error.__cause__
 
 
-def _made(factory: Callable[..., Any], source: str, arguments: Mapping[str, Any]) -> Any:
-    """Call the user's factory; its exceptions become `BadInput`."""
-    try:
-        return factory(**arguments)
-    except (BadInput, Unsupported):
-        raise
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"{source} raised {type(error).__name__}: {' '.join(str(error).split())}") from error
-
-
 def _module(library: str) -> Any:
     """Return the importer of a library, which imports the library when it is used."""
     return import_module(f"jacobench.graphs.importers.from_{library}")
@@ -115,19 +105,7 @@ def _module(library: str) -> Any:
 
 def _factory(source: str) -> Callable[..., Any]:
     file, _, name = source.rpartition(":")
-    try:
-        module = import_file(Path(file))
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"{file} fails to import: {type(error).__name__}: {' '.join(str(error).split())}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise unknown(f"function of {file}", name, _names_of_own_functions(module))
-    return function  # type: ignore[no-any-return]
-
-
-def _names_of_own_functions(module: Any) -> list[str]:
-    """Return the names of a module's callables, without those that it imports."""
-    return [key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    return load_function(Path(file), name)
 
 
 def _importer(made: Any, source: str) -> Callable[..., Imported]:
