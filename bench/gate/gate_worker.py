@@ -65,28 +65,14 @@ class GateJob:
     rules: str = ""  # file with the rules of the side's imports; "": no rules
 
 
-class OriginCheck:
-    """Check of the imported modules against the rules of a side. It calls `report` once with name and file."""
-
-    def __init__(self, rules: str, report: Callable[[str, str], None]) -> None:
-        spec = spec_from_file_location("_jacobench_gate_finder", Path(__file__).with_name("side_finder.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        self._finder = module_from_spec(spec)
-        spec.loader.exec_module(self._finder)
-        self._rules = self._finder.read_rules(rules) if rules else None
-        self._report, self._n_modules = report, 0
-
-    def __call__(self) -> None:
-        """Check all modules, if there are others than at the last check."""
-        if len(sys.modules) != self._n_modules:
-            self.check_all()
-
-    def check_all(self) -> None:
-        """Check all modules."""
-        self._n_modules = len(sys.modules)
-        if self._rules and (found := self._finder.foreign_module(self._rules, OF_SUITE)):
-            self._report(*found)
+def load_finder() -> Any:
+    """Load `side_finder` by path."""
+    spec = spec_from_file_location("_jacobench_gate_finder", Path(__file__).with_name("side_finder.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    finder = module_from_spec(spec)
+    spec.loader.exec_module(finder)
+    return finder
 
 
 def load_cell() -> SimpleNamespace:
@@ -170,7 +156,9 @@ class GateWorker:
 
     def __init__(self, job: GateJob, cell: Any, emit: Callable[..., None]) -> None:
         self.job, self.cell, self.emit = job, cell, emit
-        self.check_origin = OriginCheck(job.rules, lambda module, file: emit("foreign", module=module, file=file))
+        self.check_origin = load_finder().OriginCheck(
+            job.rules, lambda module, file: emit("foreign", module=module, file=file), OF_SUITE
+        )
         self.problem = lru_cache(maxsize=1 if job.action == "precheck" else None)(self._problem)
         self._shared: dict[tuple[str, str], int] = {}  # calls per round in a case and phase
         self._plain: dict[tuple[str, str, str], float] = {}  # seconds per call without the work that a self-test adds

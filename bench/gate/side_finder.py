@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
 
 RULES = "_jacobench_side.json"
@@ -170,6 +170,28 @@ def foreign_module(rules: ImportRules, of_suite: Container[str] = ()) -> tuple[s
             if not rules.allow(name, place):
                 return name, place
     return None
+
+
+class OriginCheck:
+    """Check of the imported modules against the rules of a side. It calls `report` with name and file of a foreign one.
+
+    rules: file with the rules; "": nothing is checked. of_suite: as in `foreign_module`.
+    """
+
+    def __init__(self, rules: str, report: Callable[[str, str], None], of_suite: Container[str] = ()) -> None:
+        self._rules = read_rules(rules) if rules else None
+        self._report, self._of_suite, self._n_modules = report, of_suite, 0
+
+    def __call__(self) -> None:
+        """Check all modules, if there are others than at the last check."""
+        if len(sys.modules) != self._n_modules:
+            self.check_all()
+
+    def check_all(self) -> None:
+        """Check all modules."""
+        self._n_modules = len(sys.modules)
+        if self._rules and (found := foreign_module(self._rules, self._of_suite)):
+            self._report(*found)
 
 
 def start() -> None:
