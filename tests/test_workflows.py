@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 TOP = Path(__file__).parents[1]
 SCHEMAS = {
+    "action.yml": "vendor.github-actions",
     ".github/workflows/benchmarks.yml": "vendor.github-workflows",
     "docs/ci/github.yml": "vendor.github-workflows",
+    "docs/ci/github-comment.yml": "vendor.github-workflows",
     "docs/ci/gitlab.yml": "vendor.gitlab-ci",
 }
+
+GATES = (".github/workflows/benchmarks.yml", "docs/ci/github.yml")
 
 
 def check(path, schema):
@@ -39,7 +45,49 @@ def test_a_schema_tells_a_bad_workflow(tmp_path):
     assert check(tmp_path / "bad.yml", "vendor.github-workflows").returncode == 1
 
 
-@pytest.mark.parametrize("name", SCHEMAS)
-def test_what_is_inconclusive_does_not_fail_a_change(name):
-    text = (TOP / name).read_text("utf-8")
-    assert "|| test $? -eq 3" in text or "exit_codes: 3" in text
+def load(name):
+    return YAML(typ="safe", pure=True).load((TOP / name).read_text("utf-8"))
+
+
+def steps(name):
+    return [step for job in load(name)["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize(("name", "action"), [(GATES[0], "./"), (GATES[1], "OWNER/jacobench@v1")])
+def test_a_workflow_uses_the_action_with_inputs_that_it_has(name, action):
+    (step,) = [step for step in steps(name) if step.get("uses") == action]
+    assert set(step["with"]) <= set(load("action.yml")["inputs"])
+    assert "fail-on-inconclusive" not in step["with"]
+
+
+def test_an_inconclusive_gate_is_a_warning_on_gitlab():
+    assert load("docs/ci/gitlab.yml")["benchmarks"]["allow_failure"] == {"exit_codes": 3}
+
+
+@pytest.mark.parametrize("name", ["action.yml", *GATES, "docs/ci/github-comment.yml"])
+def test_no_script_contains_an_expression(name):
+    scripts = load(name)["runs"]["steps"] if name == "action.yml" else steps(name)
+    assert not [step["run"] for step in scripts if "${{" in step.get("run", "")]
+
+
+def test_the_comment_finds_what_the_gate_uploads():
+    gate, comment = steps("docs/ci/github.yml"), steps("docs/ci/github-comment.yml")
+    (upload,) = [step["with"] for step in gate if step.get("uses", "").startswith("actions/upload-artifact")]
+    (download,) = [step["with"] for step in comment if step.get("uses", "").startswith("actions/download-artifact")]
+    assert upload["name"] == download["name"]
+    assert load("docs/ci/github-comment.yml")["on"]["workflow_run"]["workflows"] == [load("docs/ci/github.yml")["name"]]
+    assert load("docs/ci/github-comment.yml")["permissions"] == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX scripts")
+@pytest.mark.parametrize(("owner", "expected"), [("someone", "someone:fix $(date)"), ("us", "fix $(date)")])
+def test_the_comment_looks_for_the_pull_request_of_a_branch(owner, expected, tmp_path):
+    (find,) = [step for step in steps("docs/ci/github-comment.yml") if step.get("id") == "find"]
+    program = tmp_path / "gh"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    program.chmod(0o755)
+    output = tmp_path / "output"
+    event = {"REPOSITORY": "us/project", "OWNER": owner, "BRANCH": "fix $(date)", "GITHUB_OUTPUT": str(output)}
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["bash", "-e", "-c", find["run"]], env=os.environ | event | {"PATH": path}, check=True)
+    assert output.read_text().splitlines()[-1] == expected

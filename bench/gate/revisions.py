@@ -70,7 +70,8 @@ def commit_of(project: Project, revision: str) -> str:
             project.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         ).strip()
     except BadInput:
-        fix = "; this clone is shallow, fetch the rest with 'git fetch --unshallow'" if _is_shallow(project) else ""
+        unshallow = "; this clone is shallow: run 'git fetch --unshallow', or set fetch-depth: 0 in actions/checkout"
+        fix = unshallow if _is_shallow(project) else ""
         raise BadInput(
             f"unknown revision {revision!r}: expected a branch, tag or commit of {project.top}{fix}"
         ) from None

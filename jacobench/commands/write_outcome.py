@@ -23,9 +23,12 @@ Markdown = Annotated[
 ]
 Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML to FILE.")]
 
+GITHUB_FILES = {"summary": "GITHUB_STEP_SUMMARY", "output": "GITHUB_OUTPUT"}
+"""Format → variable of GitHub that names the file to which it is added."""
+
 
 def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Path | None) -> None:
-    """Print an outcome, write the requested files, and the summary and annotations that GitHub's variables ask for.
+    """Print an outcome, write the requested files, and what GitHub's variables ask for: summary, output and annotations.
 
     What cannot be written is left out with one line on standard error, because the verdict has been reached.
     """
@@ -39,12 +42,13 @@ def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Pat
     for name, path in (("markdown", None if markdown == "-" else markdown), ("junit", junit)):
         if path is not None:
             _write(FORMATS[name](outcome, title), Path(path))
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with (
-            _optional(f"GITHUB_STEP_SUMMARY ({summary})"),
-            Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as file,
-        ):
-            file.write(FORMATS["summary"](outcome, title) + "\n")
+    for name, variable in GITHUB_FILES.items():
+        if path := os.environ.get(variable):
+            with (
+                _optional(f"{variable} ({path})"),
+                Path(path).open("a", encoding="utf-8", errors="backslashreplace") as file,
+            ):
+                file.write(FORMATS[name](outcome, title) + "\n")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         annotations = FORMATS["annotations"](outcome, title)
         (sys.stderr if markdown == "-" else sys.stdout).write(annotations)

@@ -1,4 +1,4 @@
-"""Text formats of an outcome: Markdown, GitHub's workflow commands and JUnit XML."""
+"""Text formats of an outcome: Markdown, GitHub's workflow commands and step output, and JUnit XML."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ COMMENT_CHARACTERS = 65_000
 
 SUMMARY_BYTES = 1024 * 1024
 """GitHub accepts 1 MiB of summary per step, and shows nothing of a larger one."""
+
+MARKER = "<!-- jacobench -->"
+"""Invisible last line of the Markdown, by which a workflow finds its own comment."""
 
 MARKS: Mapping[str, str] = {"broken": "🔴", "regressed": "🔴", "inconclusive": "🟡", "improved": "🟢"}
 
@@ -76,7 +79,7 @@ def _written(outcome: Outcome, title: str, lines: Sequence[VerdictText], shown: 
     parts += map(escape_markdown, outcome.notes)
     if rest and shown > len(changed):
         parts.append(markdown_details(f"{len(rest)} unchanged", _table(rest[: shown - len(changed)], len(rest))))
-    parts.append(code_markdown(outcome.distributions))
+    parts += [code_markdown(outcome.distributions), MARKER]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -109,6 +112,11 @@ def code(name: str) -> str:
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     space = " " if text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{space}{text}{space}{fence}" if text else ""
+
+
+def github_output(outcome: Outcome, _title: str) -> str:
+    """Return the output of a GitHub step: the state as `verdict`."""
+    return f"verdict={outcome.state}"
 
 
 def github_annotations(outcome: Outcome, title: str) -> str:
@@ -186,6 +194,7 @@ def _clean(text: str) -> str:
 FORMATS: Mapping[str, Callable[[Outcome, str], str]] = {
     "markdown": markdown,
     "summary": step_summary,
+    "output": github_output,
     "annotations": github_annotations,
     "junit": junit,
 }

@@ -79,9 +79,11 @@ def test_other_machines_are_bad_input_in_one_line(jacobench, runs):
 def test_files_that_cannot_be_written_do_not_change_the_exit_code(jacobench, runs, monkeypatch):
     folder = runs(ratio=1.3)
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(folder / "nowhere" / "summary.md"))
+    monkeypatch.setenv("GITHUB_OUTPUT", str(folder / "output"))
     files = ("--junit", "base/0.json/x.xml", "--markdown", "base/0.json/x.md")
     done = jacobench("compare", "base", "head", *files, cwd=folder)
     assert done.returncode == 1
+    assert (folder / "output").read_text() == "verdict=regressed\n"
     assert "regressed" in done.stdout
     lines = done.stderr.splitlines()
     assert len(lines) == 3

@@ -102,7 +102,7 @@ def test_what_is_no_revision_or_no_repository_is_said(repository, tmp_path, monk
 
 def test_a_shallow_clone_is_told_how_to_get_more(repository, tmp_path):
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
-    with pytest.raises(BadInput, match="git fetch --unshallow"):
+    with pytest.raises(BadInput, match=r"git fetch --unshallow.*fetch-depth: 0"):
         commit_of(project_of(tmp_path / "shallow"), "HEAD~1")
 
 

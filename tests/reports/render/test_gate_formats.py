@@ -83,6 +83,15 @@ def test_what_does_not_fit_is_counted(name, fits):
     assert f"{8000 - shown:,} more lines do not fit here." in said
 
 
+@pytest.mark.parametrize("lines", [EVERY, MANY])
+def test_markdown_ends_with_the_marker_of_a_comment(lines):
+    assert FORMATS["markdown"](lines, "x").endswith("\n\n<!-- jacobench -->\n")
+
+
+def test_the_output_of_a_step_is_the_verdict():
+    assert FORMATS["output"](outcome(row(), state="contaminated"), "x") == "verdict=contaminated"
+
+
 def test_nothing_in_a_name_breaks_the_table():
     said = FORMATS["markdown"](outcome(row(case=NASTY, reason=NASTY)), NASTY)
     (line,) = [line for line in said.splitlines() if line.startswith("| 🔴")]
