@@ -162,17 +162,27 @@ def explain(graph: Graph, n_seeds: int = 1, *, wrt: str | Iterable[str] | None =
     return to_frame(jacobian_costs(graph if wrt is None else graph.with_wrt(wrt), n_seeds))
 
 
-def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] = (), **more: str | float) -> Outcome:
+def gate(
+    against: str | None = None,
+    *,
+    strategies: Sequence[str] = (),
+    cases: Sequence[str] = (),
+    base_with: Sequence[str] = (),
+    head_with: Sequence[str] = (),
+    **more: str | float,
+) -> Outcome:
     """Compare the working tree of the project in this folder with a revision, measuring both alternately.
 
     Parameters
     ----------
-    against : str
-        A branch, tag or commit of the git repository of this folder.
+    against : str, optional
+        A branch, tag or commit of the git repository of this folder. Default: the working tree, as for head.
     strategies : sequence of str
         Names, ``file.py:Class`` or ``package.module:Class``. Default: those that the project registers.
     cases : sequence of str
         Globs of case names. Default: all.
+    base_with, head_with : sequence of str
+        Requirements that are installed for one side only, such as ``"jax==0.4.34"``, a URL or a path.
     **more
         ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``; see `jacobench.bench.gate.gate_config.GateConfig`.
         Defaults and thresholds come from ``[tool.jacobench.gate]`` in the project's pyproject.toml.
@@ -191,13 +201,19 @@ def gate(against: str, *, strategies: Sequence[str] = (), cases: Sequence[str] =
         If one of the two sides cannot be measured.
     """
     from jacobench import gate_session
-    from jacobench.bench.gate.revisions import SideSource
 
     project, config, thresholds = gate_session.load_config(
-        {"strategies": tuple(strategies), "cases": tuple(cases), **more}
+        {
+            "strategies": tuple(strategies),
+            "cases": tuple(cases),
+            "base_with": tuple(base_with),
+            "head_with": tuple(head_with),
+            **more,
+        }
     )
-    sides = SideSource(against), SideSource(None)
-    outcome, _ = gate_session.run(project, *sides, config, thresholds, lambda _text: None)
+    outcome, _ = gate_session.run(
+        project, *gate_session.sides_of(against, config), config, thresholds, lambda _text: None
+    )
     return outcome
 
 

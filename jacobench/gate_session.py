@@ -40,6 +40,16 @@ def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Proje
     return project, replace(config, **options), read_thresholds(rest)
 
 
+def sides_of(against: str | None, config: GateConfig) -> tuple[SideSource, SideSource]:
+    """Return base and head; without a revision `against`, both are the working tree. Raises BadInput if they are equal."""
+    from jacobench.bench.gate.revisions import SideSource
+    from jacobench.graphs.errors import BadInput
+
+    if against is None and not (config.base_with or config.head_with):
+        raise BadInput("nothing to compare: expected --against REV, --base-with REQ or --head-with REQ, or --self-test")
+    return SideSource(against, config.base_with), SideSource(None, config.head_with)
+
+
 def run(
     project: Project,
     base: SideSource,
@@ -52,15 +62,19 @@ def run(
     from jacobench.bench.gate.sides import two_revisions
     from jacobench.bench.machine.doctor_sentences import variable_sentences
     from jacobench.bench.machine.environment import variable_facts
+    from jacobench.reports.regression.side_sentences import code_notes, side_title
 
     began = time.monotonic()
     with two_revisions(project, base, head, config, report) as runner:
-        old, new = (side.tree.revision for side in runner.sides)
+        requirements = (*base.requirements, *head.requirements)
+        sides = zip(runner.sides, (base, head), strict=True)
+        title = " → ".join(side_title(side.tree.revision, source.requirements) for side, source in sides)
         left = 60 * config.max_minutes - (time.monotonic() - began)
         outcome = judge(runner, thresholds, left, report)
         variables = variable_sentences(variable_facts(runner.settings))
-        outcome = replace(outcome, notes=(*outcome.notes, *variables), distributions=tuple(runner.distributions))
-        return outcome, f"{old} → {new} · {Path(config.suite).stem}"
+        notes = (*outcome.notes, *code_notes(runner.code, requirements), *variables)
+        outcome = replace(outcome, notes=notes, distributions=runner.code.distributions)
+        return outcome, f"{title} · {Path(config.suite).stem}"
 
 
 def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, report: Report) -> Outcome:

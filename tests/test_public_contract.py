@@ -39,14 +39,14 @@ OPTIONS = {
     "recommend": "widths model batch wrt from uses memory-budget json",
     "report": "out markdown",
     "compare": "across-machines",
-    "gate": "against suite strategy case install max-minutes markdown junit self-test untracked",
+    "gate": "against suite strategy case install max-minutes markdown junit self-test untracked base-with head-with",
     "doctor": "json noise profile",
     "history show": "file case",
     "history export": "format",
 }
 PLANNED_OPTIONS = {
     "run": "cluster same-machine",
-    "gate": "memory pytest suite-from base-with head-with out",
+    "gate": "memory pytest suite-from out",
     "doctor": "cluster",
     "history show": "branch",
 }

@@ -30,6 +30,8 @@ class GateConfig:
     suite: str = DEFAULT_SUITE  # name or path; both sides are measured with the suite of the working tree
     strategies: tuple[str, ...] = ()  # names, file.py:Class or package.module:Class; empty: the registered ones
     cases: tuple[str, ...] = ()  # globs; empty: all
+    base_with: tuple[str, ...] = ()  # requirements that are installed for base only
+    head_with: tuple[str, ...] = ()
     install: str = INSTALL  # command that installs a side
     untracked: str = DEFAULT_UNTRACKED  # largest size of all untracked files together
     max_minutes: float = 10.0  # after these, only suspected regressions are measured again

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from jacobench.bench.machine.git_command import MORE_SPACE
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 INSTALL = "{python} -m pip install --quiet --no-deps --no-build-isolation --ignore-installed {dir}"
 """Default command. It needs no network: dependencies and build tools are those of the current environment."""
+
+REQUIRE = "{python} -P -m pip install --quiet {dir}"
+"""Default command for requirements, which replace ``{dir}``. What the side sees in a suitable version is kept."""
 
 PLACEHOLDERS = ("{python}", "{dir}")
 
@@ -34,6 +38,18 @@ KEPT = (
 
 CHOICES = ("CONSTRAINT", "BUILD_CONSTRAINT", "NO_BINARY", "ONLY_BINARY", "NO_BUILD_ISOLATION", "IGNORE_REQUIRES_PYTHON")
 """Options that choose among versions. They are kept for the user's own command, which may install dependencies."""
+
+FIXES = {
+    "No space left on device": MORE_SPACE,
+    "unable to detect version|no matching tags? found|is shallow and may cause errors": "the version comes from git's "
+    "tags; to fetch them, run git fetch --tags, and in a shallow clone git fetch --unshallow --tags",
+}
+"""Pattern of an installer's output → what to do."""
+
+USELESS = ("ERROR: Failed", "ERROR: ResolutionImpossible", "error: subprocess", "error: metadata")
+"""Beginnings of lines that name no cause."""
+
+EDITABLE = ("-e", "--editable")
 
 OF_UV = (
     *("UV_SYSTEM_PYTHON", "UV_PYTHON", "UV_MANAGED_PYTHON", "UV_PROJECT_ENVIRONMENT", "UV_PROJECT"),
@@ -85,6 +101,21 @@ def read_configuration(listed: str) -> dict[str, str]:
     return {name.upper().replace("-", "_"): str(ast.literal_eval(value)) for _, name, value in sorted(lines)}
 
 
+def _not_offered(requirement: str, versions: str, output: str) -> str:
+    """Return why pip found no release for a requirement: no connection, another Python, or another version."""
+    broken = re.findall(r"connection broken by .*?([^:'\"()]+)['\")]*: /", output)
+    if broken and versions == "none":
+        return f"the package index cannot be reached ({broken[-1].strip()}); check the network and pip's index-url"
+    if versions == "none":
+        return f"the package index has no release of {requirement} for this Python and platform; check its name"
+    names, wanted = versions.split(", "), re.findall(r"[=<>~!]=?\s*([\w.+!-]+)", requirement)
+    near = [*get_close_matches(wanted[0] if wanted else "", names, 3, 0.0), names[-1]]
+    return (
+        f"no release satisfies {requirement}: expected one that the package index has for this Python and platform, such "
+        f"as {', '.join(dict.fromkeys(near))}"
+    )
+
+
 def check_template(template: str) -> str:
     """Return the template of a command if it has both placeholders and no others; raise BadInput otherwise."""
     given = set(re.findall(r"\{[^}]*\}", template))
@@ -99,21 +130,30 @@ def check_template(template: str) -> str:
     return template
 
 
-def install_command(template: str, python: str | Path, folder: Path) -> list[str]:
-    """Return the words of the command that installs a folder; paths may contain spaces and quotes."""
-    return [word.format(python=python, dir=folder) for word in shlex.split(template)]
+def requirement_template(template: str) -> str:
+    """Return the command that installs requirements: the user's own, if they can replace its ``{dir}``."""
+    words = shlex.split(template)
+    own = template != INSTALL and "{dir}" in words and words[words.index("{dir}") - 1] not in EDITABLE
+    return template if own else REQUIRE
 
 
-def run_install(what: str, template: str, python: Path, folder: Path, variables: Mapping[str, str]) -> None:
-    """Install a folder with the command `template`, which runs in the folder, without a shell.
+def install_command(template: str, python: str | Path, *what: str | Path) -> list[str]:
+    """Return the words of the command that installs a folder, or requirements; paths may contain spaces and quotes."""
+    words: list[str] = []
+    for word in shlex.split(template):
+        words += map(str, what) if word == "{dir}" else [word.format(python=python, dir=what[0])]
+    return words
 
-    what: the side and its revision, for messages. Raises BadInput if the command fails, with the line of its output that
-    names the error.
+
+def run_install(what: str, command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> None:
+    """Run a command that installs something, in a folder, without a shell.
+
+    what: for messages, such as the side and its revision. Raises BadInput if the command fails, with the line of its
+    output that names the error.
     """
-    code, output = _run(install_command(template, python, folder), folder, variables)
+    code, output = _run(command, folder, variables)
     if code:
-        fix = f"; {MORE_SPACE}" if "No space left on device" in output else ""
-        raise BadInput(f"{what} cannot be installed: {_error_line(output)}{fix}")
+        raise BadInput(f"{what} cannot be installed: {_error_line(output)}{_fix(output)}")
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:
@@ -141,9 +181,20 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
     return process.returncode, output
 
 
+def _fix(output: str) -> str:
+    """Return what to do about an error, for causes that an installer does not name; empty for others."""
+    return next((f"; {fix}" for cause, fix in FIXES.items() if re.search(cause, output)), "")
+
+
 def _error_line(output: str) -> str:
     """Return the most useful line of an installer's output: the last that names an error, else the last."""
+    if found := re.findall(
+        r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*)\)", output
+    ):
+        return _not_offered(found[-1][0], found[-1][1], output)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|error:", line)]
-    named = [line for line in errors if not line.startswith(("ERROR: Failed", "error: subprocess", "error: metadata"))]
+    errors = [
+        line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|error:|fatal:", line)
+    ]
+    named = [line for line in errors if not line.startswith(USELESS)]
     return (named or errors or lines or ["no output"])[-1][:500]

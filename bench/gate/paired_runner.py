@@ -13,6 +13,7 @@ from jacobench.bench.cell.timing import CONTROL, ROUND_SECONDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
 from jacobench.bench.gate.gate_worker import GateJob, GateTask
 from jacobench.bench.gate.side_environments import python_path
+from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.machine import environment
 from jacobench.graphs.errors import BadInput
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.gate_client import CellKey, CellStatuses, Reports
     from jacobench.bench.gate.revisions import Project
     from jacobench.bench.gate.side_environments import Side
-    from jacobench.bench.gate.side_installation import MeasuredDistribution
     from jacobench.bench.suites.case import Case
 
 PROCESS_SECONDS = 2.0  # time of all timed calls of one process
@@ -65,7 +65,7 @@ class PairedRunner:
     budget_bytes: int
     timeout_seconds: float
     settings: Mapping[str, str]  # environment variables of every process
-    distributions: Sequence[MeasuredDistribution] = ()  # whose code each side runs
+    code: MeasuredCode = field(default_factory=MeasuredCode)  # that the sides run
     injections: Mapping[Target, Injection] = field(default_factory=dict)  # added to the head, in a self-test
     statuses: dict[str, CellStatuses] = field(default_factory=dict)  # side → results of `precheck`
     _names: dict[str, dict[str, str]] = field(default_factory=dict)

@@ -76,6 +76,7 @@ class Side:
     python: Path
     packages: Path
     rules: str = ""  # file with the rules of `side_finder`; "": none, both sides are the current environment
+    required: frozenset[str] = frozenset()  # names of the distributions that the side's requirements installed
 
     @property
     def environment(self) -> Path:
@@ -88,7 +89,7 @@ class Side:
 
     def built(self) -> list[Installed]:
         """Return the distributions that were built from this side's tree, without what the command added to them."""
-        found = self.distributions()
+        found = [each for each in self.distributions() if each.name not in self.required]
         named = projects_in(self.tree.top)
         own = [each for each in found if each.name in named or is_in(each.source, self.tree.top)]
         return own or [each for each in found if each.name != "pip"]
@@ -186,15 +187,20 @@ def write_rules(
     hidden: distributions of the current environment that this side does not see. shared: those that the repository
     contains and both sides see.
     """
+    hidden = list(hidden)
     owned = {module for each in hidden for module in each.modules}
     for each in (*side.built(), *other.built()):
         owned |= each.modules or each.importable
+    required = _modules(each for each in side.distributions() if each.name in side.required)
+    required |= _modules(each for each in hidden if each.name in side.required)
     kept = {str(folder) for each in shared for folder in folders_on_path(each.path_files)}
     replaced = {entry: _replaced(entry, side, other, project) for entry in sys.path if entry and entry not in kept}
     packages = {entry for entry, now in replaced.items() if now == entry and any(Path(entry).glob("*.dist-info"))}
     rules = {
-        "owned": sorted(owned),
+        "owned": sorted(owned | required),
         "inside": [str(side.tree.top), str(side.environment)],
+        "required": sorted(required),
+        "packages": str(side.environment),
         "repository": str(project.top),
         "trees": [str(side.tree.top), str(other.tree.top)],
         "shared": [
@@ -208,6 +214,10 @@ def write_rules(
         "replaced": replaced,
     }
     Path(side.rules).write_text(json.dumps(rules), encoding="utf-8")
+
+
+def _modules(found: Iterable[Installed]) -> set[str]:
+    return {module for each in found for module in each.modules}
 
 
 def _site_folders() -> list[str]:

@@ -37,8 +37,10 @@ def is_within(path: str, folder: str) -> bool:
 class ImportRules:
     """Rules of one side. All paths are absolute and resolved.
 
-    owned: dotted names of all modules of the project's own distributions, on either side or in the current environment.
+    owned: dotted names of all modules that must come from this side. They are those of the project's own distributions,
+    on either side or in the current environment, and those of what else is installed on this side.
     inside: folders of this side. A module that is owned must be in one of them.
+    required: the owned modules that do not come from the side's files; they must be in its folder `packages`.
     repository: top folder of the project's working tree. Other modules must not be in it, except in the folders
     `shared`, which both sides use, and files that no tree has, such as those that git ignores.
     trees: top folders of the trees of both sides.
@@ -52,6 +54,8 @@ class ImportRules:
         *,
         owned: Iterable[str] = (),
         inside: Sequence[str] = (),
+        required: Iterable[str] = (),
+        packages: str = "",
         repository: str = "",
         shared: Sequence[str] = (),
         trees: Sequence[str] = (),
@@ -63,6 +67,7 @@ class ImportRules:
         self.owned, self.inside, self.repository, self.shared = frozenset(owned), inside, repository, shared
         self.site_folders, self.path_files, self.metadata = site_folders, frozenset(path_files), frozenset(metadata)
         self.trees, self.replaced = trees, replaced or {}
+        self.required, self.packages = frozenset(required), (packages,)
 
     def concern(self, name: str) -> bool:
         """Return whether a module or a package that contains it is owned."""
@@ -70,17 +75,19 @@ class ImportRules:
             name = name.rpartition(".")[0]
         return bool(name)
 
-    def are_inside(self, path: str) -> bool:
-        """Return whether a path is in this side, also if it is a link that leads out of it."""
+    def are_inside(self, path: str, name: str = "") -> bool:
+        """Return whether a path is in this side's folders for a module, also if it is a link that leads out of them."""
         places = os.path.abspath(path), _resolved(path)  # noqa: PTH100  (pathlib costs more, in every import)
-        return any(is_within(place, folder) for place in places for folder in self.inside)
+        folders = self.packages if name in self.required else self.inside
+        return any(is_within(place, folder) for place in places for folder in folders)
 
     def allow(self, name: str, path: str) -> bool:
         """Return whether a module may come from a path."""
-        if self.are_inside(path):
+        if self.are_inside(path, name):
             return True
         real = _resolved(path)
-        if not is_within(real, self.repository) or any(is_within(real, each) for each in self.shared):
+        outside = not is_within(real, self.repository) or any(is_within(real, each) for each in self.shared)
+        if outside or name in self.required:
             return name not in self.owned
         place = os.path.relpath(real, self.repository)
         return not self.concern(name) and not any(os.path.exists(os.path.join(tree, place)) for tree in self.trees)  # noqa: PTH110, PTH118
@@ -100,7 +107,7 @@ class SidePathFinder(PathFinder):
     def find_spec(cls, fullname: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
         """Find a module on the path."""
         if fullname in cls.rules.owned:
-            path = [entry for entry in (sys.path if path is None else path) if cls.rules.are_inside(entry)]
+            path = [entry for entry in (sys.path if path is None else path) if cls.rules.are_inside(entry, fullname)]
         return super().find_spec(fullname, path, target)
 
     @classmethod

@@ -1,14 +1,20 @@
-"""Installation of both sides: the project, and the other distributions of its repository that the revisions change."""
+"""Installation of both sides: requirements, the project, and the other distributions of its repository that differ."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jacobench.bench.gate.installer import INSTALL, install_command, install_variables, run_install
+from jacobench.bench.gate.installer import (
+    INSTALL,
+    install_command,
+    install_variables,
+    requirement_template,
+    run_install,
+)
 from jacobench.bench.gate.repository_distributions import (
     installed,
     is_own,
@@ -17,21 +23,28 @@ from jacobench.bench.gate.repository_distributions import (
     siblings,
     static_metadata,
 )
+from jacobench.bench.gate.requirement_changes import requirement_changes, unmet_requirements
 from jacobench.bench.gate.side_environments import (
     build_system,
     check_backend,
     create_environment,
     python_path,
+    read_pyproject,
     write_rules,
 )
+from jacobench.bench.gate.side_requirements import read_requirements, words_for
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from jacobench.bench.gate.repository_distributions import Installed, Sibling
-    from jacobench.bench.gate.revisions import Project, Tree
+    from jacobench.bench.gate.requirement_changes import RequirementChange, UnmetRequirement
+    from jacobench.bench.gate.revisions import Project, SideSource, Tree
     from jacobench.bench.gate.side_environments import Side
+    from jacobench.bench.gate.side_requirements import GivenRequirement
+
+OPTIONS = ("--base-with", "--head-with")
 
 
 @dataclass(frozen=True)
@@ -46,37 +59,244 @@ class MeasuredDistribution:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class MeasuredCode:
+    """Whose code the sides run: distributions, and requirements that differ or are not satisfied."""
+
+    distributions: tuple[MeasuredDistribution, ...] = ()
+    changes: tuple[RequirementChange, ...] = ()
+    unmet: tuple[UnmetRequirement, ...] = ()
+
+
+@dataclass(frozen=True)
+class SidePlan:
+    """What is installed for a side: its requirements, then folders of its tree, the project last.
+
+    siblings: names of the others that the folders contain. own: names of all that the repository builds. may_fail: both sides have the same files, so the project is not compared.
+    """
+
+    given: tuple[GivenRequirement, ...]
+    folders: tuple[Path, ...]
+    siblings: tuple[str, ...]
+    own: frozenset[str]
+    may_fail: bool
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the distributions that the requirements name."""
+        return frozenset(each.name for each in self.given)
+
+    def replaces(self, found: Installed) -> bool:
+        """Return whether a requirement replaces a distribution of the current environment, whatever its version is."""
+        direct = {each.name for each in self.given if each.is_direct}
+        return found.name in direct or (found.name in self.names and (found.is_editable or found.name in self.own))
+
+
 def install_sides(
-    project: Project, trees: tuple[Tree, Tree], folder: Path, template: str, report: Callable[[str], None]
-) -> tuple[tuple[Side, Side], tuple[MeasuredDistribution, ...]]:
-    """Create an environment for each side in `folder` and install its revision with `template`; return what each measures.
+    project: Project,
+    trees: tuple[Tree, Tree],
+    sources: tuple[SideSource, SideSource],
+    folder: Path,
+    template: str,
+    report: Callable[[str], None],
+) -> tuple[tuple[Side, Side], MeasuredCode]:
+    """Create an environment for each side in `folder`, and install its requirements and its revision with `template`.
 
     Other distributions of the repository that differ between the revisions are installed, too; both sides share the
     rest. Raises BadInput if something cannot be installed, or if the command installs nothing.
     """
-    for tree in trees if template == INSTALL else ():
-        check_backend(tree.folder, tree.revision)
     current = installed()
     own, found = _of_repository(current, project, trees, template)
     split = [each for each in found if each.is_per_side]
+    plans = [_plan(number, trees, sources, own, split) for number in (0, 1)]
+    for tree, plan in zip(trees, plans, strict=True):
+        if template == INSTALL and tree.folder in plan.folders and not plan.may_fail:
+            check_backend(tree.folder, tree.revision)
     base, head = sides = (
         create_environment("base", trees[0], folder / "base-env"),
         create_environment("head", trees[1], folder / "head-env"),
     )
-    _hide(sides, project, [*own, *(each.installed for each in split)], found)
-    variables = install_variables(Path(sys.executable) if find_spec("pip") else base.python, template)
-    for number, (side, other) in enumerate((sides, sides[::-1])):
+    python = Path(sys.executable) if find_spec("pip") else base.python
+    _hide(sides, project, [filter(plan.replaces, current) for plan in plans], found)
+    sides = (
+        _with_requirements(base, head, plans[0], project, folder, template, python, report),
+        _with_requirements(head, base, plans[1], project, folder, template, python, report),
+    )
+    _hide(sides, project, [[*own, *(each.installed for each in split)]] * 2, found)
+    variables = install_variables(python, template)
+    for side, other, plan in zip(sides, sides[::-1], plans, strict=True):
         variables["PYTHONPATH"] = python_path(project, side, other)
-        others = f", with {', '.join(each.installed.name for each in split)}" if split else ""
+        others = f", with {', '.join(plan.siblings)}" if plan.siblings else ""
         report(f"installing {side.name}: {side.tree.revision}{others}")
-        folders = [side.tree.top / place for each in split if (place := each.folders[number]) is not None]
-        for place in [*folders, side.tree.folder]:
+        _install_folders(side, plan, template, variables, report)
+    return _finished(sides, plans, project, current, own, found, template)
+
+
+def _plan(
+    number: int,
+    trees: tuple[Tree, Tree],
+    sources: tuple[SideSource, SideSource],
+    own: Sequence[Installed],
+    split: Sequence[Sibling],
+) -> SidePlan:
+    """Plan a side. A requirement that names what the repository builds replaces it."""
+    tree, given = trees[number], read_requirements(OPTIONS[number], sources[number].requirements)
+    named = {each.name for each in given}
+    project = {each.name for each in own} | {normalized(static_metadata(tree.folder).get("name", ""))}
+    folders = {
+        each.installed.name: tree.top / place
+        for each in split
+        if each.installed.name not in named and (place := each.folders[number]) is not None
+    }
+    return SidePlan(
+        given,
+        (*folders.values(), *([] if project & named else [tree.folder])),
+        tuple(folders),
+        frozenset(project | {each.installed.name for each in split}),
+        may_fail=sources[0].revision == sources[1].revision and any(each.requirements for each in sources),
+    )
+
+
+def _with_requirements(
+    side: Side,
+    other: Side,
+    plan: SidePlan,
+    project: Project,
+    folder: Path,
+    template: str,
+    python: Path,
+    report: Callable[[str], None],
+) -> Side:
+    """Install the requirements of a side; return the side with the names of what they installed."""
+    if not plan.given:
+        return side
+    texts = ", ".join(each.text for each in plan.given)
+    report(f"installing {side.name}: {texts}")
+    before = {each.name for each in side.distributions()}
+    words = [words_for(each, project, side.tree, folder / f"{side.name}-requirements") for each in plan.given]
+    own_template = requirement_template(template)
+    variables = _variables(side, install_variables(python, own_template)) | {
+        "PYTHONPATH": python_path(project, side, other)
+    }
+    what = f"{side.name} with {texts}"
+    run_install(what, install_command(own_template, side.python, *words), Path.cwd(), variables)
+    added = {each.name for each in side.distributions()} - before
+    missing = [each.text for each in plan.given if each.is_direct and not ({each.name} & added if each.name else added)]
+    if missing:
+        raise BadInput(f"{what} was not installed: {missing[0]} added nothing; give it as 'NAME @ URL'")
+    if pulled := added & plan.own - plan.names:  # a requirement requires what is built from the side's own files
+        words = [str(side.python), "-m", "pip", "uninstall", "--quiet", "--yes", *sorted(pulled)]
+        run_install(what, words, Path.cwd(), variables)
+    return replace(side, required=frozenset(added - pulled))
+
+
+def _install_folders(
+    side: Side, plan: SidePlan, template: str, variables: Mapping[str, str], report: Callable[[str], None]
+) -> None:
+    try:
+        for place in plan.folders:
             _install(side, place, template, variables)
-    built = {each.name for side in sides for each in side.built()}
-    hidden = [each for each in current if each in own or each.name in built]
+    except BadInput as error:
+        if not plan.may_fail:
+            raise
+        report(f"{error}; both sides have the same files, so only the requirements are compared")
+
+
+def _finished(
+    sides: tuple[Side, Side],
+    plans: Sequence[SidePlan],
+    project: Project,
+    current: Sequence[Installed],
+    own: Sequence[Installed],
+    found: Sequence[Sibling],
+    template: str,
+) -> tuple[tuple[Side, Side], MeasuredCode]:
+    """Write the final rules, check that each side has what it was given, and describe the measured code."""
+    names = {each.name for each in own} | {each.name for side in sides for each in side.built()}
+    base, head = sides = (_complete(sides[0]), _complete(sides[1]))
+    hidden = [[each for each in current if each.name in names | side.required] for side in sides]
     _hide(sides, project, hidden, found)
-    shared = [each for each in found if each.installed not in hidden]
-    return sides, (*_of_side(base, head), *_of_side(head, base), *_of_both(shared, sides, current))
+    seen = (_seen(base, current, hidden[0]), _seen(head, current, hidden[1]))
+    for side, plan, has in zip(sides, plans, seen, strict=True):
+        versions = _versions(has)
+        lost = [each for each in plan.given if not each.is_met(versions)]
+        if lost:
+            raise BadInput(
+                f"{side.name} has {lost[0].name} {versions.get(lost[0].name, '(not installed)')} instead of "
+                f"{lost[0].text}: the command {template!r} replaced it; add --no-deps to it, or change the requirement"
+            )
+    shared = [each for each in found if each.installed not in hidden[0] and each.installed not in hidden[1]]
+    differing = _differing(*seen)
+    return sides, MeasuredCode(
+        (*_of_side(base, seen[0], differing), *_of_side(head, seen[1], differing), *_of_both(shared, sides, current)),
+        _changes(sides, seen, current),
+        _unmet(sides, seen),
+    )
+
+
+def _complete(side: Side) -> Side:
+    """Return a side that knows all names of what is installed on it and was not built from its files."""
+    built = {each.name for each in side.built()}
+    return replace(side, required=frozenset(each.name for each in side.distributions()) - built)
+
+
+def _seen(side: Side, current: Iterable[Installed], hidden: Collection[Installed]) -> dict[str, Installed]:
+    """Return what a process of a side sees, by name."""
+    return {each.name: each for each in (*(each for each in current if each not in hidden), *side.distributions())}
+
+
+def _versions(seen: Mapping[str, Installed]) -> dict[str, str]:
+    return {name: each.version for name, each in seen.items()}
+
+
+def _differing(base: Mapping[str, Installed], head: Mapping[str, Installed]) -> list[str]:
+    """Return the names of the distributions that differ between the sides, in version or origin."""
+    names = sorted(base.keys() | head.keys())
+    return [
+        name for name in names if base.get(name) is not head.get(name) and not _same(base.get(name), head.get(name))
+    ]
+
+
+def _same(one: Installed | None, other: Installed | None) -> bool:
+    if one is None or other is None:
+        return False
+    return one.version == other.version and one.details.read_text("direct_url.json") == other.details.read_text(
+        "direct_url.json"
+    )
+
+
+def _changes(
+    sides: tuple[Side, Side],
+    seen: tuple[Mapping[str, Installed], Mapping[str, Installed]],
+    current: Sequence[Installed],
+) -> tuple[RequirementChange, ...]:
+    requires = [_requires(side) for side in sides]
+    if None in requires:
+        return ()
+    shared = {each.name for each in current} - sides[0].required - sides[1].required
+    return requirement_changes(requires[0] or (), requires[1] or (), (_versions(seen[0]), _versions(seen[1])), shared)
+
+
+def _requires(side: Side) -> list[str] | None:
+    """Return the requirements of what was built from a side's files, or that they state; None if there are none."""
+    if built := side.built():
+        return [text for each in built for text in each.details.requires or ()]
+    stated = read_pyproject(side.tree.folder).get("project", {})
+    return list(stated["dependencies"]) if isinstance(stated, dict) and "dependencies" in stated else None
+
+
+def _unmet(
+    sides: tuple[Side, Side], seen: tuple[Mapping[str, Installed], Mapping[str, Installed]]
+) -> tuple[UnmetRequirement, ...]:
+    """Return what the project requires and a side does not have, and whose requirements a side's own ones break."""
+    found: dict[UnmetRequirement, set[str]] = {}
+    for side, has in zip(sides, seen, strict=True):
+        built, versions = side.built(), _versions(has)
+        others = [each for name, each in has.items() if name not in {own.name for own in built}]
+        lacking = (*unmet_requirements(built, versions), *unmet_requirements(others, versions, side.required))
+        for each in lacking:
+            found.setdefault(each, set()).add(side.name)
+    return tuple(replace(each, side=min(on) if len(on) == 1 else "both") for each, on in found.items())
 
 
 def _of_repository(
@@ -98,10 +318,12 @@ def _is_named(sibling: Sibling, trees: tuple[Tree, Tree], template: str) -> bool
     )
 
 
-def _hide(sides: tuple[Side, Side], project: Project, hidden: Sequence[Installed], found: Iterable[Sibling]) -> None:
-    shared = [each.installed for each in found if each.installed not in hidden]
-    for side, other in (sides, sides[::-1]):
-        write_rules(side, other, project, hidden, shared)
+def _hide(
+    sides: tuple[Side, Side], project: Project, hidden: Sequence[Iterable[Installed]], found: Sequence[Sibling]
+) -> None:
+    """Write the rules of both sides. hidden: for each side."""
+    for side, other, lost in zip(sides, sides[::-1], map(list, hidden), strict=True):
+        write_rules(side, other, project, lost, [each.installed for each in found if each.installed not in lost])
 
 
 def _install(side: Side, folder: Path, template: str, variables: Mapping[str, str]) -> None:
@@ -114,8 +336,7 @@ def _install(side: Side, folder: Path, template: str, variables: Mapping[str, st
         check_backend(folder, revision)
     what = f"{side.name} ({revision})"
     before = _stamps(side)
-    own = {**variables, "VIRTUAL_ENV": str(side.environment), "UV_PROJECT_ENVIRONMENT": str(side.environment)}
-    run_install(what, template, side.python, folder, own)
+    run_install(what, install_command(template, side.python, folder), folder, _variables(side, variables))
     if _stamps(side) <= before:
         raise BadInput(
             f"{what} was not installed: the command {template!r} installed nothing into the environment of {{python}}; "
@@ -123,23 +344,25 @@ def _install(side: Side, folder: Path, template: str, variables: Mapping[str, st
         )
 
 
+def _variables(side: Side, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a command that installs into a side."""
+    return {**variables, "VIRTUAL_ENV": str(side.environment), "UV_PROJECT_ENVIRONMENT": str(side.environment)}
+
+
 def _stamps(side: Side) -> set[tuple[Path, int]]:
     """Return the metadata folders of what is installed, and when they were written."""
     return {(each.metadata, each.metadata.stat().st_mtime_ns) for each in side.distributions()}
 
 
-def _of_side(side: Side, other: Side) -> list[MeasuredDistribution]:
-    """Return what was built from a side's tree, and what the command added that the other side has not."""
+def _of_side(side: Side, seen: Mapping[str, Installed], differing: Iterable[str]) -> list[MeasuredDistribution]:
+    """Return what was built from a side's tree, and what else differs from the other side."""
     built = side.built()
-    known = {(each.name, each.version) for each in [*built, *other.distributions()]}
-    added = [each for each in side.distributions() if (each.name, each.version) not in known]
     found = [_measured(side.name, each, side.tree.revision) for each in built]
-    found += [_measured(side.name, each, "") for each in added]
-    if build_system(side.tree.folder) is None:
-        note = "the project is not a package: used from its folder"
-        files = MeasuredDistribution(side.name, "files", "", side.tree.revision, str(side.tree.folder), note)
-        found.insert(0, files)
-    return found
+    if not built:
+        note = "the project is not installed: its files are used from their folder"
+        found = [MeasuredDistribution(side.name, "files", "", side.tree.revision, str(side.tree.folder), note)]
+    others = [seen[name] for name in differing if name in seen and name not in {each.name for each in built}]
+    return found + [_measured(side.name, each, "") for each in others]
 
 
 def _of_both(

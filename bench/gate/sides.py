@@ -52,14 +52,14 @@ def two_revisions(
                 f"{folder.parent} is mounted noexec, so compiled modules cannot be loaded from it; if the project builds "
                 "some, set TMPDIR to another folder"
             )
-        sides, distributions = install_sides(project, trees, folder, config.install, report)
+        sides, code = install_sides(project, trees, (base, head), folder, config.install, report)
         registered = dict.fromkeys(name for side in reversed(sides) for name in side.registered())
         strategies = config.strategies or tuple(registered)
         if not strategies:
             raise BadInput(
                 f"the project in {project.folder} registers no strategy: name one with --strategy path/to/file.py:Class"
             )
-        yield replace(_runner(project, sides, config, strategies, folder), distributions=distributions)
+        yield replace(_runner(project, sides, config, strategies, folder), code=code)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def read_working_tree(place: Path) -> WorkingTree:
 
 def without_generated(top: Path, names: Iterable[str]) -> tuple[str, ...]:
     """Return the names that are not in a virtual environment, a cache of a tool, or a folder of runs."""
-    generated = cache(_is_generated)
+    generated = cache(is_generated)
     return tuple(name for name in names if not any(generated(top / each) for each in _with_parents(name)))
 
 
@@ -92,7 +92,8 @@ def _with_parents(name: str) -> list[Path]:
     return [Path(name), *list(Path(name).parents)[:-1]]
 
 
-def _is_generated(path: Path) -> bool:
+def is_generated(path: Path) -> bool:
+    """Return whether a path is a folder that tools write: an environment, a cache, a build, or runs."""
     runs = [each.parent for each in path.glob(f"*/{RUN[1]}")] if path.name == "runs" else []
     return (
         (path.is_dir() and any(path.match(pattern) for pattern in GENERATED))

@@ -44,6 +44,22 @@ Install = Annotated[
     ),
 ]
 
+BaseWith = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--base-with",
+        metavar="REQ",
+        help="Requirement that is installed for base only, such as 'jax==0.4.34', a URL or a path. Repeatable.",
+    ),
+]
+
+HeadWith = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--head-with", metavar="REQ", help="Requirement that is installed for head only, as --base-with. Repeatable."
+    ),
+]
+
 OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig → its option, where the names differ
 
 MAX_CASES = 3
@@ -53,7 +69,10 @@ MAX_CASES = 3
 def gate(
     against: Annotated[
         str | None,
-        typer.Option(metavar="REV", help="Branch, tag or commit to compare with. Required without --self-test."),
+        typer.Option(
+            metavar="REV",
+            help="Branch, tag or commit to compare with. Optional with --base-with or --head-with: then both sides are the working tree.",
+        ),
     ] = None,
     suite: Annotated[
         str | None, typer.Option(metavar="NAME|FILE.toml", help="Suite to measure. Default: gate.")
@@ -61,6 +80,8 @@ def gate(
     strategy: Strategies = None,
     case: Cases = None,
     max_minutes: MaxMinutes = None,
+    base_with: BaseWith = None,
+    head_with: HeadWith = None,
     install: Install = None,
     untracked: Annotated[
         str | None,
@@ -88,25 +109,26 @@ def gate(
     Example: jacobench gate --against origin/main --strategy my_strategy.py:Mine
     """
     from jacobench import gate_session
-    from jacobench.bench.gate.revisions import SideSource
     from jacobench.graphs.errors import BadInput
 
-    if (against is None) == (not self_test):
-        raise BadInput("expected either --against REV or --self-test")
+    if self_test and (against is not None or base_with or head_with):
+        raise BadInput("--self-test compares the current environment with itself: leave out the sides")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as an interrupt does
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),
         "cases": tuple(case or ()),
         "max_minutes": max_minutes,
+        "base_with": tuple(base_with or ()),
+        "head_with": tuple(head_with or ()),
         "install": install,
         "untracked": untracked,
     }
     project, config, thresholds = gate_session.load_config(given, in_git=not self_test)
-    if against is None:
+    if self_test:
         _self_test(config, thresholds)
         return
-    outcome, title = gate_session.run(project, SideSource(against), SideSource(None), config, thresholds, say)
+    outcome, title = gate_session.run(project, *gate_session.sides_of(against, config), config, thresholds, say)
     write_outcome(outcome, title, markdown, junit)
     _advise(outcome, against, config, project)
     raise typer.Exit(outcome.exit_code)
@@ -129,7 +151,7 @@ def _counted(line: dict[Any, Any]) -> tuple[object, ...]:
     return (f"{line['added']:.0%}", line["quantity"], *counts, share, f"{line['ratio']:.4f}")
 
 
-def _advise(outcome: Outcome, against: str, config: GateConfig, project: Project) -> None:
+def _advise(outcome: Outcome, against: str | None, config: GateConfig, project: Project) -> None:
     """Print the commands that measure failing or undecided rows again, each complete on one line."""
     from jacobench.reports.regression import gate_sentences
     from jacobench.reports.regression.outcome import FAILING
@@ -145,13 +167,13 @@ def _advise(outcome: Outcome, against: str, config: GateConfig, project: Project
         say(gate_sentences.measure_undecided(_command(against, config, outcome.undecided, project)))
 
 
-def _command(against: str, config: GateConfig, cases: Iterable[str], project: Project) -> str:
+def _command(against: str | None, config: GateConfig, cases: Iterable[str], project: Project) -> str:
     """Return the command that measures some cases with the same configuration, from the current folder."""
     from dataclasses import fields, replace
     from shlex import join
 
     config = replace(config, cases=tuple(cases))
-    words = ["jacobench", "gate", "--against", against]
+    words = ["jacobench", "gate", *(["--against", against] if against else [])]
     for field in fields(config):
         values = getattr(config, field.name)
         if values != field.default and field.name != "timeout_seconds":  # which only pyproject.toml sets

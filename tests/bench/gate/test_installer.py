@@ -10,10 +10,12 @@ import pytest
 
 from jacobench.bench.gate.installer import (
     INSTALL,
+    REQUIRE,
     install_command,
     install_variables,
     pip_configuration,
     pip_variables,
+    requirement_template,
     run_install,
 )
 from jacobench.graphs.errors import BadInput
@@ -76,4 +78,50 @@ def test_the_files_of_pip_are_read(tmp_path):
 )
 def test_what_cannot_be_installed_is_one_line_with_the_side(template, said, tmp_path):
     with pytest.raises(BadInput, match=rf"^head \(1a2b3c\) cannot be installed: {said}"):
-        run_install("head (1a2b3c)", template, Path(sys.executable), tmp_path, os.environ)
+        run_install("head (1a2b3c)", install_command(template, sys.executable, tmp_path), tmp_path, os.environ)
+
+
+def test_requirements_replace_the_folder_in_the_command_of_the_user_where_they_can():
+    own = "uv pip install --python {python} {dir}"
+    assert requirement_template(own) == own
+    assert install_command(own, "/python", "jax==1", "numpy<3")[-3:] == ["/python", "jax==1", "numpy<3"]
+    for template in (INSTALL, "pip --python {python} install -e {dir}", "pip --python {python} install {dir}[test]"):
+        assert requirement_template(template) == REQUIRE
+
+
+RETRYING = """WARNING: Retrying (Retry(total=0, connect=None)) after connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPConnection object at 0x7f3>: Failed to establish a new connection: [Errno 111] Connection refused')': /simple/jax/
+"""
+
+NONE = """ERROR: Could not find a version that satisfies the requirement jax=={} (from versions: {})
+ERROR: No matching distribution found for jax=={}
+"""
+
+PIP_SAID = {
+    "no connection": (
+        RETRYING + NONE.format("1.2", "none", "1.2"),
+        r"the package index cannot be reached \(\[Errno 111\] Connection refused\); check",
+    ),
+    "no such name": (NONE.format("1.2", "none", "1.2"), "the package index has no release of jax==1.2 for this Python"),
+    "no such version": (
+        RETRYING + NONE.format("0.4.39", "0.1, 0.4.35, 0.4.38, 0.5.0", "0.4.39"),
+        "no release satisfies jax==0.4.39: expected one .* such as 0.4.38, 0.4.35, 0.5.0",
+    ),
+    "conflict": (
+        "ERROR: Cannot install a and b because x.\nERROR: ResolutionImpossible: for help visit https://x",
+        "ERROR: Cannot install a and b because x.",
+    ),
+    "git": (
+        "fatal: unable to access 'x': refused\nerror: subprocess-exited-with-error\nexit code: 128",
+        "fatal: unable",
+    ),
+    "tags": ("LookupError: setuptools-scm was unable to detect version for /x", "LookupError: .* run git fetch --tags"),
+}
+
+
+@pytest.mark.parametrize("name", PIP_SAID)
+def test_the_cause_is_named_in_one_line_with_the_fix(name, tmp_path):
+    output, said = PIP_SAID[name]
+    command = [sys.executable, "-c", f"import sys; print({output!r}); sys.exit(1)"]
+    with pytest.raises(BadInput, match=rf"^base cannot be installed: {said}") as error:
+        run_install("base", command, tmp_path, os.environ)
+    assert "\n" not in str(error.value)

@@ -10,11 +10,13 @@ import pytest
 
 from jacobench.bench.gate import side_environments, side_installation
 from jacobench.bench.gate.repository_distributions import installed
-from jacobench.bench.gate.revisions import Project, Tree
+from jacobench.bench.gate.revisions import Project, SideSource, Tree
 from jacobench.bench.gate.side_installation import install_sides
 from jacobench.graphs.errors import BadInput
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments have another layout")
+
+REVISIONS = (SideSource("one"), SideSource(None))
 
 INSTALLER = """
 import shutil, sys, sysconfig, tomllib
@@ -56,12 +58,12 @@ def world(tmp_path, monkeypatch, install_files):
 def test_what_the_revisions_change_is_installed_for_each_side(world, tmp_path):
     project, trees, template = world
     said = []
-    sides, measured = install_sides(project, trees, tmp_path, template, said.append)
+    sides, code = install_sides(project, trees, REVISIONS, tmp_path, template, said.append)
     assert said == ["installing base: base, with core", "installing head: head, with core"]
     for number, side in enumerate(sides):
         assert {each.name for each in side.distributions()} == {"ad", "core"}
         assert (side.packages / "core.py").read_text() == f"REVISION = {number}\n"
-    assert {(each.side, each.name, each.version, each.commit, each.folder) for each in measured} == {
+    assert {(each.side, each.name, each.version, each.commit, each.folder) for each in code.distributions} == {
         *((side.name, name, "0.1", side.name, str(side.packages)) for side in sides for name in ("ad", "core")),
         ("both", "same", "0.1", "", str(tmp_path / "site")),
     }
@@ -72,8 +74,8 @@ def test_a_changed_sibling_from_elsewhere_is_listed_if_the_project_requires_it(w
     installer = tmp_path / "installer.py"
     requires = INSTALLER.replace("Version: 0.1", "Version: 0.1\\nRequires-Dist: unrelated>1")
     installer.write_text(requires)
-    _, measured = install_sides(project, trees, tmp_path, template, lambda _: None)
-    (found,) = (each for each in measured if each.name == "unrelated")
+    _, code = install_sides(project, trees, REVISIONS, tmp_path, template, lambda _: None)
+    (found,) = (each for each in code.distributions if each.name == "unrelated")
     assert (found.side, found.version, found.commit) == ("both", "9", "0123456789ab")
     assert "was not installed from it" in found.note
 
@@ -86,8 +88,12 @@ def test_a_project_that_is_renamed_and_what_its_command_adds_are_listed_once(wor
     copies, _, writes = INSTALLER.partition('shutil.copy(source / f"{name}.py", site)\n')
     again = copies.partition('["name"]\n')[2]
     (tmp_path / "installer.py").write_text(f"{copies}{writes}\nname = 'dependency' + name[0]\n{again}")
-    _, measured = install_sides(project, trees, tmp_path, template, lambda _: None)
-    found = [(each.side, each.name, each.commit) for each in measured if each.side != "both" and each.name != "core"]
+    _, code = install_sides(project, trees, REVISIONS, tmp_path, template, lambda _: None)
+    found = [
+        (each.side, each.name, each.commit)
+        for each in code.distributions
+        if each.side != "both" and each.name != "core"
+    ]
     assert found == [
         ("base", "ad", "base"),
         ("base", "dependencya", ""),
@@ -101,7 +107,7 @@ def test_a_command_that_installs_nothing_is_bad_input(world, tmp_path):
     with pytest.raises(
         BadInput, match=r"^base \(base, packages/core\) was not installed: the command 'true .* nothing"
     ):
-        install_sides(project, trees, tmp_path, "true {python} {dir}", lambda _: None)
+        install_sides(project, trees, REVISIONS, tmp_path, "true {python} {dir}", lambda _: None)
 
 
 def test_a_project_that_is_not_a_package_is_listed_by_its_files(world, tmp_path):
@@ -109,8 +115,8 @@ def test_a_project_that_is_not_a_package_is_listed_by_its_files(world, tmp_path)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     trees = tuple(Tree(name, tmp_path / name, tmp_path / name) for name in ("one", "two"))
-    _, measured = install_sides(project, trees, tmp_path, template, lambda _: None)
-    assert [(each.side, each.name, each.commit, each.folder) for each in measured if each.side != "both"] == [
+    _, code = install_sides(project, trees, REVISIONS, tmp_path, template, lambda _: None)
+    assert [(each.side, each.name, each.commit, each.folder) for each in code.distributions if each.side != "both"] == [
         ("base", "files", "one", str(tmp_path / "one")),
         ("head", "files", "two", str(tmp_path / "two")),
     ]
