@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import shutil
+import sys
 import time
 import tracemalloc
 from contextlib import contextmanager
@@ -16,8 +17,6 @@ from itertools import repeat
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .side_effects import process_state
 
@@ -77,8 +76,10 @@ def leaked_bytes(call: Callable[[], Any]) -> int | None:
     return _with_memray(dropped).retained_bytes
 
 
-def measure(call: Callable[[], Any]) -> Memory:
+def measure(call: Callable[[], Any], most: int = MOST_MEASUREMENTS) -> Memory:
     """Call once and measure the heap, in bytes. Make the call once before, so that caches are filled.
+
+    `most` limits the calls, which are repeated if Python mapped a block for small objects.
 
     For NumPy's own cache the opposite holds: memray does not see a block that the call takes from it. It reported 120 B
     for a call that uses 3 KB. So the cache is empty during the call.
@@ -86,13 +87,14 @@ def measure(call: Callable[[], Any]) -> Memory:
     if not has_memray():
         return _with_tracemalloc(call)
     with _numpy_cache_empty():
-        return _with_memray(call)
+        return _with_memray(call, most)
 
 
 @contextmanager
 def _numpy_cache_empty() -> Iterator[None]:
     """Hold every block of NumPy's cache, about 4 MB, so that the cache is empty."""
-    held = list(map(np.empty, CACHED_SIZES, repeat(np.dtype(np.uint8))))
+    numpy = sys.modules.get("numpy")  # a benchmark of another package may not use it
+    held = list(map(numpy.empty, CACHED_SIZES, repeat(numpy.dtype(numpy.uint8)))) if numpy else []
     yield
     del held
 
@@ -132,9 +134,9 @@ def folder_with_space() -> str:
     raise OSError(errno.ENOSPC, "no space to measure memory; set TMPDIR to a folder with more space", gettempdir())
 
 
-def _with_memray(call: Callable[[], Any]) -> Memory:
+def _with_memray(call: Callable[[], Any], most: int = MOST_MEASUREMENTS) -> Memory:
     """Measure, again if Python mapped a block for small objects, which has space for those of the next call."""
-    for _ in range(MOST_MEASUREMENTS):
+    for _ in range(most):
         found, has_new_arena = _tracked(call)
         if not has_new_arena:
             break

@@ -1,13 +1,18 @@
 """Plug-in of the gate for one pytest session: it selects benchmarks, reports each, and writes their times.
 
-`pytest_worker` loads this file by its path, in the environment of a side. It imports only pytest, pytest-benchmark and
-the standard library. The hooks of pytest call its methods, and it changes nothing in the suite's folders.
+`pytest_worker` loads this file by its path, in the environment of a side. It imports only pytest and the standard
+library, and `benchmark_source` by its path. It writes nothing in the suite's folders, and the files that the suite's
+own options ask for are not written.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import sys
+import traceback
+from collections import Counter
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -15,33 +20,93 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 FIXTURES = "benchmark", "benchmark_weave"
+MARKERS = "benchmark", "codspeed_benchmark"
 
-BENCHMARK_OPTIONS: dict[str, Any] = {
+BENCHMARK_OPTIONS: Mapping[str, Any] = {
     "skip": False,
     "only": False,
+    "verbose": False,
+    "quiet": True,
+    "group_by": "group",
     "save": None,
     "autosave": None,
     "json": None,
+    "histogram": [],
     "compare": [],
     "compare_fail": None,
-    "histogram": [],
     "cprofile": None,
     "cprofile_dump": [],
-    "group_by": "group",
-    "quiet": True,
 }
 """Options of pytest-benchmark that the gate sets, whatever the suite has."""
+
+OTHER_OPTIONS: Mapping[str, Any] = {
+    "maxfail": 0,
+    "continue_on_collection_errors": True,
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "stepwise": False,
+    "stepwise_skip": False,
+    "usepdb": False,
+    "trace": False,
+    "collectonly": False,
+    "setuponly": False,
+    "setupplan": False,
+    "xmlpath": None,
+    "htmlpath": None,
+    "report_log": None,
+    "json_report": False,
+    "numprocesses": None,
+    "maxprocesses": None,
+    "dist": "no",
+    "distload": False,
+    "tx": [],
+    "looponfail": False,
+    "cov_source": [],
+    "cov_fail_under": None,
+    "forked": False,
+    "boxed": False,
+    "force_reruns": None,
+    "reruns": 0,
+    "randomly_seed": 1,
+    "memray": False,
+    "codspeed": False,
+    "testmon": False,
+}
+"""Options of pytest and of other plug-ins, if it has them: no benchmark is left out or run elsewhere, nothing is traced,
+and no report is written."""
+
+FEWEST_ROUNDS = 5
+"""pytest-benchmark's own default; a suite's larger number is not used where the time is limited."""
+
+ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-fA-F]+")
+
+COARSEST_TIMER = 1e-6
+"""Resolution of a timer in seconds, for the limit of pytest-benchmark's calibration."""
 
 
 def one_line(error: BaseException | None) -> str:
     """Describe an exception by its type and the first line of its message."""
     if error is None:
-        return "failed"
+        return "the session ended before"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def refusal(error: BaseException | None) -> str:
+    """Say why pytest could not start, with the fix."""
+    if not isinstance(error, pytest.UsageError):
+        return one_line(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = next((line.partition("error: ")[2] for line in lines if "error: " in line), lines[0] if lines else "")
+    if not text.startswith("unrecognized arguments"):
+        return text
+    return (
+        f"{text}; install the plug-in that has this option, or add '-o addopts=' to --pytest to ignore the suite's own"
+    )
 
 
 def benchmark_session(config: Any) -> Any:
@@ -49,7 +114,7 @@ def benchmark_session(config: Any) -> Any:
     return config.pluginmanager.getplugin("pytest-benchmark")
 
 
-def dumped(content: object) -> str:
+def as_json(content: object) -> str:
     """Return a value as JSON, as pytest-benchmark writes what JSON does not have."""
     from pytest_benchmark.utils import safe_dumps  # noqa: PLC0415  (pytest warns if it was imported before its session)
 
@@ -57,32 +122,59 @@ def dumped(content: object) -> str:
 
 
 class BenchmarkPlugin:
-    """State of one session."""
+    """State of one session.
 
-    def __init__(self, job: Any, emit: Callable[..., None], check_origin: Callable[[], None]) -> None:
-        self.job, self.emit, self.check_origin = job, emit, check_origin
-        self.problem: BaseException | None = None  # why pytest could not start
-        self.collected = False
+    job: a `PytestJob`. emit: reports an event and its content. check_origin: checks the imported modules. sources: a
+    `benchmark_source.Sources`. installed: an `InstalledFirst`. heap_memory: the module of `bench/cell`; None if no memory is measured.
+    """
+
+    def __init__(
+        self,
+        job: Any,
+        emit: Callable[..., None],
+        check_origin: Callable[[], None],
+        sources: Any,
+        installed: Any,
+        heap_memory: Any,
+    ) -> None:
+        self.job, self.emit, self.check_origin, self.sources = job, emit, check_origin, sources
+        self.installed, self.heap_memory = installed, heap_memory
+        self.problem: BaseException | None = None  # why the session could not start, or ended
+        self._wanted = None if job.ids is None else frozenset(job.ids)
+        self.left: list[str] | None = None  # ids that were collected and have not ended
+        self._collected: list[Any] = []
+        self._cases: dict[Any, str] = {}
+        self._n_with: Counter[str] = Counter()
+        self._nodes: dict[Path, set[str]] = {}  # file or folder of an argument → node ids in it; "": all
+        self._missing: list[str] = []
+        self._folders: dict[Path, None] = dict.fromkeys(map(Path, (job.folder, job.top)))  # of the suite
         self._skipped: list[dict[str, str]] = []
         self._errors: list[dict[str, str]] = []
-        self._n_tests = self._n_marked_only = 0
-        self._status, self._reason = "ok", ""
+        self._at, self._status, self._reason = "", "ok", ""
+        self._n_memory = 0
 
-    def case(self, item: Any) -> str:
-        """Return the id of a benchmark: its path relative to the project's folder, and the rest of the node id."""
-        return f"{self._path(item.path)}::{item.nodeid.partition('::')[2]}"
+    # Options and arguments
 
-    def _path(self, path: Any) -> str:
-        return Path(os.path.relpath(path, self.job.folder)).as_posix()
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
+        """Switch off coverage, which starts here, and prepare the import of the first `conftest.py` files."""
+        sys.meta_path.insert(0, self.installed)  # before pytest's own, which looks into the installed package
+        known = early_config.known_args_namespace
+        known.cov_source = []
+        for place in getattr(known, "file_or_dir", None) or ():
+            path = Path(place.partition("::")[0]).absolute()
+            self.installed.import_package(path / "conftest.py" if path.is_dir() else path)
+        yield
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_cmdline_parse(self) -> Iterator[None]:
-        """Set options after the suite's own."""
+        """Change options and arguments after all of them are known, and before a plug-in uses them."""
         outcome: Any = yield
         if outcome.excinfo:
             self.problem = outcome.excinfo[1]
         else:
-            self._set_options(outcome.get_result())
+            self._set_options(outcome.get_result().option)
+            self._set_arguments(outcome.get_result())
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_cmdline_main(self) -> Iterator[None]:
@@ -93,21 +185,98 @@ class BenchmarkPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: Any) -> None:
-        """Set options again, before pytest-benchmark reads them: a `conftest.py` may have changed them."""
-        self._set_options(config)
+        """Change options again, before pytest-benchmark reads them: a `conftest.py` may have set them."""
+        self._set_options(config.option)
+        if cache := getattr(config, "cache", None):
+            cache._cachedir = self._folder / "cache"  # noqa: SLF001  (the option cache_dir exists only with its plug-in)
 
-    def _set_options(self, config: Any) -> None:
-        option = config.option
-        memory = self.job.action == "memory"
-        for name, value in BENCHMARK_OPTIONS.items():
-            setattr(option, f"benchmark_{name}", value)
-        option.benchmark_disable, option.benchmark_enable = memory, not memory
-        option.benchmark_storage = f"file://{Path(self.job.json_file).parent}"
-        option.maxfail = 0
-        option.continue_on_collection_errors = True
-        if self.job.max_seconds is not None:
-            option.benchmark_max_time = min(float(option.benchmark_max_time), self.job.max_seconds)
-            option.benchmark_min_rounds = min(int(option.benchmark_min_rounds), 5)
+    @property
+    def _folder(self) -> Path:
+        return Path(self.job.json_file).parent
+
+    def _set_options(self, option: Any) -> None:
+        timed = self.job.action == "time"
+        changes = {f"benchmark_{name}": value for name, value in BENCHMARK_OPTIONS.items()}
+        changes |= {"benchmark_disable": not timed, "benchmark_enable": timed}
+        changes |= {"benchmark_storage": f"file://{self._folder}"}
+        changes |= OTHER_OPTIONS if "pytest_timeout" not in sys.modules else {**OTHER_OPTIONS, "timeout": 0}
+        for name, value in changes.items():
+            if hasattr(option, name):
+                setattr(option, name, value)
+        if self.job.max_seconds is not None and hasattr(option, "benchmark_max_time"):
+            self._limit_rounds(option, self.job.max_seconds)
+
+    def _limit_rounds(self, option: Any, seconds: float) -> None:
+        """Limit the time of the rounds. What a marker of a test says takes precedence."""
+        of_round = seconds / FEWEST_ROUNDS
+        option.benchmark_max_time = min(float(option.benchmark_max_time), seconds)
+        option.benchmark_min_rounds = min(int(option.benchmark_min_rounds), FEWEST_ROUNDS)
+        option.benchmark_min_time = min(float(option.benchmark_min_time), of_round)
+        coarsest = max(1, int(of_round / COARSEST_TIMER))
+        option.benchmark_calibration_precision = min(int(option.benchmark_calibration_precision), coarsest)
+
+    def _set_arguments(self, config: Any) -> None:
+        """Leave out arguments that this side does not have, and collect whole files, from which tests are selected.
+
+        pytest would end at the first argument that it cannot find.
+        """
+        if self.job.ids is not None:
+            files = dict.fromkeys(case.partition("::")[0] for case in self.job.ids)
+            config.args[:] = [str(path) for file in files if (path := self._file(file)).is_file()]
+            return
+        kept = []
+        for argument in map(str, config.args):
+            place, _, node = argument.partition("::")
+            path = Path(os.path.abspath(config.invocation_params.dir / place))  # noqa: PTH100  (as pytest does)
+            if path.exists():
+                kept.append(place)
+                self._nodes.setdefault(path, set()).add(node)
+            elif config.option.pyargs:
+                kept.append(argument)
+            else:
+                self._missing.append(argument)
+        config.args[:] = dict.fromkeys(kept)
+
+    # Names
+
+    def case(self, item: Any) -> str:
+        """Return the id of a benchmark: its path relative to the project's folder, and the rest of the node id.
+
+        Addresses differ in each process, so they are left out. If several tests then have the same id, it gets a number.
+        """
+        if item not in self._cases:
+            case = f"{self._path(item.path)}::{ADDRESS.sub('0x', item.nodeid.partition('::')[2])}"
+            self._n_with[case] += 1
+            self._cases[item] = case if self._n_with[case] == 1 else f"{case}#{self._n_with[case]}"
+        return self._cases[item]
+
+    def _path(self, path: Path) -> str:
+        """Return a path relative to the project's folder; of an installed file, relative to its entry of the path."""
+        if not path.is_relative_to(self.job.top):
+            for entry in filter(None, sys.path):
+                if path.is_relative_to(entry):
+                    return path.relative_to(entry).as_posix()
+        return Path(os.path.relpath(path, self.job.folder)).as_posix()
+
+    def _file(self, file: str) -> Path:
+        """Return the path of the file of an id."""
+        places = (Path(entry, file) for entry in (self.job.folder, *filter(None, sys.path)))
+        return next((path for path in places if path.is_file()), Path(self.job.folder, file))
+
+    def _described(self, error: BaseException | None) -> str:
+        """Describe an exception, with a fix if the suite needs another working directory."""
+        text = one_line(error)
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            name = error.name.partition(".")[0]
+            if Path(name).is_dir() or Path(f"{name}.py").is_file():
+                return f"{text}; it is in the folder of the run: add '-o pythonpath=.' to --pytest"
+        if isinstance(error, FileNotFoundError) and isinstance(error.filename, str):
+            for folder in self._folders:
+                if not Path(error.filename).is_absolute() and (folder / error.filename).exists():
+                    return f"{text} (there is one in {os.path.relpath(folder, self.job.top)!r})"
+        return text
+
+    # Collection
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
@@ -116,59 +285,130 @@ class BenchmarkPlugin:
         report = outcome.get_result()
         if report.outcome == "passed":
             return
-        path = getattr(collector, "path", None)
-        file = self._path(path) if path else collector.nodeid
         error = report.call.excinfo.value
         if report.outcome == "skipped":
-            self._skipped.append({"file": file, "reason": str(getattr(error, "msg", error))})
+            self._skipped.append({"file": self._path(collector.path), "reason": str(getattr(error, "msg", error))})
         else:
-            self._errors.append({"file": file, "reason": one_line(error.__cause__ or error)})
+            self._errors.append(self._failure(error, collector.path))
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> Iterator[None]:
-        """Keep the benchmarks of the job, after the suite's own selection."""
-        self._n_tests = len(items)
-        yield
-        kept: list[Any] = []
-        left: list[Any] = []
-        wanted = None if self.job.ids is None else set(self.job.ids)
-        for item in items:
-            is_ours = any(name in FIXTURES for name in getattr(item, "fixturenames", ()))
-            self._n_marked_only += not is_ours and item.get_closest_marker("benchmark") is not None
-            (kept if is_ours and (wanted is None or self.case(item) in wanted) else left).append(item)
-        items[:] = kept
-        config.hook.pytest_deselected(items=left)
+    def _failure(self, error: BaseException | None, path: Path | None = None) -> dict[str, str]:
+        """Return the file that cannot be imported, and the reason; "": no file is known."""
+        path, error = getattr(error, "path", path), getattr(error, "cause", None) or error  # of a conftest.py
+        cause = getattr(error, "__cause__", None) or error
+        return {"file": self._path(path) if isinstance(path, Path) else "", "reason": self._described(cause)}
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makemodule(self, module_path: Path) -> None:
+        """Prepare the import of a benchmark file."""
+        self.installed.from_tree.add(module_path)
+        self.installed.import_package(module_path)
+
+    def pytest_itemcollected(self, item: Any) -> None:
+        """Note a test, before plug-ins select or reorder tests."""
+        self._collected.append(item)
+        self.case(item)
+        self.sources.add(item)
+        self._folders |= dict.fromkeys([item.path.parent, item.config.rootpath])
+
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: Any) -> None:
-        """Report what was collected."""
-        self.collected = True
-        benchmarks = [{"id": self.case(item), "source": "", "file": self._path(item.path)} for item in session.items]
+        """Select the benchmarks of the job, after the suite's own selection, and report them.
+
+        Their order is that of their files, also if a plug-in changes it at random: both sides need the same one.
+        """
+        order = {item: number for number, item in enumerate(self._collected)}
+        chosen = sorted(session.items, key=lambda item: order.get(item, len(order)))
+        kept = [item for item in chosen if is_benchmark(item) and self._is_chosen(item)]
+        others = [item for item in chosen if item not in set(kept)]
+        session._fixturemanager.pytest_collection_modifyitems(kept)  # noqa: SLF001  (groups tests by their fixtures)
+        session.items[:] = kept
+        session.config.hook.pytest_deselected(items=others)
+        self.left = [self.case(item) for item in kept]
+        self._report_collected(kept, sum(is_marked(item) and not is_benchmark(item) for item in others))
+        self.check_origin()
+        if self.job.action == "collect":
+            self.left.clear()
+            session.items.clear()
+
+    def _report_collected(self, kept: Sequence[Any], n_marked_only: int) -> None:
+        benchmarks = [
+            {
+                "id": self.case(item),
+                "fullname": self.case(item),
+                "source": self.sources.digest(item),
+                "file": self._path(item.path),
+            }
+            for item in kept
+        ]
         self.emit(
             "collected",
             benchmarks=benchmarks,
-            n_tests=self._n_tests,
-            n_marked_only=self._n_marked_only,
+            n_tests=len(self._collected),
+            n_marked_only=n_marked_only,
             skipped=self._skipped,
             errors=self._errors,
+            missing=[*self._missing, *self._unmatched()],
         )
-        self.check_origin()
+
+    def report_start(self) -> None:
+        """Report why the session did not collect anything."""
+        if self.problem is None or isinstance(self.problem, pytest.UsageError | SystemExit):
+            self.emit("refused", reason=refusal(self.problem))
+        else:
+            self._errors.append(self._failure(self.problem))
+            self._report_collected([], 0)
+
+    def _is_chosen(self, item: Any) -> bool:
+        if self._wanted is not None:
+            return self.case(item) in self._wanted
+        if not self._nodes:
+            return True
+        nodes = [each for place, each in self._nodes.items() if item.path.is_relative_to(place)]
+        return not nodes or any(_matches(item, node) for each in nodes for node in each)
+
+    def _unmatched(self) -> list[str]:
+        """Return the arguments with a node id that no test has."""
+        return [
+            f"{self._path(path)}::{node}"
+            for path, nodes in self._nodes.items()
+            for node in nodes
+            if node and not any(item.path == path and _matches(item, node) for item in self._collected)
+        ]
+
+    # Run
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
         """Report start and end of a benchmark."""
-        case = self.case(item)
+        self._at, self._status, self._reason = self.case(item), "ok", ""
         entries = benchmark_session(item.config).benchmarks
-        n_before = len(entries)
-        self.emit("start", id=case)
+        n_before, self._n_memory = len(entries), 0
+        self.emit("start", id=self._at)
         start = perf_counter()
-        yield
+        outcome: Any = yield
         seconds = perf_counter() - start
-        if self._status == "ok" and self.job.action == "time" and not any(entries[n_before:]):
-            self._status, self._reason = "error", "no time was measured: the test did not call benchmark"
-        for entry in entries[n_before:]:
-            entry.fullname = case
-            entry.fixture.has_error |= self._status != "ok"
-        self.emit("ended", id=case, status=self._status, reason=self._reason, seconds=seconds)
+        if outcome.excinfo:  # pytest.exit, for example
+            self._status, self._reason = "error", one_line(outcome.excinfo[1])
+        if self._status == "ok" and not any(entries[n_before:]) and not self._n_memory:
+            self._status, self._reason = "error", "nothing was measured: the test did not call benchmark"
+        *repeated, last = entries[n_before:] or [None]
+        for entry in filter(None, [*repeated, last]):
+            entry.fullname = self._at
+            entry.fixture.has_error |= self._status != "ok" or entry is not last
+        self.end(self._at, self._status, self._reason, seconds)
+
+    def end(self, case: str, status: str, reason: str, seconds: float = 0.0) -> None:
+        """Report the end of a benchmark."""
+        assert self.left is not None
+        self.left.remove(case)
+        self.emit("ended", id=case, status=status, reason=reason, seconds=seconds)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: Any) -> None:
+        """Remove what only pytest-codspeed knows from a marker; pytest-benchmark would refuse it."""
+        marker = item.get_closest_marker("benchmark")
+        if marker and item.config.pluginmanager.hasplugin("codspeed"):
+            marker.kwargs.pop("max_rounds", None)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, call: Any) -> Iterator[None]:
@@ -179,39 +419,134 @@ class BenchmarkPlugin:
             self._status, self._reason = "ok", ""
         error = call.excinfo.value if call.excinfo else None
         if report.failed:
-            self._status, self._reason = "error", one_line(error)
+            self._status, self._reason = "error", self._described(error) if error else str(report.longrepr).strip()
         elif report.skipped and self._status == "ok":
-            self._status, self._reason = "skipped", str(getattr(error, "msg", error))
+            reason = getattr(report, "wasxfail", None) or getattr(error, "msg", None) or one_line(error)
+            self._status, self._reason = "skipped", str(reason)
+
+    def pytest_internalerror(self, excinfo: Any) -> None:
+        """Note why the session ended."""
+        self.problem = excinfo.value
+
+    # Results
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: Any) -> None:
-        """Write the times, as pytest-benchmark does for `--benchmark-json`."""
-        found = benchmark_session(session.config)
-        if found and found.benchmarks and self.job.action == "time":
-            self._write(session.config, found)
+    def pytest_sessionstart(self) -> None:
+        """Measure the memory of what the fixture calls, if the job is to do so."""
+        if self.heap_memory:
+            measure_calls(self.heap_memory, self._note_memory)
 
-    def _write(self, config: Any, found: Any) -> None:
+    def _note_memory(self, memory: Any) -> None:
+        self._n_memory += 1
+        found = memory.columns
+        self.emit("memory", id=self._at, tool=found.pop("memory_tool"), **found)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: Any) -> Iterator[None]:
+        """Write the times before another plug-in fails."""
+        self._write_times(session)
+        yield
+
+    def _write_times(self, session: Any) -> None:
+        """Write the times in the format of `--benchmark-json`.
+
+        Hooks of the suite may change anything but names and times, and errors in them do not matter.
+        """
+        found = benchmark_session(session.config)
+        measured = [each for each in found.benchmarks if each and not each.has_error] if found else []
+        if not measured:
+            return
+        content: dict[str, Any] = {}
+        try:
+            content = self._as_written(session.config, found)
+        except Exception:  # noqa: BLE001  (of a hook)
+            traceback.print_exc()
+        entries = {entry.get("fullname"): entry for entry in content.get("benchmarks", ()) if isinstance(entry, dict)}
+        plain = [each.as_dict(include_data=True) for each in measured]
+        fixed = [{name: each[name] for name in ("fullname", "stats")} for each in plain]
+        content["benchmarks"] = [
+            entries.get(each["fullname"], each) | own for each, own in zip(plain, fixed, strict=True)
+        ]
+        Path(self.job.json_file).write_text(as_json({"machine_info": {}} | content), encoding="utf-8")
+
+    def _as_written(self, config: Any, found: Any) -> dict[str, Any]:
+        """Return what pytest-benchmark would write."""
         machine = self.job.machine_info
         if machine is None:
-            machine = found.get_machine_info()
-            self.emit("machine_info", value=json.loads(dumped(machine)))
+            machine = json.loads(as_json(found.get_machine_info()))
+            self.emit("machine_info", value=machine)
         commit = config.hook.pytest_benchmark_generate_commit_info(config=config)
         config.hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit)
-        content = config.hook.pytest_benchmark_generate_json(
-            config=config,
-            benchmarks=found.benchmarks,
-            include_data=True,
-            machine_info=machine,
-            commit_info=commit,
+        common = {"config": config, "benchmarks": found.benchmarks}
+        content: dict[str, Any] = config.hook.pytest_benchmark_generate_json(
+            **common, include_data=True, machine_info=machine, commit_info=commit
         )
-        config.hook.pytest_benchmark_update_json(config=config, benchmarks=found.benchmarks, output_json=content)
-        Path(self.job.json_file).write_text(dumped(content), encoding="utf-8")
+        config.hook.pytest_benchmark_update_json(**common, output_json=content)
+        return content
 
 
-def run_session(job: Any, emit: Callable[..., None], check_origin: Callable[[], None]) -> int:
+def is_benchmark(item: Any) -> bool:
+    """Return whether a test requests the fixture of pytest-benchmark, itself or through another one."""
+    return any(name in FIXTURES for name in getattr(item, "fixturenames", ()))
+
+
+def is_marked(item: Any) -> bool:
+    """Return whether a test has a marker of benchmarks."""
+    return any(item.get_closest_marker(name) for name in MARKERS)
+
+
+def _matches(item: Any, node: str) -> bool:
+    """Return whether a test is the node, or is in it; "" is the whole file."""
+    rest = item.nodeid.partition("::")[2]
+    return not node or rest == node or rest.startswith((f"{node}::", f"{node}["))
+
+
+def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
+    """Let the fixture measure the memory of each function that it is given, and `note` it.
+
+    It calls the function once before, and again if necessary, only where pytest-benchmark would call it several times.
+    """
+    from pytest_benchmark.fixture import BenchmarkFixture  # noqa: PLC0415  (see `as_json`)
+
+    heap_memory.import_tool()
+
+    def measured(function: Callable[..., Any], *, often: bool) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            results = [function(*arguments, **named)] if often else []
+
+            def once() -> None:
+                results[:] = [function(*arguments, **named)]
+
+            note(heap_memory.measure(once, heap_memory.MOST_MEASUREMENTS if often else 1))
+            return results[0]
+
+        return call
+
+    fixture_class: Any = BenchmarkFixture
+    plain, pedantic = fixture_class.__call__, fixture_class.pedantic
+
+    def call_measured(fixture: Any, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return plain(fixture, measured(function, often=True), *arguments, **named)
+
+    def pedantic_measured(fixture: Any, target: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return pedantic(fixture, measured(target, often=False), *arguments, **named)
+
+    fixture_class.__call__, fixture_class.pedantic = call_measured, pedantic_measured
+
+
+def run_session(
+    job: Any,
+    emit: Callable[..., None],
+    check_origin: Callable[[], None],
+    sources: Any,
+    installed: Any,
+    heap_memory: Any,
+) -> int:
     """Run the session of a job; return pytest's exit code."""
-    plugin = BenchmarkPlugin(job, emit, check_origin)
+    plugin = BenchmarkPlugin(job, emit, check_origin, sources, installed, heap_memory)
     exit_code = int(pytest.main(["-p", "benchmark", *job.arguments], plugins=[plugin]))
-    if not plugin.collected:
-        emit("refused", reason=one_line(plugin.problem))
+    if plugin.left is None:
+        plugin.report_start()
+    for case in list(plugin.left or ()):
+        plugin.end(case, "error", one_line(plugin.problem))
     return exit_code

@@ -1,8 +1,8 @@
 """Worker of `gate --pytest`: a fresh process of one side that runs the benchmarks of one selection.
 
 The side's interpreter runs this file by its path. The project under test may be any package, so this file imports only
-the standard library, and the files next to it by path: `benchmark_plugin`, the plug-in of the pytest session, and
-`side_finder`. It reads a job (one JSON object) from standard input and writes one JSON object per line to standard
+the standard library, and by path the files next to it (`benchmark_plugin`, which is the plug-in of the pytest session,
+`benchmark_source` and `side_finder`) and `bench/cell/heap_memory`. It reads a job (one JSON object) from standard input and writes one JSON object per line to standard
 output. All other output goes to standard error.
 """
 
@@ -11,15 +11,20 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from itertools import repeat
 from pathlib import Path
+from sysconfig import get_path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
 
 CELL = "_jacobench_gate_cell"
@@ -36,7 +41,7 @@ OF_PARENT = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TE
 class PytestJob:
     """Job of one process."""
 
-    action: str  # "time", or "memory": peak and retained bytes of one call
+    action: str  # "time", "memory" (peak and retained bytes of one call), or "collect": nothing is run
     arguments: Sequence[str]  # of the pytest session
     ids: Sequence[str] | None  # benchmarks that run; None: all of the selection
     json_file: str  # that pytest-benchmark writes; its folder is empty and is not in a tree
@@ -56,6 +61,56 @@ def load(name: str, path: Path) -> ModuleType:
     sys.modules[name] = module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def load_package(name: str, folder: Path) -> None:
+    """Make the modules of a folder importable as those of a package; its own `__init__.py` is not run."""
+    spec = spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    assert spec is not None
+    sys.modules[name] = module_from_spec(spec)
+
+
+class InstalledFirst:
+    """Import finder: a package of the project comes from this side's installation, not from the source tree.
+
+    pytest puts the folder of a test file's package first on the path. But the tree may lack what a build makes, such as
+    compiled modules and the version. Only benchmark files and `conftest.py` come from the tree, and modules that the
+    installation does not have.
+    """
+
+    def __init__(self, owned: Iterable[str], packages: Path, top: Path) -> None:
+        tops = {name.partition(".")[0] for name in owned}
+        self._tops = frozenset(name for name in tops if (packages / name / "__init__.py").is_file())
+        self._packages, self._top = packages, top
+        self.from_tree: set[Path] = set()  # benchmark files
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
+        """Find a module of an installed package of the project."""
+        top, *rest = name.split(".")
+        if top not in self._tops:
+            return None
+        if not rest:
+            return PathFinder.find_spec(name, [str(self._packages)])
+        in_tree = PathFinder.find_spec(name, [str(Path(entry, top, *rest[:-1])) for entry in self._entries()])
+        origin = Path((in_tree and in_tree.origin) or "")
+        if origin.name == "conftest.py" or origin in self.from_tree:
+            return in_tree
+        return PathFinder.find_spec(name, path) or in_tree
+
+    def _entries(self) -> list[str]:
+        """Return the entries of the path in the tree."""
+        return [entry for entry in sys.path if entry and Path(entry).is_relative_to(self._top)]
+
+    def import_package(self, file: Path) -> None:
+        """Import the package that contains a file, if it is installed: pytest may import it without asking finders."""
+        names: list[str] = []
+        for folder in file.parents:
+            if not (folder / "__init__.py").is_file():
+                break
+            names.insert(0, folder.name)
+        if names and names[0] in self._tops:
+            with suppress(ImportError):
+                import_module(".".join(names))
 
 
 def kernel_seconds() -> float:
@@ -87,9 +142,20 @@ def run(job: PytestJob, emit: Callable[..., None]) -> int:
     here = Path(__file__).parent
     finder = load("_jacobench_gate_finder", here / "side_finder.py")
     plugin = load("_jacobench_gate_plugin", here / "benchmark_plugin.py")
+    source = load("_jacobench_gate_source", here / "benchmark_source.py")
+    rules = finder.read_rules(job.rules) if job.rules else finder.ImportRules()
+    sources = source.Sources(Path(job.top), rules.concern)
+    installed = InstalledFirst(rules.owned, Path(get_path("purelib")), Path(job.top))
+    heap_memory = None
+    if job.action == "memory":
+        try:
+            heap_memory = import_module(f"{CELL}.heap_memory")
+        except ImportError as error:
+            emit("no_memory", reason=str(error))
+            return 0
     check = finder.OriginCheck(job.rules, lambda module, file: emit("foreign", module=module, file=file))
     emit("calibration", seconds=kernel_seconds())
-    exit_code: int = plugin.run_session(job, emit, check)
+    exit_code: int = plugin.run_session(job, emit, check, sources, installed, heap_memory)
     check.check_all()
     emit("calibration", seconds=kernel_seconds())
     return exit_code
@@ -106,7 +172,8 @@ def main() -> None:
 
     job = PytestJob(**json.loads(sys.stdin.buffer.read()))
     if job.cell:
-        load(f"{CELL}.process_limits", Path(job.cell) / "process_limits.py").die_with_parent()
+        load_package(CELL, Path(job.cell))
+        import_module(f"{CELL}.process_limits").die_with_parent()
     emit("done", exit_code=run(job, emit))
 
 
