@@ -20,7 +20,7 @@ import jacobench
 
 TOP = Path(__file__).parents[1]
 PACKAGES = ("graphs", "strategies", "bench", "reports")  # each imports itself and those to its left
-FRONT_END = ("api", "gate_session", "commands", "__main__")
+FRONT_END = ("api", "gate_session", "bisect_session", "commands", "__main__")
 PEERS = ("torch", "jax", "autograd", "asdex")
 
 # The modules and subpackages of each package, in the order of ARCHITECTURE.md: each imports itself and those to its left.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ HERE = ("pyproject.toml", "setup.py", "setup.cfg")  # files that mark the folder
 
 FULL = 2**20
 """Free bytes below which a file system counts as full."""
+
+UNSHALLOW = "this clone is shallow: run 'git fetch --unshallow', or set fetch-depth: 0 in actions/checkout"
 
 DEFAULT_UNTRACKED = "200MB"
 """Largest size of all untracked files together, which head contains."""
@@ -70,14 +73,20 @@ def commit_of(project: Project, revision: str) -> str:
             project.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
         ).strip()
     except BadInput:
-        unshallow = "; this clone is shallow: run 'git fetch --unshallow', or set fetch-depth: 0 in actions/checkout"
-        fix = unshallow if _is_shallow(project) else ""
+        near = get_close_matches(revision, _names(project), n=1)
+        fix = f"; {UNSHALLOW}" if is_shallow(project) else f"; did you mean {near[0]!r}?" if near else ""
         raise BadInput(
             f"unknown revision {revision!r}: expected a branch, tag or commit of {project.top}{fix}"
         ) from None
 
 
-def _is_shallow(project: Project) -> bool:
+def _names(project: Project) -> list[str]:
+    """Return the names of all branches and tags."""
+    return git(project.top, "for-each-ref", "--format=%(refname:short)").splitlines()
+
+
+def is_shallow(project: Project) -> bool:
+    """Return whether the clone lacks a part of the history."""
     return git(project.top, "rev-parse", "--is-shallow-repository").strip() == "true"
 
 

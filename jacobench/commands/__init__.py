@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jacobench.commands import (
+    cmd_bisect,
     cmd_compare,
     cmd_doctor,
     cmd_explain,
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": cmd_compare.compare,
     "doctor": cmd_doctor.doctor,
     "gate": cmd_gate.gate,
+    "bisect": cmd_bisect.bisect,
 }
 for name, function in COMMANDS.items():
     app.command(name)(function)

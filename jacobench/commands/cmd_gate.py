@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import GateThresholds
 
+GateSuite = Annotated[
+    str | None, typer.Option("--suite", metavar="NAME|FILE.toml", help="Suite to measure. Default: gate.")
+]
+
 Strategies = Annotated[
     list[str] | None,
     typer.Option(
@@ -60,6 +64,13 @@ HeadWith = Annotated[
     ),
 ]
 
+Untracked = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="Largest size of all untracked files together, which head contains. Default: 200MB."
+    ),
+]
+
 OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig → its option, where the names differ
 
 MAX_CASES = 3
@@ -74,21 +85,14 @@ def gate(
             help="Branch, tag or commit to compare with. Optional with --base-with or --head-with: then both sides are the working tree.",
         ),
     ] = None,
-    suite: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE.toml", help="Suite to measure. Default: gate.")
-    ] = None,
+    suite: GateSuite = None,
     strategy: Strategies = None,
     case: Cases = None,
     max_minutes: MaxMinutes = None,
     base_with: BaseWith = None,
     head_with: HeadWith = None,
     install: Install = None,
-    untracked: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE", help="Largest size of all untracked files together, which head contains. Default: 200MB."
-        ),
-    ] = None,
+    untracked: Untracked = None,
     junit: Junit = None,
     markdown: Markdown = None,
     self_test: Annotated[
@@ -169,17 +173,24 @@ def _advise(outcome: Outcome, against: str | None, config: GateConfig, project: 
 
 def _command(against: str | None, config: GateConfig, cases: Iterable[str], project: Project) -> str:
     """Return the command that measures some cases with the same configuration, from the current folder."""
-    from dataclasses import fields, replace
+    from dataclasses import replace
     from shlex import join
 
-    config = replace(config, cases=tuple(cases))
-    words = ["jacobench", "gate", *(["--against", against] if against else [])]
+    revision = ["--against", against] if against else []
+    return join(["jacobench", "gate", *revision, *options_of(replace(config, cases=tuple(cases)), project)])
+
+
+def options_of(config: GateConfig, project: Project) -> list[str]:
+    """Return the options, in words, that give a configuration in the current folder."""
+    from dataclasses import fields
+
+    words = []
     for field in fields(config):
         values = getattr(config, field.name)
         if values != field.default and field.name != "timeout_seconds":  # which only pyproject.toml sets
             for value in values if isinstance(values, tuple) else (values,):
                 words += [OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}"), _word(value, project)]
-    return join(words)
+    return words
 
 
 def _word(value: str | float, project: Project) -> str:

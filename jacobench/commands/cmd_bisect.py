@@ -1,0 +1,84 @@
+"""``jacobench bisect``: find the commit, or the release of a dependency, that made the project slower."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jacobench.commands.cmd_gate import GateSuite, Install, MaxMinutes, Strategies, Untracked, options_of
+from jacobench.commands.cmd_run import Cases
+from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
+
+if TYPE_CHECKING:
+    from jacobench.bench.gate.revisions import Project
+    from jacobench.bisect_session import BisectSession
+
+
+def bisect(
+    good: Annotated[str, typer.Option(metavar="REV|RELEASE", help="Older commit or release, which is fast.")],
+    bad: Annotated[str, typer.Option(metavar="REV|RELEASE", help="Newer commit or release, which is slower.")],
+    package: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Search the releases of this dependency, with the project as it is in the working tree.",
+        ),
+    ] = None,
+    suite: GateSuite = None,
+    strategy: Strategies = None,
+    case: Cases = None,
+    max_minutes: MaxMinutes = None,
+    install: Install = None,
+    untracked: Untracked = None,
+    junit: Junit = None,
+    markdown: Markdown = None,
+) -> None:
+    """Find the commit, or the release of a dependency, that made the project slower.
+
+    Compares the good side with the bad one, then with candidates between them. A search among N candidates needs about
+    log2(N) + 2 gates. Only the rows that are regressed in the first gate are measured further. An inconclusive gate is
+    repeated with more time. What cannot be measured is skipped. --max-minutes is the limit of each gate.
+
+    Exit codes: 0 found or no regression, 2 bad input, 3 inconclusive, or several candidates remain, 4 nothing was
+    measured.
+
+    Example: jacobench bisect --good v1.2 --bad main --strategy my_strategy.py:Mine
+    """
+    from jacobench import gate_session
+    from jacobench.bench.gate.bisect_candidates import commit_range, release_range
+    from jacobench.bisect_session import BisectSession
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as an interrupt does
+    given = {
+        "suite": suite,
+        "strategies": tuple(strategy or ()),
+        "cases": tuple(case or ()),
+        "max_minutes": max_minutes,
+        "install": install,
+        "untracked": untracked,
+    }
+    project, config, thresholds = gate_session.load_config(given)
+    searched = release_range(package, good, bad) if package else commit_range(project, good, bad)
+    session = BisectSession(project, searched, config, thresholds, say)
+    try:
+        result = session.search()
+    except KeyboardInterrupt:
+        from jacobench.reports.regression.bisect_sentences import to_continue
+
+        say(to_continue(_command(session, project)))
+        raise
+    write_outcome(result.outcome, result.title, markdown, junit)
+    raise typer.Exit(result.exit_code)
+
+
+def _command(session: BisectSession, project: Project) -> str:
+    """Return the command that searches what is left, from the current folder."""
+    from shlex import join
+
+    package = session.searched.package
+    ends = (each.name if package else each.name[:12] for each in (session.good, session.bad))
+    words = [word for pair in zip(("--good", "--bad"), ends, strict=True) for word in pair]
+    named = ["--package", package] if package else []
+    return join(["jacobench", "bisect", *named, *words, *options_of(session.config, project)])
