@@ -40,6 +40,7 @@ OPTIONS = {
     "report": "out markdown",
     "compare": "across-machines",
     "gate": "against suite strategy case install max-minutes markdown junit self-test untracked base-with head-with",
+    "bisect": "good bad package suite strategy case install max-minutes markdown junit untracked",
     "doctor": "json noise profile",
     "history show": "file case",
     "history export": "format",
@@ -50,8 +51,8 @@ PLANNED_OPTIONS = {
     "doctor": "cluster",
     "history show": "branch",
 }
-COMMANDS = "run list verify explain recommend table plot report compare gate doctor history"
-PLANNED_COMMANDS = "bisect"
+COMMANDS = "run list verify explain recommend table plot report compare gate bisect doctor history"
+PLANNED_COMMANDS = ""
 HISTORY = "add import show check plot report export"
 PLANNED_HISTORY = "rename merge"
 

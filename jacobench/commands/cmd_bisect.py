@@ -46,6 +46,8 @@ def bisect(
 
     Example: jacobench bisect --good v1.2 --bad main --strategy my_strategy.py:Mine
     """
+    from dataclasses import replace
+
     from jacobench import gate_session
     from jacobench.bench.gate.bisect_candidates import commit_range, release_range
     from jacobench.bisect_session import BisectSession
@@ -61,6 +63,7 @@ def bisect(
     }
     project, config, thresholds = gate_session.load_config(given)
     searched = release_range(package, good, bad) if package else commit_range(project, good, bad)
+    config = replace(config, base_with=(), head_with=())  # the search decides what is installed on each side
     session = BisectSession(project, searched, config, thresholds, say)
     try:
         result = session.search()
