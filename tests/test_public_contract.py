@@ -42,19 +42,18 @@ OPTIONS = {
     "gate": "against suite strategy case install max-minutes markdown junit self-test untracked base-with head-with",
     "bisect": "good bad package suite strategy case install max-minutes markdown junit untracked",
     "doctor": "json noise profile",
-    "history show": "file case",
+    "history show": "file case branch",
     "history export": "format",
 }
 PLANNED_OPTIONS = {
     "run": "cluster same-machine",
     "gate": "memory pytest suite-from out",
     "doctor": "cluster",
-    "history show": "branch",
 }
 COMMANDS = "run list verify explain recommend table plot report compare gate bisect doctor history"
 PLANNED_COMMANDS = ""
-HISTORY = "add import show check plot report export"
-PLANNED_HISTORY = "rename merge"
+HISTORY = "add import show check plot report export rename merge"
+PLANNED_HISTORY = ""
 
 COLUMN_NAMES = """
     run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization

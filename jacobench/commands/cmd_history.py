@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,7 @@ from jacobench.commands import console
 from jacobench.graphs.errors import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Sequence
 
     from jacobench.reports.history.history_records import Record
     from jacobench.reports.history.store import History
@@ -29,58 +31,128 @@ Case = Annotated[str | None, typer.Option(metavar="GLOB", help="Only cases that 
 Strategy = Annotated[str | None, typer.Option(metavar="GLOB", help="Only strategies that match GLOB.")]
 Phase = Annotated[str | None, typer.Option(metavar="GLOB", help="Only phases that match GLOB.")]
 Machine = Annotated[str | None, typer.Option(metavar="GLOB", help="Only machines that match GLOB.")]
-Quantity = Annotated[str, typer.Option(metavar="Q", help="Quantity: seconds, bytes or nonzeros.")]
+Quantity = Annotated[str, typer.Option(metavar="Q", help="Quantity: seconds, bytes, nonzeros or value.")]
+Branch = Annotated[
+    str | None,
+    typer.Option(metavar="GLOB", help="Only runs of these branches. Without it: those of the main branch."),
+]
 
 DEFAULT = Path("benchmarks/history.sqlite")
 EXIT_CODES = {"clear": 0, "regressed": 1, "inconclusive": 3, "nothing": 4}
 
 
 @app.command()
-def add(runs: console.Runs, file: File = DEFAULT) -> None:
+def add(
+    runs: console.Runs,
+    file: File = DEFAULT,
+    branch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="B",
+            help="Branch of the runs. Without it: the branch that the run recorded, or else the current one.",
+        ),
+    ] = None,
+) -> None:
     """Add runs to a history. Skips runs that it already contains, and with a warning those that cannot be read.
 
     Example: jacobench history add runs/first --file benchmarks/history.sqlite
     """
+    from jacobench.reports.data.pytest_benchmark_json import read_each
     from jacobench.reports.data.run_data import read
+    from jacobench.reports.history import branches, store
     from jacobench.reports.history.history_records import from_run
 
-    _add(runs, lambda run: from_run(read(run)), file)
+    records, skipped = read_each(runs, lambda run: from_run(read(run)))
+    _warn(skipped)
+    here = branches.current_branch(Path.cwd(), os.environ)
+    for record in records:
+        is_new = store.add(file, replace(record, branch=branch or record.branch or here))
+        console.stderr().print(f"{record.run_id}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")
 
 
 @app.command("import")
 def import_(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE", help="Folders named .benchmarks, or JSON files of pytest-benchmark."),
+        typer.Argument(metavar="SOURCE", help="Files, or folders of files."),
     ],
     file: File = DEFAULT,
+    branch: Annotated[
+        str | None,
+        typer.Option(metavar="B", help="Branch of the runs. Without it: the branch that the file states, if any."),
+    ] = None,
 ) -> None:
-    """Add results that pytest-benchmark saved. Skips files that cannot be read, with a warning.
+    """Add results of other tools. Skips files that cannot be read, with a warning, and runs that it already contains.
+
+    Formats: JSON files of pytest-benchmark (.benchmarks), data.js or the JSON file of github-action-benchmark, results
+    of asv (the folder results), and what 'history export' wrote as csv or json. The content of a file decides.
 
     Example: jacobench history import .benchmarks
     """
-    from jacobench.reports.data.pytest_benchmark_json import benchmark_paths, read_benchmark_file
-    from jacobench.reports.history.history_records import from_benchmark_file
+    from jacobench.reports.data.pytest_benchmark_json import read_each
+    from jacobench.reports.history import branches
+    from jacobench.reports.history.imports.import_formats import read_source
 
-    def record(path: Path) -> Record:
-        found = read_benchmark_file(path)
-        for note in found.notes:
-            console.stderr().print(note)
-        return from_benchmark_file(found)
+    found, skipped = read_each(sources, lambda source: (source, *read_source(source)))
+    _warn(skipped)
+    here, commit = branches.current_branch(Path.cwd(), os.environ), branches.current_commit(Path.cwd())
+    for source, records, problems in found:
+        _warn(problems)
+        own = [
+            replace(one, branch=branch or one.branch or (here if one.commit and commit.startswith(one.commit) else ""))
+            for one in records
+        ]
+        _add_all(str(source), own, file)
 
-    _add([path for source in sources for path in benchmark_paths(source)], record, file)
 
+@app.command()
+def merge(
+    files: Annotated[list[Path], typer.Argument(metavar="HISTORY…", help="Histories to add. They do not change.")],
+    file: File = DEFAULT,
+) -> None:
+    """Add the runs of other histories, such as those of other machines. Skips runs that it already contains.
 
-def _add(paths: list[Path], read: Callable[[Path], Record], file: Path) -> None:
+    Example: jacobench history merge linux.sqlite macos.sqlite --file benchmarks/history.sqlite
+    """
     from jacobench.reports.data.pytest_benchmark_json import read_each
     from jacobench.reports.history import store
 
-    records, skipped = read_each(paths, read)
-    for problem in skipped:
+    found, skipped = read_each(files, lambda other: (str(other), store.records(other)))
+    _warn(skipped)
+    for name, records in found:
+        _add_all(name, records, file)
+
+
+@app.command()
+def rename(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Name of a case, or names with '*'.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="New name, with as many '*', which keep their text.")],
+    file: File = DEFAULT,
+) -> None:
+    """Continue the series of a renamed case under its new name, in all branches.
+
+    Example: jacobench history rename 'tests/speed.py::*' 'benchmarks/test_speed.py::*'
+    """
+    from jacobench.reports.history import store
+    from jacobench.reports.history.renames import new_names
+
+    for before, after in store.rename(file, lambda known: new_names(old, new, known)).items():
+        console.stderr().print(f"{before} → {after}")
+
+
+def _warn(problems: Iterable[str]) -> None:
+    for problem in problems:
         console.stderr().print(problem)
-    for record in records:
-        is_new = store.add(file, record)
-        console.stderr().print(f"{record.run_id}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")
+
+
+def _add_all(source: str, records: Sequence[Record], file: Path) -> None:
+    """Add runs, and print one line about them."""
+    from jacobench.graphs.wording import counted
+    from jacobench.reports.history import store
+
+    n_new = store.add_all(file, records)
+    n_old = f"; {len(records) - n_new} already there, skipped" if n_new < len(records) else ""
+    console.stderr().print(f"{source}: {counted(n_new, 'run', 'runs')} added to {file}{n_old}")
 
 
 @app.command()
@@ -90,6 +162,7 @@ def show(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
+    branch: Branch = None,
     quantity: Quantity = "seconds",
 ) -> None:
     """Print each series with a sparkline.
@@ -101,7 +174,7 @@ def show(
     """
     from jacobench.reports.history.history_tables import series_rows
 
-    history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
+    history = _read(file, branch, case=case, strategy=strategy, phase=phase, machine=machine)
     headings = ("case", "strategy", "phase", "runs", "median", "latest", "change", "oldest to newest")
     for setting, rows in series_rows(history, quantity):
         console.stdout().print(setting)
@@ -116,6 +189,7 @@ def check(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
+    branch: Branch = None,
     recent: Annotated[
         int, typer.Option(metavar="N", min=1, help="Fail only on regressions that began within the last N runs.")
     ] = 20,
@@ -134,7 +208,7 @@ def check(
     from jacobench.reports.history import history_check as checks
     from jacobench.reports.history.history_tables import change_rows, summary
 
-    history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
+    history = _read(file, branch, case=case, strategy=strategy, phase=phase, machine=machine)
     found = checks.check(history, recent=recent)
     if csv:
         found.changes.to_csv(sys.stdout, index=False)
@@ -152,6 +226,7 @@ def plot(
     strategy: Strategy = None,
     phase: Phase = "gradient",
     machine: Machine = None,
+    branch: Branch = None,
     quantity: Quantity = "seconds",
     out: Annotated[Path, typer.Option(metavar="DIR", help="Output folder.")] = Path("plots"),
 ) -> int:
@@ -163,7 +238,7 @@ def plot(
     from jacobench.reports.history.history_plots import draw
     from jacobench.reports.render import output_files
 
-    history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
+    history = _read(file, branch, case=case, strategy=strategy, phase=phase, machine=machine)
     plots = draw(history, find(history, (quantity,)).changes, quantity)
     with console.writing(out):
         for path in output_files.save(plots, out):
@@ -178,6 +253,7 @@ def export(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
+    branch: Branch = None,
     to: Annotated[str, typer.Option("--format", metavar="F", help="Format: csv, json, github or bencher.")] = "csv",
 ) -> None:
     """Print a history for other tools.
@@ -191,7 +267,8 @@ def export(
 
     if to not in FORMATS:
         raise unknown("format", to, FORMATS)
-    history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
+    is_whole = branch is None and to not in OF_ONE_RUN
+    history = _read(file, branch, is_whole=is_whole, case=case, strategy=strategy, phase=phase, machine=machine)
     if to in OF_ONE_RUN:
         run = history.runs.loc[newest(history)]
         console.stderr().print(f"newest run: {run['run_id']}, {run['measured_at']}, {run['machine']}")
@@ -205,6 +282,7 @@ def report(
     strategy: Strategy = None,
     phase: Phase = None,
     machine: Machine = None,
+    branch: Branch = None,
     recent: Annotated[
         int, typer.Option(metavar="N", min=1, help="List regressions that began before the last N runs as known.")
     ] = 20,
@@ -218,15 +296,19 @@ def report(
     from jacobench.reports.history.history_page import page
     from jacobench.reports.render import output_files
 
-    history = _read(file, case=case, strategy=strategy, phase=phase, machine=machine)
+    history = _read(file, branch, case=case, strategy=strategy, phase=phase, machine=machine)
     text = page(history, find(history, recent=recent))
     with console.writing(out):
         console.echo(output_files.write_text(text, out))
     return 0
 
 
-def _read(file: Path, **globs: str | None) -> History:
+def _read(file: Path, branch: str | None, *, is_whole: bool = False, **globs: str | None) -> History:
+    """Read a history: the runs of some branches, or all of them; of these, what the patterns select."""
     from jacobench.reports.history import store
+    from jacobench.reports.history.branches import of_branch
     from jacobench.reports.history.series import select
 
-    return select(store.load(file), {column: glob for column, glob in globs.items() if glob is not None})
+    history = store.load(file)
+    history = history if is_whole else of_branch(history, branch)
+    return select(history, {column: glob for column, glob in globs.items() if glob is not None})

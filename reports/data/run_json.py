@@ -96,15 +96,20 @@ def _hint(folder: Path, names: list[str]) -> str:
 
 def parse(path: Path, expected: str = "a run.json of jacobench") -> dict[str, Any]:
     """Read a file that contains one JSON object; raises BadInput, which names what is expected, if it does not."""
+    document = parse_any(path, expected)
+    if not isinstance(document, dict):
+        raise BadInput(f"{str(path)!r} is JSON but not an object; expected {expected}")
+    return document
+
+
+def parse_any(path: Path, expected: str, prefix: str = "") -> Any:
+    """Read a file that contains one JSON value, perhaps after a prefix; raises BadInput as `parse`."""
     try:
-        document = _decode(path.read_text(encoding="utf-8-sig").strip())
+        return _decode(path.read_text(encoding="utf-8-sig").strip().removeprefix(prefix))
     except OSError as error:
         raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
         raise BadInput(f"{str(path)!r} {_what_is_wrong(path, error)}; expected {expected}") from None
-    if not isinstance(document, dict):
-        raise BadInput(f"{str(path)!r} is JSON but not an object; expected {expected}")
-    return document
 
 
 def _decode(text: str) -> Any:

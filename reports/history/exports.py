@@ -35,10 +35,10 @@ def github(history: History) -> str:
     """
     found = []
     for line in _newest(history):
-        seconds = {"name": line["name"], "unit": "s", "value": line["seconds_median"]}
+        if line["seconds_median"] is not None:
+            found.append({"name": line["name"], "unit": "s", "value": line["seconds_median"]})
         if line["seconds_low"] is not None:
-            seconds["range"] = f"{line['seconds_low']:.4g} to {line['seconds_high']:.4g}"
-        found.append(seconds)
+            found[-1]["range"] = f"{line['seconds_low']:.4g} to {line['seconds_high']:.4g}"
         if line["peak_bytes"] is not None:
             found.append({"name": f"{line['name']} (memory)", "unit": "B", "value": line["peak_bytes"]})
     return _dump(found)
@@ -47,14 +47,11 @@ def github(history: History) -> str:
 def bencher(history: History) -> str:
     """Return the newest run in the Bencher Metric Format: ``latency`` in ns and ``peak-bytes``."""
     found: dict[str, Any] = {}
+    columns = {"value": "seconds_median", "lower_value": "seconds_low", "upper_value": "seconds_high"}
     for line in _newest(history):
-        latency = {"value": line["seconds_median"] * NANOSECONDS}
-        if line["seconds_low"] is not None:
-            latency["lower_value"] = line["seconds_low"] * NANOSECONDS
-            latency["upper_value"] = line["seconds_high"] * NANOSECONDS
-        found[line["name"]] = {"latency": latency}
-        if line["peak_bytes"] is not None:
-            found[line["name"]]["peak-bytes"] = {"value": line["peak_bytes"]}
+        latency = {name: line[column] * NANOSECONDS for name, column in columns.items() if line[column] is not None}
+        peak = {"value": line["peak_bytes"]} if line["peak_bytes"] is not None else {}
+        found[line["name"]] = {name: own for name, own in {"latency": latency, "peak-bytes": peak}.items() if own}
     return _dump(found)
 
 
@@ -70,9 +67,10 @@ def newest(history: History) -> int:
 
 
 def _newest(history: History) -> list[dict[str, Any]]:
-    """Return the timed cells of the newest run with their names; missing values are None."""
+    """Return the cells of the newest run that have a time or a peak, with their names; missing values are None."""
     cells = history.cells
-    own = cells[(cells["run"] == newest(history)) & (cells["status"] == "ok") & cells["seconds_median"].notna()]
+    is_measured = (cells["status"] == "ok") & cells[["seconds_median", "peak_bytes"]].notna().any(axis=1)
+    own = cells[(cells["run"] == newest(history)) & is_measured]
     return [line | {"name": cell_name(line)} for line in _lines(own)]
 
 

@@ -74,7 +74,7 @@ def check(history: History, quantities: Iterable[str] = tuple(QUANTITIES), recen
     measured = [own for quantity in quantities for own in series(history, quantity)]
     family = [*measured, *(controls if "seconds" in quantities else [])]
     found = find_changes(
-        [np.maximum(own.measured, 1.0 if own.quantity != "seconds" else 1e-12) for own in family],
+        [np.maximum(own.measured, QUANTITIES[own.quantity].lowest) for own in family],
         [QUANTITIES[own.quantity].resolution for own in family],
     )
     lines = [

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 COUNTS = ("passes", "peak_bytes", "n_nonzeros")
 TIMES = ("seconds_min", "seconds_median", "seconds_low", "seconds_high")
 LARGEST = 2.0**63  # SQLite cannot store larger integers
-NUMBERS = ("passes", *TIMES, "ratio_to_vjp", "peak_bytes", "n_nonzeros")
+NUMBERS = ("passes", *TIMES, "ratio_to_vjp", "peak_bytes", "n_nonzeros", "value")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class Record:
 
     suite: a file is named without its folder. measured_at, committed_at: ISO 8601 in UTC, to the second.
     control_seconds: median of the calibration kernel. cells: ``case, strategy, phase, status`` and ``NUMBERS``, None if
-    missing.
+    missing; ``value`` is a quantity without a column of its own, of which less is better. branch: of git; empty if
+    unknown. stored_digest: that of a run from another history, where its cases may have been renamed since.
     """
 
     run_id: str
@@ -45,12 +46,16 @@ class Record:
     committed_at: str
     control_seconds: float | None
     cells: tuple[tuple[Any, ...], ...]
+    branch: str = ""
+    stored_digest: str = ""
 
     @property
     def digest(self) -> str:
         """Hash of everything that was measured, which identifies the run: a copy of its folder has the same hash."""
         own = (self.run_id, self.machine, self.controls, self.suite, self.commit, self.threads)
-        return sha256(msgspec.json.encode((*own, sorted(self.cells, key=str)))).hexdigest()
+        # Version 1 had no ``value``: without it, a run keeps its hash.
+        cells = sorted((cell if cell[-1] is not None else cell[:-1] for cell in self.cells), key=str)
+        return self.stored_digest or sha256(msgspec.json.encode((*own, cells))).hexdigest()
 
 
 def from_run(run: Run) -> Record:
@@ -70,7 +75,8 @@ def from_run(run: Run) -> Record:
         measured_at=in_utc(run.facts.get("datetime"), f"the run {run.name!r}"),
         committed_at=committed_at(run.facts.get("commit_info")),
         control_seconds=median(controls) if controls else None,
-        cells=tuple(_cell(row) for row in rows),
+        cells=tuple(history_cell(row) for row in rows),
+        branch=branch_of(run.facts.get("commit_info")),
     )
 
 
@@ -87,10 +93,18 @@ def from_benchmark_file(file: BenchmarkFile) -> Record:
         committed_at=committed_at(file.commit_info),
         control_seconds=None,
         cells=tuple(_benchmark_cell(one) for one in file.benchmarks),
+        branch=branch_of(file.commit_info),
     )
 
 
-def _cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def branch_of(commit_info: Any) -> str:
+    """Return the branch in pytest-benchmark's ``commit_info``; empty if it is unknown, such as "(detached head)"."""
+    branch = commit_info.get("branch") if isinstance(commit_info, dict) else None
+    return branch if isinstance(branch, str) and not branch.startswith("(") else ""
+
+
+def history_cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a cell of a `Record` from the fields of a row; numbers that cannot be stored are missing."""
     return (*(row[key] for key in (*CELL_KEYS, "status")), *(_kept(name, row.get(name)) for name in NUMBERS))
 
 
@@ -103,4 +117,4 @@ def _kept(name: str, number: float | None) -> float | int | None:
 def _benchmark_cell(one: Benchmark) -> tuple[Any, ...]:
     known = {name: one.extra[name] for name in NUMBERS if type(one.extra.get(name)) in {int, float}}
     times = {"passes": 1, "seconds_min": one.seconds, "seconds_median": one.seconds}
-    return _cell({**times, **known, "status": one.status, **dict(zip(CELL_KEYS, one.key, strict=True))})
+    return history_cell({**times, **known, "status": one.status, **dict(zip(CELL_KEYS, one.key, strict=True))})

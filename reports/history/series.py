@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jacobench.reports.history.store import History
 
-SETTING = ("machine", "controls", "threads", "suite")
+SETTING = ("machine", "controls", "threads", "suite", "branch")
 MOST_NAMED = 20  # largest number of names that an error lists
 
 
@@ -32,13 +32,15 @@ class TrackedQuantity:
     """Measured quantity that is compared over runs.
 
     column: of the history's cells. resolution: lower bound of the relative noise. floor, least: smaller changes are not
-    reported, relative and in the unit of the quantity. scale: units of an axis.
+    reported, relative and in the unit of the quantity. lowest: smaller numbers are compared as this. scale: units of an
+    axis.
     """
 
     column: str
     resolution: float
     floor: float
     least: float
+    lowest: float
     format: Callable[[float], str]
     scale: Scale
     words: str
@@ -46,9 +48,10 @@ class TrackedQuantity:
 
 # Time: runs hours apart differ by 1 to 2 % on a quiet machine. Memory and entries hardly vary: the gate's limits.
 QUANTITIES: Mapping[str, TrackedQuantity] = {
-    "seconds": TrackedQuantity("seconds_median", 0.002, 0.02, 0.0, format_seconds, SECONDS, "time"),
-    "bytes": TrackedQuantity("peak_bytes", 0.001, 0.01, 64 * 1024, format_bytes, BYTES, "peak memory"),
-    "nonzeros": TrackedQuantity("n_nonzeros", 0.001, 0.01, 0.0, "{:,.0f}".format, COUNTS, "stored entries"),
+    "seconds": TrackedQuantity("seconds_median", 0.002, 0.02, 0.0, 1e-12, format_seconds, SECONDS, "time"),
+    "bytes": TrackedQuantity("peak_bytes", 0.001, 0.01, 64 * 1024, 1.0, format_bytes, BYTES, "peak memory"),
+    "nonzeros": TrackedQuantity("n_nonzeros", 0.001, 0.01, 0.0, 1.0, "{:,.0f}".format, COUNTS, "stored entries"),
+    "value": TrackedQuantity("value", 0.001, 0.01, 0.0, 1e-12, "{:,.4g}".format, COUNTS, "value"),
 }
 
 
@@ -80,7 +83,7 @@ class Series:
 
     @property
     def setting(self) -> tuple[Any, ...]:
-        """Machine, controls, threads and suite. Series of different settings are never compared."""
+        """Machine, controls, threads, suite and branch. Series of different settings are never compared."""
         return tuple(self.key[name] for name in SETTING)
 
 
@@ -93,10 +96,12 @@ def cell_name(key: Mapping[str, Any]) -> str:
 
 
 def setting_words(setting: tuple[Any, ...]) -> str:
-    """Return machine, controls, threads and suite as text."""
-    machine, controls, threads, suite = setting
+    """Return machine, controls, threads, suite and branch as text."""
+    machine, controls, threads, suite, branch = setting
     threading = counted(threads, "thread") if threads else ""
-    phrases = (machine, controls and f"controls {controls}", threading, suite and f"suite {suite}")
+    phrases = (
+        machine, controls and f"controls {controls}", threading, suite and f"suite {suite}", branch and f"branch {branch}",
+    )  # fmt: skip
     return " · ".join(phrase for phrase in phrases if phrase)
 
 
@@ -139,7 +144,7 @@ def control_series(history: History) -> list[Series]:
     found = []
     runs = history.runs[history.runs.index.isin(history.cells["run"]) & (history.runs["control_seconds"] > 0)]
     for setting, own in runs.groupby(list(SETTING[:3]), sort=False):
-        key = dict(zip(SETTING, (*setting, ""), strict=True)) | dict.fromkeys(CELL_KEYS, CONTROL)
+        key = dict(zip(SETTING, (*setting, "", ""), strict=True)) | dict.fromkeys(CELL_KEYS, CONTROL)
         found.append(Series(key, "seconds", own.index.to_numpy(), own["control_seconds"].to_numpy()))
     return found
 

@@ -13,30 +13,30 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.former_names import current_cases, current_machines, is_former
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
-from jacobench.reports.history.history_records import NUMBERS
+from jacobench.reports.history.history_records import NUMBERS, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from jacobench.reports.history.history_records import Record
-
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x4A414342  # in the file's header: "JACB"
 LOCK_SECONDS = 60.0  # longest time to wait for other writers
-RUN = ("run_id", "machine", "controls", "suite", "commit", "threads", "measured_at", "committed_at", "control_seconds")
+RUN = (
+    "run_id", "machine", "controls", "suite", "commit", "threads", "measured_at", "committed_at", "control_seconds", "branch",
+)  # fmt: skip
 
 SCHEMA = """
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
     run_id TEXT NOT NULL, machine TEXT NOT NULL, controls TEXT NOT NULL, suite TEXT NOT NULL, "commit" TEXT NOT NULL,
-    threads INTEGER NOT NULL, measured_at TEXT NOT NULL, committed_at TEXT NOT NULL, control_seconds REAL
+    threads INTEGER NOT NULL, measured_at TEXT NOT NULL, committed_at TEXT NOT NULL, control_seconds REAL,
+    branch TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE names (
     name INTEGER PRIMARY KEY, "case" TEXT NOT NULL, strategy TEXT NOT NULL, phase TEXT NOT NULL,
@@ -45,10 +45,23 @@ CREATE TABLE names (
 CREATE TABLE cells (
     run INTEGER NOT NULL REFERENCES runs, name INTEGER NOT NULL REFERENCES names, status TEXT NOT NULL,
     passes INTEGER, seconds_min REAL, seconds_median REAL, seconds_low REAL, seconds_high REAL, ratio_to_vjp REAL,
-    peak_bytes INTEGER, n_nonzeros INTEGER,
+    peak_bytes INTEGER, n_nonzeros INTEGER, value REAL,
     PRIMARY KEY (run, name)
 ) WITHOUT ROWID;
 CREATE VIEW history AS SELECT * FROM cells JOIN runs USING (run) JOIN names USING (name)
+"""
+
+UPGRADES = {
+    1: """
+ALTER TABLE runs ADD COLUMN branch TEXT NOT NULL DEFAULT '';
+ALTER TABLE cells ADD COLUMN value REAL;
+UPDATE cells SET peak_bytes = NULL
+WHERE peak_bytes < 8192 AND run IN (SELECT run FROM runs WHERE suite <> '')
+"""
+}
+"""Version → statements that turn a file of this version into one of the next.
+
+Version 1 had no branches and no other quantities, and its runs could have peaks below the resolution of the tools.
 """
 
 NO_LOCKS = "its file system has no locks, as some network file systems: move the file to a local disk (--file)"
@@ -59,10 +72,10 @@ FIXES = {
 """Primary result code of SQLite → cause and fix."""
 
 # Columns in the order of the tables above.
-ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_NAME = "INSERT OR IGNORE INTO names VALUES (NULL, ?, ?, ?)"
 ADD_CELL = """
-INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
+INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
 """
 FIND_IMPORTED = """
 SELECT DISTINCT run_id, machine, strategy FROM history
@@ -71,6 +84,21 @@ WHERE run_id IN (?, ?) AND measured_at = ? AND strategy IN ('', ?)
 FIND_RUN = """
 SELECT run, "case", strategy, phase, status, seconds_median FROM history
 WHERE run_id = ? AND machine = ? AND controls = ? AND suite = ? AND "commit" = ? AND threads = ?
+"""
+FIND_NAME = 'SELECT name FROM names WHERE "case" = ? AND strategy = ? AND phase = ?'
+FIND_BOTH = """
+SELECT run_id, measured_at FROM runs JOIN cells AS former USING (run) JOIN cells AS other USING (run)
+WHERE former.name = ? AND other.name = ? LIMIT 1
+"""
+SET_ASIDE = 'UPDATE names SET "case" = char(0) || name WHERE name = ?'
+EVERY_RUN = """
+SELECT run, digest, run_id, machine, controls, suite, "commit", threads, measured_at, committed_at, control_seconds, branch
+FROM runs ORDER BY run
+"""
+EVERY_CELL = """
+SELECT run, "case", strategy, phase, status, passes, seconds_min, seconds_median, seconds_low, seconds_high, ratio_to_vjp,
+    peak_bytes, n_nonzeros, value
+FROM history
 """
 READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
 
@@ -89,44 +117,118 @@ class History:
 
 
 def add(path: Path, record: Record) -> bool:
-    """Add a run completely or not at all; create the file if it does not exist. Return False if it has the run already.
+    """Add a run as `add_all` does. Return False if the file has it already."""
+    return add_all(path, [record]) == 1
+
+
+def add_all(path: Path, records: Iterable[Record]) -> int:
+    """Add runs, each completely or not at all; create the file if it does not exist. Return the number of new runs.
 
     Raises `BadInput` if the file is not a history, has another version, is damaged, or cannot be written.
     """
-    with _errors_as_bad_input(path), _without_empty_file(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_open(path, "rwc")) as file:
-            _prepare(file, path)
-            with file:  # commits, or rolls back after an error
-                file.execute("BEGIN IMMEDIATE")
-                return _insert(file, record)
+    with _writing(path) as file:
+        return sum(_add(file, record) for record in records)
+
+
+def _add(file: sqlite3.Connection, record: Record) -> bool:
+    with file:  # commits, or rolls back after an error
+        file.execute("BEGIN IMMEDIATE")
+        return _insert(file, record)
+
+
+def rename(path: Path, new_names: Callable[[list[str]], Mapping[str, str]]) -> dict[str, str]:
+    """Rename cases; return old name → new name. A case that continues another one becomes part of its series.
+
+    ``new_names`` returns this table for the names in the file. Raises `BadInput` as `load` and `add_all`, and if a run
+    has both cases, or two that get one name: then they are different ones. Nothing is renamed then.
+    """
+    if not path.is_file():
+        raise _no_history(path)
+    with _writing(path) as file, file:
+        file.execute("BEGIN IMMEDIATE")
+        known = file.execute('SELECT name, "case", strategy, phase FROM names').fetchall()
+        table = new_names(sorted({case for _, case, _, _ in known}))
+        table = {case: new for case, new in table.items() if new != case}
+        renamed = [one for one in known if one[1] in table]
+        file.executemany('UPDATE names SET "case" = char(0) || name WHERE name = ?', [one[:1] for one in renamed])
+        for number, case, *cell in renamed:
+            _rename(file, number, (table[case], *cell), case)
+    return table
+
+
+def _rename(file: sqlite3.Connection, number: int, key: tuple[str, ...], former: str) -> None:
+    """Give the cells of a name another name, which other cells may have already."""
+    file.execute(ADD_NAME, key)
+    (target,) = file.execute(FIND_NAME, key).fetchone()
+    for run_id, measured_at in file.execute(FIND_BOTH, (number, target)):
+        raise BadInput(
+            f"the run {run_id!r} of {measured_at} would have two cases {key[0]!r} ({' · '.join(key[1:])}), one of them "
+            f"{former!r}: a renamed case continues under its new name, so no run has both; nothing was renamed"
+        )
+    file.execute("UPDATE cells SET name = ? WHERE name = ?", (target, number))
+    file.execute("DELETE FROM names WHERE name = ?", (number,))
 
 
 def load(path: Path) -> History:
     """Read a history; `BadInput` if the file is missing, no history, of another version, damaged, or not readable."""
-    if not path.is_file():
-        raise BadInput(
-            f"no history at {str(path)!r}; create one with: jacobench history add RUN --file {quote(str(path))}"
-        )
-    with _errors_as_bad_input(path), closing(_open_to_read(path)) as file:
-        has_tables = not _is_empty(file)
-        if has_tables:
-            _check(file, path)
-        if not has_tables or not file.execute("SELECT count(*) FROM runs").fetchone()[0]:
-            raise BadInput(
-                f"{str(path)!r} is empty; start a history with: jacobench history add RUN --file {quote(str(path))}"
-            )
-        file.execute("BEGIN")  # all three queries see the same state
+    with _reading(path) as file:
         runs = pd.read_sql(READ_RUNS, file)
         names = _with_full_names(pd.read_sql("SELECT * FROM names", file, index_col="name")).astype("category")
         cells = pd.read_sql("SELECT * FROM cells", file)
     cells["run"] = cells["run"].map(pd.Series(runs.index, index=runs["run"]))
     cells = cells.sort_values("run", kind="stable", ignore_index=True)
     cells = cells.join(names, on="name").astype(dict.fromkeys(NUMBERS, "float64"))
-    too_small = (cells["peak_bytes"] < RESOLUTION_BYTES) & cells["run"].map(runs["suite"]).ne("")  # of older runs
-    cells["peak_bytes"] = cells["peak_bytes"].mask(too_small)
     runs, cells = _with_current_names(runs[list(RUN)], cells)
     return History(runs, cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
+
+
+def records(path: Path) -> list[Record]:
+    """Read the runs of a history as they were added; raises as `load`."""
+    with _reading(path) as file:
+        runs = file.execute(EVERY_RUN).fetchall()
+        cells: dict[int, list[tuple[Any, ...]]] = {run: [] for run, *_ in runs}
+        for run, *cell in file.execute(EVERY_CELL):
+            cells[run].append(tuple(cell))
+    return [
+        Record(**dict(zip(RUN, values, strict=True)), cells=tuple(cells[run]), stored_digest=digest)
+        for run, digest, *values in runs
+    ]
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a history to write; create it if it does not exist, and raise an older version to the current one."""
+    with _errors_as_bad_input(path), _without_empty_file(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(_open(path, "rwc")) as file:
+            _prepare(file, path)
+            yield file
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a history to read. An older version is raised to the current one in memory; its file does not change."""
+    if not path.is_file():
+        raise _no_history(path)
+    with _errors_as_bad_input(path), closing(_open_to_read(path)) as file:
+        version = 0 if _is_empty(file) else _check(file, path)
+        if not version or not file.execute("SELECT count(*) FROM runs").fetchone()[0]:
+            raise BadInput(
+                f"{str(path)!r} is empty; start a history with: jacobench history add RUN --file {quote(str(path))}"
+            )
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as copy:
+            if version < VERSION:
+                file.backup(copy)
+                _upgrade(copy)
+            current = copy if version < VERSION else file
+            current.execute("BEGIN")  # all queries see the same state
+            yield current
+
+
+def _no_history(path: Path) -> BadInput:
+    return BadInput(
+        f"no history at {str(path)!r}; create one with: jacobench history add RUN --file {quote(str(path))}"
+    )
 
 
 def _with_current_names(runs: pd.DataFrame, cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -168,19 +270,36 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(file: sqlite3.Connection, path: Path) -> None:
-    """Check the file, or initialize it if it is empty. If several processes try, one does."""
-    if not _is_empty(file):
-        _check(file, path)
-        return
-    _write_ahead(file)
-    with file:
-        file.execute("BEGIN IMMEDIATE")
-        if _is_empty(file):
-            for statement in SCHEMA.split(";"):
-                file.execute(statement)
-            file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            file.execute(f"PRAGMA user_version = {VERSION}")
-    _check(file, path)
+    """Check the file; initialize it if it is empty, or raise its version. If several processes try, one does."""
+    if _is_empty(file):
+        _write_ahead(file)
+        with file:
+            file.execute("BEGIN IMMEDIATE")
+            if _is_empty(file):
+                _execute(file, SCHEMA)
+                file.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                file.execute(f"PRAGMA user_version = {VERSION}")
+    if _check(file, path) < VERSION:
+        with file:
+            file.execute("BEGIN IMMEDIATE")
+            _upgrade(file)
+
+
+def _upgrade(file: sqlite3.Connection) -> None:
+    """Raise the version step by step to the current one."""
+    while (version := _pragma(file, "user_version")) < VERSION:
+        _execute(file, UPGRADES[version])
+        file.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def _execute(file: sqlite3.Connection, statements: str) -> None:
+    """Execute statements within the current transaction, which ``executescript`` would commit."""
+    for statement in statements.split(";"):
+        file.execute(statement)
+
+
+def _pragma(file: sqlite3.Connection, name: str) -> int:
+    return int(file.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _write_ahead(file: sqlite3.Connection) -> None:
@@ -201,18 +320,22 @@ def _is_empty(file: sqlite3.Connection) -> bool:
     return not file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
-def _check(file: sqlite3.Connection, path: Path) -> None:
-    (owner,), (version,) = (file.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version"))
+def _check(file: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a history that can be read; `BadInput` if it cannot, or if the file is damaged."""
+    owner, version = _pragma(file, "application_id"), _pragma(file, "user_version")
     if owner != APPLICATION_ID:
         raise BadInput(
             f"{str(path)!r} is an SQLite file but not a jacobench history: expected a file created by 'history add'"
         )
-    if version != VERSION:
+    if version not in {*UPGRADES, VERSION}:
         age = "a newer" if version > VERSION else "an older"
-        raise BadInput(f"{str(path)!r} has version {version}, written by {age} jacobench: expected version {VERSION}")
+        raise BadInput(
+            f"{str(path)!r} has version {version}, written by {age} jacobench: expected version 1 to {VERSION}"
+        )
     found = file.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise _damaged(path, found)
+    return version
 
 
 def _insert(file: sqlite3.Connection, record: Record) -> bool:

@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import re
+import subprocess
 
 import pytest
 
 from jacobench.commands.cmd_history import app
 
-COMMANDS = ("add", "import", "show", "check", "plot", "export", "report")
+COMMANDS = ("add", "import", "merge", "rename", "show", "check", "plot", "export", "report")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,9 @@ def test_show_report_plot_and_export(nights, jacobench):
         ("show", "no history at 'benchmarks/history.sqlite'; create one with: jacobench history add RUN"),
         ("check --file note.txt", "'note.txt' is damaged or not a history"),
         ("add nowhere", "no run at 'nowhere'"),
-        ("import .", "no JSON file in '.'"),
+        ("import .", "no file in '.': expected a folder with a file of pytest-benchmark"),
+        ("merge nowhere.sqlite", "no history at 'nowhere.sqlite'"),
+        ("rename a b", "no history at 'benchmarks/history.sqlite'"),
         (
             "export --format cvs",
             "unknown format 'cvs': expected one of bencher, csv, github, json; did you mean 'csv'?",
@@ -110,16 +113,83 @@ def test_bad_input_is_one_line(arguments, expected, jacobench, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
 
 
+@pytest.fixture
+def saved(tmp_path):
+    """Return the folder of a repository that is on the branch topic, with a file that pytest-benchmark saved there."""
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for arguments in (("init", "-q", "-b", "topic"), (*identity, "commit", "-q", "--allow-empty", "-m", "first")):
+        subprocess.run(["git", *arguments], cwd=tmp_path, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    commit = {"id": head.stdout.strip(), "branch": "(detached head)"}
+    entry = {"fullname": "tests/t.py::test_sum[10]", "stats": {"min": 1e-3}}
+    content = {"benchmarks": [entry], "datetime": "2026-01-01", "commit_info": commit}
+    (tmp_path / "1.json").write_text(json.dumps(content))
+    (tmp_path / "0.json").write_text(json.dumps(content | {"commit_info": commit | {"id": "f" * 40}}))
+    return tmp_path
+
+
+def exported(jacobench, folder, *arguments):
+    done = jacobench("history", "export", "--file", "h.sqlite", *arguments, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(io.StringIO(done.stdout)))
+
+
+@pytest.mark.long
+def test_import_rename_and_merge(saved, jacobench):
+    done = jacobench("history", "import", "0.json", "1.json", "--file", "h.sqlite", cwd=saved)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert done.stderr == "0.json: 1 run added to h.sqlite\n1.json: 1 run added to h.sqlite\n"
+    branches = {line["run_id"].rpartition("/")[2]: line["branch"] for line in exported(jacobench, saved)}
+    assert branches == {"0": "", "1": "topic"}, "only the commit that is checked out is of the current branch"
+    done = jacobench("history", "rename", "tests/*", "benchmarks/*", "--file", "h.sqlite", cwd=saved)
+    assert done.stderr == "tests/t.py::test_sum[10] → benchmarks/t.py::test_sum[10]\n"
+    done = jacobench("history", "merge", "h.sqlite", "--file", "all.sqlite", cwd=saved)
+    assert (done.returncode, done.stderr) == (0, "h.sqlite: 2 runs added to all.sqlite\n")
+    done = jacobench("history", "import", "0.json", "--file", "all.sqlite", cwd=saved)
+    assert done.stderr == "0.json: 0 runs added to all.sqlite; 1 already there, skipped\n"
+
+
+@pytest.mark.long
+def test_commands_read_the_main_branch_only(saved, jacobench):
+    for branch, name in (("main", "0.json"), ("topic", "1.json")):
+        done = jacobench("history", "import", name, "--file", "h.sqlite", "--branch", branch, cwd=saved)
+        assert done.returncode == 0, done.stderr
+    shown = [
+        jacobench("history", "show", "--file", "h.sqlite", *more, cwd=saved).stdout for more in ((), ("--branch", "*"))
+    ]
+    assert [re.findall(r"branch \w+", text) for text in shown] == [["branch main"], ["branch main", "branch topic"]]
+    assert [line["branch"] for line in exported(jacobench, saved, "--branch", "topic")] == ["topic"]
+    assert len(exported(jacobench, saved)) == 2
+    unknown = jacobench("history", "check", "--file", "h.sqlite", "--branch", "tropic", cwd=saved)
+    assert unknown.returncode == 2
+    assert "unknown branch 'tropic': expected one of main, topic; did you mean 'topic'?" in unknown.stderr
+
+
+@pytest.mark.long
+def test_a_run_gets_the_branch_that_it_recorded(finished, jacobench, tmp_path):
+    content = json.loads((finished[0] / "run.json").read_text())
+    for name, branch in (("a", "main"), ("b", "(detached head)")):
+        content["commit_info"] = {"branch": branch}
+        content["benchmarks"][0]["extra_info"]["run_id"] = name
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    done = jacobench("history", "add", "a.json", "b.json", "--file", "h.sqlite", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert {line["branch"] for line in exported(jacobench, tmp_path)} >= {"main"}
+    done = jacobench("history", "add", "a.json", "--file", "x.sqlite", "--branch", "topic", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.long
 def test_files_that_cannot_be_read_are_skipped(jacobench, tmp_path):
     entry = {"fullname": "tests/t.py::test_sum[10]", "stats": {"min": 1e-3}}
     (tmp_path / "1.json").write_text(json.dumps({"benchmarks": [entry], "datetime": "2026-01-01"}))
     (tmp_path / "2.json").touch()
     (tmp_path / "3.json").write_text(json.dumps({"benchmarks": [entry], "datetime": "then"}))
-    done = jacobench("history", "import", ".", "--file", "h.sqlite", cwd=tmp_path)
+    done = jacobench("history", "import", ".", "nowhere", "--file", "h.sqlite", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
-    assert [re.sub("'.*json'", "F", line) for line in done.stderr.splitlines()[:1]] == [
-        "skipped: F is empty; expected a JSON file that pytest-benchmark wrote"
-    ]
-    assert [line.split(":")[0] for line in done.stderr.splitlines()[1:]] == ["skipped", f"{tmp_path.name}/1"]
+    lines = [re.sub("'.*json'", "F", line) for line in done.stderr.splitlines()]
+    assert lines[0].startswith("skipped: 'nowhere' does not exist")
+    assert lines[1].startswith("skipped: F is empty; expected a file of pytest-benchmark or")
+    assert lines[2].startswith("skipped: ")
+    assert lines[3:] == [".: 1 run added to h.sqlite"]
     assert jacobench("history", "import", "2.json", "--file", "h.sqlite", cwd=tmp_path).returncode == 2

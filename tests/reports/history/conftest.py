@@ -31,7 +31,7 @@ def make(number: int = 0, seconds: float = 1e-3, **more: Any) -> Record:
         "measured_at": day,
         "committed_at": day,
         "control_seconds": 6e-5,
-        "cells": (("mlp", "vjp", "gradient", "ok", 5, *interval, 1.0, 1024, 10),),
+        "cells": (("mlp", "vjp", "gradient", "ok", 5, *interval, 1.0, 1024, 10, None),),
     }
     return Record(**fields | more)
 
@@ -73,7 +73,7 @@ def stepped() -> list[Record]:
         ]
         n_bytes = [2**20 * (2 if late else 1), 2**20, 2**20]
         cells = tuple(
-            ("mlp", strategy, "gradient", "ok", 5, own, own, own, own, 1.0, size, 7)
+            ("mlp", strategy, "gradient", "ok", 5, own, own, own, own, 1.0, size, 7, None)
             for strategy, own, size in zip(("vjp", "dense", "sparse"), seconds, n_bytes, strict=True)
         )
         runs.append(make(number, cells=cells, control_seconds=6e-5 * noisy(number, 1, 0.002)[0]))

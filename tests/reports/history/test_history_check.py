@@ -82,7 +82,7 @@ def test_runs_that_cannot_be_compared_are_never_in_one_series(other, history_of,
     ("status", "n_failed", "is_broken"), [("timeout", 3, True), ("timeout", 2, False), ("wrong", 1, True)]
 )
 def test_a_cell_that_does_not_go_well_any_more_is_broken(status, n_failed, is_broken, history_of, record):
-    failed = ("mlp", "vjp", "gradient", status, 0, *[None] * 7)
+    failed = ("mlp", "vjp", "gradient", status, 0, *[None] * 8)
     history = history_of(*runs(record, [0] * 12), *(record(20 + k, cells=(failed,)) for k in range(n_failed)))
     found = check(history)
     assert found.state == ("regressed" if is_broken else "clear")
@@ -93,7 +93,9 @@ def test_a_cell_that_does_not_go_well_any_more_is_broken(status, n_failed, is_br
 
 
 def test_a_few_bytes_are_no_change(history_of, record):
-    cells = [("mlp", "vjp", "gradient", "ok", 5, 1.0, 1.0, 1.0, 1.0, 1.0, size, 0) for size in [600] * 20 + [900] * 20]
+    cells = [
+        ("mlp", "vjp", "gradient", "ok", 5, 1.0, 1.0, 1.0, 1.0, 1.0, size, 0, None) for size in [600] * 20 + [900] * 20
+    ]
     assert check(history_of(*(record(k, cells=(cell,)) for k, cell in enumerate(cells)))).changes.empty
 
 
@@ -137,7 +139,7 @@ def test_pictures_show_every_run_and_mark_the_change(history_of, stepped):
 
 
 def test_a_cell_that_was_given_up_does_not_alarm_for_ever(history_of, record):
-    others = (("other", "vjp", "gradient", "ok", 5, 1.0, 1.0, 1.0, 1.0, 1.0, 1024, 10),)
+    others = (("other", "vjp", "gradient", "ok", 5, 1.0, 1.0, 1.0, 1.0, 1.0, 1024, 10, None),)
     slow = runs(record, [0] * 20 + [0.3] * 10)
     history = history_of(*slow, *(record(30 + k, cells=others) for k in range(8)))
     assert check(history, recent=30).state == "regressed"

@@ -42,9 +42,11 @@ def test_cell(benchmark):
 @pytest.fixture
 def two_runs(history_of, record):
     newer = (
-        ("mlp", "vjp", "gradient", "ok", 5, 0.5, 0.5, 0.25, 0.75, 1.0, 20480, 3),
-        ("mlp", "dense", "gradient", "ok", 1, 2.0, 2.0, None, None, 4.0, None, None),
-        ("mlp", "sparse", "gradient", "timeout", 0, *[None] * 7),
+        ("mlp", "vjp", "gradient", "ok", 5, 0.5, 0.5, 0.25, 0.75, 1.0, 20480, 3, None),
+        ("mlp", "dense", "gradient", "ok", 1, 2.0, 2.0, None, None, 4.0, None, None, None),
+        ("mlp", "sparse", "gradient", "timeout", 0, *[None] * 8),
+        ("peak", "benchmark", "call", "ok", *[None] * 6, 4096, None, None),
+        ("other", "benchmark", "call", "ok", *[None] * 8, 0.5),
     )
     return history_of(record(0), record(1, cells=newer))
 
@@ -54,6 +56,7 @@ def test_github_takes_the_newest_run(two_runs):
         {"name": "mlp · vjp · gradient", "unit": "s", "value": 0.5, "range": "0.25 to 0.75"},
         {"name": "mlp · vjp · gradient (memory)", "unit": "B", "value": 20480},
         {"name": "mlp · dense · gradient", "unit": "s", "value": 2},
+        {"name": "peak (memory)", "unit": "B", "value": 4096},
     ]
 
 
@@ -64,6 +67,7 @@ def test_bencher_takes_the_newest_run_in_nanoseconds(two_runs):
             "peak-bytes": {"value": 20480},
         },
         "mlp · dense · gradient": {"latency": {"value": 2e9}},
+        "peak": {"peak-bytes": {"value": 4096}},
     }
 
 
@@ -74,11 +78,14 @@ def test_json_and_csv_have_every_cell(two_runs):
         ("run-1", "vjp", 0.5),
         ("run-1", "dense", 2),
         ("run-1", "sparse", None),
+        ("run-1", "benchmark", None),
+        ("run-1", "benchmark", None),
     ]
     read = list(csv.DictReader(io.StringIO(FORMATS["csv"](two_runs))))
     assert list(read[0]) == list(lines[0])
-    assert [line["status"] for line in read] == ["ok", "ok", "ok", "timeout"]
-    assert read[3]["seconds_median"] == ""
+    assert [line["status"] for line in read] == ["ok", "ok", "ok", "timeout", "ok", "ok"]
+    assert [line["seconds_median"] for line in read[3:]] == [""] * 3
+    assert read[5]["value"] == "0.5"
 
 
 def test_nothing_to_export(history_of, record):
@@ -188,7 +195,9 @@ def test_keys_of_the_user_are_not_ours(tmp_path):
     (tmp_path / "x.json").write_text(json.dumps(content))
     cells = from_benchmark_file(read_benchmark_file(tmp_path / "x.json")).cells
     assert [cell[0] for cell in cells] == [f"{letter}.py::test_x" for letter in "abcd"]
-    assert {cell[1:] for cell in cells} == {("benchmark", "call", "ok", 1, 1e-3, 1e-3, None, None, None, None, None)}
+    assert {cell[1:] for cell in cells} == {
+        ("benchmark", "call", "ok", 1, 1e-3, 1e-3, None, None, None, None, None, None)
+    }
 
 
 def test_a_name_that_occurs_twice_is_named(tmp_path):

@@ -83,7 +83,7 @@ def test_names_cannot_become_elements(history_of, record):
     quoted = "\" onload='x' &amp; {{ 7 * 7 }}"
     runs = [
         record(k, machine=evil, suite=quoted, commit=evil,
-               cells=((evil, quoted, "gradient", "ok", 5, s, s, s, s, 1.0, 8, 0),))
+               cells=((evil, quoted, "gradient", "ok", 5, s, s, s, s, 1.0, 8, 0, None),))
         for k, s in enumerate([1.0 + 0.001 * (k % 3) for k in range(20)] + [2.0 + 0.001 * (k % 3) for k in range(10)])
     ]  # fmt: skip
     history = history_of(*runs)

@@ -22,10 +22,34 @@ from jacobench.reports.history.history_records import Record
 
 first, n = int(sys.argv[2]), int(sys.argv[3])
 for number in range(first, first + n):
-    cells = tuple((f"case-{k}", "vjp", "gradient", "ok", 1, 1.0, 1.0, None, None, 1.0, 8, 0) for k in range(50))
+    cells = tuple((f"case-{k}", "vjp", "gradient", "ok", 1, 1.0, 1.0, None, None, 1.0, 8, 0, None) for k in range(50))
     moment = f"2026-01-01T00:{number:02}:00+00:00"
     store.add(Path(sys.argv[1]), Record(f"run-{number}", "m", "tuned", "s", "", 1, moment, "", None, cells))
 """
+
+VERSION_1 = f"""
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
+    run_id TEXT NOT NULL, machine TEXT NOT NULL, controls TEXT NOT NULL, suite TEXT NOT NULL, "commit" TEXT NOT NULL,
+    threads INTEGER NOT NULL, measured_at TEXT NOT NULL, committed_at TEXT NOT NULL, control_seconds REAL
+);
+CREATE TABLE names (
+    name INTEGER PRIMARY KEY, "case" TEXT NOT NULL, strategy TEXT NOT NULL, phase TEXT NOT NULL,
+    UNIQUE ("case", strategy, phase)
+);
+CREATE TABLE cells (
+    run INTEGER NOT NULL REFERENCES runs, name INTEGER NOT NULL REFERENCES names, status TEXT NOT NULL,
+    passes INTEGER, seconds_min REAL, seconds_median REAL, seconds_low REAL, seconds_high REAL, ratio_to_vjp REAL,
+    peak_bytes INTEGER, n_nonzeros INTEGER,
+    PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+CREATE VIEW history AS SELECT * FROM cells JOIN runs USING (run) JOIN names USING (name);
+PRAGMA application_id = {store.APPLICATION_ID};
+PRAGMA user_version = 1;
+INSERT INTO runs VALUES (1, 'a-hash', 'old', 'm', 'tuned', 'standard', 'c0', 1, '2025-12-31T00:00:00+00:00', '', 6e-5);
+INSERT INTO names VALUES (1, 'mlp', 'vjp', 'gradient'), (2, 'mlp', 'dense', 'gradient');
+INSERT INTO cells VALUES (1, 1, 'ok', 3, 1.0, 1.1, 1.0, 1.2, 1.0, 20480, 12), (1, 2, 'ok', 3, 2.0, 2.1, NULL, NULL, 2.0, 120, 9);
+"""  # as jacobench wrote it until schema 2
 
 CRASH = """
 import os, signal
@@ -50,7 +74,7 @@ def write(code, path, *arguments):
 
 def test_a_run_that_an_earlier_version_added_with_tiny_peaks_is_not_added_again(path, record):
     def cell(peak, seconds=1.1):
-        return ("mlp", "vjp", "gradient", "ok", 3, 1.0, seconds, 1.0, 1.2, 1.0, peak, 12)
+        return ("mlp", "vjp", "gradient", "ok", 3, 1.0, seconds, 1.0, 1.2, 1.0, peak, 12, None)
 
     assert store.add(path, record(cells=(cell(120),)))
     assert not store.add(path, record(cells=(cell(None),)))
@@ -58,8 +82,8 @@ def test_a_run_that_an_earlier_version_added_with_tiny_peaks_is_not_added_again(
 
 
 def test_what_is_added_is_read(path, record):
-    cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 20480, 12)
-    failed = ("mlp", "dense", "gradient", "timeout", 0, None, None, None, None, None, None, None)
+    cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 20480, 12, 3.5)
+    failed = ("mlp", "dense", "gradient", "timeout", 0, None, None, None, None, None, None, None, None)
     one = record(cells=(cell, failed))
     assert store.add(path, one)
     history = store.load(path)
@@ -70,10 +94,46 @@ def test_what_is_added_is_read(path, record):
     assert all(lines[1][name] != lines[1][name] for name in NUMBERS[1:])
 
 
-def test_a_peak_below_the_resolution_of_the_tool_is_missing(path, record):
-    cell = ("mlp", "vjp", "gradient", "ok", 3, 1.0, 1.1, 1.0, 1.2, 1.0, 120, 12)
-    assert store.add(path, record(cells=(cell,)))
-    assert store.load(path).cells["peak_bytes"].isna().all()
+def version_of(path):
+    with closing(sqlite3.connect(path)) as file:
+        return file.execute("PRAGMA user_version").fetchone()[0]
+
+
+@pytest.fixture
+def old(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "old.sqlite")) as file:
+        file.executescript(VERSION_1)
+    return tmp_path / "old.sqlite"
+
+
+def test_version_1_is_read_and_its_file_stays_as_it_is(old):
+    before = old.read_bytes()
+    history = store.load(old)
+    assert old.read_bytes() == before
+    assert history.runs.to_dict("records") == [
+        {"run_id": "old", "machine": "m", "controls": "tuned", "suite": "standard", "commit": "c0", "threads": 1,
+         "measured_at": "2025-12-31T00:00:00+00:00", "committed_at": "", "control_seconds": 6e-5, "branch": ""}
+    ]  # fmt: skip
+    assert history.cells["seconds_median"].tolist() == [1.1, 2.1]
+    assert history.cells["peak_bytes"].fillna(0).tolist() == [20480, 0], "120 bytes are below the tool's resolution"
+    assert history.cells["value"].isna().all()
+    assert [one.stored_digest for one in store.records(old)] == ["a-hash"]
+
+
+def test_version_1_becomes_the_current_one_when_a_run_is_added(old, record):
+    assert store.add(old, record(1, branch="main"))
+    assert version_of(old) == store.VERSION
+    history = store.load(old)
+    assert history.runs[["run_id", "branch"]].to_numpy().tolist() == [["old", ""], ["run-1", "main"]]
+    assert history.cells["peak_bytes"].fillna(0).tolist() == [20480, 0, 1024], "other runs keep what they state"
+
+
+def test_a_failed_upgrade_leaves_version_1(old, record, monkeypatch):
+    monkeypatch.setitem(store.UPGRADES, 1, f"{store.UPGRADES[1]}; UPDATE nowhere SET x = 1")
+    before = old.read_bytes()
+    with pytest.raises(BadInput, match="no such table: nowhere"):
+        store.add(old, record(1))
+    assert (version_of(old), old.read_bytes() == before) == (1, True)
 
 
 def test_the_same_run_twice_changes_nothing(path, record):
@@ -122,8 +182,8 @@ def test_a_writer_that_is_killed_leaves_the_file_whole(path):
 @pytest.mark.parametrize(
     ("statement", "expected"),
     [
-        ("PRAGMA user_version = 2", "has version 2, written by a newer jacobench: expected version 1"),
-        ("PRAGMA user_version = 0", "has version 0, written by an older jacobench: expected version 1"),
+        ("PRAGMA user_version = 3", "has version 3, written by a newer jacobench: expected version 1 to 2"),
+        ("PRAGMA user_version = 0", "has version 0, written by an older jacobench: expected version 1 to 2"),
         ("PRAGMA application_id = 7", "not a jacobench history"),
     ],
 )
@@ -141,7 +201,7 @@ def test_a_file_that_is_another_versions_or_anothers(statement, expected, path, 
 
 @pytest.mark.parametrize("damage", ["header", "middle", "torn", "text"])
 def test_a_damaged_file_is_told_and_left_alone(damage, path, record):
-    cells = tuple((f"case-{k}", "vjp", "gradient", "ok", 1, 1.0, 1.0, None, None, 1.0, 8, 0) for k in range(900))
+    cells = tuple((f"case-{k}", "vjp", "gradient", "ok", 1, 1.0, 1.0, None, None, 1.0, 8, 0, None) for k in range(900))
     store.add(path, record(cells=cells))
     whole = path.read_bytes()
     assert len(whole) > 20 * 4096
