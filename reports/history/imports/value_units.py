@@ -17,7 +17,7 @@ TIMES: Mapping[str, float] = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("min", "minute", "minutes"), 60.0),
 }
-"""Unit in lower case → seconds."""
+"""ValueUnit in lower case → seconds."""
 
 BYTES: Mapping[str, float] = {
     **dict.fromkeys(("B", "byte", "bytes", "Byte", "Bytes"), 1.0),
@@ -32,7 +32,7 @@ INTERVAL = re.compile(rf"\s*({NUMBER})\s*(?:to|\.\.|–)\s*({NUMBER})\s*")
 
 
 @dataclass(frozen=True)
-class Unit:
+class ValueUnit:
     """Conversion of a value: to ``factor · value``, or ``factor / value`` if it is a rate, in a history's column."""
 
     column: str
@@ -46,10 +46,10 @@ class Unit:
         return self.factor / value if self.is_rate else self.factor * value
 
 
-OTHER = Unit("value", 1.0)
+OTHER = ValueUnit("value", 1.0)
 
 
-def unit_of(text: str, larger_is_better: bool | None) -> Unit | None:
+def unit_of(text: str, larger_is_better: bool | None) -> ValueUnit | None:
     """Return the conversion of a unit, such as ``ns/iter`` or ``ops/s``; None if only a larger value is better.
 
     ``larger_is_better`` is None if the tool does not state it; then it is true of rates only.
@@ -57,23 +57,23 @@ def unit_of(text: str, larger_is_better: bool | None) -> Unit | None:
     A rate becomes the time of one operation. What is neither a time, an amount of memory nor a rate is a value.
 
     >>> unit_of("ns/iter", None), unit_of("KiB", False), unit_of("points", True)
-    (Unit(column='seconds_median', factor=1e-09, is_rate=False), Unit(column='peak_bytes', factor=1024.0, is_rate=False), None)
+    (ValueUnit(column='seconds_median', factor=1e-09, is_rate=False), ValueUnit(column='peak_bytes', factor=1024.0, is_rate=False), None)
     >>> unit_of("iter/sec", None).convert(4.0)
     0.25
     """
     what, _, per = (part.strip() for part in text.strip().partition("/"))
     if per.lower() in TIMES and larger_is_better is not False:
-        return Unit("seconds_median", TIMES[per.lower()], is_rate=True)
+        return ValueUnit("seconds_median", TIMES[per.lower()], is_rate=True)
     if larger_is_better:
         return None
     if what.lower() in TIMES:
-        return Unit("seconds_median", TIMES[what.lower()])
+        return ValueUnit("seconds_median", TIMES[what.lower()])
     if what in BYTES and per.lower() not in TIMES:
-        return Unit("peak_bytes", BYTES[what])
+        return ValueUnit("peak_bytes", BYTES[what])
     return OTHER
 
 
-def interval(value: float, text: str, unit: Unit) -> tuple[float, float] | None:
+def interval(value: float, text: str, unit: ValueUnit) -> tuple[float, float] | None:
     """Return the interval of a time in seconds from its text, such as ``± 12.5``, ``±3%`` or ``0.2 to 0.3``.
 
     None if the text is none. The standard deviation that pytest-benchmark states is one of seconds, also of a rate.
