@@ -81,7 +81,7 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
     """Verify all cells, then measure pairs of processes until there is a verdict."""
     import pandas as pd
 
-    from jacobench.reports.regression import gate_sentences
+    from jacobench.reports.regression import fresh_bytes, gate_sentences
     from jacobench.reports.regression.gate_loop import run_gate
 
     began = time.monotonic()
@@ -93,9 +93,14 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
             report(gate_sentences.stage_step(stage, len(pairs), None if cells is None else len(cells)))
         return pd.DataFrame(runner.measure(cells, pairs, stage))
 
+    def measure_memory(cells: Sequence[tuple[str, str]], pairs: range) -> pd.DataFrame:
+        report(gate_sentences.memory_step(len(pairs), len(cells)))
+        return pd.DataFrame(runner.measure_memory(cells, pairs))
+
     thresholds = replace(thresholds, cases=tuple(case.name for case in runner.cases))
+    fresh = fresh_bytes.confirm(pd.DataFrame(runner.prechecked()), measure_memory, thresholds)
     left = max_seconds - (time.monotonic() - began)
-    return run_gate(measure, thresholds, max_seconds=left, clock=time.monotonic)
+    return run_gate(measure, thresholds, max_seconds=left, clock=time.monotonic, fresh=fresh)
 
 
 def self_test(config: GateConfig, thresholds: GateThresholds, report: Report) -> pd.DataFrame:

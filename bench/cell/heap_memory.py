@@ -35,10 +35,12 @@ CACHED_SIZES = [size for size in range(1, NUMPY_CACHED_BELOW) for _ in range(NUM
 MEMRAY_FILE_BYTES = 2**20  # free space that memray's file may need; for a dense gradient of 49 layers it took 8 KB
 OTHER_FOLDERS = ("/dev/shm", "/var/tmp")  # noqa: S108  (used as the temporary folder, if that is full)
 
-ARENA_BYTES = 2**20
-"""Size of the blocks that Python maps for its small objects. A call that happens to need a new one seems to use 1 MiB."""
+SMALL_OBJECT_BYTES = 448
+"""Python takes objects of up to 512 bytes from blocks of 1 MiB, which it maps as needed. A call that happens to need a new
+block seemed to use 1 MiB more: 9 of 1,684 gradients, each after a random number of small objects."""
 
-MOST_MEASUREMENTS = 3  # of a call during which such a block was mapped
+SPACE_BYTES = 2**20  # space in such blocks during a call
+KEPT_EVERY = 1000  # one of this number of objects is kept, so that no block is empty, as Python unmaps empty ones
 
 SETTLE_SECONDS = 0.02
 """A library's threads may release memory shortly after the call: without this, one JAX call in three seemed to leak."""
@@ -76,10 +78,8 @@ def leaked_bytes(call: Callable[[], Any]) -> int | None:
     return _with_memray(dropped).retained_bytes
 
 
-def measure(call: Callable[[], Any], most: int = MOST_MEASUREMENTS) -> Memory:
+def measure(call: Callable[[], Any]) -> Memory:
     """Call once and measure the heap, in bytes. Make the call once before, so that caches are filled.
-
-    `most` limits the calls, which are repeated if Python mapped a block for small objects.
 
     For NumPy's own cache the opposite holds: memray does not see a block that the call takes from it. It reported 120 B
     for a call that uses 3 KB. So the cache is empty during the call.
@@ -87,7 +87,7 @@ def measure(call: Callable[[], Any], most: int = MOST_MEASUREMENTS) -> Memory:
     if not has_memray():
         return _with_tracemalloc(call)
     with _numpy_cache_empty():
-        return _with_memray(call, most)
+        return _with_memray(call)
 
 
 @contextmanager
@@ -134,33 +134,34 @@ def folder_with_space() -> str:
     raise OSError(errno.ENOSPC, "no space to measure memory; set TMPDIR to a folder with more space", gettempdir())
 
 
-def _with_memray(call: Callable[[], Any], most: int = MOST_MEASUREMENTS) -> Memory:
-    """Measure, again if Python mapped a block for small objects, which has space for those of the next call."""
-    for _ in range(most):
-        found, has_new_arena = _tracked(call)
-        if not has_new_arena:
-            break
-    return found
+@contextmanager
+def _space_for_small_objects() -> Iterator[None]:
+    """Provide space in the blocks that Python has mapped, so that it maps none during a call."""
+    made = [bytes(SMALL_OBJECT_BYTES - sys.getsizeof(b"")) for _ in range(SPACE_BYTES // SMALL_OBJECT_BYTES)]
+    kept = made[::KEPT_EVERY]
+    del made
+    yield
+    del kept
 
 
-def _tracked(call: Callable[[], Any]) -> tuple[Memory, bool]:
-    """Return the memory of a call, and whether Python mapped a block for small objects."""
+def _with_memray(call: Callable[[], Any]) -> Memory:
     import memray  # noqa: PLC0415  (not on every platform)
 
     with _without_collector(), TemporaryDirectory(prefix="jacobench-memory-", dir=folder_with_space()) as folder:
         path = Path(folder) / "allocations.bin"
-        with memray.Tracker(
-            destination=memray.FileDestination(path, overwrite=True, compress_on_exit=False),
-            file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS,
+        with (
+            _space_for_small_objects(),
+            memray.Tracker(
+                destination=memray.FileDestination(path, overwrite=True, compress_on_exit=False),
+                file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS,
+            ),
         ):
             result = call()
         reader = memray.FileReader(path)
         peak = reader.metadata.peak_memory
-        at_peak = reader.get_high_watermark_allocation_records(merge_threads=True)
-        mapped = [r for r in at_peak if r.allocator == memray.AllocatorType.MMAP]
         retained = sum(record.size for record in reader.get_leaked_allocation_records(merge_threads=True))
         del result
-    return Memory(peak, retained, "memray"), any(r.size == r.n_allocations * ARENA_BYTES for r in mapped)
+    return Memory(peak, retained, "memray")
 
 
 def _with_tracemalloc(call: Callable[[], Any]) -> Memory:

@@ -504,7 +504,7 @@ def _matches(item: Any, node: str) -> bool:
 def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
     """Let the fixture measure the memory of each function that it is given, and `note` it.
 
-    It calls the function once before, and again if necessary, only where pytest-benchmark would call it several times.
+    It calls the function once before only where pytest-benchmark would call it several times.
     """
     from pytest_benchmark.fixture import BenchmarkFixture  # noqa: PLC0415  (see `as_json`)
 
@@ -517,7 +517,7 @@ def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
             def once() -> None:
                 results[:] = [function(*arguments, **named)]
 
-            note(heap_memory.measure(once, heap_memory.MOST_MEASUREMENTS if often else 1))
+            note(heap_memory.measure(once))
             return results[0]
 
         return call

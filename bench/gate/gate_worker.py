@@ -58,7 +58,7 @@ class GateTask:
 class GateJob:
     """Job of one process."""
 
-    action: str  # "precheck" (verify each task and measure its memory) or "time" (time its phases)
+    action: str  # "precheck" (verify each task, measure its memory), "time" or "memory" (its phases once more)
     tasks: tuple[GateTask, ...]
     budget_bytes: int  # limits predicted bytes and the process's data
     time_limit: float  # seconds after which the rounds of one phase end in a block
@@ -170,7 +170,7 @@ class GateWorker:
         gc.collect()
         gc.freeze()  # scanning the existing objects in each collection took half of the time
         gc.disable()
-        {"precheck": self.precheck_all, "time": self.time_all}[self.job.action]()
+        {"precheck": self.precheck_all, "time": self.time_all, "memory": self.measure_all}[self.job.action]()
         self.check_origin.check_all()
 
     def _read_state(self) -> None:
@@ -272,15 +272,33 @@ class GateWorker:
         call()
         n_calls, seconds = self.cell.timing.calls_per_round(call, shared=self._shared.get((task.case, phase)))
         self._shared.setdefault((task.case, phase), n_calls)
-        memory = self.cell.heap_memory.measure(call)
-        if task.larger:
-            extra = int(task.larger * memory.peak_bytes)
-            memory = self.cell.heap_memory.measure(lambda: (np.empty(extra, np.uint8), call()))
-        found = {"seconds": seconds / n_calls, "calls": n_calls, **memory.columns}
+        found = {"seconds": seconds / n_calls, "calls": n_calls, **self._memory(task, call)}
         if cell.predictions is None:
             return found
         flops = cell.predictions.phases[phase].flops
         return found | {"n_nonzeros": cell.predictions.n_nonzeros, "predicted_flops": flops}
+
+    def _memory(self, task: GateTask, call: Callable[[], Any]) -> dict[str, Any]:
+        """Return the memory of a call, with what a self-test adds."""
+        memory = self.cell.heap_memory.measure(call)
+        if task.larger:
+            extra = int(task.larger * memory.peak_bytes)
+            memory = self.cell.heap_memory.measure(lambda: (np.empty(extra, np.uint8), call()))
+        columns: dict[str, Any] = memory.columns
+        return columns
+
+    def measure_all(self) -> None:
+        """Measure the memory of each task, without verifying it."""
+        self._read_state()
+        for task in self.job.tasks:
+            self._once_more(task, self.cell.prepared_cell.MEMORY_STEP, self._measure_phase)
+            self._undo_changes()
+            gc.collect()
+
+    def _measure_phase(self, task: GateTask, call: Callable[[], Any], phase: str) -> None:
+        call()
+        columns = self._memory(task, call)
+        self.emit("measured", case=task.case, strategy_spec=task.strategy_spec, phase=phase, **columns)
 
     def time_all(self) -> None:
         """Time the tasks in blocks, so that a disturbance of the machine affects only some blocks of a task."""
@@ -299,31 +317,39 @@ class GateWorker:
         self.emit("calibration", seconds=min(self.cell.timing.kernel_seconds()))
 
     def _time_block(self, task: GateTask) -> None:
+        self._once_more(task, self.cell.prepared_cell.TIMING_STEP, self._time_phase)
+
+    def _once_more(
+        self, task: GateTask, step: str, measure: Callable[[GateTask, Callable[[], Any], str], None]
+    ) -> None:
+        """Prepare a task that is known to be right, and measure the call of each phase."""
         self._start(task, task.phases[0])
         cell = self.cell.prepared_cell.PreparedCell(task.strategy_spec, self.problem(task.suite, with_reference=False))
-        report = partial(self.emit, case=task.case, strategy_spec=task.strategy_spec)
         self._step("preparing")
         with cell.failures(task.phases[0]):
             cell.strategy = self._strategy(task.load_spec)
             cell.prepared = cell.strategy.prepare(cell.problem.graph)
-        for phase, (n_calls, rounds) in task.schedule.items():
+        for phase in task.schedule:
             if phase not in cell.failed:
                 self._start(task, phase)
-                self._step(self.cell.prepared_cell.TIMING_STEP)
+                self._step(step)
                 with cell.failures(phase):
-                    seconds = self._time_phase(
-                        task, cell.call(phase), phase, self.cell.timing.Schedule(rounds, n_calls)
-                    )
-                    report("timed", phase=phase, seconds=seconds)
+                    measure(task, cell.call(phase), phase)
         for phase, (status, reason) in cell.failed.items():
-            report("failed", phase=phase, status=status, reason=reason)
+            self.emit(
+                "failed", case=task.case, strategy_spec=task.strategy_spec, phase=phase, status=status, reason=reason
+            )
         if cell.failed:
             self.problem.cache_clear()  # the strategy may have written its inputs
 
-    def _time_phase(self, task: GateTask, call: Callable[[], Any], phase: str, schedule: Any) -> float:
+    def _time_phase(self, task: GateTask, call: Callable[[], Any], phase: str) -> None:
         call()  # not timed: other strategies have changed the caches
-        plain: float = self.cell.timing.fastest_round(call, schedule, self.job.time_limit)
-        return self._slowed(task, call, phase, schedule, plain) if task.slower else plain
+        n_calls, rounds = task.schedule[phase]
+        schedule = self.cell.timing.Schedule(rounds, n_calls)
+        seconds: float = self.cell.timing.fastest_round(call, schedule, self.job.time_limit)
+        if task.slower:
+            seconds = self._slowed(task, call, phase, schedule, seconds)
+        self.emit("timed", case=task.case, strategy_spec=task.strategy_spec, phase=phase, seconds=seconds)
 
     def _slowed(self, task: GateTask, call: Callable[[], Any], phase: str, schedule: Any, plain: float) -> float:
         """Time rounds with the work that a self-test adds: a share of the shortest round so far."""

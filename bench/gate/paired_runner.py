@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from jacobench.bench.machine import environment
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from jacobench.bench.gate.gate_client import CellKey, CellStatuses, Reports
@@ -133,9 +133,8 @@ class PairedRunner:
                     case {"event": "missing", "case": case, "strategy_spec": spec, "reason": reason}:
                         missing[case, spec] = reason
                     case {"event": "prechecked", "status": status, "reason": reason}:
-                        counts = {name: event[name] for name in COUNTED if name in event}
                         seconds, calls = event.get("seconds"), event.get("calls", 1)
-                        known[_key(event)] = CellStatus(status, reason, seconds, calls, counts)
+                        known[_key(event)] = CellStatus(status, reason, seconds, calls, _counts(event))
             if lost:
                 (case, spec, phase), failed = lost
                 known |= {(case, spec, needing): failed for needing in self._needing(case, phase)}
@@ -203,21 +202,37 @@ class PairedRunner:
         `targets` are cases and strategies, by label; None: all. `stage` is copied into the result, which has one dict
         for each phase of each target, and one for the calibration kernel, of each process.
         """
+        return list(self._measured("time", targets, pairs, stage))
+
+    def measure_memory(self, targets: Sequence[Target], pairs: range) -> list[dict[str, Any]]:
+        """Measure the memory of targets in pairs of fresh processes, which time nothing; see `measure`."""
+        return list(self._measured("memory", targets, pairs, 0))
+
+    def prechecked(self) -> list[dict[str, Any]]:
+        """Return the results of `precheck` as `measure` gives them, without times."""
+        return [
+            {"stage": 0, "pair": 0, "side": side.name, "position": position} | row
+            for position, side in enumerate(self.sides)
+            for row in self._rows(self.statuses[side.name], self._all(), [])
+        ]
+
+    def _measured(
+        self, action: str, targets: Sequence[Target] | None, pairs: range, stage: int
+    ) -> Iterator[dict[str, Any]]:
         by_label = {self.label(strategy): strategy for strategy in self.strategies}
         chosen = self._all() if targets is None else [(case, by_label[label]) for case, label in targets]
-        found = []
         for pair in pairs:
             order = self.sides if pair % 2 == 0 else self.sides[::-1]
             for position, side in enumerate(order):
                 head = {"stage": stage, "pair": pair, "side": side.name, "position": position}
-                found += [head | row for row in self._timed(side, chosen, pair)]
-        return found
+                yield from (head | row for row in self._rows_of_process(action, side, chosen, pair))
 
-    def _timed(self, side: Side, chosen: Sequence[Target], pair: int) -> list[dict[str, Any]]:
-        """Time targets on one side in a fresh process; if it is lost at a cell, in another one without that cell."""
+    def _rows_of_process(self, action: str, side: Side, chosen: Sequence[Target], pair: int) -> list[dict[str, Any]]:
+        """Measure targets on one side in a fresh process; if it is lost at a cell, in another one without that cell."""
         known = dict(self.statuses[side.name])
+        events: list[dict[str, Any]] = []
         while tasks := self._tasks(side, known, chosen, pair):
-            events, lost = self._run_apart(side, tasks, pair)
+            events, lost = self._run_apart(side, action, tasks, pair)
             failed = {
                 _key(event): CellStatus(event["status"], event["reason"])
                 for event in events
@@ -232,17 +247,20 @@ class PairedRunner:
                 if self._failures[side.name, *cell] == MOST_FAILURES:
                     self.statuses[side.name][cell] = failed[cell]
             if lost is None:
-                return self._rows(known, chosen, events)
-        return self._rows(known, chosen, [])
+                break
+        if action == "memory":
+            counts = {_key(event): _counts(event) for event in events if event["event"] == "measured"}
+            known = {cell: replace(status, counts=counts.get(cell, {})) for cell, status in known.items()}
+        return self._rows(known, chosen, events)
 
-    def _run_apart(self, side: Side, tasks: tuple[GateTask, ...], pair: int) -> Reports:
-        """Time tasks in one process, and those of each isolated strategy in another one."""
+    def _run_apart(self, side: Side, action: str, tasks: tuple[GateTask, ...], pair: int) -> Reports:
+        """Measure tasks in one process, and those of each isolated strategy in another one."""
         groups: dict[str, list[GateTask]] = {}
         for task in tasks:
             groups.setdefault(task.strategy_spec if task.strategy_spec in self._isolated else "", []).append(task)
         events: list[dict[str, Any]] = []
         for group in groups.values():
-            found, lost = self._run(side, "time", tuple(group), pair)
+            found, lost = self._run(side, action, tuple(group), pair)
             events += found
             if lost:
                 return events, lost
@@ -286,6 +304,10 @@ class PairedRunner:
 
 def _key(event: Mapping[str, Any]) -> CellKey:
     return event["case"], event["strategy_spec"], event["phase"]
+
+
+def _counts(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: event[name] for name in COUNTED if name in event}
 
 
 def _row(cell: CellKey, status: CellStatus, seconds: float | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.row.columns import TASKS
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
+from jacobench.reports.regression.fresh_bytes import confirmed
 from jacobench.reports.regression.outcome import BASE, FAILING, HEAD, ROW, InterimLook, Outcome, verdict_table
 from jacobench.reports.regression.paired_test import OPEN, SLOWER, UNCHANGED, calibration_shift, without_calibration
 from jacobench.reports.regression.untimed import count_lines
@@ -33,13 +34,17 @@ MOST_REASONS = 10
 
 @dataclass(frozen=True)
 class StageResults:
-    """Findings of each stage, each row at its last look; looks, pairs and duration of both stages."""
+    """Findings of each stage, each row at its last look; looks, pairs and duration of both stages.
+
+    ``fresh``: samples of the fresh processes that confirm bytes; None if bytes are not confirmed.
+    """
 
     first: pd.DataFrame
     second: pd.DataFrame
     interim_looks: tuple[InterimLook, ...]
     n_pairs: int
     seconds: float
+    fresh: pd.DataFrame | None = None
 
 
 def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresholds) -> Outcome:
@@ -50,11 +55,12 @@ def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresh
     own = without_calibration(samples)
     shift = calibration_shift(samples, thresholds.tightest)
     rows = list(_row_lines(own, stages))
-    growing = list(_growth_lines(own, thresholds, verdicts_of(rows)))
+    growing = list(_growth_lines(own, thresholds, verdicts_of(rows), stages.fresh))
     timed = [*rows, *(line for _, line in growing)]
     if shift and shift.shifted:
         timed = [without_verdict(line, shift.ratio) for line in timed]
-    table = verdict_table(in_order([*timed, *count_lines(own, thresholds)], own))
+    counts = confirmed(count_lines(own, thresholds), stages.fresh, thresholds)
+    table = verdict_table(in_order([*timed, *counts], own))
     shifted = shift is not None and shift.shifted
     unmeasured = unmeasured_phases(own, table)
     unstable = shift is not None and not shift.stable
@@ -112,18 +118,28 @@ def verdicts_of(lines: Iterable[Line]) -> dict[tuple[str, str, str], str]:
 
 
 def _growth_lines(
-    samples: pd.DataFrame, thresholds: GateThresholds, rows: Mapping[tuple[str, str, str], str]
+    samples: pd.DataFrame,
+    thresholds: GateThresholds,
+    rows: Mapping[tuple[str, str, str], str],
+    fresh: pd.DataFrame | None,
 ) -> Iterator[tuple[Growth, Line]]:
-    firsts, seconds = (growths(samples[samples["stage"] == stage], thresholds) for stage in (1, 2))
-    confirmed = {tuple(growth.line[name] for name in (*ROW, "quantity")): growth.line for growth in seconds}
+    firsts, times = (growths(samples[samples["stage"] == stage], thresholds) for stage in (1, 2))
+    again = [growth for growth in times if growth.is_timed]
+    again += [] if fresh is None else growths(fresh, thresholds)
+    seconds = {_name(growth.line): growth.line for growth in again}
     for growth in firsts:
         first = bounded_by_rows(growth, rows).line
-        second = confirmed.get(tuple(first[name] for name in (*ROW, "quantity"))) if growth.is_candidate else None
+        is_candidate = growth.is_candidate and (growth.is_timed or fresh is not None)
+        second = seconds.get(_name(first)) if is_candidate else None
         line = second or first
         verdict = line["verdict"]
         if verdict == SLOWER:
-            verdict = "regressed" if second or not growth.is_candidate else "inconclusive"
+            verdict = "regressed" if second or not is_candidate else "inconclusive"
         yield growth, line | {"verdict": "inconclusive" if verdict == OPEN else verdict}
+
+
+def _name(line: Line) -> tuple[str, ...]:
+    return tuple(line[name] for name in (*ROW, "quantity"))
 
 
 def without_verdict(line: Line, ratio: float) -> Line:

@@ -44,9 +44,14 @@ class Growth:
     line: dict[str, Any]
 
     @property
+    def is_timed(self) -> bool:
+        """Whether it is the growth of a time, not of bytes."""
+        return bool(self.line["quantity"].startswith("seconds"))
+
+    @property
     def is_candidate(self) -> bool:
-        """Whether to measure again: time that looks to grow faster. Memory is deterministic."""
-        return bool(self.line["verdict"] == SLOWER and self.line["quantity"].startswith("seconds"))
+        """Whether to measure again: the cost looks to grow faster."""
+        return bool(self.line["verdict"] == SLOWER)
 
 
 def growths(samples: pd.DataFrame, thresholds: GateThresholds) -> list[Growth]:

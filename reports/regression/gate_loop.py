@@ -42,7 +42,12 @@ NO_FINDINGS = pd.DataFrame(
 
 
 def run_gate(
-    measure: Measure, thresholds: GateThresholds, *, max_seconds: float, clock: Callable[[], float]
+    measure: Measure,
+    thresholds: GateThresholds,
+    *,
+    max_seconds: float,
+    clock: Callable[[], float],
+    fresh: pd.DataFrame | None = None,
 ) -> Outcome:
     """Measure pairs of processes until every row has a verdict or the time is used up.
 
@@ -55,17 +60,19 @@ def run_gate(
     sweeps that look to grow faster, are candidates. Stage two measures their cells alone, with fresh pairs, and judges
     by these pairs only, so the chance that made a row a candidate does not count twice. Both stages end when the
     calibration kernel shifts.
+
+    ``fresh`` are the samples of `fresh_bytes.confirm`; None: bytes are judged by the samples of ``measure``.
     """
     began = clock()
     gate = _GateLoop(measure, thresholds, clock)
     first = gate.run(SCREEN, None, None, began + max_seconds)
-    growing = [growth for growth in growths(gate.of(1), thresholds) if growth.is_candidate]
+    growing = [growth for growth in growths(gate.of(1), thresholds) if growth.is_candidate and growth.is_timed]
     candidates = first.index[first["verdict"] == SLOWER]
     second = NO_FINDINGS
     if (len(candidates) or growing) and not gate.shifted:
         cells = _cells([*candidates, *(cell for growth in growing for cell in growth.cells)])
         second = gate.run(CONFIRM, candidates, cells, began + max_seconds)
-    stages = StageResults(first, second, tuple(gate.interim_looks), gate.n_pairs, clock() - began)
+    stages = StageResults(first, second, tuple(gate.interim_looks), gate.n_pairs, clock() - began, fresh)
     return conclude(gate.samples, stages, thresholds)
 
 

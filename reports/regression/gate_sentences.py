@@ -50,6 +50,12 @@ CONFIRMATIONS = {
 }
 
 
+def larger(ratio: float, confirmation: str) -> str:
+    """Return the reason of bytes that one process per side found larger; ``ratio`` is NaN below the resolution."""
+    first = "larger" if math.isnan(ratio) else format_change(ratio)
+    return f"{first} in the first pair of processes; {CONFIRMATIONS[confirmation]}"
+
+
 def within_threshold(ratio: float, threshold: float) -> str:
     """Return the reason of an unchanged row whose interval excludes 1."""
     return f"{format_change(ratio)}, within the threshold of {threshold_text(threshold)}"
@@ -290,6 +296,11 @@ def stage_step(stage: int, n_pairs: int, n_cells: int | None) -> str:
     """Return a step of a stage; ``n_cells`` is None for all."""
     cells = "all cells" if n_cells is None else counted(n_cells, "cell")
     return f"stage {stage}: {counted(n_pairs, 'pair')} of processes, {cells}"
+
+
+def memory_step(n_pairs: int, n_cells: int) -> str:
+    """Return the step that confirms bytes."""
+    return f"bytes: {counted(n_pairs, 'pair')} of processes, {counted(n_cells, 'cell')}"
 
 
 def self_test_step(number: int, *, changed: bool) -> str:

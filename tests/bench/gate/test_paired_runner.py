@@ -8,6 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
+from jacobench.bench.gate.gate_client import Injection
 from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.sides import here_twice
 from jacobench.graphs.errors import BadInput
@@ -124,6 +125,28 @@ def test_each_row_has_the_memory_of_the_precheck(samples):
     fine = samples[samples["strategy"] == "fine"]
     assert fine["memory_tool"].notna().all()
     assert set(fine["width"]) == {4}
+
+
+def test_memory_is_measured_again_in_fresh_processes(tmp_path):
+    """With the memory that a self-test adds to head; the processes time nothing."""
+    path = tmp_path / "my.toml"
+    path.write_text(SUITE.replace("width = 4", "width = 64"))
+    with here_twice(GateConfig(suite=str(path), strategies=("dense",))) as runner:
+        (case,) = runner.cases
+        runner.injections = {(case.name, "dense"): Injection(larger=1.0)}
+        runner.precheck()
+        found = pd.DataFrame(runner.measure_memory([(case.name, "dense")], range(1, 3)))
+        before = pd.DataFrame(runner.prechecked())
+    assert before[["side", "phase"]].to_numpy().tolist() == [
+        [side, phase] for side in ("base", "head") for phase in PHASES
+    ]
+    assert found["side"].unique().tolist() == ["head", "base"]  # an odd pair begins with head
+    assert len(found) == 2 * 2 * len(PHASES)
+    assert found["seconds"].isna().all()
+    for table in (before, found):
+        peaks = table[table["phase"] == "gradient"].groupby("side")["peak_bytes"].median()
+        assert peaks["head"] == pytest.approx(2 * peaks["base"], rel=0.02)
+        assert table["memory_tool"].notna().all()
 
 
 def test_a_strategy_that_neither_side_has_is_bad_input(tmp_path):

@@ -29,6 +29,10 @@ CASES = {
         (1.5, "open"): "+50.0% in stage one; fresh pairs neither confirm nor exclude it",
         (1.03, "unchanged"): "+3.0% in stage one; not confirmed with fresh pairs",
     },
+    "larger": {
+        (1.125, "slower"): "+12.5% in the first pair of processes; confirmed with fresh pairs",
+        (NAN, "unchanged"): "larger in the first pair of processes; not confirmed with fresh pairs",
+    },
     "within_threshold": {(1.012, 0.02): "+1.2%, within the threshold of 2.0%"},
     "not_slower": {(0.7,): "-30.0%: not slower; too few pairs to confirm that it is faster"},
     "kernel_moved": {(1.05,): "the calibration kernel changed by +5.0%"},
@@ -142,6 +146,7 @@ CASES = {
         (1, 6, None): "stage 1: 6 pairs of processes, all cells",
         (2, 8, 1): "stage 2: 8 pairs of processes, 1 cell",
     },
+    "memory_step": {(6, 2): "bytes: 6 pairs of processes, 2 cells"},
     "self_test_step": {(1, False): "gate 1: no changes", (2, True): "gate 2: work and memory added to head"},
     "self_test_note": {
         (0.02,): (
