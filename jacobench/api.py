@@ -166,6 +166,7 @@ def gate(
     against: str | None = None,
     *,
     strategies: Sequence[str] = (),
+    pytest: Sequence[str] = (),
     cases: Sequence[str] = (),
     base_with: Sequence[str] = (),
     head_with: Sequence[str] = (),
@@ -179,12 +180,16 @@ def gate(
         A branch, tag or commit of the git repository of this folder. Default: the working tree, as for head.
     strategies : sequence of str
         Names, ``file.py:Class`` or ``package.module:Class``. Default: those that the project registers.
+    pytest : sequence of str
+        Selections of a pytest-benchmark suite, which is then measured instead of strategies. Each is the arguments of a
+        pytest session, quoted for a shell, such as ``"benchmarks/ -k sort"``.
     cases : sequence of str
-        Globs of case names. Default: all.
+        Names of cases, ids of benchmarks, or globs. Default: all.
     base_with, head_with : sequence of str
         Requirements that are installed for one side only, such as ``"jax==0.4.34"``, a URL or a path.
     **more
-        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``; see `jacobench.bench.gate.gate_config.GateConfig`.
+        ``suite``, ``install``, ``max_minutes``, ``timeout_seconds``, and with ``pytest`` also ``suite_from``, ``memory``
+        and ``out``; see `jacobench.bench.gate.gate_config.GateConfig`.
         Defaults and thresholds come from ``[tool.jacobench.gate]`` in the project's pyproject.toml.
 
     Returns
@@ -205,6 +210,7 @@ def gate(
     project, config, thresholds = gate_session.load_config(
         {
             "strategies": tuple(strategies),
+            "pytest": tuple(pytest),
             "cases": tuple(cases),
             "base_with": tuple(base_with),
             "head_with": tuple(head_with),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from jacobench.bench.gate.benchmark_runner import BenchmarkRunner
     from jacobench.bench.gate.gate_config import GateConfig
     from jacobench.bench.gate.paired_runner import PairedRunner
     from jacobench.bench.gate.revisions import Project, SideSource
@@ -29,15 +30,15 @@ def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Proje
 
     Raises BadInput for an invalid pyproject.toml, or if the folder must be in a git repository and is not.
     """
-    from jacobench.bench.gate.gate_config import config_from_table, read_table
+    from jacobench.bench.gate.gate_config import configured, options_from_table, read_table
     from jacobench.bench.gate.revisions import Project, project_of
     from jacobench.reports.regression.thresholds import read_thresholds
 
     here = Path.cwd()
     project = project_of(here) if in_git else Project(here, here)
-    config, rest = config_from_table(read_table(project), project.folder)
+    table, rest = options_from_table(read_table(project), project.folder)
     options = {name: value for name, value in given.items() if value not in ((), None)}
-    return project, replace(config, **options), read_thresholds(rest)
+    return project, configured(table, options), read_thresholds(rest)
 
 
 def sides_of(against: str | None, config: GateConfig) -> tuple[SideSource, SideSource]:
@@ -59,6 +60,7 @@ def run(
     report: Report,
 ) -> tuple[Outcome, str]:
     """Measure and judge both sides; return the outcome, and a title with both and the suite."""
+    from jacobench.bench.gate.paired_runner import PairedRunner
     from jacobench.bench.gate.sides import two_revisions
     from jacobench.bench.machine.doctor_sentences import variable_sentences
     from jacobench.bench.machine.environment import variable_facts
@@ -69,12 +71,15 @@ def run(
         requirements = (*base.requirements, *head.requirements)
         sides = zip(runner.sides, (base, head), strict=True)
         title = " → ".join(side_title(side.tree.revision, source.requirements) for side, source in sides)
-        left = 60 * config.max_minutes - (time.monotonic() - began)
-        outcome = judge(runner, thresholds, left, report)
+        until = began + 60 * config.max_minutes
+        if isinstance(runner, PairedRunner):
+            outcome, what = judge(runner, thresholds, until - time.monotonic(), report), Path(config.suite).stem
+        else:
+            outcome, what = judge_benchmarks(runner, thresholds, began, until, report), " · ".join(config.pytest)
         variables = variable_sentences(variable_facts(runner.settings))
         notes = (*outcome.notes, *code_notes(runner.code, requirements), *variables)
         outcome = replace(outcome, notes=notes, distributions=runner.code.distributions)
-        return outcome, f"{title} · {Path(config.suite).stem}"
+        return outcome, f"{title} · {what}"
 
 
 def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, report: Report) -> Outcome:
@@ -101,6 +106,47 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
     fresh = fresh_bytes.confirm(pd.DataFrame(runner.prechecked()), measure_memory, thresholds)
     left = max_seconds - (time.monotonic() - began)
     return run_gate(measure, thresholds, max_seconds=left, clock=time.monotonic, fresh=fresh)
+
+
+def judge_benchmarks(
+    runner: BenchmarkRunner, thresholds: GateThresholds, began: float, until: float, report: Report
+) -> Outcome:
+    """Run every benchmark once on each side, then measure pairs of processes until there is a verdict.
+
+    The gate began and should end at these times (`time.monotonic`). Raises BadInput if six pairs do not fit.
+    """
+    from jacobench.bench.gate.time_plan import FEWEST_PAIRS, check_time, round_seconds
+    from jacobench.reports.regression import gate_sentences
+    from jacobench.reports.regression.benchmark_samples import benchmark_samples
+    from jacobench.reports.regression.gate_loop import run_gate
+
+    report(gate_sentences.collecting())
+    runner.precheck(until)
+    times = runner.times()
+    check_time(times, time.monotonic() - began, until - began)
+    rounds = {1: round_seconds(times, 1, until - time.monotonic())}
+    if times.n_benchmarks:
+        pair = times.with_rounds(rounds[1])
+        report(gate_sentences.time_expected(times.n_benchmarks // 2, FEWEST_PAIRS, pair, until - began))
+
+    def measure(cells: Sequence[tuple[str, str]] | None, pairs: range, stage: int) -> pd.DataFrame:
+        ids = None if cells is None else [case for case, _ in cells]
+        times = runner.times(ids)
+        seconds = rounds.setdefault(stage, round_seconds(times, stage, until - time.monotonic()))
+        if times.n_benchmarks:  # else no process starts: the statuses are known
+            n = times.n_benchmarks // 2
+            report(gate_sentences.pairs_expected(stage, len(pairs), n, times.with_rounds(seconds)))
+        return benchmark_samples(runner.measure(ids, pairs, stage, seconds))
+
+    outcome = run_gate(
+        measure,
+        replace(thresholds, cases=runner.ids),
+        max_seconds=until - time.monotonic(),
+        clock=time.monotonic,
+    )
+    skipped = [(side, suite.skipped) for side, suite in runner.suites.items() if suite.skipped]
+    notes = (gate_sentences.skipped(side, len(found), next(iter(found.values()))) for side, found in skipped)
+    return replace(outcome, notes=(*outcome.notes, *notes))
 
 
 def self_test(config: GateConfig, thresholds: GateThresholds, report: Report) -> pd.DataFrame:

@@ -39,7 +39,8 @@ OPTIONS = {
     "recommend": "widths model batch wrt from uses memory-budget json",
     "report": "out markdown",
     "compare": "across-machines",
-    "gate": "against suite strategy case install max-minutes markdown junit self-test untracked base-with head-with",
+    "gate": "against suite strategy case install max-minutes markdown junit self-test untracked base-with head-with "
+    "memory pytest suite-from out",
     "bisect": "good bad package suite strategy case install max-minutes markdown junit untracked",
     "doctor": "json noise profile",
     "history show": "file case branch",
@@ -47,7 +48,6 @@ OPTIONS = {
 }
 PLANNED_OPTIONS = {
     "run": "cluster same-machine",
-    "gate": "memory pytest suite-from out",
     "doctor": "cluster",
 }
 COMMANDS = "run list verify explain recommend table plot report compare gate bisect doctor history"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.gate import gate_worker
@@ -47,19 +48,33 @@ Reports = tuple[list[dict[str, Any]], tuple[CellKey, CellStatus] | None]
 """Events of a process, and the cell at which it was lost, if any, with its status."""
 
 
-def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_seconds: float) -> Reports:
-    """Run a job in a fresh process of a side.
+class TimeIsUp(Exception):  # noqa: N818  (the caller turns it into BadInput)
+    """A process was ended because the time of the gate is used up."""
 
-    Raises HarnessFailure if it ends before it begins with a cell, and BadInput if it imports a module of the project that
-    is not the side's own, or cannot import files of the user together.
+
+@dataclass(frozen=True)
+class EndedProcess:
+    """Events of a process that has ended, and how it was lost: its status, and the last line that it printed."""
+
+    events: list[dict[str, Any]]
+    lost: CellStatus | None = None
+    last_words: str = ""
+
+
+def run_process(
+    side: Side, script: str, job: object, environment: Mapping[str, str], timeout_seconds: float, until: float = inf
+) -> EndedProcess:
+    """Run a job in a fresh process of a side, with the worker `script`.
+
+    Raises BadInput if the process imports a module of the project that is not the side's own, or refuses the job, and
+    TimeIsUp if it has not ended at `until` (`time.monotonic`).
     """
-    command = [str(side.python), "-P", str(gate_worker.__file__)]
+    command = [str(side.python), "-P", script]
     events: list[dict[str, Any]] = []
-    at: CellKey | None = None
     step = ""
-    with WorkerProcess(asdict(job), environment, command, side.tree.start or side.tree.folder) as process:
+    with WorkerProcess(job, environment, command, side.tree.start or side.tree.folder) as process:
         deadline = time.monotonic() + STARTING_SECONDS + timeout_seconds
-        while (event := process.next_event(deadline)) is not None:
+        while (event := process.next_event(min(deadline, until))) is not None:
             if event["event"] == "step":
                 step = event["name"]
                 continue
@@ -69,14 +84,26 @@ def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_se
             if event["event"] == "refused":
                 raise BadInput(f"{side.name} ({side.tree.revision}) cannot be measured: {event['reason']}")
             if event["event"] == "done":
-                return events, None
-            if event["event"] == "start":
-                case, strategy_spec, phase = event["cell"]
-                at = case, strategy_spec, phase
+                return EndedProcess(events)
             events.append(event)
-        if at is None:
-            raise HarnessFailure(f"{side.name} ({side.tree.revision}) cannot be measured: {process.last_words()}")
-        return events, (at, CellStatus(*process.how_it_ended(timeout_seconds, step)))
+        if time.monotonic() >= until:
+            raise TimeIsUp
+        return EndedProcess(events, CellStatus(*process.how_it_ended(timeout_seconds, step)), process.last_words())
+
+
+def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_seconds: float) -> Reports:
+    """Run a job on cells in a fresh process of a side; it raises BadInput as `run_process` does.
+
+    Raises HarnessFailure if it ends before it begins with a cell.
+    """
+    ended = run_process(side, str(gate_worker.__file__), asdict(job), environment, timeout_seconds)
+    if ended.lost is None:
+        return ended.events, None
+    cells = [event["cell"] for event in ended.events if event["event"] == "start"]
+    if not cells:
+        raise HarnessFailure(f"{side.name} ({side.tree.revision}) cannot be measured: {ended.last_words}")
+    case, strategy_spec, phase = cells[-1]
+    return ended.events, ((case, strategy_spec, phase), ended.lost)
 
 
 def _foreign(side: Side, module: str, file: str) -> str:

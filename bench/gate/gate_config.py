@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.gate.installer import INSTALL
+from jacobench.bench.gate.pytest_selection import from_folder, read_selection
 from jacobench.bench.gate.revisions import DEFAULT_UNTRACKED
 from jacobench.bench.gate.side_environments import read_pyproject
 from jacobench.bench.machine.byte_sizes import parse_bytes
-from jacobench.graphs.errors import BadInput, real_number
+from jacobench.graphs.errors import BadInput, real_number, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from jacobench.bench.gate.revisions import Project
 
@@ -23,13 +24,26 @@ WHERE = "[tool.jacobench.gate]"
 DEFAULT_SUITE = "gate"
 
 
+SUITE_FROM = ("base", "head")
+
+OF_STRATEGIES, OF_PYTEST = ("suite", "strategies"), ("pytest", "suite_from")
+"""Fields that select what a gate measures: strategies at the cases of a suite, or a pytest-benchmark suite."""
+
+COMMAND_LINE_ONLY = ("out",)
+"""Fields that pyproject.toml cannot set."""
+
+
 @dataclass(frozen=True)
 class GateConfig:
-    """What a gate measures."""
+    """What a gate measures: strategies, or a pytest-benchmark suite if `pytest` is not empty."""
 
     suite: str = DEFAULT_SUITE  # name or path; both sides are measured with the suite of the working tree
     strategies: tuple[str, ...] = ()  # names, file.py:Class or package.module:Class; empty: the registered ones
-    cases: tuple[str, ...] = ()  # globs; empty: all
+    cases: tuple[str, ...] = ()  # names, ids or globs; empty: all
+    pytest: tuple[str, ...] = ()  # each is the arguments of a pytest session, quoted for a shell
+    suite_from: str = ""  # "base" or "head": both sides run its benchmark files; "": each runs its own
+    memory: bool = False  # of the benchmarks of a pytest suite; that of strategies is always measured
+    out: str = ""  # folder that gets pytest-benchmark's JSON of each process
     base_with: tuple[str, ...] = ()  # requirements that are installed for base only
     head_with: tuple[str, ...] = ()
     install: str = INSTALL  # command that installs a side
@@ -42,6 +56,21 @@ class GateConfig:
             if not 0 < getattr(self, name) < inf:
                 raise BadInput(f"{name} is {getattr(self, name)}: expected a number above 0")
         parse_bytes(self.untracked)  # report an invalid size before any work
+        if self.suite_from not in ("", *SUITE_FROM):
+            raise unknown("value of --suite-from", self.suite_from, SUITE_FROM)
+        for name in ("suite_from", "out"):
+            if getattr(self, name) and not self.pytest:
+                raise BadInput(f"--{name.replace('_', '-')} needs --pytest: expected --pytest with files or folders")
+        if self.pytest:
+            self._check_pytest()
+
+    def _check_pytest(self) -> None:
+        for text in self.pytest:
+            read_selection(text)
+        if self.strategies or self.suite != DEFAULT_SUITE:
+            raise BadInput(
+                "--pytest measures a pytest suite: leave out --suite and --strategy, which measure strategies"
+            )
 
 
 def read_table(project: Project) -> dict[str, Any]:
@@ -54,17 +83,40 @@ def read_table(project: Project) -> dict[str, Any]:
     return found
 
 
-def config_from_table(table: Mapping[str, Any], folder: Path) -> tuple[GateConfig, dict[str, Any]]:
-    """Split a table into the configuration and the thresholds; its paths are relative to the project's folder."""
-    given = {
-        option.name: _value(option.name, table[option.name]) for option in fields(GateConfig) if option.name in table
-    }
+def options_from_table(table: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a table into fields of `GateConfig` and the thresholds; its paths are relative to the project's folder."""
+    names = [option.name for option in fields(GateConfig) if option.name not in COMMAND_LINE_ONLY]
+    given = {name: _value(name, table[name]) for name in names if name in table}
     rest = {name: value for name, value in table.items() if name not in given}
     if given.get("suite", "").endswith(".toml"):
         given["suite"] = str(folder / given["suite"])
     if "strategies" in given:
         given["strategies"] = tuple(_in_folder(spec, folder) for spec in given["strategies"])
-    return replace(GateConfig(), **given), rest
+    if "pytest" in given:
+        given["pytest"] = tuple(from_folder(text, folder) for text in given["pytest"])
+    return given, rest
+
+
+def new_folder(out: str) -> Path | None:
+    """Return the folder of ``--out``, which is created when there is something to write; None if none is given.
+
+    Raises BadInput if it already contains something.
+    """
+    path = Path(out).absolute()
+    if out and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise BadInput(f"--out {out!r} already exists; choose another folder")
+    return path if out else None
+
+
+def configured(table: Mapping[str, Any], given: Mapping[str, Any]) -> GateConfig:
+    """Return the configuration from the options of the table and those `given` on the command line, which override it.
+
+    Options that select strategies also override a pytest suite of the table, and vice versa.
+    """
+    for ours, others in ((OF_STRATEGIES, OF_PYTEST), (OF_PYTEST, OF_STRATEGIES)):
+        if given.keys() & {*ours} and not given.keys() & {*others}:
+            table = {name: value for name, value in table.items() if name not in others}
+    return GateConfig(**{**table, **given})
 
 
 def _in_folder(spec: str, folder: Path) -> str:
@@ -75,6 +127,10 @@ def _in_folder(spec: str, folder: Path) -> str:
 def _value(name: str, given: Any) -> Any:
     """Return the value of a field of `GateConfig` if it has the type of the default."""
     what, default = f"{WHERE} {name}", getattr(GateConfig, name)
+    if isinstance(default, bool):
+        if not isinstance(given, bool):
+            raise BadInput(f"{what} is {given!r}: expected true or false")
+        return given
     if isinstance(default, float):
         return real_number(what, given)
     if isinstance(default, str):

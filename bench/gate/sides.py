@@ -11,8 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from jacobench.bench.gate.benchmark_runner import BenchmarkRunner
+from jacobench.bench.gate.gate_config import new_folder
 from jacobench.bench.gate.installer import check_template
 from jacobench.bench.gate.paired_runner import PairedRunner
+from jacobench.bench.gate.pytest_selection import read_selection
 from jacobench.bench.gate.revisions import Project, SideSource, Tree, checked_out, commit_of
 from jacobench.bench.gate.side_environments import Side
 from jacobench.bench.gate.side_installation import install_sides
@@ -37,13 +40,16 @@ if TYPE_CHECKING:
 @contextmanager
 def two_revisions(
     project: Project, base: SideSource, head: SideSource, config: GateConfig, report: Callable[[str], None]
-) -> Iterator[PairedRunner]:
+) -> Iterator[PairedRunner | BenchmarkRunner]:
     """Check out and install both sides; yield the runner that measures them, not prechecked yet.
 
     `report` is called with a sentence about each step. Raises BadInput for an
     unknown revision, suite or case, or a project that cannot be installed or registers no strategy.
     """
-    load_suite(config.suite)
+    if config.pytest:
+        new_folder(config.out)
+    else:
+        load_suite(config.suite)
     check_template(config.install)
     old, new = (source.revision and commit_of(project, source.revision) for source in (base, head))
     with _folder() as folder, checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees:
@@ -53,13 +59,8 @@ def two_revisions(
                 "some, set TMPDIR to another folder"
             )
         sides, code = install_sides(project, trees, (base, head), folder, config.install, report)
-        registered = dict.fromkeys(name for side in reversed(sides) for name in side.registered())
-        strategies = config.strategies or tuple(registered)
-        if not strategies:
-            raise BadInput(
-                f"the project in {project.folder} registers no strategy: name one with --strategy path/to/file.py:Class"
-            )
-        yield replace(_runner(project, sides, config, strategies, folder), code=code)
+        make = _benchmark_runner if config.pytest else _cell_runner
+        yield replace(make(project, sides, config, folder), code=code)
 
 
 @contextmanager
@@ -90,6 +91,34 @@ def forbids_execution(folder: Path) -> bool:
     """Return whether a folder's file system is mounted ``noexec``, as far as the system reports it."""
     flag = getattr(os, "ST_NOEXEC", 0)
     return bool(flag and os.statvfs(folder).f_flag & flag)
+
+
+def _cell_runner(project: Project, sides: tuple[Side, Side], config: GateConfig, folder: Path) -> PairedRunner:
+    """Return the runner of the strategies that the configuration names, or that the project registers."""
+    registered = dict.fromkeys(name for side in reversed(sides) for name in side.registered())
+    strategies = config.strategies or tuple(registered)
+    if not strategies:
+        raise BadInput(
+            f"the project in {project.folder} registers no strategy: name one with --strategy path/to/file.py:Class, or "
+            "measure a pytest-benchmark suite with --pytest"
+        )
+    return _runner(project, sides, config, strategies, folder)
+
+
+def _benchmark_runner(project: Project, sides: tuple[Side, Side], config: GateConfig, folder: Path) -> BenchmarkRunner:
+    processes = folder / "processes"
+    processes.mkdir()
+    return BenchmarkRunner(
+        project,
+        sides,
+        [read_selection(text) for text in config.pytest],
+        config.cases,
+        config.suite_from,
+        processes,
+        new_folder(config.out),
+        config.timeout_seconds,
+        settings("tuned", 1),
+    )
 
 
 def _runner(

@@ -33,6 +33,24 @@ Strategies = Annotated[
     ),
 ]
 
+Pytest = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pytest",
+        metavar="ARGS",
+        help="Measure a pytest-benchmark suite instead of strategies: files, folders, ids and options of pytest, as one word that is split as a shell does. Repeatable.",
+    ),
+]
+
+SuiteFrom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="head|base", help="Run the benchmark files of this side on both sides. Default: each runs its own."
+    ),
+]
+
+Memory = Annotated[bool, typer.Option("--memory", help="With --pytest: measure the memory of each benchmark, too.")]
+
 MaxMinutes = Annotated[
     float | None,
     typer.Option(
@@ -73,6 +91,9 @@ Untracked = Annotated[
 
 OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig → its option, where the names differ
 
+NOT_REPEATED = ("timeout_seconds", "out")
+"""Fields that the command which measures again leaves out: only pyproject.toml sets the first; the other must be new."""
+
 MAX_CASES = 3
 """Cases of failing rows that the advice names."""
 
@@ -87,6 +108,15 @@ def gate(
     ] = None,
     suite: GateSuite = None,
     strategy: Strategies = None,
+    pytest: Pytest = None,
+    suite_from: SuiteFrom = None,
+    memory: Memory = False,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="With --pytest: keep pytest-benchmark's JSON of each process in a new folder."
+        ),
+    ] = None,
     case: Cases = None,
     max_minutes: MaxMinutes = None,
     base_with: BaseWith = None,
@@ -105,22 +135,31 @@ def gate(
 ) -> None:
     """Fail if the working tree has a regression. Measures it and another revision in alternation.
 
+    It measures strategies, or with --pytest the benchmarks of any project that uses pytest-benchmark.
+
     A regression is more time, more memory, a faster growth with size, or a new failure. A slowdown is measured a second
     time before it counts. To set thresholds and defaults, use [tool.jacobench.gate] in pyproject.toml.
 
     Exit codes: 0 no regression, 1 a confirmed regression, 2 bad input, 3 inconclusive, 4 nothing was measured.
 
-    Example: jacobench gate --against origin/main --strategy my_strategy.py:Mine
+    Examples: jacobench gate --against origin/main --strategy my_strategy.py:Mine ·
+    jacobench gate --against origin/main --pytest benchmarks/
     """
     from jacobench import gate_session
     from jacobench.graphs.errors import BadInput
 
     if self_test and (against is not None or base_with or head_with):
         raise BadInput("--self-test compares the current environment with itself: leave out the sides")
+    if self_test and pytest:
+        raise BadInput("--self-test measures strategies: leave out --pytest")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as an interrupt does
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),
+        "pytest": tuple(pytest or ()),
+        "suite_from": suite_from,
+        "memory": memory or None,
+        "out": out,
         "cases": tuple(case or ()),
         "max_minutes": max_minutes,
         "base_with": tuple(base_with or ()),
@@ -187,9 +226,10 @@ def options_of(config: GateConfig, project: Project) -> list[str]:
     words = []
     for field in fields(config):
         values = getattr(config, field.name)
-        if values != field.default and field.name != "timeout_seconds":  # which only pyproject.toml sets
+        if values != field.default and field.name not in NOT_REPEATED:
+            option = OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}")
             for value in values if isinstance(values, tuple) else (values,):
-                words += [OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}"), _word(value, project)]
+                words += [option] if value is True else [option, _word(value, project)]
     return words
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite, nan
@@ -161,6 +162,21 @@ def read_benchmark_file(path: Path) -> BenchmarkFile:
     commit = commit if isinstance(commit, dict) else {}
     where = (_machine(info), _python(info), _commit(commit), commit, content.get("datetime"))
     return BenchmarkFile(f"{path.resolve().parent.name}/{path.stem}", benchmarks, len(entries), *where, notes)
+
+
+def read_minima(path: Path) -> dict[str, float]:
+    """Read the minimum of each full name in one file, in seconds, over its rounds and entries.
+
+    Entries without a valid minimum are left out, and so is everything in a file that is not pytest-benchmark's.
+    """
+    found: dict[str, float] = {}
+    with suppress(BadInput):
+        entries = parse(path, EXPECTED).get("benchmarks")
+        for entry in entries if isinstance(entries, list) else []:
+            with suppress(BadInput):
+                name, seconds, _ = _named(path, entry)
+                found[name] = min(seconds, found.get(name, seconds))
+    return found
 
 
 def _named(path: Path, entry: Any) -> tuple[str, float, Mapping[str, Any]]:

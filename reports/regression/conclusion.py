@@ -11,7 +11,17 @@ from jacobench.bench.row.columns import TASKS
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.fresh_bytes import confirmed
-from jacobench.reports.regression.outcome import BASE, FAILING, HEAD, ROW, InterimLook, Outcome, verdict_table
+from jacobench.reports.regression.outcome import (
+    BASE,
+    FAILING,
+    HEAD,
+    ROW,
+    InterimLook,
+    Outcome,
+    has_other_verdict,
+    of_benchmarks,
+    verdict_table,
+)
 from jacobench.reports.regression.paired_test import OPEN, SLOWER, UNCHANGED, calibration_shift, without_calibration
 from jacobench.reports.regression.untimed import count_lines
 
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
 
 Line = dict[Any, Any]
 
-UNTIMED = ("broken", "new", "gone", "not measured")
+UNTIMED = ("broken", "changed", "new", "gone", "not measured")
 
 MOST_REASONS = 10
 """Notes on common reasons; each row has its own reason, too."""
@@ -162,12 +172,14 @@ def state_of(table: pd.DataFrame, *, shifted: bool, undecided: bool) -> str:
 
     ``shifted``: the calibration kernel changed. ``undecided``: a change of it could not be excluded, or a strategy was
     measured on neither side. Rows that only head has are enough for a verdict, unless base has rows that head lacks.
+    For benchmarks of pytest-benchmark, rows that only one side has are enough, and changed ones do not count.
     """
-    verdicts = set(table["verdict"])
+    verdicts = set(table["verdict"]) - {"changed"}
     if verdicts & set(FAILING):
         return "regressed"
     is_first = "new" in verdicts and "gone" not in verdicts
-    if not (is_first or "improved" in verdicts or table["ratio"].notna().any()):
+    is_one_sided = bool(verdicts) and verdicts <= {"new", "gone"} and of_benchmarks(table)
+    if not (is_first or is_one_sided or "improved" in verdicts or table["ratio"].notna().any()):
         return "nothing"
     if shifted:
         return "contaminated"
@@ -175,7 +187,12 @@ def state_of(table: pd.DataFrame, *, shifted: bool, undecided: bool) -> str:
 
 
 def unmeasured_phases(samples: pd.DataFrame, table: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Return the phases of each strategy that were ok in no process of either side, at no case, without broken ones."""
+    """Return the phases of each strategy that were ok in no process of either side, at no case, without broken ones.
+
+    There are none among benchmarks of pytest-benchmark: each is a program of its own.
+    """
+    if of_benchmarks(table):
+        return {}
     is_broken = table["verdict"] == "broken"
     broken = set(zip(table.loc[is_broken, "strategy"], table.loc[is_broken, "phase"], strict=True))
     found = samples.assign(ok=samples["status"] == "ok").groupby(["strategy", "phase"], sort=False)["ok"].any()
@@ -215,7 +232,7 @@ def _notes(
 def untimed_notes(state: str, table: pd.DataFrame, unmeasured: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     """Return the notes on rows that have no times on both sides; the reason of several rows is one note.
 
-    A reason with the name of a failing verdict is a note, too, because the line of its row on the screen leaves it out.
+    A reason with the name of another failing verdict is a note, too, because the line of its row leaves it out.
     """
     verdicts = table["verdict"]
     if state == "nothing":
@@ -224,8 +241,21 @@ def untimed_notes(state: str, table: pd.DataFrame, unmeasured: Mapping[str, tupl
         whole = any(set(every) <= set(phases) for every in TASKS.values())
         yield gate_sentences.strategy_not_measured(strategy, phases, whole=whole)
     reasons = Counter(table.loc[verdicts == "not measured", "reason"])
-    shared = [(n, reason) for reason, n in reasons.items() if n > 1 or any(word in reason for word in FAILING)]
+    shared = [(n, reason) for reason, n in reasons.items() if n > 1 or has_other_verdict("not measured", reason)]
     for n, reason in shared[:MOST_REASONS]:
         yield gate_sentences.not_measured(n, reason)
-    if n := int((verdicts == "new").sum()):
-        yield gate_sentences.first_measured(n)
+    hidden = Counter(
+        (verdict, reason)
+        for verdict, reason in zip(verdicts, table["reason"], strict=True)
+        if verdict != "not measured" and isinstance(reason, str) and has_other_verdict(verdict, reason)
+    )
+    for (verdict, reason), n in hidden.most_common(MOST_REASONS):
+        yield gate_sentences.explained(verdict, n, reason)
+    notes = {
+        "changed": gate_sentences.sources_changed,
+        "new": gate_sentences.first_measured,
+        "gone": gate_sentences.gone_from_head,
+    }
+    for verdict, sentence in notes.items():
+        if n := int((verdicts == verdict).sum()):
+            yield sentence(n)

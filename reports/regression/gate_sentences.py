@@ -71,6 +71,16 @@ def kernel_moved(ratio: float) -> str:
     return f"the calibration kernel changed by {format_change(ratio)}"
 
 
+def no_time_written() -> str:
+    """Return the reason of a benchmark without a time."""
+    return "pytest-benchmark wrote no time"
+
+
+def source_differs() -> str:
+    """Return the reason of a changed row."""
+    return "its source differs between the sides"
+
+
 def only_in(side: str) -> str:
     """Return the reason of a new or a gone row."""
     return f"only {side} has it"
@@ -175,6 +185,29 @@ def first_measured(n_rows: int) -> str:
     """Return the explanation of new rows."""
     are, them = ("is", "it") if n_rows == 1 else ("are", "them")
     return f"{counted(n_rows, 'row')} {are} new: head was verified, and base has nothing to compare {them} with."
+
+
+def gone_from_head(n_rows: int) -> str:
+    """Return the explanation of gone rows."""
+    return f"{counted(n_rows, 'row')} {'is' if n_rows == 1 else 'are'} gone: base has {'it' if n_rows == 1 else 'them'}, and head does not."
+
+
+def sources_changed(n_rows: int) -> str:
+    """Return the explanation of changed rows."""
+    return (
+        f"{counted(n_rows, 'row')} changed: the source of the benchmark differs between the sides, so its times are not "
+        "compared. To run one side's files on both, use --suite-from base or --suite-from head."
+    )
+
+
+def explained(verdict: str, n_rows: int, reason: str) -> str:
+    """Return the reason of rows that their lines leave out."""
+    return f"{counted(n_rows, 'row')} {verdict}: {reason}."
+
+
+def skipped(side: str, n: int, reason: str) -> str:
+    """Return the note on files and tests that pytest skips on a side, with the reason of the first."""
+    return f"pytest skipped {counted(n, 'file or test', 'files or tests')} in {side}: {reason}."
 
 
 def kernel_not_timed(*, runs: bool) -> str:
@@ -301,6 +334,27 @@ def stage_step(stage: int, n_pairs: int, n_cells: int | None) -> str:
 def memory_step(n_pairs: int, n_cells: int) -> str:
     """Return the step that confirms bytes."""
     return f"bytes: {counted(n_pairs, 'pair')} of processes, {counted(n_cells, 'cell')}"
+
+
+def collecting() -> str:
+    """Return the first step of a gate on a pytest suite."""
+    return "collecting the benchmarks and running each once, on both sides"
+
+
+def time_expected(n_benchmarks: int, n_pairs: int, pair_seconds: float, limit_seconds: float) -> str:
+    """Return the expected time of a gate on a pytest suite, if no benchmark needs more pairs than the fewest."""
+    benchmarks = counted(n_benchmarks, "benchmark")
+    return (
+        f"{benchmarks}: at least {n_pairs} pairs × {pair_seconds:.1f} s = {n_pairs * pair_seconds:.0f} s; at most "
+        f"{limit_seconds / 60:g} min (--max-minutes)"
+    )
+
+
+def pairs_expected(stage: int, n_pairs: int, n_benchmarks: int, pair_seconds: float) -> str:
+    """Return a step of a stage of a gate on a pytest suite, and the time that it is expected to take."""
+    benchmarks = counted(n_benchmarks, "benchmark")
+    seconds = n_pairs * pair_seconds
+    return f"stage {stage}: {counted(n_pairs, 'pair')} of processes, {benchmarks}, about {seconds:.0f} s"
 
 
 def self_test_step(number: int, *, changed: bool) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.reports.analysis.sweeps import GRAPH_KNOBS
+from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,6 +47,19 @@ VERDICTS = (*FAILING, "inconclusive", "changed", "not measured", "gone", "new", 
 
 EXIT_CODES: Mapping[str, int] = {"clear": 0, "regressed": 1, "inconclusive": 3, "contaminated": 3, "nothing": 4}
 """State → exit code of the command."""
+
+
+def has_other_verdict(verdict: str, reason: str) -> bool:
+    """Return whether a reason contains a failing verdict that is not the row's: a line with its name leaves it out.
+
+    A message of the user's code may contain any word.
+    """
+    return any(word in reason for word in FAILING if word != verdict)
+
+
+def of_benchmarks(table: pd.DataFrame) -> bool:
+    """Return whether all rows of a table are benchmarks of pytest-benchmark, and none is a cell of jacobench."""
+    return len(table) > 0 and set(table["strategy"]) == {STRATEGY} and set(table["phase"]) == {PHASE}
 
 
 def no_samples() -> pd.DataFrame:

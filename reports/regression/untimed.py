@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.special import bdtrc
 
 from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
+from jacobench.bench.gate.benchmark_runner import CHANGED, SKIPPED
 from jacobench.bench.gate.paired_runner import BY_CHANCE
 from jacobench.bench.row.columns import HEAP
 from jacobench.reports.regression import gate_sentences
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 BROKEN_LEVEL = 1 / 64
 """Of the sign test on the pairs in which one side failed; reached by six pairs in which only head failed."""
 
-NOT_TRIED = frozenset({"unsupported", "over_budget", "not_tried"})
+NOT_TRIED = frozenset({"unsupported", "over_budget", "not_tried", SKIPPED})
 """Statuses of cells that were not computed: the strategy is not broken."""
 
 Row = tuple[str, str, str]
@@ -31,10 +32,11 @@ Row = tuple[str, str, str]
 def status_changes(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
     """Find the rows of samples that are decided without times: case, strategy and phase → verdict and reason.
 
-    The verdict is gone, new, broken, improved (base fails, head does not) or not measured (no process of either side
-    was ok). A row that only head has, and that fails there, is broken; it is inconclusive if the machine may be the
-    cause, and not measured if the strategy did not try. A row that both sides have, and that failed in some pairs, but
-    not significantly, is omitted.
+    The verdict is gone, new, broken, changed (the source of a benchmark differs, and it does not fail in head), improved
+    (base fails, head does not) or not measured (no process of either side was ok, or pytest skips it on one side). A row
+    that only head has, and that fails there, is broken; it is inconclusive if the machine may be the cause, and not
+    measured if the strategy did not try. A row that both sides have, and that failed in some pairs, but not
+    significantly, is omitted.
     """
     by_row = samples.groupby(list(ROW), sort=False)
     one_sided = by_row["side"].transform("nunique") < 2
@@ -48,14 +50,17 @@ def status_changes(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
 
 
 def _change(own: pd.DataFrame) -> tuple[str, str] | None:
-    flagged = own.assign(ok=own["status"] == "ok")
+    in_base, in_head = (set(own.loc[own["side"] == side, "status"]) for side in (BASE, HEAD))
+    if CHANGED in in_head:
+        return "changed", gate_sentences.source_differs()
+    flagged = own.assign(ok=own["status"].isin(["ok", CHANGED]))
     ok = flagged.pivot_table(index="pair", columns="side", values="ok", aggfunc="all").dropna().astype(bool)
-    if not ok.to_numpy().any():
+    if not ok.to_numpy().any() or {SKIPPED} in (in_base, in_head):
         return "not measured", gate_sentences.failed_on_both(how_it_ended(own, BASE), how_it_ended(own, HEAD))
     lost, fixed = int((ok[BASE] & ~ok[HEAD]).sum()), int((ok[HEAD] & ~ok[BASE]).sum())
     if _sign_test(lost, fixed) <= BROKEN_LEVEL:
         return "broken", gate_sentences.lost(how_it_ended(own, HEAD), lost, len(ok))
-    if ok[BASE].all() and set(own.loc[own["side"] == HEAD, "status"]) == {"wrong"}:  # verified, so not by chance
+    if ok[BASE].all() and in_head == {"wrong"}:  # verified, so not by chance
         return "broken", gate_sentences.wrong_in_head(how_it_ended(own, HEAD))
     if ok[HEAD].all() and not ok[BASE].any():
         return "improved", gate_sentences.fixed(how_it_ended(own, BASE))
@@ -72,8 +77,9 @@ def _one_sided(own: pd.DataFrame) -> tuple[str, str]:
     reason = gate_sentences.fails_from_the_start(how_it_ended(own, HEAD))
     if set(failed) <= NOT_TRIED:
         return "not measured", reason
-    is_certain = set(failed) - NOT_TRIED - set(BY_CHANCE) or _sign_test(len(failed), 0) <= BROKEN_LEVEL
-    return "broken" if is_certain else "inconclusive", reason
+    n_ok = len(own) - len(failed)
+    is_certain = "wrong" in set(failed) or (n_ok == 0 and set(failed) - NOT_TRIED - set(BY_CHANCE))
+    return "broken" if is_certain or _sign_test(len(failed), n_ok) <= BROKEN_LEVEL else "inconclusive", reason
 
 
 def _sign_test(hits: int, misses: int) -> float:
@@ -83,7 +89,7 @@ def _sign_test(hits: int, misses: int) -> float:
 
 def how_it_ended(own: pd.DataFrame, side: str) -> str:
     """Return how the processes of a side ended, for the samples of one row: ok, or the first failure in words."""
-    failed = own[(own["side"] == side) & (own["status"] != "ok")]
+    failed = own[(own["side"] == side) & ~own["status"].isin(["ok", CHANGED])]
     if failed.empty:
         return "ok"
     reason = failed["reason"].iloc[0] if "reason" in failed else None

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jacobench.bench.row.columns import HEAP
+from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.data.units import (
     BELOW_RESOLUTION,
     COUNTS,
@@ -18,7 +19,7 @@ from jacobench.reports.data.units import (
     format_tick,
 )
 from jacobench.reports.regression.gate_sentences import threshold_text
-from jacobench.reports.regression.outcome import VERDICTS
+from jacobench.reports.regression.outcome import VERDICTS, has_other_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -77,7 +78,20 @@ class VerdictText(NamedTuple):
         values = "" if self.base == self.head == MISSING else f" ({self.base} → {self.head})"
         change = "" if self.change == MISSING else f" {self.change}{self.interval and ' '}{self.interval}"
         reason = f"; {self.reason}" if self.reason else ""
-        return f"{self.case} · {self.strategy} · {self.phase}: {self.quantity} {self.verdict}{change}{values}{reason}"
+        row = self.case if self.is_benchmark else f"{self.case} · {self.strategy} · {self.phase}"
+        return f"{row}: {self.quantity} {self.verdict}{change}{values}{reason}"
+
+    @property
+    def is_benchmark(self) -> bool:
+        """Whether the row is a benchmark of pytest-benchmark, which has no strategy and one phase."""
+        return (self.strategy, self.phase) == (STRATEGY, PHASE)
+
+
+def names_shown(lines: Iterable[VerdictText]) -> list[int]:
+    """Return the positions of the columns that name rows; those of strategies and phases only if they differ."""
+    kept = [HEADINGS.index(name) for name in ("strategy", "phase")]
+    only = all(line.is_benchmark for line in lines)
+    return [n for n in range(N_NAMES) if not (only and n in kept)]
 
 
 def verdict_texts(table: pd.DataFrame) -> list[VerdictText]:
@@ -106,7 +120,9 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
         change=f"{line['head'] - line['base']:+z.2f}" if is_exponent else format_change(line["ratio"]),
         interval=f"[{format_change(low)}, {format_change(high)}]" if has_interval else "",
         detectable=least if math.isfinite(detectable) else MISSING,
-        reason=on_one_line(reason) if isinstance(reason, str) else "",
+        reason=on_one_line(reason)
+        if isinstance(reason, str) and not has_other_verdict(str(line["verdict"]), reason)
+        else "",
     )
 
 

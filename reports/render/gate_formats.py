@@ -8,7 +8,15 @@ from xml.etree import ElementTree as ET
 
 from jacobench.reports.regression.gate_sentences import failing_lines_left_out, lines_left_out
 from jacobench.reports.regression.outcome import FAILING
-from jacobench.reports.render.formatting import HEADINGS, HEADLINES, N_NAMES, counted, on_one_line, verdict_texts
+from jacobench.reports.render.formatting import (
+    HEADINGS,
+    HEADLINES,
+    N_NAMES,
+    counted,
+    names_shown,
+    on_one_line,
+    verdict_texts,
+)
 from jacobench.reports.render.measured_code import code_markdown, code_properties
 from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
 
@@ -89,8 +97,9 @@ def _table(lines: Sequence[VerdictText], n_all: int) -> str:
     if lines:
         with_reasons = any(line.reason for line in lines)
         headings = (*HEADINGS, "reason") if with_reasons else HEADINGS
-        rows = (_cells(line)[: len(headings)] for line in lines)
-        parts.append(markdown_table(headings[:N_NAMES], rows, headings[N_NAMES:]))
+        names = names_shown(lines)
+        rows = ([_cells(line)[n] for n in (*names, *range(N_NAMES, len(headings)))] for line in lines)
+        parts.append(markdown_table([headings[n] for n in names], rows, headings[N_NAMES:]))
     if n_all > len(lines):
         parts.append(lines_left_out(n_all - len(lines)))
     return "\n\n".join(parts)
@@ -165,7 +174,7 @@ def junit(outcome: Outcome, title: str) -> str:
     headline, notes = HEADLINES[outcome.state], " ".join(outcome.notes)
     _test(suite, ("jacobench", "the gate"), outcome.state, headline, notes, outcome.seconds)
     for line in verdict_texts(outcome.verdicts):
-        name = f"{line.strategy} · {line.phase} · {line.quantity}"
+        name = line.quantity if line.is_benchmark else f"{line.strategy} · {line.phase} · {line.quantity}"
         _test(suite, (line.case, name), line.verdict, line.sentence, line.reason, 0.0)
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from jacobench.reports.render.formatting import (
     N_NAMES,
     QUANTITIES,
     counted,
+    names_shown,
     on_one_line,
     verdict_texts,
 )
@@ -34,6 +34,8 @@ STYLES: Mapping[str, str] = {**dict.fromkeys(FAILING, "bold red"), "inconclusive
 
 OPTIONAL = ("detectable", "95 % interval", "base", "head")
 """Columns that a narrow terminal does not show."""
+
+CASE = HEADINGS.index("case")
 
 LONGEST_NAME = 60
 """Characters of a case."""
@@ -74,16 +76,19 @@ def _aligned(rows: Sequence[Sequence[VerdictText]], notes: Sequence[str], most: 
     """
     cells = [HEADINGS, *(row[0]._replace(case=shortened(row[0].case))[: len(HEADINGS)] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    shown = list(range(len(HEADINGS)))
+    shown = [*names_shown(row[0] for row in rows), *range(N_NAMES, len(HEADINGS))]
     for name in OPTIONAL:
         if most is not None and sum(widths[n] + 2 for n in shown) > most + 2:
             shown.remove(HEADINGS.index(name))
+    if most is not None and widths[0] + 2 + widths[CASE] > most:  # the terminal would wrap the longest name
+        shown.insert(0, shown.pop(shown.index(CASE)))
     remarks = ["", *(_note(row, notes) for row in rows)]
     styles = ["bold", *(STYLES.get(row[0].verdict, "") for row in rows)]
     for line, remark, style in zip(cells, remarks, styles, strict=True):
         padded = [f"{line[n]:{'<' if n < N_NAMES else '>'}{widths[n]}}" for n in shown]
         text = Text(f"{'  '.join(padded)}  {remark}".rstrip())
-        text.stylize(style, 0, widths[0] if style != "bold" else None)
+        begin = 0 if shown[0] == 0 else widths[CASE] + 2
+        text.stylize(style, *((begin, begin + widths[0]) if style != "bold" else (0, None)))
         yield text
 
 
@@ -91,15 +96,8 @@ def _note(row: Sequence[VerdictText], notes: Sequence[str]) -> str:
     """Return the reason of a row, unless the outcome's notes have it, and its other results with this verdict."""
     first, *others = row
     also = [f"{line.quantity} {line.change}" for line in others if line.verdict == first.verdict in FAILING]
-    # A line contains these words only as its verdict; a plug-in's message may contain them, too.
-    ambiguous = first.verdict not in FAILING and re.search("|".join(FAILING), first.reason)
     known = first.verdict == "not measured" and any(first.reason in on_one_line(note) for note in notes)
-    show = (
-        not known
-        and first.verdict != "unchanged"
-        and not ambiguous
-        and (first.verdict != "regressed" or first.change == MISSING)
-    )
+    show = not known and first.verdict != "unchanged" and (first.verdict != "regressed" or first.change == MISSING)
     return "; ".join([*([first.reason] if show and first.reason else []), *also])
 
 

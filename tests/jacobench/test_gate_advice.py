@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.gate_config import GateConfig, config_from_table
+from jacobench.bench.gate.gate_config import GateConfig, configured, options_from_table
 from jacobench.bench.gate.revisions import Project
 from jacobench.commands import cmd_gate
 from jacobench.reports.regression.outcome import Outcome, verdict_table
@@ -75,7 +75,7 @@ def test_the_defaults_of_the_project_are_written_out_from_the_folder_of_the_user
         "untracked": "1GiB",
         "timeout_seconds": 5.0,
     }
-    config, _ = config_from_table(table, tmp_path)
+    config = configured(options_from_table(table, tmp_path)[0], {})
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
     (command,) = commands(said(Outcome("inconclusive", verdict_table([]), undecided=("a",)), config, tmp_path))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.gate_config import GateConfig, config_from_table, read_table
+from jacobench.bench.gate.gate_config import GateConfig, configured, options_from_table, read_table
 from jacobench.bench.gate.installer import INSTALL, check_template
 from jacobench.bench.gate.revisions import Project, Tree
 from jacobench.bench.gate.side_environments import Side, build_system, check_backend
@@ -13,14 +13,14 @@ from jacobench.graphs.errors import BadInput
 
 def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
     table = {"suite": "my.toml", "strategies": ["mine", "my.py:Mine"], "max_minutes": 3, "time": 0.05}
-    config, rest = config_from_table(table, tmp_path)
+    options, rest = options_from_table(table, tmp_path)
     assert rest == {"time": 0.05}
-    assert config == GateConfig(
+    assert configured(options, {}) == GateConfig(
         suite=str(tmp_path / "my.toml"), strategies=("mine", f"{tmp_path / 'my.py'}:Mine"), max_minutes=3
     )
-    assert config_from_table({"untracked": "3GB"}, tmp_path)[0].untracked == "3GB"
-    assert config_from_table({}, tmp_path) == (GateConfig(), {})
-    assert config_from_table({"suite": "smoke"}, tmp_path)[0].suite == "smoke"
+    assert options_from_table({"untracked": "3GB"}, tmp_path)[0]["untracked"] == "3GB"
+    assert options_from_table({}, tmp_path) == ({}, {})
+    assert options_from_table({"suite": "smoke"}, tmp_path)[0]["suite"] == "smoke"
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_table_gives_what_it_says_and_leaves_the_thresholds(tmp_path):
 )
 def test_a_value_of_the_wrong_type_is_bad_input(table, said, tmp_path):
     with pytest.raises(BadInput, match=said):
-        config_from_table(table, tmp_path)
+        configured(options_from_table(table, tmp_path)[0], {})
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,32 @@ CASES = {
         (2, 8, 1): "stage 2: 8 pairs of processes, 1 cell",
     },
     "memory_step": {(6, 2): "bytes: 6 pairs of processes, 2 cells"},
+    "collecting": {(): "collecting the benchmarks and running each once, on both sides"},
+    "time_expected": {
+        (1, 6, 2.5, 600.0): "1 benchmark: at least 6 pairs × 2.5 s = 15 s; at most 10 min (--max-minutes)",
+        (40, 6, 0.04, 90.0): "40 benchmarks: at least 6 pairs × 0.0 s = 0 s; at most 1.5 min (--max-minutes)",
+    },
+    "pairs_expected": {
+        (1, 6, 1, 2.5): "stage 1: 6 pairs of processes, 1 benchmark, about 15 s",
+        (2, 1, 3, 2.5): "stage 2: 1 pair of processes, 3 benchmarks, about 2 s",
+    },
+    "no_time_written": {(): "pytest-benchmark wrote no time"},
+    "source_differs": {(): "its source differs between the sides"},
+    "gone_from_head": {
+        (1,): "1 row is gone: base has it, and head does not.",
+        (2,): "2 rows are gone: base has them, and head does not.",
+    },
+    "sources_changed": {
+        (2,): (
+            "2 rows changed: the source of the benchmark differs between the sides, so its times are not compared. To run "
+            "one side's files on both, use --suite-from base or --suite-from head."
+        )
+    },
+    "explained": {("broken", 2, "error (why)"): "2 rows broken: error (why)."},
+    "skipped": {
+        ("head", 1, "no numpy"): "pytest skipped 1 file or test in head: no numpy.",
+        ("base", 2, "no numpy"): "pytest skipped 2 files or tests in base: no numpy.",
+    },
     "self_test_step": {(1, False): "gate 1: no changes", (2, True): "gate 2: work and memory added to head"},
     "self_test_note": {
         (0.02,): (

@@ -38,7 +38,14 @@ def samples(base, head):
         ([], ["ok"] * 5 + ["wrong"], "broken"),
         ([], ["crashed"] * 6, "broken"),
         ([], ["ok"] * 4 + ["crashed"] * 2, "inconclusive"),  # the machine may be the cause
+        ([], ["ok"] * 5 + ["error"], "inconclusive"),  # a test that fails sometimes
         ([], ["unsupported"] * 6, "not measured"),
+        (["changed"] * 6, ["changed"] * 6, "changed"),
+        (["changed"] * 6, ["error"] * 6, "broken"),
+        (["error"] * 6, ["changed"] * 6, "changed"),
+        (["ok"] * 6, ["skipped"] * 6, "not measured"),
+        (["skipped"] * 6, ["ok"] * 6, "not measured"),
+        ([], ["skipped"] * 6, "not measured"),
         (["error"] * 6, [], "gone"),
         (["ok"] * 6, [], "gone"),
         (["ok"] * 6, ["ok"] * 6, None),

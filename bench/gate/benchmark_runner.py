@@ -1,0 +1,442 @@
+"""Paired measurement of a pytest-benchmark suite: collected and prechecked once, then timed in pairs of processes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from itertools import count
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jacobench.bench import cell
+from jacobench.bench.gate import pytest_worker
+from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp, run_process
+from jacobench.bench.gate.paired_runner import MOST_FAILURES
+from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, is_under, side_selection
+from jacobench.bench.gate.pytest_worker import PytestJob
+from jacobench.bench.gate.side_environments import python_path
+from jacobench.bench.gate.side_installation import MeasuredCode
+from jacobench.bench.gate.time_plan import SHORTEST, SuiteTimes, ways
+from jacobench.bench.machine import environment
+from jacobench.bench.row.name_patterns import matching
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+    from jacobench.bench.gate.pytest_selection import SideSelection
+    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.side_environments import Side
+
+CHANGED, SKIPPED = "changed", "skipped"
+"""Statuses of benchmarks that are not measured: their source differs between the sides; pytest skips them."""
+
+OF_CALLER = "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+"""Variables of pytest that the suite's processes inherit, because the command `pytest` does."""
+
+
+@dataclass(frozen=True)
+class SuiteBenchmark:
+    """A benchmark that a side has. Its id is the same on both sides: its file is relative to the project's folder."""
+
+    id: str
+    source: str  # digest of the code that decides what is measured
+    file: str
+    selection: int
+
+
+@dataclass
+class SideSuite:
+    """What a side collects, and the times of its tests."""
+
+    benchmarks: dict[str, SuiteBenchmark] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)  # file → why it cannot be collected; "": the whole session
+    skipped: dict[str, str] = field(default_factory=dict)  # file or id → why
+    n_tests: int = 0
+    n_marked_only: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)  # id → of the whole test, with the shortest rounds
+    starting: Counter[int] = field(default_factory=Counter)  # selection → of a process, without the tests
+
+    def lacks(self, benchmark_id: str) -> CellStatus | None:
+        """Return why a benchmark could not be collected; None if the side simply does not have it."""
+        file = benchmark_id.partition("::")[0]
+        for where, reason in self.errors.items():
+            place = Path(where)
+            folder = place.parent.as_posix() if place.name in {CONFTEST, "__init__.py"} else where
+            if not where or is_under(file, folder):
+                return CellStatus("error", reason)
+        why = self.skipped.get(benchmark_id, self.skipped.get(file))
+        return None if why is None else CellStatus(SKIPPED, why)
+
+
+@dataclass(frozen=True)
+class BenchmarkProcess:
+    """What one side gave in one pair.
+
+    files: pytest-benchmark's JSON, with ids as full names. timed: ids that were to run. statuses: of all ids that the
+    side has. calibration: shortest time of the calibration kernel, in seconds; None: unknown.
+    """
+
+    stage: int
+    pair: int
+    side: str
+    position: int
+    files: tuple[Path, ...]
+    timed: frozenset[str]
+    statuses: Mapping[str, CellStatus]
+    calibration: float | None
+
+
+@dataclass
+class BenchmarkRunner:
+    """Two sides, base and head, and the benchmarks that they have."""
+
+    project: Project
+    sides: tuple[Side, Side]
+    selections: Sequence[Sequence[str]]  # words of each value of --pytest
+    cases: Sequence[str]  # ids or globs; empty: all
+    suite_from: str  # "base", "head" or "": each side runs its own files
+    folder: Path  # for temporary files
+    out: Path | None  # folder that gets pytest-benchmark's JSON
+    timeout_seconds: float
+    settings: Mapping[str, str]  # environment variables of every process
+    code: MeasuredCode = field(default_factory=MeasuredCode)  # that each side runs
+    suites: dict[str, SideSuite] = field(default_factory=dict)  # side → results of `collect`
+    statuses: dict[str, dict[str, CellStatus]] = field(default_factory=dict)  # side → of `precheck`
+    ids: tuple[str, ...] = ()
+    _machine_info: Any = None
+    _numbers: count[int] = field(default_factory=count)
+    _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def collect(self, until: float = inf) -> None:
+        """Find the benchmarks of both sides. Raises BadInput if there are none, or none that was selected."""
+        order = self.sides if self.suite_from != "head" else self.sides[::-1]
+        first, second = order
+        self.suites = {first.name: self._collected(first, until)}
+        if self.suite_from:
+            self._copy_suite(first, second)
+        self.suites[second.name] = self._collected(second, until)
+        for side, other in (order, order[::-1]):
+            if self.suites[side.name].errors and not self.suites[other.name].errors:
+                self.suites[side.name] = self._collected(side, until)  # not by chance
+        base, head = (self.suites[side.name] for side in self.sides)
+        self._add_broken_files()
+        known = dict.fromkeys([*head.benchmarks, *base.benchmarks])
+        if not known:
+            raise BadInput(self._why_none())
+        chosen = {found for pattern in self.cases for found in self._matching(pattern, known)}
+        self.ids = tuple(each for each in known if not self.cases or each in chosen)
+
+    def _collected(self, side: Side, until: float) -> SideSuite:
+        suite = SideSuite()
+        for number in range(len(self.selections)):
+            if (selection := self._selection(side, number)) is None:
+                continue
+            ended = self._run(side, "collect", number, (), until=until)
+            if ended.lost:
+                suite.errors.setdefault("", ended.lost.reason)
+            for event in ended.events:
+                if event["event"] == "collected":
+                    self._add(suite, event, selection, number)
+        return suite
+
+    @staticmethod
+    def _add(suite: SideSuite, event: Mapping[str, Any], selection: SideSelection, number: int) -> None:
+        """Add what a process collected; a benchmark of several selections belongs to the first."""
+        for each in event["benchmarks"]:
+            if selection.selects(each["id"]):
+                found = SuiteBenchmark(each["id"], each["source"], each["file"], number)
+                suite.benchmarks.setdefault(found.id, found)
+        suite.errors |= {each["file"]: each["reason"] for each in event["errors"]}
+        suite.skipped |= {each.get("id") or each["file"]: each["reason"] for each in event["skipped"]}
+        suite.n_tests += event["n_tests"]
+        suite.n_marked_only += event["n_marked_only"]
+
+    def _add_broken_files(self) -> None:
+        """Add a benchmark with the name of its file for each file with benchmarks that no side can collect."""
+        for side, other in (self.sides, self.sides[::-1]):
+            suite, others = self.suites[side.name], self.suites[other.name]
+            for file in suite.errors:
+                known = any(each.file == file for each in others.benchmarks.values())
+                is_elsewhere = (other.tree.folder / file).exists() and file not in others.errors
+                if file.endswith(".py") and Path(file).name != CONFTEST and not (known or is_elsewhere):
+                    text = (side.tree.folder / file).read_text(encoding="utf-8", errors="replace")
+                    if "benchmark" in text:
+                        suite.benchmarks[file] = SuiteBenchmark(file, "", file, 0)
+
+    def _copy_suite(self, source: Side, target: Side) -> None:
+        found = [self._selection(source, number) for number in range(len(self.selections))]
+        places = [place for selection in found if selection for place in selection.places]
+        suite = self.suites[source.name]
+        copy_suite(source, target, places, {each.file for each in suite.benchmarks.values()} | suite.skipped.keys())
+
+    def _selection(self, side: Side, number: int) -> SideSelection | None:
+        (other,) = (each for each in self.sides if each is not side)
+        return side_selection(self.selections[number], self.project, side.tree, other.tree)
+
+    @staticmethod
+    def _matching(pattern: str, known: Collection[str]) -> list[str]:
+        if not (found := matching(pattern, known)):
+            near = " or ".join(map(repr, get_close_matches(pattern, known, n=3, cutoff=0.3)))
+            raise BadInput(
+                f"--case {pattern!r} matches none of the {len(known)} benchmarks: expected an id or a glob, such as {near}"
+            )
+        return found
+
+    def _why_none(self) -> str:
+        """Return why no benchmark was collected, with the fix."""
+        suites = list(self.suites.values())
+        what = " ".join(self.selections[0]) if len(self.selections) == 1 else f"the {len(self.selections)} selections"
+        if errors := [each for suite in suites for each in suite.errors.items()]:
+            file, reason = errors[0]
+            return f"no benchmark was collected from {what}: {file or 'the session'}: {reason}"
+        if n := max(suite.n_marked_only for suite in suites):
+            return (
+                f"no benchmark was collected from {what}: {n} tests have the mark 'benchmark' but do not request the fixture "
+                "'benchmark', and pytest-benchmark times only calls of this fixture; request it: def test_x(benchmark)"
+            )
+        if skipped := max((suite.skipped for suite in suites), key=len):
+            return f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
+        n = max(suite.n_tests for suite in suites)
+        return (
+            f"no benchmark was collected from {what}: {n} tests, none of which requests the fixture 'benchmark'; expected "
+            "files, folders or ids of pytest-benchmark tests in --pytest"
+        )
+
+    def precheck(self, until: float = inf) -> None:
+        """Run every benchmark once with short rounds on each side that has it.
+
+        What fails on one side only, or is new and fails, runs there again, up to `MOST_FAILURES` times. Raises BadInput
+        if this is not finished at `until` (`time.monotonic`).
+        """
+        began = time.monotonic()
+        try:
+            self.collect(until)
+            for side in self.sides:
+                self._begin_statuses(side)
+                self._precheck(side, self._unknown(side), until)
+            for _ in range(MOST_FAILURES - 1):
+                for side, other in (self.sides, self.sides[::-1]):
+                    self._precheck(side, [each for each in self.ids if self._is_worse(side, other, each)], until)
+        except TimeIsUp:
+            raise BadInput(self._too_slow(time.monotonic() - began)) from None
+        for each in self._of_both():
+            if not self.suite_from and self._sources_differ(each):
+                for statuses in self.statuses.values():
+                    statuses[each] = (
+                        replace(statuses[each], status=CHANGED) if _is_ok(statuses[each]) else statuses[each]
+                    )
+
+    def _begin_statuses(self, side: Side) -> None:
+        """Set the statuses of what cannot run: it was not collected, or only base has it."""
+        suite = self.suites[side.name]
+        found: dict[str, CellStatus] = {}
+        for each in self.ids:
+            if each not in suite.benchmarks or each in suite.errors:
+                if (status := suite.lacks(each)) is not None:
+                    found[each] = status
+            elif side.name == "base" and not self._head_knows(each):
+                found[each] = CellStatus("ok")
+        self.statuses[side.name] = found
+
+    def _head_knows(self, each: str) -> bool:
+        head = self.suites["head"]
+        return each in head.benchmarks or head.lacks(each) is not None
+
+    def _unknown(self, side: Side) -> list[str]:
+        known = self.statuses[side.name]
+        return [each for each in self.ids if each in self.suites[side.name].benchmarks and each not in known]
+
+    def _of_both(self) -> list[str]:
+        base, head = (self.statuses[side.name] for side in self.sides)
+        return [each for each in self.ids if each in base and each in head]
+
+    def _sources_differ(self, each: str) -> bool:
+        base, head = (self.suites[side.name].benchmarks.get(each) for side in self.sides)
+        return bool(base and head and base.source != head.source)
+
+    def _is_worse(self, side: Side, other: Side, each: str) -> bool:
+        """Return whether a benchmark fails here, and is ok on the other side or new; a failed collection is certain."""
+        here, there = (self.statuses[one.name].get(each) for one in (side, other))
+        suite = self.suites[side.name]
+        if here is None or here.status in {"ok", SKIPPED} or each not in suite.benchmarks or each in suite.errors:
+            return False
+        return there.status == "ok" if there else side.name == "head"
+
+    def _precheck(self, side: Side, ids: Sequence[str], until: float) -> None:
+        suite, known = self.suites[side.name], self.statuses[side.name]
+        for number in range(len(self.selections)):
+            left = [each for each in ids if suite.benchmarks[each].selection == number]
+            while left:
+                began = time.monotonic()
+                ended = self._run(side, "time", number, left, SHORTEST, until=until)
+                found = _statuses(ended, left)
+                known |= found
+                tests = {event["id"]: event["seconds"] for event in ended.events if event["event"] == "ended"}
+                suite.seconds |= tests
+                suite.starting[number] = max(suite.starting[number], time.monotonic() - began - sum(tests.values()))
+                left = [each for each in left if each not in found]
+
+    def _too_slow(self, seconds: float) -> str:
+        n_done = sum(len(suite.seconds) for suite in self.suites.values())
+        n_all = sum(len(suite.benchmarks) for suite in self.suites.values())
+        if not n_done:
+            return f"no benchmark had ended after {seconds:.0f} s, the rest of the time limit; {ways(15 * seconds)}"
+        needed = seconds + 7 * seconds / n_done * max(n_all, n_done)  # a precheck and six pairs
+        return (
+            f"the first run of the benchmarks was not finished after {seconds:.0f} s, the rest of the time limit: "
+            f"{n_done} of {n_all} had run; {ways(needed)}"
+        )
+
+    def timed_ids(self) -> list[str]:
+        """Return the benchmarks that are ok on both sides."""
+        base, head = (self.statuses[side.name] for side in self.sides)
+        return [each for each in self._of_both() if base[each].status == head[each].status == "ok"]
+
+    def times(self, ids: Collection[str] | None = None) -> SuiteTimes:
+        """Return the expected times of a pair of processes with these benchmarks (None: all)."""
+        timed = set(self.timed_ids()) & set(self.ids if ids is None else ids)
+        pair, n = 0.0, 0
+        for suite in self.suites.values():
+            own = [suite.benchmarks[each] for each in timed]
+            pair += sum(suite.starting[number] for number in {each.selection for each in own})
+            pair += sum(suite.seconds.get(each.id, 0.0) for each in own)
+            n += len(own)
+        return SuiteTimes(pair, n)
+
+    def measure(
+        self, ids: Sequence[str] | None, pairs: Iterable[int], stage: int, max_seconds: float
+    ) -> Iterator[BenchmarkProcess]:
+        """Time pairs of processes: base first for even numbers, head first for odd ones. `ids` None: all benchmarks."""
+        chosen = [each for each in self.ids if ids is None or each in set(ids)]
+        for pair in pairs:
+            order = self.sides if pair % 2 == 0 else self.sides[::-1]
+            known = {side.name: dict(self.statuses[side.name]) for side in self.sides}
+            files: dict[str, list[Path]] = {side.name: [] for side in self.sides}
+            kernel: dict[str, float] = {}
+            timed = [each for each in self.timed_ids() if each in set(chosen)]
+            for number in range(len(self.selections)):
+                for side in order:
+                    own = [each for each in timed if self.suites[side.name].benchmarks[each].selection == number]
+                    ended, path = self._timed(side, number, own, pair, max_seconds, known[side.name])
+                    files[side.name] += [path] if path else []
+                    seconds = [event["seconds"] for event in ended if event["event"] == "calibration"]
+                    kernel[side.name] = min([kernel.get(side.name, inf), *seconds])
+            for position, side in enumerate(order):
+                statuses = {each: status for each, status in known[side.name].items() if each in set(chosen)}
+                calibration = kernel[side.name] if kernel[side.name] < inf else None
+                found = tuple(files[side.name]), frozenset(timed), statuses, calibration
+                yield BenchmarkProcess(stage, pair, side.name, position, *found)
+
+    def _timed(
+        self, side: Side, number: int, ids: Sequence[str], pair: int, max_seconds: float, known: dict[str, CellStatus]
+    ) -> tuple[list[dict[str, Any]], Path | None]:
+        """Time benchmarks in a fresh process; if it is lost at one of them, in another process without this one.
+
+        Failures are added to `known`. Returns the events of the last process, and the file with its times.
+        """
+        left = list(ids)
+        while left:
+            path = self._json_file()
+            ended = self._run(side, "time", number, left, max_seconds, pair, path)
+            found = _statuses(ended, left)
+            failed = {each: status for each, status in found.items() if not _is_ok(status)}
+            known |= failed
+            for each, status in failed.items():
+                self._failures[side.name, each] += 1
+                if self._failures[side.name, each] == MOST_FAILURES:
+                    self.statuses[side.name][each] = status
+            if ended.lost is None:
+                self._store(path, side, pair)
+                return ended.events, path if path.is_file() else None
+            left = [each for each in left if each not in failed]
+        return [], None
+
+    def _json_file(self) -> Path:
+        folder = self.folder / f"process-{next(self._numbers):05d}"
+        folder.mkdir()
+        return folder / "benchmark.json"
+
+    def _store(self, path: Path, side: Side, pair: int) -> None:
+        """Copy a file to the folder of `--out`, which is created for the first; a pair may have several selections."""
+        if self.out is None or not path.is_file():
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
+        names = (f"{side.name}-{pair:03d}{f'-{n}' if n else ''}.json" for n in count())
+        shutil.copyfile(path, next(self.out / name for name in names if not (self.out / name).exists()))
+
+    def _run(
+        self,
+        side: Side,
+        action: str,
+        number: int,
+        ids: Sequence[str],
+        max_seconds: float | None = None,
+        pair: int = 0,
+        path: Path | None = None,
+        until: float = inf,
+    ) -> EndedProcess:
+        """Run one selection in a fresh process of a side."""
+        (other,) = (each for each in self.sides if each is not side)
+        selection = self._selection(side, number)
+        assert selection is not None  # no benchmark is in it
+        job = PytestJob(
+            action,
+            selection.arguments,
+            None if action == "collect" else tuple(ids),
+            str(path or self._json_file()),
+            str(side.tree.top),
+            str(side.tree.folder),
+            side.rules,
+            max_seconds,
+            self._machine_info,
+            str(Path(cell.__file__).parent),
+        )
+        variables = suite_environment(self.settings, pair) | {"PYTHONPATH": python_path(self.project, side, other)}
+        ended = run_process(side, str(pytest_worker.__file__), asdict(job), variables, self.timeout_seconds, until)
+        for event in ended.events:
+            if event["event"] == "machine_info":
+                self._machine_info = event["value"]
+        return ended
+
+
+def suite_environment(settings: Mapping[str, str], pair: int) -> dict[str, str]:
+    """Return the environment of a suite's process: that of every worker, with pytest's plug-ins and the user's options."""
+    made = environment.environment(settings, pair)
+    del made["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
+    return made | {name: os.environ[name] for name in OF_CALLER if name in os.environ}
+
+
+def _is_ok(status: CellStatus) -> bool:
+    return status.status == "ok"
+
+
+def _statuses(ended: EndedProcess, ids: Sequence[str]) -> dict[str, CellStatus]:
+    """Return how benchmarks ended in a process; what a lost process had not begun is missing.
+
+    If the process was lost while no benchmark ran, it is the status of all that have not failed.
+    """
+    found: dict[str, CellStatus] = {}
+    running = ""
+    for event in ended.events:
+        match event:
+            case {"event": "start", "id": at}:
+                running = at
+            case {"event": "ended", "id": at, "status": status, "reason": reason}:
+                found[at], running = CellStatus(status, reason), ""
+            case {"event": "collected", "errors": errors} if errors:
+                failed = SideSuite(errors={each["file"]: each["reason"] for each in errors})
+                found |= {each: status for each in ids if (status := failed.lacks(each))}
+    if ended.lost and running:
+        found[running] = ended.lost
+    elif ended.lost:
+        found |= {each: ended.lost for each in ids if each not in found or _is_ok(found[each])}
+    else:
+        missing = CellStatus("error", "pytest did not run this benchmark")
+        found |= {each: missing for each in ids if each not in found}
+    return {each: found[each] for each in ids if each in found}

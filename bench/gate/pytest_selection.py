@@ -1,0 +1,169 @@
+"""Selections of `--pytest`: the arguments of a pytest session on each side, and the files of one side on the other."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jacobench.bench.gate.working_tree import GENERATED
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from jacobench.bench.gate.revisions import Project, Tree
+    from jacobench.bench.gate.side_environments import Side
+
+WITH_VALUE = (
+    *("-k", "-m", "-p", "-c", "-o", "-W", "-r", "-n", "--rootdir", "--confcutdir", "--ignore", "--ignore-glob"),
+    *("--deselect", "--import-mode", "--basetemp", "--override-ini", "--maxfail", "--tb", "--durations"),
+)
+"""Options of pytest after which a word is a value, also if a path of this name exists."""
+
+CONFTEST = "conftest.py"
+
+
+@dataclass(frozen=True)
+class SideSelection:
+    """Arguments of a pytest session on one side.
+
+    places: files and folders among them, relative to the project's folder. nodes: file → the ids of which only these
+    and what is in them are selected; other files are selected as a whole.
+    """
+
+    arguments: tuple[str, ...]
+    places: tuple[str, ...]
+    nodes: Mapping[str, tuple[str, ...]]
+
+    def selects(self, benchmark_id: str) -> bool:
+        """Return whether a benchmark that the session collects is selected."""
+        nodes = self.nodes.get(benchmark_id.partition("::")[0], ("",))
+        return any(
+            not node or benchmark_id == node or benchmark_id.startswith((f"{node}::", f"{node}[")) for node in nodes
+        )
+
+
+def read_selection(text: str) -> tuple[str, ...]:
+    """Split a value of ``--pytest`` as a shell does; raise BadInput if it has no words or unbalanced quotes."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise BadInput(
+            f"--pytest {text!r}: {error}; expected files, folders and options of pytest, quoted for a shell"
+        ) from None
+    if not words:
+        raise BadInput("--pytest is empty: expected files or folders with benchmarks, such as --pytest benchmarks/")
+    return tuple(words)
+
+
+def from_folder(text: str, folder: Path) -> str:
+    """Return a selection whose paths are relative to a folder as one for the current folder."""
+    here, words = Path.cwd(), read_selection(text)
+    if here == folder:
+        return text
+    moved = (
+        os.path.relpath(folder / word, here) if _is_place(words, n, folder) else word for n, word in enumerate(words)
+    )
+    return shlex.join(moved)
+
+
+def _is_place(words: Sequence[str], number: int, *folders: Path) -> bool:
+    """Return whether a word names a file or folder, or a node in it, in any of the folders."""
+    word = words[number]
+    if word.startswith("-") or (number and words[number - 1] in WITH_VALUE):
+        return False
+    return any((folder / word.partition("::")[0]).exists() for folder in folders)
+
+
+def side_selection(words: Sequence[str], project: Project, tree: Tree, other: Tree) -> SideSelection | None:
+    """Return a side's selection; None if the paths in it exist on the other side only.
+
+    A path in the user's working tree becomes the side's own. Raises BadInput for a file that neither side has.
+    """
+    here, there = (_in_tree(words, project, each) for each in (tree, other))
+    start, other_start = tree.start or tree.folder, other.start or other.folder
+    arguments, whole, n_places = [], [], 0
+    nodes: dict[str, list[str]] = {}
+    for number, word in enumerate(here):
+        path, _, node = word.partition("::")
+        if _is_place(here, number, start):
+            arguments.append(path)
+            place = relative(start / path, tree.folder)
+            if node:
+                nodes.setdefault(place, []).append(f"{place}::{node}")
+            else:
+                whole.append(place)
+        elif not _is_place(there, number, other_start):
+            if ".py::" in word or (word.endswith(".py") and not (number and here[number - 1] in WITH_VALUE)):
+                raise BadInput(
+                    f"--pytest: neither side has {path!r}: expected a file or folder, relative to {start.name!r}"
+                )
+            arguments.append(word)
+            continue
+        n_places += 1
+    if n_places and not (whole or nodes):
+        return None
+    some = {file: tuple(ids) for file, ids in nodes.items() if not any(is_under(file, place) for place in whole)}
+    return SideSelection(tuple(arguments), (*whole, *nodes), some)
+
+
+def _in_tree(words: Iterable[str], project: Project, tree: Tree) -> list[str]:
+    """Return the words with absolute paths in the user's working tree replaced by those of a side."""
+    return [_own_path(word, project, tree) for word in words]
+
+
+def _own_path(word: str, project: Project, tree: Tree) -> str:
+    path, colons, node = word.partition("::")
+    if not Path(path).is_absolute() or not Path(path).resolve().is_relative_to(project.top):
+        return word
+    return f"{tree.top / Path(path).resolve().relative_to(project.top)}{colons}{node}"
+
+
+def relative(path: Path, folder: Path) -> str:
+    """Return a path relative to a folder, with slashes, as ids have it."""
+    return Path(os.path.relpath(path, folder)).as_posix()
+
+
+def is_under(file: str, place: str) -> bool:
+    """Return whether a relative path is a place or in it."""
+    return place in {".", file} or file.startswith(f"{place}/")
+
+
+def copy_suite(source: Side, target: Side, places: Iterable[str], files: Iterable[str]) -> None:
+    """Copy the benchmark files of a side over the other side's tree.
+
+    These are `files`, and each ``conftest.py`` above them. A folder among `places` is copied as a whole, so that its
+    helper modules and data come along, unless it contains a module of the project's packages. Paths are relative to the
+    project's folder.
+    """
+    from_here, to_there = source.tree.folder, target.tree.folder
+    for place in places:
+        if (from_here / place).is_dir() and place != "." and not _has_modules(source, from_here / place):
+            shutil.rmtree(to_there / place, ignore_errors=True)
+            ignored = shutil.ignore_patterns(*(pattern for pattern in GENERATED if "/" not in pattern))
+            shutil.copytree(from_here / place, to_there / place, symlinks=True, ignore=ignored)
+    for file in files:
+        folders = [Path(relative(source.tree.top, from_here)), *reversed(Path(file).parents)]
+        for each in (*(folder / CONFTEST for folder in folders), Path(file)):
+            _copy_file(from_here / each, to_there / each)
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """Copy a file; remove the target if there is no source."""
+    if source.is_file():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    else:
+        target.unlink(missing_ok=True)
+
+
+def _has_modules(side: Side, folder: Path) -> bool:
+    """Return whether a folder of a side's tree contains a module of the packages that were built from it."""
+    owned = {module for each in side.built() for module in (each.modules or each.importable)}
+    inside = (path.relative_to(side.tree.folder).with_suffix("").parts for path in folder.rglob("*.py"))
+    names = ((*parts[:-1], *(parts[-1:] if parts[-1] != "__init__" else ())) for parts in inside)
+    return any(".".join(parts[n:]) in owned for parts in names for n in range(len(parts)))
