@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from jacobench.strategies import registry
 from jacobench.strategies.memory_model import predict_forward
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import pandas as pd
 
@@ -82,29 +83,57 @@ def sweep_of(knobs: Mapping[str, Any]) -> dict[str, Any]:
     return {"graph": graph, **knobs}
 
 
-def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a case before it is measured, one per strategy and phase, with status "not_tried".
+@dataclass(frozen=True)
+class PredictedCase:
+    """A case with its graph, and the predicted cost of each phase under each strategy, or why there is none."""
 
-    `specs` replace the case's strategies; "forward" is the forward pass. The rows have predicted bytes and flops where
-    the strategy has a model, otherwise a reason, and with a `model` predicted seconds where it knows the strategy.
-    """
-    graph = graph_of(case)
-    knobs = {name: value for name, value in case.knobs.items() if name in COLUMNS}
-    shared = {**columns_of(graph), **knobs, "case": case.name}
-    rows = []
-    for spec in specs or case.strategies:
-        phases, missing = prediction_of(spec, graph, n_seeds_of(case), case.task)
-        seconds = model.seconds(graph, spec, n_seeds_of(case), case.task) if model and phases else {}
+    case: Case
+    graph: Graph
+    predictions: Mapping[str, tuple[Mapping[str, Prediction], str]]
+
+    def rows(self, model: TimeModel | None = None) -> list[dict[str, Any]]:
+        """Return the rows of the case before it is measured, one per strategy and phase, with status "not_tried".
+
+        The rows have predicted bytes and flops where the strategy has a model, otherwise a reason, and with a `model`
+        predicted seconds where it knows the strategy.
+        """
+        knobs = {name: value for name, value in self.case.knobs.items() if name in COLUMNS}
+        shared = {**columns_of(self.graph), **knobs, "case": self.case.name, "status": "not_tried"}
+        return [
+            shared | {"strategy": spec, "phase": phase, **values}
+            for spec in self.predictions
+            for phase, values in self._phases(spec, model)
+        ]
+
+    def _phases(self, spec: str, model: TimeModel | None) -> Iterator[tuple[str, dict[str, Any]]]:
+        phases, missing = self.predictions[spec]
+        n_seeds, task = n_seeds_of(self.case), self.case.task
+        seconds = model.seconds(self.graph, spec, n_seeds, task, phases) if model and phases else {}
         reason = f"{NO_PREDICTION}{missing}" if missing else "predicted only"
-        for phase in (FORWARD,) if spec == FORWARD else case.phases:
+        for phase in (FORWARD,) if spec == FORWARD else self.case.phases:
             expected = phases.get(phase)
-            rows.append(
-                shared
-                | {"strategy": spec, "phase": phase, "status": "not_tried", "reason": reason}
-                | {"predicted_bytes": expected and expected.peak_bytes, "predicted_flops": expected and expected.flops}
-                | {"predicted_seconds": seconds.get(phase)}
+            yield (
+                phase,
+                {
+                    "reason": reason,
+                    "predicted_bytes": expected and expected.peak_bytes,
+                    "predicted_flops": expected and expected.flops,
+                    "predicted_seconds": seconds.get(phase),
+                },
             )
-    return rows
+
+
+def predict_case(case: Case, specs: Iterable[str] = ()) -> PredictedCase:
+    """Predict a case; `specs` replace the case's strategies; "forward" is the forward pass."""
+    graph, n_seeds = graph_of(case), n_seeds_of(case)
+    return PredictedCase(
+        case, graph, {spec: prediction_of(spec, graph, n_seeds, case.task) for spec in specs or case.strategies}
+    )
+
+
+def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | None = None) -> list[dict[str, Any]]:
+    """Return the rows of a case before it is measured; see `predict_case` and `PredictedCase.rows`."""
+    return predict_case(case, specs).rows(model)
 
 
 def held_bytes(graph: Graph, n_seeds: int) -> int:

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import time
 from contextlib import suppress
-from functools import cache
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -41,14 +41,14 @@ VERSIONS = ("jacobench", "numpy", "scipy")
 Timed = TypeVar("Timed", RuleTime, CellTime)
 
 
-class StoredProfile(msgspec.Struct, frozen=True):
+class StoredProfile(msgspec.Struct, frozen=True, dict=True):
     """A profile with the time at which it was measured, in seconds since 1970, and how far two measurements differ."""
 
     measured_at: float
     difference: float
     profile: Profile
 
-    @property
+    @cached_property
     def model(self) -> TimeModel:
         """The time model of this profile."""
         return TimeModel(self.profile)

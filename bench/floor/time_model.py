@@ -7,6 +7,7 @@ knows is in a `Profile`: rates of the rules, bandwidths, and whole small cases, 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jacobench.bench.floor.rule_work import Work
     from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
+    from jacobench.strategies.contract import Prediction
 
 WITH_RULES = ("vjp", "sparse", "dense", "dense-blocks")  # strategies whose work is known rule by rule
 
@@ -79,17 +81,23 @@ class Calls:
         return [1.0, self.n_nodes, self.n_edges]
 
 
-def calls_of(graph: Graph, spec: str, n_seeds: int, task: str = "gradient") -> dict[str, Calls]:
-    """Return the calls of each phase of a task; empty for a strategy without known rules."""
+def calls_of(
+    graph: Graph, spec: str, n_seeds: int, task: str = "gradient", phases: Mapping[str, Prediction] | None = None
+) -> dict[str, Calls]:
+    """Return the calls of each phase of a task; empty for a strategy without known rules.
+
+    `phases` is the predicted cost of each phase, if it is known already.
+    """
     if spec == FORWARD:
         peak = predict_forward(graph).phases[FORWARD].peak_bytes
         return {FORWARD: Calls(forward_works(graph), len(graph.nodes), 0, OVERLAP * (input_bytes(graph, 0) + peak))}
     if spec not in WITH_RULES:
         return {}
     strategy: Any = registry.load(spec)
-    predictions = predict_task(strategy, graph, task, n_seeds)
-    assert predictions is not None  # each of `WITH_RULES` has a model
-    phases = predictions.phases
+    if phases is None:
+        predictions = predict_task(strategy, graph, task, n_seeds)
+        assert predictions is not None  # each of `WITH_RULES` has a model
+        phases = predictions.phases
     footprint = OVERLAP * (input_bytes(graph, n_seeds) + phase_bytes(phases, task))
     n_edges = sum(1 for _ in edges_of(graph))
     works = works_of(graph, strategy, n_seeds)
@@ -105,14 +113,22 @@ class TimeModel:
         self.profile = profile
         self._rates: Mapping[str, RuleRates] = rates_of(profile.rules, profile.bandwidth)
 
-    def seconds(self, graph: Graph, spec: str, n_seeds: int, task: str = "gradient") -> dict[str, float]:
+    def seconds(
+        self,
+        graph: Graph,
+        spec: str,
+        n_seeds: int,
+        task: str = "gradient",
+        phases: Mapping[str, Prediction] | None = None,
+    ) -> dict[str, float]:
         """Return the seconds of each phase of a task; without those that the profile does not cover.
 
-        It covers the strategies of `WITH_RULES` and the forward pass, of graphs whose rules were all measured.
+        It covers the strategies of `WITH_RULES` and the forward pass, of graphs whose rules were all measured. `phases`
+        is as for `calls_of`.
         """
         found = {
             phase: self._of_rules(calls) + float(np.dot(calls.counts, self._overheads[spec, phase]))
-            for phase, calls in calls_of(graph, spec, n_seeds, task).items()
+            for phase, calls in calls_of(graph, spec, n_seeds, task, phases).items()
             if (spec, phase) in self._overheads
         }
         return {phase: seconds for phase, seconds in found.items() if not math.isnan(seconds)}
@@ -134,10 +150,13 @@ class TimeModel:
         return fit_relative(counts, seconds, rest)
 
     def _of_rules(self, calls: Calls) -> float:
-        by_rule = [work for work in calls.works if work.rule != COPY]
-        known = [self._rates[work.rule].seconds(work, calls.footprint) for work in by_rule if work.rule in self._rates]
-        if len(known) < len(by_rule):
-            return math.nan
-        copies = (work for work in calls.works if work.rule == COPY)
-        bandwidth = self.profile.bandwidth
-        return sum(known) + sum(bandwidth.seconds(work.read, work.written, calls.footprint) for work in copies)
+        rules: float = 0.0
+        copies: float = 0.0
+        for work, n in Counter(calls.works).items():  # the layers of a deep network have equal calls
+            if work.rule == COPY:
+                copies += n * self.profile.bandwidth.seconds(work.read, work.written, calls.footprint)
+            elif work.rule in self._rates:
+                rules += n * self._rates[work.rule].seconds(work, calls.footprint)
+            else:
+                return math.nan
+        return rules + copies

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS, input_bytes, rows_to_verify, step_bytes
 from jacobench.bench.floor.fitted_rates import predict_seconds
 from jacobench.bench.floor.microbenchmarks import measure_like
-from jacobench.bench.floor.predicted_rows import NO_PREDICTION, n_seeds_of, phases_of, predicted_rows
+from jacobench.bench.floor.predicted_rows import NO_PREDICTION, n_seeds_of, predict_case
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
 from jacobench.bench.suites.case import graph_of
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from jacobench.bench.floor.predicted_rows import PredictedCase
     from jacobench.bench.floor.stored_profile import StoredProfile
     from jacobench.bench.floor.time_model import TimeModel
     from jacobench.bench.run.run_plan import Plan
-    from jacobench.bench.suites.case import Case
 
 OVERHEAD = 0.06  # seconds per cell and pass outside the timed rounds, measured on the standard suite
 
@@ -57,19 +57,20 @@ def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = No
         specs.setdefault(cell.case, {})[cell.strategy] = None
     lines, calls, needs = [], [], []
     for case in plan.suite.cases:
-        model = model_of(graph_of(case).dtype.name) if model_of else None
-        own = predicted_rows(case, specs[case.name], model)
+        predicted = predict_case(case, specs[case.name])
+        graph = predicted.graph
+        own = predicted.rows(model_of(graph.dtype.name) if model_of else None)
         lines += own
-        needed = {spec: _needed(case, spec, plan.budget_bytes) for spec in specs[case.name]}
+        needed = {spec: _needed(predicted, spec, plan.budget_bytes) for spec in specs[case.name]}
         needs += [needed[row["strategy"]] for row in own]
-        calls += [len(graph_of(case).nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
+        calls += [len(graph.nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
     return tidy(lines).assign(n_calls=calls, needs_bytes=needs)
 
 
-def _needed(case: Case, spec: str, budget_bytes: int) -> int:
-    graph, n_seeds = graph_of(case), n_seeds_of(case)
-    n_used = len(rows_to_verify(graph, budget_bytes)) if case.task == JACOBIAN else n_seeds
-    phases = phases_of(spec, graph, n_seeds, case.task)
+def _needed(predicted: PredictedCase, spec: str, budget_bytes: int) -> int:
+    graph, (phases, _) = predicted.graph, predicted.predictions[spec]
+    is_jacobian = predicted.case.task == JACOBIAN
+    n_used = len(rows_to_verify(graph, budget_bytes)) if is_jacobian else n_seeds_of(predicted.case)
     return max(step_bytes(graph, n_used, phases).values()) + input_bytes(graph, n_used)
 
 

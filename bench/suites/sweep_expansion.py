@@ -81,7 +81,7 @@ def _generator(sweep: Mapping[str, Any], folder: Path) -> Generator:
 
 def _values(sweep: Mapping[str, Any], generator: Generator) -> dict[str, Any]:
     """Check the sweep against the generator's keys; return the given keys in order, then the defaults."""
-    known = [field.name for field in msgspec.structs.fields(generator.keys)]
+    known = generator.keys.__struct_fields__
     if "seeds" in sweep and "seeds" not in known:
         raise BadInput('.seeds: this key was removed: for the whole Jacobian, write task = "jacobian"')
     for key in sweep:
