@@ -19,7 +19,7 @@ from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp,
 from jacobench.bench.gate.paired_runner import MOST_FAILURES
 from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, is_under, side_selection
 from jacobench.bench.gate.pytest_worker import PytestJob
-from jacobench.bench.gate.side_environments import python_path
+from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.time_plan import SHORTEST, SuiteTimes, ways
 from jacobench.bench.machine import environment
@@ -397,7 +397,7 @@ class BenchmarkRunner:
             self._machine_info,
             str(Path(cell.__file__).parent),
         )
-        variables = suite_environment(self.settings, pair) | {"PYTHONPATH": python_path(self.project, side, other)}
+        variables = suite_environment(self.settings, pair) | side_variables(self.project, side, other)
         ended = run_process(side, str(pytest_worker.__file__), asdict(job), variables, self.timeout_seconds, until)
         for event in ended.events:
             if event["event"] == "machine_info":

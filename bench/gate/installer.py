@@ -41,7 +41,7 @@ CHOICES = ("CONSTRAINT", "BUILD_CONSTRAINT", "NO_BINARY", "ONLY_BINARY", "NO_BUI
 
 FIXES = {
     "No space left on device": MORE_SPACE,
-    "unable to detect version|no matching tags? found|is shallow and may cause errors": "the version comes from git's "
+    "unable to detect version|cannot describe anything|No tags can describe|is shallow, please": "the version comes from git's "
     "tags; to fetch them, run git fetch --tags, and in a shallow clone git fetch --unshallow --tags",
 }
 """Pattern of an installer's output → what to do."""

@@ -12,7 +12,7 @@ from jacobench.bench.cell.prepared_cell import TASKS, needing_phases
 from jacobench.bench.cell.timing import CONTROL, ROUND_SECONDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
 from jacobench.bench.gate.gate_worker import GateJob, GateTask
-from jacobench.bench.gate.side_environments import python_path
+from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.machine import environment
 from jacobench.graphs.errors import BadInput
@@ -176,8 +176,7 @@ class PairedRunner:
     def _run(self, side: Side, action: str, tasks: tuple[GateTask, ...], number: int) -> Reports:
         job = GateJob(action, tasks, self.budget_bytes, TIME_LIMIT, side.rules)
         (other,) = (each for each in self.sides if each is not side)
-        path = python_path(self.project, side, other)
-        variables = environment.environment(self.settings, number) | {"PYTHONPATH": path}
+        variables = environment.environment(self.settings, number) | side_variables(self.project, side, other)
         return run_job(side, job, variables, self.timeout_seconds)
 
     def can_time(self) -> bool:

@@ -85,7 +85,7 @@ def _names(project: Project) -> list[str]:
     return git(project.top, "for-each-ref", "--format=%(refname:short)").splitlines()
 
 
-def is_shallow(project: Project) -> bool:
+def is_shallow(project: Project | Tree) -> bool:
     """Return whether the clone lacks a part of the history."""
     return git(project.top, "rev-parse", "--is-shallow-repository").strip() == "true"
 

@@ -11,6 +11,7 @@ import shlex
 import shutil
 import site
 import sys
+import sysconfig
 import venv
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -26,6 +27,7 @@ from jacobench.bench.gate.repository_distributions import (
     is_in_repository,
     projects_in,
 )
+from jacobench.bench.gate.submodules import clear
 from jacobench.bench.suites.suite_files import read_toml
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import GROUP, absolute
@@ -65,6 +67,10 @@ NO_PACKAGES = (
     *("toxfile", "noxfile", "fabfile", "pavement", "dodo", "conanfile", "site_scons"),
 )
 """Top-level names that setuptools takes for no package (``setuptools.discovery``)."""
+
+
+OF_SETUPTOOLS = ("setuptools*", "pkg_resources", "_distutils_hack", "distutils-precedence.pth")
+"""Files of the old setuptools that comes with pip before Python 3.12. It would hide the current environment's."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,18 @@ def check_backend(folder: Path, revision: str) -> None:
         )
 
 
-def python_path(project: Project, side: Side, other: Side) -> str:
+def side_variables(project: Project, side: Side, other: Side) -> dict[str, str]:
+    """Return the variables of a side's processes that differ from this process's: ``PATH`` and ``PYTHONPATH``.
+
+    Programs are the side's own, then those of the current environment, which need not be activated.
+    """
+    given = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    current = sysconfig.get_path("scripts")
+    path = [str(side.python.parent), *([] if current in given else [current]), *given]
+    return {"PATH": os.pathsep.join(path), "PYTHONPATH": _python_path(project, side, other)}
+
+
+def _python_path(project: Project, side: Side, other: Side) -> str:
     """Return this process's ``PYTHONPATH`` for a side: its own folders instead of the repository's."""
     given = os.environ.get("PYTHONPATH")
     entries = [str(Path(entry).resolve()) for entry in given.split(os.pathsep)] if given else []  # "": this folder
@@ -170,8 +187,12 @@ def python_path(project: Project, side: Side, other: Side) -> str:
 
 def create_environment(name: str, tree: Tree, folder: Path) -> Side:
     """Create an environment for a side in `folder`. It sees the current one's packages once it has its rules."""
-    venv.create(folder, symlinks=os.name != "nt", with_pip=find_spec("pip") is None)
+    with_pip = find_spec("pip") is None  # in the current environment, as in those that uv makes
+    venv.create(folder, symlinks=os.name != "nt", with_pip=with_pip)
     packages = next(path for path in folder.rglob("site-packages") if path.is_dir())
+    for file in OF_SETUPTOOLS if with_pip else ():
+        for path in packages.glob(file):
+            clear(path)
     copy = packages / f"_jacobench_{Path(side_finder.__file__).name}"
     shutil.copyfile(side_finder.__file__, copy)
     (packages / "zz_after.pth").write_text(f"import {copy.stem}; {copy.stem}.start()\n", encoding="utf-8")

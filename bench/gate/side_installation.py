@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,16 +24,18 @@ from jacobench.bench.gate.repository_distributions import (
     siblings,
     static_metadata,
 )
-from jacobench.bench.gate.requirement_changes import requirement_changes, unmet_requirements
+from jacobench.bench.gate.requirement_changes import parsed, requirement_changes, unmet_requirements
+from jacobench.bench.gate.revisions import is_shallow
 from jacobench.bench.gate.side_environments import (
     build_system,
     check_backend,
     create_environment,
-    python_path,
     read_pyproject,
+    side_variables,
     write_rules,
 )
 from jacobench.bench.gate.side_requirements import read_requirements, words_for
+from jacobench.bench.machine.git_command import git
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -43,6 +46,9 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.revisions import Project, SideSource, Tree
     from jacobench.bench.gate.side_environments import Side
     from jacobench.bench.gate.side_requirements import GivenRequirement
+
+FROM_TAGS = {"setuptools-scm", "vcs-versioning", "hatch-vcs", "versioningit", "poetry-dynamic-versioning", "dunamai"}
+"""Packages that build backends use to get a version from git's tags."""
 
 OPTIONS = ("--base-with", "--head-with")
 
@@ -125,7 +131,7 @@ def install_sides(
     _hide(sides, project, [[*own, *(each.installed for each in split)]] * 2, found)
     variables = install_variables(python, template)
     for side, other, plan in zip(sides, sides[::-1], plans, strict=True):
-        variables["PYTHONPATH"] = python_path(project, side, other)
+        variables |= side_variables(project, side, other)
         others = f", with {', '.join(plan.siblings)}" if plan.siblings else ""
         report(f"installing {side.name}: {side.tree.revision}{others}")
         _install_folders(side, plan, template, variables, report)
@@ -175,9 +181,7 @@ def _with_requirements(
     before = {each.name for each in side.distributions()}
     words = [words_for(each, project, side.tree, folder / f"{side.name}-requirements") for each in plan.given]
     own_template = requirement_template(template)
-    variables = _variables(side, install_variables(python, own_template)) | {
-        "PYTHONPATH": python_path(project, side, other)
-    }
+    variables = _variables(side, install_variables(python, own_template) | side_variables(project, side, other))
     what = f"{side.name} with {texts}"
     run_install(what, install_command(own_template, side.python, *words), Path.cwd(), variables)
     added = {each.name for each in side.distributions()} - before
@@ -190,9 +194,26 @@ def _with_requirements(
     return replace(side, required=frozenset(added - pulled))
 
 
+def missing_tags(tree: Tree) -> str:
+    """Return how to get the tags that the version of a project comes from, if the clone has none; else empty."""
+    system = build_system(tree.folder) or {}
+    names = {normalized(each.name) for each in parsed(map(str, system.get("requires", ())))}
+    if not names & FROM_TAGS:
+        return ""
+    with suppress(BadInput):
+        git(tree.top, "describe", "--tags", "--abbrev=0")
+        return ""
+    return (
+        f"the version comes from git's tags, but none precedes {tree.revision} in this clone: to fetch them, run git fetch "
+        f"--tags{' --unshallow' if is_shallow(tree) else ''}"
+    )
+
+
 def _install_folders(
     side: Side, plan: SidePlan, template: str, variables: Mapping[str, str], report: Callable[[str], None]
 ) -> None:
+    if side.tree.folder in plan.folders and (fix := missing_tags(side.tree)):
+        report(fix)
     try:
         for place in plan.folders:
             _install(side, place, template, variables)

@@ -18,7 +18,8 @@ from jacobench.bench.gate.paired_runner import PairedRunner
 from jacobench.bench.gate.pytest_selection import read_selection
 from jacobench.bench.gate.revisions import Project, SideSource, Tree, checked_out, commit_of
 from jacobench.bench.gate.side_environments import Side
-from jacobench.bench.gate.side_installation import install_sides
+from jacobench.bench.gate.side_installation import OPTIONS, install_sides
+from jacobench.bench.gate.side_requirements import read_requirements
 from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings
@@ -51,6 +52,8 @@ def two_revisions(
     else:
         load_suite(config.suite)
     check_template(config.install)
+    for option, source in zip(OPTIONS, (base, head), strict=True):
+        read_requirements(option, source.requirements)
     old, new = (source.revision and commit_of(project, source.revision) for source in (base, head))
     with _folder() as folder, checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees:
         if forbids_execution(folder):

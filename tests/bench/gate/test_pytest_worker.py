@@ -366,8 +366,7 @@ def test_a_test_that_ends_the_session_is_reported(run, end):
 
 
 REFUSALS = {
-    "--unknown-option": "unrecognized arguments: --unknown-option; install the plug-in, or add '-o addopts='",
-    "-p missing": "Error importing plugin \"missing\": No module named 'missing'; install the plug-in, or add",
+    "--unknown-option": "unrecognized arguments: --unknown-option; install the plug-in that has this option",
     "--maxfail=none": "argument --maxfail: invalid int value: 'none'",
 }
 
@@ -384,6 +383,7 @@ def test_a_session_that_cannot_start_is_refused(run, addopts):
 BROKEN = {
     "conftest.py": ("conftest.py", "1 / 0\n", "ZeroDivisionError: division by zero"),
     "sub/conftest.py": ("sub/conftest.py", "1 / 0\n", "ZeroDivisionError: division by zero"),
+    "a plug-in": ("", "", "ImportError: Error importing plugin \"missing_plugin\": No module named 'missing_plugin'"),
     "a hook": ("", "def pytest_collection_modifyitems():\n    1 / 0\n", "ZeroDivisionError: division by zero"),
 }
 
@@ -392,7 +392,9 @@ BROKEN = {
 @pytest.mark.parametrize("kind", BROKEN)
 def test_what_breaks_a_session_is_reported_with_its_file(run, kind):
     file, text, reason = BROKEN[kind]
-    session = run({file or "conftest.py": text, "sub/test_speed.py": SUM})
+    options = "-p missing_plugin" if kind == "a plug-in" else ""
+    suite = {"pytest.ini": f"[pytest]\naddopts = {options}\n", file or "conftest.py": text, "sub/test_speed.py": SUM}
+    session = run(suite)
     assert (session.collected["errors"] == [{"file": file, "reason": reason}]) is (kind != "a hook")
     assert session.reasons == ({"sub/test_speed.py::test_sum": reason} if kind == "a hook" else {})
 

@@ -114,3 +114,11 @@ def test_a_side_sees_its_own_code_and_what_the_project_did_not_install(world, tm
     assert is_hidden
     assert [each.version for each in base.built()] == ["0.1"]
     assert base.registered() == [], "it registers what is installed in it, not what it sees"
+
+
+@pytest.mark.long
+def test_the_old_setuptools_that_comes_with_pip_does_not_hide_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(side_environments, "find_spec", lambda _name: None)
+    side = create_environment("base", Tree("base", tmp_path, tmp_path), tmp_path / "env")
+    assert [each.name for each in side.distributions()] == ["pip"]
+    assert not [each.name for each in side.packages.iterdir() if "setuptools" in each.name or "distutils" in each.name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import Project, SideSource, Tree, project_of
-from jacobench.bench.gate.side_environments import Side, python_path
+from jacobench.bench.gate.side_environments import Side, side_variables
 from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisions, write_cases
 from jacobench.bench.suites import suite_files
 from jacobench.bench.suites.case import build
@@ -84,11 +85,23 @@ def test_each_side_has_its_own_folders_on_pythonpath(tmp_path, monkeypatch):
     project = Project(repo, repo)
     monkeypatch.setenv("PYTHONPATH", f"../src:{repo / 'new'}::{repo / 'ignored'}:{tmp_path / 'elsewhere'}")
     kept = [str(repo / "ignored"), str(tmp_path / "elsewhere")]  # in no revision
-    base, head = (python_path(project, *pair).split(":") for pair in (sides, sides[::-1]))
+    base, head = (side_variables(project, *pair)["PYTHONPATH"].split(":") for pair in (sides, sides[::-1]))
     assert base == [str(tmp_path / "base" / "src"), *kept]
     assert head == [*(str(tmp_path / "head" / name) for name in ("src", "new", "sub")), *kept]
     monkeypatch.delenv("PYTHONPATH")
-    assert python_path(project, *sides) == ""
+    assert side_variables(project, *sides)["PYTHONPATH"] == ""
+
+
+def test_programs_are_the_sides_own_then_those_of_the_current_environment(tmp_path, monkeypatch):
+    tree = Tree("base", tmp_path, tmp_path)
+    base, head = (Side(name, tree, tmp_path / name / "bin/python", tmp_path) for name in ("base", "head"))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    scripts = sysconfig.get_path("scripts")
+    path = side_variables(Project(tmp_path, tmp_path), head, base)["PATH"]
+    assert path.split(os.pathsep) == [str(tmp_path / "head/bin"), scripts, "/usr/bin"]
+    monkeypatch.setenv("PATH", os.pathsep.join(["/usr/bin", scripts]))
+    path = side_variables(Project(tmp_path, tmp_path), head, base)["PATH"]
+    assert path.split(os.pathsep) == [str(tmp_path / "head/bin"), "/usr/bin", scripts]
 
 
 @pytest.mark.skipif(not hasattr(os, "ST_NOEXEC"), reason="the system does not report it")
