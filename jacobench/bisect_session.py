@@ -167,12 +167,16 @@ class BisectSession:
         """Run a gate, and repeat it with more time while it is undecided; return its outcome, title and finding."""
         sides = self.searched.source(base.name), self.searched.source(head.name)
         for number, factor in enumerate(TIME_FACTORS):
-            config = replace(self.config, max_minutes=factor * self.config.max_minutes)
+            self.n_gates += 1
+            out = f"{self.config.out}/gate-{self.n_gates}" if self.config.out else ""
+            config = replace(self.config, max_minutes=factor * self.config.max_minutes, out=out)
             if number:
                 self.report(bisect_sentences.again(config.max_minutes))
             began = self.clock()
-            outcome, title = self.run(self.project, *sides, config, thresholds, self.report)
-            self.n_gates, self.seconds = self.n_gates + 1, self.seconds + self.clock() - began
+            try:
+                outcome, title = self.run(self.project, *sides, config, thresholds, self.report)
+            finally:
+                self.seconds += self.clock() - began
             found = judge(outcome)
             if found != bisection.UNDECIDED:
                 break

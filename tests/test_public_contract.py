@@ -41,7 +41,7 @@ OPTIONS = {
     "compare": "across-machines",
     "gate": "against suite strategy case install max-minutes markdown junit self-test untracked base-with head-with "
     "memory pytest suite-from out",
-    "bisect": "good bad package suite strategy case install max-minutes markdown junit untracked",
+    "bisect": "good bad package pytest suite-from memory out suite strategy case install max-minutes markdown junit untracked",
     "doctor": "json noise profile",
     "history show": "file case branch",
     "history export": "format",

@@ -17,7 +17,7 @@ from jacobench.bench import cell
 from jacobench.bench.gate import pytest_worker
 from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp, run_process
 from jacobench.bench.gate.paired_runner import MOST_FAILURES
-from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, is_under, side_selection
+from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, files_of_tests, is_under, side_selection
 from jacobench.bench.gate.pytest_worker import PytestJob
 from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from jacobench.bench.gate.pytest_selection import SideSelection
-    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.revisions import Project, Tree
     from jacobench.bench.gate.side_environments import Side
 
 CHANGED, SKIPPED = "changed", "skipped"
@@ -106,6 +106,7 @@ class BenchmarkRunner:
     timeout_seconds: float
     settings: Mapping[str, str]  # environment variables of every process
     code: MeasuredCode = field(default_factory=MeasuredCode)  # that each side runs
+    suite_tree: Tree | None = None  # whose benchmark files both sides run; None: see suite_from
     suites: dict[str, SideSuite] = field(default_factory=dict)  # side → results of `collect`
     statuses: dict[str, dict[str, CellStatus]] = field(default_factory=dict)  # side → of `precheck`
     ids: tuple[str, ...] = ()
@@ -117,8 +118,10 @@ class BenchmarkRunner:
         """Find the benchmarks of both sides. Raises BadInput if there are none, or none that was selected."""
         order = self.sides if self.suite_from != "head" else self.sides[::-1]
         first, second = order
+        if self.suite_tree:
+            self._use_suite_tree(self.suite_tree)
         self.suites = {first.name: self._collected(first, until)}
-        if self.suite_from:
+        if self.suite_from and not self.suite_tree:
             self._copy_suite(first, second)
         self.suites[second.name] = self._collected(second, until)
         for side, other in (order, order[::-1]):
@@ -173,7 +176,14 @@ class BenchmarkRunner:
         found = [self._selection(source, number) for number in range(len(self.selections))]
         places = [place for selection in found if selection for place in selection.places]
         suite = self.suites[source.name]
-        copy_suite(source, target, places, {each.file for each in suite.benchmarks.values()} | suite.skipped.keys())
+        files = {each.file for each in suite.benchmarks.values()} | suite.skipped.keys()
+        copy_suite(source.tree, target.tree, places, files, self.sides)
+
+    def _use_suite_tree(self, tree: Tree) -> None:
+        for side in self.sides:
+            found = [side_selection(words, self.project, tree, side.tree) for words in self.selections]
+            places = [place for selection in found if selection for place in selection.places]
+            copy_suite(tree, side.tree, places, files_of_tests(tree, places), self.sides)
 
     def _selection(self, side: Side, number: int) -> SideSelection | None:
         (other,) = (each for each in self.sides if each is not side)

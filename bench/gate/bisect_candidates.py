@@ -50,20 +50,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class CandidateRange:
-    """What a bisection searches: candidates, oldest first; the last one is known to be slower than ``good``."""
+    """What a bisection searches: candidates, oldest first; the last one is known to be slower than ``good``.
+
+    ``package``: that of releases. ``suite``: commit whose benchmark files are measured at all commits; None: their own.
+    """
 
     kind: str  # "commit" or "release"
     good: Candidate
     candidates: tuple[Candidate, ...]
-    package: str = ""  # of releases
+    package: str = ""
+    suite: str | None = None
 
     def source(self, name: str) -> SideSource:
         """Return the side that measures a candidate. With a release, its files are those of the working tree."""
-        return SideSource(None, (f"{self.package}=={name}",)) if self.package else SideSource(name)
+        return SideSource(None, (f"{self.package}=={name}",)) if self.package else SideSource(name, suite=self.suite)
 
 
-def commit_range(project: Project, good: str, bad: str) -> CandidateRange:
+def commit_range(project: Project, good: str, bad: str, suite: str | None = None) -> CandidateRange:
     """Return the commits that `bad` contains and `good` does not, as ``git bisect`` does.
+
+    `suite` is a revision, or "head" for `bad` and "base" for `good`.
 
     Raises BadInput for an unknown revision, or if `good` is not an ancestor of `bad`.
     """
@@ -74,7 +80,9 @@ def commit_range(project: Project, good: str, bad: str) -> CandidateRange:
         )
     _check_ancestry(project.top, old, new, f"--good {good}", f"--bad {bad}", shallow=is_shallow(project))
     (first,) = _commits(project.top, "--max-count=1", old)
-    return CandidateRange("commit", first, tuple(_commits(project.top, "--topo-order", "--reverse", new, f"^{old}")))
+    later = _commits(project.top, "--topo-order", "--reverse", new, f"^{old}")
+    files = suite and commit_of(project, {"head": bad, "base": good}.get(suite, suite))
+    return CandidateRange("commit", first, tuple(later), suite=files)
 
 
 def _check_ancestry(top: Path, old: str, new: str, good: str, bad: str, *, shallow: bool) -> None:

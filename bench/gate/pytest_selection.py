@@ -13,7 +13,7 @@ from jacobench.bench.gate.working_tree import GENERATED
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from jacobench.bench.gate.revisions import Project, Tree
     from jacobench.bench.gate.side_environments import Side
@@ -25,6 +25,8 @@ WITH_VALUE = (
 """Options of pytest after which a word is a value, also if a path of this name exists."""
 
 CONFTEST = "conftest.py"
+
+TEST_FILES = ("test_*.py", "*_test.py", "bench*.py")
 
 
 @dataclass(frozen=True)
@@ -133,21 +135,21 @@ def is_under(file: str, place: str) -> bool:
     return place in {".", file} or file.startswith(f"{place}/")
 
 
-def copy_suite(source: Side, target: Side, places: Iterable[str], files: Iterable[str]) -> None:
-    """Copy the benchmark files of a side over the other side's tree.
+def copy_suite(source: Tree, target: Tree, places: Iterable[str], files: Iterable[str], sides: Iterable[Side]) -> None:
+    """Copy the benchmark files of a tree over the tree of one of the sides.
 
     These are `files`, and each ``conftest.py`` above them. A folder among `places` is copied as a whole, so that its
     helper modules and data come along, unless it contains a module of the project's packages. Paths are relative to the
     project's folder.
     """
-    from_here, to_there = source.tree.folder, target.tree.folder
+    from_here, to_there, modules = source.folder, target.folder, _built_modules(sides)
     for place in places:
-        if (from_here / place).is_dir() and place != "." and not _has_modules(source, from_here / place):
+        if (from_here / place).is_dir() and place != "." and not _has_modules(source, from_here / place, modules):
             shutil.rmtree(to_there / place, ignore_errors=True)
             ignored = shutil.ignore_patterns(*(pattern for pattern in GENERATED if "/" not in pattern))
             shutil.copytree(from_here / place, to_there / place, symlinks=True, ignore=ignored)
     for file in files:
-        folders = [Path(relative(source.tree.top, from_here)), *reversed(Path(file).parents)]
+        folders = [Path(relative(source.top, from_here)), *reversed(Path(file).parents)]
         for each in (*(folder / CONFTEST for folder in folders), Path(file)):
             _copy_file(from_here / each, to_there / each)
 
@@ -161,9 +163,20 @@ def _copy_file(source: Path, target: Path) -> None:
         target.unlink(missing_ok=True)
 
 
-def _has_modules(side: Side, folder: Path) -> bool:
-    """Return whether a folder of a side's tree contains a module of the packages that were built from it."""
-    owned = {module for each in side.built() for module in (each.modules or each.importable)}
-    inside = (path.relative_to(side.tree.folder).with_suffix("").parts for path in folder.rglob("*.py"))
+def files_of_tests(tree: Tree, places: Iterable[str]) -> set[str]:
+    """Return the files with usual names of tests or benchmarks in places of a tree that was not collected."""
+    found = (path for place in places for name in TEST_FILES for path in (tree.folder / place).rglob(name))
+    files = {place for place in places if (tree.folder / place).is_file()}
+    return files | {relative(path, tree.folder) for path in found}
+
+
+def _built_modules(sides: Iterable[Side]) -> set[str]:
+    """Return the names of the modules in the packages that were built for the sides."""
+    return {module for side in sides for each in side.built() for module in (each.modules or each.importable)}
+
+
+def _has_modules(tree: Tree, folder: Path, owned: Collection[str]) -> bool:
+    """Return whether a folder of a tree contains a module with one of these names."""
+    inside = (path.relative_to(tree.folder).with_suffix("").parts for path in folder.rglob("*.py"))
     names = ((*parts[:-1], *(parts[-1:] if parts[-1] != "__init__" else ())) for parts in inside)
     return any(".".join(parts[n:]) in owned for parts in names for n in range(len(parts)))

@@ -39,10 +39,14 @@ class Project:
 
 @dataclass(frozen=True)
 class SideSource:
-    """What a side consists of: the files of a revision, and the requirements that are installed for this side only."""
+    """What a side consists of: the files of a revision, and the requirements that are installed for this side only.
+
+    suite: the revision whose benchmark files the side runs, with ``--pytest``; None: as ``--suite-from`` states.
+    """
 
     revision: str | None  # None: the working tree
     requirements: tuple[str, ...] = ()
+    suite: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,18 @@ def checked_out(
                 raise BadInput(f"{into.parent} has no space for a copy of the repository; {MORE_SPACE}") from error
             raise
         yield trees
+
+
+@contextmanager
+def suite_checked_out(project: Project, revision: str | None, into: Path) -> Iterator[Tree | None]:
+    """Check out the revision whose benchmark files both sides run; None if there is none."""
+    if revision is None:
+        yield None
+        return
+    commit = commit_of(project, revision)
+    with ExitStack() as undo:
+        check_out(project.top, commit, into / "suite", undo)
+        yield _tree(project, into / "suite", commit[:12])
 
 
 def _side(project: Project, commit: str | None, top: Path, undo: ExitStack) -> Tree:

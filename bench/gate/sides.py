@@ -16,7 +16,7 @@ from jacobench.bench.gate.gate_config import new_folder
 from jacobench.bench.gate.installer import check_template
 from jacobench.bench.gate.paired_runner import PairedRunner
 from jacobench.bench.gate.pytest_selection import read_selection
-from jacobench.bench.gate.revisions import Project, SideSource, Tree, checked_out, commit_of
+from jacobench.bench.gate.revisions import Project, SideSource, Tree, checked_out, commit_of, suite_checked_out
 from jacobench.bench.gate.side_environments import Side
 from jacobench.bench.gate.side_installation import OPTIONS, install_sides
 from jacobench.bench.gate.side_requirements import read_requirements
@@ -55,15 +55,21 @@ def two_revisions(
     for option, source in zip(OPTIONS, (base, head), strict=True):
         read_requirements(option, source.requirements)
     old, new = (source.revision and commit_of(project, source.revision) for source in (base, head))
-    with _folder() as folder, checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees:
+    with (
+        _folder() as folder,
+        checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees,
+        suite_checked_out(project, head.suite, folder) as suite_tree,
+    ):
         if forbids_execution(folder):
             report(
                 f"{folder.parent} is mounted noexec, so compiled modules cannot be loaded from it; if the project builds "
                 "some, set TMPDIR to another folder"
             )
         sides, code = install_sides(project, trees, (base, head), folder, config.install, report)
-        make = _benchmark_runner if config.pytest else _cell_runner
-        yield replace(make(project, sides, config, folder), code=code)
+        if config.pytest:
+            yield replace(_benchmark_runner(project, sides, config, folder), code=code, suite_tree=suite_tree)
+        else:
+            yield replace(_cell_runner(project, sides, config, folder), code=code)
 
 
 @contextmanager

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jacobench.commands.cmd_gate import GateSuite, Install, MaxMinutes, Strategies, Untracked, options_of
+from jacobench.commands.cmd_gate import (
+    GateSuite,
+    Install,
+    MaxMinutes,
+    Memory,
+    Out,
+    Pytest,
+    Strategies,
+    Untracked,
+    options_of,
+)
 from jacobench.commands.cmd_run import Cases
 from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
 
@@ -28,6 +38,16 @@ def bisect(
     ] = None,
     suite: GateSuite = None,
     strategy: Strategies = None,
+    pytest: Pytest = None,
+    suite_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="head|base|REV",
+            help="With --pytest: run the benchmark files of --bad (head), of --good (base) or of another commit at all commits. Default: head.",
+        ),
+    ] = None,
+    memory: Memory = False,
+    out: Out = None,
     case: Cases = None,
     max_minutes: MaxMinutes = None,
     install: Install = None,
@@ -51,18 +71,29 @@ def bisect(
     from jacobench import gate_session
     from jacobench.bench.gate.bisect_candidates import commit_range, release_range
     from jacobench.bisect_session import BisectSession
+    from jacobench.graphs.errors import BadInput
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as an interrupt does
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),
+        "pytest": tuple(pytest or ()),
+        "memory": memory or None,
+        "out": out,
         "cases": tuple(case or ()),
         "max_minutes": max_minutes,
         "install": install,
         "untracked": untracked,
     }
     project, config, thresholds = gate_session.load_config(given)
-    searched = release_range(package, good, bad) if package else commit_range(project, good, bad)
+    if suite_from and (package or not config.pytest):
+        raise BadInput("--suite-from needs --pytest and commits: leave it out")
+    if package:
+        searched = release_range(package, good, bad)
+    else:
+        suite_from = (suite_from or config.suite_from or "head") if config.pytest else None
+        searched = commit_range(project, good, bad, suite_from)
+        config = replace(config, suite_from="head" if config.pytest else "")
     config = replace(config, base_with=(), head_with=())  # the search decides what is installed on each side
     session = BisectSession(project, searched, config, thresholds, say)
     try:
@@ -78,10 +109,13 @@ def bisect(
 
 def _command(session: BisectSession, project: Project) -> str:
     """Return the command that searches what is left, from the current folder."""
+    from dataclasses import replace
     from shlex import join
 
-    package = session.searched.package
+    package, suite = session.searched.package, session.searched.suite
     ends = (each.name if package else each.name[:12] for each in (session.good, session.bad))
     words = [word for pair in zip(("--good", "--bad"), ends, strict=True) for word in pair]
     named = ["--package", package] if package else []
-    return join(["jacobench", "bisect", *named, *words, *options_of(session.config, project)])
+    files = ["--suite-from", suite[:12]] if suite else []
+    options = options_of(replace(session.config, suite_from=""), project)
+    return join(["jacobench", "bisect", *named, *words, *files, *options])

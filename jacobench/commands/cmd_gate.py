@@ -51,6 +51,11 @@ SuiteFrom = Annotated[
 
 Memory = Annotated[bool, typer.Option("--memory", help="With --pytest: measure the memory of each benchmark, too.")]
 
+Out = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="With --pytest: keep pytest-benchmark's JSON of each process in a new folder."),
+]
+
 MaxMinutes = Annotated[
     float | None,
     typer.Option(
@@ -111,12 +116,7 @@ def gate(
     pytest: Pytest = None,
     suite_from: SuiteFrom = None,
     memory: Memory = False,
-    out: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR", help="With --pytest: keep pytest-benchmark's JSON of each process in a new folder."
-        ),
-    ] = None,
+    out: Out = None,
     case: Cases = None,
     max_minutes: MaxMinutes = None,
     base_with: BaseWith = None,

@@ -61,6 +61,10 @@ def test_candidates_are_what_the_bad_commit_contains_and_the_good_one_does_not(h
     assert found.good.name == made["second"]
     assert found.kind == "commit"
     assert found.source(made["last"]) == SideSource(made["last"])
+    suites = {"head": made["last"], "base": made["second"], "side": made["on the side"]}
+    for given, commit_with_files in suites.items():
+        found = commit_range(project, made["second"], "main", given)
+        assert found.source(made["merged"]) == SideSource(made["merged"], suite=commit_with_files)
 
 
 BAD = {

@@ -4,7 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from jacobench.bench.gate.pytest_selection import copy_suite, from_folder, read_selection, side_selection
+from jacobench.bench.gate.pytest_selection import (
+    copy_suite,
+    files_of_tests,
+    from_folder,
+    read_selection,
+    side_selection,
+)
 from jacobench.bench.gate.revisions import Project, Tree
 from jacobench.graphs.errors import BadInput
 
@@ -84,7 +90,9 @@ def test_the_files_of_one_side_replace_those_of_the_other(tmp_path):
         SimpleNamespace(tree=Tree(name, tmp_path / name, tmp_path / name), built=lambda: [built])
         for name in ("base", "head")
     )
-    copy_suite(head, base, ["bench", "pkg"], ["bench/test_a.py", "pkg/test_in.py"])
+    assert files_of_tests(head.tree, ["pkg"]) == {"pkg/test_in.py"}
+    assert files_of_tests(head.tree, ["bench/helpers.py", "missing"]) == {"bench/helpers.py"}
+    copy_suite(head.tree, base.tree, ["bench", "pkg"], ["bench/test_a.py", "pkg/test_in.py"], [base, head])
     found = {str(path.relative_to(tmp_path / "base")): path.read_text() for path in (tmp_path / "base").rglob("*.*")}
     assert found == {
         "conftest.py": "head", "bench/test_a.py": "head", "bench/helpers.py": "head", "bench/data/x.json": "head",
