@@ -114,11 +114,14 @@ def benchmark_session(config: Any) -> Any:
     return config.pluginmanager.getplugin("pytest-benchmark")
 
 
-def as_json(content: object) -> str:
-    """Return a value as JSON, as pytest-benchmark writes what JSON does not have."""
+def as_json(value: object) -> Any:
+    """Return a value as JSON has it: what JSON cannot hold is a string, as pytest-benchmark writes it, or None."""
     from pytest_benchmark.utils import safe_dumps  # noqa: PLC0415  (pytest warns if it was imported before its session)
 
-    return str(safe_dumps(content))  # type: ignore[no-untyped-call]
+    try:
+        return json.loads(safe_dumps(value), parse_constant=str)  # type: ignore[no-untyped-call]
+    except Exception:  # noqa: BLE001  (of the value's own methods)
+        return None
 
 
 class BenchmarkPlugin:
@@ -335,7 +338,7 @@ class BenchmarkPlugin:
             {
                 "id": self.case(item),
                 "fullname": self.case(item),
-                "source": self.sources.digest(item),
+                "source": self.sources.digest(item) if self.job.action == "collect" else "",
                 "file": self._path(item.path),
             }
             for item in kept
@@ -348,6 +351,7 @@ class BenchmarkPlugin:
             skipped=self._skipped,
             errors=self._errors,
             missing=[*self._missing, *self._unmatched()],
+            unnamed=[] if benchmarks else self._unnamed(),
         )
 
     def report_start(self) -> None:
@@ -365,6 +369,14 @@ class BenchmarkPlugin:
             return True
         nodes = [each for place, each in self._nodes.items() if item.path.is_relative_to(place)]
         return not nodes or any(_matches(item, node) for each in nodes for node in each)
+
+    def _unnamed(self) -> list[str]:
+        """Return files that seem to have benchmarks, and that pytest did not collect by their name."""
+        known = {item.path for item in self._collected}
+        known_by_report = {each["file"] for each in (*self._skipped, *self._errors)}
+        files = sorted(file for folder in self._nodes for file in folder.rglob("*.py") if file not in known)
+        found = [self._path(file) for file in files if b"(benchmark" in file.read_bytes()]
+        return [file for file in found if file not in known_by_report]
 
     def _unmatched(self) -> list[str]:
         """Return the arguments with a node id that no test has."""
@@ -458,22 +470,26 @@ class BenchmarkPlugin:
             return
         content: dict[str, Any] = {}
         try:
-            content = self._as_written(session.config, found)
+            content = dict(self._as_written(session.config, found))
         except Exception:  # noqa: BLE001  (of a hook)
             traceback.print_exc()
-        entries = {entry.get("fullname"): entry for entry in content.get("benchmarks", ()) if isinstance(entry, dict)}
+        given = content.pop("benchmarks", ())
+        entries = {entry.get("fullname"): entry for entry in given if isinstance(entry, dict)}
         plain = [each.as_dict(include_data=True) for each in measured]
-        fixed = [{name: each[name] for name in ("fullname", "stats")} for each in plain]
-        content["benchmarks"] = [
-            entries.get(each["fullname"], each) | own for each, own in zip(plain, fixed, strict=True)
+        benchmarks = [
+            {name: as_json(value) for name, value in entries.get(each["fullname"], each).items() if name != "stats"}
+            | {name: each[name] for name in ("fullname", "stats")}
+            for each in plain
         ]
-        Path(self.job.json_file).write_text(as_json({"machine_info": {}} | content), encoding="utf-8")
+        rest = {name: as_json(value) for name, value in content.items()}
+        text = json.dumps({"machine_info": {}} | rest | {"benchmarks": benchmarks})
+        Path(self.job.json_file).write_text(text, encoding="utf-8")
 
     def _as_written(self, config: Any, found: Any) -> dict[str, Any]:
         """Return what pytest-benchmark would write."""
         machine = self.job.machine_info
         if machine is None:
-            machine = json.loads(as_json(found.get_machine_info()))
+            machine = as_json(found.get_machine_info())
             self.emit("machine_info", value=machine)
         commit = config.hook.pytest_benchmark_generate_commit_info(config=config)
         config.hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit)

@@ -236,8 +236,17 @@ NAMES = ["a b", "[x]", "a+b*c/d=e|f", "1.5", "a::b", "é", "True"]
 def test_named(benchmark, name):
     benchmark(len, name)
 
-@pytest.mark.parametrize("value", [object(), True, 1.5, lambda: None], ids=str)
+class Silent:
+    def __repr__(self):
+        raise ZeroDivisionError
+
+@pytest.mark.parametrize("value", [object(), {1, 2}, float("nan"), {(1, 2): 3}, Silent()], ids=range(5))
 def test_value(benchmark, value):
+    benchmark.extra_info["value"] = value
+    benchmark(id, value)
+
+@pytest.mark.parametrize("value", [object(), object()], ids=str)
+def test_address(benchmark, value):
     benchmark(id, value)
 
 @pytest.mark.parametrize("flag", [True, False])
@@ -269,15 +278,16 @@ def test_any_name_is_found_again(run):
     )
     assert "test_ids.py::TestOld::test_old" in first.ids
     chosen = [each for each in first.ids if each.startswith("sub/") or "TestFlags" in each or "a::b" in each]
-    assert [each for each in first.ids if "object" in each] == [
-        f"{place}test_ids.py::test_value[<object object at 0x>]" for place in ("sub/", "")
+    assert [each for each in first.ids if "test_address" in each and "sub" not in each] == [
+        "test_ids.py::test_address[<object object at 0x>]",
+        "test_ids.py::test_address[<object object at 0x>]#2",
     ]
+    assert first.entries["test_ids.py::test_value[1]"]["params"] == {"value": "UNSERIALIZABLE[{1, 2}]"}
+    assert first.entries["test_ids.py::test_value[2]"]["extra_info"] == {"value": "NaN"}
+    assert first.entries["test_ids.py::test_value[4]"]["extra_info"] is None
+    assert {each.key[0] for each in read_benchmark_file(first.json_file).benchmarks} == set(first.ids)
     again = run({}, "-k", "not nothing", ids=chosen)
     assert again.ids == chosen == list(again.entries)
-    sources = {each["id"]: each["source"] for each in first.collected["benchmarks"]}
-    assert {each["id"]: each["source"] for each in again.collected["benchmarks"]} == {
-        case: sources[case] for case in chosen
-    }
 
 
 KINDS = """
@@ -399,6 +409,24 @@ def test_what_breaks_a_session_is_reported_with_its_file(run, kind):
     assert session.reasons == ({"sub/test_speed.py::test_sum": reason} if kind == "a hook" else {})
 
 
+FIXTURE = "import pytest\n\n@pytest.fixture\ndef numbers():\n    return range(10)\n\ndef other():\n    pass\n"
+
+
+@pytest.mark.long
+def test_fixtures_of_other_modules_of_the_project_belong_to_the_source(run):
+    suite = {
+        "pytest.ini": "[pytest]\npythonpath = src\n",
+        "conftest.py": 'pytest_plugins = ["mine.fixtures"]\n',
+        "src/mine/fixtures.py": FIXTURE,
+        "test_speed.py": "import mine.fixtures\n\ndef test_numbers(benchmark, numbers):\n    benchmark(sum, numbers)\n",
+    }
+    sources = []
+    for text in (FIXTURE, FIXTURE.replace("pass", "return 1"), FIXTURE.replace("range(10)", "range(11)")):
+        session = run(suite | {"src/mine/fixtures.py": text}, action="collect")
+        sources.append(session.collected["benchmarks"][0]["source"])
+    assert sources[0] == sources[1] != sources[2]
+
+
 @pytest.mark.long
 def test_nothing_is_run_to_collect(run):
     session = run({"test_speed.py": "def test_end(benchmark):\n    1 / 0\n"}, action="collect")
@@ -418,6 +446,7 @@ def test_a_side_without_an_argument_reports_it(run):
     session = run({}, "new")
     assert session.ids == []
     assert session.collected["missing"] == ["new"]
+    assert run({}, ".", "--ignore=sub").collected["unnamed"] == ["speed.py", "sub/test_speed.py"]
 
 
 @pytest.mark.long
