@@ -175,8 +175,23 @@ def project(tmp_path):
     return folder
 
 
+def test_every_option_is_one_of_the_gate():
+    done = subprocess.run([sys.executable, "-P", "-m", "jacobench", "gate", "--help"], capture_output=True, check=True)
+    options = set(re.findall(r"--[\w-]+", done.stdout.decode()))
+    assert set(re.findall(r"(?:add|\+=\()\s*(--[\w-]+)", GATE["run"])) <= options
+
+
 @pytest.mark.long
-def test_a_base_that_the_clone_lacks_is_an_annotation(step, python, project, tmp_path):
+def test_the_action_measures_a_pytest_suite(step, python, project, tmp_path):
+    (project / "work.py").write_text("def work():\n    raise ValueError('not today')\n")
+    done = step(GATE, python=python, against="HEAD", pytest="benchmarks/", max_minutes="2", junit="gate.xml")
+    assert done.code == 1, done.stdout + done.stderr
+    assert (done.outputs["verdict"], done.outputs["exit-code"]) == ("regressed", "1")
+    assert "broken | `benchmarks/test_speed.py::test_work`" in Path(done.outputs["markdown"]).read_text()
+    assert "test_work" in (tmp_path / "runner temp" / "summary.md").read_text()
+    assert "::error title=Regression" in done.stdout
+    assert (project / "gate.xml").exists()
+
     done = step(GATE, python=python, against="no-such-branch")
     assert (done.code, done.outputs.get("verdict")) == (2, None)
     assert "::error title=jacobench::jacobench: unknown revision 'no-such-branch'" in done.stdout
@@ -196,10 +211,7 @@ version = "1"
 
 [tool.hatch.build.targets.wheel]
 include = ["work.py"]
-
-[tool.jacobench.gate]
-pairs = 8
 """,
-    "work.py": "def slower():\n    return sum(range(900))\n",
-    "benchmarks/test_speed.py": "import work\n\n\ndef test_slower(benchmark):\n    benchmark(work.slower)\n",
+    "work.py": "def work():\n    return sum(range(900))\n",
+    "benchmarks/test_speed.py": "import work\n\n\ndef test_work(benchmark):\n    benchmark(work.work)\n",
 }
