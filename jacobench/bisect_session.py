@@ -77,13 +77,15 @@ class BisectSession:
         if found != bisection.BAD:
             headline = UNEXPLAINED.get(found, bisect_sentences.undecided)(first.label, last.label)
             return self._result(outcome, outcome.exit_code, headline, title)
-        symptoms = bisection.failing_rows(outcome.verdicts)
-        self.config = restricted(self.config, symptoms)
+        failing = bisection.failing_rows(outcome.verdicts)
+        symptoms = bisection.decisive(failing)
+        self.config, last_config = restricted(self.config, symptoms), restricted(self.config, failing)
         state, outcome, title = self._narrow(symptoms, outcome, title)
         if state.n_left > 1:
             lines = [bisect_sentences.one_remaining(each.label, self._why(each)) for each in state.remaining]
             return self._result(outcome, 3, bisect_sentences.one_of(kind, state.n_left), title, *lines)
-        return self._confirmed(state.remaining[0], symptoms, outcome, title)
+        self.config = last_config
+        return self._confirmed(state.remaining[0], symptoms, failing, (outcome, title))
 
     def _narrow(self, symptoms: pd.DataFrame, outcome: Outcome, title: str) -> tuple[Bisection, Outcome, str]:
         """Test candidates until none is left to test; return the last state, and the gate of the earliest bad one."""
@@ -122,12 +124,18 @@ class BisectSession:
         self.report(bisect_sentences.skipped(candidate.label, why))
         return bisection.UNTESTABLE
 
-    def _confirmed(self, culprit: Candidate, symptoms: pd.DataFrame, outcome: Outcome, title: str) -> BisectResult:
-        """Return the result after a gate of a candidate against the one directly before it."""
-        kind, first, last = self.searched.kind, self.searched.good, self.searched.candidates[-1]
-        notes = [bisect_sentences.whole_change(first.label, last.label, _largest(symptoms))]
+    def _confirmed(
+        self, culprit: Candidate, symptoms: pd.DataFrame, failing: pd.DataFrame, last: tuple[Outcome, str]
+    ) -> BisectResult:
+        """Return the result after a gate of a candidate against the one directly before it, by all failing rows.
+
+        ``last`` is the gate between the good side and the candidate.
+        """
+        outcome, title = last
+        kind, first, bad = self.searched.kind, self.searched.good, self.searched.candidates[-1]
+        notes = [bisect_sentences.whole_change(first.label, bad.label, _largest(symptoms))]
         before = self._before(culprit)
-        if before != first:  # else the last gate compared these two
+        if before != first or not set(failing.index) <= set(bisection.by_line(outcome.verdicts).index):
             self.report(bisect_sentences.last_gate(self.n_gates + 1, before.label, culprit.label))
             tested = self._compared(before, culprit, self.thresholds, symptoms)
             if isinstance(tested, str):
@@ -137,7 +145,7 @@ class BisectSession:
                 if found != bisection.BAD:
                     headline = bisect_sentences.not_confirmed(kind, culprit.label, first.label)
                     return self._result(outcome, 3, headline, title, *notes)
-        if n := bisection.findings(symptoms, outcome.verdicts).count(bisection.GOOD):
+        if n := bisection.findings(failing, outcome.verdicts).count(bisection.GOOD):
             notes.append(bisect_sentences.other_causes(n))
         return self._result(outcome, 0, bisect_sentences.found(kind, culprit.label), title, *notes)
 

@@ -58,8 +58,8 @@ def bisect(
     """Find the commit, or the release of a dependency, that made the project slower.
 
     Compares the good side with the bad one, then with candidates between them. A search among N candidates needs about
-    log2(N) + 2 gates. Only the rows that are regressed in the first gate are measured further. An inconclusive gate is
-    repeated with more time. What cannot be measured is skipped. --max-minutes is the limit of each gate.
+    log2(N) + 2 gates. Only the rows with the largest slowdown are measured further. An inconclusive gate is repeated
+    with more time. What cannot be measured is skipped. --max-minutes is the limit of each gate.
 
     Exit codes: 0 found or no regression, 2 bad input, 3 inconclusive, or several candidates remain, 4 nothing was
     measured.

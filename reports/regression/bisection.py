@@ -123,13 +123,23 @@ def failing_rows(verdicts: pd.DataFrame) -> pd.DataFrame:
     return by_line(verdicts[verdicts["verdict"].isin(FAILING)])
 
 
+def decisive(failing: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows by which candidates are judged: those with at least half of the largest slowdown, in logarithms.
+
+    Smaller ones may have other causes, and need more pairs. If nothing is slower, it is all failing rows.
+    """
+    ratios = failing.loc[failing["verdict"] == "regressed", "ratio"].astype(float)
+    ratios = ratios[np.isfinite(ratios)]
+    return failing.loc[ratios.index[ratios >= math.sqrt(ratios.max())]] if len(ratios) else failing
+
+
 def by_line(verdicts: pd.DataFrame) -> pd.DataFrame:
     """Return a verdict table indexed by row and quantity."""
     return verdicts.drop_duplicates([*ROW, "quantity"]).set_index([*ROW, "quantity"])
 
 
 def finding(symptoms: pd.DataFrame, verdicts: pd.DataFrame) -> str:
-    """Return what the verdicts of a candidate show about the symptoms, which are the `failing_rows` of the bad side.
+    """Return what the verdicts of a candidate show about the symptoms, which are `decisive` rows of the bad side.
 
     It is bad if any of these rows fails in the same way. A row that fails in another way, or was not compared, shows
     nothing. Other rows do not matter.

@@ -150,9 +150,15 @@ def test_inconclusive_gates_are_repeated_with_more_time_and_what_cannot_be_measu
 
 
 def test_rows_with_another_cause_are_counted():
-    result = bisect(World({"mine": slower_from(3), "other": slower_from(9)}))[0].search()
-    assert result.title.startswith("the first regressed release is x 3 ·")
+    world = World({"small": slower_from(3, 1.1), "mine": slower_from(9), "with it": slower_from(9, 1.1)})
+    result = bisect(world)[0].search()
+    assert result.title.startswith("the first regressed release is x 9 ·")
     assert any(note.startswith("1 row of the slower side has another cause") for note in result.outcome.notes)
+    assert {config.cases for _, _, config, _ in world.asked[1:-1]} == {("mine",)}
+    assert world.asked[-1][2].cases == ("small", "mine", "with it")
+    world = World({"small": slower_from(3, 1.1), "mine": slower_from(1)})
+    assert bisect(world)[0].search().title.startswith("the first regressed release is x 1 ·")
+    assert world.asked[-1][2].cases == ("small", "mine"), "measured again, because the last step has one of them only"
 
 
 def test_if_the_release_before_cannot_be_measured_the_rows_are_compared_with_good():

@@ -14,6 +14,7 @@ from jacobench.reports.regression.bisection import (
     GOOD,
     UNDECIDED,
     UNTESTABLE,
+    decisive,
     failing_rows,
     finding,
     gates_left,
@@ -142,6 +143,17 @@ def test_any_bad_row_makes_a_candidate_bad_and_a_missing_one_untestable():
     assert judged(a="unchanged", b="regressed", c="inconclusive") == BAD
     assert judged(a="unchanged", b="inconclusive") == UNDECIDED
     assert judged(a="unchanged", b="unchanged") == UNTESTABLE
+
+
+def test_the_largest_slowdown_decides():
+    ratios = {"a": 1.69, "b": 1.31, "c": 1.29, "d": math.inf}
+    table = [LINE | {"case": case, "ratio": ratio, "verdict": "regressed"} for case, ratio in ratios.items()]
+    broken = [LINE | {"case": "e", "ratio": math.nan, "verdict": "broken"}]
+    cases = [
+        list(decisive(failing_rows(verdict_table(lines))).index.get_level_values("case"))
+        for lines in ([*broken, *table], broken, [*broken, table[-1]])
+    ]
+    assert cases == [["a", "b"], ["e"], ["e", "d"]]
 
 
 def test_thresholds_are_halfway_to_the_bad_side():
