@@ -462,15 +462,28 @@ class BenchmarkPlugin:
     def _write_times(self, session: Any) -> None:
         """Write the times in the format of `--benchmark-json`.
 
-        Hooks of the suite may change anything but names and times, and errors in them do not matter.
+        pytest-benchmark's statistics take as long as the rounds themselves. They are made only for raw data.
         """
         found = benchmark_session(session.config)
         measured = [each for each in found.benchmarks if each and not each.has_error] if found else []
         if not measured:
             return
+        if self.job.raw:
+            content = self._raw(session.config, found, measured)
+        else:
+            entries = [{"fullname": each.fullname, "stats": {"min": each.stats.min}} for each in measured]
+            content = {"machine_info": {}, "benchmarks": entries}
+            found.benchmarks.clear()
+        Path(self.job.json_file).write_text(json.dumps(content), encoding="utf-8")
+
+    def _raw(self, config: Any, found: Any, measured: Sequence[Any]) -> dict[str, Any]:
+        """Return what pytest-benchmark would write.
+
+        Hooks of the suite may change anything but names and times, and errors in them do not matter.
+        """
         content: dict[str, Any] = {}
         try:
-            content = dict(self._as_written(session.config, found))
+            content = dict(self._as_written(config, found))
         except Exception:  # noqa: BLE001  (of a hook)
             traceback.print_exc()
         given = content.pop("benchmarks", ())
@@ -482,11 +495,10 @@ class BenchmarkPlugin:
             for each in plain
         ]
         rest = {name: as_json(value) for name, value in content.items()}
-        text = json.dumps({"machine_info": {}} | rest | {"benchmarks": benchmarks})
-        Path(self.job.json_file).write_text(text, encoding="utf-8")
+        return {"machine_info": {}} | rest | {"benchmarks": benchmarks}
 
     def _as_written(self, config: Any, found: Any) -> dict[str, Any]:
-        """Return what pytest-benchmark would write."""
+        """Return the content of the JSON, with the changes of the suite's hooks."""
         machine = self.job.machine_info
         if machine is None:
             machine = as_json(found.get_machine_info())

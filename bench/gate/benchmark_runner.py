@@ -406,6 +406,7 @@ class BenchmarkRunner:
             max_seconds,
             self._machine_info,
             str(Path(cell.__file__).parent),
+            raw=self.out is not None,
         )
         variables = suite_environment(self.settings, pair) | side_variables(self.project, side, other)
         ended = run_process(side, str(pytest_worker.__file__), asdict(job), variables, self.timeout_seconds, until)

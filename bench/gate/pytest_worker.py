@@ -44,13 +44,14 @@ class PytestJob:
     action: str  # "time", "memory" (peak and retained bytes of one call), or "collect": nothing is run
     arguments: Sequence[str]  # of the pytest session
     ids: Sequence[str] | None  # benchmarks that run; None: all of the selection
-    json_file: str  # that pytest-benchmark writes; its folder is empty and is not in a tree
+    json_file: str  # for the times, in pytest-benchmark's format; its folder is empty and is not in a tree
     top: str  # top folder of the side's tree
     folder: str  # of the project in it; the paths of ids are relative to it
     rules: str = ""  # file with the rules of the side's imports; "": no rules
     max_seconds: float | None = None  # for the rounds of one benchmark, where the suite allows it
     machine_info: Mapping[str, Any] | None = None  # of pytest-benchmark; None: ask it, which takes a second
     cell: str = ""  # the folder bench/cell
+    raw: bool = False  # the file contains all that pytest-benchmark writes, else only the shortest times
 
 
 def load(name: str, path: Path) -> ModuleType:

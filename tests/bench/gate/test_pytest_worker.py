@@ -81,6 +81,7 @@ def run(tmp_path, tmp_path_factory):
             "folder": str(tree),
             "max_seconds": 0.01,
             "machine_info": {},
+            "raw": True,
             "cell": str(Path(heap_memory.__file__).parent),
         } | fields
         before = listed(tree)
@@ -106,7 +107,7 @@ def test_a_benchmark_is_timed_and_other_tests_are_left_out(run):
         "sub/test_other.py": "import pytest\n\ndef test_plain():\n    1 / 0\n\n"
         "@pytest.mark.benchmark\ndef test_marked():\n    pass\n",
     }
-    session = run(suite, "sub", start="sub/..")
+    session = run(suite, "sub", start="sub/..", raw=False)
     assert session.ids == ["sub/test_speed.py::test_sum", "sub/test_speed.py::test_wrong"]
     assert (session.collected["n_tests"], session.collected["n_marked_only"]) == (4, 1)
     assert [each["file"] for each in session.collected["benchmarks"]] == ["sub/test_speed.py"] * 2
