@@ -224,7 +224,7 @@ def plot(
     file: File = DEFAULT,
     case: Case = None,
     strategy: Strategy = None,
-    phase: Phase = "gradient",
+    phase: Phase = None,
     machine: Machine = None,
     branch: Branch = None,
     quantity: Quantity = "seconds",
@@ -232,13 +232,18 @@ def plot(
 ) -> int:
     """Plot series over runs. Writes PNG, SVG and the data as CSV, and prints the paths.
 
+    Without --phase, it plots the phase gradient if the history has it, or else every phase.
+
     Example: jacobench history plot --case 'mlp-*' --out plots
     """
     from jacobench.reports.history.history_check import check as find
     from jacobench.reports.history.history_plots import draw
+    from jacobench.reports.history.series import select
     from jacobench.reports.render import output_files
 
     history = _read(file, branch, case=case, strategy=strategy, phase=phase, machine=machine)
+    if phase is None and "gradient" in set(history.cells["phase"]):
+        history = select(history, {"phase": "gradient"})
     plots = draw(history, find(history, (quantity,)).changes, quantity)
     with console.writing(out):
         for path in output_files.save(plots, out):

@@ -11,10 +11,11 @@ import pandas as pd
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 from jacobench.reports.data.units import format_change, format_tick
 from jacobench.reports.history.series import QUANTITIES, SETTING, Series, lines_of, series, setting_words
 from jacobench.reports.plots.layout import Plot, strategy_handles, surround
-from jacobench.reports.plots.small_multiples import MAX_PANELS, grid, share
+from jacobench.reports.plots.small_multiples import MAX_PANELS, elided, grid, share
 from jacobench.reports.plots.style import strategy_style, styled
 
 if TYPE_CHECKING:
@@ -57,11 +58,12 @@ def _plot(history: History, group: Sequence[Series], changes: pd.DataFrame, quan
         for case, panel in zip(shown, axes, strict=True):
             own_marks = marks[marks["case"] == case]
             _panel(panel, [own for own in group if own.key["case"] == case], own_marks, quantity)
-            panel.set_title(case)
+            panel.set_title(elided(case))
         what = QUANTITIES[quantity].words
-        title = f"{key['phase'] + ': ' if key['phase'] else ''}{what} over runs{share(len(shown), len(cases))}"
+        title = f"{'' if key['phase'] == PHASE else key['phase'] + ': '}{what} over runs{share(len(shown), len(cases))}"
         source = setting_words(group[0].setting)
-        surround(figure, title, strategy_handles(own.key["strategy"] for own in group), source)
+        strategies = [own.key["strategy"] for own in group if own.key["strategy"] != STRATEGY]
+        surround(figure, title, strategy_handles(strategies), source)
     caption = f"Runs from left (oldest) to right, on {source}. A dotted line marks a change of a series."
     data = _data(history, [own for own in group if own.key["case"] in shown], marks)
     notes = tuple(

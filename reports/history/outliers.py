@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 NORMAL = 1.4826  # standard deviation of a normal distribution over its median absolute deviation
 OUTLIER = 4.0  # a run is an outlier if it is this many standard deviations from the median of its neighbors
 
+NOT_OUTLIERS, NOT_OUTLIERS_NORMAL = 0.9, 1.645
+"""Least share of runs that are no outliers, and the size that this share of normal values does not exceed.
+
+If more runs are far from their neighbors, as in a series with two modes, they are noise.
+"""
+
 
 def noise(values: NDArray[np.float64], resolution: float) -> float:
     """Return the standard deviation of one run, at least ``resolution``, from logarithms.
@@ -28,14 +34,18 @@ def hampel_filter(values: NDArray[np.float64], sigma: float) -> NDArray[np.float
     """Replace each outlier of logarithms by the mean of its neighbors; ``sigma`` is the standard deviation of one run.
 
     A window has five runs, the run itself included, so a level of three runs is kept, also at the end of the series.
-    The mean excludes other outliers; a median would be biased by two outliers on one side.
+    The mean is that of the runs near the window's median: a mean of both levels would move a step next to an outlier,
+    and the median alone would be biased by two outliers on one side.
     """
     if values.size < 5:
         return values
-    is_outlier = np.abs(values - _per_run(np.median(sliding_window_view(values, 5), axis=-1))) > OUTLIER * sigma
-    n_kept = _per_run(sliding_window_view(~is_outlier, 5).sum(axis=-1))
-    sums = _per_run(sliding_window_view(np.where(is_outlier, 0.0, values), 5).sum(axis=-1))
-    return np.where(is_outlier & (n_kept > 0), sums / np.maximum(n_kept, 1), values)
+    windows = sliding_window_view(values, 5)
+    medians = np.median(windows, axis=-1)
+    distances = np.abs(values - _per_run(medians))
+    limit = OUTLIER * max(sigma, float(np.quantile(distances, NOT_OUTLIERS)) / NOT_OUTLIERS_NORMAL)
+    is_near = np.abs(windows - medians[:, None]) <= limit
+    means = np.where(is_near, windows, 0.0).sum(axis=-1) / is_near.sum(axis=-1)
+    return np.where(distances > limit, _per_run(means), values)
 
 
 def _per_run(of_windows: NDArray[Any]) -> NDArray[Any]:

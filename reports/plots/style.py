@@ -11,6 +11,8 @@ from zlib import crc32
 import matplotlib as mpl
 from matplotlib.colors import to_hex, to_rgb, to_rgba_array
 
+from jacobench.reports.data.pytest_benchmark_json import STRATEGY as BENCHMARK
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -43,6 +45,8 @@ STRATEGY_STYLES: dict[str, StrategyStyle] = {
     "linear-operator": StrategyStyle(BLACK, ">", (0, (5, 1, 1, 1, 1, 1))),
     "forward": StrategyStyle(GREY, "x", (0, (1, 1))),
 }
+
+BENCHMARK_STYLE = StrategyStyle(BLUE, "o", "-")  # of benchmarks that are no strategy: they share no plot with one
 
 # Markers and colors of plug-ins, which no built-in strategy has. The colors are from Paul Tol's "muted" scheme (2021), also
 # safe with color blindness.
@@ -104,6 +108,8 @@ def strategy_style(strategy: str) -> StrategyStyle:
     """Return the style of a strategy: that of a built-in one, or one that depends only on the name."""
     if strategy in STRATEGY_STYLES:
         return STRATEGY_STYLES[strategy]
+    if strategy == BENCHMARK:
+        return BENCHMARK_STYLE
     library, _, method = strategy.partition("-")
     if library in PEER_COLORS and (method in PEER_MARKS or strategy == "asdex"):
         return StrategyStyle(PEER_COLORS[library], *PEER_MARKS.get(method, (PLUGIN_MARKERS[-1], PLUGIN_LINES[0])))

@@ -136,3 +136,32 @@ def test_short_and_constant_series_have_no_changes():
 def test_the_same_series_give_the_same_answer():
     values = noisy(np.random.default_rng(8), SHAPES["step up"])
     assert found_in(values) == found_in(values)
+
+
+LEVELS = {
+    "faster": ((4, 6.0, 0.01), (16, 1.0, 0.001)),
+    "slower": ((19, 1.0, 0.02), (10, 1.75, 0.015)),
+}
+"""Series as published ones have them (docs/history.md): runs, time and noise of each level."""
+
+
+@pytest.mark.parametrize("seed", [3, 24, 37])
+@pytest.mark.parametrize("name", LEVELS)
+def test_the_commit_of_a_step_next_to_outliers(name, seed):
+    """The runs before the change are outliers by the noise of the others; their filter must not move the step."""
+    rng = np.random.default_rng(seed)
+    seconds = np.concatenate([time * np.exp(noise * rng.normal(size=n)) for n, time, noise in LEVELS[name]])
+    at = LEVELS[name][0][0]
+    ((found,),) = find_changes([seconds], [0.002])
+    assert (found.before, found.change.end, found.after) == (at - 1, at, at)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.4])
+def test_two_modes_are_no_change(share):
+    """As a machine that is slower in some runs; a filter that removes one mode leaves steps between clusters."""
+    n_changed = 0
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        family = [np.exp(0.003 * rng.normal(size=60) + 0.04 * (rng.random(60) < share)) for _ in range(10)]
+        n_changed += any(find_changes(family, [0.002] * 10))
+    assert n_changed <= 1

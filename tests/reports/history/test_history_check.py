@@ -138,6 +138,55 @@ def test_pictures_show_every_run_and_mark_the_change(history_of, stepped):
     assert sum(line.get_linestyle() == ":" for line in axes.get_lines()) == 1
 
 
+def test_plain_benchmarks_need_no_legend_and_long_names_fit(history_of, record):
+    name = f"benchmarks/test_speed.py::test_{'x' * 60}[64]"
+    cells = [(name, "benchmark", "call", "ok", 1, *[1.0 + k / 100] * 4, *[None] * 4) for k in range(3)]
+    history = history_of(*(record(k, cells=(cell,)) for k, cell in enumerate(cells)))
+    (plot,) = draw(history, check(history).changes, "seconds").values()
+    assert plot.figure.get_suptitle() == "time over runs"
+    assert not plot.figure.legends
+    (axes,) = plot.figure.axes
+    assert len(axes.get_title()) <= 44
+    assert axes.get_title().startswith("benchmarks/")
+    assert axes.get_title().endswith("[64]")
+    assert {line.get_linestyle() for line in axes.get_lines()} == {"-"}
+
+
+def suite(record, n_cells, slower, **more):
+    """Return thirty runs of benchmarks, of which the first ``slower`` take 20 % longer from the twentieth run on."""
+    factors = [np.exp(0.005 * np.random.default_rng(seed).normal(size=30)).tolist() for seed in range(n_cells)]
+    return [
+        record(
+            number,
+            cells=tuple(
+                (f"case-{k}", "benchmark", "call", "ok", 1, None, own[number] * (1.2 if k < slower and number >= 20 else 1),
+                 *[None] * 6)
+                for k, own in enumerate(factors)
+            ),
+            **more,
+        )
+        for number in range(30)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "slower", "kernel", "verdict", "state"),
+    [
+        (6, 6, None, "machine", "inconclusive"),  # with no kernel, the five others replace it
+        (6, 6, 6e-5, "regressed", "regressed"),  # a constant kernel
+        (6, 2, None, "regressed", "regressed"),  # most others did not change
+        (5, 5, None, "regressed", "regressed"),  # too few others
+    ],
+)
+def test_without_a_kernel_the_other_benchmarks_tell_whether_the_machine_changed(
+    n_cells, slower, kernel, verdict, state, history_of, record
+):
+    found = check(history_of(*suite(record, n_cells, slower, control_seconds=kernel)))
+    assert found.state == state
+    assert found.changes["verdict"].tolist() == [verdict] * slower
+    assert found.changes["commit_after"].unique().tolist() == [f"{20:012x}"]
+
+
 def test_a_cell_that_was_given_up_does_not_alarm_for_ever(history_of, record):
     others = (("other", "vjp", "gradient", "ok", 5, 1.0, 1.0, 1.0, 1.0, 1.0, 1024, 10, None),)
     slow = runs(record, [0] * 20 + [0.3] * 10)
