@@ -43,6 +43,7 @@ BENCHMARK_OPTIONS: Mapping[str, Any] = {
 """Options of pytest-benchmark that the gate sets, whatever the suite has."""
 
 OTHER_OPTIONS: Mapping[str, Any] = {
+    "verbose": -1,
     "maxfail": 0,
     "continue_on_collection_errors": True,
     "lf": False,

@@ -206,7 +206,10 @@ def _names(item: Any) -> set[str]:
     """Return the qualified names of a test's function, its class, and the classes around it."""
     function, owner = getattr(item, "function", None), getattr(item, "cls", None)
     found = {getattr(each, "__qualname__", "") for each in (function, owner) if each is not None}
-    around = getattr(owner, "__qualname__", "").split(".")
+    place = getattr(owner, "__qualname__", "")
+    if name := getattr(item, "originalname", None):  # a decorator may have replaced the function
+        found.add(f"{place}.{name}" if place else name)
+    around = place.split(".")
     return found | {".".join(around[:count]) for count in range(1, len(around))} - {""}
 
 

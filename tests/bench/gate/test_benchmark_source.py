@@ -154,6 +154,25 @@ def test_a_test_that_another_one_calls_counts(tmp_path):
     assert digest(tmp_path, text) != digest(tmp_path, text.replace("benchmark(other_helper)", "benchmark(int)"))
 
 
+def test_a_decorated_test_is_known_by_its_name(tmp_path):
+    text = "@decorated\ndef test_one(benchmark):\n    pass\n\n@decorated\ndef test_two(benchmark):\n    pass\n"
+
+    def of_one(text):
+        path = tmp_path / "test_speed.py"
+        path.write_text(text)
+        sources = Sources(tmp_path, lambda _: False)
+        items = [
+            SimpleNamespace(path=path, function=digest, cls=None, originalname=name, fixturenames=())
+            for name in ("test_one", "test_two")
+        ]
+        for each in items:
+            sources.add(each)
+        return sources.digest(items[0])
+
+    assert of_one(text) == of_one(text.replace("two(benchmark):\n    pass", "two(benchmark):\n    return 1"))
+    assert of_one(text) != of_one(text.replace("one(benchmark):\n    pass", "one(benchmark):\n    return 1"))
+
+
 def test_the_conftest_counts_without_its_comments(tmp_path):
     before = digest(tmp_path, MODULE, conftest="X = 1\n")
     assert digest(tmp_path, MODULE, conftest="# one\nX = 1\n") == before
