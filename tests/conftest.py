@@ -13,11 +13,13 @@ import subprocess
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
     from types import ModuleType
 
     from jacobench.bench.floor.rule_work import Work
@@ -99,6 +101,25 @@ def sentence_flaws(text: str) -> list[str]:
     return [
         f"{flaw}: {found[0]!r} in {text!r}" for flaw, pattern in FLAWS.items() if (found := re.search(pattern, text))
     ]
+
+
+@pytest.fixture(scope="session")
+def write_wheel() -> Callable[..., None]:
+    """Return a function that writes files as a wheel into a folder."""
+
+    def write(folder: Path, name: str, version: str, files: Mapping[str, str], requires: Sequence[str] = ()) -> None:
+        metadata = f"{name}-{version}.dist-info"
+        head = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+        head += [f"Requires-Dist: {each}" for each in requires]
+        tag = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        more = {f"{metadata}/METADATA": "\n".join(head) + "\n", f"{metadata}/WHEEL": tag}
+        record = "".join(f"{path},,\n" for path in [*files, *more, f"{metadata}/RECORD"])
+        folder.mkdir(parents=True, exist_ok=True)
+        with ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
+            for path, text in (dict(files) | more | {f"{metadata}/RECORD": record}).items():
+                file.writestr(path, text)
+
+    return write
 
 
 @pytest.fixture(name="sentence_names")

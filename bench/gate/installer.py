@@ -197,4 +197,6 @@ def _error_line(output: str) -> str:
         line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|error:|fatal:", line)
     ]
     named = [line for line in errors if not line.startswith(USELESS)]
-    return (named or errors or lines or ["no output"])[-1][:500]
+    causes = re.findall(r"^\s*(?:cause|Caused by): (.+)$", output, re.MULTILINE)  # of uv: the first is the nearest
+    parts = [(named or errors or lines or ["no output"])[-1], *causes[:1], *causes[-1:]]
+    return ": ".join(dict.fromkeys(parts))[:500]

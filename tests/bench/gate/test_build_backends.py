@@ -50,7 +50,7 @@ PyMODINIT_FUNC PyInit_core(void) { return PyModule_Create(&module); }
 """,
     "NAME/__init__.py": "from .core import value\nVALUE = value()\n",
 }
-SETUP = "from setuptools import Extension, setup\nsetup(name='NAME', version='0.1', packages=['NAME']{})\n"
+SETUP = "import os\nassert os.environ['GATE_BUILD_FLAG'] == '1'\nfrom setuptools import Extension, setup\nsetup(name='NAME', version='0.1', packages=['NAME']{})\n"
 MESON = """
 project('NAME', 'c', version: '0.1')
 py = import('python').find_installation(pure: false)
@@ -143,7 +143,7 @@ def test_each_side_imports_its_own_build_and_nothing_is_built_in_the_users_tree(
         git(top / name, "commit", "-qm", "One")
         git(top / name, "tag", "v1.2.0")
     # As in an environment that is not activated.
-    variables = os.environ | {"PATH": os.defpath}
+    variables = os.environ | {"PATH": os.defpath, "GATE_BUILD_FLAG": "1"}
     editable = [word for name in EDITABLE for word in ("-e", str(top / name))]
     command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", *editable]
     activated = variables | {"PATH": f"{python.parent}{os.pathsep}{os.defpath}"}

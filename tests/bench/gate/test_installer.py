@@ -114,6 +114,10 @@ PIP_SAID = {
         "fatal: unable to access 'x': refused\nerror: subprocess-exited-with-error\nexit code: 128",
         "fatal: unable",
     ),
+    "uv": (
+        "error: Request failed\n  cause: Failed to fetch: http://x\n  cause: tcp\n  cause: Connection refused",
+        "error: Request failed: Failed to fetch: http://x: Connection refused",
+    ),
     "tags": ("LookupError: setuptools-scm was unable to detect version for /x", "LookupError: .* run git fetch --tags"),
 }
 

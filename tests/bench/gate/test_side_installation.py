@@ -10,7 +10,6 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -18,6 +17,7 @@ import pytest
 from jacobench.bench.gate import side_environments, side_installation
 from jacobench.bench.gate.installer import INSTALL
 from jacobench.bench.gate.repository_distributions import installed
+from jacobench.bench.gate.requirement_changes import RequirementChange, UnmetRequirement
 from jacobench.bench.gate.revisions import Project, SideSource, Tree
 from jacobench.bench.gate.side_installation import install_sides, missing_tags
 from jacobench.graphs.errors import BadInput
@@ -30,11 +30,12 @@ INSTALLER = """
 import shutil, sys, sysconfig, tomllib
 from pathlib import Path
 source, site = Path(sys.argv[1]), Path(sysconfig.get_path("purelib"))
-name = tomllib.loads((source / "pyproject.toml").read_text())["project"]["name"]
+project = tomllib.loads((source / "pyproject.toml").read_text())["project"]
+name, requires = project["name"], "".join(f"Requires-Dist: {each}\\n" for each in project.get("dependencies", []))
 metadata = site / f"{name}-0.1.dist-info"
 shutil.rmtree(metadata, ignore_errors=True)
 metadata.mkdir()
-(metadata / "METADATA").write_text(f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 0.1\\n")
+(metadata / "METADATA").write_text(f"Metadata-Version: 2.1\\nName: {name}\\nVersion: 0.1\\n{requires}")
 (metadata / "RECORD").write_text(f"{name}.py,,\\n{name}-0.1.dist-info/METADATA,,\\n")
 shutil.copy(source / f"{name}.py", site)
 """
@@ -80,12 +81,27 @@ def test_what_the_revisions_change_is_installed_for_each_side(world, tmp_path):
 def test_a_changed_sibling_from_elsewhere_is_listed_if_the_project_requires_it(world, tmp_path):
     project, trees, template = world
     installer = tmp_path / "installer.py"
-    requires = INSTALLER.replace("Version: 0.1", "Version: 0.1\\nRequires-Dist: unrelated>1")
-    installer.write_text(requires)
+    installer.write_text(INSTALLER.replace("{requires}", "Requires-Dist: unrelated>1\\n"))
     _, code = install_sides(project, trees, REVISIONS, tmp_path, template, lambda _: None)
     (found,) = (each for each in code.distributions if each.name == "unrelated")
     assert (found.side, found.version, found.commit) == ("both", "9", "0123456789ab")
     assert "was not installed from it" in found.note
+
+
+def test_requirements_that_differ_or_that_the_current_environment_does_not_satisfy_are_found(world, tmp_path):
+    project, trees, template = world
+    for tree, wanted in zip(trees, (["unrelated>8", "same"], ["unrelated>9", "none", "same"]), strict=True):
+        path = tree.folder / "pyproject.toml"
+        path.write_text(f"{path.read_text()}dependencies = {wanted}\n")
+    _, code = install_sides(project, trees, REVISIONS, tmp_path, template, lambda _: None)
+    assert code.changes == (
+        RequirementChange("none", "", "none", "", "", is_shared=False),
+        RequirementChange("unrelated", "unrelated>8", "unrelated>9", "9", "9", is_shared=True),
+    )
+    assert set(code.unmet) == {
+        UnmetRequirement("ad 0.1", "unrelated>9", "9", "head"),
+        UnmetRequirement("ad 0.1", "none", "", "head"),
+    }
 
 
 def test_a_project_that_is_renamed_and_what_its_command_adds_are_listed_once(world, tmp_path):
@@ -94,7 +110,7 @@ def test_a_project_that_is_renamed_and_what_its_command_adds_are_listed_once(wor
     (head / "pyproject.toml").write_text((head / "pyproject.toml").read_text().replace('"ad"', '"da"'))
     (head / "ad.py").rename(head / "da.py")
     copies, _, writes = INSTALLER.partition('shutil.copy(source / f"{name}.py", site)\n')
-    again = copies.partition('["name"]\n')[2]
+    again = "metadata = site" + copies.partition("metadata = site")[2]
     (tmp_path / "installer.py").write_text(f"{copies}{writes}\nname = 'dependency' + name[0]\n{again}")
     _, code = install_sides(project, trees, REVISIONS, tmp_path, template, lambda _: None)
     found = [
@@ -142,23 +158,8 @@ print(json.dumps(found))
 """
 
 
-def wheel(folder, name, version, files, requires=()):
-    """Write a wheel."""
-    metadata = f"{name}-{version}.dist-info"
-    head = [
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}",
-        *(f"Requires-Dist: {each}" for each in requires),
-    ]
-    tag = "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files = dict(files) | {f"{metadata}/METADATA": "\n".join(head) + "\n", f"{metadata}/WHEEL": tag}
-    with ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
-        for path, text in files.items():
-            file.writestr(path, text)
-        file.writestr(f"{metadata}/RECORD", "".join(f"{path},,\n" for path in [*files, f"{metadata}/RECORD"]))
-
-
 @pytest.fixture
-def releases(tmp_path, monkeypatch, install_files):
+def releases(tmp_path, monkeypatch, install_files, write_wheel):
     """Return a project that is no package, with an index of wheels.
 
     The current environment has `dep` 2.0 from a folder, in editable mode with its own import finder, and `base` 1.0.
@@ -169,11 +170,11 @@ def releases(tmp_path, monkeypatch, install_files):
     for file in ("__init__.py", "new.py"):
         (source / "dep" / file).write_text("")
     (source / "dep_top.py").write_text("")
-    wheel(index, "dep", "1.0", {"dep/__init__.py": "", "dep/old.py": ""}, ["base>=1"])
-    wheel(index, "dep", "2.0", {"dep/__init__.py": "", "dep/new.py": ""}, ["base>=1"])
-    wheel(index, "dep", "3.0", {"dep/__init__.py": ""}, ["base>=2"])
-    wheel(index, "base", "1.0", {"base.py": ""})
-    wheel(index, "base", "2.0", {"base.py": ""})
+    write_wheel(index, "dep", "1.0", {"dep/__init__.py": "", "dep/old.py": ""}, ["base>=1"])
+    write_wheel(index, "dep", "2.0", {"dep/__init__.py": "", "dep/new.py": ""}, ["base>=1"])
+    write_wheel(index, "dep", "3.0", {"dep/__init__.py": ""}, ["base>=2"])
+    write_wheel(index, "base", "1.0", {"base.py": ""})
+    write_wheel(index, "base", "2.0", {"base.py": ""})
     finder = f"""
 import sys
 from importlib.machinery import PathFinder
