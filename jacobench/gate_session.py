@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -75,7 +75,8 @@ def run(
         if isinstance(runner, PairedRunner):
             outcome, what = judge(runner, thresholds, until - time.monotonic(), report), Path(config.suite).stem
         else:
-            outcome, what = judge_benchmarks(runner, thresholds, began, until, report), " · ".join(config.pytest)
+            judged = judge_benchmarks(runner, thresholds, began, until, report, memory=config.memory)
+            outcome, what = judged, " · ".join(config.pytest)
         variables = variable_sentences(variable_facts(runner.settings))
         notes = (*outcome.notes, *code_notes(runner.code, requirements), *variables)
         outcome = replace(outcome, notes=notes, distributions=runner.code.distributions)
@@ -109,14 +110,14 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
 
 
 def judge_benchmarks(
-    runner: BenchmarkRunner, thresholds: GateThresholds, began: float, until: float, report: Report
+    runner: BenchmarkRunner, thresholds: GateThresholds, began: float, until: float, report: Report, *, memory: bool
 ) -> Outcome:
     """Run every benchmark once on each side, then measure pairs of processes until there is a verdict.
 
     The gate began and should end at these times (`time.monotonic`). Raises BadInput if six pairs do not fit.
     """
     from jacobench.bench.gate.time_plan import FEWEST_PAIRS, check_time, round_seconds
-    from jacobench.reports.regression import gate_sentences
+    from jacobench.reports.regression import fresh_bytes, gate_sentences
     from jacobench.reports.regression.benchmark_samples import benchmark_samples
     from jacobench.reports.regression.gate_loop import run_gate
 
@@ -138,15 +139,28 @@ def judge_benchmarks(
             report(gate_sentences.pairs_expected(stage, len(pairs), n, times.with_rounds(seconds)))
         return benchmark_samples(runner.measure(ids, pairs, stage, seconds))
 
-    outcome = run_gate(
-        measure,
-        replace(thresholds, cases=runner.ids),
-        max_seconds=until - time.monotonic(),
-        clock=time.monotonic,
-    )
+    def measure_memory(cells: Sequence[tuple[str, str]], pairs: range) -> pd.DataFrame:
+        report(gate_sentences.memory_step(len(pairs), len(cells)))
+        return benchmark_samples(runner.measure_memory([case for case, _ in cells], pairs))
+
+    thresholds = replace(thresholds, cases=runner.ids)
+    fresh = None
+    if memory and times.n_benchmarks:
+        fresh = fresh_bytes.confirm(benchmark_samples(runner.precheck_memory()), measure_memory, thresholds)
+    left = until - time.monotonic()
+    outcome = run_gate(measure, thresholds, max_seconds=left, clock=time.monotonic, fresh=fresh)
+    return replace(outcome, notes=(*outcome.notes, *_suite_notes(runner)))
+
+
+def _suite_notes(runner: BenchmarkRunner) -> Iterator[str]:
+    """Return the notes on what pytest skipped, and on memory that cannot be measured."""
+    from jacobench.reports.regression import gate_sentences
+
     skipped = [(side, suite.skipped) for side, suite in runner.suites.items() if suite.skipped]
-    notes = (gate_sentences.skipped(side, len(found), next(iter(found.values()))) for side, found in skipped)
-    return replace(outcome, notes=(*outcome.notes, *notes))
+    for side, found in skipped:
+        yield gate_sentences.skipped(side, len(found), next(iter(found.values())))
+    if runner.no_memory:
+        yield gate_sentences.memory_unknown(runner.no_memory)
 
 
 def self_test(config: GateConfig, thresholds: GateThresholds, report: Report) -> pd.DataFrame:

@@ -23,6 +23,7 @@ from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.time_plan import SHORTEST, SuiteTimes, ways
 from jacobench.bench.machine import environment
+from jacobench.bench.row.columns import HEAP
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
 
@@ -93,6 +94,27 @@ class BenchmarkProcess:
 
 
 @dataclass
+class _Given:
+    """What one side gives in one pair, while its processes run."""
+
+    statuses: dict[str, CellStatus]
+    files: list[Path] = field(default_factory=list)
+    kernel: list[float] = field(default_factory=list)
+
+    def add(self, events: Iterable[Mapping[str, Any]], path: Path) -> None:
+        """Add what a process reported, and the file that it wrote."""
+        self.files += [path] if path.is_file() else []
+        for event in events:
+            match event:
+                case {"event": "calibration", "seconds": seconds}:
+                    self.kernel.append(seconds)
+                case {"event": "memory", "id": at}:
+                    counts = {"memory_tool": event["tool"]}
+                    counts |= {name: event[name] for name in HEAP if event[name] is not None}
+                    self.statuses[at] = replace(self.statuses[at], counts=counts)
+
+
+@dataclass
 class BenchmarkRunner:
     """Two sides, base and head, and the benchmarks that they have."""
 
@@ -110,6 +132,7 @@ class BenchmarkRunner:
     suites: dict[str, SideSuite] = field(default_factory=dict)  # side → results of `collect`
     statuses: dict[str, dict[str, CellStatus]] = field(default_factory=dict)  # side → of `precheck`
     ids: tuple[str, ...] = ()
+    no_memory: str = ""  # why memory cannot be measured
     _machine_info: Any = None
     _numbers: count[int] = field(default_factory=count)
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -323,49 +346,78 @@ class BenchmarkRunner:
         self, ids: Sequence[str] | None, pairs: Iterable[int], stage: int, max_seconds: float
     ) -> Iterator[BenchmarkProcess]:
         """Time pairs of processes: base first for even numbers, head first for odd ones. `ids` None: all benchmarks."""
-        chosen = [each for each in self.ids if ids is None or each in set(ids)]
+        chosen = self.ids if ids is None else ids
         for pair in pairs:
-            order = self.sides if pair % 2 == 0 else self.sides[::-1]
-            known = {side.name: dict(self.statuses[side.name]) for side in self.sides}
-            files: dict[str, list[Path]] = {side.name: [] for side in self.sides}
-            kernel: dict[str, float] = {}
-            timed = [each for each in self.timed_ids() if each in set(chosen)]
-            for number in range(len(self.selections)):
-                for side in order:
-                    own = [each for each in timed if self.suites[side.name].benchmarks[each].selection == number]
-                    ended, path = self._timed(side, number, own, pair, max_seconds, known[side.name])
-                    files[side.name] += [path] if path else []
-                    seconds = [event["seconds"] for event in ended if event["event"] == "calibration"]
-                    kernel[side.name] = min([kernel.get(side.name, inf), *seconds])
-            for position, side in enumerate(order):
-                statuses = {each: status for each, status in known[side.name].items() if each in set(chosen)}
-                calibration = kernel[side.name] if kernel[side.name] < inf else None
-                found = tuple(files[side.name]), frozenset(timed), statuses, calibration
-                yield BenchmarkProcess(stage, pair, side.name, position, *found)
+            yield from self._pair("time", chosen, pair, stage, max_seconds)
 
-    def _timed(
-        self, side: Side, number: int, ids: Sequence[str], pair: int, max_seconds: float, known: dict[str, CellStatus]
-    ) -> tuple[list[dict[str, Any]], Path | None]:
-        """Time benchmarks in a fresh process; if it is lost at one of them, in another process without this one.
+    def measure_memory(self, ids: Sequence[str], pairs: Iterable[int]) -> Iterator[BenchmarkProcess]:
+        """Measure peak and retained bytes of one call in pairs of fresh processes, which time nothing; see `measure`."""
+        for pair in pairs:
+            yield from self._pair("memory", ids, pair, 0, None)
 
-        Failures are added to `known`. Returns the events of the last process, and the file with its times.
-        """
+    def precheck_memory(self) -> list[BenchmarkProcess]:
+        """Measure the bytes of each benchmark once on each side; `measure` then returns them with the times."""
+        found = list(self.measure_memory(self.timed_ids(), range(1)))
+        for process in found:
+            self.statuses[process.side] |= process.statuses
+        return found
+
+    def _pair(
+        self, action: str, ids: Collection[str], pair: int, stage: int, max_seconds: float | None
+    ) -> Iterator[BenchmarkProcess]:
+        order = self.sides if pair % 2 == 0 else self.sides[::-1]
+        chosen = set(ids)
+        timed = [each for each in self.timed_ids() if each in chosen]
+        given = {
+            side.name: _Given(
+                {
+                    each: self.statuses[side.name][each]
+                    for each in self.ids
+                    if each in chosen and each in self.statuses[side.name]
+                }
+            )
+            for side in self.sides
+        }
+        for number in range(len(self.selections)):
+            for side in order:
+                own = [each for each in timed if self.suites[side.name].benchmarks[each].selection == number]
+                self._take(action, side, number, own, pair, max_seconds, given[side.name])
+        for position, side in enumerate(order):
+            found = given[side.name]
+            kernel = min(found.kernel, default=None)
+            content = tuple(found.files), frozenset(timed if action == "time" else ()), found.statuses, kernel
+            yield BenchmarkProcess(stage, pair, side.name, position, *content)
+
+    def _take(
+        self,
+        action: str,
+        side: Side,
+        number: int,
+        ids: Sequence[str],
+        pair: int,
+        max_seconds: float | None,
+        given: _Given,
+    ) -> None:
+        """Measure benchmarks in a fresh process; if it is lost at one of them, in another process without this one."""
         left = list(ids)
         while left:
             path = self._json_file()
-            ended = self._run(side, "time", number, left, max_seconds, pair, path)
-            found = _statuses(ended, left)
-            failed = {each: status for each, status in found.items() if not _is_ok(status)}
-            known |= failed
-            for each, status in failed.items():
-                self._failures[side.name, each] += 1
-                if self._failures[side.name, each] == MOST_FAILURES:
-                    self.statuses[side.name][each] = status
+            ended = self._run(side, action, number, left, max_seconds, pair, path)
+            failed = {each: status for each, status in _statuses(ended, left).items() if status.status != "ok"}
+            if action == "time":
+                given.statuses |= failed
+                self._count_failures(side, failed)
             if ended.lost is None:
+                given.add(ended.events, path)
                 self._store(path, side, pair)
-                return ended.events, path if path.is_file() else None
+                return
             left = [each for each in left if each not in failed]
-        return [], None
+
+    def _count_failures(self, side: Side, failed: Mapping[str, CellStatus]) -> None:
+        for each, status in failed.items():
+            self._failures[side.name, each] += 1
+            if self._failures[side.name, each] == MOST_FAILURES:
+                self.statuses[side.name][each] = status
 
     def _json_file(self) -> Path:
         folder = self.folder / f"process-{next(self._numbers):05d}"
@@ -413,6 +465,8 @@ class BenchmarkRunner:
         for event in ended.events:
             if event["event"] == "machine_info":
                 self._machine_info = event["value"]
+            elif event["event"] == "no_memory":
+                self.no_memory = f"{side.name}: {event['reason']}"
         return ended
 
 

@@ -210,6 +210,11 @@ def skipped(side: str, n: int, reason: str) -> str:
     return f"pytest skipped {counted(n, 'file or test', 'files or tests')} in {side}: {reason}."
 
 
+def memory_unknown(reason: str) -> str:
+    """Return the note on a suite whose memory cannot be measured."""
+    return f"Memory was not measured: {reason}."
+
+
 def kernel_not_timed(*, runs: bool) -> str:
     """Return the note on a gate or on two runs without a calibration kernel."""
     where = " in both runs" if runs else ""

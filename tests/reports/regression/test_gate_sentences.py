@@ -169,6 +169,7 @@ CASES = {
         )
     },
     "explained": {("broken", 2, "error (why)"): "2 rows broken: error (why)."},
+    "memory_unknown": {("base: no memray",): "Memory was not measured: base: no memray."},
     "skipped": {
         ("head", 1, "no numpy"): "pytest skipped 1 file or test in head: no numpy.",
         ("base", 2, "no numpy"): "pytest skipped 2 files or tests in base: no numpy.",

@@ -1,0 +1,300 @@
+"""`gate --pytest` end to end: real git repositories, measured by real processes."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from textwrap import dedent
+
+import pytest
+
+from jacobench.reports.regression.outcome import FAILING, VERDICTS
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX"),
+]
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "quick"
+version = "0.1.0"
+
+[tool.hatch.build.targets.wheel]
+packages = ["src/quick"]
+
+[tool.pytest.ini_options]
+addopts = "--benchmark-disable --benchmark-max-time=0.05"
+
+[tool.jacobench.gate]
+pytest = ["benchmarks/"]
+pairs = 16
+
+[[tool.jacobench.gate.rows]]
+case = "*::test_tolerated*"
+time = 0.95
+"""
+
+QUICK = """
+def work(n):
+    total = 0
+    for i in range(n):
+        total += i * i
+    return total
+
+
+def same(n):
+    total = 0
+    for i in range(n):
+        total += i ^ 3
+    return total
+
+
+def mild(n):
+    return sum(i * 3 for i in range(n))
+
+
+def strict(n):
+    return n
+
+
+def helper():
+    return 3
+"""
+
+SPEED = """
+import pytest
+from quick import mild, same, strict, work
+
+
+@pytest.mark.parametrize("how", ["a b/c", "[x]"])
+def test_slower(benchmark, how, n):
+    benchmark(work, n)
+
+
+def test_tolerated(benchmark, n):
+    benchmark(mild, n)
+
+
+def test_same(benchmark, n):
+    benchmark(same, n)
+
+
+def test_edited(benchmark, n):
+    benchmark(same, n)
+
+
+def test_strict(benchmark, n):
+    benchmark(strict, n)
+
+
+def test_never(benchmark):
+    benchmark(lambda: {}["no key"])
+
+
+def test_old(benchmark, n):
+    benchmark(same, n)
+
+
+def test_plain():
+    raise AssertionError("it is not a benchmark")
+"""
+
+FILES = {
+    "pyproject.toml": PROJECT,
+    "src/quick/__init__.py": QUICK,
+    "benchmarks/conftest.py": "import pytest\n\n\n@pytest.fixture\ndef n():\n    return 3000\n",
+    "benchmarks/test_speed.py": SPEED,
+    "benchmarks/test_other_file.py": "from quick import helper\n\n\ndef test_helper(benchmark):\n    benchmark(helper)\n",
+}
+
+HEAD = {
+    "src/quick/__init__.py": QUICK.replace("range(n):\n        total += i * i", "range(4 * n):\n        total += i * i")
+    .replace("return n\n", 'raise ValueError("it regressed")\n')
+    .replace("def helper", "def renamed")
+    .replace("in range(n))", "in range(13 * n // 10))"),
+    "benchmarks/test_speed.py": SPEED.replace(
+        "test_edited(benchmark, n):\n    ", "test_edited(benchmark, n):\n    n += 1\n    "
+    ).replace("test_old", "test_new")
+    + "\n\ndef test_new_and_broken(benchmark):\n    benchmark(lambda: 1 / 0)\n",
+}
+
+SPEED_ROWS = {
+    "test_slower[a b/c]": "regressed",
+    "test_slower[[x]]": "regressed",
+    "test_tolerated": "unchanged",
+    "test_same": "unchanged",
+    "test_edited": "changed",
+    "test_strict": "broken",
+    "test_never": "not measured",
+    "test_old": "gone",
+    "test_new": "new",
+    "test_new_and_broken": "broken",
+}
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false")
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def write(folder, files):
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(dedent(text))
+
+
+def committed(folder, files):
+    """Return a repository with these files."""
+    folder.mkdir()
+    write(folder, files)
+    git(folder, "init", "-q", "-b", "main")
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "A suite")
+    return folder
+
+
+def state(folder):
+    """Return what a gate must not change: files, ignored ones included, and worktrees."""
+    return git(folder, "status", "--porcelain", "--ignored"), git(folder, "worktree", "list").count("\n")
+
+
+@pytest.fixture(scope="module")
+def gate(jacobench, tmp_path_factory):
+    """Return a function that runs the gate in a repository and checks that it leaves nothing behind."""
+    temporary = tmp_path_factory.mktemp("tmp")
+
+    def run(repository, *arguments, inside=".", against="HEAD", variables=()):
+        before = state(repository)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in {"TMPDIR": str(temporary), **dict(variables)}.items():
+                patch.setenv(name, value)
+            done = jacobench("gate", "--against", against, *arguments, cwd=repository / inside, timeout=900)
+        assert state(repository) == before, done.stdout + done.stderr
+        assert list(temporary.iterdir()) == []
+        assert "Traceback" not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+def verdicts(text):
+    """Return the verdict of each benchmark on the screen, by the part of its id behind the file."""
+    names = "|".join(VERDICTS)
+    return {
+        test: verdict for verdict, test in re.findall(rf"^({names}) +\S*\.py(?:::)?(.*?)  +time ", text, re.MULTILINE)
+    }
+
+
+def only_own_verdicts(text, of):
+    """Return the lines that have the id of a benchmark and a failing verdict that is not its own."""
+    wrong = []
+    for line in text.splitlines():
+        for test, verdict in of.items():
+            others = [word for word in FAILING if word != verdict and re.search(rf"\b{word}\b", line.replace(test, ""))]
+            if f"::{test}" in line and others and sum(f"::{each}" in line for each in of) == 1:
+                wrong.append(line)
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """Return a repository whose working tree has every kind of change."""
+    folder = committed(tmp_path_factory.mktemp("suite") / "quick project", FILES)
+    write(folder, HEAD)
+    (folder / "quick.egg-info").mkdir()
+    (folder / "quick.egg-info" / "PKG-INFO").write_text("")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judged(repository, gate, tmp_path_factory):
+    out = tmp_path_factory.mktemp("judged")
+    paths = ("--junit", out / "gate.xml", "--markdown", out / "gate.md", "--out", out / "raw")
+    return gate(repository, *paths, variables={"GITHUB_ACTIONS": "true"}), out
+
+
+def test_each_benchmark_has_its_verdict_and_the_slower_ones_fail_the_gate(judged):
+    done, _ = judged
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert verdicts(done.stdout) == {**SPEED_ROWS, "test_helper": "broken"}
+    assert re.search(r"test_strict +time .*error \(ValueError: it", done.stdout) is None, "the line leaves the word out"
+    assert "1 row broken: error (ValueError: it regressed)" in done.stdout
+    assert re.search(r"test_helper +time .* ImportError: cannot import name 'helper'", done.stdout)
+    assert re.search(r"test_never +time .* error \(KeyError: 'no key'\) in base and head", done.stdout)
+    assert "strategy" not in done.stdout.partition("Measured code")[0]
+
+
+def test_a_line_with_an_id_has_a_failing_verdict_only_if_it_is_its_own(judged):
+    done, out = judged
+    written = (out / "gate.md").read_text()
+    for text in (done.stdout, done.stderr, written, (out / "gate.xml").read_text()):
+        assert only_own_verdicts(text, {**SPEED_ROWS, "test_helper": "broken"}) == []
+    assert re.search(r"\| 🔴 regressed \| `benchmarks/test_speed.py::test_slower\[a b/c\]` \| time \|", written)
+    failed = [
+        test.get("classname")
+        for test in ET.parse(out / "gate.xml").iter("testcase")
+        if test.find("failure") is not None
+    ]
+    assert sorted(each.partition("::")[2] for each in failed if "::" in each) == [
+        "test_helper", "test_new_and_broken", "test_slower[[x]]", "test_slower[a b/c]", "test_strict"
+    ]  # fmt: skip
+    assert len(re.findall(r"^::error title=Regression.*::test_slower\[", done.stdout, re.MULTILINE)) == 2
+
+
+def test_the_command_that_measures_again_is_on_one_line(judged):
+    done, _ = judged
+    (command,) = re.findall(r"To measure again: (jacobench gate --against HEAD .*)", done.stderr)
+    assert command.count("--case ") == 3
+    assert "--pytest benchmarks/" in command
+    assert "--out" not in command
+
+
+def test_the_times_of_each_process_are_kept_on_request(judged):
+    _, out = judged
+    names = sorted(path.name for path in (out / "raw").iterdir())
+    assert names == [f"{side}-{pair:03d}.json" for side in ("base", "head") for pair in range(len(names) // 2)]
+    assert len(names) >= 2 * 14
+    content = json.loads((out / "raw" / "head-000.json").read_text())
+    assert {each["fullname"].partition("::")[2] for each in content["benchmarks"]} >= {
+        "test_same",
+        "test_slower[a b/c]",
+    }
+
+
+def test_a_documentation_change_passes_also_with_the_files_of_one_side(repository, gate, tmp_path):
+    folder = tmp_path / "copy"
+    git(tmp_path, "clone", "-q", str(repository), str(folder))
+    (folder / "README.md").write_text("words\n")
+    case = "benchmarks/test_speed.py::test_slower[a b/c]"
+    done = gate(folder, "--case", case, "--case", "*::test_same", "--case", "test_old")
+    assert done.returncode in {0, 3}, done.stdout + done.stderr
+    assert verdicts(done.stdout).keys() == {"test_slower[a b/c]", "test_same", "test_old"}
+    assert not set(verdicts(done.stdout).values()) & set(FAILING)
+    assert re.search(r"3 benchmarks: at least 6 pairs × [\d.]+ s = \d+ s; at most 10 min", done.stderr)
+    write(folder, {"benchmarks/test_speed.py": HEAD["benchmarks/test_speed.py"]})
+    for side, kept in (("base", "test_old"), ("head", "test_new")):
+        done = gate(folder, "--suite-from", side, "--case", f"*::{kept}", "--case", "*::test_edited", inside="src")
+        assert done.returncode in {0, 3}, done.stdout + done.stderr
+        assert verdicts(done.stdout).keys() == {kept, "test_edited"}
+        assert set(verdicts(done.stdout).values()) <= {"unchanged", "inconclusive", "improved"}
+
+
+def test_rows_of_one_side_pass_and_rows_that_cannot_be_compared_are_no_verdict(repository, gate, tmp_path):
+    done = gate(repository, "--case", "test_old", "--case", "test_new")
+    assert (done.returncode, verdicts(done.stdout)) == (0, {"test_old": "gone", "test_new": "new"})
+    assert "1 row is gone: " in done.stdout
+    assert "1 row is new: " in done.stdout
+    done = gate(repository, "--case", "test_edited", "--case", "test_never")
+    assert (done.returncode, verdicts(done.stdout)) == (4, {"test_edited": "changed", "test_never": "not measured"})
+    assert done.stdout.count("so there is no verdict") == 1
+    done = gate(repository, "--case", "test_edited", "--case", "test_new")
+    assert done.returncode == 0, "what changed does not count"
