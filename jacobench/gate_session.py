@@ -122,7 +122,7 @@ def judge_benchmarks(
     from jacobench.reports.regression.gate_loop import run_gate
 
     report(gate_sentences.collecting())
-    runner.precheck(until)
+    runner.precheck(began, until)
     times = runner.times()
     check_time(times, time.monotonic() - began, until - began)
     rounds = {1: round_seconds(times, 1, until - time.monotonic())}

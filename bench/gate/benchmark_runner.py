@@ -21,7 +21,8 @@ from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, files_of
 from jacobench.bench.gate.pytest_worker import PytestJob
 from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
-from jacobench.bench.gate.time_plan import SHORTEST, SuiteTimes, ways
+from jacobench.bench.gate.suite_folder import fix_of
+from jacobench.bench.gate.time_plan import FEWEST_PAIRS, SHORTEST, SuiteTimes, ways
 from jacobench.bench.machine import environment
 from jacobench.bench.row.columns import HEAP
 from jacobench.bench.row.name_patterns import matching
@@ -58,6 +59,7 @@ class SideSuite:
     benchmarks: dict[str, SuiteBenchmark] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)  # file → why it cannot be collected; "": the whole session
     skipped: dict[str, str] = field(default_factory=dict)  # file or id → why
+    left_out: list[str] = field(default_factory=list)  # ids that were collected but not selected
     n_tests: int = 0
     n_marked_only: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  # id → of the whole test, with the shortest rounds
@@ -178,6 +180,8 @@ class BenchmarkRunner:
             if selection.selects(each["id"]):
                 found = SuiteBenchmark(each["id"], each["source"], each["file"], number)
                 suite.benchmarks.setdefault(found.id, found)
+            else:
+                suite.left_out.append(each["id"])
         suite.errors |= {each["file"]: each["reason"] for each in event["errors"]}
         suite.skipped |= {each.get("id") or each["file"]: each["reason"] for each in event["skipped"]}
         suite.n_tests += event["n_tests"]
@@ -227,7 +231,8 @@ class BenchmarkRunner:
         what = " ".join(self.selections[0]) if len(self.selections) == 1 else f"the {len(self.selections)} selections"
         if errors := [each for suite in suites for each in suite.errors.items()]:
             file, reason = errors[0]
-            return f"no benchmark was collected from {what}: {file or 'the session'}: {reason}"
+            fix = fix_of(reason, self.sides[1].tree)
+            return f"no benchmark was collected from {what}: {file or 'the session'}: {reason}{fix and f'; {fix}'}"
         if n := max(suite.n_marked_only for suite in suites):
             return (
                 f"no benchmark was collected from {what}: {n} tests have the mark 'benchmark' but do not request the fixture "
@@ -235,19 +240,22 @@ class BenchmarkRunner:
             )
         if skipped := max((suite.skipped for suite in suites), key=len):
             return f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
+        if left_out := [each for suite in suites for each in suite.left_out]:
+            return f"{what} selects none of the {len(set(left_out))} benchmarks in its files, such as {left_out[0]!r}"
         n = max(suite.n_tests for suite in suites)
         return (
             f"no benchmark was collected from {what}: {n} tests, none of which requests the fixture 'benchmark'; expected "
             "files, folders or ids of pytest-benchmark tests in --pytest"
         )
 
-    def precheck(self, until: float = inf) -> None:
+    def precheck(self, began: float, until: float) -> None:
         """Run every benchmark once with short rounds on each side that has it.
 
-        What fails on one side only, or is new and fails, runs there again, up to `MOST_FAILURES` times. Raises BadInput
-        if this is not finished at `until` (`time.monotonic`).
+        What fails on one side only, or is new and fails, runs there again, up to `MOST_FAILURES` times. The gate began
+        and should end at these times (`time.monotonic`). Raises BadInput if the precheck is not finished by then, or if
+        all benchmarks fail because the suite needs another working directory.
         """
-        began = time.monotonic()
+        start = time.monotonic()
         try:
             self.collect(until)
             for side in self.sides:
@@ -257,13 +265,23 @@ class BenchmarkRunner:
                 for side, other in (self.sides, self.sides[::-1]):
                     self._precheck(side, [each for each in self.ids if self._is_worse(side, other, each)], until)
         except TimeIsUp:
-            raise BadInput(self._too_slow(time.monotonic() - began)) from None
+            now = time.monotonic()
+            raise BadInput(self._too_slow(now - start, now - began)) from None
+        self._check_folder()
         for each in self._of_both():
             if not self.suite_from and self._sources_differ(each):
                 for statuses in self.statuses.values():
                     statuses[each] = (
                         replace(statuses[each], status=CHANGED) if _is_ok(statuses[each]) else statuses[each]
                     )
+
+    def _check_folder(self) -> None:
+        """Raise BadInput if all benchmarks fail on both sides, and the fix is known."""
+        found = [status for statuses in self.statuses.values() for status in statuses.values()]
+        if all(status.status == "error" for status in found):
+            for each, status in self.statuses["head"].items():
+                if fix := fix_of(status.reason, self.sides[1].tree):
+                    raise BadInput(f"all benchmarks fail on both sides; {each}: {status.reason}; {fix}")
 
     def _begin_statuses(self, side: Side) -> None:
         """Set the statuses of what cannot run: it was not collected, or only base has it."""
@@ -315,15 +333,14 @@ class BenchmarkRunner:
                 suite.starting[number] = max(suite.starting[number], time.monotonic() - began - sum(tests.values()))
                 left = [each for each in left if each not in found]
 
-    def _too_slow(self, seconds: float) -> str:
+    def _too_slow(self, seconds: float, used: float) -> str:
+        """Return the message on a precheck that reached the time limit: its own seconds, and those since the gate began."""
         n_done = sum(len(suite.seconds) for suite in self.suites.values())
         n_all = sum(len(suite.benchmarks) for suite in self.suites.values())
-        if not n_done:
-            return f"no benchmark had ended after {seconds:.0f} s, the rest of the time limit; {ways(15 * seconds)}"
-        needed = seconds + 7 * seconds / n_done * max(n_all, n_done)  # a precheck and six pairs
+        whole = seconds * max(n_all, 1) / max(n_done, 1)
         return (
-            f"the first run of the benchmarks was not finished after {seconds:.0f} s, the rest of the time limit: "
-            f"{n_done} of {n_all} had run; {ways(needed)}"
+            f"the time limit of {used:.0f} s was reached when {n_done} of {n_all} benchmarks had run once, before any pair of "
+            f"processes; {ways(used - seconds + (1 + FEWEST_PAIRS) * whole)}"
         )
 
     def timed_ids(self) -> list[str]:

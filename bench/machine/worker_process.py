@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 GRACE = 1.0  # seconds to wait for the last events of an ended worker if a surviving child keeps its pipe open
 
-PYTEST_OUTPUT = re.compile(r"[.FEsxX]+( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
+PYTEST_OUTPUT = re.compile(r"(\S+\.py +)?[.FEsxX]*( *\[ *\d+%\])?$|[\d, a-z]+ in [\d.]+s")
 """Lines printed by pytest: progress dots, and the counts at the end."""
 
 LAST_WORDS = 20_000  # bytes of a worker's output that are searched for the cause when it fails

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from textwrap import dedent
 
@@ -228,7 +230,7 @@ def test_each_benchmark_has_its_verdict_and_the_slower_ones_fail_the_gate(judged
     assert verdicts(done.stdout) == {**SPEED_ROWS, "test_helper": "broken"}
     assert re.search(r"test_strict +time .*error \(ValueError: it", done.stdout) is None, "the line leaves the word out"
     assert "1 row broken: error (ValueError: it regressed)" in done.stdout
-    assert re.search(r"test_helper +time .* ImportError: cannot import name 'helper'", done.stdout)
+    assert re.search(r"test_helper +time .*ImportError: cannot import name 'helper'", done.stdout)
     assert re.search(r"test_never +time .* error \(KeyError: 'no key'\) in base and head", done.stdout)
     assert "strategy" not in done.stdout.partition("Measured code")[0]
 
@@ -281,11 +283,10 @@ def test_a_documentation_change_passes_also_with_the_files_of_one_side(repositor
     assert not set(verdicts(done.stdout).values()) & set(FAILING)
     assert re.search(r"3 benchmarks: at least 6 pairs × [\d.]+ s = \d+ s; at most 10 min", done.stderr)
     write(folder, {"benchmarks/test_speed.py": HEAD["benchmarks/test_speed.py"]})
-    for side, kept in (("base", "test_old"), ("head", "test_new")):
-        done = gate(folder, "--suite-from", side, "--case", f"*::{kept}", "--case", "*::test_edited", inside="src")
-        assert done.returncode in {0, 3}, done.stdout + done.stderr
-        assert verdicts(done.stdout).keys() == {kept, "test_edited"}
-        assert set(verdicts(done.stdout).values()) <= {"unchanged", "inconclusive", "improved"}
+    done = gate(folder, "--suite-from", "head", "--case", "*::test_new", "--case", "*::test_edited", inside="src")
+    assert done.returncode in {0, 3}, done.stdout + done.stderr
+    assert verdicts(done.stdout).keys() == {"test_new", "test_edited"}
+    assert set(verdicts(done.stdout).values()) <= {"unchanged", "inconclusive", "improved"}
 
 
 def test_rows_of_one_side_pass_and_rows_that_cannot_be_compared_are_no_verdict(repository, gate, tmp_path):
@@ -298,3 +299,127 @@ def test_rows_of_one_side_pass_and_rows_that_cannot_be_compared_are_no_verdict(r
     assert done.stdout.count("so there is no verdict") == 1
     done = gate(repository, "--case", "test_edited", "--case", "test_new")
     assert done.returncode == 0, "what changed does not count"
+
+
+PLAIN = {
+    "marks/test_marks.py": "import pytest\n\n\n@pytest.mark.benchmark\ndef test_marked():\n    pass\n",
+    "plain/test_plain.py": "def test_plain():\n    pass\n",
+    "absent/test_absent.py": "import pytest\n\npytest.importorskip('no_such_package')\n",
+    "broken/test_broken.py": "import no_such_package\n\n\ndef test_it(benchmark):\n    benchmark(int)\n",
+    "elsewhere/data/x.txt": "3",
+    "elsewhere/test_data.py": "def test_data(benchmark):\n    benchmark(open('data/x.txt').read)\n",
+    "elsewhere/test_helped.py": "import helpers_of_suite\n\n\ndef test_it(benchmark):\n    benchmark(int)\n",
+    "lib/helpers_of_suite.py": "",
+    "bench/test_int.py": "def test_int(benchmark):\n    benchmark(int)\n",
+    "pytest.ini": "[pytest]\nmarkers = benchmark: shown to everybody\n",
+}
+
+BAD = {
+    "quotes": (["--pytest", "'bench"], '--pytest "\'bench": No closing quotation'),
+    "path": (["--pytest", "bench/no.py"], "neither side has 'bench/no.py'"),
+    "folder": (["--pytest", "no-such-folder"], "no-such-folder"),
+    "marks": (["--pytest", "marks"], "have the mark 'benchmark' but do not request the fixture 'benchmark'"),
+    "no benchmark": (["--pytest", "plain"], "1 tests, none of which requests the fixture 'benchmark'"),
+    "skipped": (["--pytest", "absent"], "0 benchmarks were collected from absent, 1 skipped: could not import"),
+    "case": (["--pytest", "bench", "--case", "bench/test_int.py::test_in"], "matches none of the 1 benchmarks"),
+    "working directory": (["--pytest", "elsewhere/test_data.py"], "run the gate in the folder 'elsewhere'"),
+    "path of modules": (
+        ["--pytest", "elsewhere/test_helped.py"],
+        "needs the folder 'lib' of the repository on its path",
+    ),
+    "strategies": (["--pytest", "bench", "--strategy", "vjp"], "leave out --suite and --strategy"),
+    "id": (
+        ["--pytest", "bench/test_int.py::test_in"],
+        "none of the 1 benchmarks in its files, such as 'bench/test_int.py::test_int'",
+    ),
+    "option": (["--pytest", "bench --no-such-option"], "unrecognized arguments: --no-such-option"),
+    "time": (["--pytest", "bench", "--max-minutes", "0.001"], "allow at least --max-minutes"),
+    "out": (["--pytest", "bench", "--out", "bench"], "--out 'bench' already exists; choose another folder"),
+    "suite-from": (["--pytest", "bench", "--suite-from", "haed"], "did you mean 'head'?"),
+}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """Return a repository of suites that is not a package, so nothing is installed."""
+    return committed(tmp_path_factory.mktemp("plain") / "plain", PLAIN)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line_and_leaves_nothing(name, plain, gate):
+    arguments, said = BAD[name]
+    done = gate(plain, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stdout == ""
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("jacobench: ")]
+    assert said in line
+
+
+def test_an_interrupted_gate_leaves_nothing(plain, popen, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    before = state(plain)
+    process = popen("gate", "--against", "HEAD", "--pytest", "bench", cwd=plain, stderr=subprocess.PIPE)
+    while "stage 1" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert state(plain) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+CHANCE = """
+import os
+from pathlib import Path
+
+COUNT = Path(os.environ["SUITE_FOLDER"], Path(__file__).parents[1].name)
+
+
+def test_flaky(benchmark):
+    before = COUNT.read_text() if COUNT.exists() else ""
+    COUNT.write_text(before + "x")
+    assert (len(before) + 1) % 4, "fails in each fourth process"
+    benchmark(sum, range(20_000))
+
+
+def test_dies(benchmark):
+    if COUNT.name == "head":
+        os._exit(3)
+    benchmark(sum, range(20_000))
+
+
+def test_last(benchmark):
+    benchmark(sum, range(20_000))
+
+
+def test_larger(benchmark):
+    benchmark(bytearray, 10**6 if COUNT.name == "base" else 2 * 10**6)
+"""
+
+
+def test_chance_breaks_nothing_a_lost_process_breaks_its_benchmark_and_memory_is_compared(plain, gate, tmp_path):
+    """The suite reads a variable of the caller, and the folder of its side is `base` or `head`."""
+    folder = tmp_path / "chance"
+    git(tmp_path, "clone", "-q", str(plain), str(folder))
+    write(folder, {"bench/test_chance.py": CHANCE})
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "Chance")
+    arguments = (
+        "--pytest",
+        "bench/test_chance.py --benchmark-max-time=0.02",
+        "--memory",
+        "--markdown",
+        tmp_path / "gate.md",
+    )
+    done = gate(folder, *arguments, variables={"SUITE_FOLDER": str(tmp_path)})
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = verdicts(done.stdout)
+    assert found.pop("test_flaky") in {"unchanged", "inconclusive"}, done.stdout
+    assert found.pop("test_last") in {"unchanged", "inconclusive"}
+    assert found == {"test_dies": "broken", "test_larger": "regressed"}
+    assert "the process exited with status 3" in done.stdout
+    peak = re.search(r"🔴 regressed \| `.*::test_larger` \| peak memory \|(.*)", (tmp_path / "gate.md").read_text())
+    assert peak, done.stdout
+    assert "+100.0%" in peak[1]
+    assert "confirmed with fresh" in peak[1]
