@@ -7,6 +7,7 @@ own options ask for are not written.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from _pytest import cacheprovider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,8 +82,8 @@ OTHER_OPTIONS: Mapping[str, Any] = {
 """Options of pytest and of other plug-ins, if it has them: no benchmark is left out or run elsewhere, nothing is traced,
 and no report is written."""
 
-FEWEST_ROUNDS = 5
-"""pytest-benchmark's own default; a suite's larger number is not used where the time is limited."""
+FEWEST_ROUNDS = 2
+"""Rounds of a slow benchmark where the time is limited; pytest-benchmark calls it twice more."""
 
 ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-fA-F]+")
 
@@ -97,17 +99,16 @@ def one_line(error: BaseException | None) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
+NEEDS_PLUGIN = "unrecognized arguments", "Error importing plugin"
+
+
 def refusal(error: BaseException | None) -> str:
     """Say why pytest could not start, with the fix."""
-    if not isinstance(error, pytest.UsageError):
-        return one_line(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = next((line.partition("error: ")[2] for line in lines if "error: " in line), lines[0] if lines else "")
-    if not text.startswith("unrecognized arguments"):
-        return text
-    return (
-        f"{text}; install the plug-in that has this option, or add '-o addopts=' to --pytest to ignore the suite's own"
-    )
+    if text.startswith(NEEDS_PLUGIN):
+        return f"{text}; install the plug-in, or add '-o addopts=' to --pytest to ignore the suite's own options"
+    return text
 
 
 def benchmark_session(config: Any) -> Any:
@@ -172,12 +173,21 @@ class BenchmarkPlugin:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_cmdline_parse(self) -> Iterator[None]:
-        """Change options and arguments after all of them are known, and before a plug-in uses them."""
+        """Change options and arguments after all of them are known, and before a plug-in uses them.
+
+        Up to version 5.2, pytest-benchmark creates the file of --benchmark-json when it reads the option.
+        """
+        parsers: Any = argparse
+        file_type, parsers.FileType = parsers.FileType, lambda *_, **__: str
         outcome: Any = yield
+        parsers.FileType = file_type
         if outcome.excinfo:
             self.problem = outcome.excinfo[1]
         else:
             self._set_options(outcome.get_result().option)
+            # The option cache_dir is an error if the plug-in that has it is off.
+            cache: Any = cacheprovider.Cache
+            cache.cache_dir_from_config = staticmethod(lambda *_, **__: self._folder / "cache")
             self._set_arguments(outcome.get_result())
 
     @pytest.hookimpl(hookwrapper=True)
@@ -191,8 +201,6 @@ class BenchmarkPlugin:
     def pytest_configure(self, config: Any) -> None:
         """Change options again, before pytest-benchmark reads them: a `conftest.py` may have set them."""
         self._set_options(config.option)
-        if cache := getattr(config, "cache", None):
-            cache._cachedir = self._folder / "cache"  # noqa: SLF001  (the option cache_dir exists only with its plug-in)
 
     @property
     def _folder(self) -> Path:
@@ -298,8 +306,9 @@ class BenchmarkPlugin:
     def _failure(self, error: BaseException | None, path: Path | None = None) -> dict[str, str]:
         """Return the file that cannot be imported, and the reason; "": no file is known."""
         path, error = getattr(error, "path", path), getattr(error, "cause", None) or error  # of a conftest.py
-        cause = getattr(error, "__cause__", None) or error
-        return {"file": self._path(path) if isinstance(path, Path) else "", "reason": self._described(cause)}
+        if isinstance(error, pytest.Collector.CollectError):  # its message has a whole traceback
+            error = error.__cause__ or error
+        return {"file": self._path(path) if isinstance(path, Path) else "", "reason": self._described(error)}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path) -> None:
@@ -357,7 +366,7 @@ class BenchmarkPlugin:
 
     def report_start(self) -> None:
         """Report why the session did not collect anything."""
-        if self.problem is None or isinstance(self.problem, pytest.UsageError | SystemExit):
+        if isinstance(self.problem, pytest.UsageError) or str(self.problem).startswith(NEEDS_PLUGIN):
             self.emit("refused", reason=refusal(self.problem))
         else:
             self._errors.append(self._failure(self.problem))
@@ -573,7 +582,11 @@ def run_session(
 ) -> int:
     """Run the session of a job; return pytest's exit code."""
     plugin = BenchmarkPlugin(job, emit, check_origin, sources, installed, heap_memory)
-    exit_code = int(pytest.main(["-p", "benchmark", *job.arguments], plugins=[plugin]))
+    exit_code = 3
+    try:
+        exit_code = int(pytest.main(["-p", "benchmark", *job.arguments], plugins=[plugin]))
+    except (Exception, SystemExit) as error:  # noqa: BLE001  (a plug-in that cannot be imported, for example)
+        plugin.problem = error
     if plugin.left is None:
         plugin.report_start()
     for case in list(plugin.left or ()):

@@ -33,8 +33,8 @@ CELL = "_jacobench_gate_cell"
 KERNEL_ROUNDS, KERNEL_TURNS = 50, 15_000
 """The calibration kernel is a loop of the interpreter: the environment may not have NumPy. A round takes 100 µs."""
 
-OF_PARENT = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID", "PYTEST_CURRENT_TEST", "PYTEST_VERSION"
-"""Variables of a pytest that started the gate. They would switch benchmarks off."""
+SWITCHES = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID", "PYTEST_XDIST_WORKER_COUNT", "CODSPEED_ENV"
+"""Variables of a pytest or pytest-codspeed that started the gate. They would switch pytest-benchmark off."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def run(job: PytestJob, emit: Callable[..., None]) -> int:
     if reason := missing_package():
         emit("refused", reason=reason)
         return 4
-    for name in OF_PARENT:
+    for name in SWITCHES:
         os.environ.pop(name, None)
     here = Path(__file__).parent
     finder = load("_jacobench_gate_finder", here / "side_finder.py")

@@ -377,7 +377,8 @@ def test_a_test_that_ends_the_session_is_reported(run, end):
 
 
 REFUSALS = {
-    "--unknown-option": "unrecognized arguments: --unknown-option; install the plug-in that has this option",
+    "--unknown-option": "unrecognized arguments: --unknown-option; install the plug-in, or add '-o addopts='",
+    "-p missing": "Error importing plugin \"missing\": No module named 'missing'; install the plug-in, or add",
     "--maxfail=none": "argument --maxfail: invalid int value: 'none'",
 }
 
@@ -394,7 +395,6 @@ def test_a_session_that_cannot_start_is_refused(run, addopts):
 BROKEN = {
     "conftest.py": ("conftest.py", "1 / 0\n", "ZeroDivisionError: division by zero"),
     "sub/conftest.py": ("sub/conftest.py", "1 / 0\n", "ZeroDivisionError: division by zero"),
-    "a plug-in": ("", "", "ImportError: Error importing plugin \"missing_plugin\": No module named 'missing_plugin'"),
     "a hook": ("", "def pytest_collection_modifyitems():\n    1 / 0\n", "ZeroDivisionError: division by zero"),
 }
 
@@ -403,9 +403,7 @@ BROKEN = {
 @pytest.mark.parametrize("kind", BROKEN)
 def test_what_breaks_a_session_is_reported_with_its_file(run, kind):
     file, text, reason = BROKEN[kind]
-    options = "-p missing_plugin" if kind == "a plug-in" else ""
-    suite = {"pytest.ini": f"[pytest]\naddopts = {options}\n", file or "conftest.py": text, "sub/test_speed.py": SUM}
-    session = run(suite)
+    session = run({file or "conftest.py": text, "sub/test_speed.py": SUM})
     assert (session.collected["errors"] == [{"file": file, "reason": reason}]) is (kind != "a hook")
     assert session.reasons == ({"sub/test_speed.py::test_sum": reason} if kind == "a hook" else {})
 
