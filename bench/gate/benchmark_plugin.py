@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FIXTURES = "benchmark", "benchmark_weave"
 MARKERS = "benchmark", "codspeed_benchmark"
+SWITCHED_OFF = "no:benchmark", "no:pytest_benchmark", "no:pytest-benchmark", "no:pytest_benchmark.plugin"
 
 BENCHMARK_OPTIONS: Mapping[str, Any] = {
     "skip": False,
@@ -98,6 +99,11 @@ def one_line(error: BaseException | None) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
+
+NOT_LOADED = (
+    "pytest-benchmark is installed but not loaded; add '-p benchmark' to --pytest, or leave out what switches it off, such "
+    "as PYTEST_DISABLE_PLUGIN_AUTOLOAD"
+)
 
 NEEDS_PLUGIN = "unrecognized arguments", "Error importing plugin"
 
@@ -172,11 +178,15 @@ class BenchmarkPlugin:
         yield
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_cmdline_parse(self) -> Iterator[None]:
+    def pytest_cmdline_parse(self, pluginmanager: Any) -> Iterator[None]:
         """Change options and arguments after all of them are known, and before a plug-in uses them.
 
         Up to version 5.2, pytest-benchmark creates the file of --benchmark-json when it reads the option.
         """
+        consider = pluginmanager.consider_pluginarg
+        pluginmanager.consider_pluginarg = lambda name: None if name in SWITCHED_OFF else consider(name)
+        for name in SWITCHED_OFF:
+            pluginmanager.unblock(name.removeprefix("no:"))  # by the command line, which has been read
         parsers: Any = argparse
         file_type, parsers.FileType = parsers.FileType, lambda *_, **__: str
         outcome: Any = yield
@@ -329,6 +339,8 @@ class BenchmarkPlugin:
 
         Their order is that of their files, also if a plug-in changes it at random: both sides need the same one.
         """
+        if benchmark_session(session.config) is None:
+            raise pytest.UsageError(NOT_LOADED)
         order = {item: number for number, item in enumerate(self._collected)}
         chosen = sorted(session.items, key=lambda item: order.get(item, len(order)))
         kept = [item for item in chosen if is_benchmark(item) and self._is_chosen(item)]
@@ -584,7 +596,7 @@ def run_session(
     plugin = BenchmarkPlugin(job, emit, check_origin, sources, installed, heap_memory)
     exit_code = 3
     try:
-        exit_code = int(pytest.main(["-p", "benchmark", *job.arguments], plugins=[plugin]))
+        exit_code = int(pytest.main([*job.arguments], plugins=[plugin]))
     except (Exception, SystemExit) as error:  # noqa: BLE001  (a plug-in that cannot be imported, for example)
         plugin.problem = error
     if plugin.left is None:

@@ -155,7 +155,7 @@ def test_options_of_the_suite_do_not_matter_if(run, kind):
         "test_broken.py": "import missing_module\n",
         "test_speed.py": SUM + "def documented():\n    '''Return one.\n\n    >>> 1 + 1\n    3\n    '''\n",
     }
-    session = run(suite)
+    session = run(suite, *(["-p", "no:benchmark"] if kind == "the plug-in is off" else []))
     assert session.statuses == {"test_a_failing.py::test_wrong": "error", "test_speed.py::test_sum": "ok"}
     assert session.collected["errors"][0] == {
         "file": "test_broken.py",
@@ -390,6 +390,20 @@ def test_a_session_that_cannot_start_is_refused(run, addopts):
     (refused,) = session.of("refused")
     assert REFUSALS[addopts] in refused["reason"]
     assert not session.of("collected")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("addopts", ["", "-p pytest_benchmark.plugin"])
+def test_an_environment_without_automatic_plugins_needs_the_option(run, addopts):
+    suite = {"pytest.ini": f"[pytest]\naddopts = {addopts}\n", "test_speed.py": SUM}
+    session = run(suite, environment={"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    if addopts:
+        assert session.statuses == FAST
+    else:
+        (refused,) = session.of("refused")
+        assert refused["reason"].startswith(
+            "pytest-benchmark is installed but not loaded; add '-p benchmark' to --pytest"
+        )
 
 
 BROKEN = {
