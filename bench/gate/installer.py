@@ -153,7 +153,7 @@ def run_install(what: str, command: Sequence[str], folder: Path, variables: Mapp
     """
     code, output = _run(command, folder, variables)
     if code:
-        raise BadInput(f"{what} cannot be installed: {_error_line(output)}{_fix(output)}")
+        raise BadInput(f"{what} cannot be installed: {_error_line(output).rstrip('.')}{_fix(output)}")
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:

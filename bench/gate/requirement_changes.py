@@ -42,6 +42,12 @@ def applies(requirement: Requirement) -> bool:
     return requirement.marker is None or requirement.marker.evaluate({"extra": ""})
 
 
+def is_satisfied(requirement: Requirement, versions: Mapping[str, str]) -> bool:
+    """Return whether an environment with these versions (normalized name → version) satisfies a requirement."""
+    has = versions.get(normalized(requirement.name))
+    return has is not None and requirement.specifier.contains(has, prereleases=True)
+
+
 def parsed(requirements: Iterable[str]) -> Iterator[Requirement]:
     """Return the requirements that hold here, without those of extras; what cannot be read is left out."""
     for text in requirements:
@@ -90,10 +96,12 @@ def unmet_requirements(
 ) -> tuple[UnmetRequirement, ...]:
     """Return the requirements of distributions that these versions do not satisfy. only: names of required ones; None: all."""
     return tuple(
-        UnmetRequirement(f"{each.name} {each.version}", str(wanted).partition(";")[0].strip(), has)
+        UnmetRequirement(
+            f"{each.name} {each.version}",
+            str(wanted).partition(";")[0].strip(),
+            versions.get(normalized(wanted.name), ""),
+        )
         for each in requiring
         for wanted in parsed(each.details.requires or ())
-        if (name := normalized(wanted.name)) is not None and (only is None or name in only)
-        for has in [versions.get(name, "")]
-        if not (has and wanted.specifier.contains(has, prereleases=True))
+        if (only is None or normalized(wanted.name) in only) and not is_satisfied(wanted, versions)
     )

@@ -25,11 +25,14 @@ from jacobench.bench.gate.repository_distributions import (
     installed,
     is_in,
     is_in_repository,
+    normalized,
     projects_in,
 )
+from jacobench.bench.gate.requirement_changes import is_satisfied, parsed
 from jacobench.bench.gate.submodules import clear
 from jacobench.bench.suites.suite_files import read_toml
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import listed
 from jacobench.strategies.registry import GROUP, absolute
 
 if TYPE_CHECKING:
@@ -164,6 +167,20 @@ def check_backend(folder: Path, revision: str) -> None:
             f"{backend}, which builds the project at {revision}, is not installed: run pip install {needed}, "
             "or use a command for --install that installs it"
         )
+
+
+def lacking_to_build(folder: Path) -> str:
+    """Return what the build of a project requires and the current environment does not satisfy, with the fix; else empty."""
+    system = build_system(folder) or {}
+    versions = {each.name: each.version for each in installed()}
+    lacking = {
+        str(each).partition(";")[0]: f"{each.name} {versions.get(normalized(each.name), 'is missing')}"
+        for each in parsed(map(str, system.get("requires", ())))
+        if not is_satisfied(each, versions)
+    }
+    words = " ".join(map(shlex.quote, lacking))
+    has = listed(list(lacking.values()))
+    return f"its build requires {listed(list(lacking))}, here {has}: run pip install {words}" if lacking else ""
 
 
 def side_variables(project: Project, side: Side, other: Side) -> dict[str, str]:

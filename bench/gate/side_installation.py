@@ -30,6 +30,7 @@ from jacobench.bench.gate.side_environments import (
     build_system,
     check_backend,
     create_environment,
+    lacking_to_build,
     read_pyproject,
     side_variables,
     write_rules,
@@ -357,7 +358,12 @@ def _install(side: Side, folder: Path, template: str, variables: Mapping[str, st
         check_backend(folder, revision)
     what = f"{side.name} ({revision})"
     before = _stamps(side)
-    run_install(what, install_command(template, side.python, folder), folder, _variables(side, variables))
+    try:
+        run_install(what, install_command(template, side.python, folder), folder, _variables(side, variables))
+    except BadInput as error:
+        if template == INSTALL and (lacking := lacking_to_build(folder)):
+            raise BadInput(f"{error}; {lacking}") from None
+        raise
     if _stamps(side) <= before:
         raise BadInput(
             f"{what} was not installed: the command {template!r} installed nothing into the environment of {{python}}; "

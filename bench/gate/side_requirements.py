@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
 from jacobench.bench.gate.repository_distributions import is_in_repository, normalized, static_metadata
-from jacobench.bench.gate.requirement_changes import applies
+from jacobench.bench.gate.requirement_changes import applies, is_satisfied
 from jacobench.bench.gate.working_tree import is_generated
 from jacobench.graphs.errors import BadInput
 
@@ -41,8 +41,7 @@ class GivenRequirement:
         """Return whether a side with these versions (name → version) satisfies it, or its marker excludes it here."""
         if self.wanted is None or self.is_direct or not applies(self.wanted):
             return True
-        has = versions.get(self.name)
-        return has is not None and self.wanted.specifier.contains(has, prereleases=True)
+        return is_satisfied(self.wanted, versions)
 
 
 def read_requirement(option: str, text: str) -> GivenRequirement:

@@ -108,7 +108,7 @@ PIP_SAID = {
     ),
     "conflict": (
         "ERROR: Cannot install a and b because x.\nERROR: ResolutionImpossible: for help visit https://x",
-        "ERROR: Cannot install a and b because x.",
+        "ERROR: Cannot install a and b because x$",
     ),
     "git": (
         "fatal: unable to access 'x': refused\nerror: subprocess-exited-with-error\nexit code: 128",

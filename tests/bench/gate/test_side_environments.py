@@ -13,7 +13,7 @@ import pytest
 from jacobench.bench.gate import side_environments
 from jacobench.bench.gate.repository_distributions import installed
 from jacobench.bench.gate.revisions import Project, Tree
-from jacobench.bench.gate.side_environments import create_environment, write_rules
+from jacobench.bench.gate.side_environments import create_environment, lacking_to_build, write_rules
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="environments have another layout")
 
@@ -122,3 +122,14 @@ def test_the_old_setuptools_that_comes_with_pip_does_not_hide_the_current_one(tm
     side = create_environment("base", Tree("base", tmp_path, tmp_path), tmp_path / "env")
     assert [each.name for each in side.distributions()] == ["pip"]
     assert not [each.name for each in side.packages.iterdir() if "setuptools" in each.name or "distutils" in each.name]
+
+
+def test_what_a_build_lacks_is_named_with_the_command_that_installs_it(tmp_path):
+    requires = ["numpy >= 99", "pip", "No_Such.Package[x]", "other; python_version < '3'"]
+    (tmp_path / "pyproject.toml").write_text(f"[build-system]\nrequires = {requires}\n")
+    assert lacking_to_build(tmp_path) == (
+        "its build requires numpy>=99 and No_Such.Package[x], here "
+        f"numpy {np.__version__} and No_Such.Package is missing: run pip install 'numpy>=99' 'No_Such.Package[x]'"
+    )
+    (tmp_path / "pyproject.toml").write_text("[build-system]\nrequires = ['pip', 'numpy>1']\n")
+    assert lacking_to_build(tmp_path) == ""
