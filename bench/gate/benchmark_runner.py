@@ -60,6 +60,7 @@ class SideSuite:
     errors: dict[str, str] = field(default_factory=dict)  # file → why it cannot be collected; "": the whole session
     skipped: dict[str, str] = field(default_factory=dict)  # file or id → why
     left_out: list[str] = field(default_factory=list)  # ids that were collected but not selected
+    unnamed: list[str] = field(default_factory=list)  # files with benchmarks that pytest does not collect by name
     n_tests: int = 0
     n_marked_only: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  # id → of the whole test, with the shortest rounds
@@ -184,6 +185,7 @@ class BenchmarkRunner:
                 suite.left_out.append(each["id"])
         suite.errors |= {each["file"]: each["reason"] for each in event["errors"]}
         suite.skipped |= {each.get("id") or each["file"]: each["reason"] for each in event["skipped"]}
+        suite.unnamed += event["unnamed"]
         suite.n_tests += event["n_tests"]
         suite.n_marked_only += event["n_marked_only"]
 
@@ -242,6 +244,12 @@ class BenchmarkRunner:
             return f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
         if left_out := [each for suite in suites for each in suite.left_out]:
             return f"{what} selects none of the {len(set(left_out))} benchmarks in its files, such as {left_out[0]!r}"
+        if unnamed := [each for suite in suites for each in suite.unnamed]:
+            first, underscore, _ = Path(unnamed[0]).name.partition("_")
+            return (
+                f"no benchmark was collected from {what}: pytest does not collect {unnamed[0]!r} by its name; name the file in "
+                f"--pytest, or add the option -o 'python_files={f'{first}_*.py' if underscore else first}' to it"
+            )
         n = max(suite.n_tests for suite in suites)
         return (
             f"no benchmark was collected from {what}: {n} tests, none of which requests the fixture 'benchmark'; expected "
@@ -338,9 +346,10 @@ class BenchmarkRunner:
         n_done = sum(len(suite.seconds) for suite in self.suites.values())
         n_all = sum(len(suite.benchmarks) for suite in self.suites.values())
         whole = seconds * max(n_all, 1) / max(n_done, 1)
+        needed = used - seconds + (1 + FEWEST_PAIRS) * whole if n_done else 2 * used
         return (
             f"the time limit of {used:.0f} s was reached when {n_done} of {n_all} benchmarks had run once, before any pair of "
-            f"processes; {ways(used - seconds + (1 + FEWEST_PAIRS) * whole)}"
+            f"processes; {ways(needed)}"
         )
 
     def timed_ids(self) -> list[str]:

@@ -84,3 +84,12 @@ def test_the_defaults_of_the_project_are_written_out_from_the_folder_of_the_user
         "--strategy", "../my work/mine.py:Mine", "--strategy", "fastad:Mine",
         "--case", "a", "--install", "{python} -m pip install 'x>1' {dir}", "--untracked", "1GiB",
     ]  # fmt: skip
+
+
+def test_the_command_of_a_pytest_suite_is_complete_without_the_folder_of_raw_data(said):
+    config = GateConfig(pytest=("bench/ -k 'a or b'",), suite_from="head", memory=True, out="raw")
+    (command,) = commands(said(Outcome("inconclusive", verdict_table([]), undecided=("t.py::test_x[a 'b']",)), config))
+    assert command == [
+        "jacobench", "gate", "--against", "origin/main", "--case", "t.py::test_x[a 'b']",
+        "--pytest", "bench/ -k 'a or b'", "--suite-from", "head", "--memory",
+    ]  # fmt: skip

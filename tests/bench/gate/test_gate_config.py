@@ -123,3 +123,33 @@ def test_each_side_loads_a_strategy_from_its_own_file(tmp_path, monkeypatch):
     assert side.spec("/another/mine.py:Mine", project) == "/another/mine.py:Mine"
     assert side.spec("package.module:Mine", project) == "package.module:Mine"
     assert side.spec("vjp", project) == "vjp"
+
+
+def test_options_that_select_what_is_measured_override_those_of_the_other_kind():
+    table = {"suite": "smoke", "strategies": ("mine",), "max_minutes": 3.0}
+    assert configured(table, {"pytest": ("bench",)}) == GateConfig(pytest=("bench",), max_minutes=3)
+    table = {"pytest": ("bench",), "suite_from": "head"}
+    assert configured(table, {"strategies": ("mine",)}) == GateConfig(strategies=("mine",))
+    assert configured(table, {"cases": ("a",)}) == GateConfig(pytest=("bench",), suite_from="head", cases=("a",))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"pytest": ("bench",), "suite": "smoke"}, "leave out --suite and --strategy"),
+        ({"pytest": ("bench",), "strategies": ("vjp",)}, "leave out --suite and --strategy"),
+        ({"pytest": ("'bench",)}, "No closing quotation"),
+        ({"suite_from": "head"}, "--suite-from needs --pytest"),
+        ({"out": "raw"}, "--out needs --pytest"),
+        ({"pytest": ("bench",), "suite_from": "haed"}, "did you mean 'head'"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_bad_input(options, said):
+    with pytest.raises(BadInput, match=said):
+        configured({}, options)
+
+
+def test_only_the_command_line_names_a_folder_for_raw_data(tmp_path):
+    assert options_from_table({"out": "raw", "memory": True}, tmp_path) == ({"memory": True}, {"out": "raw"})
+    with pytest.raises(BadInput, match="memory is 1: expected true or false"):
+        options_from_table({"memory": 1}, tmp_path)

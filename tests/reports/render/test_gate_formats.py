@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from jacobench.reports.data.units import format_change
+from jacobench.reports.regression.conclusion import untimed_notes
 from jacobench.reports.regression.outcome import EXIT_CODES, VERDICTS, Outcome, verdict_table
 from jacobench.reports.render.formatting import verdict_texts
 from jacobench.reports.render.gate_formats import COMMENT_CHARACTERS, FORMATS, SUMMARY_BYTES, code
@@ -193,10 +194,17 @@ def test_the_reason_of_a_broken_row_is_in_its_line_and_not_below_the_table():
 
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_a_line_contains_regressed_or_broken_only_as_its_verdict(verdict):
-    lines = on_screen(outcome(row(verdict, reason="torch is installed but broken; it regressed"))).splitlines()
-    (line,) = [line for line in lines if "mlp-w64" in line]
-    words = {word for word in ("regressed", "broken") if word in line}
-    assert words <= {verdict} or verdict == "broken"
+    found = outcome(row(verdict, reason="torch is installed but broken; it regressed"))
+    for said in (on_screen(found), *(write(found, "x") for write in FORMATS.values())):
+        for line in said.splitlines():
+            words = {word for word in ("regressed", "broken") if word in line}
+            assert words <= {verdict} or "mlp-w64" not in line
+
+
+@pytest.mark.parametrize("verdict", ["broken", "unchanged"])
+def test_a_reason_that_a_line_leaves_out_is_a_note(verdict):
+    table = verdict_table([row(verdict, reason="it regressed", ratio=1.0)])
+    assert [note for note in untimed_notes("clear", table, {}) if note == f"1 row {verdict}: it regressed."]
 
 
 @pytest.mark.parametrize(("width", "least"), [(160, "detectable"), (100, "head"), (80, "change")])
@@ -213,6 +221,31 @@ def test_a_long_name_keeps_everything_from_the_colons_on():
     assert name[len("test_speed.py") :] in on_screen(outcome(row(case=f"{'benchmarks/' * 9}{name}")))
     short = "benchmarks/test_speed.py::TestGradient::test_mlp[64]"
     assert short in on_screen(outcome(row(case=short)))
+
+
+def benchmark(**more):
+    return row(strategy="benchmark", phase="call", case="bench/test_speed.py::test_x[a|b]", **more)
+
+
+def test_benchmarks_have_no_columns_for_strategy_and_phase():
+    found = outcome(benchmark())
+    for said in (on_screen(found), *(write(found, "x") for name, write in FORMATS.items() if name != "output")):
+        assert "test_x[a" in said
+        assert not re.search(r"strategy|phase|call|`benchmark`", said)
+    with_cell = outcome(benchmark(), row())
+    assert "strategy" in on_screen(with_cell)
+    assert "`benchmark`" in FORMATS["markdown"](with_cell, "x")
+
+
+@pytest.mark.parametrize("length", [50, 78])
+def test_a_terminal_does_not_wrap_a_name_that_fits(length):
+    name = "t.py::test_" + "x" * (length - 11)
+    console = Console(width=80, record=True, file=StringIO(), force_terminal=True)
+    console.print(VerdictScreen(outcome(row(case=name, strategy="benchmark", phase="call")), "x"), soft_wrap=True)
+    test = name.removeprefix("t.py")
+    (line,) = [line for line in console.export_text().splitlines() if test in line]
+    assert line.index(test) + len(test) <= 80
+    assert "regressed" in line
 
 
 EXTREMES = [
