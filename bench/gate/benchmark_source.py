@@ -170,7 +170,8 @@ class Sources:
         return "\n".join(each.text for each in relevant(self._units[path], _names(item), item.fixturenames))
 
     def _of_conftests(self, path: Path) -> list[str]:
-        folders = [each for each in path.parents if each.is_relative_to(self._top)]
+        inside = (each.is_relative_to(self._top) or (each / "__init__.py").is_file() for each in path.parents)
+        folders = [folder for folder, counts in zip(path.parents, inside, strict=True) if counts]
         return [self._whole(each / "conftest.py") for each in folders if (each / "conftest.py").is_file()]
 
     def _whole(self, path: Path) -> str:
@@ -179,7 +180,7 @@ class Sources:
                 text = "\n".join(each.text for each in split(path.read_bytes()))
             except (OSError, SyntaxError, ValueError):
                 text = _bytes_digest(path)
-            self._texts[path] = f"{path.relative_to(self._top)}\n{text}"
+            self._texts[path] = f"{path.parent.name if path.parent != self._top else ''}\n{text}"
         return self._texts[path]
 
     def _of_fixtures(self, item: Any) -> list[str]:
