@@ -105,7 +105,7 @@ NOT_LOADED = (
     "as PYTEST_DISABLE_PLUGIN_AUTOLOAD"
 )
 
-NEEDS_PLUGIN = "unrecognized arguments", "Error importing plugin"
+NEEDS_PLUGIN = "unrecognized arguments", "Error importing plugin", "Missing required plugins"
 
 
 def refusal(error: BaseException | None) -> str:
@@ -151,6 +151,8 @@ class BenchmarkPlugin:
         self.job, self.emit, self.check_origin, self.sources = job, emit, check_origin, sources
         self.installed, self.heap_memory = installed, heap_memory
         self.problem: BaseException | None = None  # why the session could not start, or ended
+        names = os.path.abspath, os.path.realpath
+        self._tops: list[tuple[str, str]] = [(name(job.top), name(job.folder)) for name in names]
         self._wanted = None if job.ids is None else frozenset(job.ids)
         self.left: list[str] | None = None  # ids that were collected and have not ended
         self._collected: list[Any] = []
@@ -163,6 +165,11 @@ class BenchmarkPlugin:
         self._errors: list[dict[str, str]] = []
         self._at, self._status, self._reason = "", "ok", ""
         self._n_memory = 0
+
+    @property
+    def n_tests(self) -> int:
+        """Number of tests that were collected."""
+        return len(self._collected)
 
     # Options and arguments
 
@@ -264,21 +271,28 @@ class BenchmarkPlugin:
     def case(self, item: Any) -> str:
         """Return the id of a benchmark: its path relative to the project's folder, and the rest of the node id.
 
-        Addresses differ in each process, so they are left out. If several tests then have the same id, it gets a number.
+        Memory addresses differ in each process, and the top folder on each side, so they are left out. If several tests
+        then have the same id, it gets a number.
         """
         if item not in self._cases:
-            case = f"{self._path(item.path)}::{ADDRESS.sub('0x', item.nodeid.partition('::')[2])}"
+            node = ADDRESS.sub("0x", item.nodeid.partition("::")[2])
+            for top, _ in self._tops:
+                node = node.replace(f"{top}{os.sep}", "")
+            case = f"{self._path(item.path)}::{node}"
             self._n_with[case] += 1
             self._cases[item] = case if self._n_with[case] == 1 else f"{case}#{self._n_with[case]}"
         return self._cases[item]
 
     def _path(self, path: Path) -> str:
-        """Return a path relative to the project's folder; of an installed file, relative to its entry of the path."""
-        if not path.is_relative_to(self.job.top):
-            for entry in filter(None, sys.path):
-                if path.is_relative_to(entry):
-                    return path.relative_to(entry).as_posix()
-        return Path(os.path.relpath(path, self.job.folder)).as_posix()
+        """Return a path relative to the project's folder; of an installed file, relative to its entry of the path.
+
+        The current folder, and so each path of pytest, has no symbolic links; the folders of the job may have some.
+        """
+        for top, folder in self._tops:
+            if path.is_relative_to(top):
+                return Path(os.path.relpath(path, folder)).as_posix()
+        entry = next((each for each in sys.path if each and path.is_relative_to(each)), self.job.folder)
+        return Path(os.path.relpath(path, entry)).as_posix()
 
     def _file(self, file: str) -> Path:
         """Return the path of the file of an id."""
@@ -302,8 +316,12 @@ class BenchmarkPlugin:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
-        """Note which files cannot be collected."""
+        """Note which files cannot be collected. A script that exits must not end the session."""
         outcome: Any = yield
+        if outcome.excinfo and outcome.excinfo[0] is SystemExit:
+            self._errors.append(self._failure(outcome.excinfo[1], collector.path))
+            outcome.force_result(pytest.CollectReport(collector.nodeid, "failed", "SystemExit", []))
+            return
         report = outcome.get_result()
         if report.outcome == "passed":
             return
@@ -368,7 +386,7 @@ class BenchmarkPlugin:
         self.emit(
             "collected",
             benchmarks=benchmarks,
-            n_tests=len(self._collected),
+            n_tests=self.n_tests,
             n_marked_only=n_marked_only,
             skipped=self._skipped,
             errors=self._errors,
@@ -599,7 +617,7 @@ def run_session(
         exit_code = int(pytest.main([*job.arguments], plugins=[plugin]))
     except (Exception, SystemExit) as error:  # noqa: BLE001  (a plug-in that cannot be imported, for example)
         plugin.problem = error
-    if plugin.left is None:
+    if plugin.left is None or (plugin.problem and not plugin.n_tests):
         plugin.report_start()
     for case in list(plugin.left or ()):
         plugin.end(case, "error", one_line(plugin.problem))

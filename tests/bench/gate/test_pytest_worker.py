@@ -250,6 +250,10 @@ def test_value(benchmark, value):
 def test_address(benchmark, value):
     benchmark(id, value)
 
+@pytest.mark.parametrize("file", [__file__], ids=str)
+def test_file(benchmark, file):
+    benchmark(id, file)
+
 @pytest.mark.parametrize("flag", [True, False])
 class TestFlags:
     def test_same(self, benchmark, flag):
@@ -277,7 +281,7 @@ def test_any_name_is_found_again(run):
     assert {f"test_ids.py::test_named[{name}]" for name in ("a b", "[x]", "a+b*c/d=e|f", "1.5", "a::b", "True")} < set(
         first.ids
     )
-    assert "test_ids.py::TestOld::test_old" in first.ids
+    assert {"test_ids.py::TestOld::test_old", "sub/test_ids.py::test_file[sub/test_ids.py]"} < set(first.ids)
     chosen = [each for each in first.ids if each.startswith("sub/") or "TestFlags" in each or "a::b" in each]
     assert [each for each in first.ids if "test_address" in each and "sub" not in each] == [
         "test_ids.py::test_address[<object object at 0x>]",
@@ -420,6 +424,13 @@ def test_what_breaks_a_session_is_reported_with_its_file(run, kind):
     session = run({file or "conftest.py": text, "sub/test_speed.py": SUM})
     assert (session.collected["errors"] == [{"file": file, "reason": reason}]) is (kind != "a hook")
     assert session.reasons == ({"sub/test_speed.py::test_sum": reason} if kind == "a hook" else {})
+
+
+@pytest.mark.long
+def test_a_script_that_exits_does_not_hide_other_files(run):
+    session = run({"script.py": "raise SystemExit(1)\n", "test_speed.py": SUM}, "script.py", "test_speed.py")
+    assert session.collected["errors"] == [{"file": "script.py", "reason": "SystemExit: 1"}]
+    assert session.statuses == FAST
 
 
 FIXTURE = "import pytest\n\n@pytest.fixture\ndef numbers():\n    return range(10)\n\ndef other():\n    pass\n"
