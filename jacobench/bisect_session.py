@@ -29,12 +29,6 @@ TIME_FACTORS = (1, 2, 4)
 FINDING_OF_STATE = {"clear": bisection.GOOD, "regressed": bisection.BAD, "nothing": bisection.UNTESTABLE}
 """State of the gate between the good and the bad side → finding; other states are undecided."""
 
-UNEXPLAINED = {
-    bisection.GOOD: bisect_sentences.no_regression,
-    bisection.UNTESTABLE: bisect_sentences.nothing_to_compare,
-}
-"""Headline if the gate between the good and the bad side shows no regression."""
-
 
 @dataclass(frozen=True)
 class BisectResult:
@@ -75,7 +69,7 @@ class BisectSession:
         self.report(bisect_sentences.first_gate(first.label, last.label, kind, len(self.searched.candidates)))
         outcome, title, found = self._compare(first, last, self.thresholds, _finding_of_state)
         if found != bisection.BAD:
-            headline = UNEXPLAINED.get(found, bisect_sentences.undecided)(first.label, last.label)
+            headline = bisect_sentences.not_searched(first.label, last.label)
             return self._result(outcome, outcome.exit_code, headline, title)
         failing = bisection.failing_rows(outcome.verdicts)
         symptoms = bisection.decisive(failing)

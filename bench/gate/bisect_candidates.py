@@ -191,9 +191,9 @@ def read_offered(name: str, printed: str) -> list[Version]:
     # An index without the package answers 404, some servers 403. Any other failure would hide releases.
     failed = re.search(r"Could not fetch URL (\S+): (?!40[34] )(.*?) - skipping", printed)
     if failed:
-        cause = failed[2].removeprefix("connection error: ")[-200:]
+        cause = re.split(r"connection error: |: |\(Caused by ", failed[2])[-1].strip("()' ")[:200]
         raise BadInput(
-            f"the index {failed[1]} cannot be reached: {cause}; check the network, or pip's options index-url and proxy"
+            f"the package index {failed[1]} cannot be reached ({cause}); check the network and pip's index-url"
         )
     found = re.search(r"^Available versions: (.*)$", printed, re.MULTILINE)
     if not found:

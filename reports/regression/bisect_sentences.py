@@ -28,19 +28,9 @@ def one_of(kind: str, n: int) -> str:
     return f"the first regressed {kind} is one of {n}"
 
 
-def no_regression(good: str, bad: str) -> str:
-    """Return the headline if the bad side is not slower than the good one."""
-    return f"no regression between {good} and {bad}"
-
-
-def undecided(good: str, bad: str) -> str:
-    """Return the headline if the comparison of the good and the bad side stayed open."""
-    return f"a regression between {good} and {bad} could not be shown or excluded"
-
-
-def nothing_to_compare(good: str, bad: str) -> str:
-    """Return the headline if the good and the bad side have nothing in common that could be measured."""
-    return f"nothing could be compared between {good} and {bad}"
+def not_searched(good: str, bad: str) -> str:
+    """Return the headline if the gate between both ends shows no regression; its state precedes it."""
+    return f"{good} → {bad}"
 
 
 def one_remaining(label: str, why: str) -> str:

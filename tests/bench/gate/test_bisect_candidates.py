@@ -129,7 +129,7 @@ UNREACHABLE = (
 
 
 def test_an_index_that_cannot_be_reached_is_bad_input_even_if_another_has_releases():
-    with pytest.raises(BadInput, match=r"index https://b\.example/simple/x/ cannot be reached: no such host; check"):
+    with pytest.raises(BadInput, match=r"index https://b\.example/simple/x/ cannot be reached \(no such host\); check"):
         read_offered("x", UNREACHABLE)
     assert read_offered("x", UNREACHABLE.replace("connection error: no such host", "404 Client Error")) == [
         Version("1")
@@ -166,7 +166,9 @@ def test_pip_offers_the_releases_for_this_python_and_platform(tmp_path):
     found = offered_releases("slowed", Path(sys.executable), variables)
     assert [str(version) for version in found] == ["1.0", "1.9", "1.10"]
     variables |= {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0", "PIP_FIND_LINKS": str(page)}
-    with pytest.raises(BadInput, match=r"http://127\.0\.0\.1:9/simple/slowed/ cannot be reached: .*Connection refused"):
+    with pytest.raises(
+        BadInput, match=r"http://127\.0\.0\.1:9/simple/slowed/ cannot be reached \(\[Errno \d+\] Connection refused\)"
+    ):
         offered_releases("slowed", Path(sys.executable), variables)
     variables |= {"PIP_NO_INDEX": "1"}
     assert len(offered_releases("slowed", Path(sys.executable), variables)) == 5

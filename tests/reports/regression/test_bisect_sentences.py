@@ -17,9 +17,7 @@ CASES = {
         )
     },
     "one_of": {("commit", 3): "the first regressed commit is one of 3"},
-    "no_regression": {("a", "b"): "no regression between a and b"},
-    "undecided": {("a", "b"): "a regression between a and b could not be shown or excluded"},
-    "nothing_to_compare": {("a", "b"): "nothing could be compared between a and b"},
+    "not_searched": {("a", "b"): "a → b"},
     "one_remaining": {
         ("a", "cannot be built"): "a: cannot be built",
         ("b", ""): "b: the first that is known to be slower",
