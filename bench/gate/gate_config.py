@@ -29,7 +29,7 @@ SUITE_FROM = ("base", "head")
 OF_STRATEGIES, OF_PYTEST = ("suite", "strategies"), ("pytest", "suite_from")
 """Fields that select what a gate measures: strategies at the cases of a suite, or a pytest-benchmark suite."""
 
-COMMAND_LINE_ONLY = ("out",)
+COMMAND_LINE_ONLY = ("out", "base_with", "head_with")
 """Fields that pyproject.toml cannot set."""
 
 

@@ -46,7 +46,17 @@ FIXES = {
 }
 """Pattern of an installer's output → what to do."""
 
-USELESS = ("ERROR: Failed", "ERROR: ResolutionImpossible", "error: subprocess", "error: metadata")
+NOT_OFFERED = r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*)\)"
+NAMES_ERROR = r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|([\w-]+: )?error:|fatal:"
+LOCATED = r":\d+:(\d+:)? (fatal error|error|ERROR): |^CMake Error at "
+
+USELESS = (
+    "ERROR: Failed",
+    "ERROR: ResolutionImpossible",
+    "error: subprocess",
+    "error: metadata",
+    "error: failed-wheel",
+)
 """Beginnings of lines that name no cause."""
 
 EDITABLE = ("-e", "--editable")
@@ -187,15 +197,17 @@ def _fix(output: str) -> str:
 
 
 def _error_line(output: str) -> str:
-    """Return the most useful line of an installer's output: the last that names an error, else the last."""
-    if found := re.findall(
-        r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*)\)", output
-    ):
+    """Return the most useful line of an installer's output: the last that names an error, else the last.
+
+    Of compilers and build systems, which name a file, it is the first.
+    """
+    if found := re.findall(NOT_OFFERED, output):
         return _not_offered(found[-1][0], found[-1][1], output)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [
-        line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|error:|fatal:", line)
-    ]
+    if located := [line for line in lines if re.search(LOCATED, line)]:
+        after = lines[lines.index(located[0]) + 1 :] if "CMake" in located[0] else []
+        return " ".join([located[0], *after[:1]])[:500]
+    errors = [line for line in lines if re.match(NAMES_ERROR, line)]
     named = [line for line in errors if not line.startswith(USELESS)]
     causes = re.findall(r"^\s*(?:cause|Caused by): (.+)$", output, re.MULTILINE)  # of uv: the first is the nearest
     parts = [(named or errors or lines or ["no output"])[-1], *causes[:1], *causes[-1:]]

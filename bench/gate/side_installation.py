@@ -134,7 +134,8 @@ def install_sides(
     for side, other, plan in zip(sides, sides[::-1], plans, strict=True):
         variables |= side_variables(project, side, other)
         others = f", with {', '.join(plan.siblings)}" if plan.siblings else ""
-        report(f"installing {side.name}: {side.tree.revision}{others}")
+        if any(build_system(place) is not None for place in plan.folders):
+            report(f"installing {side.name}: {side.tree.revision}{others}")
         _install_folders(side, plan, template, variables, report)
     return _finished(sides, plans, project, current, own, found, template)
 

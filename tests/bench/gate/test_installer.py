@@ -114,6 +114,22 @@ PIP_SAID = {
         "fatal: unable to access 'x': refused\nerror: subprocess-exited-with-error\nexit code: 128",
         "fatal: unable",
     ),
+    "compiler": (
+        "core.c:3:10: fatal error: x.h: No such file\ncore.c:9:1: error: y\nerror: command '/usr/bin/gcc' failed with exit code 1",
+        "core.c:3:10: fatal error: x.h: No such file$",
+    ),
+    "meson": (
+        "../meson.build:3:0: ERROR: Dependency 'x' not found\nA full log\nerror: metadata-generation-failed",
+        "../meson.build:3:0: ERROR: Dependency 'x' not found$",
+    ),
+    "meson-python": (
+        "meson-python: error: The package requires Python >=3.12\nerror: metadata-generation-failed",
+        "meson-python: error: The package requires Python >=3.12$",
+    ),
+    "cmake": (
+        "CMake Error at CMakeLists.txt:2 (find_package):\n  Could not find Python\n\n*** CMake configuration failed\n",
+        r"CMake Error at CMakeLists.txt:2 \(find_package\): Could not find Python$",
+    ),
     "uv": (
         "error: Request failed\n  cause: Failed to fetch: http://x\n  cause: tcp\n  cause: Connection refused",
         "error: Request failed: Failed to fetch: http://x: Connection refused",
