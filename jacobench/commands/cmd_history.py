@@ -212,9 +212,10 @@ def check(
     found = checks.check(history, recent=recent)
     if csv:
         found.changes.to_csv(sys.stdout, index=False)
-    elif len(found.changes):
-        headings = ("series", "change", "verdict", "size (95 % interval)", "level", "between")
-        console.stdout().print(console.columns(headings, change_rows(history, found.changes)))
+    headings = ("series", "change", "verdict", "size (95 % interval)", "level")
+    for setting, rows in () if csv else change_rows(history, found.changes):
+        console.stdout().print(setting or "unknown machine")
+        console.stdout().print(console.columns(headings, rows, whole=("between",)))
     console.stderr().print(summary(found))
     return EXIT_CODES[found.state]
 

@@ -52,11 +52,11 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Any:
-    """Return a plain table: headings, then one line per row; long cells are folded."""
+def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]], whole: Sequence[str] = ()) -> Any:
+    """Return a plain table: headings, then one line per row; long cells are folded, but not in the last columns, `whole`."""
     from jacobench.reports.render.text_tables import rich_table
 
-    return rich_table(headings, rows=rows, keep_first_whole=True)
+    return rich_table(headings, whole, rows, keep_first_whole=True)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -103,9 +104,14 @@ def parse(path: Path, expected: str = "a run.json of jacobench") -> dict[str, An
 
 
 def parse_any(path: Path, expected: str, prefix: str = "") -> Any:
-    """Read a file that contains one JSON value, perhaps after a prefix; raises BadInput as `parse`."""
+    """Read a file that contains one JSON value, perhaps assigned to a variable in JavaScript: the pattern ``prefix``.
+
+    Raises BadInput as `parse`.
+    """
     try:
-        return _decode(path.read_text(encoding="utf-8-sig").strip().removeprefix(prefix))
+        text = path.read_text(encoding="utf-8-sig").strip()
+        assigned = re.match(prefix, text) if prefix else None
+        return _decode(text[assigned.end() :].rstrip("; ") if assigned else text)
     except OSError as error:
         raise BadInput(f"cannot read {str(path)!r}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors

@@ -14,6 +14,7 @@ from jacobench.reports.history.change_points import MIN_RUNS
 from jacobench.reports.history.history_check import VERDICTS
 from jacobench.reports.history.series import QUANTITIES, SETTING, cell_name, lines_of, series, setting_words
 from jacobench.reports.history.series_drawings import sparkline
+from jacobench.reports.plots.small_multiples import elided
 from jacobench.reports.render.gate_screen import shortened
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row
         for own in group:
             middle, latest = float(np.median(own.measured)), float(own.measured[-1])
             change = format_change(latest / middle) if middle else ""
-            names = (shortened(str(own.key["case"])), own.key["strategy"], own.key["phase"])
+            names = (in_one_line(str(own.key["case"])), own.key["strategy"], own.key["phase"])
             rows.append((*names, own.measured.size, show(middle), show(latest), change, sparkline(own.measured)))
         yield setting_words(setting), rows
 
@@ -65,16 +66,26 @@ def change_texts(history: History, changes: pd.DataFrame) -> list[dict[str, Any]
     return texts
 
 
-def change_rows(history: History, changes: pd.DataFrame) -> list[Row]:
-    """Return one row per change: series, change, verdict, size with its interval, old and new level, commits."""
-    several = changes.groupby(list(SETTING)).ngroups > 1
-    return [
-        (
-            f"{text['name']} ({text['setting']})" if several else text["name"],
-            *(text[name] for name in ("what", "verdict", "size", "level", "between")),
-        )
-        for text in change_texts(history, changes)
-    ]
+def change_rows(history: History, changes: pd.DataFrame) -> Iterator[tuple[str, list[Row]]]:
+    """Yield a heading and one row per change, newest first, for each machine with its controls.
+
+    Cells: series, change, verdict, size with its interval, old and new level, commits.
+    """
+    columns = ("what", "verdict", "size", "level", "between")
+    grouped: dict[str, list[Row]] = {}
+    for text in change_texts(history, changes):
+        row = (in_one_line(text["name"]), *(text[name] for name in columns))
+        grouped.setdefault(text["setting"], []).append(row)
+    yield from grouped.items()
+
+
+def in_one_line(name: str) -> str:
+    """Return a name for a table: of a long test the end of its path, of another one both ends.
+
+    >>> in_one_line("suite.TimeBounds.time_bounds(PosixPath('/home/me/project/test/meshfiles/grid.nc'))")
+    "suite.TimeBounds.time…t/meshfiles/grid.nc'))"
+    """
+    return shortened(name) if "::" in name else elided(name)
 
 
 def size_words(line: Mapping[str, Any]) -> tuple[str, str]:

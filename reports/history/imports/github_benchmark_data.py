@@ -13,7 +13,7 @@ from jacobench.reports.history.imports.value_units import interval, unit_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-PREFIX = "window.BENCHMARK_DATA = "  # of data.js; the rest is JSON
+PREFIX = r"window\.BENCHMARK_DATA\s*=\s*"  # pattern of the beginning of data.js; the rest is JSON
 
 LARGER_IS_BETTER = {"customBiggerIsBetter": True, "customSmallerIsBetter": False}
 """Tool → direction of its values. Units of the other tools state it: rates are better if they are larger."""

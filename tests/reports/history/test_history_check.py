@@ -37,7 +37,9 @@ def test_a_regression_is_named_with_its_commits_size_and_bytes(history_of, stepp
     assert by_quantity["seconds"]["low"] < 1.2 < by_quantity["seconds"]["high"]
     assert by_quantity["bytes"]["ratio"] == pytest.approx(2, rel=1e-6)
     assert (by_quantity["bytes"]["old"], by_quantity["bytes"]["new"]) == (2**20, 2**21)
-    rows = change_rows(history, found.changes)
+    ((setting, rows),) = change_rows(history, found.changes)
+    assert setting == "a machine · controls tuned · 1 thread · suite standard"
+    assert [row[0] for row in rows] == ["mlp · vjp · gradient"] * 2
     assert all(".." in row[-1] and row[2] == "regressed" for row in rows)
     assert "2 regressed" in summary(found)
 
@@ -88,7 +90,8 @@ def test_a_cell_that_does_not_go_well_any_more_is_broken(status, n_failed, is_br
     assert found.state == ("regressed" if is_broken else "clear")
     assert found.changes["verdict"].tolist() == ["broken"] * is_broken
     if is_broken:
-        assert change_rows(history, found.changes)[0][1:3] == (f"status: {status}", "broken")
+        ((_, rows),) = change_rows(history, found.changes)
+        assert rows[0][1:3] == (f"status: {status}", "broken")
         assert (found.changes.loc[0, "run_before"], found.changes.loc[0, "run_after"]) == (11, 12)
 
 

@@ -97,11 +97,20 @@ def test_each_form_of_a_range_becomes_an_interval(text, unit, expected):
     assert found == (pytest.approx(expected) if expected else None)
 
 
-@pytest.mark.parametrize(("name", "prefix"), [("data.js", "window.BENCHMARK_DATA = "), ("cached.json", ""), ("x", "")])
-def test_github_action_benchmark(name, prefix, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data.js", "window.BENCHMARK_DATA = {}"),
+        ("small.js", "window.BENCHMARK_DATA={};\n"),
+        ("cached.json", "{}"),
+        ("x", "\ufeff{}\n"),
+    ],
+)
+def test_github_action_benchmark(name, text, tmp_path):
     fast, other = bench(value=100.0, range="± 5"), bench("rate", 4.0, "iter/sec", range="stddev: 0.05")
     content = data(entry(fast), entry(bench(value=90.0), other, bench("m", 3, "KiB"), tool="pytest", commit="f" * 40))
-    found = read_file(written(tmp_path / name, content, prefix))
+    (tmp_path / name).write_text(text.replace("{}", json.dumps(content)), "utf-8")
+    found = read_file(tmp_path / name)
     first, second = found.records
     assert (first.commit, first.run_id, first.suite, first.machine) == (HASH, f"Rust/{HASH[:12]}", "Rust", "")
     assert (first.measured_at, first.committed_at) == ("2020-09-13T12:26:40+00:00", "2020-09-13T12:26:40+00:00")
