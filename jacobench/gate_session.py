@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -163,25 +164,40 @@ def _suite_notes(runner: BenchmarkRunner) -> Iterator[str]:
         yield gate_sentences.memory_unknown(runner.no_memory)
 
 
-def self_test(config: GateConfig, thresholds: GateThresholds, report: Report) -> pd.DataFrame:
+def self_test(
+    config: GateConfig,
+    thresholds: GateThresholds,
+    report: Report,
+    amounts: Sequence[float] | None = None,
+    gate_minutes: float = SELF_TEST_MINUTES,
+) -> pd.DataFrame:
     """Run gates on the current environment, alternately without changes and with added work.
 
-    Returns the table of `reports.regression.self_test.tally`.
+    ``amounts`` of work to add are relative to the time of a call (default: `reports.regression.self_test.SLOWER`).
+    ``gate_minutes`` limits each gate. Reports the load of the machine at the end. Returns the table of
+    `reports.regression.self_test.tally`.
     """
     from jacobench.bench.gate.sides import here_twice
+    from jacobench.bench.machine.machine_record import load, stolen_seconds
     from jacobench.reports.regression import gate_sentences
-    from jacobench.reports.regression.self_test import SelfTestGate, injections, tally
+    from jacobench.reports.regression.self_test import SLOWER, SelfTestGate, injections, tally
 
-    began, longest = time.monotonic(), 0.0
+    began, longest, stolen = time.monotonic(), 0.0, stolen_seconds()
     gates: list[SelfTestGate] = []
+    loads = [load()]
+    amounts = SLOWER if amounts is None else amounts
     with here_twice(config) as runner:
         cells = [(case.name, strategy) for case in runner.cases for strategy in runner.strategies]
         while not gates or time.monotonic() - began + longest < 60 * config.max_minutes:
             gate_began = time.monotonic()
-            runner.injections = injections(cells, len(gates))
+            runner.injections = injections(cells, len(gates), amounts)
             report(gate_sentences.self_test_step(len(gates) + 1, changed=bool(runner.injections)))
-            outcome = judge(runner, thresholds, 60 * SELF_TEST_MINUTES, lambda _text: None)
+            outcome = judge(runner, thresholds, 60 * gate_minutes, lambda _text: None)
             added = {(case, runner.label(strategy)): one for (case, strategy), one in runner.injections.items()}
             gates.append(SelfTestGate(added, outcome))
             longest = max(longest, time.monotonic() - gate_began)
+            loads.append(load())
+    cores = os.cpu_count() or 1
+    share = (stolen_seconds() - stolen) / (cores * (time.monotonic() - began))
+    report(gate_sentences.self_test_load(tuple(one for one in loads if one is not None), cores, share))
     return tally(gates)

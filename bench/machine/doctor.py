@@ -63,9 +63,9 @@ def _other_load() -> list[HealthCheck]:
     others = [process for process in psutil.process_iter() if process.pid != os.getpid()]
     for process in others:
         _ask(process.cpu_percent, 0.0)
-    before, start = psutil.cpu_times(), time.perf_counter()
+    before, start = machine_record.stolen_seconds(), time.perf_counter()
     time.sleep(WATCH_SECONDS)
-    after, watched = psutil.cpu_times(), time.perf_counter() - start
+    stolen, watched = machine_record.stolen_seconds() - before, time.perf_counter() - start
     busy = sorted(((_ask(process.cpu_percent, 0.0), process) for process in others), key=lambda pair: -pair[0])
     total = sum(share for share, _ in busy) / 100
     busiest = [(_ask(process.name, "ended"), process.pid, share) for share, process in busy[:3] if share > 5]
@@ -73,7 +73,6 @@ def _other_load() -> list[HealthCheck]:
     wait = "end these processes, or wait" if busiest else "wait until the machine is idle"
     measured = sentences.other_load(total, machine_record.load(), busiest)
     found = [HealthCheck("other load", status, measured, "" if status == GOOD else wait)]
-    stolen = getattr(after, "steal", 0.0) - getattr(before, "steal", 0.0)
     share = stolen / (watched * (os.cpu_count() or 1))
     virtual = "hypervisor" in machine_record.processor_flags()
     if virtual or share:

@@ -184,6 +184,12 @@ def load() -> float | None:
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
+def stolen_seconds() -> float:
+    """Return the time of all cores that the hypervisor gave to other machines since the start; 0 where unknown."""
+    seconds: float = getattr(psutil.cpu_times(), "steal", 0.0)
+    return seconds
+
+
 def blas_in_use(settings: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return each BLAS and OpenMP library loaded by a fresh process with these variables, with kernel and threads."""
     try:

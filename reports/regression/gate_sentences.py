@@ -6,6 +6,7 @@ Each function returns one sentence or phrase, from values only. The test of this
 from __future__ import annotations
 
 import math
+from statistics import median
 
 from jacobench.graphs.wording import counted
 from jacobench.reports.data.units import format_change, format_ratio
@@ -372,6 +373,16 @@ def self_test_note(threshold: float) -> str:
     return (
         f"Every regression with 0 % added is a false alarm. The time threshold is {threshold_text(threshold)}. "
         "The intervals (Clopper-Pearson) treat rows as independent; those of one gate are not."
+    )
+
+
+def self_test_load(loads: tuple[float, ...], cores: int, stolen: float) -> str:
+    """Return the load of the machine during a self-test; ``loads`` may be empty, ``stolen`` is a share of all cores."""
+    low, middle, high = (min(loads), median(loads), max(loads)) if loads else (math.nan,) * 3
+    average = f"{middle:.1f} [{low:.1f}, {high:.1f}]" if loads else "unknown"
+    return (
+        f"Load average: {average} on {counted(cores, 'core')}, with the processes of the self-test. Other machines took "
+        f"{min(max(stolen, 0.0), 1.0):.1%} of the CPU time (steal)."
     )
 
 

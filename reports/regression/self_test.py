@@ -24,6 +24,10 @@ LARGER = 0.02
 AMONG = 3
 """One of this number of cells is changed, because a change seldom affects all."""
 
+PEAK = "peak_bytes"
+
+QUANTITIES = ("seconds", PEAK, "retained_bytes")
+
 COLUMNS = ("added", "quantity", "gates", "rows", "found", "inconclusive", "share", "low", "high", "ratio")
 
 
@@ -35,13 +39,15 @@ class SelfTestGate:
     outcome: Outcome
 
 
-def injections(cells: Sequence[tuple[str, str]], number: int) -> dict[tuple[str, str], Injection]:
-    """Return what a gate adds to which cell: an even gate nothing, an odd gate one of `SLOWER` to a third of them."""
+def injections(
+    cells: Sequence[tuple[str, str]], number: int, amounts: Sequence[float] = SLOWER
+) -> dict[tuple[str, str], Injection]:
+    """Return what a gate adds to which cell: an even gate nothing, an odd gate one of the amounts to a third of them."""
     if number % 2 == 0:
         return {}
     turn = number // 2
     chosen = cells[turn % AMONG :: AMONG]
-    return {cell: Injection(SLOWER[(turn + k) % len(SLOWER)], LARGER) for k, cell in enumerate(chosen)}
+    return {cell: Injection(amounts[(turn + k) % len(amounts)], LARGER) for k, cell in enumerate(chosen)}
 
 
 def tally(gates: Sequence[SelfTestGate]) -> pd.DataFrame:
@@ -50,28 +56,29 @@ def tally(gates: Sequence[SelfTestGate]) -> pd.DataFrame:
     ``added`` is relative; with 0 every regression is a false alarm. ``gates`` and ``rows`` had this amount. ``share``
     is found / rows with its two-sided 95 % interval ``low``, ``high`` (Clopper and Pearson 1934). ``ratio`` is the
     median of head / base, which shows that the addition took effect. Rows of peak memory count if the addition exceeds
-    the threshold in bytes.
+    the threshold in bytes, rows of retained memory if nothing was added.
     """
     lines = pd.concat([_lines(number, gate) for number, gate in enumerate(gates)], ignore_index=True)
     counted = [
-        _counted(added, quantity, lines[(lines["quantity"] == quantity) & (lines["added"] == added)])
-        for quantity, amounts in (("seconds", (0.0, *SLOWER)), ("peak_bytes", (0.0, LARGER)))
-        for added in amounts
+        _counted(added, quantity, own[own["added"] == added])
+        for quantity in QUANTITIES
+        for own in [lines[lines["quantity"] == quantity]]
+        for added in sorted(own["added"].unique())
     ]
-    return pd.DataFrame([line for line in counted if line["rows"]], columns=list(COLUMNS))
+    return pd.DataFrame(counted, columns=list(COLUMNS))
 
 
 def _lines(number: int, gate: SelfTestGate) -> pd.DataFrame:
-    """Return a gate's lines of time and peak memory, with what was added to each."""
+    """Return a gate's lines of time and memory, with what was added to each."""
     table = gate.outcome.verdicts
-    table = table[table["quantity"].isin(["seconds", "peak_bytes"]) & table["ratio"].notna()].copy()
+    table = table[table["quantity"].isin(QUANTITIES) & table["ratio"].notna()].copy()
     cells = zip(table["case"], table["strategy"], strict=True)
     added = [gate.injections.get(cell, Injection()) for cell in cells]
     timed = table["quantity"] == "seconds"
     table["added"] = [one.slower if is_time else one.larger for one, is_time in zip(added, timed, strict=True)]
     # 2 % of a small row are fewer bytes than the gate's threshold; 2 % of no bytes are none.
-    detectable = timed | (table["added"] == 0) | ((table["added"] > table["detectable"]) & (table["base"] > 0))
-    return table[detectable].assign(gate=number)
+    is_larger = (table["quantity"] == PEAK) & (table["added"] > table["detectable"]) & (table["base"] > 0)
+    return table[timed | (table["added"] == 0) | is_larger].assign(gate=number)
 
 
 def _counted(added: float, quantity: str, own: pd.DataFrame) -> dict[str, object]:

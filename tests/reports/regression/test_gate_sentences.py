@@ -175,6 +175,16 @@ CASES = {
         ("base", 2, "no numpy"): "pytest skipped 2 files or tests in base: no numpy.",
     },
     "self_test_step": {(1, False): "gate 1: no changes", (2, True): "gate 2: work and memory added to head"},
+    "self_test_load": {
+        ((1.0, 2.5, 1.2), 2, 0.0123): (
+            "Load average: 1.2 [1.0, 2.5] on 2 cores, with the processes of the self-test. Other machines took 1.2% of "
+            "the CPU time (steal)."
+        ),
+        ((), 1, -1e-9): (
+            "Load average: unknown on 1 core, with the processes of the self-test. Other machines took 0.0% of the CPU "
+            "time (steal)."
+        ),
+    },
     "self_test_note": {
         (0.02,): (
             "Every regression with 0 % added is a false alarm. The time threshold is 2.0%. The intervals "

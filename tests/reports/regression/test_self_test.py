@@ -23,6 +23,7 @@ def test_false_alarms_and_power_are_counted_apart():
         ("b", "vjp", "seconds", 1.03, 0.02, "regressed"),
         ("a", "vjp", "peak_bytes", 1.0, 0.01, "unchanged"),
         ("c", "vjp", "seconds", math.nan, 0.02, "broken"),
+        ("a", "vjp", "retained_bytes", 1.0, 0.01, "inconclusive"),
     )
     dosed = outcome(
         ("a", "vjp", "seconds", 1.05, 0.02, "regressed"),
@@ -30,6 +31,7 @@ def test_false_alarms_and_power_are_counted_apart():
         ("a", "vjp", "peak_bytes", 1.02, 0.01, "regressed"),
         ("b", "vjp", "peak_bytes", 1.02, 0.3, "unchanged"),
         ("b", "vjp", "peak_bytes", 1.0, 0.01, "unchanged", 0.0),
+        ("a", "vjp", "retained_bytes", 1.5, 0.01, "regressed"),
     )
     found = tally(
         [
@@ -43,8 +45,9 @@ def test_false_alarms_and_power_are_counted_apart():
         ("seconds", 0.05): [1, 2, 1, 1],
         ("peak_bytes", 0.0): [1, 1, 0, 0],
         ("peak_bytes", 0.02): [1, 1, 1, 0],  # of a small row 2 % are fewer bytes than a gate minds, of nothing none
+        ("retained_bytes", 0.0): [1, 1, 0, 1],
     }
-    assert found["ratio"].tolist() == pytest.approx([1.0155, 1.05, 1.0, 1.02])
+    assert found["ratio"].tolist() == pytest.approx([1.0155, 1.05, 1.0, 1.02, 1.0])
 
 
 def test_every_other_gate_is_without_additions_and_the_others_add_each_amount_to_a_third():
@@ -54,3 +57,4 @@ def test_every_other_gate_is_without_additions_and_the_others_add_each_amount_to
     assert {dose.larger for dose in injections(cells, 1).values()} == {LARGER}
     assert {cell for number in (1, 3, 5) for cell in injections(cells, number)} == set(cells)
     assert injections(cells, 1)[cells[0]] != injections(cells, 7)[cells[0]]
+    assert {dose.slower for dose in injections(cells, 1, (0.02,)).values()} == {0.02}
