@@ -16,7 +16,7 @@ from jacobench.bench.row.statistics import clopper_pearson
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 from jacobench.reports.regression.gate_loop import run_gate
 from jacobench.reports.regression.outcome import BASE, CONTROL_ROW, HEAD, ROW
-from jacobench.reports.regression.thresholds import GateThresholds
+from jacobench.reports.regression.thresholds import MAX_PAIRS, GateThresholds, Thresholds
 from jacobench.reports.regression.two_runs import compare
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ WORKLOADS = ("vjp", "dense", "sparse")
 
 SLOWDOWNS = (0.0, 0.03, 0.05, 0.10)
 
-PAIRS = 60
-"""Largest number per row: thirty in each stage."""
+PAIRS = 2 * MAX_PAIRS
+"""Largest number per row, of both stages."""
 
 
 def recording(half: int) -> Any:
@@ -161,10 +161,10 @@ class Replay:
         return found.assign(pair=pair, side=side, position=position)
 
 
-def gate(times: Any, slowdown: float) -> Outcome:
-    """Run the gate on recorded times, without a time limit."""
+def gate(times: Any, slowdown: Any, thresholds: GateThresholds | None = None, replayed: float = 1e9) -> Outcome:
+    """Run the gate on recorded times; ``replayed`` is the time limit in simulated seconds."""
     replay = Replay(times, slowdown)
-    return run_gate(replay, GateThresholds(), max_seconds=1e9, clock=replay.clock)
+    return run_gate(replay, thresholds or GateThresholds(), max_seconds=replayed, clock=replay.clock)
 
 
 # Rules of other tools: from base and head, shape (processes, rounds), to whether head is called slower. They emulate the statistics
@@ -335,6 +335,41 @@ def _whole(logs: Any, rng: np.random.Generator, slowdown: float, of_control: flo
     return run_gate(replay, GateThresholds(), max_seconds=1e9, clock=replay.clock)
 
 
+TIGHT = GateThresholds(Thresholds(time=0.01))
+
+TEN = 10  # rows of a gate with this threshold
+
+TEN_SECONDS = 600.0  # its time limit
+
+
+def tight_table(gates: int) -> Iterator[list[str]]:
+    """Yield the verdicts of gates with ten rows, a threshold of 1 % and a time limit of ten minutes."""
+    yield ["half", "head", "regressed, +2%", "regressed, same code", "inconclusive", "minutes, median and worst"]
+    for half, name in enumerate(("first (tuned)", "second")):
+        logs = np.log(recording(half).min(axis=2))
+        for n_slower in (0, TEN // 2, TEN):
+            rng = np.random.default_rng(n_slower)
+            slowdown = np.where(np.arange(TEN) < n_slower, 0.02, 0.0)[rng.permutation(TEN)]
+            found = [gate(_ten_rows(logs, rng), slowdown, TIGHT, TEN_SECONDS) for _ in range(gates)]
+            yield [name, f"+2% in {n_slower} of {TEN} rows" if n_slower else "same code", *_tight(found, slowdown > 0)]
+
+
+def _ten_rows(logs: Any, rng: np.random.Generator) -> Any:
+    """Return the times of ten rows, each of a random workload and from a random place in the recording."""
+    return np.concatenate([windows(logs[:, k], 1, PAIRS, rng) for k in rng.integers(0, len(WORKLOADS), TEN)])
+
+
+def _tight(found: Sequence[Outcome], slower: Any) -> list[str]:
+    verdicts = np.array([outcome.verdicts["verdict"] for outcome in found])
+    regressed = [verdicts[:, rows] == "regressed" for rows in (slower, ~slower)]
+    minutes = [outcome.seconds / 60 for outcome in found]
+    return [
+        *(share(int(hits.sum()), hits.size) if hits.size else "–" for hits in regressed),
+        share(int((verdicts == "inconclusive").sum()), verdicts.size),
+        f"{np.median(minutes):.1f}, {max(minutes):.1f}",
+    ]
+
+
 def unpaired_table(rows: int, passes: int = 10) -> Iterator[list[str]]:
     """Yield the verdicts on two consecutive blocks of processes, per workload."""
     yield ["workload", "differ at p < 0.01 (Mann-Whitney)", "`compare`: same code", "+5%", "+10%", "+20%"]
@@ -367,17 +402,20 @@ TABLES: Mapping[str, Callable[[int], Iterator[list[str]]]] = {
     "Rules on the same samples": rules_table,
     "The gate, noise by noise": noise_table,
     "Whole gates": whole_table,
+    "A threshold of 1 %": tight_table,
     "Two runs, unpaired": unpaired_table,
 }
 
 
-def main(rows: int) -> None:
-    """Print all tables as Markdown; ``rows`` is the number of rows per rule and noise."""
+def main(rows: int, titles: Sequence[str]) -> None:
+    """Print tables as Markdown, all if ``titles`` is empty; ``rows`` is the number of rows per rule and noise."""
     for title, table in TABLES.items():
-        lines = list(table(rows // 10 if table in {whole_table, unpaired_table} else rows))
+        if titles and title not in titles:
+            continue
+        lines = list(table(rows if table in {rules_table, noise_table} else rows // 10))
         print(f"\n### {title}\n")
         print("\n".join(f"| {' | '.join(line)} |" for line in (lines[0], ["---"] * len(lines[0]), *lines[1:])))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, sys.argv[2:])

@@ -53,7 +53,7 @@ def run_gate(
 
     ``measure(cells, pairs, stage)`` measures the pairs with these numbers (even: base first, odd: head first) and
     returns ``SAMPLE_COLUMNS``; knobs may be missing. ``cells`` are (case, strategy), at least one; None means all. No
-    pair starts that is expected to end after ``max_seconds``, but the first six pairs, and the first eight of
+    pair starts that is expected to end after ``max_seconds``, but the first six pairs, and the first ten of
     candidates, always run.
 
     Stage one measures all rows, and after each look only the cells that are still open. Rows that look slower, and

@@ -10,8 +10,8 @@ from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput, real_number, unknown, whole_number
 
-MAX_PAIRS, MIN_PAIRS = 30, 8
-"""Per stage. Fewer than eight pairs cannot confirm a slowdown: see `paired_test.CONFIRM`."""
+MAX_PAIRS, MIN_PAIRS = 64, 10
+"""Per stage. Fewer than ten pairs cannot confirm a slowdown: see `paired_test.CONFIRM`."""
 
 
 @dataclass(frozen=True)

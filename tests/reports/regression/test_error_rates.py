@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 PAGE = Path(__file__).parents[3] / "docs" / "gate.md"
-ROWS = {"Rules on the same samples": 6, "The gate, noise by noise": 3, "Whole gates": 1, "Two runs, unpaired": 1}
+ROWS = {
+    "Rules on the same samples": 6,
+    "The gate, noise by noise": 3,
+    "Whole gates": 1,
+    "A threshold of 1 %": 1,
+    "Two runs, unpaired": 1,
+}
 ENOUGH = 4  # lines: the noises that follow are made alike
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from jacobench.reports.regression.gate_loop import run_gate
 from jacobench.reports.regression.paired_test import CONFIRM, SCREEN, Stage
-from jacobench.reports.regression.thresholds import GateThresholds
+from jacobench.reports.regression.thresholds import MAX_PAIRS, GateThresholds
 
 ROWS = 2000
-PAIRS = 60
+PAIRS = 2 * MAX_PAIRS
 
 
 def share(outcome, verdict):
@@ -19,7 +19,7 @@ def share(outcome, verdict):
 
 @pytest.fixture(scope="module")
 def recorded(figures):
-    """Return 2,001 rows of 60 pairs, a third of each workload, consecutive in the recording's second half."""
+    """Return 2,001 rows, a third of each workload, consecutive in the recording's second half."""
     logs = np.log(figures.recording(1).min(axis=2))
     return np.concatenate([figures.windows(logs[:, k], 667, PAIRS, np.random.default_rng(10 + k)) for k in range(3)])
 
@@ -43,6 +43,14 @@ def test_the_power_that_is_promised_for_each_workload(figures, recorded, slowdow
     outcome = figures.gate(recorded, slowdown)
     found = (outcome.verdicts["verdict"] == "regressed").to_numpy().reshape(3, -1)
     assert found.mean(axis=1).min() >= power
+
+
+@pytest.mark.parametrize(("slowdown", "least", "most"), [(0.0, 0.0, 0.0), (0.02, 0.9, 1.0)])
+@pytest.mark.long
+def test_a_threshold_of_one_percent_finds_two_percent_in_each_workload(figures, recorded, slowdown, least, most):
+    outcome = figures.gate(recorded, slowdown, figures.TIGHT)
+    found = (outcome.verdicts["verdict"] == "regressed").to_numpy().reshape(3, -1).mean(axis=1)
+    assert least <= found.min() <= found.max() <= most
 
 
 def test_a_speedup_is_never_called_slower_and_mostly_improved(figures, recorded):
@@ -74,7 +82,7 @@ def test_a_confirmed_ratio_is_not_the_one_that_made_the_row_a_candidate(figures,
 @pytest.mark.parametrize("stage", [SCREEN, CONFIRM])
 def test_the_error_is_spent_over_the_looks(stage):
     assert all(look % 2 == 0 for look in stage.interim_looks)
-    assert stage.interim_looks[-1] == 30
+    assert stage.interim_looks[-1] == MAX_PAIRS
     assert len(stage.interim_looks) == len(stage.slower) == len(stage.unchanged)
     assert sum(SCREEN.slower) * sum(CONFIRM.slower) < 4e-4
     assert sum(stage.unchanged) < 0.2
