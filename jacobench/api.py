@@ -166,7 +166,7 @@ def gate(
     against: str | None = None,
     *,
     strategies: Sequence[str] = (),
-    pytest: Sequence[str] = (),
+    pytest: str | Sequence[str] = (),
     cases: Sequence[str] = (),
     base_with: Sequence[str] = (),
     head_with: Sequence[str] = (),
@@ -180,7 +180,7 @@ def gate(
         A branch, tag or commit of the git repository of this folder. Default: the working tree, as for head.
     strategies : sequence of str
         Names, ``file.py:Class`` or ``package.module:Class``. Default: those that the project registers.
-    pytest : sequence of str
+    pytest : str or sequence of str
         Selections of a pytest-benchmark suite, which is then measured instead of strategies. Each is the arguments of a
         pytest session, quoted for a shell, such as ``"benchmarks/ -k sort"``.
     cases : sequence of str
@@ -210,7 +210,7 @@ def gate(
     project, config, thresholds = gate_session.load_config(
         {
             "strategies": tuple(strategies),
-            "pytest": tuple(pytest),
+            "pytest": (pytest,) if isinstance(pytest, str) else tuple(pytest),
             "cases": tuple(cases),
             "base_with": tuple(base_with),
             "head_with": tuple(head_with),

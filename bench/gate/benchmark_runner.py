@@ -27,6 +27,7 @@ from jacobench.bench.machine import environment
 from jacobench.bench.row.columns import HEAP
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -153,9 +154,9 @@ class BenchmarkRunner:
         for side, other in (order, order[::-1]):
             if self.suites[side.name].errors and not self.suites[other.name].errors:
                 self.suites[side.name] = self._collected(side, until)  # not by chance
-        base, head = (self.suites[side.name] for side in self.sides)
         self._add_broken_files()
-        known = dict.fromkeys([*head.benchmarks, *base.benchmarks])
+        shown = [first] if self.suite_from and not self.suite_tree else self.sides[::-1]
+        known = dict.fromkeys(each for side in shown for each in self.suites[side.name].benchmarks)
         if not known:
             raise BadInput(self._why_none())
         chosen = {found for pattern in self.cases for found in self._matching(pattern, known)}
@@ -197,15 +198,16 @@ class BenchmarkRunner:
                 known = any(each.file == file for each in others.benchmarks.values())
                 is_elsewhere = (other.tree.folder / file).exists() and file not in others.errors
                 if file.endswith(".py") and Path(file).name != CONFTEST and not (known or is_elsewhere):
-                    text = (side.tree.folder / file).read_text(encoding="utf-8", errors="replace")
-                    if "benchmark" in text:
+                    path = side.tree.folder / file
+                    if path.is_file() and "benchmark" in path.read_text(encoding="utf-8", errors="replace"):
                         suite.benchmarks[file] = SuiteBenchmark(file, "", file, 0)
 
     def _copy_suite(self, source: Side, target: Side) -> None:
         found = [self._selection(source, number) for number in range(len(self.selections))]
         places = [place for selection in found if selection for place in selection.places]
         suite = self.suites[source.name]
-        files = {each.file for each in suite.benchmarks.values()} | suite.skipped.keys()
+        files = {each for each in (*suite.skipped, *suite.errors) if each.endswith(".py")}
+        files |= {each.file for each in suite.benchmarks.values()}
         copy_suite(source.tree, target.tree, places, files, self.sides)
 
     def _use_suite_tree(self, tree: Tree) -> None:
@@ -221,9 +223,10 @@ class BenchmarkRunner:
     @staticmethod
     def _matching(pattern: str, known: Collection[str]) -> list[str]:
         if not (found := matching(pattern, known)):
-            near = " or ".join(map(repr, get_close_matches(pattern, known, n=3, cutoff=0.3)))
+            near = " or ".join(map(repr, get_close_matches(pattern, known, n=3, cutoff=0.0)))
             raise BadInput(
-                f"--case {pattern!r} matches none of the {len(known)} benchmarks: expected an id or a glob, such as {near}"
+                f"--case {pattern!r} matches none of the {counted(len(known), 'benchmark')}: expected an id or a glob, such "
+                f"as {near}"
             )
         return found
 
@@ -237,13 +240,13 @@ class BenchmarkRunner:
             return f"no benchmark was collected from {what}: {file or 'the session'}: {reason}{fix and f'; {fix}'}"
         if n := max(suite.n_marked_only for suite in suites):
             return (
-                f"no benchmark was collected from {what}: {n} tests have the mark 'benchmark' but do not request the fixture "
-                "'benchmark', and pytest-benchmark times only calls of this fixture; request it: def test_x(benchmark)"
+                f"no benchmark was collected from {what}: {counted(n, 'test')} with the mark 'benchmark' but without the "
+                "fixture 'benchmark', and pytest-benchmark times only calls of this fixture; request it: def test_x(benchmark)"
             )
         if skipped := max((suite.skipped for suite in suites), key=len):
             return f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
         if left_out := [each for suite in suites for each in suite.left_out]:
-            return f"{what} selects none of the {len(set(left_out))} benchmarks in its files, such as {left_out[0]!r}"
+            return f"{what} selects none of the {counted(len(set(left_out)), 'benchmark')} in its files, such as {left_out[0]!r}"
         if unnamed := [each for suite in suites for each in suite.unnamed]:
             first, underscore, _ = Path(unnamed[0]).name.partition("_")
             return (
@@ -252,8 +255,8 @@ class BenchmarkRunner:
             )
         n = max(suite.n_tests for suite in suites)
         return (
-            f"no benchmark was collected from {what}: {n} tests, none of which requests the fixture 'benchmark'; expected "
-            "files, folders or ids of pytest-benchmark tests in --pytest"
+            f"no benchmark was collected from {what}: {counted(n, 'test')}, none of which requests the fixture 'benchmark'; "
+            "expected files, folders or ids of pytest-benchmark tests in --pytest"
         )
 
     def precheck(self, began: float, until: float) -> None:

@@ -74,7 +74,8 @@ def conclude(samples: pd.DataFrame, stages: StageResults, thresholds: GateThresh
     shifted = shift is not None and shift.shifted
     unmeasured = unmeasured_phases(own, table)
     unstable = shift is not None and not shift.stable
-    state = state_of(table, shifted=shifted, undecided=unstable or bool(unmeasured))
+    unsure = unstable or bool(unmeasured)
+    state = state_of(table, shifted=shifted, undecided=unsure, one_sided=of_benchmarks(table))
     notes = (*_notes(own, table, shift, stages), *untimed_notes(state, table, unmeasured))
     undecided = tuple(_undecided(table, own, growing)) if state in {"inconclusive", "contaminated"} else ()
     return Outcome(state, table, samples, stages.n_pairs, stages.seconds, stages.interim_looks, notes, undecided)
@@ -167,19 +168,19 @@ def in_order(lines: list[Line], samples: pd.DataFrame) -> list[Line]:
     return [line for _, line in sorted(zip(keys, lines, strict=True), key=lambda keyed: order[keyed[0]])]
 
 
-def state_of(table: pd.DataFrame, *, shifted: bool, undecided: bool) -> str:
+def state_of(table: pd.DataFrame, *, shifted: bool, undecided: bool, one_sided: bool = False) -> str:
     """Return the state of a verdict table.
 
     ``shifted``: the calibration kernel changed. ``undecided``: a change of it could not be excluded, or a strategy was
     measured on neither side. Rows that only head has are enough for a verdict, unless base has rows that head lacks.
-    For benchmarks of pytest-benchmark, rows that only one side has are enough, and changed ones do not count.
+    ``one_sided``: rows of either side are enough. Changed rows do not count.
     """
     verdicts = set(table["verdict"]) - {"changed"}
     if verdicts & set(FAILING):
         return "regressed"
     is_first = "new" in verdicts and "gone" not in verdicts
-    is_one_sided = bool(verdicts) and verdicts <= {"new", "gone"} and of_benchmarks(table)
-    if not (is_first or is_one_sided or "improved" in verdicts or table["ratio"].notna().any()):
+    is_one_sided = bool(verdicts) and verdicts <= {"new", "gone"}
+    if not (is_first or (is_one_sided and one_sided) or "improved" in verdicts or table["ratio"].notna().any()):
         return "nothing"
     if shifted:
         return "contaminated"

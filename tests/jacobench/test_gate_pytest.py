@@ -297,8 +297,6 @@ def test_rows_of_one_side_pass_and_rows_that_cannot_be_compared_are_no_verdict(r
     done = gate(repository, "--case", "test_edited", "--case", "test_never")
     assert (done.returncode, verdicts(done.stdout)) == (4, {"test_edited": "changed", "test_never": "not measured"})
     assert done.stdout.count("so there is no verdict") == 1
-    done = gate(repository, "--case", "test_edited", "--case", "test_new")
-    assert done.returncode == 0, "what changed does not count"
 
 
 PLAIN = {
@@ -318,10 +316,13 @@ BAD = {
     "quotes": (["--pytest", "'bench"], '--pytest "\'bench": No closing quotation'),
     "path": (["--pytest", "bench/no.py"], "neither side has 'bench/no.py'"),
     "folder": (["--pytest", "no-such-folder"], "no-such-folder"),
-    "marks": (["--pytest", "marks"], "have the mark 'benchmark' but do not request the fixture 'benchmark'"),
-    "no benchmark": (["--pytest", "plain"], "1 tests, none of which requests the fixture 'benchmark'"),
+    "marks": (["--pytest", "marks"], "1 test with the mark 'benchmark' but without the fixture 'benchmark'"),
+    "no benchmark": (["--pytest", "plain"], "1 test, none of which requests the fixture 'benchmark'"),
     "skipped": (["--pytest", "absent"], "0 benchmarks were collected from absent, 1 skipped: could not import"),
-    "case": (["--pytest", "bench", "--case", "bench/test_int.py::test_in"], "matches none of the 1 benchmarks"),
+    "case": (
+        ["--pytest", "bench", "--case", "bench/test_int.py::test_in"],
+        "matches none of the 1 benchmark: expected an id or a glob, such as 'bench/test_int.py::test_int'",
+    ),
     "working directory": (["--pytest", "elsewhere/test_data.py"], "run the gate in the folder 'elsewhere'"),
     "path of modules": (
         ["--pytest", "elsewhere/test_helped.py"],
@@ -330,7 +331,7 @@ BAD = {
     "strategies": (["--pytest", "bench", "--strategy", "vjp"], "leave out --suite and --strategy"),
     "id": (
         ["--pytest", "bench/test_int.py::test_in"],
-        "none of the 1 benchmarks in its files, such as 'bench/test_int.py::test_int'",
+        "none of the 1 benchmark in its files, such as 'bench/test_int.py::test_int'",
     ),
     "option": (["--pytest", "bench --no-such-option"], "unrecognized arguments: --no-such-option"),
     "time": (["--pytest", "bench", "--max-minutes", "0.001"], "allow at least --max-minutes"),
@@ -398,16 +399,40 @@ def test_larger(benchmark):
 """
 
 
+FAULTS = {
+    "bench/sub/conftest.py": """
+        from pathlib import Path
+
+        if Path(__file__).parents[2].name == "head":
+            raise RuntimeError("bad conftest")
+    """,
+    "bench/sub/test_sub.py": "def test_sub(benchmark):\n    benchmark(int)\n",
+    "bench/test_absent.py": """
+        from pathlib import Path
+
+        import pytest
+
+        if Path(__file__).parents[1].name == "head":
+            pytest.importorskip("no_such_package")
+
+
+        def test_absent(benchmark):
+            benchmark(int)
+    """,
+}
+
+
 def test_chance_breaks_nothing_a_lost_process_breaks_its_benchmark_and_memory_is_compared(plain, gate, tmp_path):
     """The suite reads a variable of the caller, and the folder of its side is `base` or `head`."""
     folder = tmp_path / "chance"
     git(tmp_path, "clone", "-q", str(plain), str(folder))
-    write(folder, {"bench/test_chance.py": CHANCE})
+    write(folder, {"bench/test_chance.py": CHANCE, **FAULTS})
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "Chance")
+    write(folder, {"bench/test_error.py": PLAIN["broken/test_broken.py"]})
     arguments = (
         "--pytest",
-        "bench/test_chance.py --benchmark-max-time=0.02",
+        "bench --benchmark-max-time=0.02",
         "--memory",
         "--markdown",
         tmp_path / "gate.md",
@@ -417,7 +442,17 @@ def test_chance_breaks_nothing_a_lost_process_breaks_its_benchmark_and_memory_is
     found = verdicts(done.stdout)
     assert found.pop("test_flaky") in {"unchanged", "inconclusive"}, done.stdout
     assert found.pop("test_last") in {"unchanged", "inconclusive"}
-    assert found == {"test_dies": "broken", "test_larger": "regressed"}
+    assert found.pop("test_int") in {"unchanged", "inconclusive"}
+    assert found == {
+        "test_dies": "broken",
+        "test_larger": "regressed",
+        "test_sub": "broken",
+        "": "broken",  # a new file that cannot be collected
+        "test_absent": "not measured",
+    }
+    assert re.search(
+        r"bench/test_error.py +time .*No module named 'no_such_package'.* in head; base does not have it", done.stdout
+    )
     assert "the process exited with status 3" in done.stdout
     peak = re.search(r"🔴 regressed \| `.*::test_larger` \| peak memory \|(.*)", (tmp_path / "gate.md").read_text())
     assert peak, done.stdout
