@@ -13,7 +13,7 @@ from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import Project
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bisect_session import BisectSession, restricted
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, Unsupported
 from jacobench.reports.regression.bisection import failing_rows
 from jacobench.reports.regression.outcome import Outcome, verdict_table
 from jacobench.reports.regression.thresholds import GateThresholds
@@ -113,6 +113,12 @@ ENDS = {
 }
 
 
+@pytest.mark.parametrize("error", [BadInput("why"), Unsupported("why"), HarnessFailure("why")])
+def test_a_release_whose_gate_fails_is_skipped(error):
+    result = bisect(World({"mine": slower_from(6)}, {5: error}))[0].search()
+    assert result.outcome.notes[:2] == ("x 5: why", "x 6: the first that is known to be slower")
+
+
 @pytest.mark.parametrize("name", ENDS)
 def test_without_a_regression_there_is_nothing_to_search(name):
     seconds, fault, code, n_gates = ENDS[name]
@@ -129,7 +135,6 @@ def test_inconclusive_gates_are_repeated_with_more_time_and_what_cannot_be_measu
         4: "inconclusive",
         5: BadInput("head (5) cannot be\ninstalled: no wheel"),
         7: "gone",
-        8: HarnessFailure("lost"),
     }
     world = World({"mine": slower_from(6)}, faults)
     session, said = bisect(world)
