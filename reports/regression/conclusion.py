@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.row.columns import TASKS
+from jacobench.bench.row.columns import HEAP, TASKS
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.exponents import bounded_by_rows, growths
 from jacobench.reports.regression.fresh_bytes import confirmed
@@ -154,8 +154,8 @@ def _name(line: Line) -> tuple[str, ...]:
 
 
 def without_verdict(line: Line, ratio: float) -> Line:
-    """Return a line of time as inconclusive, because the calibration kernel changed by a ratio."""
-    if line["verdict"] in UNTIMED:
+    """Return a line of time as inconclusive, because the calibration kernel changed by a ratio; a growth of bytes as it is."""
+    if line["verdict"] in UNTIMED or line["quantity"].partition("~")[0] in HEAP:
         return line
     return line | {"verdict": "inconclusive", "reason": gate_sentences.kernel_moved(ratio)}
 

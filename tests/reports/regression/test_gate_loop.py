@@ -310,12 +310,16 @@ def test_an_exponent_threshold_of_its_own(machine, sweep):
     assert gate(machine(rows), limits).state == "clear"
 
 
-def test_memory_that_grows_faster_is_a_regression_at_once(machine, sweep):
+@pytest.mark.parametrize("moved", [1.0, 1.05])
+def test_memory_that_grows_faster_is_a_regression_at_once_though_the_machine_moved(machine, sweep, moved):
     def heavier(width, says):
         return lambda side, stage: says(side, stage) | {"peak_bytes": 8.0 * width ** (3 if side == "head" else 2)}
 
     rows = sweep(lambda w: 1e-6 * w**2, lambda w: 1e-6 * w**2, widths=(32, 64, 128))
-    here = machine({row: heavier(int(row[0][5:]), says) for row, says in rows.items()})
+    here = machine(
+        {row: heavier(int(row[0][5:]), says) for row, says in rows.items()},
+        control=lambda side: 1e-4 * (moved if side == "head" else 1),
+    )
     outcome = gate(here)
     growth = outcome.verdicts[outcome.verdicts["quantity"] == "peak_bytes~width"].iloc[0]
     assert growth["verdict"] == "regressed"
