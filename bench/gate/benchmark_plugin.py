@@ -508,7 +508,7 @@ class BenchmarkPlugin:
         """
         found = benchmark_session(session.config)
         measured = [each for each in found.benchmarks if each and not each.has_error] if found else []
-        if not measured:
+        if not measured or self.job.action != "time":
             return
         if self.job.raw:
             content = self._raw(session.config, found, measured)
@@ -580,14 +580,17 @@ def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
 
     heap_memory.import_tool()
 
-    def measured(function: Callable[..., Any], *, often: bool) -> Callable[..., Any]:
+    def measured(fixture: Any, function: Callable[..., Any], *, often: bool) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
+            start = perf_counter()
             results = [function(*arguments, **named)] if often else []
+            seconds = perf_counter() - start
 
             def once() -> None:
                 results[:] = [function(*arguments, **named)]
 
             note(heap_memory.measure(once))
+            fixture._make_stats(1).update(seconds)  # noqa: SLF001  (the test may read them)
             return results[0]
 
         return call
@@ -596,10 +599,10 @@ def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
     plain, pedantic = fixture_class.__call__, fixture_class.pedantic
 
     def call_measured(fixture: Any, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return plain(fixture, measured(function, often=True), *arguments, **named)
+        return plain(fixture, measured(fixture, function, often=True), *arguments, **named)
 
     def pedantic_measured(fixture: Any, target: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return pedantic(fixture, measured(target, often=False), *arguments, **named)
+        return pedantic(fixture, measured(fixture, target, often=False), *arguments, **named)
 
     fixture_class.__call__, fixture_class.pedantic = call_measured, pedantic_measured
 

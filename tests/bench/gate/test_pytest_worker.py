@@ -573,6 +573,7 @@ def large(size=2_000_000):
 
 def test_plain(benchmark):
     assert len(benchmark(large)) == 2_000_000
+    assert 0 < benchmark.stats["mean"] == benchmark.stats.stats.max
 
 def test_prepared(benchmark):
     CALLS.clear()
