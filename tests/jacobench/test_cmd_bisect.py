@@ -21,7 +21,7 @@ addopts = "--benchmark-max-time=0.02 --benchmark-min-rounds=3 -p no:hypothesispy
 
 [tool.jacobench.gate]
 pytest = ["bench"]
-pairs = 8
+pairs = 10
 max_minutes = 5.0
 """
 

@@ -42,7 +42,7 @@ include = ["my_plugin.py"]
 
 [tool.jacobench.gate]
 suite = "tiny.toml"
-pairs = 8
+pairs = 10
 """
 
 SUITE = """
