@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jacobench.commands.cmd_run import Cases
 from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
 
 if TYPE_CHECKING:
@@ -54,6 +53,15 @@ Memory = Annotated[bool, typer.Option("--memory", help="With --pytest: measure t
 Out = Annotated[
     str | None,
     typer.Option(metavar="DIR", help="With --pytest: keep pytest-benchmark's JSON of each process in a new folder."),
+]
+
+GateCases = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--case",
+        metavar="NAME|GLOB",
+        help="Use only this case, or the benchmark with this id. Or use those that match a glob. Repeatable.",
+    ),
 ]
 
 MaxMinutes = Annotated[
@@ -117,7 +125,7 @@ def gate(
     suite_from: SuiteFrom = None,
     memory: Memory = False,
     out: Out = None,
-    case: Cases = None,
+    case: GateCases = None,
     max_minutes: MaxMinutes = None,
     base_with: BaseWith = None,
     head_with: HeadWith = None,
