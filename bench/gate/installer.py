@@ -43,6 +43,7 @@ FIXES = {
     "No space left on device": MORE_SPACE,
     "unable to detect version|cannot describe anything|No tags can describe|is shallow, please": "the version comes from git's "
     "tags; to fetch them, run git fetch --tags, and in a shallow clone git fetch --unshallow --tags",
+    "invalid command 'bdist_wheel'": "setuptools before 70.1 needs another package to build: run pip install wheel",
 }
 """Pattern of an installer's output → what to do."""
 
