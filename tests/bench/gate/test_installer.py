@@ -134,7 +134,7 @@ PIP_SAID = {
         "error: Request failed\n  cause: Failed to fetch: http://x\n  cause: tcp\n  cause: Connection refused",
         "error: Request failed: Failed to fetch: http://x: Connection refused",
     ),
-    "wheel": ("error: invalid command 'bdist_wheel'", "invalid command 'bdist_wheel'; .* run pip install wheel"),
+    "wheel": ("error: invalid command 'bdist_wheel'", "error: invalid command 'bdist_wheel'; .* run pip install wheel"),
     "tags": ("LookupError: setuptools-scm was unable to detect version for /x", "LookupError: .* run git fetch --tags"),
 }
 
