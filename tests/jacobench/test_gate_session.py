@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from jacobench.gate_session import judge
+from jacobench.bench.gate.gate_config import GateConfig
+from jacobench.bench.gate.revisions import SideSource
+from jacobench.gate_session import judge, sides_of
+from jacobench.graphs.errors import BadInput
 from jacobench.reports.regression.thresholds import GateThresholds
 
 MIB = 2**20
@@ -68,3 +71,12 @@ def test_bytes_that_look_larger_are_measured_again_before_anything_is_timed(firs
     assert lines["peak_bytes"] == verdict
     assert runner.asked[: 1 + n_measured] == ["precheck", *[([("a", "dense")], range(6))] * n_measured]
     assert set(runner.asked[1 + n_measured :]) == {"time"}
+
+
+def test_the_sides_differ_by_the_revision_or_by_requirements():
+    with_both = GateConfig(base_with=("a==1",), head_with=("a==2", "b"))
+    assert sides_of("v1", GateConfig()) == (SideSource("v1"), SideSource(None))
+    assert sides_of(None, with_both) == (SideSource(None, ("a==1",)), SideSource(None, ("a==2", "b")))
+    assert sides_of("v1", with_both)[0] == SideSource("v1", ("a==1",))
+    with pytest.raises(BadInput, match=r"^nothing to compare: expected --against REV, --base-with REQ or"):
+        sides_of(None, GateConfig())
