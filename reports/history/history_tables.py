@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Row = tuple[Any, ...]
 
-FACTOR = 1.95  # ratio from which a change is written as a factor instead of a percentage
+FACTOR, LEAST_FACTOR = 1.95, 0.1  # ratios from which, and below which, a change is a factor instead of a percentage
 
 
 def series_rows(history: History, quantity: str) -> Iterator[tuple[str, list[Row]]]:
@@ -91,13 +91,13 @@ def in_one_line(name: str) -> str:
 def size_words(line: Mapping[str, Any]) -> tuple[str, str]:
     """Return the size of a change with its interval, and the old and new level; empty if it has none.
 
-    The size and its interval are percentages, or factors if any of them is about two or more.
+    The size and its interval are percentages, or factors if any of them is about two or more, or less than a tenth.
     """
     if isnan(line["ratio"]):
         return "", ""
     show = QUANTITIES[line["quantity"]].format
     sizes = [line[name] for name in ("ratio", "low", "high")]
-    size, low, high = map(format_ratio if max(sizes) >= FACTOR else format_change, sizes)
+    size, low, high = map(format_ratio if max(sizes) >= FACTOR or min(sizes) < LEAST_FACTOR else format_change, sizes)
     return f"{size} ({low} to {high})", f"{show(line['old'])} → {show(line['new'])}"
 
 

@@ -209,7 +209,11 @@ def test_of_a_machine_that_is_not_looked_at_the_control_kernel_is_none_of_our_bu
 
 @pytest.mark.parametrize(
     ("ratio", "low", "high", "expected"),
-    [(1.054, 1.04, 1.07, "+5.4% (+4.0% to +7.0%)"), (1.99, 1.9, 2.1, "1.99× (1.90× to 2.10×)")],
+    [
+        (1.054, 1.04, 1.07, "+5.4% (+4.0% to +7.0%)"),
+        (1.99, 1.9, 2.1, "1.99× (1.90× to 2.10×)"),
+        (0.0055, 0.005, 0.006, "0.00550× (0.00500× to 0.00600×)"),
+    ],
 )
 def test_a_size_and_its_interval_share_one_format(ratio, low, high, expected):
     line = {"quantity": "seconds", "ratio": ratio, "low": low, "high": high, "old": 1.0, "new": ratio}
