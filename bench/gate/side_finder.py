@@ -26,6 +26,10 @@ HARNESS = ("__main__", "__mp_main__")
 """Modules that are the worker itself."""
 
 
+ISOLATED_BUILD = f"{os.sep}pip-build-env-"
+"""Part of the first folder of ``PYTHONPATH`` in a build that pip isolates."""
+
+
 _resolved = cache(os.path.realpath)
 
 
@@ -202,7 +206,12 @@ class OriginCheck:
 
 
 def start() -> None:
-    """Put the current environment's packages after the side's own, and hide what the project installed among them."""
+    """Put the current environment's packages after the side's own, and hide what the project installed among them.
+
+    A build that pip isolates gets none of them: they would precede the packages that the build requires.
+    """
+    if ISOLATED_BUILD in os.environ.get("PYTHONPATH", "").partition(os.pathsep)[0]:
+        return
     rules = read_rules(str(Path(__file__).with_name(RULES)))
     for folder in rules.site_folders:
         _add_site_folder(folder, rules)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -114,6 +115,24 @@ def test_a_side_sees_its_own_code_and_what_the_project_did_not_install(world, tm
     assert is_hidden
     assert [each.version for each in base.built()] == ["0.1"]
     assert base.registered() == [], "it registers what is installed in it, not what it sees"
+
+
+def test_a_build_that_pip_isolates_does_not_see_the_current_environment(world, tmp_path):
+    project, _ = world
+    tree = Tree("base", tmp_path / "base", tmp_path / "base")
+    side = create_environment("base", tree, tmp_path / "base-env")
+    write_rules(side, side, project, [], [])
+
+    def path(first):
+        variables = os.environ | {"PYTHONPATH": os.pathsep.join([first, "/other"])}
+        program = [side.python, "-P", "-c", "import sys; print(*sys.path, *sys.meta_path, sep='\\n')"]
+        return subprocess.run(program, env=variables, capture_output=True, text=True, check=True).stdout.split("\n")
+
+    isolated, shared = path("/tmp/pip-build-env-abc/site"), path("/tmp/mine")
+    assert str(tmp_path / "site") in shared
+    assert str(side.packages) in isolated
+    assert str(tmp_path / "site") not in isolated
+    assert not [each for each in isolated if "SideFinder" in each]
 
 
 @pytest.mark.long
