@@ -43,7 +43,7 @@ def gate(tmp_path, jacobench, monkeypatch, write_wheel):
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     (repository / "test_speed.py").write_text(SUITE)
-    (repository / "pyproject.toml").write_text("[tool.jacobench.gate]\npairs = 8\n")
+    (repository / "pyproject.toml").write_text("[tool.jacobench.gate]\npairs = 10\n")
 
     def git(*arguments):
         identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false")
