@@ -45,7 +45,7 @@ def test_requirements_that_changed_are_named_with_what_is_measured():
     assert note("numpy>=1.26", "numpy>=2", "1.26", "2.3", False) == (
         "Requires changed: numpy>=1.26 → numpy>=2 (measured: base with 1.26 and head with 2.3)."
     )
-    assert "no numpy → numpy>=2 (numpy is not installed)." in note("", "numpy>=2", "", "", False)
+    assert "none → numpy>=2 (numpy is not installed)." in note("", "numpy>=2", "", "", False)
 
 
 def test_a_requirement_that_is_not_satisfied_is_named_with_its_side():
