@@ -25,7 +25,7 @@ pytestmark = [
 
 BACKENDS = (
     *("hatchling", "hatch-vcs", "setuptools", "setuptools-scm", "wheel", "flit_core", "poetry-core", "pdm-backend"),
-    *("uv_build", "meson-python", "ninja", "scikit-build-core", "cmake"),
+    *("editables", "uv_build", "meson-python", "ninja", "scikit-build-core", "cmake"),  # hatchling needs the first
 )
 
 
