@@ -13,6 +13,7 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import import_module
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -30,8 +31,14 @@ if TYPE_CHECKING:
 CELL = "_jacobench_gate_cell"
 """Name under which modules of `bench/cell` are loaded."""
 
-KERNEL_ROUNDS, KERNEL_TURNS = 50, 15_000
-"""The calibration kernel is a loop of the interpreter: the environment may not have NumPy. A round takes 100 µs."""
+KERNEL_ROUNDS, KERNEL_BYTES = 50, bytes(160 * 1024)
+"""The calibration kernel is a digest of these bytes: the environment may not have NumPy. A round takes 100 µs. Its shortest
+time differs by 0.3 % between processes of the same code (standard deviation), that of a loop of the interpreter by 3 %,
+because it depends on where the process has its memory."""
+
+ROUNDS_BETWEEN = 20
+"""Rounds of the calibration kernel before each benchmark. The machine's speed changes within a process, too, so the kernel is
+timed as often as the benchmarks are."""
 
 SWITCHES = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID", "PYTEST_XDIST_WORKER_COUNT", "CODSPEED_ENV"
 """Variables of a pytest or pytest-codspeed that started the gate. They would switch pytest-benchmark off."""
@@ -114,13 +121,12 @@ class InstalledFirst:
                 import_module(".".join(names))
 
 
-def kernel_seconds() -> float:
+def kernel_seconds(rounds: int = KERNEL_ROUNDS) -> float:
     """Return the shortest time of the calibration kernel."""
     fastest = float("inf")
-    for _ in repeat(None, KERNEL_ROUNDS):
+    for _ in repeat(None, rounds):
         start = perf_counter()
-        for _ in repeat(None, KERNEL_TURNS):
-            pass
+        sha256(KERNEL_BYTES)
         fastest = min(fastest, perf_counter() - start)
     return fastest
 
@@ -155,8 +161,14 @@ def run(job: PytestJob, emit: Callable[..., None]) -> int:
             emit("no_memory", reason=str(error))
             return 0
     check = finder.OriginCheck(job.rules, lambda module, file: emit("foreign", module=module, file=file))
+
+    def emit_calibrated(event: str, **content: Any) -> None:
+        if event == "start":
+            emit("calibration", seconds=kernel_seconds(ROUNDS_BETWEEN))
+        emit(event, **content)
+
     emit("calibration", seconds=kernel_seconds())
-    exit_code: int = plugin.run_session(job, emit, check, sources, installed, heap_memory)
+    exit_code: int = plugin.run_session(job, emit_calibrated, check, sources, installed, heap_memory)
     check.check_all()
     emit("calibration", seconds=kernel_seconds())
     return exit_code

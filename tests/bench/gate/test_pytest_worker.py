@@ -118,7 +118,7 @@ def test_a_benchmark_is_timed_and_other_tests_are_left_out(run):
     (benchmark,) = read_benchmark_file(session.json_file).benchmarks
     assert benchmark.key[0] == "sub/test_speed.py::test_sum"
     assert 0 < benchmark.seconds < 1
-    assert len(session.of("calibration")) == 2
+    assert len(session.of("calibration")) == 4  # at both ends, and before each benchmark
     assert session.of("done") == [{"event": "done", "exit_code": 1}]
 
 
