@@ -1,9 +1,9 @@
 """Worker of `gate --pytest`: a fresh process of one side that runs the benchmarks of one selection.
 
-The side's interpreter runs this file by its path. The project under test may be any package, so this file imports only
+The side's interpreter runs this file by its path. The project under test may be any package. So this file imports only
 the standard library, and by path the files next to it (`benchmark_plugin`, which is the plug-in of the pytest session,
-`benchmark_source` and `side_finder`) and `bench/cell/heap_memory`. It reads a job (one JSON object) from standard input and writes one JSON object per line to standard
-output. All other output goes to standard error.
+`benchmark_source` and `side_finder`) and `bench/cell/heap_memory`. It reads a job (one JSON object) from standard
+input and writes one JSON object per line to standard output. All other output goes to standard error.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ CELL = "_jacobench_gate_cell"
 """Name under which modules of `bench/cell` are loaded."""
 
 KERNEL_ROUNDS, KERNEL_BYTES = 50, bytes(160 * 1024)
-"""The calibration kernel is a digest of these bytes: the environment may not have NumPy. A round takes 100 µs. Its shortest
-time differs by 0.3 % between processes of the same code (standard deviation), that of a loop of the interpreter by 3 %,
-because it depends on where the process has its memory."""
+"""The calibration kernel is a digest of these bytes: the environment may not have NumPy. A round takes 100 µs.
+
+Its shortest time differs by 0.3 % between processes of the same code (standard deviation). That of a loop of the
+interpreter differs by 3 %.
+"""
 
 ROUNDS_BETWEEN = 20
-"""Rounds of the calibration kernel before each benchmark. The machine's speed changes within a process, too, so the kernel is
-timed as often as the benchmarks are."""
+"""Rounds of the calibration kernel before each benchmark: the machine's speed changes within a process, too."""
 
 SWITCHES = "PYTEST_XDIST_WORKER", "PYTEST_XDIST_TESTRUNUID", "PYTEST_XDIST_WORKER_COUNT", "CODSPEED_ENV"
 """Variables of a pytest or pytest-codspeed that started the gate. They would switch pytest-benchmark off."""
