@@ -22,6 +22,7 @@ addopts = "--benchmark-max-time=0.02 --benchmark-min-rounds=3 -p no:hypothesispy
 [tool.jacobench.gate]
 pytest = ["bench"]
 pairs = 10
+time = 0.5  # so that other processes of the machine change no verdict
 max_minutes = 5.0
 """
 
@@ -89,7 +90,7 @@ def left_behind(folder):
     return list((folder.parent / "tmp").iterdir()), worktrees, git(folder, "status", "--porcelain", "--ignored")
 
 
-ROW = r"^regressed +bench/test_speed\.py::test_work +(time +)?\S+ µs +\S+ µs +[23]\.\d\d× +\[[23]\.\S+, [23]\.\S+\]"
+ROW = r"^regressed +bench/test_speed\.py::test_work +(time +)?\S+ µs +\S+ µs +[23]\.\d\d× +\[[1-3]\.\S+, [2-5]\.\S+\]"
 
 
 @pytest.mark.long

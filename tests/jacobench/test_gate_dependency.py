@@ -32,7 +32,7 @@ DEP = "def work():\n    return sum(range({}))\n"
 def gate(tmp_path, jacobench, monkeypatch, write_wheel):
     """Return a function that runs the gate in a repository, and checks that it leaves nothing behind."""
     write_wheel(tmp_path / "index", "dep", "1.0", {"dep.py": DEP.format(20000)}, ["pulled<2"])
-    write_wheel(tmp_path / "index", "dep", "2.0", {"dep.py": DEP.format(40000)}, ["pulled>=2"])
+    write_wheel(tmp_path / "index", "dep", "2.0", {"dep.py": DEP.format(80000)}, ["pulled>=2"])
     write_wheel(tmp_path / "index", "pulled", "1.0", {"pulled.py": ""})
     write_wheel(tmp_path / "index", "pulled", "2.0", {"pulled.py": ""})
     options = {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": str(tmp_path / "index")}
@@ -43,7 +43,7 @@ def gate(tmp_path, jacobench, monkeypatch, write_wheel):
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     (repository / "test_speed.py").write_text(SUITE)
-    (repository / "pyproject.toml").write_text("[tool.jacobench.gate]\npairs = 10\n")
+    (repository / "pyproject.toml").write_text("[tool.jacobench.gate]\npairs = 10\ntime = 0.5\n")
 
     def git(*arguments):
         identity = ("-c", "user.name=Nobody", "-c", "user.email=nobody@example.org", "-c", "commit.gpgsign=false")
