@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jacobench.bench.gate.submodules import clear
 from jacobench.bench.gate.working_tree import GENERATED
 from jacobench.graphs.errors import BadInput
 
@@ -140,27 +141,67 @@ def copy_suite(source: Tree, target: Tree, places: Iterable[str], files: Iterabl
 
     These are `files`, and each ``conftest.py`` above them. A folder among `places` is copied as a whole, so that its
     helper modules and data come along, unless it contains a module of the project's packages. Paths are relative to the
-    project's folder.
+    project's folder. What is outside the tree is not copied: both sides use it where it is.
     """
-    from_here, to_there, modules = source.folder, target.folder, _built_modules(sides)
-    for place in places:
-        if (from_here / place).is_dir() and place != "." and not _has_modules(source, from_here / place, modules):
-            shutil.rmtree(to_there / place, ignore_errors=True)
-            ignored = shutil.ignore_patterns(*(pattern for pattern in GENERATED if "/" not in pattern))
-            shutil.copytree(from_here / place, to_there / place, symlinks=True, ignore=ignored)
+    from_here, modules = source.folder, _built_modules(sides)
+    for folder in (from_here / place for place in places):
+        has_project = from_here.resolve().is_relative_to(folder.resolve())
+        if folder.is_dir() and not has_project and not _has_modules(source, folder, modules):
+            _copy_folder(folder, source, target)
     for file in files:
         folders = [Path(relative(source.top, from_here)), *reversed(Path(file).parents)]
-        for each in (*(folder / CONFTEST for folder in folders), Path(file)):
-            _copy_file(from_here / each, to_there / each)
+        for conftest in (from_here / folder / CONFTEST for folder in folders):
+            _copy_file(conftest, source, target)
+        if (from_here / file).is_file():
+            _copy_file(from_here / file, source, target)
 
 
-def _copy_file(source: Path, target: Path) -> None:
-    """Copy a file; remove the target if there is no source."""
-    if source.is_file():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-    else:
-        target.unlink(missing_ok=True)
+def _copy_folder(folder: Path, source: Tree, target: Tree) -> None:
+    """Copy a folder of a tree to another tree, in place of the one that is there."""
+    if there := _counterpart(folder, source, target):
+        _make_room(there, target.top)
+        ignored = shutil.ignore_patterns(*(pattern for pattern in GENERATED if "/" not in pattern))
+        shutil.copytree(folder.resolve(), there, symlinks=True, ignore=ignored)
+
+
+def _copy_file(file: Path, source: Tree, target: Tree) -> None:
+    """Copy a file of a tree to another tree; remove the file there if there is no source."""
+    if there := _counterpart(file, source, target):
+        if file.is_file():
+            _make_room(there, target.top)
+            shutil.copyfile(file, there)
+        elif there.is_file() and _is_inside(there, target.top):
+            there.unlink()
+
+
+def _counterpart(path: Path, source: Tree, target: Tree) -> Path | None:
+    """Return where the counterpart of a path of a tree is in another tree; None if the path leads out of its tree.
+
+    Links on the way to it become links of the other tree. So the path that is returned has no links in `source`.
+    """
+    path = Path(os.path.normpath(path))
+    for each in (*reversed(path.parents), path):
+        if each.is_symlink() and _is_inside(each, source.top):
+            there = target.top / each.parent.resolve().relative_to(source.top.resolve()) / each.name
+            _make_room(there, target.top)
+            there.symlink_to(each.readlink())
+            _counterpart(each.parent / each.readlink(), source, target)
+    top, real = source.top.resolve(), path.resolve()
+    return target.top / real.relative_to(top) if real.is_relative_to(top) else None
+
+
+def _is_inside(path: Path, top: Path) -> bool:
+    """Return whether a file, folder or link is in a tree, and not behind a link that leads out of it."""
+    return path.parent.resolve().is_relative_to(top.resolve())
+
+
+def _make_room(path: Path, top: Path) -> None:
+    """Remove what is at a path in a tree. The folders above it become real ones: a link could lead out of the tree."""
+    for parent in reversed(path.relative_to(top).parents):
+        if (top / parent).is_symlink() or (top / parent).is_file():
+            (top / parent).unlink()
+    clear(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
 
 
 def files_of_tests(tree: Tree, places: Iterable[str]) -> set[str]:
