@@ -173,14 +173,18 @@ def state_of(table: pd.DataFrame, *, shifted: bool, undecided: bool, one_sided: 
 
     ``shifted``: the calibration kernel changed. ``undecided``: a change of it could not be excluded, or a strategy was
     measured on neither side. Rows that only head has are enough for a verdict, unless base has rows that head lacks.
-    ``one_sided``: rows of either side are enough. Changed rows do not count.
+    ``one_sided``: rows of either side are enough, but not rows that failed in base. Changed rows do not count.
     """
     verdicts = set(table["verdict"]) - {"changed"}
     if verdicts & set(FAILING):
         return "regressed"
-    is_first = "new" in verdicts and "gone" not in verdicts
-    is_one_sided = bool(verdicts) and verdicts <= {"new", "gone"}
-    if not (is_first or (is_one_sided and one_sided) or "improved" in verdicts or table["ratio"].notna().any()):
+    compared = bool(table["ratio"].notna().any())
+    if one_sided:
+        compared |= bool(verdicts) and verdicts <= {"new", "gone"}
+    else:
+        compared |= "improved" in verdicts
+    is_first = "new" in verdicts and not verdicts & {"gone", "improved"}
+    if not (is_first or compared):
         return "nothing"
     if shifted:
         return "contaminated"
@@ -238,6 +242,8 @@ def untimed_notes(state: str, table: pd.DataFrame, unmeasured: Mapping[str, tupl
     verdicts = table["verdict"]
     if state == "nothing":
         yield gate_sentences.nothing_compared()
+        for reason, n in Counter(table.loc[verdicts == "improved", "reason"]).most_common(MOST_REASONS):
+            yield gate_sentences.explained("improved", n, reason)
     for strategy, phases in unmeasured.items():
         whole = any(set(every) <= set(phases) for every in TASKS.values())
         yield gate_sentences.strategy_not_measured(strategy, phases, whole=whole)

@@ -71,8 +71,23 @@ VERDICTS = {
         "2 rows not measured: error (why)",
     ),
     "broken": ([({"a": CHANGED, "b": OK}, {"a": FAILS, "b": OK})], ["broken", "unchanged"], ""),
+    "all of base fail": (
+        [({"a": FAILS, "b": FAILS}, {"a": OK, "b": OK})],
+        ["improved"] * 2,
+        "so there is no verdict. 2 rows improved: ok in head, error (why) in base.",
+    ),
+    "all of base fail, and one is new": (
+        [({"a": FAILS}, {"a": OK, "b": OK})],
+        ["improved", "new"],
+        "1 row improved: ok in head, error (why) in base.",
+    ),
+    "one of base fails": ([({"a": FAILS, "b": OK}, {"a": OK, "b": OK})], ["improved", "unchanged"], ""),
 }
-STATES = {"clear": 0, "only new and gone": 0, "changed does not count": 0, "all changed": 4, "all fail": 4, "broken": 1}
+STATES = {
+    **dict.fromkeys(("clear", "only new and gone", "changed does not count", "one of base fails"), 0),
+    **dict.fromkeys(("all changed", "all fail", "all of base fail", "all of base fail, and one is new"), 4),
+    "broken": 1,
+}
 
 
 @pytest.mark.parametrize("name", VERDICTS)
@@ -89,4 +104,5 @@ def test_the_state_of_a_suite(name, written):
     assert outcome.exit_code == STATES[name], outcome
     assert outcome.verdicts["verdict"].tolist() == verdicts
     assert note in " ".join(outcome.notes)
+    assert " ".join(outcome.notes).count(note) == 1 or not note
     assert "Strategy" not in " ".join(outcome.notes)
