@@ -22,7 +22,7 @@ import pytest
 from _pytest import cacheprovider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 FIXTURES = "benchmark", "benchmark_weave"
 MARKERS = "benchmark", "codspeed_benchmark"
@@ -263,7 +263,7 @@ class BenchmarkPlugin:
             elif config.option.pyargs:
                 kept.append(argument)
             else:
-                self._missing.append(argument)
+                self._missing.append(self._path(path) + argument[len(place) :])
         config.args[:] = dict.fromkeys(kept)
 
     # Names
@@ -369,13 +369,14 @@ class BenchmarkPlugin:
         session.items[:] = kept
         session.config.hook.pytest_deselected(items=others)
         self.left = [self.case(item) for item in kept]
-        self._report_collected(kept, sum(is_marked(item) and not is_benchmark(item) for item in others))
+        n_marked_only = sum(is_marked(item) and not is_benchmark(item) for item in others)
+        self._report_collected(kept, n_marked_only, self._deselected(chosen))
         self.check_origin()
         if self.job.action == "collect":
             self.left.clear()
             session.items.clear()
 
-    def _report_collected(self, kept: Sequence[Any], n_marked_only: int) -> None:
+    def _report_collected(self, kept: Sequence[Any], n_marked_only: int, deselected: Sequence[str] = ()) -> None:
         benchmarks = [
             {
                 "id": self.case(item),
@@ -392,6 +393,7 @@ class BenchmarkPlugin:
             n_marked_only=n_marked_only,
             skipped=self._skipped,
             errors=self._errors,
+            deselected=deselected,
             missing=[*self._missing, *self._unmatched()],
             unnamed=[] if benchmarks else self._unnamed(),
         )
@@ -403,6 +405,12 @@ class BenchmarkPlugin:
         else:
             self._errors.append(self._failure(self.problem))
             self._report_collected([], 0)
+
+    def _deselected(self, chosen: Iterable[Any]) -> list[str]:
+        """Return the benchmarks that were collected and that options or hooks of the suite left out."""
+        left = set(chosen)
+        found = (item for item in self._collected if self._wanted is None and item not in left)
+        return [self.case(item) for item in found if is_benchmark(item)]
 
     def _is_chosen(self, item: Any) -> bool:
         if self._wanted is not None:

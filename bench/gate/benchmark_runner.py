@@ -60,7 +60,9 @@ class SideSuite:
     benchmarks: dict[str, SuiteBenchmark] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)  # file → why it cannot be collected; "": the whole session
     skipped: dict[str, str] = field(default_factory=dict)  # file or id → why
-    left_out: list[str] = field(default_factory=list)  # ids that were collected but not selected
+    left_out: list[str] = field(default_factory=list)  # ids that are in the files, but in none of the given nodes
+    deselected: list[str] = field(default_factory=list)  # ids that options such as -k leave out
+    missing: dict[int, list[str]] = field(default_factory=dict)  # selection → what it names, and the side lacks
     unnamed: list[str] = field(default_factory=list)  # files with benchmarks that pytest does not collect by name
     n_tests: int = 0
     n_marked_only: int = 0
@@ -155,6 +157,7 @@ class BenchmarkRunner:
             if self.suites[side.name].errors and not self.suites[other.name].errors:
                 self.suites[side.name] = self._collected(side, until)  # not by chance
         self._add_broken_files()
+        self._check_selections()
         shown = [first] if self.suite_from and not self.suite_tree else self.sides[::-1]
         known = dict.fromkeys(each for side in shown for each in self.suites[side.name].benchmarks)
         if not known:
@@ -184,6 +187,9 @@ class BenchmarkRunner:
                 suite.benchmarks.setdefault(found.id, found)
             else:
                 suite.left_out.append(each["id"])
+        ids = [*(each["id"] for each in event["benchmarks"]), *event["deselected"]]
+        suite.deselected += event["deselected"]
+        suite.missing[number] = [*event["missing"], *selection.unmatched(ids)]
         suite.errors |= {each["file"]: each["reason"] for each in event["errors"]}
         suite.skipped |= {each.get("id") or each["file"]: each["reason"] for each in event["skipped"]}
         suite.unnamed += event["unnamed"]
@@ -201,6 +207,21 @@ class BenchmarkRunner:
                     path = side.tree.folder / file
                     if path.is_file() and "benchmark" in path.read_text(encoding="utf-8", errors="replace"):
                         suite.benchmarks[file] = SuiteBenchmark(file, "", file, 0)
+
+    def _check_selections(self) -> None:
+        """Raise BadInput if a selection names a file, folder or benchmark that no side has."""
+        suites = list(self.suites.values())
+        for number in range(len(self.selections)):
+            found = [suite.missing.get(number) for suite in suites]
+            for each in dict.fromkeys(name for names in found if names for name in names):
+                if all(names is None or each in names for names in found) and not any(s.lacks(each) for s in suites):
+                    raise BadInput(self._missing(each))
+
+    def _missing(self, name: str) -> str:
+        known = {each for suite in self.suites.values() for each in (*suite.benchmarks, *suite.left_out)}
+        near = _nearest(name, known) if "::" in name else ""
+        what = f"a benchmark, such as {near}" if near else "files, folders or ids of benchmarks"
+        return f"--pytest: neither side has {name!r}: expected {what}"
 
     def _copy_suite(self, source: Side, target: Side) -> None:
         found = [self._selection(source, number) for number in range(len(self.selections))]
@@ -223,10 +244,9 @@ class BenchmarkRunner:
     @staticmethod
     def _matching(pattern: str, known: Collection[str]) -> list[str]:
         if not (found := matching(pattern, known)):
-            near = " or ".join(map(repr, get_close_matches(pattern, known, n=3, cutoff=0.0)))
             raise BadInput(
                 f"--case {pattern!r} matches none of the {counted(len(known), 'benchmark')}: expected an id or a glob, such "
-                f"as {near}"
+                f"as {_nearest(pattern, known)}"
             )
         return found
 
@@ -245,8 +265,11 @@ class BenchmarkRunner:
             )
         if skipped := max((suite.skipped for suite in suites), key=len):
             return f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
-        if left_out := [each for suite in suites for each in suite.left_out]:
-            return f"{what} selects none of the {counted(len(set(left_out)), 'benchmark')} in its files, such as {left_out[0]!r}"
+        if deselected := list(dict.fromkeys(each for suite in suites for each in suite.deselected)):
+            return (
+                f"{what} selects none of the {counted(len(deselected), 'benchmark')} in its files, such as {deselected[0]!r}: "
+                "change -k or -m, or what else leaves them out"
+            )
         if unnamed := [each for suite in suites for each in suite.unnamed]:
             first, underscore, _ = Path(unnamed[0]).name.partition("_")
             return (
@@ -504,6 +527,11 @@ def suite_environment(settings: Mapping[str, str], pair: int) -> dict[str, str]:
     made = environment.environment(settings, pair)
     del made["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
     return made | {name: os.environ[name] for name in OF_CALLER if name in os.environ}
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    """Return the ids that are most similar to a name."""
+    return " or ".join(map(repr, get_close_matches(name, known, n=3, cutoff=0.0)))
 
 
 def _is_ok(status: CellStatus) -> bool:

@@ -44,10 +44,18 @@ class SideSelection:
 
     def selects(self, benchmark_id: str) -> bool:
         """Return whether a benchmark that the session collects is selected."""
-        nodes = self.nodes.get(benchmark_id.partition("::")[0], ("",))
-        return any(
-            not node or benchmark_id == node or benchmark_id.startswith((f"{node}::", f"{node}[")) for node in nodes
-        )
+        nodes = self.nodes.get(benchmark_id.partition("::")[0])
+        return nodes is None or any(_is_node(benchmark_id, node) for node in nodes)
+
+    def unmatched(self, benchmark_ids: Iterable[str]) -> list[str]:
+        """Return the node ids that are none of these benchmarks, and have none in them."""
+        known = list(benchmark_ids)
+        nodes = (node for each in self.nodes.values() for node in each)
+        return [node for node in nodes if not any(_is_node(each, node) for each in known)]
+
+
+def _is_node(benchmark_id: str, node: str) -> bool:
+    return benchmark_id == node or benchmark_id.startswith((f"{node}::", f"{node}["))
 
 
 def read_selection(text: str) -> tuple[str, ...]:

@@ -319,7 +319,7 @@ PLAIN = {
 BAD = {
     "quotes": (["--pytest", "'bench"], '--pytest "\'bench": No closing quotation'),
     "path": (["--pytest", "bench/no.py"], "neither side has 'bench/no.py'"),
-    "folder": (["--pytest", "no-such-folder"], "no-such-folder"),
+    "folder": (["--pytest", "bench no-such-folder/"], "neither side has 'no-such-folder'"),
     "marks": (["--pytest", "marks"], "1 test with the mark 'benchmark' but without the fixture 'benchmark'"),
     "no benchmark": (["--pytest", "plain"], "1 test, none of which requests the fixture 'benchmark'"),
     "skipped": (["--pytest", "absent"], "0 benchmarks were collected from absent, 1 skipped: could not import"),
@@ -335,8 +335,9 @@ BAD = {
     "strategies": (["--pytest", "bench", "--strategy", "vjp"], "leave out --suite and --strategy"),
     "id": (
         ["--pytest", "bench/test_int.py::test_in"],
-        "none of the 1 benchmark in its files, such as 'bench/test_int.py::test_int'",
+        "neither side has 'bench/test_int.py::test_in': expected a benchmark, such as 'bench/test_int.py::test_int'",
     ),
+    "words": (["--pytest", "bench -k typo"], "bench -k typo selects none of the 1 benchmark in its files"),
     "option": (["--pytest", "bench --no-such-option"], "unrecognized arguments: --no-such-option"),
     "time": (["--pytest", "bench", "--max-minutes", "0.001"], "allow at least --max-minutes"),
     "out": (["--pytest", "bench", "--out", "bench"], "--out 'bench' already exists; choose another folder"),
