@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
 from itertools import count
@@ -22,7 +23,7 @@ from jacobench.bench.gate.pytest_worker import PytestJob
 from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.suite_folder import fix_of
-from jacobench.bench.gate.time_plan import FEWEST_PAIRS, SHORTEST, SuiteTimes, ways
+from jacobench.bench.gate.time_plan import FEWEST_PAIRS, PLANNED_PAIRS, SHORTEST, SuiteTimes, ways
 from jacobench.bench.machine import environment
 from jacobench.bench.row.columns import HEAP
 from jacobench.bench.row.name_patterns import matching
@@ -67,7 +68,7 @@ class SideSuite:
     n_tests: int = 0
     n_marked_only: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  # id → of the whole test, with the shortest rounds
-    starting: Counter[int] = field(default_factory=Counter)  # selection → of a process, without the tests
+    starting: dict[int, float] = field(default_factory=dict)  # selection → of a process, without the tests
 
     def lacks(self, benchmark_id: str) -> CellStatus | None:
         """Return why a benchmark could not be collected; None if the side simply does not have it."""
@@ -170,12 +171,14 @@ class BenchmarkRunner:
         for number in range(len(self.selections)):
             if (selection := self._selection(side, number)) is None:
                 continue
+            began = time.monotonic()
             ended = self._run(side, "collect", number, (), until=until)
-            if ended.lost:
-                suite.errors.setdefault("", ended.lost.reason)
-            for event in ended.events:
-                if event["event"] == "collected":
-                    self._add(suite, event, selection, number)
+            found = [event for event in ended.events if event["event"] == "collected"]
+            if ended.lost and not found:
+                raise BadInput(_not_collected(side, ended.lost))
+            suite.starting[number] = time.monotonic() - began
+            for event in found:
+                self._add(suite, event, selection, number)
         return suite
 
     @staticmethod
@@ -285,9 +288,9 @@ class BenchmarkRunner:
     def precheck(self, began: float, until: float) -> None:
         """Run every benchmark once with short rounds on each side that has it.
 
-        What fails on one side only, or is new and fails, runs there again, up to `MOST_FAILURES` times. The gate began
-        and should end at these times (`time.monotonic`). Raises BadInput if the precheck is not finished by then, or if
-        all benchmarks fail because the suite needs another working directory.
+        What fails on one side only, or is new and fails, runs there again, up to `MOST_FAILURES` times, while the planned
+        pairs still fit. The gate began and should end at these times (`time.monotonic`). Raises BadInput if not all
+        benchmarks have run once by then, or if all fail because the suite needs another working directory.
         """
         start = time.monotonic()
         try:
@@ -295,12 +298,10 @@ class BenchmarkRunner:
             for side in self.sides:
                 self._begin_statuses(side)
                 self._precheck(side, self._unknown(side), until)
-            for _ in range(MOST_FAILURES - 1):
-                for side, other in (self.sides, self.sides[::-1]):
-                    self._precheck(side, [each for each in self.ids if self._is_worse(side, other, each)], until)
         except TimeIsUp:
             now = time.monotonic()
             raise BadInput(self._too_slow(now - start, now - began)) from None
+        self._repeat_failures(until - PLANNED_PAIRS * self.times().pair)
         self._check_folder()
         for each in self._of_both():
             if not self.suite_from and self._sources_differ(each):
@@ -308,6 +309,13 @@ class BenchmarkRunner:
                     statuses[each] = (
                         replace(statuses[each], status=CHANGED) if _is_ok(statuses[each]) else statuses[each]
                     )
+
+    def _repeat_failures(self, until: float) -> None:
+        """Run again what fails on one side only, as often as it fits into the time: what hangs takes the whole timeout."""
+        with suppress(TimeIsUp):
+            for _ in range(MOST_FAILURES - 1):
+                for side, other in (self.sides, self.sides[::-1]):
+                    self._precheck(side, [each for each in self.ids if self._is_worse(side, other, each)], until)
 
     def _check_folder(self) -> None:
         """Raise BadInput if all benchmarks fail on both sides, and the fix is known."""
@@ -364,7 +372,9 @@ class BenchmarkRunner:
                 known |= found
                 tests = {event["id"]: event["seconds"] for event in ended.events if event["event"] == "ended"}
                 suite.seconds |= tests
-                suite.starting[number] = max(suite.starting[number], time.monotonic() - began - sum(tests.values()))
+                if ended.lost is None:
+                    own = time.monotonic() - began - sum(tests.values())
+                    suite.starting[number] = max(suite.starting[number], own)
                 left = [each for each in left if each not in found]
 
     def _too_slow(self, seconds: float, used: float) -> str:
@@ -532,6 +542,13 @@ def suite_environment(settings: Mapping[str, str], pair: int) -> dict[str, str]:
 def _nearest(name: str, known: Collection[str]) -> str:
     """Return the ids that are most similar to a name."""
     return " or ".join(map(repr, get_close_matches(name, known, n=3, cutoff=0.0)))
+
+
+def _not_collected(side: Side, lost: CellStatus) -> str:
+    """Return the message on a process that was lost while it collected the benchmarks of a side."""
+    fixes = {"timeout": "raise it in [tool.jacobench.gate] of pyproject.toml, or name fewer files in --pytest"}
+    fix = fixes.get(lost.status, "to find the cause, run pytest --collect-only there")
+    return f"the benchmarks of {side.name} ({side.tree.revision}) cannot be collected: {lost.reason}; {fix}"
 
 
 def _is_ok(status: CellStatus) -> bool:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.gate_worker import GateJob
     from jacobench.bench.gate.side_environments import Side
 
-STARTING_SECONDS = 60.0  # time that a process may take before its first report, in addition to the timeout
+STARTING_SECONDS = 60.0
+"""Time that a process may take before its first report, in addition to the timeout. The calibration kernel does not count:
+a pytest session then collects its benchmarks."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,15 @@ def run_process(
     events: list[dict[str, Any]] = []
     step = ""
     with WorkerProcess(job, environment, command, side.tree.start or side.tree.folder) as process:
-        deadline = time.monotonic() + STARTING_SECONDS + timeout_seconds
+        limit = STARTING_SECONDS + timeout_seconds
+        deadline = time.monotonic() + limit
         while (event := process.next_event(min(deadline, until))) is not None:
             if event["event"] == "step":
                 step = event["name"]
                 continue
-            deadline = time.monotonic() + timeout_seconds
+            if event["event"] != "calibration":
+                limit = timeout_seconds
+                deadline = time.monotonic() + limit
             if event["event"] == "foreign":
                 raise BadInput(_foreign(side, event["module"], event["file"]))
             if event["event"] == "refused":
@@ -88,7 +93,9 @@ def run_process(
             events.append(event)
         if time.monotonic() >= until:
             raise TimeIsUp
-        return EndedProcess(events, CellStatus(*process.how_it_ended(timeout_seconds, step)), process.last_words())
+        status, reason = process.how_it_ended(limit, step)
+        why = f"{reason}; timeout_seconds sets this limit" if status == "timeout" else reason
+        return EndedProcess(events, CellStatus(status, why), process.last_words())
 
 
 def run_job(side: Side, job: GateJob, environment: Mapping[str, str], timeout_seconds: float) -> Reports:

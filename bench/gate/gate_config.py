@@ -49,7 +49,7 @@ class GateConfig:
     install: str = INSTALL  # command that installs a side
     untracked: str = DEFAULT_UNTRACKED  # largest size of all untracked files together
     max_minutes: float = 10.0  # after these, only suspected regressions are measured again
-    timeout_seconds: float = 60.0  # of one phase of a cell
+    timeout_seconds: float = 60.0  # of one phase of a cell, or of one benchmark
 
     def __post_init__(self) -> None:
         for name in ("max_minutes", "timeout_seconds"):
