@@ -6,11 +6,12 @@ import os
 import shlex
 import shutil
 from dataclasses import dataclass
+from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jacobench.bench.gate.submodules import clear
-from jacobench.bench.gate.working_tree import GENERATED
+from jacobench.bench.gate.working_tree import GENERATED, without_generated
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ WITH_VALUE = (
 """Options of pytest after which a word is a value, also if a path of this name exists."""
 
 CONFTEST = "conftest.py"
+
+MODULE_SUFFIXES = (*all_suffixes(), ".pyx")
 
 TEST_FILES = ("test_*.py", "*_test.py", "bench*.py")
 
@@ -148,13 +151,16 @@ def copy_suite(source: Tree, target: Tree, places: Iterable[str], files: Iterabl
     """Copy the benchmark files of a tree over the tree of one of the sides.
 
     These are `files`, and each ``conftest.py`` above them. A folder among `places` is copied as a whole, so that its
-    helper modules and data come along, unless it contains a module of the project's packages. Paths are relative to the
-    project's folder. What is outside the tree is not copied: both sides use it where it is.
+    helper modules and data come along, unless it contains a module of the project's packages. If nothing was built, any
+    other module may be what is measured, so only its data are copied. Paths are relative to the project's folder. What
+    is outside the tree is not copied: both sides use it where it is.
     """
     from_here, modules = source.folder, _built_modules(sides)
     for folder in (from_here / place for place in places):
         has_project = from_here.resolve().is_relative_to(folder.resolve())
-        if folder.is_dir() and not has_project and not _has_modules(source, folder, modules):
+        if folder.is_dir() and not has_project and not modules:
+            _copy_data(folder, source, target)
+        elif folder.is_dir() and not has_project and not _has_modules(source, folder, modules):
             _copy_folder(folder, source, target)
     for file in files:
         folders = [Path(relative(source.top, from_here)), *reversed(Path(file).parents)]
@@ -170,6 +176,17 @@ def _copy_folder(folder: Path, source: Tree, target: Tree) -> None:
         _make_room(there, target.top)
         ignored = shutil.ignore_patterns(*(pattern for pattern in GENERATED if "/" not in pattern))
         shutil.copytree(folder.resolve(), there, symlinks=True, ignore=ignored)
+
+
+def _copy_data(folder: Path, source: Tree, target: Tree) -> None:
+    """Copy the files of a folder that are no modules, and its ``conftest.py``, to another tree."""
+    if _counterpart(folder, source, target) is None:
+        return
+    top = source.top.resolve()
+    names = (path.relative_to(top).as_posix() for path in sorted(folder.resolve().rglob("*")))
+    for path in (top / name for name in without_generated(top, names) if ".git" not in Path(name).parts):
+        if path.is_file() and (path.name == CONFTEST or not path.name.endswith(MODULE_SUFFIXES)):
+            _copy_file(path, source, target)
 
 
 def _copy_file(file: Path, source: Tree, target: Tree) -> None:

@@ -125,7 +125,7 @@ def test_nothing_outside_the_side_is_changed(tmp_path, kind):
     mine = tmp_path / "mine"
     write(mine, "test_mine.py", "conftest.py", "sub/test_mine.py", "sub/data.json")
     place, *contents = OUTSIDE[kind]
-    base, head = sides_with(tmp_path)
+    base, head = sides_with(tmp_path, "package")
     for side, content in zip((head, base), contents, strict=True):
         write(side.tree.top, "bench/test_own.py")
         for name, text in content.items():
@@ -143,7 +143,7 @@ def test_nothing_outside_the_side_is_changed(tmp_path, kind):
 
 
 def test_a_suite_behind_links_in_the_tree_is_copied_with_them(tmp_path):
-    base, head = sides_with(tmp_path)
+    base, head = sides_with(tmp_path, "package")
     write(head.tree.top, "suite/v2/test_a.py", "suite/v2/data.json", text="head")
     write(base.tree.top, "suite/v1/test_a.py", "bench/test_old.py", text="base")
     (head.tree.top / "latest").symlink_to("suite/v2")
@@ -162,3 +162,20 @@ def test_a_folder_with_the_whole_project_is_not_replaced(tmp_path):
     sides = [SimpleNamespace(tree=tree, built=list) for tree in trees]
     copy_suite(trees[1], trees[0], ["..", "."], ["../test_a.py"], sides)
     assert texts(trees[0].top) == {"project/core.py": "base", "test_a.py": "head"}
+
+
+def test_modules_of_a_project_that_is_not_installed_are_not_copied(tmp_path):
+    mine, trees = tmp_path / "mine", [Tree(name, tmp_path / name, tmp_path / name) for name in ("base", "head")]
+    write(mine, "x.txt")
+    for tree in trees:
+        write(tree.top, "app/core.py", "app/fast.pyx", "app/test_a.py", "app/sub/conftest.py", text=tree.revision)
+    base, head = trees
+    write(head.top, "app/sub/data.json", "app/__pycache__/core.pyc", "app/link/own.txt", "app/new.py", text="head")
+    (base.top / "app/link").symlink_to(mine)
+    sides = [SimpleNamespace(tree=tree, built=list) for tree in trees]
+    copy_suite(head, base, ["app", str(mine)], ["app/test_a.py"], sides)
+    assert texts(base.top) == {
+        **dict.fromkeys(("app/core.py", "app/fast.pyx"), "base"),
+        **dict.fromkeys(("app/test_a.py", "app/sub/conftest.py", "app/sub/data.json", "app/link/own.txt"), "head"),
+    }
+    assert texts(mine) == {"x.txt": "x.txt"}
