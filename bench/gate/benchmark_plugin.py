@@ -24,7 +24,6 @@ from _pytest import cacheprovider
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-FIXTURES = "benchmark", "benchmark_weave"
 MARKERS = "benchmark", "codspeed_benchmark"
 SWITCHED_OFF = "no:benchmark", "no:pytest_benchmark", "no:pytest-benchmark", "no:pytest_benchmark.plugin"
 
@@ -156,6 +155,7 @@ class BenchmarkPlugin:
         self._wanted = None if job.ids is None else frozenset(job.ids)
         self.left: list[str] | None = None  # ids that were collected and have not ended
         self._collected: list[Any] = []
+        self._modules: set[Path] = set()
         self._cases: dict[Any, str] = {}
         self._n_with: Counter[str] = Counter()
         self._nodes: dict[Path, set[str]] = {}  # file or folder of an argument → node ids in it; "": all
@@ -340,7 +340,8 @@ class BenchmarkPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pycollect_makemodule(self, module_path: Path) -> None:
-        """Prepare the import of a benchmark file."""
+        """Note a file, and prepare its import."""
+        self._modules.add(module_path)
         self.installed.from_tree.add(module_path)
         self.installed.import_package(module_path)
 
@@ -363,13 +364,13 @@ class BenchmarkPlugin:
             raise pytest.UsageError(NOT_LOADED)
         order = {item: number for number, item in enumerate(self._collected)}
         chosen = sorted(session.items, key=lambda item: order.get(item, len(order)))
-        kept = [item for item in chosen if is_benchmark(item) and self._is_chosen(item)]
+        kept = [item for item in chosen if self.sources.is_benchmark(item) and self._is_chosen(item)]
         others = [item for item in chosen if item not in set(kept)]
         session._fixturemanager.pytest_collection_modifyitems(kept)  # noqa: SLF001  (groups tests by their fixtures)
         session.items[:] = kept
         session.config.hook.pytest_deselected(items=others)
         self.left = [self.case(item) for item in kept]
-        n_marked_only = sum(is_marked(item) and not is_benchmark(item) for item in others)
+        n_marked_only = sum(is_marked(item) and not self.sources.is_benchmark(item) for item in others)
         self._report_collected(kept, n_marked_only, self._deselected(chosen))
         self.check_origin()
         if self.job.action == "collect":
@@ -410,7 +411,7 @@ class BenchmarkPlugin:
         """Return the benchmarks that were collected and that options or hooks of the suite left out."""
         left = set(chosen)
         found = (item for item in self._collected if self._wanted is None and item not in left)
-        return [self.case(item) for item in found if is_benchmark(item)]
+        return [self.case(item) for item in found if self.sources.is_benchmark(item)]
 
     def _is_chosen(self, item: Any) -> bool:
         if self._wanted is not None:
@@ -420,13 +421,21 @@ class BenchmarkPlugin:
         nodes = [each for place, each in self._nodes.items() if item.path.is_relative_to(place)]
         return not nodes or any(_matches(item, node) for each in nodes for node in each)
 
-    def _unnamed(self) -> list[str]:
-        """Return files that seem to have benchmarks, and that pytest did not collect by their name."""
+    def _unnamed(self) -> list[dict[str, str]]:
+        """Return files that seem to have benchmarks and of which pytest collected no test.
+
+        Each has a function that pytest did not collect by its name, or none if it did not collect the file by its name.
+        """
         known = {item.path for item in self._collected}
-        known_by_report = {each["file"] for each in (*self._skipped, *self._errors)}
-        files = sorted(file for folder in self._nodes for file in folder.rglob("*.py") if file not in known)
-        found = [self._path(file) for file in files if b"(benchmark" in file.read_bytes()]
-        return [file for file in found if file not in known_by_report]
+        reported = {each["file"] for each in (*self._skipped, *self._errors)}
+        places = [*self._nodes, *(file for folder in self._nodes for file in folder.rglob("*.py"))]
+        files = [file for file in sorted(dict.fromkeys(places)) if file not in known and file.name != "conftest.py"]
+        named = [(file, self.sources.first_benchmark(file)) for file in files if self._path(file) not in reported]
+        return [
+            {"file": self._path(file), "function": name if file in self._modules else ""}
+            for file, name in named
+            if name
+        ]
 
     def _unmatched(self) -> list[str]:
         """Return the arguments with a node id that no test has."""
@@ -561,11 +570,6 @@ class BenchmarkPlugin:
         )
         config.hook.pytest_benchmark_update_json(**common, output_json=content)
         return content
-
-
-def is_benchmark(item: Any) -> bool:
-    """Return whether a test requests the fixture of pytest-benchmark, itself or through another one."""
-    return any(name in FIXTURES for name in getattr(item, "fixturenames", ()))
 
 
 def is_marked(item: Any) -> bool:

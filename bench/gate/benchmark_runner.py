@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jacobench.bench import cell
 from jacobench.bench.gate import pytest_worker
+from jacobench.bench.gate.benchmark_source import first_benchmark
 from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp, run_process
 from jacobench.bench.gate.paired_runner import MOST_FAILURES
 from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, files_of_tests, is_under, side_selection
@@ -64,7 +65,7 @@ class SideSuite:
     left_out: list[str] = field(default_factory=list)  # ids that are in the files, but in none of the given nodes
     deselected: list[str] = field(default_factory=list)  # ids that options such as -k leave out
     missing: dict[int, list[str]] = field(default_factory=dict)  # selection → what it names, and the side lacks
-    unnamed: list[str] = field(default_factory=list)  # files with benchmarks that pytest does not collect by name
+    unnamed: list[Mapping[str, str]] = field(default_factory=list)  # files or functions not collected by their name
     n_tests: int = 0
     n_marked_only: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  # id → of the whole test, with the shortest rounds
@@ -162,7 +163,7 @@ class BenchmarkRunner:
         shown = [first] if self.suite_from and not self.suite_tree else self.sides[::-1]
         known = dict.fromkeys(each for side in shown for each in self.suites[side.name].benchmarks)
         if not known:
-            raise BadInput(self._why_none())
+            raise BadInput(next(self._why_none()))
         chosen = {found for pattern in self.cases for found in self._matching(pattern, known)}
         self.ids = tuple(each for each in known if not self.cases or each in chosen)
 
@@ -206,10 +207,12 @@ class BenchmarkRunner:
             for file in suite.errors:
                 known = any(each.file == file for each in others.benchmarks.values())
                 is_elsewhere = (other.tree.folder / file).exists() and file not in others.errors
-                if file.endswith(".py") and Path(file).name != CONFTEST and not (known or is_elsewhere):
-                    path = side.tree.folder / file
-                    if path.is_file() and "benchmark" in path.read_text(encoding="utf-8", errors="replace"):
-                        suite.benchmarks[file] = SuiteBenchmark(file, "", file, 0)
+                if (
+                    Path(file).name != CONFTEST
+                    and not (known or is_elsewhere)
+                    and first_benchmark(side.tree.folder / file)
+                ):
+                    suite.benchmarks[file] = SuiteBenchmark(file, "", file, 0)
 
     def _check_selections(self) -> None:
         """Raise BadInput if a selection names a file, folder or benchmark that no side has."""
@@ -253,37 +256,40 @@ class BenchmarkRunner:
             )
         return found
 
-    def _why_none(self) -> str:
-        """Return why no benchmark was collected, with the fix."""
+    def _why_none(self) -> Iterator[str]:
+        """Return why no benchmark was collected, with the fix: the most likely reason first."""
         suites = list(self.suites.values())
         what = " ".join(self.selections[0]) if len(self.selections) == 1 else f"the {len(self.selections)} selections"
-        if errors := [each for suite in suites for each in suite.errors.items()]:
-            file, reason = errors[0]
-            fix = fix_of(reason, self.sides[1].tree)
-            return f"no benchmark was collected from {what}: {file or 'the session'}: {reason}{fix and f'; {fix}'}"
+        none = f"no benchmark was collected from {what}"
+        errors = [(side, *each) for side in self.sides for each in self.suites[side.name].errors.items()]
+        if decisive := [each for each in errors if _may_hide_benchmarks(each[0], each[1])]:
+            yield f"{none}: {self._failed(*decisive[0][1:])}"
         if n := max(suite.n_marked_only for suite in suites):
-            return (
-                f"no benchmark was collected from {what}: {counted(n, 'test')} with the mark 'benchmark' but without the "
-                "fixture 'benchmark', and pytest-benchmark times only calls of this fixture; request it: def test_x(benchmark)"
+            yield (
+                f"{none}: {counted(n, 'test')} with the mark 'benchmark' but without the fixture 'benchmark', and "
+                "pytest-benchmark times only calls of this fixture; request it: def test_x(benchmark)"
             )
-        if skipped := max((suite.skipped for suite in suites), key=len):
-            return f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
         if deselected := list(dict.fromkeys(each for suite in suites for each in suite.deselected)):
-            return (
+            yield (
                 f"{what} selects none of the {counted(len(deselected), 'benchmark')} in its files, such as {deselected[0]!r}: "
                 "change -k or -m, or what else leaves them out"
             )
+        if skipped := max((suite.skipped for suite in suites), key=len):
+            yield f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
         if unnamed := [each for suite in suites for each in suite.unnamed]:
-            first, underscore, _ = Path(unnamed[0]).name.partition("_")
-            return (
-                f"no benchmark was collected from {what}: pytest does not collect {unnamed[0]!r} by its name; name the file in "
-                f"--pytest, or add the option -o 'python_files={f'{first}_*.py' if underscore else first}' to it"
-            )
+            yield f"{none}: {_not_named(unnamed[0]['file'], unnamed[0]['function'])}"
+        if errors:
+            yield f"{none}: {self._failed(*errors[0][1:])}"
         n = max(suite.n_tests for suite in suites)
-        return (
-            f"no benchmark was collected from {what}: {counted(n, 'test')}, none of which requests the fixture 'benchmark'; "
+        yield (
+            f"{none}: {counted(n, 'test')}, none of which requests the fixture 'benchmark'; "
             "expected files, folders or ids of pytest-benchmark tests in --pytest"
         )
+
+    def _failed(self, file: str, reason: str) -> str:
+        """Return why a file cannot be collected, with the fix if it is known."""
+        fix = fix_of(reason, self.sides[1].tree)
+        return f"{file or 'the session'}: {reason}{fix and f'; {fix}'}"
 
     def precheck(self, began: float, until: float) -> None:
         """Run every benchmark once with short rounds on each side that has it.
@@ -537,6 +543,33 @@ def suite_environment(settings: Mapping[str, str], pair: int) -> dict[str, str]:
     made = environment.environment(settings, pair)
     del made["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
     return made | {name: os.environ[name] for name in OF_CALLER if name in os.environ}
+
+
+def _may_hide_benchmarks(side: Side, file: str) -> bool:
+    """Return whether benchmarks may be missing because a file cannot be collected."""
+    is_file = file.endswith(".py") and Path(file).name not in {CONFTEST, "__init__.py"}
+    return not is_file or first_benchmark(side.tree.folder / file) != ""
+
+
+def _not_named(file: str, function: str) -> str:
+    """Return which file, or function in it, pytest does not collect by its name, with the option that changes this."""
+    place, _, name = function.rpartition(".")
+    if not function:
+        what, fix = (
+            repr(file),
+            f"name the file in --pytest, or add the option -o 'python_files={_glob(Path(file).name)}'",
+        )
+    elif place and name.startswith("test"):
+        what, fix = f"{function!r} in {file!r}", f"add the option -o 'python_classes={place.partition('.')[0]}'"
+    else:
+        what, fix = f"{function!r} in {file!r}", f"add the option -o 'python_functions={_glob(name)}'"
+    return f"pytest does not collect {what} by its name; {fix} to --pytest"
+
+
+def _glob(name: str) -> str:
+    """Return a pattern for the names that begin as this one does."""
+    first, underscore, _ = name.partition("_")
+    return f"{first}_*{Path(name).suffix}" if underscore else name
 
 
 def _nearest(name: str, known: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""Digests of the source of benchmarks, which tell whether a benchmark differs between two revisions.
+"""Source of benchmarks: which tests and files have some, and digests that tell whether one differs between two revisions.
 
 `benchmark_plugin` loads this file by its path, in the environment of a side. It imports only the standard library.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,9 +16,44 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+FIXTURES = "benchmark", "benchmark_weave"
+
+REQUESTING = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)\s*\([^)]*\bbenchmark(?:_weave)?\b", re.MULTILINE)
+"""Function with one of the fixtures, in a text that cannot be parsed."""
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def is_benchmark(item: Any) -> bool:
+    """Return whether a test requests the fixture of pytest-benchmark, itself or through another one."""
+    return any(name in FIXTURES for name in getattr(item, "fixturenames", ()))
+
+
+def first_benchmark(file: Path) -> str:
+    """Return the qualified name of the first function in a file that requests the fixture; empty if there is none."""
+    content = file.read_bytes() if file.is_file() and file.suffix == ".py" else b""
+    if FIXTURES[0].encode() not in content:
+        return ""
+    try:
+        return next(_requesting(ast.parse(content), ""), "")
+    except (SyntaxError, ValueError, RecursionError):
+        found = REQUESTING.search(content.decode(errors="replace"))
+        return found[1] if found else ""
+
+
+def _requesting(node: ast.AST, place: str) -> Iterator[str]:
+    """Return the qualified names of the functions that request the fixture, outside of other functions."""
+    for each in ast.iter_child_nodes(node):
+        match each:
+            case ast.FunctionDef(name=name, args=given) | ast.AsyncFunctionDef(name=name, args=given):
+                if any(one.arg in FIXTURES for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)):
+                    yield f"{place}{name}"
+            case ast.ClassDef(name=name):
+                yield from _requesting(each, f"{place}{name}.")
+            case ast.stmt():
+                yield from _requesting(each, place)
 
 
 @dataclass(frozen=True)
@@ -140,10 +176,13 @@ def relevant(units: Sequence[Unit], own: Iterable[str], fixtures: Iterable[str])
 
 
 class Sources:
-    """Digests of benchmarks. The files below `top` are the project's.
+    """Benchmarks and their digests. The files below `top` are the project's.
 
     is_own: returns whether a module with this name is the project's, wherever it is installed.
     """
+
+    is_benchmark = staticmethod(is_benchmark)
+    first_benchmark = staticmethod(first_benchmark)
 
     def __init__(self, top: Path, is_own: Callable[[str], bool]) -> None:
         self._top, self._is_own = top, is_own

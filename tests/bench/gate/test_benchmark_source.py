@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jacobench.bench.gate.benchmark_source import Sources
+from jacobench.bench.gate.benchmark_source import Sources, first_benchmark
 
 MODULE = '''
 """Speed of sums."""
@@ -182,3 +182,26 @@ def test_the_conftest_counts_without_its_comments(tmp_path):
 def test_a_file_that_is_not_python_counts_by_its_bytes(tmp_path):
     assert digest(tmp_path, "def (") == digest(tmp_path, "def (")
     assert digest(tmp_path, "def (") != digest(tmp_path, "def ((")
+
+
+FILES = {
+    "def test_x(benchmark): ...": "test_x",
+    "import benchmark\n\ndef test_x(n): ...  # benchmark": "",
+    "class TestA:\n    class TestB:\n        async def test_x(self, *, benchmark_weave): ...": "TestA.TestB.test_x",
+    "if True:\n    def test_x(n, benchmark, /): ...": "test_x",
+    "def outer():\n    def inner(benchmark): ...": "",
+    "from benchmark import (\n": "",
+    "def test_x(a,\n           benchmark): ...\nx = (": "test_x",
+    "def benchmark(a): ...\nx = (": "",
+    "# é\xe9 \x00 benchmark": "",
+}
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_a_file_has_benchmarks_if_a_function_requests_the_fixture(tmp_path, text):
+    (tmp_path / "test_a.py").write_text(text, encoding="latin-1")
+    (tmp_path / "test_a.txt").write_text(text, encoding="latin-1")
+    assert first_benchmark(tmp_path / "test_a.py") == FILES[text]
+    (tmp_path / ".#test_a.py").symlink_to("nobody@nowhere.1234")  # Emacs locks a file by such a link
+    for other in ("test_a.txt", ".#test_a.py"):
+        assert first_benchmark(tmp_path / other) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import venv
@@ -471,7 +472,47 @@ def test_a_side_without_an_argument_reports_it(run):
     session = run({}, "new")
     assert session.ids == []
     assert session.collected["missing"] == ["new"]
-    assert run({}, ".", "--ignore=sub").collected["unnamed"] == ["speed.py", "sub/test_speed.py"]
+
+
+UNNAMED = {
+    "sub/speed.py": SUM,
+    "sub/test_a.py": "def bench_sum(benchmark):\n    benchmark(sum, [1])\n",
+    "sub/test_b.py": "class Speed:\n    def test_sum(self, benchmark):\n        benchmark(sum, [1])\n",
+    "sub/test_c.py": "def test_plain():\n    pass\n",
+    "sub/conftest.py": "import pytest\n\n@pytest.fixture\ndef mine(benchmark):\n    return benchmark\n",
+}
+
+
+def test_files_and_functions_that_pytest_does_not_collect_by_name_are_reported(run, tmp_path):
+    (tmp_path / "tree" / "sub").mkdir()
+    (tmp_path / "tree" / "sub" / ".#speed.py").symlink_to("nobody@nowhere.1234")  # Emacs locks a file by such a link
+    session = run(UNNAMED, "sub", "nothing", start="sub/..", action="collect")
+    assert session.collected["unnamed"] == [
+        {"file": "sub/speed.py", "function": ""},
+        {"file": "sub/test_a.py", "function": "bench_sum"},
+        {"file": "sub/test_b.py", "function": "Speed.test_sum"},
+    ]
+    assert session.collected["missing"] == ["nothing"]
+
+
+@pytest.mark.long
+def test_benchmarks_that_options_leave_out_are_reported(run):
+    suite = {
+        "test_speed.py": SUM + "\ndef test_plain():\n    pass\n",
+        "test_more.py": f"import pytest\n\n@pytest.mark.slow\n{SUM}",
+        "pytest.ini": "[pytest]\nmarkers = slow: not fast\n",
+    }
+    ids = {name: f"test_{name}.py::test_sum" for name in ("speed", "more")}
+    selections = {
+        "-k more": ("more", "speed"),
+        "-m 'not slow'": ("speed", "more"),
+        "--deselect test_more.py": ("speed", "more"),
+    }
+    for options, (kept, left_out) in selections.items():
+        session = run(suite, ".", *shlex.split(options), action="collect")
+        assert (session.ids, session.collected["deselected"]) == ([ids[kept]], [ids[left_out]])
+    session = run(suite, ".", "-k", "typo", action="collect")
+    assert (session.ids, sorted(session.collected["deselected"])) == ([], sorted(ids.values()))
 
 
 @pytest.mark.long
