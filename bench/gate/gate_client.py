@@ -74,7 +74,7 @@ def run_process(
     command = [str(side.python), "-P", script]
     events: list[dict[str, Any]] = []
     step = ""
-    with WorkerProcess(job, environment, command, side.tree.start or side.tree.folder) as process:
+    with WorkerProcess(job, environment, command, side.tree.start) as process:
         limit = STARTING_SECONDS + timeout_seconds
         deadline = time.monotonic() + limit
         while (event := process.next_event(min(deadline, until))) is not None:

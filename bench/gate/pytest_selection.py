@@ -90,36 +90,48 @@ def _is_place(words: Sequence[str], number: int, *folders: Path) -> bool:
     word = words[number]
     if word.startswith("-") or (number and words[number - 1] in WITH_VALUE):
         return False
-    return any((folder / word.partition("::")[0]).exists() for folder in folders)
+    return any(_joined(folder, word.partition("::")[0]).exists() for folder in folders)
+
+
+def _joined(folder: Path, path: str) -> Path:
+    """Return a path relative to a folder, as pytest does: `..` also leaves a folder that does not exist, or a link."""
+    return Path(os.path.normpath(folder / path))
 
 
 def side_selection(words: Sequence[str], project: Project, tree: Tree, other: Tree) -> SideSelection | None:
     """Return a side's selection; None if the paths in it exist on the other side only.
 
-    A path in the user's working tree becomes the side's own. Raises BadInput for a file that neither side has.
+    A path in the user's working tree becomes the side's own. Paths are relative to the counterpart of the current
+    folder. If a side does not have it, the session starts above it, and words without a path select nothing. Raises
+    BadInput for a file that neither side has, or if neither has the current folder.
     """
     here, there = (_in_tree(words, project, each) for each in (tree, other))
-    start, other_start = tree.start or tree.folder, other.start or other.folder
     arguments, whole, n_places = [], [], 0
     nodes: dict[str, list[str]] = {}
     for number, word in enumerate(here):
         path, _, node = word.partition("::")
-        if _is_place(here, number, start):
-            arguments.append(path)
-            place = relative(start / path, tree.folder)
+        if _is_place(here, number, tree.here):
+            place = relative(tree.here / path, tree.folder)
+            arguments.append(path if tree.here.is_dir() else relative(tree.here / path, tree.start))
             if node:
                 nodes.setdefault(place, []).append(f"{place}::{node}")
             else:
                 whole.append(place)
-        elif not _is_place(there, number, other_start):
+        elif not _is_place(there, number, other.here):
             if ".py::" in word or (word.endswith(".py") and not (number and here[number - 1] in WITH_VALUE)):
                 raise BadInput(
-                    f"--pytest: neither side has {path!r}: expected a file or folder, relative to {start.name!r}"
+                    f"--pytest: neither side has {path!r}: expected a file or folder, relative to {tree.here.name!r}"
                 )
             arguments.append(word)
             continue
         n_places += 1
-    if n_places and not (whole or nodes):
+    is_everything = not n_places and "--pyargs" not in words
+    if is_everything and not (tree.here.is_dir() or other.here.is_dir()):
+        raise BadInput(
+            f"--pytest names no file or folder, and neither side has the current folder {tree.here.name!r}: run the gate "
+            "in a folder with files that git does not ignore"
+        )
+    if (n_places and not (whole or nodes)) or (is_everything and not tree.here.is_dir()):
         return None
     some = {file: tuple(ids) for file, ids in nodes.items() if not any(is_under(file, place) for place in whole)}
     return SideSelection(tuple(arguments), (*whole, *nodes), some)

@@ -51,15 +51,22 @@ class SideSource:
 
 @dataclass(frozen=True)
 class Tree:
-    """Files of one side. The revision is the first 12 digits of the commit, with ``-dirty`` if files differ from it.
-
-    Measuring processes start in the folder `start`, by default that of the project.
-    """
+    """Files of one side. The revision is the first 12 digits of the commit, with ``-dirty`` if files differ from it."""
 
     revision: str
     top: Path
-    folder: Path
-    start: Path | None = None
+    folder: Path  # of the project
+    counterpart: Path | None = None  # of the current folder, which may not exist in this tree; None: see `here`
+
+    @property
+    def here(self) -> Path:
+        """Folder to which the paths of ``--pytest`` are relative; it may not exist."""
+        return self.counterpart or self.folder
+
+    @property
+    def start(self) -> Path:
+        """Folder in which measuring processes start: `here`, or the nearest one above it that exists."""
+        return next(each for each in (self.here, *self.here.parents) if each.is_dir())
 
 
 def project_of(folder: Path) -> Project:
@@ -143,8 +150,7 @@ def _side(project: Project, commit: str | None, top: Path, undo: ExitStack) -> T
 
 
 def _tree(project: Project, top: Path, revision: str) -> Tree:
-    """Return a side whose processes start in the counterpart of the current folder, or the nearest that exists."""
+    """Return a side with the counterpart of the current folder."""
     here = Path.cwd()
     inside = here.relative_to(project.top) if here.is_relative_to(project.top) else Path()
-    start = next(folder for each in (inside, *inside.parents) if (folder := top / each).is_dir())
-    return Tree(revision, top, top / project.folder.relative_to(project.top), start)
+    return Tree(revision, top, top / project.folder.relative_to(project.top), top / inside)

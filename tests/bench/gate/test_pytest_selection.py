@@ -1,5 +1,6 @@
 """Values of `--pytest` on each side, and the files of one side on the other."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -71,6 +72,44 @@ def test_an_absolute_path_in_the_working_tree_is_the_sides_own(trees):
     found = side_selection([f"{project.top}/bench/test_a.py::t", "/tmp"], project, base, head)
     assert found.arguments == (f"{base.top}/bench/test_a.py", "/tmp")
     assert found.selects("bench/test_a.py::t")
+
+
+@pytest.fixture
+def in_new_folder(trees):
+    """Return the project and the trees of both sides for the folder ``new``, which only head has."""
+    project, base, head = trees
+    write(head.top, "new/test_c.py")
+    return project, *(replace(tree, counterpart=tree.top / "new") for tree in (base, head))
+
+
+def test_a_side_without_the_current_folder_has_nothing_in_it(in_new_folder):
+    project, base, head = in_new_folder
+    assert (base.start, head.start) == (base.top, head.top / "new")
+    for words in ([".", "-k", "x"], ["test_c.py"], ["-k", "x"], ["test_c.py::t", "sub"]):
+        assert side_selection(words, project, base, head) is None
+        assert side_selection(words, project, head, base).arguments[-1] == words[-1].partition("::")[0]
+
+
+def test_paths_from_a_folder_that_a_side_lacks_are_those_from_the_folder_above(in_new_folder):
+    project, base, head = in_new_folder
+    words = [".", "../bench/test_a.py::t", "-q"]
+    found = side_selection(words, project, base, head)
+    assert (found.arguments, found.places) == (("bench/test_a.py", "-q"), ("bench/test_a.py",))
+    assert found.selects("bench/test_a.py::t[1]")
+    assert side_selection(words, project, head, base).arguments == (".", "../bench/test_a.py", "-q")
+    assert side_selection(["--pyargs", "pkg"], project, base, head).arguments == ("--pyargs", "pkg")
+    write(base.top, "new/test_c.py")  # as --suite-from does
+    assert side_selection(["."], project, base, head).arguments == (".",)
+
+
+def test_a_current_folder_that_no_side_has_is_bad_input(trees):
+    project, *sides = trees
+    base, head = (replace(tree, counterpart=tree.top / "ignored") for tree in sides)
+    for words in (["."], ["-k", "x"]):
+        with pytest.raises(
+            BadInput, match="neither side has the current folder 'ignored': run the gate in a folder with"
+        ):
+            side_selection(words, project, head, base)
 
 
 def test_paths_of_pyproject_are_relative_to_its_folder(tmp_path, monkeypatch):
