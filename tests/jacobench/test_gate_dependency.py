@@ -89,6 +89,18 @@ def test_a_slower_release_is_found_and_what_differs_is_listed(gate, tmp_path):
     assert "--against" not in again
 
 
+HIDING = "import sys; sys.modules['pytest_benchmark'] = None\n"
+
+
+def test_a_side_without_the_plugin_is_bad_input(gate, tmp_path, write_wheel):
+    write_wheel(tmp_path / "index", "hiding", "1.0", {"hiding.pth": HIDING})
+    done = gate("--pytest", "test_speed.py", "--head-with", "hiding")
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("jacobench: ")]
+    assert re.search(r"head \(\w+\) cannot be measured: pytest-benchmark is not installed in this environment", line)
+    assert line.endswith("run pip install pytest-benchmark")
+
+
 BAD = {
     "no such release": (["--base-with", "dep==9"], "base with dep==9 cannot be installed: no release satisfies dep==9"),
     "no such name": (["--head-with", "no-such-name"], "the package index has no release of no-such-name"),

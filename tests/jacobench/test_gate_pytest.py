@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from textwrap import dedent
 
+import iniconfig
 import pytest
 
 from jacobench.reports.regression.outcome import FAILING, VERDICTS
@@ -359,6 +361,58 @@ def test_bad_input_is_one_line_and_leaves_nothing(name, plain, gate):
     assert done.stdout == ""
     (line,) = [each for each in done.stderr.splitlines() if each.startswith("jacobench: ")]
     assert said in line
+
+
+def test_several_sessions_are_measured_together(plain, gate, tmp_path):
+    folder = tmp_path / "several"
+    git(tmp_path, "clone", "-q", str(plain), str(folder))
+    marked = "import pytest\n\n\n@pytest.mark.fast\ndef test_marked(benchmark):\n    benchmark(int)\n"
+    write(
+        folder,
+        {
+            "pytest.ini": "[pytest]\nmarkers = fast: not slow\naddopts = --benchmark-max-time=0.02 --strict-markers\n",
+            "pyproject.toml": "[tool.jacobench.gate]\npairs = 10\ntime = 0.5\n",
+            "bench/test_marked.py": marked,
+            "more/test_more.py": "def test_one(benchmark):\n    benchmark(int)\n\n\ndef test_two(benchmark):\n    benchmark(int)\n",
+        },
+    )
+    git(folder, "add", "-A")
+    git(folder, "commit", "-q", "-m", "Several sessions")
+    done = gate(
+        folder, "--pytest", "bench -m fast", "--pytest", "more/test_more.py::test_two", "--out", tmp_path / "raw"
+    )
+    assert done.returncode in {0, 3}, done.stdout + done.stderr
+    assert verdicts(done.stdout) == {"test_marked": SAME, "test_two": SAME}
+    written = {path.name: json.loads(path.read_text())["benchmarks"] for path in (tmp_path / "raw").iterdir()}
+    assert len(written) >= 4 * 6
+    for name, benchmarks in written.items():
+        assert [each["name"] for each in benchmarks] == ["test_two" if name.endswith("-1.json") else "test_marked"]
+
+
+OWN = """
+import iniconfig
+
+
+def test_own(benchmark):
+    assert "jacobench-gate-" in iniconfig.__file__
+    benchmark(int)
+    assert not hasattr(iniconfig, "CHANGED"), "it is that of head"
+"""
+
+
+def test_a_project_that_pytest_itself_imports_is_measured_on_each_side(gate, tmp_path):
+    """Each side reads `pytest.ini` with its own iniconfig."""
+    modules = Path(iniconfig.__file__).parent.glob("*.py")
+    files = {f"src/iniconfig/{path.name}": path.read_text() for path in modules}
+    project = PROJECT.replace("quick", "iniconfig").replace("0.1.0", "9.0")
+    folder = committed(
+        tmp_path / "own",
+        {**files, "pyproject.toml": project, "benchmarks/test_own.py": OWN, "pytest.ini": "[pytest]\n"},
+    )
+    write(folder, {"src/iniconfig/__init__.py": files["src/iniconfig/__init__.py"] + "\nCHANGED = True\n"})
+    done = gate(folder)
+    assert (done.returncode, verdicts(done.stdout)) == (1, {"test_own": "broken"}), done.stdout + done.stderr
+    assert "AssertionError: it is that of head" in done.stdout
 
 
 def test_an_interrupted_gate_leaves_nothing(plain, popen, tmp_path, monkeypatch):
