@@ -152,6 +152,7 @@ class BenchmarkPlugin:
         self.problem: BaseException | None = None  # why the session could not start, or ended
         names = os.path.abspath, os.path.realpath
         self._tops: list[tuple[str, str]] = [(name(job.top), name(job.folder)) for name in names]
+        self._entries = [each for each in sys.path if each]  # before pytest adds the folders of tests
         self._wanted = None if job.ids is None else frozenset(job.ids)
         self.left: list[str] | None = None  # ids that were collected and have not ended
         self._collected: list[Any] = []
@@ -286,17 +287,18 @@ class BenchmarkPlugin:
     def _path(self, path: Path) -> str:
         """Return a path relative to the project's folder; of an installed file, relative to its entry of the path.
 
+        Any other file outside the tree has its absolute path.
         The current folder, and so each path of pytest, has no symbolic links; the folders of the job may have some.
         """
         for top, folder in self._tops:
             if path.is_relative_to(top):
                 return Path(os.path.relpath(path, folder)).as_posix()
-        entry = next((each for each in sys.path if each and path.is_relative_to(each)), self.job.folder)
-        return Path(os.path.relpath(path, entry)).as_posix()
+        entry = next((each for each in self._entries if path.is_relative_to(each)), None)
+        return path.as_posix() if entry is None else path.relative_to(entry).as_posix()
 
     def _file(self, file: str) -> Path:
         """Return the path of the file of an id."""
-        places = (Path(entry, file) for entry in (self.job.folder, *filter(None, sys.path)))
+        places = (Path(entry, file) for entry in (self.job.folder, *self._entries))
         return next((path for path in places if path.is_file()), Path(self.job.folder, file))
 
     def _described(self, error: BaseException | None) -> str:

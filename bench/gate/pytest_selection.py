@@ -37,7 +37,7 @@ TEST_FILES = ("test_*.py", "*_test.py", "bench*.py")
 class SideSelection:
     """Arguments of a pytest session on one side.
 
-    places: files and folders among them, relative to the project's folder. nodes: file → the ids of which only these
+    places: files and folders among them, relative to the project's folder if they are in the tree. nodes: file → the ids of which only these
     and what is in them are selected; other files are selected as a whole.
     """
 
@@ -111,7 +111,7 @@ def side_selection(words: Sequence[str], project: Project, tree: Tree, other: Tr
     for number, word in enumerate(here):
         path, _, node = word.partition("::")
         if _is_place(here, number, tree.here):
-            place = relative(tree.here / path, tree.folder)
+            place = _place(_joined(tree.here, path), tree)
             arguments.append(path if tree.here.is_dir() else relative(tree.here / path, tree.start))
             if node:
                 nodes.setdefault(place, []).append(f"{place}::{node}")
@@ -149,6 +149,11 @@ def _own_path(word: str, project: Project, tree: Tree) -> str:
     return f"{tree.top / Path(path).resolve().relative_to(project.top)}{colons}{node}"
 
 
+def _place(path: Path, tree: Tree) -> str:
+    """Return a path as ids have it: relative to the project's folder, or absolute if it is not in the tree."""
+    return relative(path, tree.folder) if path.is_relative_to(tree.top) else path.as_posix()
+
+
 def relative(path: Path, folder: Path) -> str:
     """Return a path relative to a folder, with slashes, as ids have it."""
     return Path(os.path.relpath(path, folder)).as_posix()
@@ -168,7 +173,7 @@ def copy_suite(source: Tree, target: Tree, places: Iterable[str], files: Iterabl
     is outside the tree is not copied: both sides use it where it is.
     """
     from_here, modules = source.folder, _built_modules(sides)
-    for folder in (from_here / place for place in places):
+    for folder in (from_here / place for place in places if not Path(place).is_absolute()):
         has_project = from_here.resolve().is_relative_to(folder.resolve())
         if folder.is_dir() and not has_project and not modules:
             _copy_data(folder, source, target)
@@ -245,7 +250,7 @@ def files_of_tests(tree: Tree, places: Iterable[str]) -> set[str]:
     """Return the files with usual names of tests or benchmarks in places of a tree that was not collected."""
     found = (path for place in places for name in TEST_FILES for path in (tree.folder / place).rglob(name))
     files = {place for place in places if (tree.folder / place).is_file()}
-    return files | {relative(path, tree.folder) for path in found}
+    return files | {_place(path, tree) for path in found}
 
 
 def _built_modules(sides: Iterable[Side]) -> set[str]:

@@ -72,6 +72,11 @@ def test_an_absolute_path_in_the_working_tree_is_the_sides_own(trees):
     found = side_selection([f"{project.top}/bench/test_a.py::t", "/tmp"], project, base, head)
     assert found.arguments == (f"{base.top}/bench/test_a.py", "/tmp")
     assert found.selects("bench/test_a.py::t")
+    (base.top.parent / "mine.py").touch()
+    found = side_selection([f"{base.top.parent}/mine.py::t"], project, base, head)
+    assert found.places == (f"{base.top.parent}/mine.py",)
+    assert found.selects(f"{base.top.parent}/mine.py::t[1]")
+    assert not found.selects(f"{base.top.parent}/mine.py::u")
 
 
 @pytest.fixture
@@ -172,7 +177,7 @@ def test_nothing_outside_the_side_is_changed(tmp_path, kind):
                 (side.tree.top / name).symlink_to(text.format(mine))
             else:
                 write(side.tree.top, name, text="new")
-    place = relative(head.tree.folder / place.format(mine), head.tree.folder)
+    place = place.format(mine)
     files = [relative(path, head.tree.folder) for path in (head.tree.folder / place).rglob("test_*.py")]
     before, given = texts(mine), texts(head.tree.top / place)
     copy_suite(head.tree, base.tree, [place], [*files, "test_elsewhere.py"], [base, head])

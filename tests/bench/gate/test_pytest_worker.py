@@ -496,6 +496,14 @@ def test_files_and_functions_that_pytest_does_not_collect_by_name_are_reported(r
 
 
 @pytest.mark.long
+def test_a_file_outside_the_tree_is_found_again(run, tmp_path):
+    write(tmp_path / "shared", {"test_speed.py": SUM, "conftest.py": ""})
+    case = f"{tmp_path.as_posix()}/shared/test_speed.py::test_sum"
+    assert run({}, str(tmp_path / "shared"), action="collect").ids == [case]
+    assert run({}, str(tmp_path / "shared"), ids=[case]).statuses == {case: "ok"}
+
+
+@pytest.mark.long
 def test_benchmarks_that_options_leave_out_are_reported(run):
     suite = {
         "test_speed.py": SUM + "\ndef test_plain():\n    pass\n",
