@@ -78,7 +78,8 @@ def run(
         else:
             judged = judge_benchmarks(runner, thresholds, began, until, report, memory=config.memory)
             outcome, what = judged, " · ".join(config.pytest)
-        variables = variable_sentences(variable_facts(runner.settings))
+        controls = "tuned" if isinstance(runner, PairedRunner) else "asis"  # a suite inherits all variables
+        variables = variable_sentences(variable_facts(runner.settings, controls))
         notes = (*outcome.notes, *code_notes(runner.code, requirements), *variables)
         outcome = replace(outcome, notes=notes, distributions=runner.code.distributions)
         return outcome, f"{title} · {what}"

@@ -25,7 +25,6 @@ from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.suite_folder import fix_of
 from jacobench.bench.gate.time_plan import FEWEST_PAIRS, PLANNED_PAIRS, SHORTEST, SuiteTimes, ways
-from jacobench.bench.machine import environment
 from jacobench.bench.row.columns import HEAP
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
@@ -40,9 +39,6 @@ if TYPE_CHECKING:
 
 CHANGED, SKIPPED = "changed", "skipped"
 """Statuses of benchmarks that are not measured: their source differs between the sides; pytest skips them."""
-
-OF_CALLER = "PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_DISABLE_PLUGIN_AUTOLOAD"
-"""Variables of pytest that the suite's processes inherit, because the command `pytest` does."""
 
 
 @dataclass(frozen=True)
@@ -539,10 +535,11 @@ class BenchmarkRunner:
 
 
 def suite_environment(settings: Mapping[str, str], pair: int) -> dict[str, str]:
-    """Return the environment of a suite's process: that of every worker, with pytest's plug-ins and the user's options."""
-    made = environment.environment(settings, pair)
-    del made["PYTEST_DISABLE_PLUGIN_AUTOLOAD"]
-    return made | {name: os.environ[name] for name in OF_CALLER if name in os.environ}
+    """Return the environment of a suite's process: the caller's variables, as for `pytest`, and those that it lacks.
+
+    The worker removes the variables of a pytest that started the gate. The number of the pair is the hash seed.
+    """
+    return {"PYTHONHASHSEED": str(pair), **settings, **os.environ}
 
 
 def _may_hide_benchmarks(side: Side, file: str) -> bool:

@@ -22,7 +22,7 @@ from jacobench.bench.gate.side_installation import OPTIONS, install_sides
 from jacobench.bench.gate.side_requirements import read_requirements
 from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
-from jacobench.bench.machine.environment import settings
+from jacobench.bench.machine.environment import settings, suite_settings
 from jacobench.bench.machine.git_command import MORE_SPACE
 from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.machine.worker_process import check_temporary_folder
@@ -126,7 +126,7 @@ def _benchmark_runner(project: Project, sides: tuple[Side, Side], config: GateCo
         processes,
         new_folder(config.out),
         config.timeout_seconds,
-        settings("tuned", 1),
+        suite_settings(),
     )
 
 

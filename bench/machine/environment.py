@@ -225,6 +225,20 @@ def settings(controls: str, threads: int) -> dict[str, str]:
         return {}
     chosen = dict.fromkeys(THREAD_VARIABLES, str(threads))
     chosen["XLA_FLAGS"] = _xla_flags(threads)
+    return chosen | _library_settings()
+
+
+def suite_settings() -> dict[str, str]:
+    """Return the environment variables to set for the processes of a pytest suite: those that the caller has not set.
+
+    A suite uses as many threads as it does without the gate.
+    """
+    return {name: value for name, value in _library_settings().items() if name not in os.environ}
+
+
+def _library_settings() -> dict[str, str]:
+    """Return the thresholds of malloc and the BLAS kernel, as far as they have an effect here."""
+    chosen: dict[str, str] = {}
     if platform.libc_ver()[0] == "glibc" and not preloaded_allocator():
         chosen |= MALLOC
     kernel = blas_kernel.choice().chosen

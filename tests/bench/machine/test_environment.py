@@ -58,6 +58,18 @@ def test_what_would_change_a_workers_pytest_is_left_out(monkeypatch):
     assert (found["A"], found["MINE"], found["PYTHONHASHSEED"]) == ("1", "stays", "4")
 
 
+def test_a_suite_keeps_its_threads_and_what_the_caller_has_set(monkeypatch):
+    for name in ("MALLOC_TOP_PAD_", "MALLOC_ARENA_MAX"):
+        monkeypatch.delenv(name, raising=False)
+    ours = settings("tuned", 1)
+    found = environment.suite_settings()
+    assert found.items() <= ours.items()
+    assert not found.keys() & {*environment.THREAD_VARIABLES, "XLA_FLAGS"}
+    assert ("MALLOC_TOP_PAD_" in found) is ("MALLOC_TOP_PAD_" in ours)
+    monkeypatch.setenv("MALLOC_TOP_PAD_", "0")
+    assert "MALLOC_TOP_PAD_" not in environment.suite_settings()
+
+
 SEEN = """
 import json
 import numpy
