@@ -82,6 +82,12 @@ OTHER_OPTIONS: Mapping[str, Any] = {
 """Options of pytest and of other plug-ins, if it has them: no benchmark is left out or run elsewhere, nothing is traced,
 and no report is written."""
 
+TIMING_OPTIONS = (
+    *("timer", "disable_gc", "warmup", "warmup_iterations", "calibration_precision"),
+    *("min_rounds", "min_time", "max_time", "precision", "confidence"),
+)
+"""Options of pytest-benchmark that the suite sets, and that change its times."""
+
 FEWEST_ROUNDS = 2
 """Rounds of a slow benchmark where the time is limited; pytest-benchmark calls it twice more."""
 
@@ -119,6 +125,12 @@ def refusal(error: BaseException | None) -> str:
 def benchmark_session(config: Any) -> Any:
     """Return pytest-benchmark's state of a session; None before it has one."""
     return config.pluginmanager.getplugin("pytest-benchmark")
+
+
+def timing_options(option: Any) -> dict[str, str]:
+    """Return `TIMING_OPTIONS` as far as pytest-benchmark has them: name on the command line → value."""
+    names = (f"benchmark_{name}" for name in TIMING_OPTIONS)
+    return {f"--{name.replace('_', '-')}": str(getattr(option, name)) for name in names if hasattr(option, name)}
 
 
 def as_json(value: object) -> Any:
@@ -392,6 +404,7 @@ class BenchmarkPlugin:
         self.emit(
             "collected",
             benchmarks=benchmarks,
+            options=timing_options(kept[0].config.option) if kept else {},
             n_tests=self.n_tests,
             n_marked_only=n_marked_only,
             skipped=self._skipped,

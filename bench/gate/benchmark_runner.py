@@ -24,7 +24,7 @@ from jacobench.bench.gate.pytest_worker import PytestJob
 from jacobench.bench.gate.side_environments import side_variables
 from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.suite_folder import fix_of
-from jacobench.bench.gate.time_plan import FEWEST_PAIRS, PLANNED_PAIRS, SHORTEST, SuiteTimes, ways
+from jacobench.bench.gate.time_plan import FEWEST_PAIRS, LONGEST, PLANNED_PAIRS, SHORTEST, SuiteTimes, ways
 from jacobench.bench.row.columns import HEAP
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
@@ -65,6 +65,7 @@ class SideSuite:
     n_tests: int = 0
     n_marked_only: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  # id → of the whole test, with the shortest rounds
+    options: dict[int, Mapping[str, str]] = field(default_factory=dict)  # selection → options that change times
     starting: dict[int, float] = field(default_factory=dict)  # selection → of a process, without the tests
 
     def lacks(self, benchmark_id: str) -> CellStatus | None:
@@ -169,7 +170,7 @@ class BenchmarkRunner:
             if (selection := self._selection(side, number)) is None:
                 continue
             began = time.monotonic()
-            ended = self._run(side, "collect", number, (), until=until)
+            ended = self._run(side, "collect", number, (), max(LONGEST.values()), until=until)
             found = [event for event in ended.events if event["event"] == "collected"]
             if ended.lost and not found:
                 raise BadInput(_not_collected(side, ended.lost))
@@ -192,6 +193,7 @@ class BenchmarkRunner:
         suite.missing[number] = [*event["missing"], *selection.unmatched(ids)]
         suite.errors |= {each["file"]: each["reason"] for each in event["errors"]}
         suite.skipped |= {each.get("id") or each["file"]: each["reason"] for each in event["skipped"]}
+        suite.options[number] = event["options"]
         suite.unnamed += event["unnamed"]
         suite.n_tests += event["n_tests"]
         suite.n_marked_only += event["n_marked_only"]
@@ -306,11 +308,11 @@ class BenchmarkRunner:
         self._repeat_failures(until - PLANNED_PAIRS * self.times().pair)
         self._check_folder()
         for each in self._of_both():
-            if not self.suite_from and self._sources_differ(each):
+            difference = self._options_differ(each)
+            if difference or (not self.suite_from and self._sources_differ(each)):
                 for statuses in self.statuses.values():
-                    statuses[each] = (
-                        replace(statuses[each], status=CHANGED) if _is_ok(statuses[each]) else statuses[each]
-                    )
+                    if _is_ok(statuses[each]):
+                        statuses[each] = replace(statuses[each], status=CHANGED, reason=difference)
 
     def _repeat_failures(self, until: float) -> None:
         """Run again what fails on one side only, as often as it fits into the time: what hangs takes the whole timeout."""
@@ -354,6 +356,15 @@ class BenchmarkRunner:
     def _sources_differ(self, each: str) -> bool:
         base, head = (self.suites[side.name].benchmarks.get(each) for side in self.sides)
         return bool(base and head and base.source != head.source)
+
+    def _options_differ(self, each: str) -> str:
+        """Return which options differ between the sides and change the times of a benchmark; empty if none do."""
+        base, head = (
+            suite.options.get(suite.benchmarks[each].selection, {}) if each in suite.benchmarks else {}
+            for suite in (self.suites[side.name] for side in self.sides)
+        )
+        differing = [name for name in base if name in head and base[name] != head[name]]
+        return ", ".join(f"{name} is {base[name]} in base, {head[name]} in head" for name in differing)
 
     def _is_worse(self, side: Side, other: Side, each: str) -> bool:
         """Return whether a benchmark fails here, and is ok on the other side or new; a failed collection is certain."""

@@ -258,8 +258,10 @@ def untimed_notes(state: str, table: pd.DataFrame, unmeasured: Mapping[str, tupl
     )
     for (verdict, reason), n in hidden.most_common(MOST_REASONS):
         yield gate_sentences.explained(verdict, n, reason)
+    for reason, n in Counter(table.loc[verdicts == "changed", "reason"]).most_common(MOST_REASONS):
+        is_source = reason == gate_sentences.source_differs()
+        yield gate_sentences.sources_changed(n) if is_source else gate_sentences.options_changed(n, reason)
     notes = {
-        "changed": gate_sentences.sources_changed,
         "new": gate_sentences.first_measured,
         "gone": gate_sentences.gone_from_head,
     }

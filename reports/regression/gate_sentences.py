@@ -201,6 +201,14 @@ def sources_changed(n_rows: int) -> str:
     )
 
 
+def options_changed(n_rows: int, difference: str) -> str:
+    """Return the explanation of rows of a suite whose options differ between the sides."""
+    return (
+        f"{counted(n_rows, 'row')} changed: {difference}, so times are not compared. To use one value on both sides, give "
+        "the option in --pytest."
+    )
+
+
 def explained(verdict: str, n_rows: int, reason: str) -> str:
     """Return the reason of rows that their lines leave out."""
     return f"{counted(n_rows, 'row')} {verdict}: {reason}."

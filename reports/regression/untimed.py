@@ -32,7 +32,7 @@ Row = tuple[str, str, str]
 def status_changes(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
     """Find the rows of samples that are decided without times: case, strategy and phase → verdict and reason.
 
-    The verdict is gone, new, broken, changed (the source of a benchmark differs, and it does not fail in head), improved
+    The verdict is gone, new, broken, changed (the source or an option of a benchmark differs, and it does not fail in head), improved
     (base fails, head does not) or not measured (no process of either side was ok, or pytest skips it on one side). A row
     that only head has, and that fails there, is broken; it is inconclusive if the machine may be the cause, and not
     measured if the strategy did not try. A row that both sides have, and that failed in some pairs, but not
@@ -52,7 +52,8 @@ def status_changes(samples: pd.DataFrame) -> dict[Row, tuple[str, str]]:
 def _change(own: pd.DataFrame) -> tuple[str, str] | None:
     in_base, in_head = (set(own.loc[own["side"] == side, "status"]) for side in (BASE, HEAD))
     if CHANGED in in_head:
-        return "changed", gate_sentences.source_differs()
+        differing = next(filter(None, own.loc[own["status"] == CHANGED, "reason"]), "")
+        return "changed", differing or gate_sentences.source_differs()
     flagged = own.assign(ok=own["status"].isin(["ok", CHANGED]))
     ok = flagged.pivot_table(index="pair", columns="side", values="ok", aggfunc="all").dropna().astype(bool)
     if not ok.to_numpy().any() or {SKIPPED} in (in_base, in_head):

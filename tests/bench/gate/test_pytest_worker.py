@@ -454,6 +454,23 @@ def test_fixtures_of_other_modules_of_the_project_belong_to_the_source(run):
 
 
 @pytest.mark.long
+def test_options_that_change_times_are_reported_as_they_are_used(run):
+    addopts = "--benchmark-timer=time.process_time --benchmark-disable-gc --benchmark-max-time=9 --benchmark-sort=name"
+    suite = {"pytest.ini": f"[pytest]\naddopts = {addopts}\n", "test_speed.py": SUM}
+    found = run(suite, "--benchmark-warmup=on", action="collect", max_seconds=0.5).collected["options"]
+    assert (
+        found.items()
+        >= {
+            "--benchmark-timer": "time.process_time",
+            "--benchmark-disable-gc": "True",
+            "--benchmark-warmup": "True",
+            "--benchmark-max-time": "0.5",
+        }.items()
+    )
+    assert not [name for name in found if "sort" in name or "json" in name]
+
+
+@pytest.mark.long
 def test_nothing_is_run_to_collect(run):
     session = run({"test_speed.py": "def test_end(benchmark):\n    1 / 0\n"}, action="collect")
     assert session.ids == ["test_speed.py::test_end"]

@@ -14,6 +14,7 @@ from jacobench.reports.regression.benchmark_samples import benchmark_samples
 from jacobench.reports.regression.gate_loop import run_gate
 from jacobench.reports.regression.thresholds import GateThresholds
 
+OTHER_TIMER = CellStatus("changed", "--timer differs")
 OK, CHANGED, FAILS = CellStatus("ok"), CellStatus("changed"), CellStatus("error", "why")
 
 
@@ -64,6 +65,11 @@ VERDICTS = {
     "clear": ([({"a": OK}, {"a": OK})], ["unchanged"], ""),
     "only new and gone": ([({"a": OK}, {"b": OK})], ["gone", "new"], "1 row is gone: "),
     "changed does not count": ([({"a": CHANGED}, {"a": CHANGED, "b": OK})], ["changed", "new"], "1 row changed: "),
+    "changed by an option": (
+        [({"a": OTHER_TIMER}, {"a": OTHER_TIMER})],
+        ["changed"],
+        "1 row changed: --timer differs, so",
+    ),
     "all changed": ([({"a": CHANGED}, {"a": CHANGED})], ["changed"], "so there is no verdict"),
     "all fail": (
         [({"a": FAILS, "b": FAILS}, {"a": FAILS, "b": FAILS})],
@@ -85,7 +91,7 @@ VERDICTS = {
 }
 STATES = {
     **dict.fromkeys(("clear", "only new and gone", "changed does not count", "one of base fails"), 0),
-    **dict.fromkeys(("all changed", "all fail", "all of base fail", "all of base fail, and one is new"), 4),
+    **dict.fromkeys(("changed by an option", "all changed", "all fail", "all of base fail", "all of base fail, and one is new"), 4),
     "broken": 1,
 }
 

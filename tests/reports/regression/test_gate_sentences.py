@@ -162,6 +162,13 @@ CASES = {
         (1,): "1 row is gone: base has it, and head does not.",
         (2,): "2 rows are gone: base has them, and head does not.",
     },
+    "options_changed": {
+        (
+            2,
+            "--benchmark-timer is a in base, b in head",
+        ): "2 rows changed: --benchmark-timer is a in base, b in head, so "
+        "times are not compared. To use one value on both sides, give the option in --pytest."
+    },
     "sources_changed": {
         (2,): (
             "2 rows changed: the source of the benchmark differs between the sides, so its times are not compared. To run "
