@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,10 +13,12 @@ from jacobench.bench.gate.submodules import check_out
 from jacobench.bench.gate.working_tree import check_sizes, copy_working_tree, read_working_tree
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.git_command import MORE_SPACE, git
+from jacobench.bench.machine.interrupts import CleanupStack
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import ExitStack
 
 HERE = ("pyproject.toml", "setup.py", "setup.cfg")  # files that mark the folder of a project
 
@@ -115,7 +117,7 @@ def checked_out(
     of worktrees changes; it is restored. Raises BadInput if the untracked files have more bytes than `most_untracked`,
     if there is no space for the changed files, or if the clone lacks a submodule.
     """
-    with ExitStack() as undo:
+    with CleanupStack() as undo:
         try:
             if base is None or head is None:
                 check_sizes(read_working_tree(project.top), most_untracked, into)
@@ -134,7 +136,7 @@ def suite_checked_out(project: Project, revision: str | None, into: Path) -> Ite
         yield None
         return
     commit = commit_of(project, revision)
-    with ExitStack() as undo:
+    with CleanupStack() as undo:
         check_out(project.top, commit, into / "suite", undo)
         yield _tree(project, into / "suite", commit[:12])
 

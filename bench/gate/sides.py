@@ -24,6 +24,7 @@ from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings, suite_settings
 from jacobench.bench.machine.git_command import MORE_SPACE
+from jacobench.bench.machine.interrupts import CleanupStack
 from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.machine.worker_process import check_temporary_folder
 from jacobench.bench.suites.case import select_cases
@@ -55,11 +56,10 @@ def two_revisions(
     for option, source in zip(OPTIONS, (base, head), strict=True):
         read_requirements(option, source.requirements)
     old, new = (source.revision and commit_of(project, source.revision) for source in (base, head))
-    with (
-        _folder() as folder,
-        checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees,
-        suite_checked_out(project, head.suite, folder) as suite_tree,
-    ):
+    with CleanupStack() as undo:
+        folder = undo.enter_context(_folder())
+        trees = undo.enter_context(checked_out(project, old, new, folder, parse_bytes(config.untracked)))
+        suite_tree = undo.enter_context(suite_checked_out(project, head.suite, folder))
         if forbids_execution(folder):
             report(
                 f"{folder.parent} is mounted noexec, so compiled modules cannot be loaded from it; if the project builds "

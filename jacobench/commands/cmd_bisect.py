@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,10 +69,11 @@ def bisect(
 
     from jacobench import gate_session
     from jacobench.bench.gate.bisect_candidates import commit_range, release_range
+    from jacobench.bench.machine.interrupts import interrupt_on_signals
     from jacobench.bisect_session import BisectSession
     from jacobench.graphs.errors import BadInput
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as an interrupt does
+    interrupt_on_signals()
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),

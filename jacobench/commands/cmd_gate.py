@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,13 +153,14 @@ def gate(
     jacobench gate --against origin/main --pytest benchmarks/
     """
     from jacobench import gate_session
+    from jacobench.bench.machine.interrupts import interrupt_on_signals
     from jacobench.graphs.errors import BadInput
 
     if self_test and (against is not None or base_with or head_with):
         raise BadInput("--self-test compares the current environment with itself: leave out the sides")
     if self_test and pytest:
         raise BadInput("--self-test measures strategies: leave out --pytest")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM cleans up as an interrupt does
+    interrupt_on_signals()
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),

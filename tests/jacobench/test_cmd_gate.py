@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -331,6 +332,39 @@ def test_an_interrupt_leaves_no_worktree_no_process_and_no_folder(signalled, rep
     assert "Traceback" not in stderr
     assert left_behind(tmp_path) == ([], 1)
     assert not psutil.pid_exists(int(said.read_text()))
+
+
+SLOW_GIT = """#!/bin/sh
+case "$*" in *"worktree remove"*) touch '{marker}'; sleep 1;; esac
+exec '{git}' "$@"
+"""
+
+
+@pytest.mark.parametrize(("install", "first", "code"), [("sleep 100", signal.SIGHUP, 130), ("exit 1", None, 2)])
+def test_no_signal_disturbs_the_cleanup(install, first, code, repository, tmp_path, popen, monkeypatch):
+    """The signals reach git, too, as Ctrl-C in a terminal does."""
+    marker, programs = tmp_path / "removing", tmp_path / "programs"
+    for folder in (programs, tmp_path / "tmp"):
+        folder.mkdir()
+    (programs / "git").write_text(SLOW_GIT.format(marker=marker, git=shutil.which("git")))
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    template = f"sh -c '{install}' {{python}} {{dir}}"
+    arguments = ("gate", "--against", "HEAD", "--install", template)
+    process = popen(*arguments, cwd=repository, stderr=subprocess.PIPE, start_new_session=True)
+    while "installing base" not in process.stderr.readline():
+        assert process.poll() is None
+    if first is not None:
+        process.send_signal(first)
+    while not marker.exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    for signalled in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.killpg(process.pid, signalled)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+    assert left_behind(tmp_path) == ([], 1)
 
 
 def test_the_first_strategy_of_a_project_passes_and_is_broken_if_it_fails(repository, gate, tmp_path):
