@@ -155,7 +155,7 @@ def judge_benchmarks(
 
 
 def _suite_notes(runner: BenchmarkRunner) -> Iterator[str]:
-    """Return the notes on what pytest skipped, and on memory that cannot be measured."""
+    """Return the notes on what pytest skipped, and on memory that is not measured."""
     from jacobench.reports.regression import gate_sentences
 
     skipped = [(side, suite.skipped) for side, suite in runner.suites.items() if suite.skipped]
@@ -163,6 +163,8 @@ def _suite_notes(runner: BenchmarkRunner) -> Iterator[str]:
         yield gate_sentences.skipped(side, len(found), next(iter(found.values())))
     if runner.no_memory:
         yield gate_sentences.memory_unknown(runner.no_memory)
+    if found := runner.without_memory:
+        yield gate_sentences.memory_incomplete(len(found), next(iter(found.values())))
 
 
 def self_test(

@@ -601,7 +601,8 @@ def _matches(item: Any, node: str) -> bool:
 def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
     """Let the fixture measure the memory of each function that it is given, and `note` it.
 
-    It calls the function once before only where pytest-benchmark would call it several times.
+    It calls the function once before only where pytest-benchmark would call it several times. The parameters have the
+    names that they have in pytest-benchmark, because a suite may use them.
     """
     from pytest_benchmark.fixture import BenchmarkFixture  # noqa: PLC0415  (see `as_json`)
 
@@ -625,10 +626,10 @@ def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
     fixture_class: Any = BenchmarkFixture
     plain, pedantic = fixture_class.__call__, fixture_class.pedantic
 
-    def call_measured(fixture: Any, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return plain(fixture, measured(fixture, function, often=True), *arguments, **named)
+    def call_measured(fixture: Any, /, function_to_benchmark: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        return plain(fixture, measured(fixture, function_to_benchmark, often=True), *arguments, **named)
 
-    def pedantic_measured(fixture: Any, target: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    def pedantic_measured(fixture: Any, /, target: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         return pedantic(fixture, measured(fixture, target, often=False), *arguments, **named)
 
     fixture_class.__call__, fixture_class.pedantic = call_measured, pedantic_measured

@@ -138,6 +138,7 @@ class BenchmarkRunner:
     statuses: dict[str, dict[str, CellStatus]] = field(default_factory=dict)  # side → of `precheck`
     ids: tuple[str, ...] = ()
     no_memory: str = ""  # why memory cannot be measured
+    without_memory: dict[str, str] = field(default_factory=dict)  # id → why a process did not measure its memory
     _machine_info: Any = None
     _numbers: count[int] = field(default_factory=count)
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -482,6 +483,8 @@ class BenchmarkRunner:
             if action == "time":
                 given.statuses |= failed
                 self._count_failures(side, failed)
+            elif not self.no_memory:
+                self.without_memory |= {each: f"{status.reason} in {side.name}" for each, status in failed.items()}
             if ended.lost is None:
                 given.add(ended.events, path)
                 self._store(path, side, pair)

@@ -224,6 +224,11 @@ def memory_unknown(reason: str) -> str:
     return f"Memory was not measured: {reason}."
 
 
+def memory_incomplete(n_benchmarks: int, reason: str) -> str:
+    """Return the note on benchmarks whose memory some processes could not measure, with the reason of the first."""
+    return f"Memory of {counted(n_benchmarks, 'benchmark')} was not measured, or not in all processes: {reason}."
+
+
 def kernel_not_timed(*, runs: bool) -> str:
     """Return the note on a gate or on two runs without a calibration kernel."""
     where = " in both runs" if runs else ""

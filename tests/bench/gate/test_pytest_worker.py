@@ -649,21 +649,39 @@ def test_prepared(benchmark):
 def test_released(benchmark):
     benchmark(lambda: len(bytearray(3_000_000)))
 
+def test_named(benchmark):
+    def call(**given):
+        assert list(given) == ["function", "fixture", "arguments"]
+        return bytearray(4_000_000)
+    benchmark(function_to_benchmark=call, function=1, fixture=2, arguments=3)
+
+def test_target(benchmark):
+    benchmark.pedantic(target=bytearray, args=(5_000_000,))
+
 def test_wrong(benchmark):
     benchmark(int, "x")
 """
+
+MEMORY_OF = {
+    "plain": (2e6, 2e6),
+    "prepared": (1e6, 1e6),
+    "released": (3e6, 0),
+    "named": (4e6, 4e6),
+    "target": (5e6, 5e6),
+}
+"""Test → peak and retained bytes."""
 
 
 @pytest.mark.long
 def test_memory_of_the_benchmarked_call(run):
     session = run({"test_memory.py": MEMORY}, action="memory")
     found = {event["id"]: event for event in session.of("memory")}
-    assert list(found) == [f"test_memory.py::test_{name}" for name in ("plain", "prepared", "released")]
-    for name, peak, retained in (("plain", 2e6, 2e6), ("prepared", 1e6, 1e6), ("released", 3e6, 0)):
+    assert list(found) == [f"test_memory.py::test_{name}" for name in MEMORY_OF]
+    for name, (peak, retained) in MEMORY_OF.items():
         event = found[f"test_memory.py::test_{name}"]
         assert event["peak_bytes"] == pytest.approx(peak, rel=0.05)
         assert (event["retained_bytes"] or 0) == pytest.approx(retained, rel=0.05, abs=10_000)
-    assert list(session.statuses.values()) == ["ok", "ok", "ok", "error"]
+    assert list(session.statuses.values()) == ["ok"] * len(MEMORY_OF) + ["error"]
     assert not session.json_file.exists()
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from jacobench.bench.gate.benchmark_runner import BenchmarkRunner, SideSuite, SuiteBenchmark, suite_environment
-from jacobench.bench.gate.gate_client import CellStatus
+from jacobench.bench.gate.gate_client import CellStatus, EndedProcess
 
 
 @pytest.fixture
@@ -57,3 +57,16 @@ def test_a_suite_gets_the_variables_of_the_caller(monkeypatch):
     assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in found
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     assert suite_environment({}, 3)["PYTHONHASHSEED"] == "0"
+
+
+def test_a_benchmark_whose_memory_is_not_measured_is_noted(runner, monkeypatch):
+    monkeypatch.setattr(runner, "collect", lambda _until: None)
+    runner.ids = ("t.py::test_a",)
+    runner.statuses = {side.name: {"t.py::test_a": CellStatus("ok")} for side in runner.sides}
+    start = {"event": "start", "id": "t.py::test_a"}
+    ended = {"base": EndedProcess([start | {"event": "ended", "status": "ok", "reason": ""}])}
+    ended["head"] = EndedProcess([start], CellStatus("crashed", "the process was ended by SIGSEGV"))
+    monkeypatch.setattr(runner, "_run", lambda side, *_: ended[side.name])
+    base, head = runner.precheck_memory()
+    assert base.statuses == head.statuses == {"t.py::test_a": CellStatus("ok")}
+    assert runner.without_memory == {"t.py::test_a": "the process was ended by SIGSEGV in head"}

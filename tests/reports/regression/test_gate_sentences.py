@@ -177,6 +177,13 @@ CASES = {
     },
     "explained": {("broken", 2, "error (why)"): "2 rows broken: error (why)."},
     "memory_unknown": {("base: no memray",): "Memory was not measured: base: no memray."},
+    "memory_incomplete": {
+        (
+            1,
+            "it crashed in head",
+        ): "Memory of 1 benchmark was not measured, or not in all processes: it crashed in head.",
+        (2, "why"): "Memory of 2 benchmarks was not measured, or not in all processes: why.",
+    },
     "skipped": {
         ("head", 1, "no numpy"): "pytest skipped 1 file or test in head: no numpy.",
         ("base", 2, "no numpy"): "pytest skipped 2 files or tests in base: no numpy.",
