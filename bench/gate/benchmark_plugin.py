@@ -127,6 +127,11 @@ def benchmark_session(config: Any) -> Any:
     return config.pluginmanager.getplugin("pytest-benchmark")
 
 
+def unwritten(opened: Callable[[Any, str], Any], kind: Any, text: str) -> Any:
+    """Return the open file of an option, or only its path if the option creates the file. kind: an `argparse.FileType`."""
+    return text if set(kind._mode) & set("wax") else opened(kind, text)  # noqa: SLF001  (it has no public name)
+
+
 def timing_options(option: Any) -> dict[str, str]:
     """Return `TIMING_OPTIONS` as far as pytest-benchmark has them: name on the command line → value."""
     names = (f"benchmark_{name}" for name in TIMING_OPTIONS)
@@ -207,10 +212,10 @@ class BenchmarkPlugin:
         pluginmanager.consider_pluginarg = lambda name: None if name in SWITCHED_OFF else consider(name)
         for name in SWITCHED_OFF:
             pluginmanager.unblock(name.removeprefix("no:"))  # by the command line, which has been read
-        parsers: Any = argparse
-        file_type, parsers.FileType = parsers.FileType, lambda *_, **__: str
+        file_type: Any = argparse.FileType
+        opened, file_type.__call__ = file_type.__call__, lambda kind, text: unwritten(opened, kind, text)
         outcome: Any = yield
-        parsers.FileType = file_type
+        file_type.__call__ = opened
         if outcome.excinfo:
             self.problem = outcome.excinfo[1]
         else:

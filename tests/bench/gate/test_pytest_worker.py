@@ -566,6 +566,30 @@ def test_files_that_need_something_else_are_reported(run):
     assert run({}, "-o", "pythonpath=.").ids == ["test_local.py::test_sum"]
 
 
+FILE_OPTIONS = """
+import argparse
+
+class Other(argparse.FileType):
+    pass
+
+def pytest_addoption(parser):
+    parser.addoption("--limits", type=argparse.FileType("r"))
+    parser.addoption("--more-limits", type=Other("rb"))
+    parser.addoption("--report", type=argparse.FileType("w"))
+
+def pytest_configure(config):
+    option = config.option
+    assert (option.limits.read(), option.more_limits.read(), option.report) == ("3", b"3", "report.txt")
+"""
+
+
+@pytest.mark.long
+def test_a_file_that_an_option_reads_is_open_and_none_is_written(run):
+    options = "--limits=limits.txt --more-limits=limits.txt --report=report.txt"
+    suite = {"conftest.py": FILE_OPTIONS, "limits.txt": "3", "test_speed.py": SUM}
+    assert run(suite, *options.split()).statuses == FAST
+
+
 COVERAGE = """
 import pytest
 
