@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.gate.installer import INSTALL
-from jacobench.bench.gate.pytest_selection import from_folder, read_selection
+from jacobench.bench.gate.pytest_selection import read_selection
 from jacobench.bench.gate.revisions import DEFAULT_UNTRACKED
 from jacobench.bench.gate.side_environments import read_pyproject
 from jacobench.bench.machine.byte_sizes import parse_bytes
@@ -29,7 +29,7 @@ SUITE_FROM = ("base", "head")
 OF_STRATEGIES, OF_PYTEST = ("suite", "strategies"), ("pytest", "suite_from")
 """Fields that select what a gate measures: strategies at the cases of a suite, or a pytest-benchmark suite."""
 
-COMMAND_LINE_ONLY = ("out", "base_with", "head_with")
+COMMAND_LINE_ONLY = ("out", "base_with", "head_with", "in_project")
 """Fields that pyproject.toml cannot set."""
 
 
@@ -41,6 +41,7 @@ class GateConfig:
     strategies: tuple[str, ...] = ()  # names, file.py:Class or package.module:Class; empty: the registered ones
     cases: tuple[str, ...] = ()  # names, ids or globs; empty: all
     pytest: tuple[str, ...] = ()  # each is the arguments of a pytest session, quoted for a shell
+    in_project: bool = False  # `pytest` is from pyproject.toml: its sessions start in the project's folder
     suite_from: str = ""  # "base" or "head": both sides run its benchmark files; "": each runs its own
     memory: bool = False  # of the benchmarks of a pytest suite; that of strategies is always measured
     out: str = ""  # folder that gets pytest-benchmark's JSON of each process
@@ -84,7 +85,7 @@ def read_table(project: Project) -> dict[str, Any]:
 
 
 def options_from_table(table: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split a table into fields of `GateConfig` and the thresholds; its paths are relative to the project's folder."""
+    """Split a table into fields of `GateConfig` and the thresholds. Its paths are relative to the project's folder."""
     names = [option.name for option in fields(GateConfig) if option.name not in COMMAND_LINE_ONLY]
     given = {name: _value(name, table[name]) for name in names if name in table}
     rest = {name: value for name, value in table.items() if name not in given}
@@ -92,8 +93,6 @@ def options_from_table(table: Mapping[str, Any], folder: Path) -> tuple[dict[str
         given["suite"] = str(folder / given["suite"])
     if "strategies" in given:
         given["strategies"] = tuple(_in_folder(spec, folder) for spec in given["strategies"])
-    if "pytest" in given:
-        given["pytest"] = tuple(from_folder(text, folder) for text in given["pytest"])
     return given, rest
 
 
@@ -116,7 +115,7 @@ def configured(table: Mapping[str, Any], given: Mapping[str, Any]) -> GateConfig
     for ours, others in ((OF_STRATEGIES, OF_PYTEST), (OF_PYTEST, OF_STRATEGIES)):
         if given.keys() & {*ours} and not given.keys() & {*others}:
             table = {name: value for name, value in table.items() if name not in others}
-    return GateConfig(**{**table, **given})
+    return GateConfig(**{**table, **given}, in_project="pytest" in table and "pytest" not in given)
 
 
 def _in_folder(spec: str, folder: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -20,11 +21,33 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.revisions import Project, Tree
     from jacobench.bench.gate.side_environments import Side
 
-WITH_VALUE = (
-    *("-k", "-m", "-p", "-c", "-o", "-W", "-r", "-n", "--rootdir", "--confcutdir", "--ignore", "--ignore-glob"),
-    *("--deselect", "--import-mode", "--basetemp", "--override-ini", "--maxfail", "--tb", "--durations"),
+WITH_VALUE = frozenset(
+    """
+    -k -m -p -c --config-file -o --override-ini -W --pythonwarnings -r --report-chars --rootdir --confcutdir --basetemp
+    --ignore --ignore-glob --deselect --import-mode --maxfail --max-warnings --tb --show-capture --capture --color
+    --code-highlight --durations --durations-min --verbosity --debug --pdbcls --pastebin --assert --junitxml --junit-xml
+    --junitprefix --junit-prefix --doctest-report --doctest-glob --cache-show --lfnf --last-failed-no-failures
+    --log-level --log-format --log-date-format --log-cli-level --log-cli-format --log-cli-date-format --log-file
+    --log-file-mode --log-file-level --log-file-format --log-file-date-format --log-auto-indent --log-disable
+    --benchmark-min-time --benchmark-max-time --benchmark-min-rounds --benchmark-precision --benchmark-confidence
+    --benchmark-timer --benchmark-calibration-precision --benchmark-warmup --benchmark-warmup-iterations
+    --benchmark-save --benchmark-json --benchmark-compare --benchmark-compare-fail --benchmark-cprofile
+    --benchmark-cprofile-loops --benchmark-cprofile-top --benchmark-cprofile-dump --benchmark-storage
+    --benchmark-netrc --benchmark-sort --benchmark-group-by --benchmark-columns --benchmark-name --benchmark-time-unit
+    --benchmark-histogram
+    -n --numprocesses --maxprocesses --max-worker-restart --dist --tx --px --rsyncdir --rsyncignore --testrunuid
+    --maxschedchunk
+    --cov --cov-report --cov-config --cov-fail-under --cov-context --cov-precision
+    --timeout --timeout-method --session-timeout --reruns --reruns-delay --only-rerun --rerun-except
+    --asyncio-mode --randomly-seed --random-order-seed --html --css --json-report-file --report-log
+    --hypothesis-profile --hypothesis-seed --hypothesis-verbosity --memray-bin-path --most-allocations
+    --codspeed-mode --codspeed-warmup-time --codspeed-max-time --codspeed-max-rounds --ds --dc
+    """.split()  # noqa: SIM905  (a list of strings would be hard to read)
 )
-"""Options of pytest after which a word is a value, also if a path of this name exists."""
+"""Options of pytest and its plug-ins after which a word is a value, also if a path of this name exists."""
+
+VALUE = re.compile(r"(-{0,2}[\w.-]+=|-[a-zA-Z])(?=/)")
+"""Beginning of a word whose rest is an absolute path: ``--ignore=/…``, ``-c/…``, or ``pythonpath=/…`` after ``-o``."""
 
 CONFTEST = "conftest.py"
 
@@ -72,17 +95,6 @@ def read_selection(text: str) -> tuple[str, ...]:
     if not words:
         raise BadInput("--pytest is empty: expected files or folders with benchmarks, such as --pytest benchmarks/")
     return tuple(words)
-
-
-def from_folder(text: str, folder: Path) -> str:
-    """Return a selection whose paths are relative to a folder as one for the current folder."""
-    here, words = Path.cwd(), read_selection(text)
-    if here == folder:
-        return text
-    moved = (
-        os.path.relpath(folder / word, here) if _is_place(words, n, folder) else word for n, word in enumerate(words)
-    )
-    return shlex.join(moved)
 
 
 def _is_place(words: Sequence[str], number: int, *folders: Path) -> bool:
@@ -143,10 +155,12 @@ def _in_tree(words: Iterable[str], project: Project, tree: Tree) -> list[str]:
 
 
 def _own_path(word: str, project: Project, tree: Tree) -> str:
-    path, colons, node = word.partition("::")
+    name = VALUE.match(word)
+    option = name[0] if name else ""
+    path, colons, node = word.removeprefix(option).partition("::")
     if not Path(path).is_absolute() or not Path(path).resolve().is_relative_to(project.top):
         return word
-    return f"{tree.top / Path(path).resolve().relative_to(project.top)}{colons}{node}"
+    return f"{option}{tree.top / Path(path).resolve().relative_to(project.top)}{colons}{node}"
 
 
 def _place(path: Path, tree: Tree) -> str:

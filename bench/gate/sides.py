@@ -60,6 +60,9 @@ def two_revisions(
         folder = undo.enter_context(_folder())
         trees = undo.enter_context(checked_out(project, old, new, folder, parse_bytes(config.untracked)))
         suite_tree = undo.enter_context(suite_checked_out(project, head.suite, folder))
+        if config.in_project:
+            trees = replace(trees[0], counterpart=None), replace(trees[1], counterpart=None)
+            suite_tree = suite_tree and replace(suite_tree, counterpart=None)
         if forbids_execution(folder):
             report(
                 f"{folder.parent} is mounted noexec, so compiled modules cannot be loaded from it; if the project builds "

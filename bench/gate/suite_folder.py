@@ -20,7 +20,7 @@ def fix_of(reason: str, tree: Tree) -> str:
     if found := re.search(r"FileNotFoundError: .*No such file or directory: '([^']+)'", reason):
         folders = [] if Path(found[1]).is_absolute() else _folders_with(tree.top, Path(found[1]))
         if place := _nearest(folders, tree.top):
-            return f"the suite needs another working directory: run the gate in the folder {place!r} of the repository"
+            return f"the suite needs another working directory: run the gate in the folder {place!r} of the repository, with --pytest"
     if found := re.search(r"ModuleNotFoundError: No module named '(\w+)[^']*'$", reason):
         modules = Path(f"{found[1]}.py"), Path(found[1], "__init__.py")
         if place := _nearest([each for module in modules for each in _folders_with(tree.top, module)], tree.top):

@@ -103,8 +103,8 @@ Untracked = Annotated[
 
 OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig → its option, where the names differ
 
-NOT_REPEATED = ("timeout_seconds", "out")
-"""Fields that the command which measures again leaves out: only pyproject.toml sets the first; the other must be new."""
+NOT_REPEATED = ("timeout_seconds", "in_project", "out")
+"""Fields that the command which measures again leaves out: no option sets the first two; the third must be new."""
 
 MAX_CASES = 3
 """Cases of failing rows that the advice names."""
@@ -232,9 +232,10 @@ def options_of(config: GateConfig, project: Project) -> list[str]:
     from dataclasses import fields
 
     words = []
+    left_out = (*NOT_REPEATED, *(["pytest"] if config.in_project else []))  # it is in pyproject.toml
     for field in fields(config):
         values = getattr(config, field.name)
-        if values != field.default and field.name not in NOT_REPEATED:
+        if values != field.default and field.name not in left_out:
             option = OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}")
             for value in values if isinstance(values, tuple) else (values,):
                 words += [option] if value is True else [option, _word(value, project)]

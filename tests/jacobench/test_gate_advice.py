@@ -93,3 +93,9 @@ def test_the_command_of_a_pytest_suite_is_complete_without_the_folder_of_raw_dat
         "jacobench", "gate", "--against", "origin/main", "--case", "t.py::test_x[a 'b']",
         "--pytest", "bench/ -k 'a or b'", "--suite-from", "head", "--memory",
     ]  # fmt: skip
+
+
+def test_a_suite_in_pyproject_is_not_an_option_because_its_paths_are_relative_to_the_project(said):
+    table = {"pytest": ("bench --ignore bench/slow",), "memory": True}
+    (command,) = commands(said(Outcome("inconclusive", verdict_table([]), undecided=("a",)), configured(table, {})))
+    assert command == ["jacobench", "gate", "--against", "origin/main", "--case", "a", "--memory"]

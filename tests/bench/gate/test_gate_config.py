@@ -130,7 +130,10 @@ def test_options_that_select_what_is_measured_override_those_of_the_other_kind()
     assert configured(table, {"pytest": ("bench",)}) == GateConfig(pytest=("bench",), max_minutes=3)
     table = {"pytest": ("bench",), "suite_from": "head"}
     assert configured(table, {"strategies": ("mine",)}) == GateConfig(strategies=("mine",))
-    assert configured(table, {"cases": ("a",)}) == GateConfig(pytest=("bench",), suite_from="head", cases=("a",))
+    assert configured(table, {"cases": ("a",)}) == GateConfig(
+        pytest=("bench",), in_project=True, suite_from="head", cases=("a",)
+    )
+    assert configured(table, {"pytest": ("other",)}) == GateConfig(pytest=("other",), suite_from="head")
 
 
 @pytest.mark.parametrize(

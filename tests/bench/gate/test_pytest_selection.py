@@ -1,14 +1,16 @@
 """Values of `--pytest` on each side, and the files of one side on the other."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
+from _pytest.config import get_config
 
 from jacobench.bench.gate.pytest_selection import (
+    WITH_VALUE,
     copy_suite,
     files_of_tests,
-    from_folder,
     read_selection,
     relative,
     side_selection,
@@ -117,12 +119,32 @@ def test_a_current_folder_that_no_side_has_is_bad_input(trees):
             side_selection(words, project, head, base)
 
 
-def test_paths_of_pyproject_are_relative_to_its_folder(tmp_path, monkeypatch):
-    write(tmp_path, "bench/test_a.py", "sub/x")
-    monkeypatch.chdir(tmp_path / "sub")
-    assert from_folder("bench/test_a.py::t -k 'a b' other", tmp_path) == "../bench/test_a.py::t -k 'a b' other"
-    monkeypatch.chdir(tmp_path)
-    assert from_folder("bench  -q", tmp_path) == "bench  -q"
+@pytest.mark.parametrize("option", ["--ignore=", "-c", "--config-file=", "pythonpath=", "--cov="])
+def test_an_absolute_path_in_an_option_is_the_sides_own(trees, option):
+    project, base, head = trees
+    words = ["bench", f"{option}{project.top}/bench/sub", f"{option}/elsewhere", f"{option}bench/sub", "-o", "a=b"]
+    found = side_selection(words, project, base, head)
+    assert found.arguments == ("bench", f"{option}{base.top}/bench/sub", *words[2:])
+
+
+@pytest.mark.parametrize("option", ["--cov", "--benchmark-group-by", "--ignore", "-m", "--benchmark-warmup"])
+def test_a_value_of_an_option_is_no_path(trees, option):
+    project, base, head = trees
+    found = side_selection([option, "bench/test_new.py", "bench"], project, base, head)
+    assert found.arguments == (option, "bench/test_new.py", "bench")
+    assert found.places == ("bench",)
+
+
+def test_all_options_with_a_value_are_known():
+    config = get_config()
+    for plugin in ("pytest_benchmark.plugin", "xdist.plugin"):
+        if find_spec(plugin.partition(".")[0]):
+            config.pluginmanager.import_plugin(plugin)
+    own = config._parser
+    parser = own._getparser() if hasattr(own, "_getparser") else own.optparser
+    names = {name for action in parser._actions if action.nargs != 0 for name in action.option_strings}
+    assert len(names) > 40
+    assert names <= WITH_VALUE
 
 
 def sides_with(folder, *modules):

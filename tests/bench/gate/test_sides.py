@@ -16,6 +16,7 @@ import pytest
 from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import Project, SideSource, Tree, project_of
 from jacobench.bench.gate.side_environments import Side, side_variables
+from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisions, write_cases
 from jacobench.bench.suites import suite_files
 from jacobench.bench.suites.case import build
@@ -161,6 +162,18 @@ def application(tmp_path, monkeypatch):
     monkeypatch.chdir(repo / "benchmarks")
     monkeypatch.setenv("PYTHONPATH", "../lib")
     return repo
+
+
+@pytest.mark.parametrize(("in_project", "place"), [(True, "."), (False, "benchmarks")])
+def test_a_suite_of_pyproject_starts_in_the_folder_of_the_project(application, monkeypatch, in_project, place):
+    def install_sides(_project, trees, *_):
+        return tuple(Side(tree.revision, tree, Path(), Path()) for tree in trees), MeasuredCode()
+
+    monkeypatch.setattr("jacobench.bench.gate.sides.install_sides", install_sides)
+    config = GateConfig(pytest=("benchmarks",), in_project=in_project)
+    with two_revisions(project_of(application), SideSource("HEAD"), SideSource(None), config, print) as runner:
+        trees = [side.tree for side in runner.sides]
+        assert [tree.start for tree in trees] == [tree.folder / place for tree in trees]
 
 
 @pytest.mark.long
