@@ -13,7 +13,8 @@ def matching(pattern: str, names: Iterable[str]) -> list[str]:
     """Return the names that a pattern selects, in their order.
 
     An exact name selects only itself, also if it contains characters of a glob, such as ``test_sum[10]``. If there is
-    none, the pattern may be the short form of names; see `short_forms`. Otherwise it is a glob for names or short forms.
+    none, the pattern may be the short form of names; see `short_forms`. Next, it may be the id of a file, a class or a
+    function of pytest: it selects the tests in it, and all parameters. Otherwise it is a glob for names or short forms.
 
     >>> matching("test_sum[10]", ["t.py::test_sum[10]", "t.py::test_sum1"]), matching("mlp-*", ["mlp-w4", "chain"])
     (['t.py::test_sum[10]'], ['mlp-w4'])
@@ -22,7 +23,9 @@ def matching(pattern: str, names: Iterable[str]) -> list[str]:
     if pattern in forms:
         return [pattern]
     exact = [name for name, own in forms.items() if pattern in own]
-    return exact or [name for name, own in forms.items() if any(fnmatchcase(form, pattern) for form in own)]
+    inside = (f"{pattern}::", f"{pattern}[")
+    within = [name for name, own in forms.items() if "::" in name and any(form.startswith(inside) for form in own)]
+    return exact or within or [name for name, own in forms.items() if any(fnmatchcase(form, pattern) for form in own)]
 
 
 def short_forms(name: str) -> list[str]:

@@ -21,6 +21,11 @@ NAMES = ("tests/t.py::test_sum[10]", "tests/t.py::test_sum1", "tests/u.py::TestA
         ("tests/u*", [2]),
         ("net[1]", [3]),
         ("net*", [3, 4]),
+        ("tests/t.py::test_sum", [0]),
+        ("test_sum", [0, 2]),
+        ("tests/t.py", [0, 1]),
+        ("TestA", [2]),
+        ("net", []),
         ("sum", []),
     ],
 )
