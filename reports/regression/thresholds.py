@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 from jacobench.bench.machine.byte_sizes import parse_bytes
@@ -61,10 +62,16 @@ class GateThresholds:
     def of(self, case: str, strategy: str) -> Thresholds:
         """Return the thresholds of the rows of a case and a strategy."""
         found = self.default
-        for rule in self.rules:
-            if case in matching(rule.case, self.cases or (case,)) and matching(rule.strategy, (strategy,)):
+        for rule, cases in zip(self.rules, self._cases_of_rules, strict=True):
+            is_of_case = case in cases if self.cases else matching(rule.case, (case,))
+            if is_of_case and matching(rule.strategy, (strategy,)):
                 found = replace(found, **rule.values)
         return found
+
+    @cached_property
+    def _cases_of_rules(self) -> list[frozenset[str]]:
+        """Cases of each rule. They are found once, because a suite may have thousands."""
+        return [frozenset(matching(rule.case, self.cases)) for rule in self.rules]
 
 
 def read_thresholds(table: Mapping[str, Any], where: str = "[tool.jacobench.gate]") -> GateThresholds:

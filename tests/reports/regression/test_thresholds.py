@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.regression.thresholds import GateThresholds, Thresholds, read_thresholds
 
@@ -90,3 +91,15 @@ def test_an_exact_name_comes_before_a_glob():
     thresholds = replace(read_thresholds(rules), cases=("a.py::test_sum[10]", "a.py::test_sum1", "mlp-w4"))
     assert [thresholds.of(case, "vjp").time for case in thresholds.cases] == [0.5, 0.02, 0.3]
     assert thresholds.of("a.py::test_sum1", "vjp").time == 0.02
+
+
+def test_the_cases_of_a_rule_are_found_once(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        "jacobench.reports.regression.thresholds.matching",
+        lambda pattern, names: (calls.append(len(names)), matching(pattern, names))[1],
+    )
+    cases = tuple(f"a.py::test_{number}" for number in range(100))
+    thresholds = replace(read_thresholds({"rows": [{"case": "test_7", "time": 0.5}]}), cases=cases)
+    assert [case for case in cases if thresholds.of(case, "s").time == 0.5] == ["a.py::test_7"]
+    assert calls.count(100) == 1
