@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -25,6 +27,7 @@ class RequirementChange:
     base_version: str  # that the side is measured with
     head_version: str
     is_shared: bool  # both sides use the one of the current environment
+    of: str = ""  # "extra NAME" or "group NAME"; empty: the project itself
 
 
 @dataclass(frozen=True)
@@ -59,26 +62,74 @@ def parsed(requirements: Iterable[str]) -> Iterator[Requirement]:
             yield found
 
 
+def by_extra(requirements: Iterable[str]) -> dict[str, list[str]]:
+    """Return the requirements in a distribution's metadata by what they belong to: "" or "extra NAME".
+
+    >>> by_extra(["a>1", "b; extra == 'bench'"])
+    {'': ['a>1', "b; extra == 'bench'"], 'extra bench': ['b']}
+    """
+    found: dict[str, list[str]] = {"": list(requirements)}
+    for text in found[""]:
+        with suppress(InvalidRequirement):
+            requirement = Requirement(text)
+            marker, requirement.marker = requirement.marker, None
+            for extra in re.findall(r"extra == ['\"]([^'\"]+)", str(marker or "")):
+                if marker and marker.evaluate({"extra": extra}):
+                    found.setdefault(f"extra {extra}", []).append(str(requirement))
+    return found
+
+
+def stated_requirements(content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the requirements in a pyproject.toml, as `by_extra` does, and of dependency groups ("group NAME").
+
+    There is no "" if the project states no dependencies.
+    """
+    project = _tables(content.get("project"))
+    found = {"": project["dependencies"]} if "dependencies" in project else {}
+    extras, groups = _tables(project.get("optional-dependencies")), _tables(content.get("dependency-groups"))
+    found |= {f"extra {name}": texts for name, texts in extras.items()}
+    found |= {f"group {name}": texts for name, texts in groups.items()}
+    lists = {of: texts for of, texts in found.items() if isinstance(texts, list)}
+    return {of: [text for text in texts if isinstance(text, str)] for of, texts in lists.items()}
+
+
+def _tables(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def requirement_changes(
-    base: Iterable[str],
-    head: Iterable[str],
+    base: Mapping[str, Iterable[str]],
+    head: Mapping[str, Iterable[str]],
     versions: tuple[Mapping[str, str], Mapping[str, str]],
     shared: Collection[str] = (),
 ) -> tuple[RequirementChange, ...]:
-    """Compare the requirements of both sides.
+    """Compare the requirements of both sides, which are grouped as in `by_extra`.
 
+    Those of extras and groups count only if a side has the distribution: the rest does not affect what is measured.
     versions: of each side, name → version of what a process of it sees. shared: names of what both sides use of the
     current environment.
     """
-    old, new = _by_name(base), _by_name(head)
+    if ("" in base) != ("" in head):
+        return ()
     at_base, at_head = versions
-    return tuple(
-        RequirementChange(
-            name, old.get(name, ""), new.get(name, ""), at_base.get(name, ""), at_head.get(name, ""), name in shared
-        )
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    )
+    found = []
+    for of in sorted(base.keys() | head.keys()):
+        old, new = _by_name(base.get(of, ())), _by_name(head.get(of, ()))
+        names = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+        found += [
+            RequirementChange(
+                name,
+                old.get(name, ""),
+                new.get(name, ""),
+                at_base.get(name, ""),
+                at_head.get(name, ""),
+                name in shared,
+                of,
+            )
+            for name in names
+            if not of or name in at_base or name in at_head
+        ]
+    return tuple(found)
 
 
 def _by_name(requirements: Iterable[str]) -> dict[str, str]:

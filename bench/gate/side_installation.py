@@ -24,7 +24,13 @@ from jacobench.bench.gate.repository_distributions import (
     siblings,
     static_metadata,
 )
-from jacobench.bench.gate.requirement_changes import parsed, requirement_changes, unmet_requirements
+from jacobench.bench.gate.requirement_changes import (
+    by_extra,
+    parsed,
+    requirement_changes,
+    stated_requirements,
+    unmet_requirements,
+)
 from jacobench.bench.gate.revisions import is_shallow
 from jacobench.bench.gate.side_environments import (
     build_system,
@@ -293,19 +299,18 @@ def _changes(
     seen: tuple[Mapping[str, Installed], Mapping[str, Installed]],
     current: Sequence[Installed],
 ) -> tuple[RequirementChange, ...]:
-    requires = [_requires(side) for side in sides]
-    if None in requires:
-        return ()
     shared = {each.name for each in current} - sides[0].required - sides[1].required
-    return requirement_changes(requires[0] or (), requires[1] or (), (_versions(seen[0]), _versions(seen[1])), shared)
+    versions = _versions(seen[0]), _versions(seen[1])
+    return requirement_changes(_requires(sides[0]), _requires(sides[1]), versions, shared)
 
 
-def _requires(side: Side) -> list[str] | None:
-    """Return the requirements of what was built from a side's files, or that they state; None if there are none."""
-    if built := side.built():
-        return [text for each in built for text in each.details.requires or ()]
-    stated = read_pyproject(side.tree.folder).get("project", {})
-    return list(stated["dependencies"]) if isinstance(stated, dict) and "dependencies" in stated else None
+def _requires(side: Side) -> dict[str, list[str]]:
+    """Return the requirements of what was built from a side's files, or that they state; dependency groups are stated."""
+    stated = stated_requirements(read_pyproject(side.tree.folder))
+    if not (built := side.built()):
+        return stated
+    requires = (text for each in built for text in each.details.requires or ())
+    return by_extra(requires) | {of: texts for of, texts in stated.items() if of.startswith("group ")}
 
 
 def _unmet(

@@ -76,7 +76,7 @@ def requirements_changed(changes: Sequence[RequirementChange]) -> str:
 
 
 def _requirement_change(change: RequirementChange) -> str:
-    old, new = (text or "none" for text in (change.base, change.head))
+    old, new = change.base or "none", (change.head or "none") + (f" in the {change.of}" if change.of else "")
     versions = {"base": change.base_version, "head": change.head_version}
     if len(set(versions.values())) > 1:
         has = " and ".join(f"{side} with {version or f'no {change.name}'}" for side, version in versions.items())

@@ -92,11 +92,13 @@ def test_requirements_that_differ_or_that_the_current_environment_does_not_satis
     project, trees, template = world
     for tree, wanted in zip(trees, (["unrelated>8", "same"], ["unrelated>9", "none", "same"]), strict=True):
         path = tree.folder / "pyproject.toml"
-        path.write_text(f"{path.read_text()}dependencies = {wanted}\n")
+        groups = f"[dependency-groups]\nbench = {wanted}\n"
+        path.write_text(f"{path.read_text()}dependencies = {wanted}\n{groups}")
     _, code = install_sides(project, trees, REVISIONS, tmp_path, template, lambda _: None)
     assert code.changes == (
         RequirementChange("none", "", "none", "", "", is_shared=False),
         RequirementChange("unrelated", "unrelated>8", "unrelated>9", "9", "9", is_shared=True),
+        RequirementChange("unrelated", "unrelated>8", "unrelated>9", "9", "9", is_shared=True, of="group bench"),
     )
     assert set(code.unmet) == {
         UnmetRequirement("ad 0.1", "unrelated>9", "9", "head"),

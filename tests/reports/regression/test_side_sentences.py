@@ -45,6 +45,7 @@ def test_requirements_that_changed_are_named_with_what_is_measured():
     assert note("numpy>=1.26", "numpy>=2", "1.26", "2.3", False) == (
         "Requires changed: numpy>=1.26 → numpy>=2 (measured: base with 1.26 and head with 2.3)."
     )
+    assert "numpy>=2 in the extra bench (both" in note("numpy", "numpy>=2", "2.3.1", "2.3.1", True, "extra bench")
     assert "none → numpy>=2 (numpy is not installed)." in note("", "numpy>=2", "", "", False)
 
 
