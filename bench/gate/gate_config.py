@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from jacobench.bench.gate.installer import INSTALL
@@ -99,12 +101,25 @@ def options_from_table(table: Mapping[str, Any], folder: Path) -> tuple[dict[str
 def new_folder(out: str) -> Path | None:
     """Return the folder of ``--out``, which is created when there is something to write; None if none is given.
 
-    Raises BadInput if it already contains something.
+    Raises BadInput if it already contains something, or cannot be written.
     """
+    if not out:
+        return None
     path = Path(out).absolute()
-    if out and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise BadInput(f"--out {out!r} already exists; choose another folder")
-    return path if out else None
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise BadInput(f"--out {out!r} cannot be written: {error.strerror}; choose another folder") from None
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # it was not created
+                folder.rmdir()
+    return path
 
 
 def configured(table: Mapping[str, Any], given: Mapping[str, Any]) -> GateConfig:

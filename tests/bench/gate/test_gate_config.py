@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.gate_config import GateConfig, configured, options_from_table, read_table
+from jacobench.bench.gate.gate_config import GateConfig, configured, new_folder, options_from_table, read_table
 from jacobench.bench.gate.installer import INSTALL, check_template
 from jacobench.bench.gate.revisions import Project, Tree
 from jacobench.bench.gate.side_environments import Side, build_system, check_backend
@@ -156,3 +156,20 @@ def test_only_the_command_line_names_a_folder_for_raw_data(tmp_path):
     assert options_from_table({"out": "raw", "memory": True}, tmp_path) == ({"memory": True}, {"out": "raw"})
     with pytest.raises(BadInput, match="memory is 1: expected true or false"):
         options_from_table({"memory": 1}, tmp_path)
+
+
+def test_a_folder_for_raw_data_is_checked_and_not_created(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "empty").mkdir()
+    assert new_folder("") is None
+    assert new_folder("new/raw") == tmp_path / "new" / "raw"
+    assert new_folder("empty") == tmp_path / "empty"
+    for out, said in (
+        ("file/raw/x", "cannot be written: Not a directory"),
+        ("file", "already exists"),
+        (".", "already"),
+    ):
+        with pytest.raises(BadInput, match=f"^--out '{out}' {said}.*; choose another folder$"):
+            new_folder(out)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "file"]
