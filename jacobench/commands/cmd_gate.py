@@ -106,6 +106,9 @@ OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig
 NOT_REPEATED = ("timeout_seconds", "in_project", "out")
 """Fields that the command which measures again leaves out: no option sets the first two; the third must be new."""
 
+IN_FOLDER = ("suite", "strategies")
+"""Fields whose values in pyproject.toml are relative to the folder of the project."""
+
 MAX_CASES = 3
 """Cases of failing rows that the advice names."""
 
@@ -238,14 +241,17 @@ def options_of(config: GateConfig, project: Project) -> list[str]:
         if values != field.default and field.name not in left_out:
             option = OPTIONS.get(field.name, f"--{field.name.replace('_', '-')}")
             for value in values if isinstance(values, tuple) else (values,):
-                words += [option] if value is True else [option, _word(value, project)]
+                word = relative_to_here(value, project) if field.name in IN_FOLDER else _word(value)
+                words += [option] if value is True else [option, word]
     return words
 
 
-def _word(value: str | float, project: Project) -> str:
-    """Return a value as a word of a command; a path in the project is made relative to the current folder."""
-    if isinstance(value, float):
-        return f"{value:g}"
+def _word(value: str | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+def relative_to_here(value: str, project: Project) -> str:
+    """Return a file in the project, or a class in it, relative to the current folder; other values are unchanged."""
     place, colon, name = value.rpartition(":") if ".py:" in value else (value, "", "")
     path = Path(place)
     return f"{relpath(path)}{colon}{name}" if path.is_absolute() and path.is_relative_to(project.top) else value

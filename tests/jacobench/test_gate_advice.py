@@ -99,3 +99,10 @@ def test_a_suite_in_pyproject_is_not_an_option_because_its_paths_are_relative_to
     table = {"pytest": ("bench --ignore bench/slow",), "memory": True}
     (command,) = commands(said(Outcome("inconclusive", verdict_table([]), undecided=("a",)), configured(table, {})))
     assert command == ["jacobench", "gate", "--against", "origin/main", "--case", "a", "--memory"]
+
+
+def test_the_command_that_installs_is_printed_as_it_was_given(said, tmp_path):
+    """It runs in the folder of a side, where a path that is relative to the current folder is wrong."""
+    config = GateConfig(install=f"{tmp_path}/.venv/bin/uv pip install --python {{python}} {{dir}}")
+    (command,) = commands(said(Outcome("inconclusive", verdict_table([]), undecided=("a",)), config, tmp_path))
+    assert command[-2:] == ["--install", config.install]
