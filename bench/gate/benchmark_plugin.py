@@ -91,7 +91,7 @@ TIMING_OPTIONS = (
 FEWEST_ROUNDS = 2
 """Rounds of a slow benchmark where the time is limited; pytest-benchmark calls it twice more."""
 
-ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-fA-F]+")
+ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-fA-F]{8,}")
 
 COARSEST_TIMER = 1e-6
 """Resolution of a timer in seconds, for the limit of pytest-benchmark's calibration."""
