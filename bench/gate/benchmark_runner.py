@@ -287,7 +287,7 @@ class BenchmarkRunner:
 
     def _failed(self, file: str, reason: str) -> str:
         """Return why a file cannot be collected, with the fix if it is known."""
-        fix = fix_of(reason, self.sides[1].tree)
+        fix = fix_of(reason, self.sides[1].tree, self.project)
         return f"{file or 'the session'}: {reason}{fix and f'; {fix}'}"
 
     def precheck(self, began: float, until: float) -> None:
@@ -327,7 +327,7 @@ class BenchmarkRunner:
         found = [status for statuses in self.statuses.values() for status in statuses.values()]
         if all(status.status == "error" for status in found):
             for each, status in self.statuses["head"].items():
-                if fix := fix_of(status.reason, self.sides[1].tree):
+                if fix := fix_of(status.reason, self.sides[1].tree, self.project):
                     raise BadInput(f"all benchmarks fail on both sides; {each}: {status.reason}; {fix}")
 
     def _begin_statuses(self, side: Side) -> None:
