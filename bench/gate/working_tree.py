@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MB = 10**6
 
 GENERATED = (
-    *("__pycache__", ".*_cache", ".tox", ".nox", ".hypothesis", ".ipynb_checkpoints", "node_modules"),
+    *("__pycache__", ".*_cache", ".tox", ".nox", ".hypothesis", ".benchmarks", ".ipynb_checkpoints", "node_modules"),
     *(".eggs", "*.egg-info", "build/lib*", "build/bdist.*", "build/temp.*"),  # of setuptools
 )
 """Folders that tools write. They are never part of head."""

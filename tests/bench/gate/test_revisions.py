@@ -132,6 +132,7 @@ def test_names_that_are_not_utf_8_and_generated_folders(repository, tmp_path):
         "out/b/settings.json",
         "out/b/journal.jsonl",
         "a.egg-info/PKG-INFO",
+        ".benchmarks/Linux-CPython-3.11-64bit/0001_a.json",
         "build/lib/x.py",
     ]
     own = (latin_1, "inner/runs/own.py", "build/own.py", "inner/build/library.py")
