@@ -44,7 +44,7 @@ BENCHMARK_OPTIONS: Mapping[str, Any] = {
 }
 """Options of pytest-benchmark that the gate sets, whatever the suite has."""
 
-OTHER_OPTIONS: Mapping[str, Any] = {
+PYTEST_OPTIONS: Mapping[str, Any] = {
     "verbose": -1,
     "maxfail": 0,
     "continue_on_collection_errors": True,
@@ -59,28 +59,31 @@ OTHER_OPTIONS: Mapping[str, Any] = {
     "setuponly": False,
     "setupplan": False,
     "xmlpath": None,
-    "htmlpath": None,
-    "report_log": None,
-    "json_report": False,
-    "numprocesses": None,
-    "maxprocesses": None,
-    "dist": "no",
-    "distload": False,
-    "tx": [],
-    "looponfail": False,
-    "cov_source": [],
-    "cov_fail_under": None,
-    "forked": False,
-    "boxed": False,
-    "force_reruns": None,
-    "reruns": 0,
-    "randomly_seed": 1,
-    "memray": False,
-    "codspeed": False,
-    "testmon": False,
 }
-"""Options of pytest and of other plug-ins, if it has them: no benchmark is left out or run elsewhere, nothing is traced,
-and no report is written."""
+"""Options of pytest: no benchmark is left out, nothing is traced, and no report is written."""
+
+OTHER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "xdist": {
+        "numprocesses": None,
+        "maxprocesses": None,
+        "dist": "no",
+        "distload": False,
+        "tx": [],
+        "looponfail": False,
+    },
+    "pytest_cov": {"cov_source": [], "cov_fail_under": None},
+    "pytest_forked": {"forked": False},
+    "pytest_rerunfailures": {"force_reruns": None, "reruns": 0},
+    "pytest_timeout": {"timeout": 0},
+    "pytest_randomly": {"randomly_seed": 1},
+    "pytest_memray": {"memray": False},
+    "pytest_codspeed": {"codspeed": False},
+    "testmon": {"testmon": False},
+    "pytest_html": {"htmlpath": None},
+    "pytest_reportlog": {"report_log": None},
+    "pytest_jsonreport": {"json_report": False},
+}
+"""Module of a plug-in → its options for the same. Without the module, an option of this name is the suite's own."""
 
 TIMING_OPTIONS = (
     *("timer", "disable_gc", "warmup", "warmup_iterations", "calibration_precision"),
@@ -93,16 +96,21 @@ FEWEST_ROUNDS = 2
 
 ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-fA-F]{8,}")
 
+LONGEST_MESSAGE = 300
+"""Characters of an exception's message that are reported."""
+
 COARSEST_TIMER = 1e-6
 """Resolution of a timer in seconds, for the limit of pytest-benchmark's calibration."""
 
 
 def one_line(error: BaseException | None) -> str:
-    """Describe an exception by its type and the first line of its message."""
+    """Describe an exception by its type and the first line of its message, which is shortened if it is very long."""
     if error is None:
         return "the session ended before"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    first = lines[0] if lines else ""
+    shown = first if len(first) <= LONGEST_MESSAGE else f"{first[: LONGEST_MESSAGE - 1]}…"
+    return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
 
 
 NOT_LOADED = (
@@ -196,7 +204,8 @@ class BenchmarkPlugin:
         """Switch off coverage, which starts here, and prepare the import of the first `conftest.py` files."""
         sys.meta_path.insert(0, self.installed)  # before pytest's own, which looks into the installed package
         known = early_config.known_args_namespace
-        known.cov_source = []
+        if "pytest_cov" in sys.modules:
+            known.cov_source = []
         for place in getattr(known, "file_or_dir", None) or ():
             path = Path(place.partition("::")[0]).absolute()
             self.installed.import_package(path / "conftest.py" if path.is_dir() else path)
@@ -246,7 +255,9 @@ class BenchmarkPlugin:
         changes = {f"benchmark_{name}": value for name, value in BENCHMARK_OPTIONS.items()}
         changes |= {"benchmark_disable": not timed, "benchmark_enable": timed}
         changes |= {"benchmark_storage": f"file://{self._folder}"}
-        changes |= OTHER_OPTIONS if "pytest_timeout" not in sys.modules else {**OTHER_OPTIONS, "timeout": 0}
+        changes |= PYTEST_OPTIONS
+        for module, options in OTHER_OPTIONS.items():
+            changes |= options if module in sys.modules else {}
         for name, value in changes.items():
             if hasattr(option, name):
                 setattr(option, name, value)

@@ -177,11 +177,11 @@ def run(job: PytestJob, emit: Callable[..., None]) -> int:
 
 def main() -> None:
     """Do the job on standard input."""
-    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")  # a file name may not be UTF-8
     os.dup2(2, 1)
 
     def emit(event: str, **content: Any) -> None:
-        events.write(json.dumps({"event": event, **content}) + "\n")
+        events.write(json.dumps({"event": event, **content}, ensure_ascii=False) + "\n")
         events.flush()
 
     job = PytestJob(**json.loads(sys.stdin.buffer.read()))

@@ -611,10 +611,43 @@ class Coverage:
 
 @pytest.mark.long
 def test_coverage_is_not_measured(run, tmp_path):
-    suite = {"pytest.ini": "[pytest]\naddopts = -p fake_cov --cov=src --cov-fail-under=100\n", "test_speed.py": SUM}
-    session = run(suite | {"fake_cov.py": COVERAGE}, environment={"PYTHONPATH": str(tmp_path / "tree")})
+    suite = {
+        "pytest.ini": "[pytest]\naddopts = -p pytest_cov.plugin --cov=src --cov-fail-under=100\n",
+        "test_speed.py": SUM,
+    }
+    session = run(
+        suite | {"pytest_cov/__init__.py": "", "pytest_cov/plugin.py": COVERAGE},
+        environment={"PYTHONPATH": str(tmp_path / "tree")},
+    )
     assert session.statuses == FAST
     assert session.of("done") == [{"event": "done", "exit_code": 0}]
+
+
+OWN_OPTIONS = """
+def pytest_addoption(parser):
+    for name in ("reruns", "report-log", "cov-source", "memray", "timeout"):
+        parser.addoption(f"--{name}")
+
+def pytest_configure(config):
+    option = config.option
+    given = [option.reruns, option.report_log, option.cov_source, option.memray, option.timeout]
+    assert given == ["3"] * 5, given
+"""
+
+
+@pytest.mark.long
+def test_an_option_of_the_suite_may_have_the_name_of_one_of_a_plugin(run):
+    options = [f"--{name}=3" for name in ("reruns", "report-log", "cov-source", "memray", "timeout")]
+    suite = {"conftest.py": OWN_OPTIONS, "test_speed.py": SUM}
+    assert run(suite, *options).statuses == FAST
+
+
+@pytest.mark.long
+def test_a_name_that_is_not_utf_8_and_a_long_message_are_reported(run):
+    text = "def test_{}(benchmark):\n    raise ValueError('x' * 5000 + '\\udc80\\n')\n".format
+    session = run({"test_a.py": text("long"), os.fsdecode(b"test_\xff.py"): text("b")})
+    assert [each.encode() for each in session.ids] == [b"test_a.py::test_long", b"test_?.py::test_b"]
+    assert session.reasons["test_a.py::test_long"] == f"ValueError: {'x' * 299}…"
 
 
 ORDER = """
