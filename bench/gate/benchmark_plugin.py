@@ -179,7 +179,7 @@ class BenchmarkPlugin:
         self._tops: list[tuple[str, str]] = [(name(job.top), name(job.folder)) for name in names]
         self._entries = [each for each in sys.path if each]  # before pytest adds the folders of tests
         self._wanted = None if job.ids is None else frozenset(job.ids)
-        self.left: list[str] | None = None  # ids that were collected and have not ended
+        self.left: dict[str, None] | None = None  # ids that were collected and have not ended
         self._collected: list[Any] = []
         self._modules: set[Path] = set()
         self._cases: dict[Any, str] = {}
@@ -395,11 +395,12 @@ class BenchmarkPlugin:
         order = {item: number for number, item in enumerate(self._collected)}
         chosen = sorted(session.items, key=lambda item: order.get(item, len(order)))
         kept = [item for item in chosen if self.sources.is_benchmark(item) and self._is_chosen(item)]
-        others = [item for item in chosen if item not in set(kept)]
+        known = set(kept)
+        others = [item for item in chosen if item not in known]
         session._fixturemanager.pytest_collection_modifyitems(kept)  # noqa: SLF001  (groups tests by their fixtures)
         session.items[:] = kept
         session.config.hook.pytest_deselected(items=others)
-        self.left = [self.case(item) for item in kept]
+        self.left = dict.fromkeys(map(self.case, kept))
         n_marked_only = sum(is_marked(item) and not self.sources.is_benchmark(item) for item in others)
         self._report_collected(kept, n_marked_only, self._deselected(chosen))
         self.check_origin()
@@ -411,7 +412,6 @@ class BenchmarkPlugin:
         benchmarks = [
             {
                 "id": self.case(item),
-                "fullname": self.case(item),
                 "source": self.sources.digest(item) if self.job.action == "collect" else "",
                 "file": self._path(item.path),
             }
@@ -502,7 +502,7 @@ class BenchmarkPlugin:
     def end(self, case: str, status: str, reason: str, seconds: float = 0.0) -> None:
         """Report the end of a benchmark."""
         assert self.left is not None
-        self.left.remove(case)
+        del self.left[case]
         self.emit("ended", id=case, status=status, reason=reason, seconds=seconds)
 
     @pytest.hookimpl(tryfirst=True)

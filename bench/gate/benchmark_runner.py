@@ -57,7 +57,7 @@ class SideSuite:
 
     benchmarks: dict[str, SuiteBenchmark] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)  # file → why it cannot be collected; "": the whole session
-    skipped: dict[str, str] = field(default_factory=dict)  # file or id → why
+    skipped: dict[str, str] = field(default_factory=dict)  # file → why
     left_out: list[str] = field(default_factory=list)  # ids that are in the files, but in none of the given nodes
     deselected: list[str] = field(default_factory=list)  # ids that options such as -k leave out
     missing: dict[int, list[str]] = field(default_factory=dict)  # selection → what it names, and the side lacks
@@ -76,8 +76,7 @@ class SideSuite:
             folder = place.parent.as_posix() if place.name in {CONFTEST, "__init__.py"} else where
             if not where or is_under(file, folder):
                 return CellStatus("error", reason)
-        why = self.skipped.get(benchmark_id, self.skipped.get(file))
-        return None if why is None else CellStatus(SKIPPED, why)
+        return CellStatus(SKIPPED, self.skipped[file]) if file in self.skipped else None
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ class BenchmarkRunner:
         suite.deselected += event["deselected"]
         suite.missing[number] = [*event["missing"], *selection.unmatched(ids)]
         suite.errors |= {each["file"]: each["reason"] for each in event["errors"]}
-        suite.skipped |= {each.get("id") or each["file"]: each["reason"] for each in event["skipped"]}
+        suite.skipped |= {each["file"]: each["reason"] for each in event["skipped"]}
         suite.options[number] = event["options"]
         suite.unnamed += event["unnamed"]
         suite.n_tests += event["n_tests"]

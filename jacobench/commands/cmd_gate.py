@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import GateThresholds
 
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REV",
+        help="Branch, tag or commit to compare with. Optional with --base-with or --head-with: then both sides are the working tree.",
+    ),
+]
+
 GateSuite = Annotated[
     str | None, typer.Option("--suite", metavar="NAME|FILE.toml", help="Suite to measure. Default: gate.")
 ]
@@ -101,6 +109,13 @@ Untracked = Annotated[
     ),
 ]
 
+SelfTest = Annotated[
+    bool,
+    typer.Option(
+        "--self-test", help="Measure how often the gate gives false alarms and finds known slowdowns on this machine."
+    ),
+]
+
 OPTIONS = {"strategies": "--strategy", "cases": "--case"}  # field of GateConfig → its option, where the names differ
 
 NOT_REPEATED = ("timeout_seconds", "in_project", "out")
@@ -114,13 +129,7 @@ MAX_CASES = 3
 
 
 def gate(
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REV",
-            help="Branch, tag or commit to compare with. Optional with --base-with or --head-with: then both sides are the working tree.",
-        ),
-    ] = None,
+    against: Against = None,
     suite: GateSuite = None,
     strategy: Strategies = None,
     pytest: Pytest = None,
@@ -135,13 +144,7 @@ def gate(
     untracked: Untracked = None,
     junit: Junit = None,
     markdown: Markdown = None,
-    self_test: Annotated[
-        bool,
-        typer.Option(
-            "--self-test",
-            help="Measure how often the gate gives false alarms and finds known slowdowns on this machine.",
-        ),
-    ] = False,
+    self_test: SelfTest = False,
 ) -> None:
     """Fail if the working tree has a regression. Measures it and another revision in alternation.
 
