@@ -623,6 +623,69 @@ def test_coverage_is_not_measured(run, tmp_path):
     assert session.of("done") == [{"event": "done", "exit_code": 0}]
 
 
+CODSPEED = """
+import os
+import pytest
+
+def is_on(config):
+    return config.getoption("--codspeed") or "CODSPEED_ENV" in os.environ
+
+def pytest_addoption(parser):
+    parser.addoption("--codspeed", action="store_true")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "benchmark: of codspeed")
+    config.addinivalue_line("markers", "codspeed_benchmark: of codspeed")
+    if is_on(config):
+        config.option.benchmark_disable = True
+        config.pluginmanager.set_blocked("pytest-benchmark")
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart(session):
+    if is_on(session.config):
+        raise RuntimeError("replaces the fixture benchmark")
+
+@pytest.fixture
+def codspeed_benchmark():
+    return lambda call, *arguments: call(*arguments)
+"""
+"""What pytest-codspeed 5.0 does where pytest-benchmark is installed, too. It was checked with the plug-in itself."""
+
+WITH_CODSPEED = """
+import pytest
+
+@pytest.mark.benchmark(group="mine", max_rounds=3)
+def test_marker(benchmark):
+    benchmark(sum, range(100))
+
+@pytest.mark.codspeed_benchmark
+def test_only_marked():
+    pass
+
+def test_prepared(benchmark):
+    benchmark.pedantic(sum, args=([1],), rounds=2)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("addopts", ["", "--codspeed"])
+def test_a_suite_for_codspeed_is_timed_by_pytest_benchmark(run, tmp_path, addopts):
+    suite = {
+        "plugins/pytest_codspeed/__init__.py": "",
+        "plugins/pytest_codspeed/plugin.py": CODSPEED,
+        "plugins/pytest_codspeed-0.dist-info/METADATA": "Metadata-Version: 2.1\nName: pytest-codspeed\nVersion: 0\n",
+        "plugins/pytest_codspeed-0.dist-info/entry_points.txt": "[pytest11]\ncodspeed = pytest_codspeed.plugin\n",
+        "pytest.ini": f"[pytest]\naddopts = --strict-markers {addopts}\nfilterwarnings = error\n",
+        "test_speed.py": WITH_CODSPEED,
+    }
+    variables = {"PYTHONPATH": str(tmp_path / "tree" / "plugins"), "CODSPEED_ENV": "1"}
+    session = run(suite, "test_speed.py", environment=variables)
+    assert session.statuses == {"test_speed.py::test_marker": "ok", "test_speed.py::test_prepared": "ok"}
+    assert session.entries.keys() == session.statuses.keys()
+    assert session.collected["n_marked_only"] == 1
+
+
 OWN_OPTIONS = """
 def pytest_addoption(parser):
     for name in ("reruns", "report-log", "cov-source", "memray", "timeout"):
