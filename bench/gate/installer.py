@@ -88,7 +88,10 @@ def pip_variables(
     ours = {name: value for name, value in variables.items() if name.upper().removeprefix("PIP_") in kept}
     theirs = {f"PIP_{name}": value for name, value in configuration.items() if name in kept}
     quiet = {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    return others | theirs | {name: value for name, value in ours.items() if name not in others} | quiet
+    made = others | theirs | {name: value for name, value in ours.items() if name not in others} | quiet
+    if made.get("PIP_RETRIES") == "0":
+        made["PIP_RETRIES"] = "1"  # pip reports an index that cannot be reached only when it tries again
+    return made
 
 
 def pip_configuration(python: str | Path, variables: Mapping[str, str]) -> dict[str, str]:

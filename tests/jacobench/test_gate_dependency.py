@@ -118,3 +118,15 @@ def test_bad_input_is_one_line_and_leaves_nothing(name, gate):
     assert done.returncode == 2, done.stderr
     assert told == done.stderr.splitlines()[-1:]
     assert said in told[0]
+
+
+def test_an_index_that_cannot_be_reached_is_bad_input(gate, monkeypatch):
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")  # no server has this port
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    done = gate("--pytest", "test_speed.py", "--head-with", "dep==2.0")
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = [each for each in done.stderr.splitlines() if each.startswith("jacobench: ")]
+    assert "head with dep==2.0 cannot be installed: the package index cannot be reached (" in line
+    assert line.endswith("check the network and pip's index-url")
