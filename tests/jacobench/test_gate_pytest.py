@@ -422,7 +422,7 @@ def test_an_interrupted_gate_leaves_nothing(plain, popen, tmp_path, monkeypatch)
     while "stage 1" not in process.stderr.readline():
         assert process.poll() is None
     time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGHUP)
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert state(plain) == before
