@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from math import inf
 from pathlib import Path
 
 import pytest
 
 from jacobench.bench.gate import benchmark_runner
-from jacobench.bench.gate.benchmark_runner import BenchmarkRunner
+from jacobench.bench.gate.benchmark_runner import BenchmarkRunner, suite_environment
 from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp
 from jacobench.bench.gate.revisions import Project, Tree
 from jacobench.bench.gate.side_environments import Side
@@ -29,21 +30,22 @@ NOTHING = {
     "missing": [],
     "unnamed": [],
     "deselected": [],
+    "options": {},
     "n_tests": 0,
     "n_marked_only": 0,
 }
 
 
-def collects(*ids, **more):
-    """Return the event of a session that collects benchmarks; their sources are equal on both sides."""
-    benchmarks = [{"id": each, "source": "", "file": each.partition("::")[0]} for each in ids]
+def collects(*ids, source="", **more):
+    """Return the event of a session that collects benchmarks, by default with equal sources on both sides."""
+    benchmarks = [{"id": each, "source": source, "file": each.partition("::")[0]} for each in ids]
     return {"event": "collected", **NOTHING, "benchmarks": benchmarks, **more}
 
 
 def ended(at, status):
     """Return the events of a benchmark that ends with a status after a second; "timeout": it never ends."""
     start = {"event": "start", "id": at}
-    end = {"event": "ended", "id": at, "status": status, "reason": status, "seconds": 1.0}
+    end = {"event": "ended", "id": at, "status": status, "reason": status.removeprefix("ok"), "seconds": 1.0}
     return [start] if status == "timeout" else [start, end]
 
 
@@ -234,3 +236,54 @@ def test_the_time_may_be_up_before_each_benchmark_has_run(runner):
     here = runner(["bench"], says=dict.fromkeys(BOTH, collects(X, Y, Z)), ends=HANGS)
     with pytest.raises(BadInput, match="when 3 of 6 benchmarks had run once"):
         here.precheck(0.0, 100.0)
+
+
+OPTIONS = {"--benchmark-timer": "time.perf_counter", "--benchmark-warmup": "False"}
+OTHER_TIMER = {**OPTIONS, "--benchmark-timer": "time.process_time"}
+
+DIFFERENCES = {
+    "none": ({}, "", "ok", ""),
+    "its source": ({"source": "other"}, "", "changed", ""),
+    "its source, but one side's files are used": ({"source": "other"}, "head", "ok", ""),
+    **{
+        f"an option, with the files of {files or 'each side'}": (
+            {"options": OTHER_TIMER},
+            files,
+            "changed",
+            "--benchmark-timer is time.perf_counter in base, time.process_time in head",
+        )
+        for files in ("", "head")
+    },
+}
+
+
+@pytest.mark.parametrize("kind", DIFFERENCES)
+def test_a_benchmark_that_is_timed_in_another_way_is_changed(runner, kind):
+    head, files, status, reason = DIFFERENCES[kind]
+    here = runner(
+        ["bench"], says={"base": collects(X, options=OPTIONS), "head": collects(X, **{"options": OPTIONS} | head)}
+    )
+    here.suite_from = files
+    here.precheck(0.0, inf)
+    assert here.statuses["base"] == here.statuses["head"] == {X: CellStatus(status, reason)}
+
+
+def test_a_benchmark_whose_memory_is_not_measured_is_noted(runner):
+    here = runner(["bench"], says=dict.fromkeys(BOTH, collects(X, Y)))
+    here.precheck(0.0, inf)
+    benchmark_runner.run_process.__self__.ends["head", Y] = "error"
+    base, head = here.precheck_memory()
+    assert base.statuses == head.statuses == {X: CellStatus("ok"), Y: CellStatus("ok")}
+    assert here.without_memory == {Y: "error in head"}
+
+
+def test_a_suite_gets_the_variables_of_the_caller(monkeypatch):
+    given = {"PYTEST_DATA_DIR": "data", "OMP_NUM_THREADS": "4", "PYTHONTRACEMALLOC": "1", "A": "mine"}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    found = suite_environment({"A": "ours", "B": "ours"}, 3)
+    assert found.items() >= (given | {"B": "ours", "PYTHONHASHSEED": "3"}).items()
+    assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD" not in found
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    assert suite_environment({}, 3)["PYTHONHASHSEED"] == "0"

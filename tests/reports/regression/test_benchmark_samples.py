@@ -91,7 +91,9 @@ VERDICTS = {
 }
 STATES = {
     **dict.fromkeys(("clear", "only new and gone", "changed does not count", "one of base fails"), 0),
-    **dict.fromkeys(("changed by an option", "all changed", "all fail", "all of base fail", "all of base fail, and one is new"), 4),
+    **dict.fromkeys(
+        ("changed by an option", "all changed", "all fail", "all of base fail", "all of base fail, and one is new"), 4
+    ),
     "broken": 1,
 }
 
