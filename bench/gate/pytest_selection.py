@@ -193,12 +193,11 @@ def copy_suite(source: Tree, target: Tree, places: Iterable[str], files: Iterabl
             _copy_data(folder, source, target)
         elif folder.is_dir() and not has_project and not _has_modules(source, folder, modules):
             _copy_folder(folder, source, target)
-    for file in files:
-        folders = [Path(relative(source.top, from_here)), *reversed(Path(file).parents)]
-        for conftest in (from_here / folder / CONFTEST for folder in folders):
-            _copy_file(conftest, source, target)
-        if (from_here / file).is_file():
-            _copy_file(from_here / file, source, target)
+    for file in (Path(os.path.normpath(from_here / file)) for file in files):
+        for folder in (each for each in reversed(file.parents) if each.is_relative_to(source.top)):
+            _copy_file(folder / CONFTEST, source, target)
+        if file.is_file():
+            _copy_file(file, source, target)
 
 
 def _copy_folder(folder: Path, source: Tree, target: Tree) -> None:

@@ -230,6 +230,18 @@ def test_a_folder_with_the_whole_project_is_not_replaced(tmp_path):
     assert texts(trees[0].top) == {"project/core.py": "base", "test_a.py": "head"}
 
 
+def test_each_conftest_above_a_benchmark_is_copied(tmp_path):
+    """Also those between the top of the repository and the folder of a project in it."""
+    trees = [Tree(name, tmp_path / name, tmp_path / name / "packages/mine") for name in ("base", "head")]
+    names = ("conftest.py", "packages/conftest.py", "packages/mine/conftest.py", "packages/mine/bench/conftest.py")
+    for tree in trees:
+        write(tree.top, *names, "packages/other/conftest.py", "packages/mine/bench/test_a.py", text=tree.revision)
+    sides = [SimpleNamespace(tree=tree, built=list) for tree in trees]
+    copy_suite(trees[1], trees[0], [], ["bench/test_a.py"], sides)
+    found = texts(trees[0].top)
+    assert {name for name, text in found.items() if text == "head"} == {*names, "packages/mine/bench/test_a.py"}
+
+
 def test_modules_of_a_project_that_is_not_installed_are_not_copied(tmp_path):
     mine, trees = tmp_path / "mine", [Tree(name, tmp_path / name, tmp_path / name) for name in ("base", "head")]
     write(mine, "x.txt")
