@@ -450,7 +450,11 @@ class BenchmarkPlugin:
         if not self._nodes:
             return True
         nodes = [each for place, each in self._nodes.items() if item.path.is_relative_to(place)]
-        return not nodes or any(_matches(item, node) for each in nodes for node in each)
+        return not nodes or any(self._is_in(item, node) for each in nodes for node in each)
+
+    def _is_in(self, item: Any, node: str) -> bool:
+        """Return whether a test of a file is in a node of this file; "" is the whole file."""
+        return not node or bool(self.sources.is_node(item.nodeid.partition("::")[2], node))
 
     def _unnamed(self) -> list[dict[str, str]]:
         """Return files that seem to have benchmarks and of which pytest collected no test.
@@ -474,7 +478,7 @@ class BenchmarkPlugin:
             f"{self._path(path)}::{node}"
             for path, nodes in self._nodes.items()
             for node in nodes
-            if node and not any(item.path == path and _matches(item, node) for item in self._collected)
+            if node and not any(item.path == path and self._is_in(item, node) for item in self._collected)
         ]
 
     # Run
@@ -606,12 +610,6 @@ class BenchmarkPlugin:
 def is_marked(item: Any) -> bool:
     """Return whether a test has a marker of benchmarks."""
     return any(item.get_closest_marker(name) for name in MARKERS)
-
-
-def _matches(item: Any, node: str) -> bool:
-    """Return whether a test is the node, or is in it; "" is the whole file."""
-    rest = item.nodeid.partition("::")[2]
-    return not node or rest == node or rest.startswith((f"{node}::", f"{node}["))
 
 
 def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:

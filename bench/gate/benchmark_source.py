@@ -31,6 +31,11 @@ def is_benchmark(item: Any) -> bool:
     return any(name in FIXTURES for name in getattr(item, "fixturenames", ()))
 
 
+def is_node(test: str, node: str) -> bool:
+    """Return whether a test has this node id, or is in it: in a file, a class, or a function with parameters."""
+    return test == node or test.startswith((f"{node}::", f"{node}["))
+
+
 def first_benchmark(file: Path) -> str:
     """Return the qualified name of the first function in a file that requests the fixture; empty if there is none."""
     content = file.read_bytes() if file.is_file() and file.suffix == ".py" else b""
@@ -183,6 +188,7 @@ class Sources:
 
     is_benchmark = staticmethod(is_benchmark)
     first_benchmark = staticmethod(first_benchmark)
+    is_node = staticmethod(is_node)
 
     def __init__(self, top: Path, is_own: Callable[[str], bool]) -> None:
         self._top, self._is_own = top, is_own

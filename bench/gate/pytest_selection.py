@@ -11,6 +11,7 @@ from importlib.machinery import all_suffixes
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jacobench.bench.gate.benchmark_source import is_node
 from jacobench.bench.gate.submodules import clear
 from jacobench.bench.gate.working_tree import GENERATED, without_generated
 from jacobench.graphs.errors import BadInput
@@ -71,17 +72,13 @@ class SideSelection:
     def selects(self, benchmark_id: str) -> bool:
         """Return whether a benchmark that the session collects is selected."""
         nodes = self.nodes.get(benchmark_id.partition("::")[0])
-        return nodes is None or any(_is_node(benchmark_id, node) for node in nodes)
+        return nodes is None or any(is_node(benchmark_id, node) for node in nodes)
 
     def unmatched(self, benchmark_ids: Iterable[str]) -> list[str]:
         """Return the node ids that are none of these benchmarks, and have none in them."""
         known = list(benchmark_ids)
         nodes = (node for each in self.nodes.values() for node in each)
-        return [node for node in nodes if not any(_is_node(each, node) for each in known)]
-
-
-def _is_node(benchmark_id: str, node: str) -> bool:
-    return benchmark_id == node or benchmark_id.startswith((f"{node}::", f"{node}["))
+        return [node for node in nodes if not any(is_node(each, node) for each in known)]
 
 
 def read_selection(text: str) -> tuple[str, ...]:
