@@ -56,10 +56,11 @@ def two_revisions(
     for option, source in zip(OPTIONS, (base, head), strict=True):
         read_requirements(option, source.requirements)
     old, new = (source.revision and commit_of(project, source.revision) for source in (base, head))
-    with CleanupStack() as undo:
-        folder = undo.enter_context(_folder())
-        trees = undo.enter_context(checked_out(project, old, new, folder, parse_bytes(config.untracked)))
-        suite_tree = undo.enter_context(suite_checked_out(project, head.suite, folder))
+    with (
+        _folder() as folder,
+        checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees,
+        suite_checked_out(project, head.suite, folder) as suite_tree,
+    ):
         if config.in_project:
             trees = replace(trees[0], counterpart=None), replace(trees[1], counterpart=None)
             suite_tree = suite_tree and replace(suite_tree, counterpart=None)
@@ -88,8 +89,9 @@ def here_twice(config: GateConfig) -> Iterator[PairedRunner]:
 @contextmanager
 def _folder() -> Iterator[Path]:
     check_temporary_folder()
-    with TemporaryDirectory(prefix="jacobench-gate-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary).resolve()
+    with CleanupStack() as undo:
+        temporary = TemporaryDirectory(prefix="jacobench-gate-", ignore_cleanup_errors=True)
+        folder = Path(undo.enter_context(temporary)).resolve()
         try:
             yield folder
         except OSError as error:
