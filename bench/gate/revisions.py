@@ -37,6 +37,7 @@ class Project:
 
     top: Path
     folder: Path
+    here: Path | None = None  # whose counterpart measuring processes start in; None: the current folder
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _side(project: Project, commit: str | None, top: Path, undo: ExitStack) -> T
 
 
 def _tree(project: Project, top: Path, revision: str) -> Tree:
-    """Return a side with the counterpart of the current folder."""
-    here = Path.cwd()
+    """Return a side with the counterpart of the current folder, or of the one that takes its place."""
+    here = project.here or Path.cwd()
     inside = here.relative_to(project.top) if here.is_relative_to(project.top) else Path()
     return Tree(revision, top, top / project.folder.relative_to(project.top), top / inside)

@@ -53,6 +53,7 @@ def two_revisions(
     else:
         load_suite(config.suite)
     check_template(config.install)
+    project = replace(project, here=project.folder) if config.in_project else project
     for option, source in zip(OPTIONS, (base, head), strict=True):
         read_requirements(option, source.requirements)
     old, new = (source.revision and commit_of(project, source.revision) for source in (base, head))
@@ -61,9 +62,6 @@ def two_revisions(
         checked_out(project, old, new, folder, parse_bytes(config.untracked)) as trees,
         suite_checked_out(project, head.suite, folder) as suite_tree,
     ):
-        if config.in_project:
-            trees = replace(trees[0], counterpart=None), replace(trees[1], counterpart=None)
-            suite_tree = suite_tree and replace(suite_tree, counterpart=None)
         if forbids_execution(folder):
             report(
                 f"{folder.parent} is mounted noexec, so compiled modules cannot be loaded from it; if the project builds "
