@@ -238,7 +238,8 @@ def options_of(config: GateConfig, project: Project) -> list[str]:
     from dataclasses import fields
 
     words = []
-    left_out = (*NOT_REPEATED, *(["pytest"] if config.in_project else []))  # it is in pyproject.toml
+    is_elsewhere = config.in_project and Path.cwd() != project.folder  # its paths are relative to that folder
+    left_out = (*NOT_REPEATED, *(["pytest"] if is_elsewhere else []))
     for field in fields(config):
         values = getattr(config, field.name)
         if values != field.default and field.name not in left_out:

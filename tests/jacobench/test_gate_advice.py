@@ -95,10 +95,15 @@ def test_the_command_of_a_pytest_suite_is_complete_without_the_folder_of_raw_dat
     ]  # fmt: skip
 
 
-def test_a_suite_in_pyproject_is_not_an_option_because_its_paths_are_relative_to_the_project(said):
-    table = {"pytest": ("bench --ignore bench/slow",), "memory": True}
-    (command,) = commands(said(Outcome("inconclusive", verdict_table([]), undecided=("a",)), configured(table, {})))
-    assert command == ["jacobench", "gate", "--against", "origin/main", "--case", "a", "--memory"]
+def test_a_suite_in_pyproject_is_an_option_only_in_the_folder_of_the_project(said, tmp_path, monkeypatch):
+    """From elsewhere, its paths would be wrong; the command reads pyproject.toml again."""
+    config = configured({"pytest": ("bench --ignore bench/slow",), "memory": True}, {})
+    monkeypatch.chdir(tmp_path)
+    outcome = Outcome("inconclusive", verdict_table([]), undecided=("a",))
+    (here,) = commands(said(outcome, config, tmp_path))
+    (elsewhere,) = commands(said(outcome, config, tmp_path.parent))
+    assert elsewhere == ["jacobench", "gate", "--against", "origin/main", "--case", "a", "--memory"]
+    assert here == [*elsewhere[:-1], "--pytest", "bench --ignore bench/slow", "--memory"]
 
 
 def test_the_command_that_installs_is_printed_as_it_was_given(said, tmp_path):
