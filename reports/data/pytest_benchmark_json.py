@@ -182,12 +182,15 @@ def read_minima(path: Path) -> dict[str, float]:
 def _named(path: Path, entry: Any) -> tuple[str, float, Mapping[str, Any]]:
     """Return the full name of an entry, its minimum, and its ``extra_info``."""
     try:
-        full_name, seconds, extra = str(entry["fullname"]), entry["stats"]["min"], _extra(entry)
+        full_name, seconds, extra = entry["fullname"], entry["stats"]["min"], _extra(entry)
+        why = "" if isinstance(full_name, str) and full_name else "'fullname' is no name"
     except (AttributeError, KeyError, TypeError) as error:
+        why = f"{type(error).__name__}: {error}"
+    if why:
         raise BadInput(
             f"{str(path)!r} is not pytest-benchmark's JSON: expected a benchmark with 'fullname' and 'stats', "
-            f"got {str(entry)[:80]!r} ({type(error).__name__}: {error})"
-        ) from None
+            f"got {str(entry)[:80]!r} ({why})"
+        )
     if not _number(seconds) >= 0:
         raise BadInput(
             f"{str(path)!r}: the minimum of {full_name!r} is {seconds!r}: expected finite seconds, 0 or more"
@@ -240,8 +243,12 @@ def _python(info: Any) -> str:
 
 
 def _commit(info: Mapping[str, Any]) -> str:
-    known = str(info.get("id") or "")
-    return "" if known in {"", "unversioned", "unknown"} else known[:12] + ("-dirty" if info.get("dirty") else "")
+    known = info.get("id")
+    return (
+        ""
+        if not isinstance(known, str) or known in {"", "unversioned", "unknown"}
+        else known[:12] + ("-dirty" if info.get("dirty") else "")
+    )
 
 
 def in_utc(text: Any, owner: str) -> str:
@@ -251,10 +258,10 @@ def in_utc(text: Any, owner: str) -> str:
     """
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat(timespec="seconds")
+    except (TypeError, ValueError, OverflowError):  # in the first or last hours that a date can have
         raise BadInput(f"{owner} has the time {text!r}: expected a date and time in ISO 8601") from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def committed_at(info: Any) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jacobench.reports.data.pytest_benchmark_json import Benchmark, BenchmarkFile
     from jacobench.reports.data.run_data import Run
 
-COUNTS = ("passes", "peak_bytes", "n_nonzeros")
+COUNTS = ("passes", "peak_bytes", "n_nonzeros", "threads")
 TIMES = ("seconds_min", "seconds_median", "seconds_low", "seconds_high")
 LARGEST = 2.0**63  # SQLite cannot store larger integers
 NUMBERS = ("passes", *TIMES, "ratio_to_vjp", "peak_bytes", "n_nonzeros", "value")
@@ -105,10 +105,11 @@ def branch_of(commit_info: Any) -> str:
 
 def history_cell(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return a cell of a `Record` from the fields of a row; numbers that cannot be stored are missing."""
-    return (*(row[key] for key in (*CELL_KEYS, "status")), *(_kept(name, row.get(name)) for name in NUMBERS))
+    return (*(row[key] for key in (*CELL_KEYS, "status")), *(stored_number(name, row.get(name)) for name in NUMBERS))
 
 
-def _kept(name: str, number: float | None) -> float | int | None:
+def stored_number(name: str, number: float | None) -> float | int | None:
+    """Return a number of a run or cell as a history stores it; None if it is missing or cannot be stored."""
     if number is None or not isfinite(number) or not 0 <= number < LARGEST:
         return None
     return int(number) if name in COUNTS else float(number)

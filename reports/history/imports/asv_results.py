@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_json import parse_any
 from jacobench.reports.history.history_records import Record
-from jacobench.reports.history.imports.imported_file import BenchmarkCells, ImportedFile, utc_of
+from jacobench.reports.history.imports.imported_file import (
+    REPEATED,
+    BenchmarkCells,
+    ImportedFile,
+    list_of,
+    text_of,
+    utc_of,
+)
 from jacobench.reports.history.imports.value_units import OTHER, unit_of
 
 if TYPE_CHECKING:
@@ -46,7 +53,7 @@ def read_description(_path: Path, _content: Any) -> ImportedFile:
 
 
 def read(path: Path, content: Any) -> ImportedFile:
-    """Return the run of a file; `BadInput` if it has no date or no result.
+    """Return the run of a file; `BadInput` if it has no commit, no date or no result.
 
     As asv does, it leaves out results of an earlier version of a benchmark than that of ``benchmarks.json``. A skipped
     benchmark (NaN) has no cell; a failed one has the status ``error``.
@@ -59,15 +66,20 @@ def read(path: Path, content: Any) -> ImportedFile:
             _put(cells, name, row, known.get(name, {}).get("unit"), reasons)
     measured_at = utc_of(min((row["started_at"] for row in rows.values() if row.get("started_at")), default=None))
     committed_at = utc_of(content.get("date"))
-    if not cells.found or not (measured_at or committed_at):
-        what = "date" if cells.found else "result of a current benchmark"
-        raise BadInput(f"{str(path)!r} has no {what}: expected {EXPECTED} with at least one")
+    needed = {
+        "result of a current benchmark": cells.found,
+        "date": measured_at or committed_at,
+        "commit": text_of(content["commit_hash"]),
+    }
+    for what, found in needed.items():
+        if not found:
+            raise BadInput(f"{str(path)!r} has no {what}: expected {EXPECTED} with at least one")
     record = Record(
         run_id=f"{path.resolve().parent.name}/{path.stem}",
         machine=_machine(content),
         controls="asis",
         suite="",
-        commit=str(content["commit_hash"]),
+        commit=content["commit_hash"],
         threads=0,
         measured_at=measured_at or committed_at,
         committed_at=committed_at,
@@ -87,7 +99,7 @@ def _rows(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             row = dict(value) if isinstance(value, dict) else {"result": [value]}
             for key, own in {"version": "benchmark_version", "started_at": "started_at"}.items():
                 row[key] = _dict(content.get(own)).get(name)
-            stats = [_dict(one).get("ci_99") or (None, None) for one in _list(row.get("stats"))]
+            stats = [_dict(one).get("ci_99") or (None, None) for one in list_of(row.get("stats"))]
             row |= {"stats_ci_99_a": [low for low, _ in stats], "stats_ci_99_b": [high for _, high in stats]}
         rows[name] = row
     return rows
@@ -100,19 +112,24 @@ def _put(cells: BenchmarkCells, name: str, row: Mapping[str, Any], stated: Any, 
     for case, result, low, high in _results(name, row):
         if result is None:
             cells.put(case, "error", {})
-        elif isinstance(result, float | int) and not isnan(result):
+        elif not isinstance(result, float | int):
+            reasons.append("no number")
+        elif not isnan(result):
             if (converted := unit.convert(result)) is None:
                 reasons.append("no positive, finite number")
             else:
                 ends = (low, high) if unit.column == "seconds_median" else (None, None)
                 seconds = dict(zip(("seconds_low", "seconds_high"), ends, strict=True))
-                cells.put(case, "ok", {unit.column: converted, **seconds})
+                if cells.put(case, "ok", {unit.column: converted, **seconds}):
+                    reasons.append(REPEATED)
 
 
 def _results(name: str, row: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, Any]]:
     """Yield the id, the result and the interval of each combination of parameters, in asv's order."""
-    params = [own for own in _list(row.get("params")) if isinstance(own, list)]
-    columns = [_list(row.get(column)) for column in ("result", "stats_ci_99_a", "stats_ci_99_b")]
+    if not isinstance(row.get("result"), list | None):
+        raise TypeError(f"the result of {name!r} is no list")
+    params = [own for own in list_of(row.get("params")) if isinstance(own, list)]
+    columns = [list_of(row.get(column)) for column in ("result", "stats_ci_99_a", "stats_ci_99_b")]
     for number, values in enumerate(product(*params)):
         result, low, high = (own[number] if number < len(own) else None for own in columns)
         yield f"{name}({', '.join(map(str, values))})" if values else name, result, low, high
@@ -151,7 +168,3 @@ def _parsed(path: Path, _changed_at: int) -> Mapping[str, Any]:
 
 def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

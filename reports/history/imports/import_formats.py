@@ -9,6 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.wording import counted
 from jacobench.reports.data.pytest_benchmark_json import read_benchmark_file, read_each
@@ -71,6 +73,9 @@ FORMATS = (
 WITHOUT_DATES = ImportFormat("one run without its date", _has_no_dates, _refuse)
 
 EXPECTED = f"a file of {' or '.join(dict.fromkeys(one.name for one in FORMATS))}"
+DAMAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, csv.Error)
+"""What the reader of a format raises for a value of an unexpected type or size."""
+
 PATTERNS = ("*.json", "*/*.json", "*.js", "*.csv")  # files of a folder
 
 
@@ -91,7 +96,18 @@ def read_source(source: Path) -> tuple[list[Record], list[str]]:
 
 def read_file(path: Path) -> ImportedFile:
     """Return the runs of a file; raises BadInput, which names it, if it has none of the formats or is damaged."""
-    content = _content(path)
+    try:
+        file = _read(path, _content(path))
+        msgspec.json.encode(file.records)  # fails for a text that cannot be stored, such as half a surrogate pair
+    except BadInput:
+        raise
+    except DAMAGE as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadInput(f"{str(path)!r} is damaged: {why[:200]}; expected {EXPECTED}") from None
+    return file
+
+
+def _read(path: Path, content: Any) -> ImportedFile:
     for one in (*FORMATS, WITHOUT_DATES):
         if one.matches(content):
             return one.read(path, content)
@@ -109,6 +125,18 @@ def _paths(source: Path) -> list[Path]:
     raise BadInput(f"no file in {str(source)!r}: expected a folder with {EXPECTED}")
 
 
+def _csv_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a CSV file as dicts; `BadInput` if one ends too early, as in a file that was not written fully."""
+    text = path.read_text("utf-8-sig")
+    lines = list(csv.DictReader(io.StringIO(text)))
+    for number, line in enumerate(lines, 1):
+        if None in line.values() or (number == len(lines) and not text.endswith("\n")):
+            raise BadInput(
+                f"{str(path)!r} is cut short in line {number}: expected {len(lines[0])} columns and a line end"
+            )
+    return lines
+
+
 def _content(path: Path) -> Any:
     """Return the JSON value of a file, or the lines of a CSV file as dicts. Nothing in it is executed."""
     try:
@@ -117,7 +145,7 @@ def _content(path: Path) -> Any:
         if start.startswith(b"SQLite format 3"):
             raise BadInput(f"{str(path)!r} is a database; to add another history: jacobench history merge {path}")
         if start.removeprefix(codecs.BOM_UTF8).startswith(b"run_id,"):
-            return list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
+            return _csv_lines(path)
     except (OSError, UnicodeDecodeError):
         pass  # the reader of JSON states the cause
     return parse_any(path, EXPECTED, prefix=github_benchmark_data.PREFIX)

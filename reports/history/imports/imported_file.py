@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from jacobench.reports.history.history_records import Record
 
+REPEATED = "another one of the same run has this name; the smallest counts"
+
 
 @dataclass(frozen=True)
 class ImportedFile:
@@ -30,12 +32,17 @@ class BenchmarkCells:
 
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    def put(self, case: str, status: str, numbers: Mapping[str, float | None]) -> None:
-        """Add what was measured of a benchmark; of several entries with one name, the smallest value counts."""
+    def put(self, case: str, status: str, numbers: Mapping[str, float | None]) -> bool:
+        """Add what was measured of a benchmark; of several entries with one name, the smallest value counts.
+
+        Return whether there are several.
+        """
         cell = self.found.setdefault(case, {"status": status})
+        is_repeated = any(name in cell for name, number in numbers.items() if number is not None)
         for name, number in numbers.items():
             if number is not None and not cell.get(name, number) < number:
                 cell[name] = number
+        return is_repeated
 
     def cells(self) -> tuple[tuple[Any, ...], ...]:
         """Return the cells of a `Record`."""
@@ -43,6 +50,16 @@ class BenchmarkCells:
             history_cell({"case": case, "strategy": STRATEGY, "phase": PHASE, **cell})
             for case, cell in self.found.items()
         )
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return a list as it is; an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
+def text_of(value: Any) -> str:
+    """Return a text as it is; an empty one for anything else."""
+    return value if isinstance(value, str) else ""
 
 
 def utc_of(milliseconds: Any) -> str:

@@ -265,7 +265,7 @@ def test_a_run_is_kept(standard):
     assert one.digest != from_run(Run(standard, name="another", facts=facts)).digest
 
 
-@pytest.mark.parametrize("moment", [None, "yesterday", 7])
+@pytest.mark.parametrize("moment", [None, "yesterday", 7, "0001-01-01T00:00:00+01:00"])
 def test_a_run_that_does_not_say_when(moment, standard):
     with pytest.raises(BadInput, match="expected a date and time"):
         from_run(Run(standard, name="a-run", facts={"datetime": moment}))

@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from jacobench.bench.row.columns import STATUSES
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.history import store
 from jacobench.reports.history.exports import FORMATS as EXPORTS
@@ -132,17 +133,25 @@ def test_github_action_benchmark(name, text, tmp_path):
 
 
 def test_what_github_action_benchmark_cannot_state_is_left_out_with_its_reason(tmp_path):
-    bad = [bench(value="fast"), "no object", bench("zero", 0, "ops/s"), bench("nan", math.nan), bench("ok")]
-    broken = [{"date": 1}, entry(bench(), date="yesterday"), entry(), entry(*bad), 7]
+    bad = [
+        bench(value="fast"),
+        "no object",
+        bench(None),
+        bench(value=10**400),
+        bench("zero", 0, "ops/s"),
+        bench("nan", math.nan),
+        bench("ok"),
+    ]
+    broken = [{"date": 1}, entry(bench(), commit=None), entry(bench(), date="yesterday"), entry(), entry(*bad), 7]
     points = entry(bench("score", 3, "points"), bench("good", 2, "req/s"), tool="customBiggerIsBetter")
     path = written(tmp_path / "data.js", data(*broken, points))
     records, problems = read_source(path)
     assert [list(cells_of(one)) for one in records] == [["ok"], ["good"]]
     assert [problem.removeprefix(f"{path}: ") for problem in problems] == [
-        "2 results left out: an entry without a commit",
+        "3 results left out: an entry without a commit",
         "1 result left out: an entry without a date",
         "1 result left out: an entry without a benchmark",
-        "2 results left out: a benchmark without a name or a number",
+        "4 results left out: a benchmark without a name or a number",
         "2 results left out: no positive, finite number",
         "1 result left out: larger is better, and 'points' is no rate",
     ]
@@ -150,7 +159,9 @@ def test_what_github_action_benchmark_cannot_state_is_left_out_with_its_reason(t
 
 def test_of_a_name_twice_in_one_run_the_smallest_value_counts(tmp_path):
     content = data(entry(bench(value=3.0), bench(value=2.0), bench(value=4.0, unit="B")))
-    (record,) = read_file(written(tmp_path / "data.js", content)).records
+    found = read_file(written(tmp_path / "data.js", content))
+    assert found.left_out == ("another one of the same run has this name; the smallest counts",)
+    (record,) = found.records
     assert cells_of(record) == {"a": {"status": "ok", "seconds_median": pytest.approx(2e-9), "peak_bytes": 4}}
 
 
@@ -244,6 +255,26 @@ def test_results_of_an_earlier_version_of_an_asv_benchmark_are_another_benchmark
     assert cells_of(record)["suite.track_error"] == {"status": "ok", "seconds_median": 1e-6}
 
 
+PYTEST_BENCHMARK = {
+    "benchmarks": [
+        {"fullname": "a.py::test_x", "stats": {"min": 1e-3}},
+        {
+            "fullname": "b.py::test_x",
+            "stats": {"min": 1e-3},
+            "extra_info": {"case": "mlp", "strategy": "vjp", "phase": "gradient", "status": "ok", "peak_bytes": 4096},
+        },
+    ],
+    "machine_info": {"cpu": {"brand_raw": "AMD", "count": 2}, "system": "Linux", "python_version": "3.11.2"},
+    "commit_info": {"id": HASH, "time": "2026-01-01T00:00:00+01:00", "dirty": False, "branch": "main"},
+    "datetime": "2026-01-01T00:00:00",
+}
+EXPORT = {
+    "run_id": "r", "machine": "m", "controls": "", "suite": "", "commit": "c", "threads": 1,
+    "measured_at": "2026-01-01T00:00:00+00:00", "committed_at": "2026-01-01T00:00:00+00:00", "control_seconds": 1e-5,
+    "branch": "", "case": "a", "strategy": "s", "phase": "p", "status": "ok", "passes": 1, "seconds_median": 1.0,
+}  # fmt: skip
+
+
 @pytest.fixture
 def varied(record):
     """Return runs that differ in everything that an export contains."""
@@ -303,6 +334,21 @@ def test_a_file_twice_is_imported_once(tmp_path):
         ("run_id,measured_at,status,case,strategy,phase\na,2026-01-01,ok,c,s,p,7\n", None),
         ("run_id,measured_at,status,case,strategy,phase\na,then,ok,c,s,p\n", "line 1 is not of a history's export"),
         ("run_id,measured_at,status,case,strategy,phase,value\na,2026-01-01,ok,c,s,p,x\n", "line 1 is not"),
+        (
+            "run_id,measured_at,status,case,strategy,phase\na,2026-01-01,,c,s,p\n",
+            "line 1 is not of a history's export: its status is '': expected one of ok, wrong,",
+        ),
+        (
+            "run_id,measured_at,status,case,strategy,phase\na,2026-01-01,ok,c\n",
+            "is cut short in line 1: expected 6 columns",
+        ),
+        (
+            json.dumps([EXPORT, EXPORT | {"case": None}]),
+            "line 2 is not of a history's export: its case is None: expected a text",
+        ),
+        (json.dumps([EXPORT | {"status": None}]), "line 1 is not of a history's export: its status is None"),
+        (json.dumps([EXPORT | {"run_id": ["r"]}]), "line 1 is not of a history's export: its run_id is ['r']"),
+        (json.dumps(VERSION_2 | {"commit_hash": None}), "has no commit: expected a file of asv with at least one"),
         ("run_id,measured_at,status,case,strategy\n", "none of the known formats"),
         ("SQLite format 3\0", "is a database; to add another history: jacobench history merge"),
     ],
@@ -316,6 +362,93 @@ def test_a_file_without_results_is_one_line(text, expected, tmp_path):
         read_file(tmp_path / "x")
     assert str(tmp_path / "x") in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+VALID = {
+    "pytest-benchmark": PYTEST_BENCHMARK,
+    "github-action-benchmark": data(entry(bench(range="± 1"), bench("b", unit="B"))),
+    "asv 1": VERSION_1,
+    "asv 2": VERSION_2,
+    "export": [EXPORT],
+}
+DAMAGED = (None, "x", "nan", "0001-01-01T00:00:00+01:00", [], [1, 2, 3], {}, {"a": None}, -1, 10**400, "\ud800")
+
+
+def places(value, place=()):
+    """Yield the keys and numbers that lead to each value within a JSON value."""
+    yield place
+    if isinstance(value, dict | list):
+        for key, own in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(own, (*place, key))
+
+
+def with_value(content, place, value):
+    """Return a JSON value with another value at a place."""
+    if not place:
+        return value
+    copy = content.copy()
+    copy[place[0]] = with_value(content[place[0]], place[1:], value)
+    return copy
+
+
+def read_or_refused(path):
+    """Return the runs of a file, and the error."""
+    try:
+        return read_file(path).records, ""
+    except BadInput as error:
+        return (), str(error)
+
+
+def can_be_stored(record):
+    texts = (record.run_id, record.machine, record.commit, record.measured_at, record.committed_at, record.branch)
+    keys = [cell[:4] for cell in record.cells]
+    numbers = [number for cell in record.cells for number in (*cell[4:], record.threads) if number is not None]
+    "".join((*texts, *(part for key in keys for part in key))).encode()
+    assert record.cells
+    assert len({key[:3] for key in keys}) == len(keys)
+    assert all(case not in {"", "None"} and status in STATUSES for case, _, _, status in keys)
+    assert record.measured_at.endswith("+00:00")
+    return all(type(number) in {int, float} and 0 <= number < 2**63 for number in numbers)
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_a_file_with_any_damaged_value_is_skipped_or_valid(name, tmp_path):
+    path = tmp_path / "x.json"
+    assert all(map(can_be_stored, read_file(written(path, VALID[name])).records))
+    commits = {"", "c", HASH[:12], *(value[:12] for value in DAMAGED if isinstance(value, str))}
+    n_refused = 0
+    for place in places(VALID[name]):
+        for value in DAMAGED:
+            records, error = read_or_refused(written(path, with_value(VALID[name], place, value)))
+            n_refused += bool(error)
+            assert "\n" not in error
+            assert all(map(can_be_stored, records)), (place, value)
+            assert {record.commit[:12] for record in records} <= commits, (place, value)
+    assert n_refused > 10
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run_id,measured_at,status,case,strategy,phase\n" + "a" * 200_000 + ",2026-01-01,ok,c,s,p\n",
+        json.dumps(VERSION_2 | {"result_columns": [["result"], "params"]}),
+    ],
+)
+def test_a_damaged_file_is_named(text, tmp_path):
+    (tmp_path / "x").write_text(text)
+    with pytest.raises(BadInput, match=r"x' is damaged: \w*Error: .*; expected a file of pytest-benchmark or"):
+        read_file(tmp_path / "x")
+
+
+def test_an_export_that_was_not_written_fully_is_not_imported(varied, tmp_path):
+    for one in varied:
+        store.add(tmp_path / "h.sqlite", one)
+    text = EXPORTS["csv"](store.load(tmp_path / "h.sqlite"))
+    whole = {cell for record in varied for cell in record.cells}
+    for end in range(0, len(text), 3):
+        (tmp_path / "x").write_text(text[:end])
+        records, _ = read_or_refused(tmp_path / "x")
+        assert {cell for record in records for cell in record.cells} < whole
 
 
 def test_an_invalid_file_of_a_folder_is_skipped(tmp_path):
