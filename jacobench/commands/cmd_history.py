@@ -150,9 +150,10 @@ def _add_all(source: str, records: Sequence[Record], file: Path) -> None:
     from jacobench.graphs.wording import counted
     from jacobench.reports.history import store
 
-    n_new = store.add_all(file, records)
-    n_old = f"; {len(records) - n_new} already there, skipped" if n_new < len(records) else ""
-    console.stderr().print(f"{source}: {counted(n_new, 'run', 'runs')} added to {file}{n_old}")
+    found = store.add_all(file, records)
+    n_extended = f"; {found['extended']} extended by new results" if found["extended"] else ""
+    n_known = f"; {found['known']} already there, skipped" if found["known"] else ""
+    console.stderr().print(f"{source}: {counted(found['added'], 'run')} added to {file}{n_extended}{n_known}")
 
 
 @app.command()

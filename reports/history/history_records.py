@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COUNTS = ("passes", "peak_bytes", "n_nonzeros", "threads")
 TIMES = ("seconds_min", "seconds_median", "seconds_low", "seconds_high")
 LARGEST = 2.0**63  # SQLite cannot store larger integers
+GROWING = "growing file "  # beginning of a digest
 NUMBERS = ("passes", *TIMES, "ratio_to_vjp", "peak_bytes", "n_nonzeros", "value")
 
 
@@ -33,7 +34,8 @@ class Record:
     suite: a file is named without its folder. measured_at, committed_at: ISO 8601 in UTC, to the second.
     control_seconds: median of the calibration kernel. cells: ``case, strategy, phase, status`` and ``NUMBERS``, None if
     missing; ``value`` is a quantity without a column of its own, of which less is better. branch: of git; empty if
-    unknown. stored_digest: that of a run from another history, where its cases may have been renamed since.
+    unknown. stored_digest: that of a run from another history, where its cases may have been renamed since. is_growing:
+    whether its tool adds results to the file later.
     """
 
     run_id: str
@@ -48,14 +50,26 @@ class Record:
     cells: tuple[tuple[Any, ...], ...]
     branch: str = ""
     stored_digest: str = ""
+    is_growing: bool = False
+
+    @property
+    def names(self) -> tuple[Any, ...]:
+        """Name, machine, controls, suite, commit and threads. Several runs may have the same."""
+        return (self.run_id, self.machine, self.controls, self.suite, self.commit, self.threads)
 
     @property
     def digest(self) -> str:
-        """Hash of everything that was measured, which identifies the run: a copy of its folder has the same hash."""
-        own = (self.run_id, self.machine, self.controls, self.suite, self.commit, self.threads)
+        """Hash of everything that was measured, which identifies the run: a copy of its folder has the same hash.
+
+        That of a growing file is a hash of its names, and begins with ``GROWING``.
+        """
+        if self.stored_digest:
+            return self.stored_digest
+        if self.is_growing:
+            return GROWING + sha256(msgspec.json.encode(self.names)).hexdigest()
         # Version 1 had no ``value``: without it, a run keeps its hash.
         cells = sorted((cell if cell[-1] is not None else cell[:-1] for cell in self.cells), key=str)
-        return self.stored_digest or sha256(msgspec.json.encode((*own, cells))).hexdigest()
+        return sha256(msgspec.json.encode((*self.names, cells))).hexdigest()
 
 
 def from_run(run: Run) -> Record:

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 import time
+from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from shlex import quote
@@ -18,10 +19,10 @@ from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.former_names import current_cases, current_machines, is_former
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
-from jacobench.reports.history.history_records import NUMBERS, Record
+from jacobench.reports.history.history_records import GROWING, NUMBERS, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 VERSION = 2
@@ -72,25 +73,21 @@ FIXES = {
 """Primary result code of SQLite → cause and fix."""
 
 # Columns in the order of the tables above.
-ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_RUN = "INSERT INTO runs VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 ADD_NAME = "INSERT OR IGNORE INTO names VALUES (NULL, ?, ?, ?)"
 ADD_CELL = """
-INSERT INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
+INSERT OR REPLACE INTO cells SELECT ?, name, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM names WHERE "case" = ? AND strategy = ? AND phase = ?
 """
 FIND_IMPORTED = """
 SELECT DISTINCT run_id, machine, strategy FROM history
 WHERE run_id IN (?, ?) AND measured_at = ? AND strategy IN ('', ?)
-"""
-FIND_RUN = """
-SELECT run, "case", strategy, phase, status, seconds_median FROM history
-WHERE run_id = ? AND machine = ? AND controls = ? AND suite = ? AND "commit" = ? AND threads = ?
 """
 FIND_NAME = 'SELECT name FROM names WHERE "case" = ? AND strategy = ? AND phase = ?'
 FIND_BOTH = """
 SELECT run_id, measured_at FROM runs JOIN cells AS former USING (run) JOIN cells AS other USING (run)
 WHERE former.name = ? AND other.name = ? LIMIT 1
 """
-SET_ASIDE = 'UPDATE names SET "case" = char(0) || name WHERE name = ?'
+SET_ASIDE = 'UPDATE names SET "case" = char(0) || name WHERE name = ?'  # a name that no case has
 EVERY_RUN = """
 SELECT run, digest, run_id, machine, controls, suite, "commit", threads, measured_at, committed_at, control_seconds, branch
 FROM runs ORDER BY run
@@ -99,6 +96,15 @@ EVERY_CELL = """
 SELECT run, "case", strategy, phase, status, passes, seconds_min, seconds_median, seconds_low, seconds_high, ratio_to_vjp,
     peak_bytes, n_nonzeros, value
 FROM history
+"""
+CELLS_OF_RUN = f"{EVERY_CELL} WHERE run = ?"
+FIND_CELLS = f"""{EVERY_CELL}
+WHERE run_id = ? AND machine = ? AND controls = ? AND suite = ? AND "commit" = ? AND threads = ?
+"""
+FIND_DIGEST = "SELECT run FROM runs WHERE digest = ?"
+FIND_RUN = """
+SELECT run FROM runs
+WHERE run_id = ? AND machine = ? AND controls = ? AND suite = ? AND "commit" = ? AND threads = ? ORDER BY run LIMIT 1
 """
 READ_RUNS = "SELECT * FROM runs ORDER BY coalesce(nullif(committed_at, ''), measured_at), measured_at, run"
 
@@ -118,19 +124,20 @@ class History:
 
 def add(path: Path, record: Record) -> bool:
     """Add a run as `add_all` does. Return False if the file has it already."""
-    return add_all(path, [record]) == 1
+    return not add_all(path, [record])["known"]
 
 
-def add_all(path: Path, records: Iterable[Record]) -> int:
-    """Add runs, each completely or not at all; create the file if it does not exist. Return the number of new runs.
+def add_all(path: Path, records: Iterable[Record]) -> Counter[str]:
+    """Add runs, each completely or not at all; create the file if it does not exist.
 
-    Raises `BadInput` if the file is not a history, has another version, is damaged, or cannot be written.
+    Return the number of runs that were ``added``, ``extended`` by results that their file did not have earlier, or
+    ``known``. Raises `BadInput` if the file is not a history, has another version, is damaged, or cannot be written.
     """
     with _writing(path) as file:
-        return sum(_add(file, record) for record in records)
+        return Counter(_add(file, record) for record in records)
 
 
-def _add(file: sqlite3.Connection, record: Record) -> bool:
+def _add(file: sqlite3.Connection, record: Record) -> str:
     with file:  # commits, or rolls back after an error
         file.execute("BEGIN IMMEDIATE")
         return _insert(file, record)
@@ -150,7 +157,7 @@ def rename(path: Path, new_names: Callable[[list[str]], Mapping[str, str]]) -> d
         table = new_names(sorted({case for _, case, _, _ in known}))
         table = {case: new for case, new in table.items() if new != case}
         renamed = [one for one in known if one[1] in table]
-        file.executemany('UPDATE names SET "case" = char(0) || name WHERE name = ?', [one[:1] for one in renamed])
+        file.executemany(SET_ASIDE, [one[:1] for one in renamed])
         for number, case, *cell in renamed:
             _rename(file, number, (table[case], *cell), case)
     return table
@@ -338,27 +345,57 @@ def _check(file: sqlite3.Connection, path: Path) -> int:
     return version
 
 
-def _insert(file: sqlite3.Connection, record: Record) -> bool:
-    if any(cell[1] == STRATEGY for cell in record.cells) and _is_imported(file, record):
-        return False
-    if _has_times_of(file, record):
-        return False
-    added = file.execute(ADD_RUN, [record.digest, *(getattr(record, name) for name in RUN)])
-    if not added.rowcount:
-        return False
-    file.executemany(ADD_NAME, [cell[:3] for cell in record.cells])
-    file.executemany(ADD_CELL, [(added.lastrowid, *cell[3:], *cell[:3]) for cell in record.cells])
-    return True
+def _insert(file: sqlite3.Connection, record: Record) -> str:
+    digest = record.digest
+    if digest.startswith(GROWING) and (known := file.execute(FIND_RUN, record.names).fetchone()):
+        fresh = _fresh_cells(file, known[0], record)
+        _put_cells(file, known[0], fresh)
+        return "extended" if fresh else "known"
+    if file.execute(FIND_DIGEST, (digest,)).fetchone():
+        return "known"
+    is_benchmark = any(cell[1] == STRATEGY for cell in record.cells)
+    if (is_benchmark and _is_imported(file, record)) or _has_cells_of(file, record):
+        return "known"
+    added = file.execute(ADD_RUN, [digest, *(getattr(record, name) for name in RUN)])
+    _put_cells(file, added.lastrowid, record.cells)
+    return "added"
 
 
-def _has_times_of(file: sqlite3.Connection, record: Record) -> bool:
-    """Return whether the file has this run, whatever its memory: earlier versions stored peaks that are too small."""
-    own = (record.run_id, record.machine, record.controls, record.suite, record.commit, record.threads)
+def _put_cells(file: sqlite3.Connection, run: int | None, cells: Sequence[tuple[Any, ...]]) -> None:
+    file.executemany(ADD_NAME, [cell[:3] for cell in cells])
+    file.executemany(ADD_CELL, [(run, *cell[3:], *cell[:3]) for cell in cells])
+
+
+def _fresh_cells(file: sqlite3.Connection, run: int, record: Record) -> list[tuple[Any, ...]]:
+    """Return the new and the changed cells of a growing file. A cell that was renamed is not new under its former name."""
+    known = {row[1:4]: row[4:] for row in file.execute(CELLS_OF_RUN, (run,))}
+    own = {cell[:3]: cell[3:] for cell in record.cells}
+    renamed = [known[key] for key in known.keys() - own.keys()]
+    fresh = []
+    for key, values in own.items():
+        if key not in known and values in renamed:
+            renamed.remove(values)
+        elif known.get(key) != values:
+            fresh.append((*key, *values))
+    return fresh
+
+
+def _has_cells_of(file: sqlite3.Connection, record: Record) -> bool:
+    """Return whether a run of the file has these cells. It may have more: an export may be a part of it."""
     found: dict[int, set[tuple[Any, ...]]] = {}
-    for run, *cell in file.execute(FIND_RUN, own):
-        found.setdefault(run, set()).add(tuple(cell))
-    median = len(CELL_KEYS) + 1 + NUMBERS.index("seconds_median")
-    return {(*cell[: len(CELL_KEYS) + 1], cell[median]) for cell in record.cells} in found.values()
+    for run, *cell in file.execute(FIND_CELLS, record.names):
+        found.setdefault(run, set()).add(_identity(tuple(cell)))
+    return any({_identity(cell) for cell in record.cells} <= known for known in found.values())
+
+
+def _identity(cell: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the key, status and time of a cell; if it has no time, its value or peak.
+
+    The peak does not count next to a time, because earlier versions stored peaks that are too small.
+    """
+    key, numbers = cell[: len(CELL_KEYS) + 1], dict(zip(NUMBERS, cell[len(CELL_KEYS) + 1 :], strict=True))
+    measured = (numbers[name] for name in ("seconds_median", "value", "peak_bytes"))
+    return (*key, next((number for number in measured if number is not None), None))
 
 
 def _is_imported(file: sqlite3.Connection, record: Record) -> bool:

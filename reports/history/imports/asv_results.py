@@ -55,7 +55,7 @@ def read_description(_path: Path, _content: Any) -> ImportedFile:
 def read(path: Path, content: Any) -> ImportedFile:
     """Return the run of a file; `BadInput` if it has no commit, no date or no result.
 
-    As asv does, it leaves out results of an earlier version of a benchmark than that of ``benchmarks.json``. A skipped
+    asv adds results to the file when it measures more benchmarks. As asv does, this function leaves out results of an earlier version of a benchmark than that of ``benchmarks.json``. A skipped
     benchmark (NaN) has no cell; a failed one has the status ``error``.
     """
     rows, known = _rows(content), _benchmarks(path)
@@ -85,6 +85,7 @@ def read(path: Path, content: Any) -> ImportedFile:
         committed_at=committed_at,
         control_seconds=None,
         cells=cells.cells(),
+        is_growing=True,
     )
     return ImportedFile((record,), tuple(reasons))
 

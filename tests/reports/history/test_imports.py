@@ -15,6 +15,8 @@ from jacobench.reports.history.exports import FORMATS as EXPORTS
 from jacobench.reports.history.history_records import NUMBERS
 from jacobench.reports.history.imports.import_formats import read_file, read_source
 from jacobench.reports.history.imports.value_units import interval, unit_of
+from jacobench.reports.history.renames import new_names
+from jacobench.reports.history.series import series
 
 HASH = "0123456789abcdef0123456789abcdef01234567"
 
@@ -296,9 +298,9 @@ def test_an_export_is_imported_as_it_was(name, varied, tmp_path):
     records, problems = read_source(tmp_path / "an-export")
     assert problems == []
     assert [one.digest for one in records] == [one.digest for one in varied]
-    assert store.add_all(tmp_path / "second.sqlite", records) == 3
+    assert store.add_all(tmp_path / "second.sqlite", records)["added"] == 3
     assert EXPORTS[name](store.load(tmp_path / "second.sqlite")) == exported
-    assert store.add_all(tmp_path / "first.sqlite", records) == 0
+    assert store.add_all(tmp_path / "first.sqlite", records) == {"known": 3}
 
 
 def test_exports_of_earlier_versions_have_fewer_columns(tmp_path, record):
@@ -312,8 +314,74 @@ def test_a_file_twice_is_imported_once(tmp_path):
     written(tmp_path / "data.js", data(entry(bench()), entry(bench(), commit="f" * 40)), "window.BENCHMARK_DATA = ")
     written(tmp_path / "box" / "0.json", VERSION_2)
     records, _ = read_source(tmp_path)
-    assert store.add_all(tmp_path / "h.sqlite", records) == 3
-    assert store.add_all(tmp_path / "h.sqlite", records) == 0
+    assert store.add_all(tmp_path / "h.sqlite", records)["added"] == 3
+    assert store.add_all(tmp_path / "h.sqlite", records) == {"known": 3}
+
+
+def times_of(path):
+    """Return case → times, in the order of the runs."""
+    return {own.key["case"]: own.measured.tolist() for own in series(store.load(path), "seconds")}
+
+
+def asv_file(folder, **results):
+    """Return the runs of an asv file with results in seconds, whose benchmarks were measured one after the other."""
+    rows = {
+        f"time_{name}": [[seconds], [], "v", 1_700_000_000_000 + n] for n, (name, seconds) in enumerate(results.items())
+    }
+    written(folder / "box" / "0.json", VERSION_2 | {"results": rows})
+    return read_source(folder)[0]
+
+
+def test_an_asv_file_that_grew_adds_what_is_new_to_its_run(tmp_path):
+    path = tmp_path / "h.sqlite"
+    small, large = asv_file(tmp_path / "a", x=1.0), asv_file(tmp_path / "a", z=3.0, x=1.0, y=2.0)
+    assert store.add_all(path, small) == {"added": 1}
+    assert store.add_all(path, large) == {"extended": 1}
+    assert store.add_all(path, [*large, *small]) == {"known": 2}
+    assert times_of(path) == {"time_x": [1.0], "time_y": [2.0], "time_z": [3.0]}
+    assert store.add_all(path, asv_file(tmp_path / "a", x=1.5, y=2.0)) == {"extended": 1}
+    assert times_of(path) == {"time_x": [1.5], "time_y": [2.0], "time_z": [3.0]}
+    assert len(store.load(path).runs) == 1
+
+
+def test_a_merge_of_a_grown_asv_file_adds_what_is_new(tmp_path):
+    first, second = tmp_path / "first.sqlite", tmp_path / "second.sqlite"
+    small, large = asv_file(tmp_path / "a", x=1.0), asv_file(tmp_path / "a", x=1.0, y=2.0)
+    for path, records in ((first, small), (second, large)):
+        store.add_all(path, records)
+    assert store.add_all(first, store.records(second)) == {"extended": 1}
+    assert store.add_all(second, store.records(first)) == {"known": 1}
+    assert times_of(first) == times_of(second) == {"time_x": [1.0], "time_y": [2.0]}
+
+
+def test_an_exported_asv_file_grows(tmp_path):
+    first, second = tmp_path / "first.sqlite", tmp_path / "second.sqlite"
+    store.add_all(first, asv_file(tmp_path / "a", x=1.0))
+    (tmp_path / "x.csv").write_text(EXPORTS["csv"](store.load(first)))
+    store.add_all(second, read_file(tmp_path / "x.csv").records)
+    assert store.add_all(second, asv_file(tmp_path / "a", x=1.0, y=2.0)) == {"extended": 1}
+    assert store.add_all(second, read_file(tmp_path / "x.csv").records) == {"known": 1}
+    assert times_of(second) == {"time_x": [1.0], "time_y": [2.0]}
+
+
+def test_a_renamed_benchmark_of_a_grown_asv_file_keeps_its_name(tmp_path):
+    path = tmp_path / "h.sqlite"
+    store.add_all(path, asv_file(tmp_path / "a", x=1.0))
+    store.rename(path, lambda known: new_names("time_*", "slow_*", known))
+    assert store.add_all(path, asv_file(tmp_path / "a", x=1.0)) == {"known": 1}
+    assert store.add_all(path, asv_file(tmp_path / "a", x=1.0, y=1.0)) == {"extended": 1}
+    assert times_of(path) == {"slow_x": [1.0], "time_y": [1.0]}
+
+
+def test_a_part_of_an_export_is_known(varied, tmp_path):
+    path = tmp_path / "h.sqlite"
+    store.add_all(path, varied)
+    lines = json.loads(EXPORTS["json"](store.load(path)))
+    for part in (lines[:1], [line for line in lines if line["case"] == "count"]):
+        changed = [part[0] | {"value": 7.0, "seconds_median": None}]
+        for content, expected in ((part, "known"), (changed, "added"), (changed, "known")):
+            records = read_file(written(tmp_path / "part.json", content)).records
+            assert store.add_all(path, records) == {expected: 1}
 
 
 @pytest.mark.parametrize(

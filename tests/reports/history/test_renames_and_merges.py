@@ -93,8 +93,8 @@ def test_histories_are_merged_with_each_run_once(path, record, tmp_path):
         store.add(other, record(number, branch="topic"))
     store.add(other, record(1, machine="another"))
     before = other.read_bytes()
-    assert store.add_all(path, store.records(other)) == 2
-    assert store.add_all(path, store.records(other)) == 0
+    assert store.add_all(path, store.records(other))["added"] == 2
+    assert store.add_all(path, store.records(other)) == {"known": 3}
     assert other.read_bytes() == before
     runs = store.load(path).runs
     assert runs[["run_id", "machine", "branch"]].to_numpy().tolist() == [
@@ -110,9 +110,9 @@ def test_a_merge_knows_a_run_whose_case_was_renamed(path, record, tmp_path):
     for file in (path, other):
         store.add(file, record(0, cells=of("old")))
     store.rename(other, lambda known: new_names("old", "new", known))
-    assert store.add_all(path, store.records(other)) == 0
-    assert store.add_all(tmp_path / "third.sqlite", store.records(other)) == 1
-    assert store.add_all(tmp_path / "third.sqlite", store.records(path)) == 0
+    assert store.add_all(path, store.records(other)) == {"known": 1}
+    assert store.add_all(tmp_path / "third.sqlite", store.records(other))["added"] == 1
+    assert store.add_all(tmp_path / "third.sqlite", store.records(path)) == {"known": 1}
 
 
 def test_records_are_what_was_added(path, record):
