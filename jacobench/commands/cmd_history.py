@@ -313,9 +313,12 @@ def report(
 def _read(file: Path, branch: str | None, *, is_whole: bool = False, **globs: str | None) -> History:
     """Read a history: the runs of some branches, or all of them; of these, what the patterns select."""
     from jacobench.reports.history import store
-    from jacobench.reports.history.branches import of_branch
+    from jacobench.reports.history.branches import default_branch, of_branch
     from jacobench.reports.history.series import select
 
-    history = store.load(file)
-    history = history if is_whole else of_branch(history, branch)
+    whole = store.load(file)
+    history = whole if is_whole else of_branch(whole, branch, "" if branch else default_branch(Path.cwd()))
+    if branch is None and len(history.runs) < len(whole.runs):
+        name, n_runs = history.runs.loc[0, "branch"], len(history.runs)
+        console.stderr().print(f"branch {name!r}: {n_runs} of {len(whole.runs)} runs; to read others: --branch GLOB")
     return select(history, {column: glob for column, glob in globs.items() if glob is not None})

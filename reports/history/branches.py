@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from jacobench.bench.machine.git_command import git
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from jacobench.reports.history.store import History
 
 MAIN = ("main", "master")
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 
 PULL_REQUESTS = (
     "CI_MERGE_REQUEST_IID", "SYSTEM_PULLREQUEST_PULLREQUESTID", "CIRCLE_PR_NUMBER", "CHANGE_ID", "BUILDKITE_PULL_REQUEST",
@@ -24,14 +27,19 @@ PULL_REQUESTS = (
 )  # fmt: skip
 """Variables with the number of a pull request. Its branch may be called main, too, in a fork."""
 
-REFERENCES = (
-    "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME", "BUILD_SOURCEBRANCHNAME", "CIRCLE_BRANCH", "BRANCH_NAME", "BUILDKITE_BRANCH",
-    "BITBUCKET_BRANCH", "TRAVIS_BRANCH",
-)  # fmt: skip
-"""Variables with a branch or tag: GitHub, GitLab, Azure, CircleCI, Jenkins, Buildkite, Bitbucket, Travis.
+REFERENCES = {
+    "GITHUB_REF_NAME": "GITHUB_SHA",
+    "CI_COMMIT_REF_NAME": "CI_COMMIT_SHA",  # GitLab
+    "BUILD_SOURCEBRANCH": "BUILD_SOURCEVERSION",  # Azure
+    "CIRCLE_BRANCH": "CIRCLE_SHA1",
+    "BRANCH_NAME": "GIT_COMMIT",  # Jenkins
+    "BUILDKITE_BRANCH": "BUILDKITE_COMMIT",
+    "BITBUCKET_BRANCH": "BITBUCKET_COMMIT",
+    "TRAVIS_BRANCH": "TRAVIS_COMMIT",
+}
+"""Variable with a branch or tag → variable with its commit."""
 
-GitHub's is ``N/merge`` for a pull request.
-"""
+MERGE = "/merge"  # GitHub calls the merge of pull request 12 with its target 12/merge
 
 
 def current_branch(folder: Path, variables: Mapping[str, str]) -> str:
@@ -39,7 +47,7 @@ def current_branch(folder: Path, variables: Mapping[str, str]) -> str:
     try:
         return git(folder, "symbolic-ref", "--quiet", "--short", "HEAD", timeout=10).strip()
     except BadInput:
-        return branch_of_job(variables)
+        return branch_of_job(variables, current_commit(folder))
 
 
 def current_commit(folder: Path) -> str:
@@ -50,30 +58,55 @@ def current_commit(folder: Path) -> str:
         return ""
 
 
-def branch_of_job(variables: Mapping[str, str]) -> str:
+def branch_of_job(variables: Mapping[str, str], head: str) -> str:
     """Return the branch of a job by the variables of its continuous integration; "" if there are none.
 
-    >>> branch_of_job({"GITHUB_REF_NAME": "12/merge"}), branch_of_job({"CHANGE_ID": "7", "BRANCH_NAME": "PR-7"})
+    head: commit that is checked out; if it is not the job's, the branch is not known either, and is named after it.
+
+    >>> branch_of_job({"GITHUB_REF_NAME": "12/merge"}, ""), branch_of_job({"CHANGE_ID": "7", "BRANCH_NAME": "PR-7"}, "")
     ('12/merge', 'pull-request/7')
     """
     for name in PULL_REQUESTS:
         if variables.get(name, "").isdigit():
             return f"pull-request/{variables[name]}"
-    return next((variables[name] for name in REFERENCES if variables.get(name)), "")
+    reference = next((name for name in REFERENCES if variables.get(name)), None)
+    if reference is None:
+        return ""
+    branch = variables[reference].removeprefix("refs/heads/")
+    if branch.endswith(MERGE) and reference == "GITHUB_REF_NAME":
+        return branch
+    if source := variables.get("GITHUB_HEAD_REF"):  # of a pull request; the reference may be its target
+        return f"pull-request/{source}"
+    commit = variables.get(REFERENCES[reference], "")
+    return f"commit/{head[:12]}" if head and COMMIT.fullmatch(commit) and commit != head else branch
 
 
-def main_branch(runs: pd.DataFrame) -> str:
-    """Return the branch whose series a history tracks: main, master, or else that of most runs; "" if none is known."""
-    counts = runs.loc[runs["branch"] != "", "branch"].value_counts()
-    return next((name for name in MAIN if name in counts), str(counts.index[0]) if len(counts) else "")
+def default_branch(folder: Path) -> str:
+    """Return the main branch of the remote repository, ``origin/HEAD``; "" if unknown, as in most checkouts of a job."""
+    try:
+        name = git(folder, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD", timeout=10)
+    except BadInput:
+        return ""
+    return name.strip().partition("/")[2]
 
 
-def of_branch(history: History, pattern: str | None) -> History:
+def main_branch(runs: pd.DataFrame, default: str) -> str:
+    """Return the branch whose series a history tracks; "" if none is known.
+
+    It is the default branch if the history has runs of it; if not, the one of main and master that has more runs, or
+    else the branch that has most runs.
+    """
+    counts = Counter(name for name in runs["branch"] if name)
+    by_preference = sorted(counts, key=lambda name: (name != default, name not in MAIN, -counts[name], name))
+    return next(iter(by_preference), "")
+
+
+def of_branch(history: History, pattern: str | None, default: str = "") -> History:
     """Keep the runs of the branches that a pattern selects; without a pattern, those of `main_branch`.
 
     Runs of an unknown branch count as those of the main one. Raises `BadInput` if the pattern selects nothing.
     """
-    main = main_branch(history.runs)
+    main = main_branch(history.runs, default)
     branches = history.runs["branch"].replace("", main)
     known = sorted(branches.unique())
     selected = [main] if pattern is None else matching(pattern, known)

@@ -7,7 +7,15 @@ import subprocess
 import pytest
 
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.history.branches import branch_of_job, current_branch, current_commit, main_branch, of_branch
+from jacobench.reports.history.branches import (
+    REFERENCES,
+    branch_of_job,
+    current_branch,
+    current_commit,
+    default_branch,
+    main_branch,
+    of_branch,
+)
 from jacobench.reports.history.history_check import check
 from jacobench.reports.history.history_records import branch_of
 from jacobench.reports.history.history_tables import series_rows
@@ -37,8 +45,24 @@ def test_the_branch_that_is_checked_out(repository, tmp_path):
     assert current_branch(tmp_path, {}) == ""
 
 
+def test_a_detached_commit_that_is_not_the_jobs_is_not_of_its_branch(repository, tmp_path):
+    """As in a job of GitHub on ``workflow_run``, which checks out the commit of a pull request."""
+    head = repository("rev-parse", "HEAD")
+    repository("checkout", "--quiet", "--detach")
+    job = {"GITHUB_REF_NAME": "main", "GITHUB_SHA": head}
+    assert current_branch(tmp_path, job) == "main"
+    assert current_branch(tmp_path, job | {"GITHUB_SHA": "f" * 40}) == f"commit/{head[:12]}"
+
+
 def test_outside_git(tmp_path):
-    assert (current_branch(tmp_path / "nowhere", {}), current_commit(tmp_path / "nowhere")) == ("", "")
+    nowhere = tmp_path / "nowhere"
+    assert (current_branch(nowhere, {}), current_commit(nowhere), default_branch(nowhere)) == ("", "", "")
+
+
+def test_the_default_branch_is_that_of_the_remote_repository(repository, tmp_path):
+    assert default_branch(tmp_path) == ""
+    repository("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/release/next")
+    assert default_branch(tmp_path) == "release/next"
 
 
 @pytest.mark.parametrize(
@@ -46,16 +70,21 @@ def test_outside_git(tmp_path):
     [
         ({"GITHUB_REF_NAME": "main", "GITHUB_HEAD_REF": ""}, "main"),
         ({"GITHUB_REF_NAME": "12/merge", "GITHUB_HEAD_REF": "main"}, "12/merge"),  # of a fork
+        ({"GITHUB_REF_NAME": "main", "GITHUB_HEAD_REF": "main"}, "pull-request/main"),  # on pull_request_target
         ({"CI_COMMIT_REF_NAME": "main"}, "main"),
         ({"CI_COMMIT_REF_NAME": "main", "CI_MERGE_REQUEST_IID": "3"}, "pull-request/3"),
         ({"TRAVIS_PULL_REQUEST": "false", "TRAVIS_BRANCH": "main"}, "main"),
         ({"TRAVIS_PULL_REQUEST": "9", "TRAVIS_BRANCH": "main"}, "pull-request/9"),
-        ({"BUILD_SOURCEBRANCHNAME": "main", "SYSTEM_PULLREQUEST_PULLREQUESTID": ""}, "main"),
+        ({"BUILD_SOURCEBRANCH": "refs/heads/main", "SYSTEM_PULLREQUEST_PULLREQUESTID": ""}, "main"),
+        ({"BUILD_SOURCEBRANCH": "refs/heads/release/main", "BUILD_SOURCEBRANCHNAME": "main"}, "release/main"),
+        *(({branch: "main", commit: "e" * 40}, "main") for branch, commit in REFERENCES.items()),
+        *(({branch: "main", commit: "f" * 40}, f"commit/{'e' * 12}") for branch, commit in REFERENCES.items()),
+        ({"BUILDKITE_BRANCH": "main", "BUILDKITE_COMMIT": "HEAD"}, "main"),
         ({}, ""),
     ],
 )
 def test_the_branch_of_a_job(variables, expected):
-    assert branch_of_job(variables) == expected
+    assert branch_of_job(variables, "e" * 40) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,17 +96,22 @@ def test_the_branch_that_a_run_recorded(info, expected):
 
 
 @pytest.mark.parametrize(
-    ("branches", "expected"),
+    ("branches", "default", "expected"),
     [
-        (["topic", "topic", "master", "main"], "main"),
-        (["topic", "topic", "master"], "master"),
-        (["a", "dev", "", "", "", "dev"], "dev"),
-        (["", ""], ""),
+        (["topic", "topic", "master", "main"], "", "main"),
+        (["topic", "topic", "topic", "master", "master", "main"], "", "master"),
+        (["topic", "topic", "master"], "", "master"),
+        (["a", "dev", "", "", "", "dev"], "", "dev"),
+        (["", ""], "", ""),
+        (["topic", "topic", "dev"], "dev", "dev"),
+        (["master", "master", "main"], "main", "main"),
+        (["topic", "main"], "dev", "main"),
     ],
 )
-def test_the_main_branch(branches, expected, history_of, record):
+def test_the_main_branch(branches, default, expected, history_of, record):
     history = history_of(*(record(number, branch=branch) for number, branch in enumerate(branches)))
-    assert main_branch(history.runs) == expected
+    assert main_branch(history.runs, default) == expected
+    assert set(of_branch(history, None, default).runs["branch"]) == {expected}
 
 
 def test_other_branches_do_not_affect_main(history_of, record, tmp_path):
