@@ -7,15 +7,14 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from jacobench.graphs.errors import BadInput, unknown
+from jacobench.reports.history.series import MOST_NAMED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST_NAMED = 20  # largest number of names that an error lists
-
 
 def new_names(old: str, new: str, known: Sequence[str]) -> dict[str, str]:
-    """Return old name → new name for the names that ``old`` selects; `BadInput` if it selects none.
+    """Return old name → new name for the names that ``old`` selects; `BadInput` if none gets another, valid name.
 
     ``old`` is a name of a case. If there is none, each ``*`` in it stands for any text, which replaces the ``*`` at the
     same place of ``new``. All other characters stand for themselves, because names contain brackets.
@@ -23,8 +22,16 @@ def new_names(old: str, new: str, known: Sequence[str]) -> dict[str, str]:
     >>> new_names("a.py::*[*]", "b.py::test_*[*]", ["a.py::x[1]", "a.py::y", "c.py::x[1]"])
     {'a.py::x[1]': 'b.py::test_x[1]'}
     """
-    if old in known:
-        return {old: new}
+    found = {old: new} if old in known else _of_pattern(old, new, known)
+    if unnamed := [name for name, after in found.items() if not after.strip()]:
+        raise BadInput(f"{new!r} leaves {unnamed[0]!r} without a name: expected its new name; nothing was renamed")
+    if all(name == after for name, after in found.items()):
+        raise BadInput(f"{old!r} and {new!r} are the same: expected another name; nothing was renamed")
+    return found
+
+
+def _of_pattern(old: str, new: str, known: Sequence[str]) -> dict[str, str]:
+    """Return old name → new name for the names that match a pattern; `BadInput` if there are none."""
     parts = new.split("*")
     if "*" not in old:
         raise _unknown(old, known)

@@ -92,6 +92,8 @@ EVERY_RUN = """
 SELECT run, digest, run_id, machine, controls, suite, "commit", threads, measured_at, committed_at, control_seconds, branch
 FROM runs ORDER BY run
 """
+EVERY_NAME = 'SELECT name, "case", strategy, phase FROM names'
+MACHINES_OF_NAMES = "SELECT DISTINCT name, machine FROM cells JOIN runs USING (run)"
 EVERY_CELL = """
 SELECT run, "case", strategy, phase, status, passes, seconds_min, seconds_median, seconds_low, seconds_high, ratio_to_vjp,
     peak_bytes, n_nonzeros, value
@@ -146,19 +148,20 @@ def _add(file: sqlite3.Connection, record: Record) -> str:
 def rename(path: Path, new_names: Callable[[list[str]], Mapping[str, str]]) -> dict[str, str]:
     """Rename cases; return old name → new name. A case that continues another one becomes part of its series.
 
-    ``new_names`` returns this table for the names in the file. Raises `BadInput` as `load` and `add_all`, and if a run
-    has both cases, or two that get one name: then they are different ones. Nothing is renamed then.
+    ``new_names`` returns this table for the names that `load` returns. Raises `BadInput` as `load` and `add_all`, and if
+    a run has both cases, or two that get one name: then they are different ones. Nothing is renamed then.
     """
     if not path.is_file():
         raise _no_history(path)
     with _writing(path) as file, file:
         file.execute("BEGIN IMMEDIATE")
-        known = file.execute('SELECT name, "case", strategy, phase FROM names').fetchall()
-        table = new_names(sorted({case for _, case, _, _ in known}))
+        names = _names(file)
+        table = new_names(sorted(names["case"].unique()))
         table = {case: new for case, new in table.items() if new != case}
-        renamed = [one for one in known if one[1] in table]
-        file.executemany(SET_ASIDE, [one[:1] for one in renamed])
-        for number, case, *cell in renamed:
+        stored = file.execute(EVERY_NAME).fetchall()
+        renamed = [(case, *key) for key in stored if (case := names.loc[key[0], "case"]) in table]
+        file.executemany(SET_ASIDE, [(number,) for _, number, *_ in renamed])
+        for case, number, _, *cell in renamed:
             _rename(file, number, (table[case], *cell), case)
     return table
 
@@ -180,12 +183,13 @@ def load(path: Path) -> History:
     """Read a history; `BadInput` if the file is missing, no history, of another version, damaged, or not readable."""
     with _reading(path) as file:
         runs = pd.read_sql(READ_RUNS, file)
-        names = _with_full_names(pd.read_sql("SELECT * FROM names", file, index_col="name")).astype("category")
+        names = _names(file).astype("category")
         cells = pd.read_sql("SELECT * FROM cells", file)
     cells["run"] = cells["run"].map(pd.Series(runs.index, index=runs["run"]))
     cells = cells.sort_values("run", kind="stable", ignore_index=True)
     cells = cells.join(names, on="name").astype(dict.fromkeys(NUMBERS, "float64"))
-    runs, cells = _with_current_names(runs[list(RUN)], cells)
+    machines = current_machines(runs["machine"])
+    runs = runs[list(RUN)].assign(machine=runs["machine"].map(lambda key: machines.get(key, key)))
     return History(runs, cells[["run", "case", "strategy", "phase", "status", *NUMBERS]])
 
 
@@ -238,15 +242,16 @@ def _no_history(path: Path) -> BadInput:
     )
 
 
-def _with_current_names(runs: pd.DataFrame, cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Map keys of machines and names of cases that earlier versions wrote to those of today; see `former_names`."""
-    is_old = cells["run"].map(runs["machine"].map(is_former)).to_numpy(dtype=bool)
-    cases = current_cases(cells.loc[is_old, "case"].unique(), cells.loc[~is_old, "case"].unique())
-    if cases:
-        names = cells["case"].astype(object)
-        cells = cells.assign(case=names.mask(is_old, names.map(lambda name: cases.get(name, name))).astype("category"))
-    machines = current_machines(runs["machine"])
-    return runs.assign(machine=runs["machine"].map(lambda key: machines.get(key, key))), cells
+def _names(file: sqlite3.Connection) -> pd.DataFrame:
+    """Return the names, with those that earlier versions wrote mapped to those of today; see `former_names`."""
+    names = _with_full_names(pd.read_sql(EVERY_NAME, file, index_col="name"))
+    machines = pd.read_sql("SELECT DISTINCT machine FROM runs", file)["machine"]
+    if not any(map(is_former, machines)):
+        return names
+    used = pd.read_sql(MACHINES_OF_NAMES, file)
+    is_old, own = used["machine"].map(is_former).to_numpy(dtype=bool), used["name"].map(names["case"])
+    cases = current_cases(own[is_old].unique(), own[~is_old].unique())
+    return names.assign(case=names["case"].map(lambda case: cases.get(case, case)))
 
 
 def _with_full_names(names: pd.DataFrame) -> pd.DataFrame:

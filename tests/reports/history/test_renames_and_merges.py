@@ -34,9 +34,13 @@ def test_names_after_a_rename(old, new, expected):
         ("a.py::z", "c", r"unknown case 'a.py::z': expected one of .*did you mean 'a.py::y'"),
         ("c*", "d*", "unknown case 'c\\*'"),
         ("a*", "b", "'a\\*' has 1 '\\*' and 'b' has 0: expected equally many"),
+        ("a.py::y", "", "'' leaves 'a.py::y' without a name: expected its new name; nothing was renamed"),
+        ("a.py::y*", "*", "'\\*' leaves 'a.py::y' without a name"),
+        ("a.py::y", "a.py::y", "'a.py::y' and 'a.py::y' are the same: expected another name"),
+        ("a*", "a*", "are the same"),
     ],
 )
-def test_a_name_that_is_not_there(old, new, expected):
+def test_a_rename_that_is_impossible(old, new, expected):
     with pytest.raises(BadInput, match=expected):
         new_names(old, new, NAMES)
 
@@ -65,6 +69,20 @@ def test_names_may_be_exchanged(path, record):
     found = {own.key["case"]: own.measured.tolist() for own in series(store.load(path), "seconds")}
     assert found == {"a": [2.0], "a-a": [1.0]}
     assert store.rename(path, lambda _: {"a": "a"}) == {}
+
+
+def test_names_that_earlier_versions_wrote_are_renamed_as_they_are_shown(path, record):
+    """They wrote the short name of a benchmark, and cases without marks together with machines of six digits."""
+    numbers = record(0).cells[0][3:]
+    old_key, new_key = "AMD, 2 cores, Linux (1a2b3c)", "AMD, 2 cores, Linux (1a2b3c4d)"
+    old = (("test_x", "", "", *numbers), ("net.f-b1x2", "vjp", "gradient", *numbers))
+    new = (("a.py::test_x", "benchmark", "call", *numbers), ("net.f-b(1x2)", "vjp", "gradient", *numbers))
+    for number, (machine, cells) in enumerate([(old_key, old), (new_key, new)]):
+        store.add(path, record(number, machine=machine, cells=cells))
+    for before, after in {"a.py::test_x": "b.py::test_x", "net.f-b(1x2)": "net.g"}.items():
+        assert store.rename(path, lambda known, b=before, a=after: new_names(b, a, known)) == {before: after}
+    found = {own.name: own.measured.size for own in series(store.load(path), "seconds")}
+    assert found == {"b.py::test_x": 2, "net.g · vjp · gradient": 2}
 
 
 @pytest.mark.parametrize("table", [{"old": "new"}, {"old": "third", "new": "third"}])
