@@ -31,27 +31,31 @@ def as_json(history: History) -> str:
 def github(history: History) -> str:
     """Return the newest run for github-action-benchmark with ``tool: customSmallerIsBetter``.
 
-    Each entry has ``name``, ``unit`` (s or B), ``value`` and, if there is an interval, ``range``.
+    Each entry has ``name``, ``unit`` (s, B, or value if it is unknown), ``value`` and, if there is an interval, ``range``.
     """
     found = []
     for line in _newest(history):
+        low, high = line["seconds_low"], line["seconds_high"]
         if line["seconds_median"] is not None:
-            found.append({"name": line["name"], "unit": "s", "value": line["seconds_median"]})
-        if line["seconds_low"] is not None:
-            found[-1]["range"] = f"{line['seconds_low']:.4g} to {line['seconds_high']:.4g}"
+            spread = {} if low is None or high is None else {"range": f"{low:.4g} to {high:.4g}"}
+            found.append({"name": line["name"], "unit": "s", "value": line["seconds_median"]} | spread)
         if line["peak_bytes"] is not None:
             found.append({"name": f"{line['name']} (memory)", "unit": "B", "value": line["peak_bytes"]})
+        if line["value"] is not None:
+            found.append({"name": f"{line['name']} (value)", "unit": "value", "value": line["value"]})
     return _dump(found)
 
 
 def bencher(history: History) -> str:
-    """Return the newest run in the Bencher Metric Format: ``latency`` in ns and ``peak-bytes``."""
+    """Return the newest run in the Bencher Metric Format: ``latency`` in ns, ``peak-bytes`` and ``value``."""
     found: dict[str, Any] = {}
     columns = {"value": "seconds_median", "lower_value": "seconds_low", "upper_value": "seconds_high"}
     for line in _newest(history):
         latency = {name: line[column] * NANOSECONDS for name, column in columns.items() if line[column] is not None}
-        peak = {"value": line["peak_bytes"]} if line["peak_bytes"] is not None else {}
-        found[line["name"]] = {name: own for name, own in {"latency": latency, "peak-bytes": peak}.items() if own}
+        others = {"peak-bytes": line["peak_bytes"], "value": line["value"]}
+        found[line["name"]] = ({"latency": latency} if latency else {}) | {
+            name: {"value": own} for name, own in others.items() if own is not None
+        }
     return _dump(found)
 
 
@@ -67,9 +71,9 @@ def newest(history: History) -> int:
 
 
 def _newest(history: History) -> list[dict[str, Any]]:
-    """Return the cells of the newest run that have a time or a peak, with their names; missing values are None."""
+    """Return the measured cells of the newest run with their names; missing values are None."""
     cells = history.cells
-    is_measured = (cells["status"] == "ok") & cells[["seconds_median", "peak_bytes"]].notna().any(axis=1)
+    is_measured = (cells["status"] == "ok") & cells[["seconds_median", "peak_bytes", "value"]].notna().any(axis=1)
     own = cells[(cells["run"] == newest(history)) & is_measured]
     return [line | {"name": cell_name(line)} for line in _lines(own)]
 

@@ -45,6 +45,7 @@ def two_runs(history_of, record):
         ("mlp", "vjp", "gradient", "ok", 5, 0.5, 0.5, 0.25, 0.75, 1.0, 20480, 3, None),
         ("mlp", "dense", "gradient", "ok", 1, 2.0, 2.0, None, None, 4.0, None, None, None),
         ("mlp", "sparse", "gradient", "timeout", 0, *[None] * 8),
+        ("half", "benchmark", "call", "ok", None, None, 3.0, 2.0, *[None] * 5),
         ("peak", "benchmark", "call", "ok", *[None] * 6, 4096, None, None),
         ("other", "benchmark", "call", "ok", *[None] * 8, 0.5),
     )
@@ -56,7 +57,9 @@ def test_github_takes_the_newest_run(two_runs):
         {"name": "mlp · vjp · gradient", "unit": "s", "value": 0.5, "range": "0.25 to 0.75"},
         {"name": "mlp · vjp · gradient (memory)", "unit": "B", "value": 20480},
         {"name": "mlp · dense · gradient", "unit": "s", "value": 2},
+        {"name": "half", "unit": "s", "value": 3},
         {"name": "peak (memory)", "unit": "B", "value": 4096},
+        {"name": "other (value)", "unit": "value", "value": 0.5},
     ]
 
 
@@ -67,7 +70,9 @@ def test_bencher_takes_the_newest_run_in_nanoseconds(two_runs):
             "peak-bytes": {"value": 20480},
         },
         "mlp · dense · gradient": {"latency": {"value": 2e9}},
+        "half": {"latency": {"value": 3e9, "lower_value": 2e9}},
         "peak": {"peak-bytes": {"value": 4096}},
+        "other": {"value": {"value": 0.5}},
     }
 
 
@@ -78,14 +83,15 @@ def test_json_and_csv_have_every_cell(two_runs):
         ("run-1", "vjp", 0.5),
         ("run-1", "dense", 2),
         ("run-1", "sparse", None),
+        ("run-1", "benchmark", 3),
         ("run-1", "benchmark", None),
         ("run-1", "benchmark", None),
     ]
     read = list(csv.DictReader(io.StringIO(FORMATS["csv"](two_runs))))
     assert list(read[0]) == list(lines[0])
-    assert [line["status"] for line in read] == ["ok", "ok", "ok", "timeout", "ok", "ok"]
-    assert [line["seconds_median"] for line in read[3:]] == [""] * 3
-    assert read[5]["value"] == "0.5"
+    assert [line["status"] for line in read] == ["ok", "ok", "ok", "timeout", "ok", "ok", "ok"]
+    assert [line["seconds_median"] for line in read[3:]] == ["", "3.0", "", ""]
+    assert read[6]["value"] == "0.5"
 
 
 def test_nothing_to_export(history_of, record):
