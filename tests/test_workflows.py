@@ -27,7 +27,7 @@ def check(path, schema):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_every_workflow_is_held_against_a_schema():
+def test_every_workflow_satisfies_a_schema():
     assert {str(path.relative_to(TOP)) for path in (TOP / ".github/workflows").iterdir()} <= set(SCHEMAS)
     assert {str(path.relative_to(TOP)) for path in (TOP / "docs/ci").iterdir()} <= set(SCHEMAS)
 
@@ -38,7 +38,7 @@ def test_a_file_is_as_its_service_wants_it(name):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_schema_tells_a_bad_workflow(tmp_path):
+def test_a_schema_rejects_a_bad_workflow(tmp_path):
     text = (TOP / "docs/ci/github.yml").read_text("utf-8")
     assert "runs-on" in text
     (tmp_path / "bad.yml").write_text(text.replace("runs-on", "runs-at"), "utf-8")

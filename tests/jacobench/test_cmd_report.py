@@ -10,7 +10,7 @@ import pytest
 import jacobench as jb
 
 
-def test_the_page_is_written_beside_the_run_and_its_path_printed(finished, jacobench):
+def test_the_page_is_written_next_to_the_run_and_its_path_printed(finished, jacobench):
     folder, _ = finished
     done = jacobench("report", folder, cwd=folder.parent)
     assert (done.returncode, done.stderr) == (0, "")
@@ -36,7 +36,7 @@ def test_markdown_goes_to_standard_output_or_to_a_file(finished, jacobench, tmp_
 
 
 @pytest.mark.long
-def test_two_runs_stand_on_one_page(finished, jacobench, tmp_path):
+def test_two_runs_are_on_one_page(finished, jacobench, tmp_path):
     folder, _ = finished
     done = jacobench("report", folder, folder / "run.json", "--out", "both.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

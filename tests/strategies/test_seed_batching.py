@@ -171,7 +171,7 @@ def a_batch_of_one(g):
 @pytest.mark.parametrize(
     "make", [a_loss, a_leaf, a_parameter_with_a_batch, a_computed_weight, no_batch, a_batch_of_one]
 )
-def test_samples_that_mix_are_told(make):
+def test_samples_that_mix_are_recognized(make):
     g = GraphBuilder()
     output = make(g)
     graph = g.build(output)
@@ -181,7 +181,7 @@ def test_samples_that_mix_are_told(make):
 
 
 @each_graph
-def test_samples_that_do_not_mix_are_told(graph):
+def test_samples_that_do_not_mix_are_recognized(graph):
     samples = samples_of(graph, steps(graph))
     assert samples.count == BATCH
     assert {name for name, number in zip(graph.wrt, graph.wrt_values, strict=True) if number in samples.shared} == {

@@ -113,7 +113,7 @@ def test_the_pullback_is_measured_on_one_linearization(tried):
 # ---- budgets
 
 
-def test_over_the_budget_tells_the_figures(problem):
+def test_a_case_that_needs_one_byte_more_than_the_budget_is_over_it(problem):
     phases = prepare_cell("dense", problem, BUDGET).predictions.phases
     need = max(prepared_cell.step_bytes(problem.graph, len(problem.seeds), phases).values())
     need += sum(array.nbytes for array in (*problem.leaves.values(), problem.seeds))

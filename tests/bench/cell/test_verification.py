@@ -364,7 +364,7 @@ SMOOTH = {
 
 @pytest.mark.parametrize("case", SMOOTH)
 @pytest.mark.parametrize("rng_seed", range(4))
-def test_central_differences_tell_right_from_wrong(case, rng_seed):
+def test_central_differences_distinguish_right_from_wrong(case, rng_seed):
     """Right gradients pass within 1e-7, in float32 within its rounding.
 
     Some 1 % too long, or off in one entry by 1 % of the longest, lie orders of magnitude above that.

@@ -103,7 +103,7 @@ def test_a_project_without_a_backend_is_a_package_if_setuptools_can_guess_it(fil
     assert (build_system(tmp_path) is not None) == is_package
 
 
-def test_a_backend_that_is_not_there_is_told_with_the_mend(tmp_path):
+def test_a_missing_backend_is_reported_with_the_fix(tmp_path):
     (tmp_path / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["hatchling>=1.26"]\nbuild-backend = "hatchling.build"\n'
     )

@@ -38,7 +38,7 @@ def test_the_project_is_the_nearest_folder_that_is_one(repository):
     assert project_of(repository).folder == repository
 
 
-def test_base_is_the_commit_and_head_the_working_tree_as_it_stands(repository, tmp_path):
+def test_base_is_the_commit_and_head_the_working_tree_as_it_is(repository, tmp_path):
     (repository / "package" / "inner" / "kept.py").write_text("three")
     (repository / "removed.py").unlink()
     (repository / "ignored").write_text("not taken")
@@ -100,7 +100,7 @@ def test_what_is_no_revision_or_no_repository_is_said(repository, tmp_path, monk
         project_of(repository)
 
 
-def test_a_shallow_clone_is_told_how_to_get_more(repository, tmp_path):
+def test_the_error_of_a_shallow_clone_names_the_command_for_more_commits(repository, tmp_path):
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{repository}", "shallow")
     with pytest.raises(BadInput, match=r"git fetch --unshallow.*fetch-depth: 0"):
         commit_of(project_of(tmp_path / "shallow"), "HEAD~1")

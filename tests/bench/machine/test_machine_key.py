@@ -33,7 +33,7 @@ def test_flags_of_the_kernel_do_not_change_the_key(key_of):
 
 
 @pytest.mark.parametrize("other", [ARM.format(0, "fp", "0x1", "0xd40"), ARM.format(0, "fp", "0x1", "0xd0c")])
-def test_arm_cores_are_told_apart(key_of, other):
+def test_arm_cores_are_distinguished(key_of, other):
     assert key_of(ALONE) != key_of(other)
     assert key_of(ALONE).startswith("ARM 0x41 0xd0c 0x3, ")
 

@@ -38,7 +38,7 @@ def test_every_cell_is_a_row_in_order_with_every_column(make_case):
     assert len(tidy(found)) == len(cells)
 
 
-def test_header_and_knobs_stand_in_every_row(make_case):
+def test_header_and_knobs_are_in_every_row(make_case):
     case = make_case(activation="gelu", weight_density=0.5, residual=True, n_seeds=3, loss=None, no_such_column=7)
     for row in rows_of(HEADER, [case], cells_of(Suite("mine", (case,))), []):
         assert (row["run_id"], row["commit"], row["machine"]) == ("run-1", "abc", "a machine")

@@ -52,7 +52,7 @@ def test_its_interval_covers_the_truth_as_often_as_it_says(n_passes):
     assert sum(crossing.low <= 45.0 <= crossing.high for crossing in found) >= 950
 
 
-def test_never_in_the_range_and_never_at_all_are_told_apart():
+def test_never_in_the_range_and_never_at_all_are_distinguished():
     heading = cross(SIZES, noisy(ratios(0.5, 1024.0), 5, 0.01))
     assert heading.outcome == "never in the range"
     assert heading.low < heading.size < heading.high

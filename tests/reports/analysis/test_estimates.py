@@ -76,7 +76,7 @@ def test_it_is_as_far_off_as_it_says_in_new_cases(make_case, make_cell, target_o
     assert 88 <= inside <= 100
 
 
-def test_the_further_the_case_lies_the_further_off_it_may_be(standard, target_of):
+def test_the_error_factor_grows_with_the_distance_of_the_case(standard, target_of):
     table = noisy(standard, 0.1)
     off = [estimates(table, target_of(width=width))[0]["vjp"].error_factor for width in (100, 1000, 100_000)]
     assert off == sorted(off)
@@ -138,7 +138,7 @@ def test_the_error_bound():
     assert error_bound(pd.Series(np.arange(1, 101) / 100)) == pytest.approx(0.96)  # the 96th of 100
 
 
-def test_what_tells_nothing_gives_no_estimate(standard, target_of):
+def test_unusable_measurements_give_no_estimate(standard, target_of):
     target = target_of(width=100)
     few = standard[standard["case"].isin(standard["case"].unique()[: FEWEST_CELLS - 1])]
     assert estimates(few, target)[0] == {}
@@ -155,6 +155,6 @@ def test_a_strategy_that_never_succeeded_is_not_estimated(standard, target_of):
     assert set(seconds) == set(n_bytes) == {"dense", "vjp"}
 
 
-def test_memory_that_numpy_may_have_cached_tells_no_error(standard, target_of):
+def test_memory_that_numpy_may_have_cached_adds_no_error(standard, target_of):
     standard.loc[standard["predicted_bytes"] < 8192, "peak_bytes"] = 120.0
     assert estimates(standard, target_of(width=100))[1]["vjp"].error_factor == pytest.approx(1)

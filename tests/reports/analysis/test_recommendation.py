@@ -64,7 +64,7 @@ def test_what_is_missing_is_said(times, status, decision, strategy):
     assert line["strategy"] == strategy or math.isnan(strategy)
 
 
-def test_identical_strategies_are_rarely_told_apart():
+def test_identical_strategies_are_rarely_distinguished():
     rng = np.random.default_rng(6)
     noise = np.exp(0.03 * rng.standard_normal((300, 2, 5)))
     clear = sum(only({"sparse": one, "vjp": other})["decision"] == "ahead" for one, other in noise)

@@ -63,7 +63,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(n_passes):
     assert sum(one.low <= 10 <= one.high for one in found) >= 950
 
 
-def test_each_strategy_is_held_against_vjp_in_its_own_processes():
+def test_each_strategy_is_compared_with_vjp_in_its_own_processes():
     times = {
         ("vjp", "linearize"): 1.0,
         ("vjp", "pullback"): 3.0,
@@ -81,7 +81,7 @@ def test_each_strategy_is_held_against_vjp_in_its_own_processes():
     assert reuse(apart.head(0)).columns.tolist() == list(COLUMNS)
 
 
-def test_any_strategy_can_be_what_the_others_are_held_against():
+def test_the_others_can_be_compared_with_any_strategy():
     times = {
         ("dense", "linearize"): 21.0,
         ("dense", "pullback"): 1.0,

@@ -52,7 +52,7 @@ def test_weights_stored_sparse_are_not_near_dense_ones(make_case, make_cell):
     assert len(near(make_case, make_cell, make_case(density=0.8), make_case(density=0.9)))
 
 
-def test_nets_of_other_shapes_are_told_apart_by_their_parameters(make_case, make_cell):
+def test_nets_of_other_shapes_are_distinguished_by_their_parameters(make_case, make_cell):
     target = make_case()
     a_bit, much = ({**target, "case": "other", "n_parameters": target["n_parameters"] * times} for times in (1.5, 4))
     (line,) = near(make_case, make_cell, target, a_bit)

@@ -39,7 +39,7 @@ def test_a_product_gives_a_sweep_for_each_other_knob(make_case, make_cell):
     assert len(drawable_sweeps(table, "batch")) == 3  # two sizes are drawn where there are no more
 
 
-def test_pairs_are_not_drawn_beside_a_longer_sweep(standard, make_case, make_cell):
+def test_pairs_are_not_drawn_if_there_is_a_longer_sweep(standard, make_case, make_cell):
     pair = tidy([make_cell(make_case(width=w, batch=7), "vjp") for w in (8, 16)])
     table = pd.concat([standard, pair], ignore_index=True)
     assert len(find_sweeps(table, "width")) == 2

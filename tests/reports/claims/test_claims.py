@@ -231,7 +231,7 @@ LOOSE = (0.3, 1.0, 3.0)
 """Passes that lie so far apart that no interval leaves out one."""
 
 
-def test_what_intervals_do_not_tell_is_neither_shown_nor_refuted():
+def test_what_intervals_do_not_decide_is_neither_shown_nor_refuted():
     assert weights_jacobian_is_expensive(by_weights(3, lambda n: 1.2e-8 * n**2, noise=NOISE)).verdict == HOLDS
     undecided = [
         weights_jacobian_is_expensive(loosened(by_weights(3, lambda n: 1.2e-8 * n**2))),

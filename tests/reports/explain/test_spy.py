@@ -36,7 +36,7 @@ def test_every_line_of_a_thinned_plot_has_its_entries():
     np.testing.assert_array_equal(raster(structure, ctx, 320, 320), np.eye(320, dtype=bool))
 
 
-def test_a_block_is_full_and_what_is_beside_it_empty():
+def test_a_block_is_full_and_the_rest_empty():
     structure, ctx = contexts("affine", batch=4, size=1000)[0]
     np.testing.assert_array_equal(raster(structure, ctx, 16, 16), np.kron(np.eye(4), np.ones((4, 4))) > 0)
 

@@ -80,7 +80,7 @@ def test_a_step_of_five_percent_is_found_in_two_percent_of_noise():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_steps_and_drifts_are_told_apart(shape):
+def test_steps_and_drifts_are_distinguished(shape):
     rng = np.random.default_rng(3)
     kinds = [" ".join(map(kind, found_in(noisy(rng, SHAPES[shape])))) for _ in range(20)]
     assert kinds.count(shape) >= 17
@@ -115,7 +115,7 @@ def test_outliers_do_not_hide_a_step():
     assert found.before < 30 <= found.after
 
 
-def test_a_small_step_beside_a_large_one_is_found():
+def test_a_small_step_is_found_next_to_a_large_one():
     logs = 0.6 * (np.arange(90) >= 30) + 0.05 * (np.arange(90) >= 60)
     found = found_in(noisy(np.random.default_rng(7), logs))
     assert [one.change.end for one in found] == pytest.approx([30, 60], abs=2)

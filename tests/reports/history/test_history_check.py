@@ -181,7 +181,7 @@ def suite(record, n_cells, slower, **more):
         (5, 5, None, "regressed", "regressed"),  # too few others
     ],
 )
-def test_without_a_kernel_the_other_benchmarks_tell_whether_the_machine_changed(
+def test_without_a_kernel_the_other_benchmarks_show_whether_the_machine_changed(
     n_cells, slower, kernel, verdict, state, history_of, record
 ):
     found = check(history_of(*suite(record, n_cells, slower, control_seconds=kernel)))
@@ -200,7 +200,7 @@ def test_a_cell_that_was_given_up_does_not_alarm_for_ever(history_of, record):
     assert found.state == "clear"
 
 
-def test_of_a_machine_that_is_not_looked_at_the_control_kernel_is_none_of_our_business(history_of, record):
+def test_the_calibration_kernel_of_a_machine_that_is_not_selected_is_not_checked(history_of, record):
     noisy = runs(record, [0] * 12) + runs(record, [0] * 12, start=12, control_seconds=9e-5)
     history = history_of(*noisy, *runs(record, [0] * 24, start=24, machine="b"))
     assert check(history).changes["case"].tolist() == ["control"]

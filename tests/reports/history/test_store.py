@@ -144,7 +144,7 @@ def test_the_same_run_twice_changes_nothing(path, record):
     assert store.add(path, record(1, seconds=2e-3))  # another run of that name
 
 
-def test_runs_stand_in_the_order_of_their_commits(path, record):
+def test_runs_are_in_the_order_of_their_commits(path, record):
     for number in (3, 1, 2):
         store.add(path, record(number, measured_at=f"2027-01-0{4 - number}T00:00:00+00:00"))
     store.add(path, record(9, committed_at="", measured_at="2026-01-02T12:00:00+00:00"))
@@ -153,7 +153,7 @@ def test_runs_stand_in_the_order_of_their_commits(path, record):
     assert history.cells["run"].tolist() == [0, 1, 2, 3]
 
 
-def test_nothing_stays_beside_the_file(path, record):
+def test_no_other_file_is_left(path, record):
     store.add(path, record())
     store.load(path)
     assert list(path.parent.iterdir()) == [path]
@@ -200,7 +200,7 @@ def test_a_file_that_is_another_versions_or_anothers(statement, expected, path, 
 
 
 @pytest.mark.parametrize("damage", ["header", "middle", "torn", "text"])
-def test_a_damaged_file_is_told_and_left_alone(damage, path, record):
+def test_a_damaged_file_is_reported_and_not_changed(damage, path, record):
     cells = tuple((f"case-{k}", "vjp", "gradient", "ok", 1, 1.0, 1.0, None, None, 1.0, 8, 0, None) for k in range(900))
     store.add(path, record(cells=cells))
     whole = path.read_bytes()

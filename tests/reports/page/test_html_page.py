@@ -105,7 +105,7 @@ def test_names_and_reasons_of_plug_ins_are_escaped(every_status, of_every_status
     assert "<script>" not in markdown([every_status]).replace("\\<script\\>", "")
 
 
-def test_a_run_with_every_status_tells_each_with_its_reason(of_every_status):
+def test_a_run_with_every_status_shows_each_with_its_reason(of_every_status):
     text = words_of(parsed(of_every_status))
     for status in STATUSES:
         assert status.replace("_", " ") in text

@@ -164,7 +164,7 @@ def test_error_bars_only_where_there_is_an_interval(standard):
     assert all(np.ptp(s[:, 1]) == 0 for c in axes.containers for s in c.lines[2][0].get_segments())
 
 
-def test_an_interval_beside_the_median_is_no_error(standard):
+def test_an_interval_that_excludes_the_median_is_no_error(standard):
     (axes,) = panels(scaling(standard.assign(seconds_low=standard["seconds_median"] * 1.1), "width", "seconds"))
     drawn = {point for strategy in ("dense", "sparse", "vjp") for point in series(axes, strategy)}
     lower_ends = {tuple(s[0]) for c in axes.containers for s in c.lines[2][0].get_segments()}

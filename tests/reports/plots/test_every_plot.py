@@ -176,7 +176,7 @@ def test_what_a_kind_says_is_missing():
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in NOTHING_IN_COMMON])
-def test_two_runs_beside_each_other(name, everything, given):
+def test_two_runs_in_one_plot(name, everything, given):
     plot = comparison(given.run(everything, name="old"), RUNS[name](everything, given))["comparison"]
     with styled():
         check_readable(plot.figure)

@@ -29,7 +29,7 @@ def drawn_slope(axes):
     return box.height / box.width
 
 
-def test_no_text_stands_on_another_or_leaves_the_paper(found):
+def test_no_text_overlaps_another_or_leaves_the_paper(found):
     plot = patterns(found, "a name that is longer than the matrices are wide")
     boxes = {title: axes.get_tightbbox() for title, axes in panels(plot).items()}
     paper = plot.figure.bbox

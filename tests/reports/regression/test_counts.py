@@ -72,7 +72,7 @@ def test_a_side_without_a_measurement_of_memory_has_no_verdict():
     assert not list(count_lines(table, GateThresholds()))
 
 
-def test_numbers_are_taken_from_wherever_they_stand():
+def test_numbers_are_taken_from_the_process_that_has_them():
     table = samples(base=[{}, {"peak_bytes": 10 * MIB}], head=[{"peak_bytes": 20 * MIB}, {}])
     (found,) = count_lines(table, GateThresholds())
     assert (found["case"], found["quantity"], found["verdict"]) == ("a", "peak_bytes", "regressed")

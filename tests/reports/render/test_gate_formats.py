@@ -56,7 +56,7 @@ def test_every_state_in_every_format(name, state):
     assert bool(said) == ((name, state) != ("annotations", "clear"))
 
 
-def test_markdown_tells_the_case_the_phase_the_ratio_the_interval_and_the_bytes():
+def test_markdown_has_the_case_the_phase_the_ratio_the_interval_and_the_bytes():
     heavy = row(quantity="peak_bytes", base=2**20, head=3 * 2**19, ratio=1.5, low=math.nan, high=math.nan, reason="")
     said = FORMATS["markdown"](outcome(row(), heavy), "abc → def")
     assert said.startswith("### 🔴 Regression: abc → def\n")

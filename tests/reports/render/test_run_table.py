@@ -37,7 +37,7 @@ def test_times_memories_ratios_and_marks(standard):
     assert squeezed == "mlp-w64-d3-b1 629 µs 25.6× 6.00 MiB 147 µs 6.00× 288 KiB 24.6 µs* 96.0 KiB*"
 
 
-def test_status_stands_where_there_is_no_time(standard):
+def test_a_status_replaces_a_missing_time(standard):
     row = line(text(standard), "mlp-w64-d3-b32 ")
     assert "over budget: 6.00 GiB" in row
     assert "timeout" in row
@@ -45,7 +45,7 @@ def test_status_stands_where_there_is_no_time(standard):
     assert "*" not in row
 
 
-def test_notes_tell_source_mark_counts_and_reasons(standard):
+def test_notes_state_source_mark_counts_and_reasons(standard):
     standard.attrs["threads"] = 1
     printed = " ".join(text(standard).split())
     for fragment in (
