@@ -76,7 +76,8 @@ class BisectSession:
         self.config, last_config = restricted(self.config, symptoms), restricted(self.config, failing)
         state, outcome, title = self._narrow(symptoms, outcome, title)
         if state.n_left > 1:
-            lines = [bisect_sentences.one_remaining(each.label, self._why(each)) for each in state.remaining]
+            reasons = [(each.label, self.reasons.get(each.name, "")) for each in state.remaining]
+            lines = [bisect_sentences.one_remaining(label, reason) for label, reason in reasons]
             return self._result(outcome, 3, bisect_sentences.one_of(kind, state.n_left), title, *lines)
         self.config = last_config
         return self._confirmed(state.remaining[0], symptoms, failing, (outcome, title))
@@ -183,9 +184,6 @@ class BisectSession:
             if found != bisection.UNDECIDED:
                 break
         return outcome, title, found
-
-    def _why(self, candidate: Candidate) -> str:
-        return self.reasons.get(candidate.name, "")
 
     def _result(self, outcome: Outcome, exit_code: int, headline: str, title: str, *notes: str) -> BisectResult:
         effort = bisect_sentences.effort(self.n_gates, self.seconds)
