@@ -13,12 +13,15 @@ from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
+    from distributed import Client
     from matplotlib.figure import Figure
 
-    from jacobench.bench.run.passes import Progress
+    from jacobench.bench.cluster.cluster_run import ReadyCluster
     from jacobench.bench.run.run_folder import RunFolder
+    from jacobench.bench.run.run_options import RunOptions
     from jacobench.graphs.graph import Graph
     from jacobench.reports.analysis.case_advice import CaseAdvice
     from jacobench.reports.data.run_data import Run
@@ -30,6 +33,7 @@ def run(
     suite: str = "standard",
     *,
     model: str | None = None,
+    cluster: str | Client | None = None,
     strategies: Sequence[str] = (),
     cases: Sequence[str] = (),
     passes: int | None = None,
@@ -49,6 +53,9 @@ def run(
     model : str, optional
         Instead of a suite: an ONNX file, a glob of such files, or ``file.py:factory``, which is executed. A model of torch
         or JAX is also measured in its library's original form.
+    cluster : str or distributed.Client, optional
+        Cluster of Dask that measures: ``"local:N"``, the address of a scheduler, a scheduler file, ``file.py:function``, or
+        a client. A script that starts a local cluster needs ``if __name__ == "__main__":``. Default: this machine.
     strategies : sequence of str
         Names, ``file.py:Class`` or ``package.module:Class``; default: the suite's.
     cases : sequence of str
@@ -64,11 +71,12 @@ def run(
     Raises
     ------
     BadInput
-        For an unknown suite, strategy or case, a number out of bounds, or a folder that cannot be created.
+        For an unknown suite, strategy or case, a number out of bounds, a folder that cannot be created, or a cluster that
+        does not answer.
     Unsupported
         If a model contains what cannot be imported.
     HarnessFailure
-        If a worker fails for a reason other than a strategy.
+        If a worker fails for a reason other than a strategy, or the cluster is lost.
     """
     from jacobench.bench.run.run_options import RunOptions
     from jacobench.bench.run.runner import start
@@ -77,12 +85,35 @@ def run(
     if model is not None:
         suite = model_suite(model, strategies)
     options = RunOptions(
-        suite, tuple(strategies), tuple(cases), passes, max_minutes, threads, memory_budget, timeout, controls
-    )
-    folder = start(options, Path(out) if out is not None else None)
-    for note in folder.notes:
-        _say(note)
-    return finish(folder, lambda _progress: None, _say).table
+        suite, tuple(strategies), tuple(cases), passes, max_minutes, threads, memory_budget, timeout, controls,
+        None if cluster is None else _spec(cluster),
+    )  # fmt: skip
+    with ready(cluster, options, _say) as hosts:
+        folder = start(options, Path(out) if out is not None else None)
+        for note in folder.notes:
+            _say(note)
+        return finish(folder, lambda _progress: None, _say, hosts=hosts).table
+
+
+def _spec(cluster: str | Client) -> str:
+    """Return the text that names a cluster: of a client, the address of its scheduler."""
+    return cluster if isinstance(cluster, str) else str(cluster.scheduler.address)
+
+
+def ready(
+    cluster: str | Client | None, options: RunOptions, say: Callable[[str], object], machine: str = ""
+) -> AbstractContextManager[ReadyCluster | None]:
+    """Connect to a cluster as `cluster_run.ready_cluster`; nothing is done for None."""
+    from contextlib import nullcontext
+
+    if cluster is None:
+        return nullcontext()
+    from jacobench.bench.cluster.cluster_connection import check_installed
+
+    check_installed()
+    from jacobench.bench.cluster.cluster_run import ready_cluster
+
+    return ready_cluster(cluster, options, say, machine)
 
 
 def _say(text: str) -> None:
@@ -92,22 +123,24 @@ def _say(text: str) -> None:
 
 def finish(
     folder: RunFolder,
-    report: Callable[[Progress], None],
+    report: Callable[[Any], None],
     say: Callable[[str], object] = lambda _text: None,
     max_minutes: float | None = None,
+    hosts: ReadyCluster | None = None,
 ) -> Run:
     """Measure the remaining cells of a run, write run.json, plots and measurements.csv, and close the folder.
 
     `report` is called with the progress whenever it changes, `say` with a message if no plots can be drawn.
-    `max_minutes` is that of `carry_on`.
+    `max_minutes` is that of `carry_on`. `hosts` is the cluster that measures, if not this machine.
     """
+    from jacobench.bench.run.passes import Passes
     from jacobench.bench.run.runner import carry_on
     from jacobench.reports.data.run_data import from_document
     from jacobench.reports.render import output_files
 
     csv = folder.path / "measurements.csv"
     try:
-        document, written = carry_on(folder, report, max_minutes)
+        document, written = carry_on(folder, report, max_minutes, hosts.passes if hosts else Passes)
         found = from_document(document, folder.path / "run.json")
         if written or not csv.exists():
             _draw(found, folder.path / "plots", say)

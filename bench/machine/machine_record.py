@@ -30,6 +30,9 @@ INSTRUCTION_SETS = frozenset((
 ))  # fmt: skip
 """Flags of x86 that name instruction sets and that Linux reports since version 5.5. Others change with the kernel."""
 
+LABEL = "JACOBENCH_MACHINE_LABEL"
+"""Variable whose value is part of the machine's key: it tells apart what the record cannot, such as partitions of a cluster."""
+
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 PACKAGES = ("jacobench", "numpy", "scipy", "pandas", "pytest", "pytest-benchmark", "memray", "torch", "jax", "autograd")
@@ -73,6 +76,7 @@ def machine_key() -> str:
     """Return the key of the machine, such as ``"AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c4d)"``.
 
     Only runs with equal keys are comparable. Nothing in the key changes over time, also not with the kernel; see `digest`.
+    The value of `LABEL` is part of it.
     Keys of earlier versions have six digits; `former_names` in `reports/data` maps them.
     """
     return f"{_description()} ({digest()})"
@@ -86,7 +90,14 @@ def digest() -> str:
 
 def _description() -> str:
     memory = round(total_memory() / 2**30)
-    return f"{_processor()}, {os.cpu_count() or 1} cores, {memory} GiB, {platform.system()} {platform.machine()}"
+    parts = (
+        _processor(),
+        f"{os.cpu_count() or 1} cores",
+        f"{memory} GiB",
+        f"{platform.system()} {platform.machine()}",
+        " ".join(os.environ.get(LABEL, "").split()),
+    )
+    return ", ".join(filter(None, parts))
 
 
 def _processor() -> str:

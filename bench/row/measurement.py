@@ -19,10 +19,10 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     strategy: str
     phase: str
     spec: str  # where the strategy was loaded from
-    pass_number: int = msgspec.field(name="pass", default=0)
+    pass_number: int = msgspec.field(name="pass", default_factory=int)  # by a factory, so that 0 is written, too
     worker: int = 0  # number of the process in the pass; one that replaces a lost one has a new number
     repeats: Repetition | None = None  # the pass that this one repeats
-    status: str = "ok"
+    status: str = msgspec.field(default_factory=lambda: "ok")  # always written
     reason: str = ""
     seconds: tuple[float, ...] = ()  # per call, one number per round
     iterations: int = 1  # calls per round
@@ -40,3 +40,5 @@ class Measurement(msgspec.Struct, frozen=True, omit_defaults=True):
     wrt: str | None = None
     traceback: str = ""  # of the strategy's exception
     output: str = ""  # end of the strategy's output
+    host: str = ""  # of a cluster, on which it was measured
+    machine: str = ""  # key of that host's machine

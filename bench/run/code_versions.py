@@ -67,6 +67,29 @@ def code_versions(planned: Plan, suite: str) -> CodeVersions:
     )
 
 
+def restricted(before: CodeVersions, now: CodeVersions) -> CodeVersions:
+    """Return the part of a description that names what `now` names, which may be that of a part of the plan."""
+    parts = (({name: old[name] for name in new if name in old}) for old, new in _pairs(before, now))
+    return CodeVersions(*parts)
+
+
+def all_differences(before: CodeVersions, now: CodeVersions) -> list[str]:
+    """List what differs between two machines, in words: "numpy 2.4.1 instead of 2.4.0"."""
+    kinds = ("file {}", "package {}", "{}")
+    found = []
+    for kind, (old, new) in zip(kinds, _pairs(before, now), strict=True):
+        for name in _changed(old, new):
+            has = new.get(name, "none") if kind == "{}" else "differs"
+            found.append(
+                f"{name} {has} instead of {old.get(name, 'none')}" if kind == "{}" else f"{kind.format(name)} {has}"
+            )
+    return found
+
+
+def _pairs(before: CodeVersions, now: CodeVersions) -> list[tuple[dict[str, str], dict[str, str]]]:
+    return [(getattr(before, name), getattr(now, name)) for name in ("files", "packages", "distributions")]
+
+
 def difference(before: CodeVersions, now: CodeVersions) -> str:
     """Return what has changed and what to do, in one sentence; empty if nothing has changed or been recorded."""
     if before == CodeVersions():

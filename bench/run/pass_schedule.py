@@ -14,7 +14,7 @@ from jacobench.bench.row.measurement import Repetition
 from jacobench.bench.row.stopping import MOST_REPETITIONS, pass_disturbed, undecided
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from jacobench.bench.row.measurement import Measurement
 
@@ -53,6 +53,21 @@ def counted(measurements: Sequence[Measurement]) -> list[Measurement]:
         for m in measurements
         if latest[root[m.pass_number], m.case, m.spec, m.phase] == m.pass_number
     ]
+
+
+def further_passes(found: Sequence[Measurement]) -> Iterator[PlannedPass]:
+    """Yield the passes that may follow the first ones: the last one, a repetition, and a new one."""
+    last = max(m.pass_number for m in found)
+    repeats = next((m.repeats for m in found if m.pass_number == last), None)
+    if repeats:
+        yield PlannedPass(last, turn(last, found), cases_of(repeats.pass_number, found), repeats)
+    if repetition := disturbed_pass(found):
+        number = repetition.pass_number
+        yield PlannedPass(last + 1, turn(number, found), cases_of(number, found), repetition)
+    cases = frozenset(undecided_cases(found))
+    if not repeats:
+        yield PlannedPass(last, turn(last, found), cases)
+    yield PlannedPass(last + 1, turn(last + 1, found), cases)
 
 
 def turn(number: int, measurements: Iterable[Measurement]) -> int:

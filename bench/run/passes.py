@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import astuple, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import astuple, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from jacobench.bench.cell.prepared_cell import FORWARD, MEMORY_STEP, TIMING_STEP, needing_phases, one_line
+from jacobench.bench.cell.prepared_cell import MEMORY_STEP, TIMING_STEP
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.code_versions import code_versions, difference
-from jacobench.bench.run.pass_schedule import PlannedPass, cases_of, disturbed_pass, roots, turn, undecided_cases
+from jacobench.bench.run.ledger import Ledger
+from jacobench.bench.run.pass_schedule import PlannedPass, further_passes, roots, undecided_cases
 from jacobench.bench.run.session import SessionLimits
 from jacobench.bench.run.worker import WorkerJob
-from jacobench.bench.suites.case import Cell, larger, ordered
+from jacobench.bench.suites.case import Cell
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import REFERENCE, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from jacobench.bench.run.run_folder import RunFolder
+    from jacobench.bench.run.run_folder import Settings
     from jacobench.bench.run.run_plan import Plan
-    from jacobench.bench.suites.case import Case
 
 STARTING_SECONDS = 60.0  # time for the first cell to begin, and between cells, in addition to the timeout
-ENDS_A_SWEEP = ("timeout", "out_of_memory")  # statuses after which a strategy's larger cases are skipped
+
+
+class Journal(Protocol):
+    """Where measurements go: a run's folder, or on a host of a cluster what sends them to the client."""
+
+    path: Path
+    settings: Settings
+    measurements: list[Measurement]
+
+    def append(self, measurement: Measurement) -> None:
+        """Store a measurement, and add it to `measurements`."""
 
 
 @dataclass(frozen=True)
@@ -47,47 +58,29 @@ class Progress:
 
 @dataclass
 class Passes:
-    """A run under way. The journal of its folder receives the measurements, and has those of an earlier start."""
+    """A run under way. Its journal receives the measurements, and has those of an earlier start."""
 
-    folder: RunFolder
+    folder: Journal
     plan: Plan
     report: Callable[[Progress], None]
     deadline: float | None = None  # no further pass begins after it (`time.monotonic`); None: there are none
     measured_seconds: float = 0.0
     _n_undecided: int | None = None
-    _done: set[tuple[int, Cell]] = field(default_factory=set)
-    _failed: set[Cell] = field(default_factory=set)
-    _iterations: dict[Cell, int] = field(default_factory=dict)
-    _names: dict[str, str] = field(default_factory=dict)
-    _checked: set[str] = field(default_factory=set)
+    _process: WorkerProcess | None = None
     _loaded: set[str] = field(default_factory=set)  # strategies that the present worker has loaded
     _isolated: set[str] = field(default_factory=set)  # strategies that change a process for good
 
     def __post_init__(self) -> None:
-        for measurement in self.folder.measurements:
-            self._note(measurement)
+        self.ledger = Ledger(self.plan, self.folder.settings.first_passes, self.folder.measurements)
 
-    def _note(self, measurement: Measurement) -> None:
-        if measurement.spec == CONTROL:
-            return
-        cell = Cell(measurement.case, measurement.spec, measurement.phase)
-        self._names.setdefault(measurement.spec, measurement.strategy)
-        self._done.add((measurement.pass_number, cell))
-        # The reference is compared with central differences before any strategy is verified.
-        if cell.strategy != FORWARD and measurement.status == "ok":
-            self._checked.add(cell.case)
-        if measurement.status == "ok":
-            self._iterations.setdefault(cell, measurement.iterations)
-        else:
-            self._failed.add(cell)
+    def remains(self) -> bool:
+        """Return whether a pass remains."""
+        return self.next_pass() is not None
 
-    def _case(self, name: str) -> Case:
-        return next(case for case in self.plan.suite.cases if case.name == name)
-
-    def _left(self, planned: PlannedPass) -> list[Cell]:
-        """List the remaining cells of a pass; a cell that failed in any pass is not measured again."""
-        cells = ordered((cell for cell in self.plan.cells if cell.case in planned.cases), planned.turn)
-        return [cell for cell in cells if (planned.number, cell) not in self._done and cell not in self._failed]
+    def measure(self) -> None:
+        """Measure all passes."""
+        while (planned := self.next_pass()) is not None:
+            self.make_pass(planned)
 
     def next_pass(self) -> PlannedPass | None:
         """Return the pass to measure or to complete; None if the run is finished, or its time is over.
@@ -95,51 +88,34 @@ class Passes:
         First all cases are measured in a few passes. Then disturbed passes are repeated, and further passes measure the
         undecided cases.
         """
-        first = next(filter(self._left, self._first_passes()), None)
+        cases = frozenset(self.ledger.cases)
+        passes = (PlannedPass(number, number, cases) for number in range(self.folder.settings.first_passes))
+        first = next(filter(self.ledger.first_left, passes), None)
         if first is not None or self.deadline is None or time.monotonic() >= self.deadline:
             return first
-        return next(filter(self._left, self._further_passes()), None)
-
-    def _first_passes(self) -> Iterator[PlannedPass]:
-        cases = frozenset(cell.case for cell in self.plan.cells)
-        return (PlannedPass(number, number, cases) for number in range(self.folder.settings.first_passes))
-
-    def _further_passes(self) -> Iterator[PlannedPass]:
-        """Yield the passes that may follow: the last one, a repetition, and a new one."""
-        found = self.folder.measurements
-        last = max(m.pass_number for m in found)
-        repeats = next((m.repeats for m in found if m.pass_number == last), None)
-        if repeats:
-            yield PlannedPass(last, turn(last, found), cases_of(repeats.pass_number, found), repeats)
-        if repetition := disturbed_pass(found):
-            number = repetition.pass_number
-            yield PlannedPass(last + 1, turn(number, found), cases_of(number, found), repetition)
-        cases = frozenset(undecided_cases(found))
-        if not repeats:
-            yield PlannedPass(last, turn(last, found), cases)
-        yield PlannedPass(last + 1, turn(last + 1, found), cases)
+        return next(filter(self.ledger.first_left, further_passes(self.folder.measurements)), None)
 
     def _progress(self, planned: PlannedPass, cell: Cell) -> Progress:
-        passes = {one.number: one for one in (*self._first_passes(), planned)}
-        left = sum(len(self._left(one)) for one in passes.values())
         time_left = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
-        return Progress(len(self._done), len(self._done) + left, cell, planned, self._n_undecided, time_left)
+        done = self.ledger.n_done
+        return Progress(done, done + self.ledger.n_left, cell, planned, self._n_undecided, time_left)
 
     def _may_begin(self, planned: PlannedPass, cell: Cell) -> bool:
         """Return whether a case may begin: in further passes only while there is time."""
         is_first = planned.number < self.folder.settings.first_passes
-        begun = any(number == planned.number and done.case == cell.case for number, done in self._done)
+        begun = self.ledger.is_begun(planned.number, cell.case)
         return is_first or begun or self.deadline is None or time.monotonic() < self.deadline
 
     def make_pass(self, planned: PlannedPass) -> None:
         """Measure the remaining cells of a pass; each lost worker is replaced by a new one."""
         is_first = planned.number < self.folder.settings.first_passes
         self._n_undecided = None if is_first else len(undecided_cases(self.folder.measurements))
+        self.ledger.begin(planned)
         root = roots(self.folder.measurements)
         own = planned.repeats.pass_number if planned.repeats else planned.number
         used = {m.worker for m in self.folder.measurements if root[m.pass_number] == own}
         worker = max(used, default=-1) + 1
-        while (left := self._left(planned)) and self._may_begin(planned, left[0]):
+        while (left := self.ledger.left(planned)) and self._may_begin(planned, left[0]):
             self._work(planned, worker, self._together(left))
             worker += 1
 
@@ -166,14 +142,20 @@ class Passes:
                 worker=worker,
                 repeats=planned.repeats,
             ),
-            tuple((*astuple(cell), count) for cell, count in self._iterations.items()),
-            tuple(self._checked),
+            tuple((*astuple(cell), count) for cell, count in self.ledger.iterations.items()),
+            tuple(self.ledger.checked),
         )
         command = [sys.executable, "-P", "-m", "jacobench.bench.run.worker"]
         self._loaded.clear()
         self._check_code()
         with WorkerProcess(job, environment(chosen.environment, pass_number, chosen.controls), command) as process:
+            self._process = process
             self._follow(process, planned, worker)
+
+    def end_process(self) -> None:
+        """End the measuring process from another thread; its cell counts as lost."""
+        if self._process is not None:
+            self._process.end()
 
     def _check_code(self) -> None:
         """Check that the code is that of all earlier measurements; raise BadInput if not."""
@@ -186,18 +168,18 @@ class Passes:
 
     def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:
         """List the reference's cells that a worker must time again because it starts in the middle of a case."""
-        case = left[0].case
-        begun = any(number == pass_number and cell.case == case for number, cell in self._done)
+        case, ledger = left[0].case, self.ledger
+        if not ledger.is_begun(pass_number, case):
+            return []
         phases = [cell.phase for cell in left if cell.case == case]
-        own = self._case(case).phases
-        found = [Cell(case, REFERENCE, phase) for phase in own if phase in phases] if begun else []
-        return [cell for cell in found if (pass_number, cell) in self._done and cell not in self._failed]
+        found = [Cell(case, REFERENCE, phase) for phase in ledger.cases[case].phases if phase in phases]
+        return [cell for cell in found if ledger.is_done(pass_number, cell) and not ledger.has_failed(cell)]
 
     def _follow(self, process: WorkerProcess, planned: PlannedPass, worker: int) -> None:
         """Record the reports of a worker until it has ended or must be ended."""
         cell: Cell | None = None
         step = ""
-        done_before = len(self._done)
+        done_before = self.ledger.n_done
         timeout = self.folder.settings.timeout
         deadline = time.monotonic() + timeout + STARTING_SECONDS
         while True:
@@ -221,17 +203,21 @@ class Passes:
                 case _:
                     self._note_strategy(event)
         if cell is not None:
-            status, reason = process.how_it_ended(timeout, step)
-            measuring = step in {MEMORY_STEP, TIMING_STEP}
-            self._lost(cell, status, reason, measuring=measuring, pass_number=planned.number, worker=worker)
-        elif len(self._done) == done_before:
+            self._lose(cell, *process.how_it_ended(timeout, step), step, planned.number, worker)
+        elif self.ledger.n_done == done_before:
             # If it ended later, as some libraries do at exit, a new worker continues with the remaining cells.
             raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")
+
+    def _lose(self, cell: Cell, status: str, reason: str, step: str, pass_number: int, worker: int) -> None:
+        """Store rows of the cell at which a worker ended, and of the phases that need it."""
+        measuring = step in {MEMORY_STEP, TIMING_STEP}
+        for row in self.ledger.lost(cell, status, reason, measuring=measuring, pass_number=pass_number, worker=worker):
+            self._append(row)
 
     def _note_strategy(self, event: Mapping[str, Any]) -> None:
         match event:
             case {"event": "loaded", "spec": spec, "name": name}:
-                self._names[spec] = name
+                self.ledger.names[spec] = name
                 if not is_ours(spec) and spec not in self._loaded:
                     self._check_code()  # it may have changed since the worker started
                 self._loaded.add(spec)
@@ -240,37 +226,13 @@ class Passes:
 
     def _add(self, content: dict[str, Any]) -> None:
         measurement = msgspec.convert(content, Measurement)
-        self.folder.append(measurement)
         self.measured_seconds += sum(measurement.seconds) * measurement.iterations
-        self._note(measurement)
-        self._skip_larger(measurement)
+        self._append(measurement)
 
-    def _skip_larger(self, measurement: Measurement) -> None:
-        """Skip the larger cases of a strategy that ran out of time or memory at this one."""
-        if measurement.status not in ENDS_A_SWEEP:
-            return
-        for case in larger(self.plan.suite.cases, measurement.case):
-            cell = Cell(case.name, measurement.spec, measurement.phase)
-            measured = any(found == cell for _, found in self._done)
-            if measured or cell not in self.plan.cells:
-                continue
-            reason = f"{measurement.status.replace('_', ' ')} at the smaller {measurement.case}"
-            self._fail(cell, measurement.strategy, "not_tried", reason, measurement.pass_number, measurement.worker)
-
-    def _lost(self, cell: Cell, status: str, reason: str, *, measuring: bool, pass_number: int, worker: int) -> None:
-        """Record that a worker was lost at a cell, for this cell and for the phases that need it."""
-        case = self._case(cell.case)
-        phases = needing_phases(case.task, cell.phase) if measuring or cell.phase == FORWARD else case.phases
-        name = self._names.get(cell.strategy, cell.strategy.rpartition(":")[2])
-        for phase in phases:
-            needing = replace(cell, phase=phase)
-            if (pass_number, needing) not in self._done or needing == cell:
-                self._skip_larger(self._fail(needing, name, status, one_line(reason), pass_number, worker))
-
-    def _fail(self, cell: Cell, name: str, status: str, reason: str, pass_number: int, worker: int) -> Measurement:
-        measurement = Measurement(
-            cell.case, name, cell.phase, cell.strategy, pass_number, worker, status=status, reason=reason
-        )
+    def _append(self, measurement: Measurement) -> None:
+        """Store a measurement, and rows for the larger cases that need not be tried after it."""
         self.folder.append(measurement)
-        self._note(measurement)
-        return measurement
+        self.ledger.note(measurement)
+        for row in self.ledger.skipped_by(measurement):
+            self.folder.append(row)
+            self.ledger.note(row)

@@ -28,8 +28,8 @@ ONCE_PER_CELL = (
 )
 """Columns that one measurement of a cell determines."""
 
-FROM_GRAPH = ("dtype", "wrt")
-"""Columns of a case's knobs that are its graph's own if the knobs lack them."""
+FROM_MEASUREMENT = ("dtype", "wrt", "machine")
+"""Columns that a measurement has if the knobs or the header lack them."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def rows_of(
             {
                 **dict.fromkeys(COLUMNS),
                 **{name: value or None for name, value in vars(header).items()},
-                **{column: _first(found, column) for column in FROM_GRAPH},
+                **{column: value for column in FROM_MEASUREMENT if (value := _first(found, column)) is not None},
                 **{name: value for name, value in knobs[cell.case].items() if name in COLUMNS},
                 "case": cell.case,
                 "strategy": names.get(cell.strategy, cell.strategy),

@@ -62,6 +62,7 @@ def _entry(settings: Settings, cell: Cell, scalars: dict[str, Any], found: Seque
         "extra_info": scalars,
         "pass_seconds": _pass_seconds(found),
         "pass_rounds": [[m.pass_number, m.worker, len(m.seconds)] for m in found],
+        **({"pass_hosts": hosts} if (hosts := _pass_hosts(found)) else {}),
         "options": {
             "disable_gc": True,
             "timer": "perf_counter",
@@ -81,3 +82,8 @@ def _pass_seconds(found: Sequence[Measurement]) -> list[list[float]]:
     """
     ordered = sorted(found, key=lambda measurement: (measurement.pass_number, measurement.worker))
     return [[measurement.pass_number, measurement.worker, min(measurement.seconds)] for measurement in ordered]
+
+
+def _pass_hosts(found: Sequence[Measurement]) -> list[list[Any]]:
+    """Return pass, worker and host of each process on a cluster; empty for a local run."""
+    return [[m.pass_number, m.worker, m.host] for m in found if m.host]

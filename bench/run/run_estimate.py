@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -96,17 +97,23 @@ def total_seconds(cells: pd.DataFrame, passes: int) -> float:
 
 
 def add_seconds(
-    rows: Sequence[dict[str, Any]], planned: Plan, profile_of: Callable[[str], StoredProfile | None]
+    rows: Sequence[dict[str, Any]],
+    planned: Plan,
+    machine: str,
+    profile_of: Callable[[str], StoredProfile | None],
 ) -> None:
     """Add the seconds that the time model predicts to the rows of a run, one per cell of its plan, in this order.
 
-    `profile_of` returns the profile of a dtype, if there is one. Only successful cells get a prediction.
+    `profile_of` returns the profile of a dtype, if there is one, of the machine with this key. Only successful cells
+    that this machine measured get a prediction.
     """
-    specs = [cell.strategy for cell in planned.cells]
+    ok_of: dict[str, list[tuple[dict[str, Any], str]]] = defaultdict(list)
+    for row, cell in zip(rows, planned.cells, strict=True):
+        if row["status"] == "ok" and row["machine"] == machine:
+            ok_of[cell.case].append((row, cell.strategy))
     model_of = cache(lambda dtype: found.model if (found := profile_of(dtype)) else None)
     for case in planned.suite.cases:
-        own = [(row, spec) for row, spec in zip(rows, specs, strict=True) if row["case"] == case.name]
-        ok = [(row, spec) for row, spec in own if row["status"] == "ok"]
+        ok = ok_of[case.name]
         graph = graph_of(case) if ok else None
         model = graph and model_of(graph.dtype.name)
         if graph and model:

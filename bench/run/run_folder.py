@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -41,6 +41,7 @@ class Settings(RunOptions):
     machine_info: dict[str, Any]  # pytest-benchmark's description of the machine
     commit_info: dict[str, Any]  # pytest-benchmark's description of the commit
     code: CodeVersions = field(default_factory=CodeVersions)
+    machines: dict[str, dict[str, Any]] = field(default_factory=dict)  # key → record, of the hosts of a cluster
 
     @property
     def budget_bytes(self) -> int:
@@ -58,9 +59,9 @@ class RunFolder:
     notes: list[str] = field(default_factory=list)
     _journal: int = -1
 
-    def append(self, measurement: Measurement) -> None:
-        """Append a measurement to the journal and flush it to the disk. An OSError leaves no incomplete line."""
-        line = msgspec.json.encode(measurement) + b"\n"
+    def append(self, *measurements: Measurement) -> None:
+        """Append measurements to the journal and flush it to the disk. An OSError leaves none of them."""
+        line = b"".join(msgspec.json.encode(measurement) + b"\n" for measurement in measurements)
         self._check_journal()
         end = os.lseek(self._journal, 0, os.SEEK_END)
         try:
@@ -71,7 +72,7 @@ class RunFolder:
             with suppress(OSError):  # resuming drops an incomplete line
                 os.ftruncate(self._journal, end)
             raise
-        self.measurements.append(measurement)
+        self.measurements.extend(measurements)
 
     def _check_journal(self) -> None:
         """Check that the journal has not been moved or removed: writes to a removed file succeed and are lost."""
@@ -92,9 +93,18 @@ class RunFolder:
         """Write run.json atomically."""
         return write_whole(self.path / DOCUMENT, msgspec.json.encode(document))
 
+    def note_machines(self, records: dict[str, dict[str, Any]]) -> None:
+        """Add records of machines to settings.json."""
+        new = {key: record for key, record in records.items() if key not in self.settings.machines}
+        if new:
+            self.settings = replace(self.settings, machines={**self.settings.machines, **new})
+            write_whole(self.path / SETTINGS, _encode_settings(self.settings))
+
     def close(self) -> None:
-        """Close the journal and release the lock of the folder."""
-        os.close(self._journal)
+        """Close the journal and release the lock of the folder; may be called again."""
+        if self._journal >= 0:
+            os.close(self._journal)
+        self._journal = -1
 
 
 def check_free(path: Path) -> None:
@@ -112,7 +122,7 @@ def check_free(path: Path) -> None:
 def create(path: Path, settings: Settings) -> RunFolder:
     """Create a run's folder with its settings and an empty journal, or nothing at all; raises as `check_free`."""
     check_free(path)
-    content = msgspec.json.format(msgspec.json.encode(settings), indent=1)
+    content = _encode_settings(settings)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +172,10 @@ def _open(path: Path, settings: Settings) -> RunFolder:
         raise BadInput(f"{str(path)!r} is in use by another jacobench run; wait until it ends") from None
     notes = [f"{path}: cannot be locked ({problem}); start no other run in this folder meanwhile"] if problem else []
     return RunFolder(path, settings, notes=notes, _journal=journal)
+
+
+def _encode_settings(settings: Settings) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(settings), indent=1)
 
 
 def _decode_settings(content: bytes) -> Settings:

@@ -18,7 +18,7 @@ FIRST_PASSES, MAX_MINUTES = 3, 3.0  # defaults of a run that measures until its 
 DECIDED_IN = "gradient"  # phase whose times decide a case; of a whole Jacobian, it is the phase jacobian
 
 
-def _option(default: Any, metavar: str, help_text: str, flag: str = "") -> Any:
+def _option(default: Any, metavar: str | None, help_text: str, flag: str = "") -> Any:
     return field(default=default, metadata={"metavar": metavar, "help": help_text, "flag": flag})
 
 
@@ -65,6 +65,13 @@ class RunOptions:
         "unset variables that distort times; asis: keep yours.",
     )
 
+    cluster: str | None = _option(
+        None,
+        "SPEC",
+        "Measure on a cluster of Dask: local:N, the address of a scheduler, a scheduler file, or file.py:function.",
+    )
+    same_machine: bool = _option(False, None, "With --cluster: use only hosts with the most frequent machine key.")
+
     def __post_init__(self) -> None:
         for name in ("passes", "threads"):
             value = getattr(self, name)
@@ -104,6 +111,9 @@ def command(options: RunOptions) -> str:
     words = ["jacobench", "run"]
     for option in fields(RunOptions):
         value = getattr(options, option.name)
+        if isinstance(value, bool):
+            words += [flag(option)] if value else []
+            continue
         for item in value if isinstance(value, tuple) else (value,):
             if item is not None:
                 words += [flag(option), f"{item:g}" if isinstance(item, float) else str(item)]

@@ -6,18 +6,19 @@ import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.floor.stored_profile import stored
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.atomic_write import as_utf8
+from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.environment import joined_facts, settings, variable_facts
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.pass_schedule import counted, repetitions
-from jacobench.bench.run.passes import Passes, Progress
+from jacobench.bench.run.passes import Passes
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_document import document
 from jacobench.bench.run.run_estimate import add_seconds
@@ -52,7 +53,7 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
         options,
         suite=str(Path(options.suite).absolute()) if options.suite.endswith(".toml") else options.suite,
         strategies=tuple(registry.absolute(spec) for spec in options.strategies),
-        memory_budget=f"{planned.budget_bytes}B",
+        memory_budget=f"{parse_bytes(options.memory_budget) if options.cluster else planned.budget_bytes}B",
     )
     folder = folders.create(
         path,
@@ -60,13 +61,15 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
             **asdict(resolved),
             run_id=as_utf8(path.name).decode(),
             commit=commit,
-            machine=machine_record.machine_key(),
+            machine="" if options.cluster else machine_record.machine_key(),
             suite_digest=digest(planned),
             min_seconds=MIN_SECONDS,
             max_seconds=MAX_SECONDS,
             min_rounds=MIN_ROUNDS,
             environment=environment,
-            machine_record={
+            machine_record={}
+            if options.cluster
+            else {
                 **machine_record.record(environment),
                 "variables": variable_facts(environment, options.controls),
             },
@@ -80,10 +83,27 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
     return folder
 
 
+class Measuring(Protocol):
+    """What measures the passes of a run: `Passes`, or those on a cluster."""
+
+    measured_seconds: float
+
+    def remains(self) -> bool:
+        """Return whether anything remains to measure."""
+
+    def measure(self) -> None:
+        """Measure it."""
+
+
 def carry_on(
-    folder: RunFolder, report: Callable[[Progress], None], max_minutes: float | None = None
+    folder: RunFolder,
+    report: Callable[[Any], None],
+    max_minutes: float | None = None,
+    passes: Callable[[RunFolder, Plan, Callable[[Any], None], float | None], Measuring] = Passes,
 ) -> tuple[dict[str, Any], bool]:
     """Measure the remaining cells of a run and write its run.json.
+
+    `passes` makes what measures, from the folder, the plan, `report`, and the deadline of further passes.
 
     `max_minutes` limits the passes of undecided cases. Default: the limit with which the run was started, and no such
     passes if the run is finished, that is, has a run.json.
@@ -100,10 +120,10 @@ def carry_on(
     began = time.monotonic()
     if max_minutes is None and not folder.is_finished:
         max_minutes = folder.settings.limit_minutes
-    run = Passes(folder, planned, report, None if max_minutes is None else began + 60 * max_minutes)
-    while (next_pass := run.next_pass()) is not None:
+    run = passes(folder, planned, report, None if max_minutes is None else began + 60 * max_minutes)
+    if run.remains():
         folder.remove_document()  # it would lack the measurements that follow
-        run.make_pass(next_pass)
+        run.measure()
     found = _document(folder, planned, time.monotonic() - began, run.measured_seconds)
     write = not folder.is_finished
     if write:
@@ -115,16 +135,20 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
     chosen = folder.settings
     header = Header(chosen.run_id, chosen.commit, chosen.machine, chosen.controls, planned.suite.name)
     rows = rows_of(header, planned.suite.cases, planned.cells, folder.measurements)
-    if chosen.machine == machine_record.machine_key():
-        add_seconds(rows, planned, lambda dtype: stored(dtype, chosen.controls, chosen.threads))
+    add_seconds(
+        rows, planned, machine_record.machine_key(), lambda dtype: stored(dtype, chosen.controls, chosen.threads)
+    )
     machine = chosen.machine_record
-    if measured_seconds:  # perhaps in another environment than that in which the run was started
+    if chosen.cluster:
+        machine = next(iter(chosen.machines.values())) if len(chosen.machines) == 1 else {}
+    elif measured_seconds:  # perhaps in another environment than that in which the run was started
         now = variable_facts(chosen.environment, chosen.controls)
         machine = {**machine, "variables": joined_facts(machine.get("variables") or {}, now)}
     facts: dict[str, Any] = {
         "wall_seconds": round(wall_seconds, 3),
         "measured_seconds": round(measured_seconds, 3),
         "machine": machine,
+        **({"machines": chosen.machines} if chosen.cluster else {}),
         "load_after": machine_record.load(),
         "command": command(chosen),
         "repetitions": [[one.pass_number, one.cause] for one in repetitions(folder.measurements)],

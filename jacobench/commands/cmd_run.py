@@ -21,8 +21,10 @@ from jacobench.graphs.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from jacobench.bench.cluster.cluster_passes import ClusterProgress
+    from jacobench.bench.cluster.cluster_run import ReadyCluster
     from jacobench.bench.run.passes import Progress
-    from jacobench.bench.run.run_folder import RunFolder
+    from jacobench.bench.run.run_folder import RunFolder, Settings
     from jacobench.reports.data.run_data import Run
 
 CLAIMS = "claims"  # suite whose run answers the question, claim by claim
@@ -118,7 +120,7 @@ def _refuse_others(context: typer.Context) -> None:
     for parameter in context.command.params:
         source = context.get_parameter_source(str(parameter.name))
         if (
-            parameter.name not in {"resume", "quiet", "max_minutes"}
+            parameter.name not in {"resume", "quiet", "max_minutes", "cluster"}
             and source is not None
             and source.name == "COMMANDLINE"
         ):
@@ -131,25 +133,41 @@ def _refuse_others(context: typer.Context) -> None:
 
 def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
     from jacobench import api
-    from jacobench.bench.machine.doctor_sentences import variable_sentences
-    from jacobench.bench.machine.environment import variable_facts
-    from jacobench.bench.machine.worker_process import HarnessFailure
     from jacobench.bench.run import run_folder as folders
+
+    folder = folders.resume(resume) if resume else None
+    settings = folder.settings if folder else options
+    cluster = options.cluster or settings.cluster
+    if settings.same_machine and not cluster:
+        raise BadInput("--same-machine requires --cluster")
+    machine = next(iter(folder.settings.machines), "") if folder else ""
+    try:
+        with api.ready(cluster, settings, console.stderr().print, machine) as hosts:
+            _measure_on(hosts, options, out, folder, quiet=quiet)
+    finally:
+        if folder:
+            folder.close()
+
+
+def _measure_on(
+    hosts: ReadyCluster | None, options: RunOptions, out: Path | None, resumed: RunFolder | None, *, quiet: bool
+) -> None:
+    """Start a run, or continue it, on this machine or on the hosts of a cluster."""
+    from jacobench import api
+    from jacobench.bench.machine.worker_process import HarnessFailure
     from jacobench.bench.run.runner import start
     from jacobench.reports.render.run_table import terminal_table
 
     began = time.monotonic()
-    folder = folders.resume(resume) if resume else start(options, out)
+    folder = resumed or start(options, out)
     settings = folder.settings
-    variables = variable_facts(settings.environment, settings.controls)
-    notes = [*folder.notes, *([] if resume else _budget_note(options, settings.budget_bytes))]
-    for note in [*notes, *variable_sentences(variables, with_kept=settings.controls == "asis")]:
+    for note in [*folder.notes, *(_own_notes(options, settings) if hosts is None else [])]:
         console.stderr().print(note)
-    limit = options.max_minutes if resume else None  # of this command alone, so that it must be given again
+    limit = options.max_minutes if resumed else None  # of this command alone, so that it must be given again
     kept = f"Results so far are saved. To continue: {resume_command(folder.path, limit)}"
     try:
-        with _progress(quiet=quiet) as report:
-            found = api.finish(folder, report, console.stderr().print, limit)
+        with _progress(quiet=quiet) if hosts is None else _cluster_progress(quiet=quiet) as report:
+            found = api.finish(folder, report, console.stderr().print, limit, hosts)
     except KeyboardInterrupt:
         console.stderr().print(f"\nInterrupted. {kept}")
         raise typer.Exit(130) from None
@@ -168,10 +186,20 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
             console.echo(line)
     if not quiet:
         seconds = time.monotonic() - began
-        console.stderr().print(_summary(folder.path, found, None if resume else seconds))
+        console.stderr().print(_summary(folder.path, found, None if resumed else seconds))
         if (found.table["status"] == "ok").any() and found.table["predicted_seconds"].isna().all():
             console.stderr().print(NO_PROFILE)
         console.stderr().print(_undecided(folder, found, options.max_minutes))
+
+
+def _own_notes(options: RunOptions, settings: Settings) -> list[str]:
+    """Return notes on the memory budget and the environment of this machine."""
+    from jacobench.bench.machine.doctor_sentences import variable_sentences
+    from jacobench.bench.machine.environment import variable_facts
+
+    variables = variable_facts(settings.environment, settings.controls)
+    budget = _budget_note(options, settings.budget_bytes)
+    return [*budget, *variable_sentences(variables, with_kept=settings.controls == "asis")]
 
 
 def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:
@@ -238,6 +266,41 @@ def _progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
+LINE_SECONDS = 30.0  # between lines of progress where standard error is not a terminal
+
+
+@contextmanager
+def _cluster_progress(*, quiet: bool) -> Iterator[Callable[[ClusterProgress], None]]:
+    terminal = console.stderr()
+    if quiet:
+        yield lambda _progress: None
+    elif terminal.is_terminal:
+        with terminal.status("starting") as status:
+            yield lambda progress: status.update(_cluster_in_words(progress))
+    else:
+        printed = [-LINE_SECONDS]
+
+        def announce(progress: ClusterProgress) -> None:
+            if time.monotonic() - printed[0] >= LINE_SECONDS:
+                printed[0] = time.monotonic()
+                terminal.print(_cluster_in_words(progress))
+
+        yield announce
+
+
+def _cluster_in_words(progress: ClusterProgress) -> str:
+    """Return the number of hosts, of finished blocks, and the remaining time."""
+    parts = [counted(progress.n_hosts, "host"), f"{progress.blocks_done:,} of {counted(progress.blocks, 'block')}"]
+    if progress.seconds_left is not None:
+        parts.append(_time_left(progress.seconds_left))
+    return " · ".join(parts)
+
+
+def _time_left(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} left"
+
+
 def _pass_in_words(progress: Progress) -> str:
     """Return the number of a pass, the number of undecided cases where it is known, and the time left, if limited."""
     parts = [f"pass {progress.planned.number + 1}"]
@@ -246,8 +309,7 @@ def _pass_in_words(progress: Progress) -> str:
     if progress.n_undecided is not None:
         parts.append(counted(progress.n_undecided, "undecided case"))
     if progress.seconds_left is not None:
-        minutes, seconds = divmod(round(progress.seconds_left), 60)
-        parts.append(f"{minutes}:{seconds:02d} left")
+        parts.append(_time_left(progress.seconds_left))
     return " · ".join(parts)
 
 

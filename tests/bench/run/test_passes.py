@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from types import SimpleNamespace
 
 import pytest
 
 from jacobench.bench.machine.worker_process import HarnessFailure, WorkerProcess
 from jacobench.bench.run import passes
+from jacobench.bench.run.ledger import Ledger
 from jacobench.bench.run.passes import Passes
 from jacobench.bench.run.run_folder import resume
 from jacobench.bench.run.run_options import RunOptions
@@ -56,7 +56,7 @@ def test_central_differences_are_computed_once_per_case_and_run(tiny, tmp_path, 
     cases = {"mlp-w4-d1-b1", "mlp-w4-d1-b2"}
     assert [set(job.checked) for job in jobs] == [set(), cases]
     with closing(resume(tmp_path / "run")) as folder:
-        assert Passes(folder, plan(RunOptions(str(tiny), passes=2)), lambda _progress: None)._checked == cases
+        assert Passes(folder, plan(RunOptions(str(tiny), passes=2)), lambda _progress: None).ledger.checked == cases
 
 
 def test_a_reference_is_checked_where_any_strategy_was_measured(tiny, make_measurement):
@@ -66,4 +66,4 @@ def test_a_reference_is_checked_where_any_strategy_was_measured(tiny, make_measu
         make_measurement("vjp", status="timeout", case="b"),
         make_measurement("dense", case="c"),
     ]
-    assert Passes(SimpleNamespace(measurements=found), planned, lambda _progress: None)._checked == {"c"}
+    assert Ledger(planned, 3, found).checked == {"c"}

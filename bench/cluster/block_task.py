@@ -1,0 +1,178 @@
+"""A block on its host: one case with all its strategies in one pass, measured as in a local run.
+
+It runs as a task in a worker of Dask. The measuring process is another one, which ends with that worker.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from jacobench.bench.cluster.block_files import on_client, on_host
+from jacobench.bench.cluster.host_survey import options_on_host, root_of
+from jacobench.bench.row.measurement import Measurement, Repetition  # noqa: TC001  (msgspec reads annotations)
+from jacobench.bench.run.code_versions import CodeVersions, code_versions, restricted
+from jacobench.bench.run.pass_schedule import PlannedPass
+from jacobench.bench.run.passes import Passes
+from jacobench.bench.run.run_folder import Settings  # noqa: TC001  (msgspec reads annotations)
+from jacobench.bench.run.run_options import RunOptions
+from jacobench.bench.run.run_plan import Plan, plan
+from jacobench.bench.suites.case import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Worker
+
+POLL_SECONDS = 0.5
+
+
+class BlockJob(msgspec.Struct, frozen=True):
+    """A block, and what its host must know of the run."""
+
+    key: str  # of the task
+    topic: str  # of the events
+    case: str
+    pass_number: int
+    turn: int
+    repeats: Repetition | None
+    settings: Settings  # with the environment, the code and the memory budget of the host
+    path: str  # of the run's folder, for messages
+    earlier: tuple[Measurement, ...]  # of this case
+    names: dict[str, str]  # spec → name of a strategy
+    host: str
+    machine: str
+    archive: str = ""
+    files: tuple[str, ...] = ()
+
+
+class BlockResult(msgspec.Struct, frozen=True):
+    """A complete block."""
+
+    execution: str
+    measured_seconds: float
+    measurements: list[Measurement]
+
+
+class Unwanted(Exception):  # noqa: N818  (nothing failed)
+    """The client no longer waits for the block, or the dask worker ends."""
+
+
+RUNNING: set[str] = set()
+"""Keys of the blocks that are being measured in this process."""
+
+
+def running_blocks() -> list[str]:
+    """Return the keys of the blocks that are being measured in this process."""
+    return sorted(RUNNING)
+
+
+class SentMeasurements:
+    """The journal of a block: it sends each measurement to the client."""
+
+    def __init__(self, job: BlockJob, root: str, worker: Worker) -> None:
+        self.job, self.root, self.worker = job, root, worker
+        self.path = Path(job.path)
+        self.execution = uuid4().hex
+        self.settings = replace(job.settings, **vars(options_on_host(_options(job.settings), root, job.files)))
+        self.measurements = [self._on_host(each) for each in job.earlier]
+        self.n_earlier = len(job.earlier)
+        self.stopped = Event()
+
+    def append(self, measurement: Measurement) -> None:
+        """Keep a measurement and send it to the client."""
+        if self.stopped.is_set():
+            raise Unwanted
+        self.measurements.append(measurement)
+        line = msgspec.json.encode(self.on_client(measurement))
+        self.worker.log_event(self.job.topic, {"key": self.job.key, "execution": self.execution, "line": line})
+
+    def _on_host(self, found: Measurement) -> Measurement:
+        return msgspec.structs.replace(found, spec=on_host(found.spec, self.root, self.job.files))
+
+    def on_client(self, found: Measurement) -> Measurement:
+        """Return a measurement with the paths of the client, and with its host."""
+        texts = {
+            name: on_client(getattr(found, name), self.root, self.job.files)
+            for name in ("spec", "strategy", "reason", "traceback", "output")
+        }
+        return msgspec.structs.replace(found, host=self.job.host, machine=self.job.machine, **texts)
+
+    def result(self, measured_seconds: float) -> BlockResult:
+        """Return the complete block."""
+        own = self.measurements[self.n_earlier :]
+        return BlockResult(self.execution, measured_seconds, [self.on_client(each) for each in own])
+
+
+def _options(settings: Settings) -> RunOptions:
+    return RunOptions(**{name: getattr(settings, name) for name in RunOptions.__dataclass_fields__})
+
+
+@lru_cache(maxsize=4)
+def _whole_plan(options: RunOptions, _root: str) -> Plan:
+    return plan(options)
+
+
+def _block_plan(options: RunOptions, root: str, case: str, budget_bytes: int) -> Plan:
+    whole = _whole_plan(replace(options, memory_budget="2GiB"), root)
+    own = next(each for each in whole.suite.cases if each.name == case)
+    cells = [cell for cell in whole.cells if cell.case == case]
+    return Plan(Suite(whole.suite.name, (own,)), cells, budget_bytes)
+
+
+def _known_code(job: BlockJob, root: str, planned: Plan) -> CodeVersions:
+    """Return the code of the block as the host has reported it before the run."""
+    reported = job.settings.code
+    files = {on_host(file, root, job.files): digest for file, digest in reported.files.items()}
+    suite = on_host(job.settings.suite, root, job.files)
+    return restricted(replace(reported, files=files), code_versions(planned, suite))
+
+
+def run_block(content: bytes) -> bytes:
+    """Measure a block: a task of Dask, with a `BlockJob` and a `BlockResult` as JSON."""
+    from distributed import get_worker  # noqa: PLC0415  (an extra)
+
+    job = msgspec.json.decode(content, type=BlockJob)
+    root = root_of(job.archive)
+    journal = SentMeasurements(job, root, get_worker())
+    planned = _block_plan(_options(journal.settings), root, job.case, journal.settings.budget_bytes)
+    journal.settings = replace(journal.settings, code=_known_code(job, root, planned))
+    passes = Passes(journal, planned, lambda _progress: None)
+    passes.ledger.names.update({on_host(spec, root, job.files): name for spec, name in job.names.items()})
+    with _watched(journal, passes):
+        passes.make_pass(PlannedPass(job.pass_number, job.turn, frozenset({job.case}), job.repeats))
+    return msgspec.json.encode(journal.result(passes.measured_seconds))
+
+
+@contextmanager
+def _watched(journal: SentMeasurements, passes: Passes) -> Iterator[None]:
+    """End the measuring process when the client no longer waits for the block, or the dask worker ends."""
+    ended = Event()
+
+    def watch() -> None:
+        while not ended.wait(POLL_SECONDS):
+            if not _wanted(journal.worker, journal.job.key):
+                journal.stopped.set()
+                passes.end_process()
+                return
+
+    RUNNING.add(journal.job.key)
+    Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        RUNNING.discard(journal.job.key)
+
+
+def _wanted(worker: Any, key: str) -> bool:
+    """Return whether the scheduler still wants a task that this worker executes."""
+    task = worker.state.tasks.get(key)
+    return worker.status.name in {"running", "paused"} and task is not None and task.state == "executing"

@@ -1,0 +1,119 @@
+"""Connections to a cluster of Dask."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import re
+import warnings
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jacobench.bench.suites.user_functions import call, load_function
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client
+
+CONNECT_SECONDS = 30.0
+EXPECTED = "expected local:N, an address such as tcp://host:8786, a scheduler file, or file.py:function"
+
+
+def check_installed() -> None:
+    """Raise BadInput if Dask is not installed."""
+    if importlib.util.find_spec("distributed") is None:
+        raise BadInput(
+            "--cluster needs dask and distributed, which are not installed: pip install 'jacobench[cluster]'"
+        )
+
+
+@contextmanager
+def connected(cluster: str | Client) -> Iterator[Client]:
+    """Connect to a cluster, and leave it at the end; what was started for this run is ended.
+
+    Raises BadInput if a specification is invalid, or nothing answers within `CONNECT_SECONDS`.
+    """
+    check_installed()
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")  # differing versions are reported by host
+        _be_silent()
+        yield cluster if not isinstance(cluster, str) else stack.enter_context(_client(cluster))
+
+
+def _be_silent() -> None:
+    """Keep the library's log from standard error: what a user must know is one line of ours."""
+    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
+        if name.partition(".")[0] in {"distributed", "tornado", "asyncio"}:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def _client(spec: str) -> Iterator[Client]:
+    with ExitStack() as stack:
+        target, options = _target(spec, stack)
+        client = _connect(spec, target, options)
+        stack.callback(_close, client)
+        yield client
+
+
+def _close(client: Client) -> None:
+    """Close a client; its scheduler may be lost."""
+    with suppress(Exception):
+        client.close(timeout=5)
+
+
+def _target(spec: str, stack: ExitStack) -> tuple[Any, dict[str, Any]]:
+    """Return what to connect to, an address or a cluster, and options of the client."""
+    if spec.startswith("local:"):
+        return _local_cluster(spec, stack), {}
+    if re.match(r"[a-z]+://", spec):
+        return spec, {}
+    place, colon, name = spec.rpartition(":")
+    if colon and place.endswith(".py"):
+        return _users_cluster(spec, Path(place), name, stack), {}
+    if not Path(spec).is_file():
+        raise BadInput(f"--cluster {spec!r}: {EXPECTED}")
+    return None, {"scheduler_file": str(Path(spec).absolute())}
+
+
+def _local_cluster(spec: str, stack: ExitStack) -> Any:
+    from distributed import LocalCluster  # noqa: PLC0415  (an extra)
+
+    count = spec.removeprefix("local:")
+    if not count.isdecimal() or not int(count):
+        raise BadInput(f"--cluster {spec!r}: expected local:N with a number N of workers, such as local:2")
+    cluster = LocalCluster(
+        n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL + 1
+    )
+    stack.callback(_close_cluster, cluster)
+    return cluster
+
+
+def _close_cluster(cluster: Any) -> None:
+    with suppress(Exception):
+        cluster.close(timeout=10)
+
+
+def _users_cluster(spec: str, path: Path, name: str, stack: ExitStack) -> Any:
+    made = call(load_function(path, name), {}, f"--cluster {spec!r}")
+    if not hasattr(made, "scheduler_address") and not hasattr(made, "scheduler"):
+        raise BadInput(f"--cluster {spec!r}: expected it to return a cluster of Dask, got {type(made).__name__}")
+    if hasattr(made, "close"):
+        stack.callback(_close_cluster, made)
+    return made
+
+
+def _connect(spec: str, target: Any, options: dict[str, Any]) -> Client:
+    from distributed import Client  # noqa: PLC0415  (an extra)
+
+    if isinstance(target, Client):
+        return target
+    try:
+        return Client(target, timeout=CONNECT_SECONDS, set_as_default=False, **options)
+    except (OSError, TimeoutError, ValueError, TypeError, RuntimeError, KeyError) as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise BadInput(f"--cluster {spec!r}: no scheduler answers: {cause}") from None

@@ -1,0 +1,351 @@
+"""The passes of a run on a cluster: submits blocks to hosts, stores what they send, and replaces lost workers.
+
+All files are written here. A block enters the journal when it is complete; until then its measurements are in a file of
+the folder ``incomplete``, which nothing reads.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from queue import Empty, Queue
+from shutil import rmtree
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from jacobench.bench.cluster.block_schedule import Block, BlockSchedule
+from jacobench.bench.cluster.block_task import BlockJob, BlockResult, run_block, running_blocks
+from jacobench.bench.cluster.hosts import Host, difference_lines, places, survey_hosts, with_machine
+from jacobench.bench.machine.byte_sizes import parse_bytes
+from jacobench.bench.machine.worker_process import HarnessFailure
+from jacobench.bench.run.ledger import Ledger
+from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import counted, listed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from distributed import Client, Future
+
+    from jacobench.bench.cluster.host_survey import SurveyJob
+    from jacobench.bench.row.measurement import Measurement
+    from jacobench.bench.run.run_folder import RunFolder
+    from jacobench.bench.run.run_plan import Plan
+
+ATTEMPTS = 3  # at a block; then its rows are crashed
+POLL_SECONDS = 1.0  # between looks at the workers of the cluster
+RETURN_SECONDS = 60.0  # to wait for a host when none can continue
+STOP_SECONDS = 15.0  # to wait until hosts have ended their measuring processes
+
+
+@dataclass(frozen=True)
+class ClusterProgress:
+    """Progress of a run on a cluster."""
+
+    n_hosts: int
+    blocks_done: int
+    blocks: int  # known so far
+    seconds_left: float | None  # of the known blocks; None until a block is complete
+
+
+@dataclass
+class Running:
+    """A block on a host."""
+
+    key: str
+    block: Block
+    host: Host
+    worker: str  # address of the dask worker
+    future: Future[Any]
+
+
+@dataclass
+class ClusterPasses:
+    """A run under way on a cluster."""
+
+    client: Client
+    survey_job: SurveyJob
+    hosts: list[Host]  # that are known at the start
+    say: Callable[[str], object]
+    folder: RunFolder
+    plan: Plan
+    report: Callable[[ClusterProgress], None]
+    deadline: float | None = None  # no further pass begins after it (`time.monotonic`); None: there are none
+    measured_seconds: float = 0.0
+    _hosts: dict[str, Host] = field(default_factory=dict)  # by name
+    _unusable: set[str] = field(default_factory=set)  # addresses of dask workers
+    _running: dict[str, Running] = field(default_factory=dict)  # by key
+    _attempts: Counter[tuple[str, int]] = field(default_factory=Counter)  # lost ones, by case and pass
+    _inbox: Queue[tuple[str, Any]] = field(default_factory=Queue)
+    _blocks_done: int = 0
+    _idle_since: float | None = None
+
+    def __post_init__(self) -> None:
+        settings, measurements = self.folder.settings, self.folder.measurements
+        self.ledger = Ledger(self.plan, settings.first_passes, measurements)
+        self.schedule = BlockSchedule(self.ledger, settings.first_passes, measurements)
+        self.topic = f"jacobench-{uuid4().hex}"
+        self.incomplete = self.folder.path / "incomplete"
+        self._n_blocks = self.schedule.n_first_blocks
+        self._began = time.monotonic()
+
+    def remains(self) -> bool:
+        """Return whether any block remains, or may follow."""
+        return self._n_blocks > 0 or self.deadline is not None
+
+    def measure(self) -> None:
+        """Measure all blocks. Raises HarnessFailure if the scheduler or all hosts of a case are lost."""
+        rmtree(self.incomplete, ignore_errors=True)
+        self.client.subscribe_topic(self.topic, self._receive)
+        try:
+            self._use(self.hosts)
+            self._loop()
+        finally:
+            self._stop()
+            rmtree(self.incomplete, ignore_errors=True)
+
+    def _receive(self, event: tuple[float, Any]) -> None:
+        """Take an event of a block; called in the client's thread."""
+        self._inbox.put(("event", event[1]))
+
+    def _loop(self) -> None:
+        looked = time.monotonic()
+        while True:
+            self._submit_all()
+            if not self._running and self._is_over():
+                return
+            self._handle_messages()
+            if time.monotonic() - looked >= POLL_SECONDS:
+                self._look_for_hosts()
+                looked = time.monotonic()
+
+    # ---- blocks
+
+    def _submit_all(self) -> None:
+        """Give each idle host its next block."""
+        busy = {running.host.name for running in self._running.values()}
+        for host in list(self._hosts.values()):
+            if host.name in busy or not host.workers:
+                continue
+            in_time = self.deadline is not None and time.monotonic() < self.deadline
+            block = self.schedule.next_block(host.name, in_time=in_time)
+            if block is not None:
+                self._submit(host, block)
+
+    def _submit(self, host: Host, block: Block) -> None:
+        key = f"jacobench-block-{uuid4().hex}"
+        settings, planned = self.folder.settings, block.planned
+        budget = min(parse_bytes(settings.memory_budget), host.facts.budget_bytes)
+        job = BlockJob(
+            key, self.topic, block.case, planned.number, planned.turn, planned.repeats,
+            replace(
+                settings, environment=host.facts.environment, code=host.facts.code, memory_budget=f"{budget}B",
+                machines={}, machine_record={}, machine_info={}, commit_info={},
+            ),
+            str(self.folder.path), tuple(self.schedule.earlier(block.case)), self.ledger.names, host.name, host.machine,
+            self.survey_job.archive, self.survey_job.files,
+        )  # fmt: skip
+        if planned.number >= settings.first_passes:
+            self._n_blocks += 1
+        future = self.client.submit(
+            run_block,
+            msgspec.json.encode(job),
+            key=key,
+            workers=[host.workers[0]],
+            allow_other_workers=False,
+            pure=False,
+        )
+        self._running[key] = Running(key, block, host, host.workers[0], future)
+        future.add_done_callback(lambda done: self._inbox.put(("done", done.key)))
+
+    def _handle_messages(self) -> None:
+        """Handle the messages that have arrived; wait for the first one."""
+        with suppress(Empty):
+            kind, content = self._inbox.get(timeout=POLL_SECONDS / 4)
+            while True:
+                if kind == "event":
+                    self._store(content)
+                else:
+                    self._finish(content)
+                kind, content = self._inbox.get_nowait()
+
+    def _store(self, event: dict[str, Any]) -> None:
+        """Store a measurement of a block that is not complete."""
+        if event["key"] not in self._running:
+            self._discard(event["key"])
+            return
+        self.incomplete.mkdir(exist_ok=True)
+        with (self.incomplete / f"{event['key']}-{event['execution']}.jsonl").open("ab") as file:
+            file.write(event["line"] + b"\n")
+
+    def _discard(self, key: str) -> None:
+        self.folder.notes.append(f"discarded a late measurement of block {key}")
+
+    def _finish(self, key: str) -> None:
+        """Take the result of a block: add it to the journal, or measure it again."""
+        running = self._running.pop(key, None)
+        if running is None:
+            self._discard(key)
+            return
+        future = running.future
+        if future.status == "finished":
+            self._complete(running, msgspec.json.decode(future.result(), type=BlockResult))
+        else:
+            self._lose(running, _cause(future))
+        self._remove_files(key)
+
+    def _complete(self, running: Running, result: BlockResult) -> None:
+        rows = list(result.measurements)
+        self._add(running.block.case, rows)
+        self.measured_seconds += result.measured_seconds
+        self._blocks_done += 1
+        self._report()
+
+    def _add(self, case: str, rows: list[Measurement]) -> None:
+        """Add a complete block to the journal, and rows for larger cases that need not be tried after it."""
+        self.folder.append(*rows)
+        for row in rows:
+            self.ledger.note(row)
+        self.schedule.note(case, rows)
+        for row in rows:
+            self._skip_larger(row)
+
+    def _skip_larger(self, row: Measurement) -> None:
+        """Skip larger cases, unless another kind of machine measures them."""
+        for skipped in self.ledger.skipped_by(row):
+            if self.schedule.machine_of.get(skipped.case, row.machine) == row.machine:
+                found = msgspec.structs.replace(skipped, host=row.host, machine=row.machine)
+                self.folder.append(found)
+                self.ledger.note(found)
+                self.schedule.note(found.case, [found])
+
+    def _remove_files(self, key: str) -> None:
+        for path in self.incomplete.glob(f"{key}-*.jsonl"):
+            path.unlink(missing_ok=True)
+
+    def _lose(self, running: Running, cause: str) -> None:
+        """Measure a lost block again, as a whole; after three attempts its rows are crashed."""
+        block, host = running.block, running.host
+        place = block.case, block.planned.number
+        self._attempts[place] += 1
+        self.say(f"lost {block.case}, pass {block.planned.number + 1}, on {host.name}: {cause}; it is measured again")
+        if self._attempts[place] >= ATTEMPTS:
+            reason = f"its dask worker was lost in {ATTEMPTS} attempts: {cause}"
+            self._add(block.case, list(self._crashed(running, reason)))
+            self._blocks_done += 1
+        elif host.name in self.schedule.lanes:
+            self.schedule.again(host.name, block)
+
+    def _crashed(self, running: Running, reason: str) -> Iterable[Measurement]:
+        planned, host = running.block.planned, running.host
+        for cell in self.ledger.left(planned):
+            row = self.ledger.failure(cell, "crashed", reason, planned.number, 0)
+            yield msgspec.structs.replace(row, host=host.name, machine=host.machine, repeats=planned.repeats)
+
+    # ---- hosts
+
+    def _look_for_hosts(self) -> None:
+        """Note lost and new dask workers. A task that is restricted to a lost worker would wait forever."""
+        alive = self._alive()
+        for host in list(self._hosts.values()):
+            host.workers = [address for address in host.workers if address in alive]
+        for running in list(self._running.values()):
+            if running.worker not in alive:
+                self._running.pop(running.key)
+                running.future.cancel(force=True)
+                self._lose(running, "the dask worker has gone")
+                self._remove_files(running.key)
+        known = {address for host in self._hosts.values() for address in host.workers} | self._unusable
+        if new := set(alive) - known:
+            self._add_workers(new)
+        for name in [name for name, host in self._hosts.items() if not host.workers]:
+            self.say(f"host {name} is lost")
+            del self._hosts[name]
+            self.schedule.remove_host(name)
+        self._report()
+
+    def _alive(self) -> set[str]:
+        """Return the addresses of the dask workers; raises HarnessFailure if the scheduler is lost."""
+        try:
+            if self.client.status == "running":
+                return set(self.client.sync(self.client.scheduler.ncores, callback_timeout=RETURN_SECONDS))
+        except (OSError, TimeoutError, RuntimeError, ValueError):
+            pass
+        raise HarnessFailure("the connection to the scheduler of the cluster was lost")
+
+    def _add_workers(self, new: set[str]) -> None:
+        """Add workers to their hosts, and describe the hosts that are new."""
+        found = places(self.client, new)
+        known = {host.place: host for host in self._hosts.values()}
+        for place in found.keys() & known.keys():
+            known[place].workers += found[place]
+        unknown = {place: workers for place, workers in found.items() if place not in known}
+        if unknown:
+            hosts = survey_hosts(self.client, unknown, self.survey_job, self.say)
+            for line in difference_lines(self.folder.settings.code, hosts):
+                self.say(line)
+            if self.folder.settings.same_machine:
+                hosts = with_machine(hosts, next(iter(self.folder.settings.machines)), self.say)
+            used = {address for host in hosts for address in host.workers}
+            self._unusable |= {address for workers in unknown.values() for address in workers} - used
+            self._use(hosts)
+
+    def _use(self, hosts: Iterable[Host]) -> None:
+        hosts = list(hosts)
+        self.folder.note_machines({host.machine: host.facts.record for host in hosts})
+        taken = {*self._hosts}
+        for host in hosts:
+            while host.name in taken:
+                host.facts = msgspec.structs.replace(host.facts, name=f"{host.facts.name} at {host.place[0]}")
+            taken.add(host.name)
+            self._hosts[host.name] = host
+            self.schedule.add_host(host.name, host.machine)
+
+    def _is_over(self) -> bool:
+        """Return whether nothing remains. Waits for hosts if cases remain that no present host can measure."""
+        waiting = self.schedule.waiting()
+        if not waiting:
+            return True
+        now = time.monotonic()
+        self._idle_since = self._idle_since or now
+        if now - self._idle_since < RETURN_SECONDS:
+            return False
+        n_cases = sum(waiting.values())
+        needed = listed([repr(key) for key in waiting if key]) or "any machine"
+        raise HarnessFailure(f"{counted(n_cases, 'case')} need a host with the machine key {needed}, and none is left")
+
+    def _report(self) -> None:
+        done, left = self._blocks_done, self._n_blocks - self._blocks_done
+        seconds = (time.monotonic() - self._began) / done * left if done else None
+        self.report(ClusterProgress(len(self._hosts), done, self._n_blocks, seconds))
+
+    def _stop(self) -> None:
+        """Cancel what is running, and wait until no measuring process is left on any host."""
+        with suppress(Exception):
+            self.client.unsubscribe_topic(self.topic)
+        keys = {running.key for running in self._running.values()}
+        workers = [running.worker for running in self._running.values()]
+        with suppress(Exception):
+            self.client.cancel([running.future for running in self._running.values()], force=True)
+        until = time.monotonic() + STOP_SECONDS
+        while keys and time.monotonic() < until and self.client.status == "running":
+            try:
+                found = self.client.run(running_blocks, workers=workers, on_error="ignore")
+            except Exception:  # noqa: BLE001  (the cluster ends, and its workers with it)
+                return
+            keys &= {key for own in found.values() for key in own}
+            time.sleep(0.1)
+
+
+def _cause(future: Future[Any]) -> str:
+    """Return why a task has no result; raises what ends the run: a fault of the user's or of the harness."""
+    if future.status == "cancelled":
+        return "its task was cancelled"
+    error = future.exception()
+    if isinstance(error, BadInput):
+        raise error
+    return " ".join(f"{type(error).__name__}: {error}".split())

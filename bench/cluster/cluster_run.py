@@ -1,0 +1,108 @@
+"""A run on a cluster: connect, upload what the blocks need, and ask the hosts for their description."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from jacobench.bench.cluster.block_files import pack
+from jacobench.bench.cluster.cluster_connection import connected
+from jacobench.bench.cluster.cluster_passes import ClusterPasses
+from jacobench.bench.cluster.host_survey import SurveyJob
+from jacobench.bench.cluster.hosts import difference_lines, most_frequent_machine, places, survey_hosts, with_machine
+from jacobench.bench.run.code_versions import code_versions
+from jacobench.bench.run.run_options import RunOptions
+from jacobench.bench.run.run_plan import plan
+from jacobench.graphs.errors import BadInput
+from jacobench.strategies import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from distributed import Client
+
+    from jacobench.bench.cluster.hosts import Host
+    from jacobench.bench.run.run_folder import RunFolder
+    from jacobench.bench.run.run_plan import Plan
+
+WAIT_SECONDS = 1.0  # between looks for a first worker
+
+
+@dataclass(frozen=True)
+class ReadyCluster:
+    """A cluster whose hosts can measure the blocks of a run."""
+
+    client: Client
+    survey_job: SurveyJob
+    hosts: list[Host]
+    say: Callable[[str], object]
+
+    def passes(
+        self, folder: RunFolder, planned: Plan, report: Callable[[Any], None], deadline: float | None
+    ) -> ClusterPasses:
+        """Return what measures the passes of a run; see `runner.carry_on`."""
+        return ClusterPasses(self.client, self.survey_job, self.hosts, self.say, folder, planned, report, deadline)
+
+
+@contextmanager
+def ready_cluster(
+    cluster: str | Client, options: RunOptions, say: Callable[[str], object], machine: str = ""
+) -> Iterator[ReadyCluster]:
+    """Connect to a cluster and prepare its hosts; report those that cannot be used, and differing versions.
+
+    `machine` is the key that ``same_machine`` asks for; default: the most frequent one.
+
+    Raises BadInput if nothing answers, or no host can be used.
+    """
+    chosen = _absolute(options)
+    planned = plan(chosen)
+    own = code_versions(planned, chosen.suite)
+    with connected(cluster) as client, TemporaryDirectory() as temporary:
+        files = _files(chosen, own.files)
+        archive = pack(files, Path(temporary))
+        if archive:
+            _upload(client, archive)
+        job = SurveyJob(chosen, archive.name if archive else "", files)
+        _await_worker(client, say)
+        hosts = survey_hosts(client, places(client), job, say)
+        for line in difference_lines(own, hosts):
+            say(line)
+        if hosts and options.same_machine:
+            hosts = with_machine(hosts, machine or most_frequent_machine(hosts), say)
+        if not hosts:
+            raise BadInput("no host of the cluster can be used; the lines above have the causes")
+        yield ReadyCluster(client, job, hosts, say)
+
+
+def _absolute(options: RunOptions) -> RunOptions:
+    """Return only the options, with absolute paths."""
+    values = {option.name: getattr(options, option.name) for option in fields(RunOptions)}
+    suite = str(Path(options.suite).absolute()) if options.suite.endswith(".toml") else options.suite
+    specs = tuple(registry.absolute(spec) for spec in options.strategies)
+    return RunOptions(**{**values, "suite": suite, "strategies": specs})
+
+
+def _files(options: RunOptions, of_code: dict[str, str]) -> tuple[str, ...]:
+    """Return the files that blocks need: those of the code, and the suite."""
+    return tuple(sorted({*of_code, *([options.suite] if options.suite.endswith(".toml") else [])}))
+
+
+def _upload(client: Client, archive: Path) -> None:
+    """Send an archive to all dask workers, also to those that come later."""
+    from distributed.diagnostics.plugin import UploadFile  # noqa: PLC0415  (an extra)
+
+    client.register_plugin(UploadFile(str(archive), load=False), name=archive.name)
+
+
+def _await_worker(client: Client, say: Callable[[str], object]) -> None:
+    """Wait for a first dask worker, which may be in the queue of a batch system."""
+    waits = False
+    while not client.nthreads():
+        if not waits:
+            say("waiting for the first worker of the cluster; Ctrl-C ends the run")
+        waits = True
+        time.sleep(WAIT_SECONDS)
