@@ -1,7 +1,4 @@
-"""Public contract: every name, option and column that programs outside this repository use.
-
-What a later issue adds is marked ``PLANNED``. A test fails when a planned item exists, so that the issue removes its mark.
-"""
+"""Public contract: every name, option and column that programs outside this repository use."""
 
 from __future__ import annotations
 
@@ -21,18 +18,16 @@ NAMES = """
     BadInput Graph GraphBuilder Unsupported attention chain compare crossovers explain from_jax from_onnx from_sklearn from_torch
     gate growth load load_passes mlp plot predict read recommend recommend_for reuse run strategies strategy strategy_names what_fits
 """
-PLANNED_NAMES = ""
 
 PARAMETERS = {
-    "run": "suite model out strategies cases passes max_minutes threads memory_budget timeout controls",
+    "run": "suite model cluster out strategies cases passes max_minutes threads memory_budget timeout controls",
     "mlp": "widths batch activation loss dtype residual normalization weight_density rng_seed wrt",
     "recommend": "table passes phase",
     "what_fits": "table knob quantity limit",
 }
-PLANNED_PARAMETERS = {"run": "cluster"}
 
 OPTIONS = {
-    "run": "suite model strategy case passes max-minutes out resume threads memory-budget timeout controls dry-run quiet",
+    "run": "suite model strategy case passes max-minutes out resume threads memory-budget timeout controls dry-run quiet cluster same-machine",
     "list": "suite",
     "verify": "strategy model",
     "explain": "widths architecture op graph model batch wrt json",
@@ -42,18 +37,12 @@ OPTIONS = {
     "gate": "against suite strategy case install max-minutes markdown junit self-test untracked base-with head-with "
     "memory pytest suite-from out",
     "bisect": "good bad package pytest suite-from memory out suite strategy case install max-minutes markdown junit untracked",
-    "doctor": "json noise profile",
+    "doctor": "json noise profile cluster",
     "history show": "file case branch",
     "history export": "format",
 }
-PLANNED_OPTIONS = {
-    "run": "cluster same-machine",
-    "doctor": "cluster",
-}
 COMMANDS = "run list verify explain recommend table plot report compare gate bisect doctor history"
-PLANNED_COMMANDS = ""
 HISTORY = "add import show check plot report export rename merge"
-PLANNED_HISTORY = ""
 
 COLUMN_NAMES = """
     run_id commit machine controls suite case graph depth width batch n_seeds activation loss residual normalization
@@ -65,7 +54,6 @@ COLUMN_NAMES = """
 STRATEGIES = "dense dense-blocks sparse vjp forward-dense forward-sparse linear-operator"
 PEERS = "torch-vjp torch-jacrev torch-original jax-vjp jax-jacrev jax-original autograd-vjp asdex"
 SUITES = "smoke standard scaling crossover architectures claims gate peers models"
-PLANNED_SUITES = ""
 
 
 Help = Callable[[tuple[str, ...]], str]
@@ -81,7 +69,6 @@ def commands_in(text: str) -> set[str]:
 
 def test_every_name_is_there() -> None:
     assert set(NAMES.split()) <= set(jb.__all__)
-    assert set(PLANNED_NAMES.split()).isdisjoint(jb.__all__)
     assert all(getattr(jb, name) is not None for name in NAMES.split())
     assert inspect.ismodule(jb.strategies)
     assert isinstance(jb.strategy_names(), list)
@@ -93,22 +80,18 @@ def test_every_name_is_there() -> None:
 def test_every_parameter_is_there(name: str) -> None:
     found = set(inspect.signature(getattr(jb, name)).parameters)
     assert set(PARAMETERS[name].split()) <= found
-    assert set(PLANNED_PARAMETERS.get(name, "").split()).isdisjoint(found)
 
 
 @pytest.mark.parametrize("command", OPTIONS)
 def test_every_option_is_there(command: str, help_of: Help) -> None:
     found = options_in(help_of(tuple(command.split())))
     assert set(OPTIONS[command].split()) <= found
-    assert set(PLANNED_OPTIONS.get(command, "").split()).isdisjoint(found)
 
 
 def test_every_command_is_there(help_of: Help) -> None:
     found, history = commands_in(help_of(())), commands_in(help_of(("history",)))
     assert set(COMMANDS.split()) <= found
-    assert set(PLANNED_COMMANDS.split()).isdisjoint(found)
     assert set(HISTORY.split()) <= history
-    assert set(PLANNED_HISTORY.split()).isdisjoint(history)
 
 
 def test_every_column_is_there_with_its_description() -> None:
@@ -118,4 +101,3 @@ def test_every_column_is_there_with_its_description() -> None:
 def test_every_strategy_and_suite_is_there() -> None:
     assert {*STRATEGIES.split(), *PEERS.split()} <= set(registered())
     assert set(SUITES.split()) <= set(suite_names())
-    assert set(PLANNED_SUITES.split()).isdisjoint(suite_names())

@@ -9,11 +9,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from jacobench.bench.cluster.block_files import pack
 from jacobench.bench.cluster.cluster_connection import connected
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
-from jacobench.bench.cluster.host_survey import SurveyJob
-from jacobench.bench.cluster.hosts import difference_lines, most_frequent_machine, places, survey_hosts, with_machine
+from jacobench.bench.cluster.host_survey import SurveyJob, examine_host
+from jacobench.bench.cluster.hosts import (
+    ask_each,
+    difference_lines,
+    most_frequent_machine,
+    places,
+    survey_hosts,
+    with_machine,
+)
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import plan
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from jacobench.bench.cluster.hosts import Host
+    from jacobench.bench.run.code_versions import CodeVersions
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
 
@@ -68,14 +78,43 @@ def ready_cluster(
             _upload(client, archive)
         job = SurveyJob(chosen, archive.name if archive else "", files)
         _await_worker(client, say)
-        hosts = survey_hosts(client, places(client), job, say)
-        for line in difference_lines(own, hosts):
-            say(line)
+        hosts = _described(client, job, own, say)
         if hosts and options.same_machine:
             hosts = with_machine(hosts, machine or most_frequent_machine(hosts), say)
         if not hosts:
             raise BadInput("no host of the cluster can be used; the lines above have the causes")
         yield ReadyCluster(client, job, hosts, say)
+
+
+def _described(client: Client, job: SurveyJob, own: CodeVersions, say: Callable[[str], object]) -> list[Host]:
+    """Return the hosts that can be used, and say how they differ from this machine."""
+    hosts = survey_hosts(client, places(client), job, say)
+    for line in difference_lines(own, hosts):
+        say(line)
+    return hosts
+
+
+def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, Any]]:
+    """Run the checks of `doctor` on each host of a cluster; raises BadInput if nothing answers.
+
+    Returns for each host its name, machine key, number of dask workers, and findings.
+    """
+    options = RunOptions("smoke")
+    with connected(cluster) as client:
+        _await_worker(client, say)
+        hosts = _described(client, SurveyJob(options), code_versions(plan(options), options.suite), say)
+        workers = {host.place: host.workers[0] for host in hosts}
+        answers = ask_each(client, workers, examine_host, None, say)
+        return [
+            {
+                "host": host.name,
+                "machine": host.machine,
+                "workers": len(host.workers),
+                "findings": msgspec.json.decode(answers[host.place]),
+            }
+            for host in hosts
+            if host.place in answers
+        ]
 
 
 def _absolute(options: RunOptions) -> RunOptions:

@@ -12,6 +12,7 @@ import msgspec
 
 from jacobench.bench.cluster.block_files import on_client, on_host, unpack
 from jacobench.bench.machine import machine_record
+from jacobench.bench.machine.doctor import examine
 from jacobench.bench.machine.environment import settings, variable_facts
 from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.run.code_versions import CodeVersions, code_versions
@@ -83,3 +84,8 @@ def survey(content: bytes) -> bytes:
         machine_info=machine_info,
     )
     return msgspec.json.encode(found)
+
+
+def examine_host(_content: bytes) -> bytes:
+    """Run the checks of `doctor` on this host: a task of Dask, with its findings as JSON."""
+    return msgspec.json.encode(examine())

@@ -66,27 +66,31 @@ def survey_hosts(
 ) -> list[Host]:
     """Ask hosts for their description, and say which cannot be used, and why."""
     usable = _with_jacobench(client, found, say)
+    answers = ask_each(client, {place: workers[0] for place, workers in usable.items()}, survey, job, say)
+    return [
+        Host(place, msgspec.json.decode(answer, type=HostFacts), list(usable[place]))
+        for place, answer in answers.items()
+    ]
+
+
+def ask_each(
+    client: Client, workers: Mapping[Place, str], task: Callable[[bytes], bytes], job: Any, say: Callable[[str], object]
+) -> dict[Place, bytes]:
+    """Run a task on one worker of each host, all at the same time; say which hosts cannot be used, and why."""
     content = msgspec.json.encode(job)
     futures = {
         place: client.submit(
-            survey,
-            content,
-            key=f"{OURS}-survey-{uuid4().hex}",
-            workers=[workers[0]],
-            allow_other_workers=False,
-            pure=False,
+            task, content, key=f"{OURS}-{uuid4().hex}", workers=[worker], allow_other_workers=False, pure=False
         )
-        for place, workers in usable.items()
+        for place, worker in workers.items()
     }
-    hosts = []
+    answers: dict[Place, bytes] = {}
     for place, future in futures.items():
         try:
-            facts = msgspec.json.decode(future.result(timeout=SURVEY_SECONDS), type=HostFacts)
+            answers[place] = future.result(timeout=SURVEY_SECONDS)
         except Exception as error:  # noqa: BLE001  (whatever fails on a host, the others are used)
             say(f"host {_shown(place)} is not used: {_in_words(error)}")
-            continue
-        hosts.append(Host(place, facts, list(usable[place])))
-    return hosts
+    return answers
 
 
 def _with_jacobench(

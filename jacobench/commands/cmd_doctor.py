@@ -20,6 +20,9 @@ def doctor(
             "--profile", help="Only measure the machine profile again (about 20 s), and print its rates and error."
         ),
     ] = False,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Check every host of a cluster of Dask; SPEC is that of 'run'.")
+    ] = None,
     pairs: Annotated[int, typer.Option(metavar="N", help="With --noise: number of pairs of processes.", min=2)] = 200,
 ) -> None:
     """Check this machine for sources of noise and suggest fixes. Changes no settings.
@@ -36,12 +39,34 @@ def doctor(
     if profile:
         _profile(as_json=as_json)
         return
+    if cluster:
+        _cluster(cluster, as_json=as_json)
+        return
     findings = [asdict(finding) for finding in examine()]
     if as_json:
         _print_json(findings)
         return
     rows = [tuple(finding.values()) for finding in findings]
     console.stdout().print(console.columns(("check", "", "measured", "fix"), rows))
+
+
+def _cluster(spec: str, *, as_json: bool) -> None:
+    from jacobench.bench.cluster.cluster_connection import check_installed
+    from jacobench.graphs.wording import counted
+
+    check_installed()
+    from jacobench.bench.cluster.cluster_run import examine_hosts
+
+    found = examine_hosts(spec, console.stderr().print)
+    if as_json:
+        _print_json(found)
+        return
+    for host in found:
+        console.stdout().print(
+            f"{host['host']} · {host['machine']} · {counted(host['workers'], 'dask worker')}", style="bold"
+        )
+        rows = [tuple(finding.values()) for finding in host["findings"]]
+        console.stdout().print(console.columns(("check", "", "measured", "fix"), rows))
 
 
 def _noise(pairs: int, *, as_json: bool) -> None:

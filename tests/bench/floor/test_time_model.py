@@ -69,7 +69,10 @@ def test_dry_run_run_and_recommend_predict_the_same_seconds(known_times):
     case = replace(one_case({"width": 100, "depth": 2}), strategies=("dense", "vjp"))
     plan = Plan(Suite("mine", (case,)), cells_of(Suite("mine", (case,))), 2**60)
     dry_run = run_estimate.estimate(run_estimate.predicted_table(plan, lambda _dtype: stored.model), 2**60)
-    rows = [{"case": cell.case, "strategy": cell.strategy, "phase": cell.phase, "status": "ok", "machine": "m"} for cell in plan.cells]
+    rows = [
+        {"case": cell.case, "strategy": cell.strategy, "phase": cell.phase, "status": "ok", "machine": "m"}
+        for cell in plan.cells
+    ]
     run_estimate.add_seconds(rows, plan, "m", lambda _dtype: stored)
     assert dry_run["predicted_seconds"].notna().all()
     assert dry_run["predicted_seconds"].tolist() == pytest.approx([row["predicted_seconds"] for row in rows])

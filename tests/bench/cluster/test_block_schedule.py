@@ -1,0 +1,157 @@
+"""Which block a host measures next, on invented hosts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from jacobench.bench.cluster.block_schedule import BlockSchedule
+from jacobench.bench.row.measurement import Measurement
+from jacobench.bench.run.ledger import Ledger
+from jacobench.bench.suites.case import Cell
+
+CASES = ("a", "b", "c", "d", "e", "f")
+FIRST = 3
+
+
+class Run:
+    """A run whose blocks are measured at once: each strategy takes the same time, so no case is decided."""
+
+    def __init__(self, measurements=()):
+        cases = tuple(SimpleNamespace(name=name, task="gradient", phases=("gradient",), knobs={}) for name in CASES)
+        cells = [Cell(name, strategy, "gradient") for name in CASES for strategy in ("vjp", "dense")]
+        plan = SimpleNamespace(suite=SimpleNamespace(cases=cases), cells=cells)
+        self.measurements = list(measurements)
+        self.ledger = Ledger(plan, FIRST, self.measurements)
+        self.schedule = BlockSchedule(self.ledger, FIRST, self.measurements)
+        self.machine = {}
+
+    def add(self, host, machine):
+        self.machine[host] = machine
+        self.schedule.add_host(host, machine)
+
+    def measure(self, host, *, in_time=False):
+        """Measure the next block of a host; return its case and pass, None if there is none."""
+        block = self.schedule.next_block(host, in_time=in_time)
+        if block is None:
+            return None
+        cells = self.ledger.left_of(block.case, block.planned)
+        found = [
+            Measurement(
+                cell.case, cell.strategy, cell.phase, cell.strategy, block.planned.number,
+                repeats=block.planned.repeats, seconds=(1.0,), host=host, machine=self.machine[host],
+            )
+            for cell in cells
+        ]  # fmt: skip
+        for one in found:
+            self.ledger.note(one)
+        self.schedule.note(block.case, found)
+        self.measurements += found
+        return block.case, block.planned.number
+
+
+@pytest.fixture
+def run():
+    return Run()
+
+
+def everything(run, *hosts):
+    """Let hosts measure in turn until none has a block; return host, case and pass of each block."""
+    found = []
+    while True:
+        turn = [(host, *block) for host in hosts if (block := run.measure(host))]
+        if not turn:
+            return found
+        found += turn
+
+
+def test_each_block_is_measured_once_and_first_each_case_once(run):
+    run.add("one", "m")
+    run.add("two", "m")
+    found = everything(run, "one", "two")
+    assert sorted(block[1:] for block in found) == [(case, number) for case in CASES for number in range(FIRST)]
+    assert [number for _, _, number in found[: len(CASES)]] == [0] * len(CASES)
+    assert all(len({host for host, own, _ in found if own == case}) == 1 for case in CASES)
+    assert Counter(host for host, _, _ in found) == {"one": 9, "two": 9}
+
+
+def test_the_cases_of_a_lost_host_go_to_hosts_of_its_machine_only(run):
+    for host, machine in {"one": "m", "two": "m", "other": "x"}.items():
+        run.add(host, machine)
+    began = [(host, *run.measure(host)) for host in ("one", "two", "other")]
+    assert [case for _, case, _ in began] == ["a", "b", "c"]
+    run.schedule.remove_host("one")
+    found = everything(run, "two", "other")
+    assert {host for host, case, _ in found if case == "a"} == {"two"}
+    machines = {case: {m.machine for m in run.measurements if m.case == case} for case in CASES}
+    assert all(len(own) == 1 for own in machines.values())
+    assert machines["c"] == {"x"}
+    assert run.schedule.waiting() == {}
+
+
+def test_a_case_without_a_host_of_its_machine_waits(run):
+    run.add("one", "m")
+    run.add("other", "x")
+    run.measure("one")
+    lost = run.schedule.next_block("one", in_time=False)
+    run.schedule.remove_host("one")
+    found = everything(run, "other")
+    assert lost.case in {case for _, case, _ in found}, "nothing of it was complete"
+    assert "a" not in {case for _, case, _ in found}
+    assert run.schedule.waiting() == {"m": 1}
+    run.add("new", "m")
+    assert everything(run, "new", "other") == [("new", "a", 1), ("new", "a", 2)]
+
+
+def test_a_lost_block_is_the_next_one_of_its_host(run):
+    run.add("one", "m")
+    block = run.schedule.next_block("one", in_time=False)
+    run.schedule.again("one", block)
+    assert run.schedule.next_block("one", in_time=False) == block
+
+
+def test_a_resumed_run_measures_what_remains_where_it_began(run):
+    run.add("one", "m")
+    run.add("other", "x")
+    for _ in range(4):
+        run.measure("one")
+        run.measure("other")
+    resumed = Run(run.measurements)
+    resumed.add("new", "m")
+    resumed.add("far", "x")
+    found = everything(resumed, "new", "far")
+    done = {(m.case, m.pass_number) for m in run.measurements}
+    assert {block[1:] for block in found} == {(case, number) for case in CASES for number in range(FIRST)} - done
+    machines = {case: {m.machine for m in resumed.measurements if m.case == case} for case in CASES}
+    assert all(len(own) == 1 for own in machines.values())
+
+
+def test_further_passes_are_those_of_each_hosts_undecided_cases(run):
+    run.add("one", "m")
+    run.add("two", "m")
+    everything(run, "one", "two")
+    own = {case for m in run.measurements if m.host == "one" for case in [m.case]}
+    assert {run.measure("one", in_time=True) for _ in own} == {(case, FIRST) for case in own}
+    assert run.measure("one") is None
+
+
+def test_finished_cases_of_a_resumed_run_are_distributed_evenly(run):
+    run.add("one", "m")
+    everything(run, "one")
+    resumed = Run(run.measurements)
+    resumed.add("two", "m")
+    resumed.add("three", "m")
+    assert resumed.schedule.next_block("two", in_time=False) is None
+    assert Counter(len(lane.cases) for lane in resumed.schedule.lanes.values()) == {3: 2}
+
+
+def test_cells_that_were_given_up_leave_nothing_to_measure(run):
+    run.add("one", "m")
+    for case in CASES:
+        for strategy in ("vjp", "dense"):
+            failed = run.ledger.failure(Cell(case, strategy, "gradient"), "crashed", "lost", 0, 0)
+            run.ledger.note(msgspec.structs.replace(failed, host="one", machine="m"))
+    assert run.measure("one", in_time=True) is None
