@@ -5,10 +5,15 @@ It runs as a task in a worker of Dask. The measuring process is another one, whi
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+import sys
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -17,6 +22,7 @@ import msgspec
 
 from jacobench.bench.cluster.block_files import on_client, on_host
 from jacobench.bench.cluster.host_survey import options_on_host, root_of
+from jacobench.bench.machine.machine_record import LABEL
 from jacobench.bench.row.measurement import Measurement, Repetition  # noqa: TC001  (msgspec reads annotations)
 from jacobench.bench.run.code_versions import CodeVersions, code_versions, restricted
 from jacobench.bench.run.pass_schedule import PlannedPass
@@ -146,7 +152,7 @@ def run_block(content: bytes) -> bytes:
     journal.settings = replace(journal.settings, code=_known_code(job, root, planned))
     passes = Passes(journal, planned, lambda _progress: None)
     passes.ledger.names.update({on_host(spec, root, job.files): name for spec, name in job.names.items()})
-    with _watched(journal, passes):
+    with _watched(journal, passes), _alone(journal):
         passes.make_pass(PlannedPass(job.pass_number, job.turn, frozenset({job.case}), job.repeats))
     return msgspec.json.encode(journal.result(passes.measured_seconds))
 
@@ -161,7 +167,6 @@ def _watched(journal: SentMeasurements, passes: Passes) -> Iterator[None]:
             if not _wanted(journal.worker, journal.job.key):
                 journal.stopped.set()
                 passes.end_process()
-                return
 
     RUNNING.add(journal.job.key)
     Thread(target=watch, daemon=True).start()
@@ -170,6 +175,24 @@ def _watched(journal: SentMeasurements, passes: Passes) -> Iterator[None]:
     finally:
         ended.set()
         RUNNING.discard(journal.job.key)
+
+
+@contextmanager
+def _alone(journal: SentMeasurements) -> Iterator[None]:
+    """Wait until no other block runs on this host, of another run or another cluster; POSIX only."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl  # noqa: PLC0415  (POSIX only)
+
+    label = sha256(os.environ.get(LABEL, "").encode()).hexdigest()[:8]
+    with (Path(gettempdir()) / f"jacobench-block-{os.getuid()}-{label}.lock").open("wb") as file:
+        while not journal.stopped.is_set():
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(POLL_SECONDS / 5)
+        yield
 
 
 def _wanted(worker: Any, key: str) -> bool:

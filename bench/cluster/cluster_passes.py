@@ -81,6 +81,7 @@ class ClusterPasses:
     _running: dict[str, Running] = field(default_factory=dict)  # by key
     _attempts: Counter[tuple[str, int]] = field(default_factory=Counter)  # lost ones, by case and pass
     _inbox: Queue[tuple[str, Any]] = field(default_factory=Queue)
+    _discarded: set[str] = field(default_factory=set)  # keys of lost blocks
     _blocks_done: int = 0
     _idle_since: float | None = None
 
@@ -146,7 +147,7 @@ class ClusterPasses:
                 settings, environment=host.facts.environment, code=host.facts.code, memory_budget=f"{budget}B",
                 machines={}, machine_record={}, machine_info={}, commit_info={},
             ),
-            str(self.folder.path), tuple(self.schedule.earlier(block.case)), self.ledger.names, host.name, host.machine,
+            str(self.folder.path), tuple(map(_short, self.schedule.earlier(block.case))), self.ledger.names, host.name, host.machine,
             self.survey_job.archive, self.survey_job.files,
         )  # fmt: skip
         if planned.number >= settings.first_passes:
@@ -159,6 +160,7 @@ class ClusterPasses:
             allow_other_workers=False,
             pure=False,
         )
+        self._idle_since = None
         self._running[key] = Running(key, block, host, host.workers[0], future)
         future.add_done_callback(lambda done: self._inbox.put(("done", done.key)))
 
@@ -183,7 +185,10 @@ class ClusterPasses:
             file.write(event["line"] + b"\n")
 
     def _discard(self, key: str) -> None:
-        self.folder.notes.append(f"discarded a late measurement of block {key}")
+        """Ignore what arrives late: a measurement of a lost attempt."""
+        if key not in self._discarded:
+            self.say(f"discarded late measurements of the lost block {key}")
+        self._discarded.add(key)
 
     def _finish(self, key: str) -> None:
         """Take the result of a block: add it to the journal, or measure it again."""
@@ -339,6 +344,11 @@ class ClusterPasses:
                 return
             keys &= {key for own in found.values() for key in own}
             time.sleep(0.1)
+
+
+def _short(measurement: Measurement) -> Measurement:
+    """Return what a host must know of an earlier measurement."""
+    return msgspec.structs.replace(measurement, seconds=(), traceback="", output="")
 
 
 def _cause(future: Future[Any]) -> str:

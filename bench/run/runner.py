@@ -149,7 +149,7 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
         "measured_seconds": round(measured_seconds, 3),
         "machine": machine,
         **({"machines": chosen.machines} if chosen.cluster else {}),
-        "load_after": machine_record.load(),
+        "load_after": None if chosen.cluster else machine_record.load(),
         "command": command(chosen),
         "repetitions": [[one.pass_number, one.cause] for one in repetitions(folder.measurements)],
         "calibration_seconds": [min(m.seconds) for m in counted(folder.measurements) if m.spec == CONTROL],

@@ -22,6 +22,8 @@ from jacobench.bench.run import pytest_plugin
 from jacobench.bench.run.session import Session, SessionLimits
 from jacobench.bench.suites.case import Cell
 
+FEW_CASES = 20  # of which only these are collected: a large suite takes seconds
+
 
 class WorkerJob(msgspec.Struct, frozen=True):
     """Cells that a worker measures."""
@@ -122,9 +124,11 @@ def arguments(job: WorkerJob) -> list[str]:
         "--benchmark-max-time": str(job.limits.max_seconds),
         "--benchmark-min-rounds": str(job.limits.min_rounds),
     }
+    cases = list(dict.fromkeys(case for case, _, _ in job.cells))
     return [
         str(here / "test_cells.py"),
         *(f"{name}={value}" for name, value in options.items()),
+        *(f"--case={case}" for case in cases if len(cases) <= FEW_CASES),
         *(f"--strategy={strategy}" for strategy in job.strategies),
         *("-c", str(here / "worker.ini"), "--rootdir", str(here), "--noconftest", "--import-mode=importlib"),
         *("-p", "pytest_benchmark.plugin", "-p", "jacobench.bench.run.pytest_plugin", "-p", "no:cacheprovider"),

@@ -140,6 +140,8 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     cluster = options.cluster or settings.cluster
     if settings.same_machine and not cluster:
         raise BadInput("--same-machine requires --cluster")
+    if folder and options.cluster and not settings.cluster:
+        raise BadInput(f"{str(folder.path)!r} was started without a cluster; continue it without --cluster")
     machine = next(iter(folder.settings.machines), "") if folder else ""
     try:
         with api.ready(cluster, settings, console.stderr().print, machine) as hosts:
@@ -187,7 +189,7 @@ def _measure_on(
     if not quiet:
         seconds = time.monotonic() - began
         console.stderr().print(_summary(folder.path, found, None if resumed else seconds))
-        if (found.table["status"] == "ok").any() and found.table["predicted_seconds"].isna().all():
+        if hosts is None and (found.table["status"] == "ok").any() and found.table["predicted_seconds"].isna().all():
             console.stderr().print(NO_PROFILE)
         console.stderr().print(_undecided(folder, found, options.max_minutes))
 
