@@ -22,6 +22,7 @@ import msgspec
 
 from jacobench.bench.cluster.block_files import on_client, on_host
 from jacobench.bench.cluster.host_survey import options_on_host, root_of
+from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET
 from jacobench.bench.machine.machine_record import LABEL
 from jacobench.bench.row.measurement import Measurement, Repetition  # noqa: TC001  (msgspec reads annotations)
 from jacobench.bench.run.code_versions import CodeVersions, code_versions, restricted
@@ -122,15 +123,20 @@ def _options(settings: Settings) -> RunOptions:
 
 
 @lru_cache(maxsize=4)
-def _whole_plan(options: RunOptions, _root: str) -> Plan:
+def _plan(options: RunOptions) -> Plan:
     return plan(options)
 
 
-def _block_plan(options: RunOptions, root: str, case: str, budget_bytes: int) -> Plan:
-    whole = _whole_plan(replace(options, memory_budget="2GiB"), root)
+def whole_plan(settings: Settings) -> Plan:
+    """Return the plan of a run, which is made once in this process."""
+    return _plan(replace(_options(settings), memory_budget=DEFAULT_BUDGET))
+
+
+def _block_plan(settings: Settings, case: str) -> Plan:
+    whole = whole_plan(settings)
     own = next(each for each in whole.suite.cases if each.name == case)
     cells = [cell for cell in whole.cells if cell.case == case]
-    return Plan(Suite(whole.suite.name, (own,)), cells, budget_bytes)
+    return Plan(Suite(whole.suite.name, (own,)), cells, settings.budget_bytes)
 
 
 def _known_code(job: BlockJob, root: str, planned: Plan) -> CodeVersions:
@@ -148,7 +154,7 @@ def run_block(content: bytes) -> bytes:
     job = msgspec.json.decode(content, type=BlockJob)
     root = root_of(job.archive)
     journal = SentMeasurements(job, root, get_worker())
-    planned = _block_plan(_options(journal.settings), root, job.case, journal.settings.budget_bytes)
+    planned = _block_plan(journal.settings, job.case)
     journal.settings = replace(journal.settings, code=_known_code(job, root, planned))
     passes = Passes(journal, planned, lambda _progress: None)
     passes.ledger.names.update({on_host(spec, root, job.files): name for spec, name in job.names.items()})

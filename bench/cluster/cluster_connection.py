@@ -99,7 +99,7 @@ def _close_cluster(cluster: Any) -> None:
 
 
 def _users_cluster(spec: str, path: Path, name: str, stack: ExitStack) -> Any:
-    made = call(load_function(path, name), {}, f"--cluster {spec!r}")
+    made = call(load_function(path, name), f"--cluster {spec!r}", {})
     if not hasattr(made, "scheduler_address") and not hasattr(made, "scheduler"):
         raise BadInput(f"--cluster {spec!r}: expected it to return a cluster of Dask, got {type(made).__name__}")
     if hasattr(made, "close"):
