@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import msgspec
 
-from jacobench.bench.cluster.block_schedule import Block, BlockSchedule
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, run_block, running_blocks
+from jacobench.bench.cluster.host_schedule import Block, HostSchedule
 from jacobench.bench.cluster.hosts import Host, difference_lines, places, survey_hosts, with_machine
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.worker_process import HarnessFailure
@@ -88,7 +88,7 @@ class ClusterPasses:
     def __post_init__(self) -> None:
         settings, measurements = self.folder.settings, self.folder.measurements
         self.ledger = Ledger(self.plan, settings.first_passes, measurements)
-        self.schedule = BlockSchedule(self.ledger, settings.first_passes, measurements)
+        self.schedule = HostSchedule(self.ledger, settings.first_passes, measurements)
         self.topic = f"jacobench-{uuid4().hex}"
         self.incomplete = self.folder.path / "incomplete"
         self._n_blocks = self.schedule.n_first_blocks

@@ -17,8 +17,8 @@ import psutil
 
 from jacobench import api
 from jacobench.bench.cluster import cluster_passes
-from jacobench.bench.cluster.block_schedule import BlockSchedule
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, whole_plan
+from jacobench.bench.cluster.host_schedule import HostSchedule
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run import run_folder
 from jacobench.bench.run.ledger import Ledger
@@ -86,7 +86,7 @@ def simulate(n_hosts: int = 1000) -> None:
         folder = start(options, Path(temporary) / "run")
         clock = time.perf_counter()
         ledger = Ledger(planned, 1)
-        schedule = BlockSchedule(ledger, 1, [])
+        schedule = HostSchedule(ledger, 1, [])
         for number in range(n_hosts):
             schedule.add_host(f"node{number}", "machine")
         most_running = n_blocks = 0

@@ -40,7 +40,7 @@ class Lane:
     further_cases: deque[str] = field(default_factory=deque)
 
 
-class BlockSchedule:
+class HostSchedule:
     """The blocks of a run. `ledger` knows what is done; complete blocks are noted here, too."""
 
     def __init__(self, ledger: Ledger, n_first_passes: int, measurements: Iterable[Measurement]) -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from jacobench.bench.cluster.block_schedule import BlockSchedule
+from jacobench.bench.cluster.host_schedule import HostSchedule
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.ledger import Ledger
 from jacobench.bench.suites.case import Cell
@@ -26,7 +26,7 @@ class Run:
         plan = SimpleNamespace(suite=SimpleNamespace(cases=cases), cells=cells)
         self.measurements = list(measurements)
         self.ledger = Ledger(plan, FIRST, self.measurements)
-        self.schedule = BlockSchedule(self.ledger, FIRST, self.measurements)
+        self.schedule = HostSchedule(self.ledger, FIRST, self.measurements)
         self.machine = {}
 
     def add(self, host, machine):
