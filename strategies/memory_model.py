@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING
 
 from jacobench.strategies.contract import Prediction, Predictions
-from jacobench.strategies.tape import is_view_of_given, owners, steps
+from jacobench.strategies.tape import is_view_of_given, kept_with, known_steps, owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +45,7 @@ class Buffers:
         self._tracker = tracker
         self._block: dict[int, int] = {}
         self._bytes: list[int] = []
-        self._users: Counter[int] = Counter()
+        self._users: list[int] = []  # number of values of each block
         self._claimed: set[int] = set()
 
     def __contains__(self, value: int) -> bool:
@@ -55,12 +54,14 @@ class Buffers:
     def make(self, value: int, n_bytes: int, scratch: int = 0) -> None:
         """Allocate a new block for a value; 0 bytes represent memory of the caller."""
         self._tracker.hold(n_bytes, scratch)
+        self._block[value] = len(self._bytes)
         self._bytes.append(n_bytes)
-        self._use(value, len(self._bytes) - 1)
+        self._users.append(1)
 
     def share(self, value: int, other: int) -> None:
         """Store a value in the block of another one."""
-        self._use(value, self._block[other])
+        block = self._block[value] = self._block[other]
+        self._users[block] += 1
 
     def drop(self, value: int) -> None:
         """Remove a value."""
@@ -84,17 +85,13 @@ class Buffers:
         """Return the bytes of a value's block."""
         return self._bytes[self._block[value]]
 
-    def _use(self, value: int, block: int) -> None:
-        self._block[value] = block
-        self._users[block] += 1
-
 
 class Primals(Buffers):
     """Values of the forward sweep."""
 
     def __init__(self, graph: Graph, tracker: AllocationTracker) -> None:
         super().__init__(tracker)
-        self._owners = owners(graph)
+        self._owners = kept_with(graph, "owners", lambda: owners(graph))
         for given in range(graph.n_given):
             self.make(given, 0)
 
@@ -238,7 +235,7 @@ class MatrixProducts:
         self.flops = self.stored = 0
         self.totals: dict[int, dict[int, MatrixSize | None]] = {leaf: {leaf: None} for leaf in graph.wrt_values}
         self.primals = Primals(graph, self.linearize)
-        for step in steps(graph):
+        for step in known_steps(graph):
             self._step(step)
         if is_view_of_given(graph):
             self.linearize.hold(prod(graph.output_shape) * self.itemsize)

@@ -16,7 +16,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.strategies.contract import IDENTITY_PULLBACK, Prediction, Predictions
 from jacobench.strategies.memory_model import AllocationTracker, simulate_linearize, simulate_pullback
 from jacobench.strategies.seed_batching import batch_seeds, tape_by_sample, unbatch_cotangents
-from jacobench.strategies.tape import Linearizer, Local, LocalCost, Pull, Step, Tape, steps
+from jacobench.strategies.tape import Linearizer, Local, LocalCost, Pull, Step, Tape, kept_with, known_steps, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,8 +158,8 @@ class Reverse:
 
         For as many seeds as outputs, where they share pullbacks if they are the identity, this is predicted, too.
         """
-        planned = steps(graph)
-        costs = self._costs(planned, n_seeds)
+        planned = known_steps(graph)
+        costs = self.costs(graph, n_seeds)
         prepare = AllocationTracker()
         for cost in costs.values():
             prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
@@ -180,15 +180,20 @@ class Reverse:
             phases[IDENTITY_PULLBACK] = self._of_identity(graph, planned, n_seeds // samples.count, samples)
         return Predictions(phases, sum(cost.n_nonzeros for cost in costs.values()))
 
-    def _costs(self, planned: Sequence[Step], n_seeds: int) -> dict[tuple[int, int], LocalCost]:
-        return {
-            (step.y, edge.ctx.k): self.local.cost(edge.argument, edge.ctx, n_seeds)
-            for step in planned
-            for edge in step.edges
-        }
+    def costs(self, graph: Graph, n_seeds: int) -> dict[tuple[int, int], LocalCost]:
+        """Return the cost of each edge, by numbers of the node's value and of the argument; they are kept with the graph."""
+        return kept_with(
+            graph,
+            ("costs", self.local, n_seeds),
+            lambda: {
+                (step.y, edge.ctx.k): self.local.cost(edge.argument, edge.ctx, n_seeds)
+                for step in known_steps(graph)
+                for edge in step.edges
+            },
+        )
 
     def _of_identity(self, graph: Graph, planned: Sequence[Step], n_seeds: int, samples: Samples) -> Prediction:
         """Predict a pullback of the identity, as `n_seeds` joined seeds."""
-        costs = self._costs(planned, n_seeds)
+        costs = self.costs(graph, n_seeds)
         found = simulate_pullback(graph, planned, costs, n_seeds, samples)
         return Prediction(found.peak, found.held, sum(cost.pull_flops for cost in costs.values()))

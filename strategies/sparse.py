@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,7 @@ def apply(seeds: Array, values: Array, pattern: Pattern) -> Array:
     return product
 
 
+@dataclass(frozen=True)
 class SparseJacobian:
     """One CSR matrix (outputs, inputs) per argument of a node: its stored values, and a pattern that all points share."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext, Array, Arrays, Shape
     from jacobench.graphs.graph import Graph, Node
     from jacobench.graphs.op import Argument, VjpRule
+
+Result = TypeVar("Result")
 
 Pull = Callable[["Array", Any], "Array"]
 """(output cotangents (S, *y.shape), kept) → input cotangents (S, *x.shape)."""
@@ -100,6 +102,20 @@ def steps(graph: Graph) -> tuple[Step, ...]:
         forward = partial(node.op.forward, NUMPY, **node.attrs)
         planned.append(Step(number, node, forward, edges, tuple(last_uses)))
     return tuple(reversed(planned))
+
+
+def kept_with(graph: Graph, key: Hashable, make: Callable[[], Result]) -> Result:
+    """Return what `make` returns, which is kept with the graph: predictions need it several times, timed code never."""
+    own: dict[Hashable, Any] = vars(graph).setdefault("kept", {})
+    if key not in own:
+        own[key] = make()
+    found: Result = own[key]
+    return found
+
+
+def known_steps(graph: Graph) -> tuple[Step, ...]:
+    """Return `steps`, kept with the graph."""
+    return kept_with(graph, "known_steps", lambda: steps(graph))
 
 
 def pull_by_rule(rule: VjpRule, ctx: ArgumentContext) -> Pull:

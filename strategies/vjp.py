@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jacobench.strategies.tape import Linearizer, Pull
 
 
+@dataclass(frozen=True)
 class PullByRule:
     """Pull back with the op's vjp rule; only the primals that it reads are kept."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, one_line, phase_bytes, predict_task
+from jacobench.bench.floor.time_model import calls_of
 from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.suites.case import columns_of, graph_of
 from jacobench.bench.suites.model_sweep import MODEL
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from jacobench.bench.floor.stored_profile import StoredProfile
-    from jacobench.bench.floor.time_model import TimeModel
+    from jacobench.bench.floor.time_model import Calls, TimeModel
     from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prediction
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 NO_PREDICTION = "no prediction: "
 """Start of the reason in a row of a strategy without a model of its cost."""
+
+
+CellKey = tuple[str, str, str]
+"""Case, strategy and phase."""
 
 
 def phases_of(spec: str, graph: Graph, n_seeds: int, task: str = "gradient") -> Mapping[str, Prediction]:
@@ -91,24 +97,31 @@ class PredictedCase:
     graph: Graph
     predictions: Mapping[str, tuple[Mapping[str, Prediction], str]]
 
-    def rows(self, model: TimeModel | None = None) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the case before it is measured, one per strategy and phase, with status "not_tried".
 
-        The rows have predicted bytes and flops where the strategy has a model, otherwise a reason, and with a `model`
-        predicted seconds where it knows the strategy.
+        The rows have predicted bytes and flops where the strategy has a model, otherwise a reason.
         """
         knobs = {name: value for name, value in self.case.knobs.items() if name in COLUMNS}
         shared = {**columns_of(self.graph), **knobs, "case": self.case.name, "status": "not_tried"}
         return [
             shared | {"strategy": spec, "phase": phase, **values}
             for spec in self.predictions
-            for phase, values in self._phases(spec, model)
+            for phase, values in self._phases(spec)
         ]
 
-    def _phases(self, spec: str, model: TimeModel | None) -> Iterator[tuple[str, dict[str, Any]]]:
-        phases, missing = self.predictions[spec]
+    def calls(self) -> dict[CellKey, Calls]:
+        """Return the calls of rules of each cell, where they are known."""
         n_seeds, task = n_seeds_of(self.case), self.case.task
-        seconds = model.seconds(self.graph, spec, n_seeds, task, phases) if model and phases else {}
+        return {
+            (self.case.name, spec, phase): calls
+            for spec, (phases, _) in self.predictions.items()
+            if phases
+            for phase, calls in calls_of(self.graph, spec, n_seeds, task, phases).items()
+        }
+
+    def _phases(self, spec: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        phases, missing = self.predictions[spec]
         reason = f"{NO_PREDICTION}{missing}" if missing else "predicted only"
         for phase in (FORWARD,) if spec == FORWARD else self.case.phases:
             expected = phases.get(phase)
@@ -118,7 +131,6 @@ class PredictedCase:
                     "reason": reason,
                     "predicted_bytes": expected and expected.peak_bytes,
                     "predicted_flops": expected and expected.flops,
-                    "predicted_seconds": seconds.get(phase),
                 },
             )
 
@@ -132,8 +144,21 @@ def predict_case(case: Case, specs: Iterable[str] = ()) -> PredictedCase:
 
 
 def predicted_rows(case: Case, specs: Iterable[str] = (), model: TimeModel | None = None) -> list[dict[str, Any]]:
-    """Return the rows of a case before it is measured; see `predict_case` and `PredictedCase.rows`."""
-    return predict_case(case, specs).rows(model)
+    """Return the rows of a case before it is measured; with a `model`, with the seconds that it knows."""
+    found = predict_case(case, specs)
+    rows = found.rows()
+    if model:
+        fill_seconds(rows, model, found.calls())
+    return rows
+
+
+def fill_seconds(rows: Iterable[dict[str, Any]], model: TimeModel, calls: Mapping[CellKey, Calls]) -> None:
+    """Add the predicted seconds to rows of many cases at once; None where the model does not know them."""
+    cells = [(spec, phase, own) for (_, spec, phase), own in calls.items()]
+    known = dict(zip(calls, model.seconds_of(cells), strict=True))
+    for row in rows:
+        seconds = known.get((row["case"], row["strategy"], row["phase"]), math.nan)
+        row["predicted_seconds"] = None if math.isnan(seconds) else seconds
 
 
 def held_bytes(graph: Graph, n_seeds: int) -> int:

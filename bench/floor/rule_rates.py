@@ -8,7 +8,6 @@ function for irregularly-spaced data"), because rates depend on the shape.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +43,13 @@ class Bandwidth(msgspec.Struct, frozen=True):
     read: tuple[float, ...]
     write: tuple[float, ...]
 
-    def seconds(self, read: float, written: float, footprint: float) -> float:
-        """Return the seconds to read and write some bytes, where this number of bytes is in use together."""
-        at, known = math.log(max(footprint, 1.0)), np.log(self.footprints)
-        return float(read * np.interp(at, known, self.read) + written * np.interp(at, known, self.write))
+    def seconds(self, read: Array, written: Array, footprint: Array) -> Array:
+        """Return the seconds to read and write some bytes, where this number of bytes is in use together.
+
+        Numbers, or arrays of shape (calls,).
+        """
+        at, known = np.log(np.maximum(footprint, 1.0)), np.log(self.footprints)
+        return read * np.interp(at, known, self.read) + written * np.interp(at, known, self.write)
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,14 @@ class RuleRates:
     places: Array
     deviations: Array
 
-    def seconds(self, work: Work, footprint: float) -> float:
-        """Return the seconds of a call, where `footprint` bytes are in use together."""
-        fitted = float(_terms(work, max(footprint, work.read + work.written), self.bandwidth) @ self.rates)
-        weights = (np.sum((self.places - _place(work)) ** 2, axis=1) + SMOOTHING) ** -1.5
-        return fitted * math.exp(weights @ self.deviations / (weights.sum() + 1.0))
+    def seconds(self, works: Sequence[Work], footprints: Sequence[float]) -> Array:
+        """Return the seconds of calls, shape (calls,), where each has so many bytes in use together."""
+        amounts = np.array([(work.flops, work.read, work.written) for work in works], dtype=np.float64)
+        moved = amounts[:, 1] + amounts[:, 2]
+        fitted = _terms(amounts, np.maximum(footprints, moved), self.bandwidth) @ self.rates
+        distances = _places(amounts)[:, None, :] - self.places
+        weights = (np.sum(distances**2, axis=2) + SMOOTHING) ** -1.5
+        return fitted * np.exp(weights @ self.deviations / (weights.sum(axis=1) + 1.0))
 
 
 def rates_of(times: Iterable[RuleTime], bandwidth: Bandwidth) -> dict[str, RuleRates]:
@@ -80,10 +85,10 @@ def rates_of(times: Iterable[RuleTime], bandwidth: Bandwidth) -> dict[str, RuleR
 
 def _fit(times: Sequence[RuleTime], bandwidth: Bandwidth) -> RuleRates:
     seconds = np.array([time.seconds for time in times])
-    terms = np.array([_terms(time, time.read + time.written, bandwidth) for time in times])
+    amounts = np.array([(time.flops, time.read, time.written) for time in times], dtype=np.float64)
+    terms = _terms(amounts, amounts[:, 1] + amounts[:, 2], bandwidth)
     rates = fit_relative(terms, seconds)
-    places = np.array([_place(time) for time in times])
-    return RuleRates(bandwidth, rates, places, np.log(seconds / np.maximum(terms @ rates, 1e-9)))
+    return RuleRates(bandwidth, rates, _places(amounts), np.log(seconds / np.maximum(terms @ rates, 1e-9)))
 
 
 def fit_relative(work: Array, seconds: Array, rest: Array | None = None) -> Array:
@@ -98,9 +103,11 @@ def fit_relative(work: Array, seconds: Array, rest: Array | None = None) -> Arra
     return nnls(relative / scale, np.ones(len(seconds)) if rest is None else rest / seconds)[0] / scale
 
 
-def _terms(work: Work | RuleTime, footprint: float, bandwidth: Bandwidth) -> Array:
-    return np.array([1.0, work.flops, bandwidth.seconds(work.read, work.written, footprint)])
+def _terms(amounts: Array, footprints: Array, bandwidth: Bandwidth) -> Array:
+    """Return what the three rates are multiplied with; `amounts`, shape (calls, 3): operations, bytes read and written."""
+    flops, read, written = amounts.T
+    return np.column_stack([np.ones(len(amounts)), flops, bandwidth.seconds(read, written, footprints)])
 
 
-def _place(work: Work | RuleTime) -> Array:
-    return np.log([work.flops + 1, work.read + work.written + 1])
+def _places(amounts: Array) -> Array:
+    return np.log(np.column_stack([amounts[:, 0] + 1, amounts[:, 1] + amounts[:, 2] + 1]))

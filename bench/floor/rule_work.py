@@ -7,12 +7,12 @@ they are like.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jacobench.graphs.op import OUTPUT
-from jacobench.strategies.tape import steps
+from jacobench.strategies.tape import kept_with, known_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
     from jacobench.graphs.array_types import ArgumentContext
     from jacobench.graphs.graph import Graph, Node
     from jacobench.strategies.reverse import Reverse
-    from jacobench.strategies.tape import Edge
+    from jacobench.strategies.tape import Edge, LocalCost
 
+
+Parts = tuple[list["Work"], ...]
+"""Calls of rules, in lists that several phases share."""
 
 COPY = "copy"  # rule of plain copies, whose time is that of moving the bytes
 
 
-@dataclass(frozen=True)
-class Work:
+class Work(NamedTuple):
     """Work of one call of a rule: arithmetic operations (an entry that is copied counts as one), bytes read and written."""
 
     rule: str
@@ -43,33 +45,42 @@ class Work:
 
 def edges_of(graph: Graph) -> Iterator[tuple[Node, Edge]]:
     """Yield each argument that cotangents must reach, with its node."""
-    for step in steps(graph):
+    for step in known_steps(graph):
         for edge in step.edges:
             yield step.node, edge
 
 
-def works_of(graph: Graph, strategy: Reverse, n_seeds: int) -> dict[str, list[Work]]:
+def works_of(graph: Graph, strategy: Reverse, n_seeds: int) -> dict[str, Parts]:
     """Return the calls of rules in each phase; those of ``gradient`` are those of ``linearize`` and ``pullback``."""
-    found: dict[str, list[Work]] = {"prepare": [], "linearize": forward_works(graph), "pullback": []}
-    for node, edge in edges_of(graph):
-        for phase, work in edge_works(strategy, node, edge, n_seeds).items():
-            found[phase].append(work)
-    return {**found, "gradient": found["linearize"] + found["pullback"]}
+    found: dict[str, list[Work]] = {"prepare": [], "linearize": [], "pullback": []}
+    costs = strategy.costs(graph, n_seeds)
+    for step in known_steps(graph):
+        for edge in step.edges:
+            for phase, work in edge_works(strategy, step.node, edge, n_seeds, costs[step.y, edge.ctx.k]).items():
+                found[phase].append(work)
+    forward = forward_works(graph)
+    prepare, linearize, pullback = found.values()
+    return {
+        "prepare": (prepare,),
+        "linearize": (forward, linearize),
+        "pullback": (pullback,),
+        "gradient": (forward, linearize, pullback),
+    }
 
 
 def jacobian_works(graph: Graph, strategy: Reverse) -> list[Work]:
     """Return the calls of rules of a whole Jacobian, by a pullback of the identity, and the copies of its entries."""
     n_out, n_in, itemsize = prod(graph.output_shape), _n_inputs(graph), graph.dtype.itemsize
-    samples = strategy.samples_of(graph, steps(graph))
+    samples = strategy.samples_of(graph, known_steps(graph))
     joined = samples is not None and n_out % samples.count == 0
-    found = forward_works(graph)
+    found = list(forward_works(graph))
     for node, edge in edges_of(graph):
         is_shared = joined and samples is not None and edge.x in samples.shared
         works = edge_works(strategy, node, edge, n_out // samples.count if joined and samples else n_out)
         apart = (
             (samples.count - 1) * n_out // samples.count * _bytes(edge.ctx, edge.ctx.x) if is_shared and samples else 0
         )
-        found += [works["linearize"], replace(works["pullback"], written=works["pullback"].written + apart)]
+        found += [works["linearize"], works["pullback"]._replace(written=works["pullback"].written + apart)]
     matrix = n_out * n_in * itemsize
     found.append(Work(COPY, 0, 0, n_out * n_out * itemsize))  # the identity
     return [*found, Work(COPY, 0, matrix, matrix)] if len(graph.wrt) > 1 or joined else found
@@ -80,8 +91,8 @@ def _n_inputs(graph: Graph) -> int:
 
 
 def forward_works(graph: Graph) -> list[Work]:
-    """Return the calls of forward rules."""
-    return [forward_work(node) for node in graph.nodes]
+    """Return the calls of forward rules, kept with the graph."""
+    return kept_with(graph, "forward_works", lambda: [forward_work(node) for node in graph.nodes])
 
 
 def forward_work(node: Node) -> Work:
@@ -95,29 +106,41 @@ def forward_work(node: Node) -> Work:
     )
 
 
-def edge_works(strategy: Reverse, node: Node, edge: Edge, n_seeds: int) -> dict[str, Work]:
-    """Return the work of each phase for one argument of a node."""
+def edge_works(
+    strategy: Reverse, node: Node, edge: Edge, n_seeds: int, known: LocalCost | None = None
+) -> dict[str, Work]:
+    """Return the work of each phase for one argument of a node; `known` is its cost, if it is known already."""
     argument, ctx = edge.argument, edge.ctx
-    cost = strategy.local.cost(argument, ctx, n_seeds)
+    cost = known or strategy.local.cost(argument, ctx, n_seeds)
     entries = argument.jacobian.structure.n_nonzeros(ctx) if cost.n_nonzeros else 0
-    name = f"{strategy.name} {node.op.like or node.op.name} {min(ctx.k, len(node.op.arguments) - 1)}"
-    residuals = (ctx.out if k == OUTPUT else ctx.shapes[k] for k in cost.residuals)
-    seeds, own = n_seeds * _bytes(ctx, ctx.out), n_seeds * _bytes(ctx, ctx.x)
+    op = node.op
+    prepare, linearize, pullback = _rules(strategy.name, op.like or op.name, min(ctx.k, len(op.arguments) - 1))
+    out_bytes, x_bytes = ctx.n_out * ctx.dtype.itemsize, ctx.n_in * ctx.dtype.itemsize
+    residuals = sum(out_bytes if k == OUTPUT else _bytes(ctx, ctx.shapes[k]) for k in cost.residuals)
     return {
-        "prepare": Work(f"{name} prepare", entries, 0, cost.prepare_bytes + cost.prepare_scratch),
+        "prepare": Work(prepare, entries, 0, cost.prepare_bytes + cost.prepare_scratch),
         "linearize": Work(
-            f"{name} linearize",
+            linearize,
             cost.linearize_flops + entries,
-            _bytes(ctx, ctx.out, ctx.x),
+            out_bytes + x_bytes,
             cost.linearize_bytes + cost.linearize_scratch,
         ),
         "pullback": Work(
-            f"{name} pullback",
+            pullback,
             cost.pull_flops,
-            seeds + cost.linearize_bytes + cost.prepare_bytes + _bytes(ctx, *residuals),
-            own + cost.pull_scratch,
+            n_seeds * out_bytes + cost.linearize_bytes + cost.prepare_bytes + residuals,
+            n_seeds * x_bytes + cost.pull_scratch,
         ),
     }
+
+
+@cache
+def _rules(strategy: str, op: str, argument: int) -> tuple[str, str, str]:
+    """Return the names of the rules of an argument in the three phases."""
+    prepare, linearize, pullback = (
+        f"{strategy} {op} {argument} {phase}" for phase in ("prepare", "linearize", "pullback")
+    )
+    return prepare, linearize, pullback
 
 
 def _bytes(ctx: ArgumentContext, *shapes: tuple[int, ...]) -> int:

@@ -7,7 +7,7 @@ knows is in a `Profile`: rates of the rules, bandwidths, and whole small cases, 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,10 +25,10 @@ from jacobench.strategies import registry
 from jacobench.strategies.memory_model import predict_forward
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jacobench.bench.floor.rule_rates import RuleRates
-    from jacobench.bench.floor.rule_work import Work
+    from jacobench.bench.floor.rule_work import Parts, Work
     from jacobench.bench.suites.case import Case
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prediction
@@ -70,10 +70,15 @@ class Profile(msgspec.Struct, frozen=True):
 class Calls:
     """Calls of rules in one phase of a graph; `footprint` is the bytes in use together."""
 
-    works: list[Work]
+    parts: Parts
     n_nodes: int
     n_edges: int
     footprint: float
+
+    @property
+    def works(self) -> list[Work]:
+        """All calls."""
+        return [work for part in self.parts for work in part]
 
     @property
     def counts(self) -> list[float]:
@@ -89,8 +94,8 @@ def calls_of(
     `phases` is the predicted cost of each phase, if it is known already.
     """
     if spec == FORWARD:
-        peak = predict_forward(graph).phases[FORWARD].peak_bytes
-        return {FORWARD: Calls(forward_works(graph), len(graph.nodes), 0, OVERLAP * (input_bytes(graph, 0) + peak))}
+        peak = (phases or predict_forward(graph).phases)[FORWARD].peak_bytes
+        return {FORWARD: Calls((forward_works(graph),), len(graph.nodes), 0, OVERLAP * (input_bytes(graph, 0) + peak))}
     if spec not in WITH_RULES:
         return {}
     strategy: Any = registry.load(spec)
@@ -102,7 +107,7 @@ def calls_of(
     n_edges = sum(1 for _ in edges_of(graph))
     works = works_of(graph, strategy, n_seeds)
     if task == JACOBIAN:
-        works = {"prepare": works["prepare"], JACOBIAN: jacobian_works(graph, strategy)}
+        works = {"prepare": works["prepare"], JACOBIAN: (jacobian_works(graph, strategy),)}
     return {phase: Calls(own, len(graph.nodes), n_edges, footprint) for phase, own in works.items()}
 
 
@@ -126,12 +131,18 @@ class TimeModel:
         It covers the strategies of `WITH_RULES` and the forward pass, of graphs whose rules were all measured. `phases`
         is as for `calls_of`.
         """
-        found = {
-            phase: self._of_rules(calls) + float(np.dot(calls.counts, self._overheads[spec, phase]))
-            for phase, calls in calls_of(graph, spec, n_seeds, task, phases).items()
-            if (spec, phase) in self._overheads
-        }
-        return {phase: seconds for phase, seconds in found.items() if not math.isnan(seconds)}
+        found = calls_of(graph, spec, n_seeds, task, phases)
+        seconds = self.seconds_of([(spec, phase, calls) for phase, calls in found.items()])
+        return {phase: value for phase, value in zip(found, seconds, strict=True) if not math.isnan(value)}
+
+    def seconds_of(self, cells: Sequence[tuple[str, str, Calls]]) -> list[float]:
+        """Return the seconds of many cells, each with strategy, phase and calls; NaN where the profile does not cover one."""
+        seconds = self._of_rules([calls for _, _, calls in cells])
+        overheads = [self._overheads.get((spec, phase)) for spec, phase, _ in cells]
+        return [
+            math.nan if overhead is None else float(rules + np.dot(calls.counts, overhead))
+            for rules, overhead, (_, _, calls) in zip(seconds, overheads, cells, strict=True)
+        ]
 
     @cached_property
     def _overheads(self) -> dict[tuple[str, str], Array]:
@@ -146,17 +157,32 @@ class TimeModel:
     def _fit_overhead(self, cells: list[tuple[Calls, float]]) -> Array:
         counts = np.array([calls.counts for calls, _ in cells], dtype=np.float64)
         seconds = np.array([seconds for _, seconds in cells])
-        rest = seconds - [self._of_rules(calls) for calls, _ in cells]
+        rest = seconds - self._of_rules([calls for calls, _ in cells])
         return fit_relative(counts, seconds, rest)
 
-    def _of_rules(self, calls: Calls) -> float:
-        rules: float = 0.0
-        copies: float = 0.0
-        for work, n in Counter(calls.works).items():  # the layers of a deep network have equal calls
-            if work.rule == COPY:
-                copies += n * self.profile.bandwidth.seconds(work.read, work.written, calls.footprint)
-            elif work.rule in self._rates:
-                rules += n * self._rates[work.rule].seconds(work, calls.footprint)
-            else:
-                return math.nan
-        return rules + copies
+    def _of_rules(self, cells: Sequence[Calls]) -> Array:
+        """Return the seconds of the rules of each cell, shape (cells,); NaN where a rule was not measured."""
+        parts = {(id(part), calls.footprint): part for calls in cells for part in calls.parts}
+        of_parts = dict(zip(parts, self._of_parts(list(parts.values()), [key[1] for key in parts]), strict=True))
+        return np.array([sum(of_parts[id(part), calls.footprint] for part in calls.parts) for calls in cells])
+
+    def _of_parts(self, parts: Sequence[list[Work]], footprints: Sequence[float]) -> Array:
+        """Return the seconds of lists of calls, each with its footprint, shape (parts,)."""
+        by_rule: dict[str, tuple[list[int], list[int], list[Work]]] = defaultdict(lambda: ([], [], []))
+        for number, part in enumerate(parts):
+            for work, count in Counter(part).items():  # the layers of a deep network have equal calls
+                for values, value in zip(by_rule[work.rule], (number, count, work), strict=True):
+                    values.append(value)  # type: ignore[arg-type]
+        seconds = np.zeros(len(parts))
+        for rule, (numbers, counts, works) in by_rule.items():
+            of_rule = self._of_rule(rule, works, [footprints[number] for number in numbers])
+            np.add.at(seconds, numbers, counts * of_rule)
+        return seconds
+
+    def _of_rule(self, rule: str, works: Sequence[Work], footprints: Sequence[float]) -> Array:
+        if rule == COPY:
+            read, written = np.array([(work.read, work.written) for work in works], dtype=np.float64).T
+            return self.profile.bandwidth.seconds(read, written, np.asarray(footprints))
+        if rule in self._rates:
+            return self._rates[rule].seconds(works, footprints)
+        return np.full(len(works), math.nan)

@@ -315,6 +315,10 @@ def _pass_in_words(progress: Progress) -> str:
     return " · ".join(parts)
 
 
+SHOWN = ["case", "strategy", "phase", "predicted_bytes", "predicted_seconds", "status", "reason"]
+"""Columns that a dry run shows."""
+
+
 def _dry_run(options: RunOptions) -> None:
     from functools import cache
 
@@ -338,9 +342,9 @@ def _dry_run(options: RunOptions) -> None:
             format_seconds(cell["predicted_seconds"]),
             _remark(cell),
         )
-        for cell in found.to_dict("records")
+        for cell in found[SHOWN].to_dict("records")
     ]
-    console.stdout().print(console.columns(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), lines))
+    console.print_rows(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), lines)
     for dtype in dict.fromkeys(found["dtype"]):
         terminal.print(f"Times are predicted with the machine profile for {dtype}, measured {profile_of(dtype).age}.")
     seconds, passes = total_seconds(found, options.first_passes), counted(options.first_passes, "pass", "passes")

@@ -59,6 +59,20 @@ def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]], whole: Seque
     return rich_table(headings, whole, rows, keep_first_whole=True)
 
 
+MANY_ROWS = 1000
+"""From this number on, a table is printed without folding: rich takes 30 s for 100,000 rows."""
+
+
+def print_rows(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a plain table of texts, of any length."""
+    from jacobench.reports.render.text_tables import plain_table
+
+    if len(rows) < MANY_ROWS:
+        stdout().print(columns(headings, rows))
+    else:
+        echo(plain_table(headings, rows))
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the error of a file or folder that cannot be written into BadInput."""

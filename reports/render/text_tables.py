@@ -39,6 +39,21 @@ def _renderable(cell: Any) -> Any:
     return cell if hasattr(cell, "__rich_console__") else Text("" if cell is None else str(cell))
 
 
+def plain_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table as `rich_table` prints it, for many rows: one line for each, whose cells are never folded.
+
+    >>> print(plain_table(("case", "time"), [("mlp-w4", "1 µs")]))
+    case    time
+    ────────────
+    mlp-w4  1 µs
+    """
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in (names, *rows)
+    ]
+    return "\n".join([lines[0], "─" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
 def markdown_table(names: Sequence[str], rows: Iterable[Iterable[str]], numbers: Sequence[str] = ()) -> str:
     """Return a table in GitHub's Markdown, with left-aligned columns and right-aligned ones, `numbers`, after them.
 

@@ -20,19 +20,19 @@ def known(flops, n_bytes):
 
 def test_known_rates_are_found_again_at_other_sizes():
     rates = rates_of(measured(known), CACHES)["r"]
-    assert rates.seconds(Work("r", 5e4, 700, 700), 0) == pytest.approx(known(5e4, 700), rel=1e-6)
+    assert rates.seconds([Work("r", 5e4, 700, 700)], [0])[0] == pytest.approx(known(5e4, 700), rel=1e-6)
 
 
 def test_bytes_take_the_bandwidth_of_the_footprint():
     rates = rates_of(measured(known), CACHES)["r"]
-    far = rates.seconds(Work("r", 0, 1e4, 1e4), 1e8)
+    far = rates.seconds([Work("r", 0, 1e4, 1e4)], [1e8])[0]
     assert far == pytest.approx(2e-6 + 2 * (1e-10 + 3e-10) * 1e4, rel=1e-6)
 
 
 def test_a_shape_that_is_slower_than_its_rates_stays_slower_nearby():
     slow = rates_of(measured(lambda flops, n_bytes: known(flops, n_bytes) * (3 if flops == 1e6 else 1)), CACHES)["r"]
-    assert slow.seconds(Work("r", 1.1e6, 1e3, 1e3), 0) > 2 * known(1.1e6, 1e3)
-    assert slow.seconds(Work("r", 1.1e2, 1e3, 1e3), 0) < 1.5 * known(1.1e2, 1e3)
+    assert slow.seconds([Work("r", 1.1e6, 1e3, 1e3)], [0])[0] > 2 * known(1.1e6, 1e3)
+    assert slow.seconds([Work("r", 1.1e2, 1e3, 1e3)], [0])[0] < 1.5 * known(1.1e2, 1e3)
 
 
 def test_no_rate_is_negative():
