@@ -388,7 +388,9 @@ def _compared(times: Any, slowdown: float) -> int:
 
 def _run(logs: Any) -> Run:
     row = {"case": "replayed", "strategy": "replayed", "phase": "gradient", "status": "ok", "passes": len(logs)}
-    lines = [("replayed", "replayed", "gradient", number, 0, seconds) for number, seconds in enumerate(np.exp(logs))]
+    lines = [
+        ("replayed", "replayed", "gradient", number, 0, "", seconds) for number, seconds in enumerate(np.exp(logs))
+    ]
     return Run(tidy([row]), pd.DataFrame(lines, columns=list(PASS_COLUMNS)))
 
 

@@ -141,7 +141,7 @@ def with_uses(table: pd.DataFrame, passes: pd.DataFrame, n_uses: int) -> tuple[p
             for phase in ("linearize", "pullback")
         )
         rows[column] = (once + n_uses * each).reindex(cells).to_numpy()
-    keys = ["case", "strategy", "pass", "worker"]
+    keys = [name for name in passes.columns if name not in {"phase", "seconds"}]
     once, each = (passes[passes["phase"] == phase].set_index(keys)["seconds"] for phase in ("linearize", "pullback"))
     sums = (once + n_uses * each).dropna().rename("seconds").reset_index()
     return rows, sums.assign(phase="gradient")[list(passes.columns)]

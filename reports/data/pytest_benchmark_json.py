@@ -276,7 +276,7 @@ def _run(path: Path, files: Sequence[BenchmarkFile], skipped: Sequence[str]) -> 
     own = _of_newest_commit(files)
     settings = {"machine": _the_machine(path, own), "commit": own[0].commit or None}
     lines = [
-        (*one.key, number, 0, one.seconds, one.status, *(_count(one.extra.get(column)) for column in COUNTS))
+        (*one.key, number, 0, "", one.seconds, one.status, *(_count(one.extra.get(column)) for column in COUNTS))
         for number, file in enumerate(own)
         for one in file.benchmarks
     ]

@@ -23,7 +23,7 @@ LARGEST = 1e30  # number that is not a time
 TIMES = tuple(name for name in COLUMNS if "seconds" in name)
 OF_THE_TIME = tuple(name for name in COLUMNS if name.startswith(("seconds_", "ratio_")) or name == "efficiency")
 
-PASS_COLUMNS = ("case", "strategy", "phase", "pass", "worker", "seconds")
+PASS_COLUMNS = ("case", "strategy", "phase", "pass", "worker", "host", "seconds")
 
 
 def _frame(lines: Iterable[tuple[Any, ...]] = ()) -> pd.DataFrame:
@@ -38,7 +38,9 @@ class Run:
     runs of versions that did not record them. `name` is the ``run_id``, or the name of the folder. `facts` is the other
     content of run.json, where present: ``machine``, ``calibration_seconds`` (time of the calibration kernel in each
     process), ``repetitions`` (pass from 0 and cause of each), ``load_after``, ``wall_seconds``, ``measured_seconds``, ``command`` (repeats the run), and
-    pytest-benchmark's ``datetime`` and ``commit_info``. `view` returns the HTML that notebooks show; `jacobench.read`
+    pytest-benchmark's ``datetime`` and ``commit_info``. A run on a cluster may have rows of several machines; then
+    ``machine`` is empty, and ``machines`` and ``calibration_of_machines`` have an entry per machine. See
+    `machine_parts.by_machine`. `view` returns the HTML that notebooks show; `jacobench.read`
     sets it, so that data do not import plots.
     """
 
@@ -87,7 +89,8 @@ def load_passes(run: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         One row per timed cell and process: ``case``, ``strategy``, ``phase``; ``pass`` and ``worker``, which identify the
-        process; ``seconds`` per call, the minimum over its rounds.
+        process; ``host``, where it was, empty unless the run was on a cluster; ``seconds`` per call, the minimum over its
+        rounds.
     """
     return _frame(_passes(read_document(run)))
 
@@ -124,20 +127,27 @@ def _plausible(table: pd.DataFrame) -> pd.DataFrame:
 
 def _passes(document: Document) -> Iterator[tuple[Any, ...]]:
     for entry in document.entries:
-        for own in _triples(document, entry, "pass_seconds", float):
-            if plausible(own[-1]):
-                yield (*_cell(entry), *own)
+        hosts = _hosts(document, entry)
+        for number, worker, seconds in _triples(document, entry, "pass_seconds", float):
+            if plausible(seconds):
+                yield (*_cell(entry), number, worker, hosts.get((number, worker), ""), seconds)
 
 
 def _samples(document: Document) -> Iterator[tuple[Any, ...]]:
     for entry in document.entries:
         data = entry.get("stats", {}).get("data", ())
+        hosts = _hosts(document, entry)
         begin = 0
-        for pass_number, worker, n_rounds in _triples(document, entry, "pass_rounds", int):
+        for number, worker, n_rounds in _triples(document, entry, "pass_rounds", int):
             for seconds in data[begin : begin + n_rounds]:
                 if plausible(seconds):
-                    yield (*_cell(entry), pass_number, worker, seconds)
+                    yield (*_cell(entry), number, worker, hosts.get((number, worker), ""), seconds)
             begin += n_rounds
+
+
+def _hosts(document: Document, entry: Mapping[str, Any]) -> dict[tuple[int, int], str]:
+    """Return the host of each process, by pass and worker; empty unless the run was on a cluster."""
+    return {(number, worker): host for number, worker, host in _triples(document, entry, "pass_hosts", str)}
 
 
 def _cell(entry: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -153,5 +163,5 @@ def _triples(document: Document, entry: Mapping[str, Any], key: str, kind: type[
         except (TypeError, ValueError):
             raise BadInput(
                 f"{str(document.path)!r} is damaged: {' · '.join(_cell(entry))} has {triple!r} in {key}; "
-                "expected pass, worker and a number"
+                f"expected pass, worker and {'a name' if kind is str else 'a number'}"
             ) from None

@@ -41,7 +41,7 @@ def run_of(make_case, make_cell, floors):
                 row = make_cell(case, name) | {"phase": phase, "seconds_median": share * seconds, "peak_bytes": 1e6}
                 row |= {"n_nonzeros": 9.0 * (name in ("dense", "sparse"))}
                 rows.append(row | ({"floor_seconds": share * floors[name]} if name in floors else {}))
-                passes += [(case["case"], name, phase, k, 0, share * seconds * (1 + 0.01 * k)) for k in range(3)]
+                passes += [(case["case"], name, phase, k, 0, "", share * seconds * (1 + 0.01 * k)) for k in range(3)]
     return Run(tidy(rows), pd.DataFrame(passes, columns=list(PASS_COLUMNS)), name="r")
 
 

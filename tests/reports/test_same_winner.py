@@ -53,7 +53,7 @@ def run(request, make_case, make_cell):
                 "passes": len(own),
             }
             rows.append(row | {"n_nonzeros": 9.0 * (name != "vjp")})
-            passes += [(case["case"], name, "gradient", number, 0, value) for number, value in enumerate(own)]
+            passes += [(case["case"], name, "gradient", number, 0, "", value) for number, value in enumerate(own)]
     return winner, Run(tidy(rows), pd.DataFrame(passes, columns=list(PASS_COLUMNS)), name="r")
 
 

@@ -83,9 +83,10 @@ def test_what_each_pass_measured_can_be_read_again(finished, journal):
     passes = load_passes(finished)
     found = {(m.case, m.strategy, m.phase, m.pass_number, m.worker): min(m.seconds) for m in journal if m.seconds}
     assert len(passes) == 36
-    assert passes.columns.tolist() == ["case", "strategy", "phase", "pass", "worker", "seconds"]
-    for *cell, seconds in passes.itertuples(index=False, name=None):
+    assert passes.columns.tolist() == ["case", "strategy", "phase", "pass", "worker", "host", "seconds"]
+    for *cell, host, seconds in passes.itertuples(index=False, name=None):
         assert found[tuple(cell)] == seconds
+        assert host == ""
 
 
 def test_every_process_of_a_pass_is_recorded(make_measurement):

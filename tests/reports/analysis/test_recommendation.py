@@ -78,7 +78,7 @@ def test_a_run_continues_the_cases_that_its_reports_call_undecided():
         for name, seconds in (("sparse", factor), ("vjp", 1.0)):
             times = seconds * np.exp(0.01 * rng.standard_normal(3))
             rows.append({"case": f"c{case}", "strategy": name, "phase": "gradient", "status": "ok"})
-            passes += [(f"c{case}", name, "gradient", k, 0, time) for k, time in enumerate(times)]
+            passes += [(f"c{case}", name, "gradient", k, 0, "", time) for k, time in enumerate(times)]
             measurements += [
                 Measurement(f"c{case}", name, "gradient", name, k, seconds=(t,)) for k, t in enumerate(times)
             ]

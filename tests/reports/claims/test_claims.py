@@ -35,7 +35,7 @@ def run_of(rows, noise=NOISE, **facts):
     table = tidy(rows)
     timed = table[table["status"] == "ok"]
     passes = [
-        (row["case"], row["strategy"], row["phase"], number, number, row["seconds_median"] * factor)
+        (row["case"], row["strategy"], row["phase"], number, number, "", row["seconds_median"] * factor)
         for row in timed.to_dict("records")
         for number, factor in enumerate(noise)
     ]

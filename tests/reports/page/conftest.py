@@ -29,7 +29,7 @@ def passes_of(table: pd.DataFrame) -> pd.DataFrame:
     """Return what three passes measured, such that their median is the table's."""
     timed = table[table["status"] == "ok"]
     lines = [
-        (row["case"], row["strategy"], row["phase"], number, number, row["seconds_median"] * factor)
+        (row["case"], row["strategy"], row["phase"], number, number, "", row["seconds_median"] * factor)
         for row in timed.to_dict("records")
         for number, factor in enumerate(NOISE)
     ]

@@ -26,12 +26,12 @@ def _seconds(row: Any, number_of_pass: int, round_: int = 0) -> float:
 def _run(table: pd.DataFrame, passes: int = PASSES, name: str = "") -> Run:
     timed = [row for row in table.itertuples() if row.status == "ok" and row.seconds_median > 0]
     of_passes = [
-        (row.case, row.strategy, row.phase, number, 0, _seconds(row, number))
+        (row.case, row.strategy, row.phase, number, 0, "", _seconds(row, number))
         for row in timed
         for number in range(passes)
     ]
     of_rounds = [
-        (row.case, row.strategy, row.phase, number, 0, _seconds(row, number, round_))
+        (row.case, row.strategy, row.phase, number, 0, "", _seconds(row, number, round_))
         for row in timed
         for number in range(passes)
         for round_ in range(ROUNDS)

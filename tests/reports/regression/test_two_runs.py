@@ -35,7 +35,7 @@ def run(seed, passes=10, machine="here", controls="tuned", control=1e-4, suite="
             )
             if rows[-1]["status"] == "ok":
                 times = seconds * speed * factor * case["width"] ** 2 * rng.lognormal(0, NOISE, passes)
-                lines += [(case["case"], strategy, phase, number, 0, time) for number, time in enumerate(times)]
+                lines += [(case["case"], strategy, phase, number, 0, "", time) for number, time in enumerate(times)]
     facts = {"command": "jacobench run --suite s --passes 3"} | (
         {"calibration_seconds": [control] * 20} if control else {}
     )
