@@ -28,7 +28,7 @@ ONCE_PER_CELL = (
 )
 """Columns that one measurement of a cell determines."""
 
-FROM_MEASUREMENT = ("dtype", "wrt", "machine")
+FROM_MEASUREMENT = ("dtype", "wrt")
 """Columns that a measurement has if the knobs or the header lack them."""
 
 
@@ -56,6 +56,7 @@ def rows_of(
     grouped, timed = by_cell(measurements), by_cell(counted(measurements))
     repeated = repeated_passes(measurements)
     names = _names(cells, grouped.values())
+    machines = {m.case: m.machine for m in measurements if m.machine}  # of a cluster; one measures all cells of a case
     rows = []
     for cell in cells:
         key = cell.case, cell.strategy, cell.phase
@@ -65,6 +66,7 @@ def rows_of(
             {
                 **dict.fromkeys(COLUMNS),
                 **{name: value or None for name, value in vars(header).items()},
+                **({"machine": machines[cell.case]} if cell.case in machines else {}),
                 **{column: value for column in FROM_MEASUREMENT if (value := _first(found, column)) is not None},
                 **{name: value for name, value in knobs[cell.case].items() if name in COLUMNS},
                 "case": cell.case,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,10 +149,19 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
         "wall_seconds": round(wall_seconds, 3),
         "measured_seconds": round(measured_seconds, 3),
         "machine": machine,
-        **({"machines": chosen.machines} if chosen.cluster else {}),
+        **(_cluster_facts(folder) if chosen.cluster else {}),
         "load_after": None if chosen.cluster else machine_record.load(),
         "command": command(chosen),
         "repetitions": [[one.pass_number, one.cause] for one in repetitions(folder.measurements)],
         "calibration_seconds": [min(m.seconds) for m in counted(folder.measurements) if m.spec == CONTROL],
     }
     return document(chosen, planned.cells, rows, counted(folder.measurements), facts)
+
+
+def _cluster_facts(folder: RunFolder) -> dict[str, Any]:
+    """Return the record of each machine of a cluster, and the seconds of the calibration kernel on it, by its key."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for measurement in counted(folder.measurements):
+        if measurement.spec == CONTROL:
+            seconds[measurement.machine].append(min(measurement.seconds))
+    return {"machines": folder.settings.machines, "calibration_of_machines": seconds}

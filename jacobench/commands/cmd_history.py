@@ -55,6 +55,8 @@ def add(
 ) -> None:
     """Add runs to a history. Skips runs that it already contains, and with a warning those that cannot be read.
 
+    A run on a cluster with several kinds of machine becomes one run per machine.
+
     Example: jacobench history add runs/first --file benchmarks/history.sqlite
     """
     from jacobench.reports.data.pytest_benchmark_json import read_each
@@ -62,12 +64,14 @@ def add(
     from jacobench.reports.history import branches, store
     from jacobench.reports.history.history_records import from_run
 
-    records, skipped = read_each(runs, lambda run: from_run(read(run)))
+    found, skipped = read_each(runs, lambda run: from_run(read(run)))
     _warn(skipped)
     here = branches.current_branch(Path.cwd(), os.environ)
-    for record in records:
-        is_new = store.add(file, replace(record, branch=branch or record.branch or here))
-        console.stderr().print(f"{record.run_id}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")
+    for records in found:
+        for record in records:
+            is_new = store.add(file, replace(record, branch=branch or record.branch or here))
+            name = f"{record.run_id} on {record.machine}" if len(records) > 1 else record.run_id
+            console.stderr().print(f"{name}: {f'added to {file}' if is_new else f'already in {file}, skipped'}")
 
 
 @app.command("import")

@@ -158,7 +158,7 @@ def _measure_on(
     from jacobench import api
     from jacobench.bench.machine.worker_process import HarnessFailure
     from jacobench.bench.run.runner import start
-    from jacobench.reports.render.run_table import terminal_table
+    from jacobench.reports.render.run_table import terminal_tables
 
     began = time.monotonic()
     folder = resumed or start(options, out)
@@ -180,7 +180,8 @@ def _measure_on(
         cause = f"{error.filename or folder.path}: {error.strerror or error}"
         console.stderr().print(f"jacobench: not completed: {cause}. {kept if folder.path.exists() else ''}".rstrip())
         raise typer.Exit(4) from None
-    console.stdout().print(terminal_table(found))
+    for table in terminal_tables(found):
+        console.stdout().print(table)
     if folder.settings.suite == CLAIMS:
         from jacobench.reports.claims.claim_catalogue import lines
 

@@ -16,13 +16,13 @@ def table(
     phase: console.Phase = "gradient",
     csv: Annotated[bool, typer.Option("--csv", help="Print the tidy table with all phases as CSV.")] = False,
 ) -> None:
-    """Print a table for each run, or one CSV table of all runs.
+    """Print a table for each run and machine, or one CSV table of all runs.
 
     Example: jacobench table runs/first --phase pullback
     """
     from jacobench.bench.row.columns import PHASES
     from jacobench.reports.data.run_data import read
-    from jacobench.reports.render.run_table import terminal_table
+    from jacobench.reports.render.run_table import terminal_tables
 
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
@@ -30,4 +30,5 @@ def table(
         if csv:
             found.table.to_csv(sys.stdout, index=False, header=not number)
         else:
-            console.stdout().print(terminal_table(found, phase))
+            for shown in terminal_tables(found, phase):
+                console.stdout().print(shown)

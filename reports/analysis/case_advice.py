@@ -36,6 +36,7 @@ from jacobench.reports.analysis.single_verdict import (
     with_unknown,
 )
 from jacobench.reports.analysis.size_limits import SizeLimit, largest_batch
+from jacobench.reports.data.machine_parts import parts_of
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.data.vocabulary import in_order, provenance
 from jacobench.strategies.registry import registered
@@ -298,7 +299,7 @@ def advise_from_runs(
     number of pullbacks per linearization; 0 for one gradient.
     """
     found = []
-    for run in runs or ([Run(tidy([]))] if stored else []):
+    for run in parts_of(runs) or ([Run(tidy([]))] if stored else []):
         specs = [name for name in run.table["strategy"].unique() if name in registered()]
         found.append(_advise(case, specs or case.strategies, run, budget_bytes, stored, n_uses))
     return min(found, key=lambda advice: advice.rank) if found else None

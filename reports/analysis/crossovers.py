@@ -29,7 +29,7 @@ to sixteen million, it changes the ratio by less than 2 %."""
 FURTHEST = 1024.0  # largest factor beyond the largest size to which a crossing is extrapolated
 
 COLUMNS = (
-    "knob", "held", "phase", "quantity", "first", "second", "outcome", "size", "low", "high", "extrapolated",
+    "knob", "held", "machine", "phase", "quantity", "first", "second", "outcome", "size", "low", "high", "extrapolated",
     "cheaper", "factor", "n_passes", "could_win",
 )  # fmt: skip
 
@@ -139,7 +139,7 @@ def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
         One line per sweep, phase, quantity (``"seconds"`` or ``"bytes"``) and pair of strategies with at least two
         common sizes; for bytes, sizes at which both took 8 KiB or more:
 
-        - ``knob``, ``held`` (what the sweep holds fixed), ``phase``, ``quantity``, ``first``, ``second``, and the
+        - ``knob``, ``held`` (what the sweep holds fixed), ``machine``, ``phase``, ``quantity``, ``first``, ``second``, and the
           fields of `Crossing`;
         - ``cheaper``: the strategy that costs clearly less at the largest common size, by `decide` for time and
           `clearly_less` for memory; missing where undecided, and for one pass;
@@ -156,7 +156,8 @@ def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
             for phase, rows in ok.groupby("phase", sort=False):
                 own = passes[(passes["phase"] == phase) & passes["case"].isin(rows["case"])]
                 for pair in combinations(in_order(rows["strategy"]), 2):
-                    start = {"knob": knob, "held": sweep.held, "phase": phase, "first": pair[0], "second": pair[1]}
+                    start = {"knob": knob, "held": sweep.held, "machine": sweep.machine, "phase": phase}
+                    start |= {"first": pair[0], "second": pair[1]}
                     lines += [start | line for line in _lines(sweep, rows, own, pair)]
     return pd.DataFrame(lines, columns=list(COLUMNS))
 

@@ -24,7 +24,7 @@ WIDEST = 1.0  # width of the interval of an exponent beyond which it agrees with
 TOLERANCE = 0.1  # difference of exponents that the errors of the models cause
 
 COLUMNS = (
-    "knob", "held", "strategy", "phase", "quantity", "exponent", "exponent_low", "exponent_high", "exponent_predicted",
+    "knob", "held", "machine", "strategy", "phase", "quantity", "exponent", "exponent_low", "exponent_high", "exponent_predicted",
     "verdict", "fixed", "scale", "dominates_from", "r_squared", "residual", "smallest", "largest", "n_sizes",
     "n_passes",
 )  # fmt: skip
@@ -46,7 +46,7 @@ def growth(table: pd.DataFrame, passes: pd.DataFrame | None = None) -> pd.DataFr
         One line per sweep, strategy, phase and quantity (``"seconds"`` or ``"bytes"``) with three successful sizes or
         more; for bytes, sizes that took 8 KiB or more:
 
-        - ``knob``, and ``held``: what the sweep holds fixed, in words;
+        - ``knob``, ``machine``, and ``held``: what the sweep holds fixed, in words;
         - ``exponent`` with its 95 % interval ``exponent_low``, ``exponent_high`` over the passes (NaN for memory, which
           is measured once);
         - ``exponent_predicted``: exponent of the same form of law, fitted to the predicted bytes or seconds of the same
@@ -87,6 +87,7 @@ def _line(sweep: Sweep, rows: pd.DataFrame, quantity: str, law: PowerLaw) -> dic
     return {
         "knob": sweep.knob,
         "held": sweep.held,
+        "machine": sweep.machine,
         "quantity": quantity,
         "exponent": law.exponent,
         "exponent_low": law.low,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.suites.case import Case
 
-COLUMNS = ("knob", "held", "strategy", "size", "basis")
+COLUMNS = ("knob", "held", "strategy", "size", "basis", "machine")
 
 # Memory of the largest machine on which the byte model was tested. There, peaks of 7.5 GiB (dense), 5.3 GiB (sparse)
 # and 6.9 GiB (vjp) were predicted within 0.5 %.
@@ -96,7 +96,7 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
     -------
     DataFrame
         One line per sweep over the knob and strategy with a number: ``knob``, ``held`` (the fixed knobs in words),
-        ``strategy``, and the fields of `SizeLimit`. For bytes there is no line if the graph cannot be built again, as
+        ``strategy``, the fields of `SizeLimit`, and ``machine``. For bytes there is no line if the graph cannot be built again, as
         one of the user's own, because the bytes of its leaves are unknown.
 
     Raises
@@ -115,7 +115,8 @@ def what_fits(table: pd.DataFrame, knob: str, quantity: str, limit: float, phase
         for strategy, own in sweep.rows.groupby("strategy", sort=False):
             found = _time_limit(knob, own, limit) if quantity == "seconds" else _memory_limit(knob, own, limit, case_of)
             if found is not None:
-                lines.append({"knob": knob, "held": sweep.held, "strategy": strategy, **vars(found)})
+                place = {"knob": knob, "held": sweep.held, "machine": sweep.machine}
+                lines.append({**place, "strategy": strategy, **vars(found)})
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 

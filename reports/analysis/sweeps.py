@@ -1,4 +1,4 @@
-"""Sweeps and grids: cases of a table that differ in one knob, or in two, only."""
+"""Sweeps and grids: cases of a table that differ in one knob, or in two, only, on one machine."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ GRAPH_KNOBS = tuple(PHRASES)
 # 300-100-10 and 300-50-10.
 SAME_PARAMETERS = ("batch", "n_seeds")
 
+MACHINE = "machine"  # column that is part of a row's identity: the rows of a sweep or grid have one value
+
 LEAST_FILLED = 0.5  # a size with cases at a smaller share of the other knob's sizes belongs to a sweep, not to the grid
 
 
@@ -55,6 +57,12 @@ class _Group:
         return ", ".join(
             phrase.format(value) for phrase, value, default in values if pd.notna(value) and value != default
         )
+
+    @property
+    def machine(self) -> str | float:
+        """Key of the machine; NaN if it is unknown."""
+        machine: str | float = self.fixed.get(MACHINE, math.nan)
+        return machine
 
 
 @dataclass(frozen=True)
@@ -84,9 +92,9 @@ class Grid(_Group):
 def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[Sweep]:
     """Find the groups of rows of a tidy table that differ in one knob only, in `min_sizes` distinct sizes or more.
 
-    The longest are first, equally long ones in the order of the table. Rows without the knob are left out. So are
-    groups with several cases per size: these cases differ in something that has no column, such as a seed. Raises
-    BadInput if the knob is unknown.
+    The longest are first, equally long ones in the order of the table. Rows of different machines are in different
+    groups. Rows without the knob are left out. So are groups with several cases per size: these cases differ in
+    something that has no column, such as a seed. Raises BadInput if the knob is unknown.
     """
     if knob not in KNOBS:
         raise unknown("knob", knob, KNOBS)
@@ -119,7 +127,7 @@ def find_grids(table: pd.DataFrame) -> list[Grid]:
 
 def _groups(table: pd.DataFrame, knobs: Sequence[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Yield the other knobs and the rows of each group that has one case per place."""
-    others = [name for name in GRAPH_KNOBS if name not in knobs]
+    others = [name for name in GRAPH_KNOBS if name not in knobs] + [MACHINE] * (MACHINE in table)
     keys = [*others, "n_parameters"] if set(knobs) <= set(SAME_PARAMETERS) else others
     sized = table[table[list(knobs)].notna().all(axis=1)]
     for _, rows in sized.groupby(keys, dropna=False, sort=False):

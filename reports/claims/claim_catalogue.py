@@ -13,6 +13,8 @@ from jacobench.reports.claims.jacobian_claims import (
     weights_jacobian_is_expensive,
 )
 from jacobench.reports.claims.order_claims import same_gradients, sometimes_worth_it, vector_first_is_cheaper
+from jacobench.reports.data.machine_parts import by_machine
+from jacobench.reports.data.vocabulary import heading
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +80,7 @@ CLAIMS: tuple[Claim, ...] = (
 
 
 def judge(run: Run) -> list[tuple[Claim, ClaimFinding]]:
-    """Test every claim, in order, on the rows of a run.
+    """Test every claim, in order, on the rows of a run of one machine.
 
     The run needs the suite ``claims`` and at least two passes. Other runs do not show some of the claims.
     """
@@ -86,5 +88,12 @@ def judge(run: Run) -> list[tuple[Claim, ClaimFinding]]:
 
 
 def lines(run: Run) -> list[str]:
-    """Return one line per claim: ``"claim 3: holds with a bound, but sparse runs at … and could win — …"``."""
-    return [f"claim {number}: {found.guarded} — {found.sentence}" for number, (_, found) in enumerate(judge(run), 1)]
+    """Return one line per claim: ``"claim 3: holds with a bound, but sparse runs at … and could win — …"``.
+
+    If the run has several machines, a line with the machine precedes the claims of each.
+    """
+    found = []
+    for part in by_machine(run).values():
+        found += [f"machine: {name}"] if (name := heading(part.table)) else []
+        found += [f"claim {number}: {one.guarded} — {one.sentence}" for number, (_, one) in enumerate(judge(part), 1)]
+    return found

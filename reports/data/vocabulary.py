@@ -45,6 +45,14 @@ def in_order(strategies: Iterable[str]) -> list[str]:
     return known + [name for name in distinct if name not in STRATEGY_ORDER]
 
 
+HEADING = "heading"  # key of ``attrs`` of a table that is one of several parts: what titles must name
+
+
+def heading(table: pd.DataFrame) -> str:
+    """Return the machine of a table that is the part of a run with several machines; empty for a whole run."""
+    return str(table.attrs.get(HEADING, ""))
+
+
 def provenance(table: pd.DataFrame) -> list[str]:
     """Return short phrases on what measured a tidy table, and how; facts that are missing are left out.
 

@@ -12,6 +12,7 @@ import msgspec
 
 from jacobench.bench.row.columns import CELL_KEYS
 from jacobench.graphs.errors import BadInput
+from jacobench.reports.data.machine_parts import by_machine
 from jacobench.reports.data.pytest_benchmark_json import committed_at, in_utc
 
 if TYPE_CHECKING:
@@ -72,16 +73,21 @@ class Record:
         return sha256(msgspec.json.encode((*self.names, cells))).hexdigest()
 
 
-def from_run(run: Run) -> Record:
-    """Return the record of a run; `BadInput` if it has no rows or no date."""
+def from_run(run: Run) -> list[Record]:
+    """Return the record of each machine of a run; `BadInput` if it has no rows or no date."""
     if run.table.empty:
         raise BadInput(f"the run {run.name!r} has no rows: expected at least one measured cell")
+    parts = by_machine(run)
+    return [_from_part(part, key) for key, part in parts.items() if key or len(parts) == 1]
+
+
+def _from_part(run: Run, machine: str) -> Record:
     known = run.table.astype(object).where(run.table.notna(), None)
     rows = [{str(name): value for name, value in row.items()} for row in known.to_dict("records")]
     first, controls = rows[0], run.facts.get("calibration_seconds") or []
     return Record(
         run_id=run.name,
-        machine=first["machine"] or "",
+        machine=machine,
         controls=first["controls"] or "",
         suite=(first["suite"] or "").replace("\\", "/").rpartition("/")[2],
         commit=first["commit"] or "",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jacobench.bench.row.columns import PHASES, shown_phase
 from jacobench.graphs.errors import unknown
+from jacobench.reports.data.machine_parts import by_machine, short_names
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.plots import case_plots, crossing_plots, grid_maps, sample_spreads, scaling_plots, share_bars
 from jacobench.reports.plots.layout import NoData
@@ -43,9 +44,27 @@ class PlotSet:
 
 
 def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
-    """Draw every plot for which a run has data. Raises BadInput if the phase is unknown."""
+    """Draw every plot for which a run has data, separately for each of its machines.
+
+    If there are several, the names end in the digits of the machine's key, such as ``cases-1a2b3c4d``. Raises BadInput
+    if the phase is unknown.
+    """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
+    parts = by_machine(run)
+    if len(parts) == 1:
+        return _plots(*parts.values(), phase)
+    plots: dict[str, Plot] = {}
+    missing = {}
+    for name, part in zip(short_names(parts), parts.values(), strict=True):
+        found = _plots(part, phase)
+        plots |= {f"{kind}-{name}": plot for kind, plot in found.plots.items()}
+        missing |= {f"{kind} ({name})": reason for kind, reason in found.missing.items()}
+    return PlotSet(plots, missing)
+
+
+def _plots(run: Run, phase: str) -> PlotSet:
+    """Draw every plot for which a run of one machine has data."""
     phase = shown_phase(run.table, phase)
     plots: dict[str, Plot] = {}
     missing = {}

@@ -11,7 +11,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from jacobench.reports.data.units import BELOW_RESOLUTION
-from jacobench.reports.data.vocabulary import LETTERS, in_order, provenance
+from jacobench.reports.data.vocabulary import LETTERS, heading, in_order, provenance
 from jacobench.reports.plots.small_multiples import folded
 from jacobench.reports.plots.style import FAINT, INK, PAPER, strategy_style
 from jacobench.strategies.registry import REFERENCE
@@ -47,13 +47,17 @@ class Plot:
 
 
 def frame(figure: Figure, title: str, handles: Sequence[Artist], table: pd.DataFrame) -> None:
-    """Add title and legend, and below the panels the machine and settings of the table."""
-    surround(figure, title, handles, " · ".join(provenance(table)))
+    """Add title and legend, and below the panels the machine and settings of the table.
+
+    Of a run with several machines, the title names the one that the table is about.
+    """
+    surround(figure, title, handles, " · ".join(provenance(table)), heading(table))
 
 
-def surround(figure: Figure, title: str, handles: Sequence[Artist], source: str) -> None:
-    """Add the title above the panels, the legend to their right, and the source below; long texts are wrapped."""
-    title = fill(title, max(20, int((figure.get_figwidth() - LEGEND) * TITLE_PER_INCH)))
+def surround(figure: Figure, title: str, handles: Sequence[Artist], source: str, subtitle: str = "") -> None:
+    """Add titles above the panels, the legend to their right, and the source below; long texts are wrapped."""
+    width = max(20, int((figure.get_figwidth() - LEGEND) * TITLE_PER_INCH))
+    title = "\n".join(fill(line, width) for line in (title, subtitle) if line)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     if handles:
         figure.legend(handles=handles, loc="outside right upper")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.columns import CELL_KEYS
-from jacobench.reports.analysis.sweeps import GRAPH_KNOBS
+from jacobench.reports.analysis.sweeps import GRAPH_KNOBS, MACHINE
 from jacobench.reports.data.pytest_benchmark_json import PHASE, STRATEGY
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ CONTROL_ROW = (CONTROL, CONTROL, CONTROL)
 COUNTS = ("peak_bytes", "retained_bytes", "n_nonzeros", "predicted_flops")
 """Quantities that are almost deterministic. They are compared without a test."""
 
-KNOBS = (*GRAPH_KNOBS, "n_parameters")
+KNOBS = (*GRAPH_KNOBS, "n_parameters", MACHINE)
 """Columns that identify sweeps. A sample may lack any of them."""
 
 SAMPLE_COLUMNS = (

@@ -12,7 +12,9 @@ import pandas as pd
 
 from jacobench.bench.row.columns import FORWARD
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import counted
 from jacobench.reports.data.former_names import with_current_names
+from jacobench.reports.data.machine_parts import by_machine, machine_of_rows
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.conclusion import (
     in_order,
@@ -111,8 +113,9 @@ def compare(base: Run, head: Run, *, floor: float = FLOOR, across_machines: bool
 
 def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
     """Return name, base value and head value of the known settings that make times incomparable."""
+    machines, moved = _moved(base, head)
     values = {
-        "machines": [_values(run, "machine") for run in (base, head)],
+        machines: moved,
         "controls": [_values(run, "controls") for run in (base, head)],
         "numbers of threads": [[str(run.facts["threads"])] if run.facts.get("threads") else [] for run in (base, head)],
     }
@@ -123,13 +126,27 @@ def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
     ]
 
 
+def _moved(base: Run, head: Run) -> tuple[str, list[list[str]]]:
+    """Return in words what differs if machines do, and the machines of both sides in the first case where they do."""
+    both = pd.concat([_machine_of_cases(run) for run in (base, head)], axis=1, keys=[BASE, HEAD], join="inner")
+    known = both[both.ne("").all(axis=1)]
+    moved = known[known[BASE] != known[HEAD]]
+    what = "machines" if len(moved) == len(known) else f"machines for {len(moved)} of {counted(len(known), 'case')}"
+    return what, [moved[side].head(1).tolist() for side in (BASE, HEAD)]
+
+
+def _machine_of_cases(run: Run) -> pd.Series[str]:
+    return run.table.assign(machine=machine_of_rows(run.table)).drop_duplicates("case").set_index("case")["machine"]
+
+
 def _values(run: Run, column: str) -> list[str]:
     return sorted(map(str, run.table[column].dropna().unique()))
 
 
 def _samples(run: Run, side: str) -> pd.DataFrame:
     """Return a run as samples of one side, where a pass is a pair; a failed row has one sample."""
-    table = run.table[[*ROW, "status", "reason", *COUNTS, "memory_tool", *KNOBS]]
+    table = run.table.assign(machine=machine_of_rows(run.table))
+    table = table[[*ROW, "status", "reason", *COUNTS, "memory_tool", *KNOBS]]
     ok = table[table["status"] == "ok"].merge(run.passes, on=list(ROW), how="left")
     failed = table[table["status"] != "ok"]
     parts = [part for part in (ok, failed) if len(part)] or [ok]
@@ -163,9 +180,21 @@ def _divided(samples: pd.DataFrame, references: pd.DataFrame, on: list[str], nam
 
 
 def _calibration_shift(base: Run, head: Run) -> float | None:
-    """Return log(head / base) of the medians of the calibration kernel; None if a run did not time it."""
-    before, after = ([float(t) for t in run.facts.get("calibration_seconds") or () if t] for run in (base, head))
-    return math.log(np.median(after) / np.median(before)) if before and after else None
+    """Return log(head / base) of the medians of the calibration kernel; None if a run did not time it.
+
+    Of several machines, that with the largest change counts.
+    """
+    parts = [by_machine(run) for run in (base, head)]
+    pairs = [(before, parts[1][key]) for key, before in parts[0].items() if key in parts[1]]
+    if len(parts[0]) == len(parts[1]) == 1:
+        pairs = [(base, head)]  # a machine may be unknown
+    times = [[_calibration(run) for run in pair] for pair in pairs]
+    shifts = [math.log(np.median(after) / np.median(before)) for before, after in times if before and after]
+    return max(shifts, key=abs, default=None)
+
+
+def _calibration(run: Run) -> list[float]:
+    return [float(seconds) for seconds in run.facts.get("calibration_seconds") or () if seconds]
 
 
 def _row_lines(samples: pd.DataFrame, timed: pd.DataFrame, found: pd.DataFrame) -> Iterator[Line]:

@@ -13,8 +13,9 @@ from jacobench.graphs.errors import unknown
 from jacobench.reports.analysis.doubts import by_case, floor_note, spreads
 from jacobench.reports.analysis.recommendation import fastest, least_memory, recommend
 from jacobench.reports.data.limit_sentences import could_win
+from jacobench.reports.data.machine_parts import by_machine
 from jacobench.reports.data.units import format_bytes, format_efficiency, format_peak, format_ratio, format_seconds
-from jacobench.reports.data.vocabulary import in_order, provenance, words
+from jacobench.reports.data.vocabulary import heading, in_order, provenance, words
 from jacobench.reports.render import run_table_sentences
 from jacobench.reports.render.run_table_sentences import DOUBT, MARK
 from jacobench.reports.render.text_tables import rich_table
@@ -124,8 +125,13 @@ class TerminalTable:
         return text
 
 
+def terminal_tables(run: Run, phase: str = "gradient") -> list[TerminalTable]:
+    """Return the table of each machine of a run, as `terminal_table`."""
+    return [terminal_table(part, phase) for part in by_machine(run).values()]
+
+
 def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
-    """Return the table of one phase of a run, to be printed with rich.
+    """Return the table of one phase of a run of one machine, or of a part of a run, to be printed with rich.
 
     It shows time per call (median over passes), its ratio to vjp, and the peak of the heap. A mark shows clear winners;
     the passes decide who is fastest. Another mark shows who could win at its own limit. Notes give the machine, the
@@ -152,7 +158,7 @@ def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
         fastest=winners,
         smallest=least_memory(table, phase),
         doubts=doubts,
-        title=run_table_sentences.title(suites, phase),
+        title=run_table_sentences.title(suites, phase, heading(table)),
         notes=_notes(rows, table, phase, _limits(table, phase, doubts) if winners else []),
     )
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 MARK, DOUBT = "*", "?"
 
 
-def title(suites: str, phase: str) -> str:
-    """Return the title; `suites` may be empty."""
-    return " · ".join(part for part in (suites, phase, "time per call and peak heap memory") if part)
+def title(suites: str, phase: str, machine: str) -> str:
+    """Return the title; `suites` may be empty, and so is `machine` unless there are several."""
+    return " · ".join(part for part in (machine, suites, phase, "time per call and peak heap memory") if part)
 
 
 def measured_on(phrases: Sequence[str]) -> str:

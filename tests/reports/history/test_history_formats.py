@@ -263,12 +263,12 @@ def test_a_run_is_kept(standard):
         "commit_info": {"time": "2026-11-23T12:00:00+00:00"},
         "calibration_seconds": [3e-5, 1e-5, 2e-5],
     }
-    one = from_run(Run(standard, name="a-run", facts=facts))
+    (one,) = from_run(Run(standard, name="a-run", facts=facts))
     assert (one.run_id, one.threads, one.control_seconds) == ("a-run", 2, 2e-5)
     assert (one.measured_at, one.committed_at) == ("2026-11-23T23:00:00+00:00", "2026-11-23T12:00:00+00:00")
     assert len(one.cells) == len(standard)
-    assert one.digest == from_run(Run(standard, name="a-run", facts=facts | {"datetime": "2026-12-01"})).digest
-    assert one.digest != from_run(Run(standard, name="another", facts=facts)).digest
+    assert one.digest == from_run(Run(standard, name="a-run", facts=facts | {"datetime": "2026-12-01"}))[0].digest
+    assert one.digest != from_run(Run(standard, name="another", facts=facts))[0].digest
 
 
 @pytest.mark.parametrize("moment", [None, "yesterday", 7, "0001-01-01T00:00:00+01:00"])

@@ -12,8 +12,9 @@ WINNER = (
 )
 
 CASES = [
-    ("title", ("smoke, gate", "gradient"), {}, "smoke, gate · gradient · time per call and peak heap memory"),
-    ("title", ("", "pullback"), {}, "pullback · time per call and peak heap memory"),
+    ("title", ("smoke, gate", "gradient", ""), {}, "smoke, gate · gradient · time per call and peak heap memory"),
+    ("title", ("", "pullback", ""), {}, "pullback · time per call and peak heap memory"),
+    ("title", ("", "pullback", "a laptop"), {}, "a laptop · pullback · time per call and peak heap memory"),
     ("measured_on", (["AMD EPYC", "1 thread"],), {}, "Measured on: AMD EPYC · 1 thread"),
     (
         "of_jacobians",

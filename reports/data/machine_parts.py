@@ -1,0 +1,76 @@
+"""Parts of a run, one per machine: a run on a cluster may have rows of several machines, which are never compared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jacobench.reports.data.vocabulary import HEADING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from jacobench.reports.data.run_data import Run
+
+DIGITS = re.compile(r"\(([0-9a-f]{8})\)$")  # end of a machine's key
+
+ONLY_OF_ALL = ("machines", "calibration_of_machines", "repetitions")
+"""Facts of a run on a cluster that are not those of one machine."""
+
+
+def by_machine(run: Run) -> dict[str, Run]:
+    """Return the part of a run of each machine, by its key, in the order of the table; a run of one machine as it is.
+
+    Everything that compares rows sees one of these parts. A case is measured on one machine, so each part has all rows
+    of its cases. The key is empty for cases that no machine measured, and if the run does not record its machine. The
+    part of a run with several machines has its key as heading; see `vocabulary.heading`.
+    """
+    machines = machine_of_rows(run.table)
+    keys = list(machines.unique())
+    if len(keys) > 1:
+        return {key: _part(run, key, set(run.table.loc[machines == key, "case"])) for key in keys}
+    key = keys[0] if keys else ""
+    records = run.facts.get("machines") or {}  # on a cluster, hosts may be known that measured nothing
+    return {key: replace(run, facts={**run.facts, "machine": records[key]}) if key in records else run}
+
+
+def machine_of_rows(table: pd.DataFrame) -> pd.Series[str]:
+    """Return the machine of each row: its own, or else that of its case; empty if there is none."""
+    own: pd.Series[str] = table["machine"].fillna(table.groupby("case")["machine"].transform("first")).fillna("")
+    return own
+
+
+def machine_of(part: Run) -> str:
+    """Return the machine of a run that has one, by `by_machine`; empty if it is unknown."""
+    return str(next(iter(machine_of_rows(part.table)), ""))
+
+
+def parts_of(runs: Iterable[Run]) -> list[Run]:
+    """Return the parts of all runs, in order."""
+    return [part for run in runs for part in by_machine(run).values()]
+
+
+def short_names(keys: Iterable[str]) -> list[str]:
+    """Return a distinct name of each machine for file names: the digits of its key, or else its number.
+
+    >>> short_names(["AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c4d)", "another"])
+    ['1a2b3c4d', 'machine2']
+    """
+    found = {}
+    for number, key in enumerate(keys, 1):
+        digits = DIGITS.search(key)
+        found[key] = digits[1] if digits and digits[1] not in found.values() else f"machine{number}"
+    return list(found.values())
+
+
+def _part(run: Run, key: str, cases: set[str]) -> Run:
+    table, passes, samples = (frame[frame["case"].isin(cases)] for frame in (run.table, run.passes, run.samples))
+    table = table.reset_index(drop=True)
+    table.attrs = {**run.table.attrs, HEADING: key or "not measured"}
+    facts = {name: value for name, value in run.facts.items() if name not in ONLY_OF_ALL}
+    facts["machine"] = (run.facts.get("machines") or {}).get(key) or {}
+    facts["calibration_seconds"] = (run.facts.get("calibration_of_machines") or {}).get(key) or []
+    return replace(run, table=table, passes=passes, samples=samples, facts=facts)
