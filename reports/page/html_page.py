@@ -9,9 +9,11 @@ from markupsafe import Markup
 
 from jacobench.bench.row.columns import shown_phase
 from jacobench.reports.analysis.doubts import floor_note
-from jacobench.reports.data.vocabulary import provenance
+from jacobench.reports.data.machine_parts import parts_of
+from jacobench.reports.data.vocabulary import heading, provenance
 from jacobench.reports.page import page_sentences, quality_sentences
 from jacobench.reports.page.answers import QUESTION, answers
+from jacobench.reports.page.machine_comparison import compare_machines
 from jacobench.reports.page.page_tables import (
     counts,
     crossover_rows,
@@ -36,18 +38,27 @@ if TYPE_CHECKING:
 
 def page(runs: Sequence[Run], phase: str = "gradient") -> str:
     """Return one HTML document about runs, without external resources. Raises BadInput if the phase is unknown."""
-    sections = [_section(run, f"run{number}", phase) for number, run in enumerate(runs)]
-    return render_html("page/run_page.html.j2", sections=sections, text=page_sentences, quality=quality_sentences)
+    parts = parts_of(runs)
+    sections = [_section(part, f"run{number}", phase) for number, part in enumerate(parts)]
+    return render_html(
+        "page/run_page.html.j2",
+        sections=sections,
+        comparison=compare_machines(parts, phase),
+        phase=phase,
+        text=page_sentences,
+        quality=quality_sentences,
+    )
 
 
 def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
-    """Return the contents of the page for one run. Limits and crossovers: relevant groups, then the collapsed ones."""
+    """Return the contents of the page for one run on one machine. Limits and crossovers: relevant groups, then the collapsed ones."""
     phase = shown_phase(run.table, phase)
     drawn = all_plots(run, phase)
     plots = {name: _figure(f"{key}-{name}", name, plot) for name, plot in drawn.plots.items()}
     return {
         "id": key,
         "name": run.name,
+        "heading": heading(run.table),
         "phase": phase,
         "suites": ", ".join(str(suite) for suite in run.table["suite"].dropna().unique()),
         "question": QUESTION,
@@ -65,7 +76,7 @@ def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
         "missing": drawn.missing,
         "counts": counts(run.table),
         "failures": failures(run.table),
-        "rows": row_table(run.table),
+        "rows": row_table(run),
         "csv": _data_url(run.table),
         "commands": commands(run),
     }

@@ -5,9 +5,28 @@ from __future__ import annotations
 from jacobench.reports.data.units import format_bytes
 
 
-def subject(suites: str, phase: str, run: str) -> str:
-    """Name what the page describes; `suites` and `run` may be empty."""
-    return f"Suite {suites or 'without a name'}, phase {phase}, run {run or 'without a name'}"
+def subject(suites: str, phase: str, run: str, machine: str) -> str:
+    """Name what the page describes; `suites` and `run` may be empty, and so is `machine` unless there are several."""
+    on = f", on {machine}" if machine else ""
+    return f"Suite {suites or 'without a name'}, phase {phase}, run {run or 'without a name'}{on}"
+
+
+def machines(phase: str) -> str:
+    """Explain the comparison of machines."""
+    return (
+        f"Crossovers and clear winners in the phase {phase} on each machine. Times of different machines are not compared "
+        "with each other. A dash means that the machine did not measure it."
+    )
+
+
+def crossovers_of_machines() -> str:
+    """Explain the crossovers of several machines."""
+    return "Size at which two strategies cost the same, and the strategy that costs less at the largest size."
+
+
+def winners_of_machines() -> str:
+    """Explain the winners of several machines."""
+    return "Fastest strategy of each case, and how many times as long the second one takes, with its 95 % interval."
 
 
 def recommendation_rule() -> str:
@@ -61,6 +80,11 @@ def uncertain_cells() -> str:
     )
 
 
+def slowest_pass(number: int, host: str) -> str:
+    """Return which pass of a disturbed cell was the slowest, on a cluster, as the end of a phrase."""
+    return f", slowest: pass {number} on {host}"
+
+
 def not_drawn() -> str:
     """Introduce the plots that the run lacks data for."""
     return "Not drawn, because the run lacks the data:"
@@ -81,10 +105,12 @@ def no_reason() -> str:
     return "no reason recorded"
 
 
-def all_rows() -> str:
-    """Explain the table of all rows."""
+def all_rows(*, with_hosts: bool) -> str:
+    """Explain the table of all rows; with hosts if the run was on a cluster."""
+    hosts = ", and over a median for the time and the host of each pass" if with_hosts else ""
     return (
-        "One row per case, strategy and phase. Times are per call. Hover over a heading for the meaning of the column."
+        "One row per case, strategy and phase. Times are per call. Hover over a heading for the meaning of the column"
+        f"{hosts}."
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jacobench.bench.row.columns import COLUMNS, FORWARD, HEAP, STATUSES, below_resolution, in_phase
+from jacobench.bench.row.columns import CELL_KEYS, COLUMNS, FORWARD, HEAP, STATUSES, below_resolution, in_phase
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.doubts import spreads
 from jacobench.reports.analysis.recommendation import least_memory, recommend
@@ -71,6 +71,13 @@ def recommendations(run: Run, phase: str = "gradient") -> list[Recommendation]:
         )
         for line in recommend(run.table, run.passes, phase).to_dict("records")
     ]
+
+
+def winner(line: Mapping[Any, Any]) -> str:
+    """Return the clear winner of a line of `recommend` in words, or that there is none."""
+    name = line["strategy"] if line["decision"] in {"ahead", "alone"} else ""
+    factor = units.format_interval(line["factor"], line["low"], line["high"])
+    return table_phrases.winner(name, factor, table_phrases.DECISIONS[line["decision"]], _doubt(line))
 
 
 def decision_phrase(line: Mapping[Any, Any]) -> str:
@@ -203,6 +210,7 @@ class RowTable:
     columns: list[TableColumn]
     rows: list[list[tuple[str, str]]]
     same: list[tuple[str, str]]
+    tips: list[str]
 
 
 @dataclass(frozen=True)
@@ -216,8 +224,9 @@ class Failure:
     reason: str
 
 
-def row_table(table: pd.DataFrame) -> RowTable:
+def row_table(run: Run) -> RowTable:
     """Lay out the tidy table. Columns without any value are left out, except those in `VISIBLE`."""
+    table = run.table
     kept, same = [], []
     for name in COLUMNS:
         distinct = table[name].nunique(dropna=False)
@@ -231,7 +240,17 @@ def row_table(table: pd.DataFrame) -> RowTable:
         for name in sorted(kept, key=lambda name: VISIBLE.index(name) if name in VISIBLE else len(VISIBLE))
     ]
     lists = [_cells(column.name, table) for column in columns]
-    return RowTable(columns, [list(cells) for cells in zip(*lists, strict=True)], same)
+    return RowTable(columns, [list(cells) for cells in zip(*lists, strict=True)], same, _tips(table, run.passes))
+
+
+def _tips(table: pd.DataFrame, passes: pd.DataFrame) -> list[str]:
+    """Return for each row the time and the host of its passes; empty unless it was measured on a cluster."""
+    found: dict[tuple[str, ...], list[tuple[int, str, str]]] = {}
+    for line in passes[passes["host"] != ""].to_dict("records"):
+        one = int(line["pass"]) + 1, units.format_seconds(line["seconds"]), str(line["host"])
+        found.setdefault(tuple(line[name] for name in CELL_KEYS), []).append(one)
+    keys = map(tuple, table[list(CELL_KEYS)].to_numpy())
+    return [table_phrases.passes_on_hosts(found.get(key, [])) for key in keys]
 
 
 def failures(table: pd.DataFrame) -> list[Failure]:

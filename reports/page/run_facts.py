@@ -73,7 +73,7 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
     undecided = found[found["decision"].isin(UNDECIDED)]
     spreads = _spreads(run.passes)
     disturbed = spreads[spreads >= DISTURBED].sort_values(ascending=False)
-    cells = [_undecided(line, phase) for line in undecided.to_dict("records")] + _disturbed(run.table, disturbed)
+    cells = [_undecided(line, phase) for line in undecided.to_dict("records")] + _disturbed(run, disturbed)
     findings = [*_calibration(run), *_repetitions(run), *_load(run), *_intervals(run.table)]
     findings += [*_controls(run.table), *_variables(run)]
     return Stability(
@@ -106,13 +106,17 @@ def _undecided(line: Mapping[Any, Any], phase: str) -> UncertainCell:
     return UncertainCell(line["case"], ", ".join(names), phase, problem, values)
 
 
-def _disturbed(table: pd.DataFrame, spreads: pd.Series[float]) -> list[UncertainCell]:
-    times = table.set_index(list(CELL_KEYS))
+def _disturbed(run: Run, spreads: pd.Series[float]) -> list[UncertainCell]:
+    times = run.table.set_index(list(CELL_KEYS))
+    on_hosts = run.passes[run.passes["host"] != ""].sort_values("seconds").drop_duplicates([*CELL_KEYS], keep="last")
+    slowest = on_hosts.set_index(list(CELL_KEYS))[["pass", "host"]].to_dict("index")
     cells = []
     for key, spread in spreads.items():
         low, high = times.loc[[key], ["seconds_low", "seconds_high"]].iloc[0]
         case, strategy, phase = key if isinstance(key, tuple) else (key, "", "")
         values = f"{format_ratio(spread)}, time [{format_seconds(max(low, 0.0))}, {format_seconds(high)}]"
+        if key in slowest:
+            values += page_sentences.slowest_pass(slowest[key]["pass"] + 1, slowest[key]["host"])
         cells.append(UncertainCell(str(case), str(strategy), str(phase), "disturbed", values))
     return cells
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from jacobench.bench.row.columns import shown_phase
 from jacobench.graphs.wording import counted
 from jacobench.reports.analysis.doubts import floor_note
-from jacobench.reports.data.vocabulary import provenance
+from jacobench.reports.data.machine_parts import parts_of
+from jacobench.reports.data.vocabulary import heading, provenance
 from jacobench.reports.page import page_sentences
 from jacobench.reports.page.answers import answers
 from jacobench.reports.page.page_tables import counts, failures, recommendations
@@ -34,7 +35,7 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
 
     It has at most 60,000 characters. A longer summary is cut, and its last line states it.
     """
-    blocks = [block for run in runs for block in _blocks(run, phase)]
+    blocks = [block for part in parts_of(runs) for block in _blocks(part, phase)]
     lengths = accumulate(map(len, blocks))
     kept = [block for block, n in zip(blocks, lengths, strict=True) if n < MAX_CHARACTERS - RESERVED]
     text = "\n\n".join(kept) + "\n"
@@ -48,8 +49,9 @@ def _blocks(run: Run, phase: str) -> list[str]:
     suites = ", ".join(str(suite) for suite in run.table["suite"].dropna().unique())
     phase = shown_phase(run.table, phase)
     quality = stability(run, phase)
+    on = f", {name}" if (name := heading(run.table)) else ""
     blocks = [
-        f"### jacobench: {escape_markdown(suites or run.name or 'run')}, {phase}",
+        f"### jacobench: {escape_markdown(suites or run.name or 'run')}, {phase}{escape_markdown(on)}",
         "\n".join(f"- {escape_markdown(sentence)}" for sentence in answers(run, phase)),
     ]
     if lines := recommendations(run, phase):

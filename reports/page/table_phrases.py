@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MORE_THAN = "more than"
 
+UNKNOWN_MACHINE = "unknown machine"
+
 DECISIONS = {
     "ahead": "clearly",
     "equal": "equal within 5 %",
@@ -77,9 +79,28 @@ def crossover_place(knob: str, size: float, low: float, high: float, extrapolate
     return f"{knob} {format_size(size)}{interval}{', extrapolated' if extrapolated else ''}"
 
 
+def crossover_on_machine(outcome: str, place: str, ahead: str) -> str:
+    """Return a crossover as one phrase, from those of the table of crossovers."""
+    return f"{outcome if place == MISSING else place}; at the largest size: {ahead}"
+
+
+def winner(name: str, factor: str, decision: str, doubt: str) -> str:
+    """Return the fastest strategy of a case, and how many times as long the second takes, or else the decision."""
+    return f"{name}{f', {factor}' if factor else f' ({decision})'}{then(doubt)}" if name else decision
+
+
 def cheaper(name: str, factor: float, doubt: str) -> str:
     """Return which strategy clearly costs less at the largest size, and the doubt; an empty name means that none does."""
     return f"{name}, {format_ratio(factor)}{then(doubt)}" if name else f"undecided{then(doubt)}"
+
+
+def passes_on_hosts(passes: Iterable[tuple[int, str, str]]) -> str:
+    """Return number, time and host of each pass.
+
+    >>> passes_on_hosts([(1, "12.3 µs", "node1"), (2, "12.9 µs", "node1")])
+    'pass 1: 12.3 µs on node1; pass 2: 12.9 µs on node1'
+    """
+    return "; ".join(f"pass {number}: {seconds} on {host}" for number, seconds, host in passes)
 
 
 def status_counts(found: Iterable[tuple[str, int]]) -> str:

@@ -159,7 +159,7 @@ def test_an_unknown_phase_offers_the_nearest(standard_run):
 
 
 def test_what_is_the_same_in_every_row_is_no_column(standard):
-    found = row_table(standard)
+    found = row_table(Run(standard))
     names = [column.name for column in found.columns]
     same = dict(found.same)
     assert same["machine"] == "AMD EPYC, 2 cores, Linux 6.18"

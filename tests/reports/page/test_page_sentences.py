@@ -202,6 +202,22 @@ PHRASES = [
     ("crossover_place", ("width", 48.0, 40.0, 60.0, False), "width 48 [40, 60]"),
     ("crossover_place", ("width", 4800.0, NAN, NAN, True), "width 4,800, extrapolated"),
     ("crossover_place", ("width", NAN, NAN, NAN, False), "–"),
+    (
+        "crossover_on_machine",
+        ("crosses", "width 48 [40, 60]", "vjp, 2.00×"),
+        "width 48 [40, 60]; at the largest size: vjp, 2.00×",
+    ),
+    ("crossover_on_machine", ("undecided", "–", "undecided"), "undecided; at the largest size: undecided"),
+    ("winner", ("vjp", "2.00×", "clearly", ""), "vjp, 2.00×"),
+    ("winner", ("vjp", "2.00×", "clearly", DOUBT), f"vjp, 2.00×; {DOUBT}"),
+    ("winner", ("vjp", "", "no other strategy was timed", ""), "vjp (no other strategy was timed)"),
+    ("winner", ("", "", "equal within 5 %", ""), "equal within 5 %"),
+    (
+        "passes_on_hosts",
+        ([(1, "12.3 µs", "node1"), (2, "13.0 µs", "node2")],),
+        "pass 1: 12.3 µs on node1; pass 2: 13.0 µs on node2",
+    ),
+    ("passes_on_hosts", ([],), ""),
     ("cheaper", ("vjp", 2.0, ""), "vjp, 2.00×"),
     ("cheaper", ("vjp", 2.0, DOUBT), f"vjp, 2.00×; {DOUBT}"),
     ("cheaper", ("", NAN, ""), "undecided"),
@@ -209,8 +225,28 @@ PHRASES = [
 ]
 
 AROUND = [
-    ("subject", ("smoke", "gradient", "first"), "Suite smoke, phase gradient, run first"),
-    ("subject", ("", "gradient", ""), "Suite without a name, phase gradient, run without a name"),
+    ("subject", ("smoke", "gradient", "first", ""), "Suite smoke, phase gradient, run first"),
+    ("subject", ("smoke", "gradient", "first", "a laptop"), "Suite smoke, phase gradient, run first, on a laptop"),
+    ("subject", ("", "gradient", "", ""), "Suite without a name, phase gradient, run without a name"),
+    (
+        "machines",
+        ("gradient",),
+        (
+            "Crossovers and clear winners in the phase gradient on each machine. Times of different machines are not "
+            "compared with each other. A dash means that the machine did not measure it."
+        ),
+    ),
+    (
+        "crossovers_of_machines",
+        (),
+        "Size at which two strategies cost the same, and the strategy that costs less at the largest size.",
+    ),
+    (
+        "winners_of_machines",
+        (),
+        "Fastest strategy of each case, and how many times as long the second one takes, with its 95 % interval.",
+    ),
+    ("slowest_pass", (2, "node1"), ", slowest: pass 2 on node1"),
     (
         "recommendation_rule",
         (),
@@ -260,8 +296,16 @@ AROUND = [
     ("no_reason", (), "no reason recorded"),
     (
         "all_rows",
-        (),
+        {"with_hosts": False},
         "One row per case, strategy and phase. Times are per call. Hover over a heading for the meaning of the column.",
+    ),
+    (
+        "all_rows",
+        {"with_hosts": True},
+        (
+            "One row per case, strategy and phase. Times are per call. Hover over a heading for the meaning of the "
+            "column, and over a median for the time and the host of each pass."
+        ),
     ),
     ("check_out", ("",), "check out the measured code, in the repository where the run was started"),
     (
@@ -290,5 +334,6 @@ def test_every_function_has_a_case(module, sentence_names):
     ("module", "name", "arguments", "expected"), [(module, *case) for module, own in CASES.items() for case in own]
 )
 def test_a_sentence_states_its_values(module, name, arguments, expected, sentence_flaws):
-    assert getattr(module, name)(*arguments) == expected
+    given = ((), arguments) if isinstance(arguments, dict) else (arguments, {})
+    assert getattr(module, name)(*given[0], **given[1]) == expected
     assert sentence_flaws(expected) == []
