@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 STARTING_SECONDS = 60.0  # time for the first cell to begin, and between cells, in addition to the timeout
 
 
+MOST_CASES = 200
+"""Cases that one process measures: pytest needs 0.1 s to prepare the cells of 200 cases, and a large suite begins soon."""
+
+
 class Journal(Protocol):
     """Where measurements go: a run's folder, or on a host of a cluster what sends them to the client."""
 
@@ -121,15 +125,16 @@ class Passes:
 
     def _together(self, left: Sequence[Cell]) -> list[Cell]:
         """Return the cells of the next worker: those of an isolated strategy at one case only if no others are left."""
-        shared = [cell for cell in left if cell.strategy not in self._isolated]
         first = left[0]
+        cases = set(list(dict.fromkeys(cell.case for cell in left))[:MOST_CASES])
+        left = [cell for cell in left if cell.case in cases]
+        shared = [cell for cell in left if cell.strategy not in self._isolated]
         return shared or [cell for cell in left if (cell.case, cell.strategy) == (first.case, first.strategy)]
 
     def _work(self, planned: PlannedPass, worker: int, left: list[Cell]) -> None:
         chosen, pass_number = self.folder.settings, planned.number
         job = WorkerJob(
             chosen.suite,
-            chosen.strategies,
             tuple(astuple(cell) for cell in [*self._partners(pass_number, left), *left]),
             SessionLimits(
                 chosen.budget_bytes,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,15 +22,14 @@ from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run import pytest_plugin
 from jacobench.bench.run.session import Session, SessionLimits
 from jacobench.bench.suites.case import Cell
-
-FEW_CASES = 20  # of which only these are collected: a large suite takes seconds
+from jacobench.bench.suites.suite_files import load_suite
+from jacobench.graphs.errors import BadInput
 
 
 class WorkerJob(msgspec.Struct, frozen=True):
     """Cells that a worker measures."""
 
     suite: str
-    strategies: tuple[str, ...]
     cells: tuple[tuple[str, str, str], ...]  # case, strategy and phase of each, in the order of measurement
     limits: SessionLimits
     iterations: tuple[tuple[str, str, str, int], ...] = ()  # cell, and calls per round of an earlier pass
@@ -37,7 +37,7 @@ class WorkerJob(msgspec.Struct, frozen=True):
 
 
 class Reporter:
-    """Pytest plugin that puts the items in the job's order and reports them."""
+    """Pytest plugin that chooses the items of a job and reports them."""
 
     def __init__(self, job: WorkerJob, events: IO[bytes]) -> None:
         self.job, self.events = job, events
@@ -49,23 +49,26 @@ class Reporter:
         self.events.write(msgspec.json.encode({"event": event, **content}) + b"\n")
         self.events.flush()
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep the job's cells in its order, and start the session with its limits."""
-        session: Session = config.stash[pytest_plugin.SESSION]
-        settled = {Cell(*cell): count for *cell, count in self.job.iterations}
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Choose the job's cells in its order, and start the session with its limits."""
+        try:
+            suite = load_suite(self.job.suite)
+        except BadInput as error:  # it has changed since the run was planned
+            raise pytest.UsageError(str(error)) from None
+        cells = [Cell(*cell) for cell in self.job.cells]
+        names = {cell.case for cell in cells}
+        cases = tuple(case for case in suite.cases if case.name in names)
+        config.stash[pytest_plugin.CELLS] = cells
         config.stash[pytest_plugin.SESSION] = Session(
-            session.suite,
+            replace(suite, cases=cases),
             self.job.limits,
-            settled,
+            {Cell(*cell): count for *cell, count in self.job.iterations},
             set(self.job.checked),
             loaded=self._loaded,
             isolate=self._isolate,
             step=lambda name: self.emit("step", name=name),
         )
         config.stash[pytest_plugin.REPORT] = self.measured
-        by_cell = {item.callspec.params["cell"]: item for item in items}  # type: ignore[attr-defined]
-        items[:] = [by_cell[Cell(*cell)] for cell in self.job.cells]
 
     def pytest_collection_finish(self) -> None:
         """Time the calibration kernel before the first cell, and exempt existing objects from garbage collection.
@@ -118,18 +121,14 @@ def arguments(job: WorkerJob) -> list[str]:
     """Return the command line of a worker's pytest."""
     here = Path(__file__).parent
     options = {
-        "--suite": job.suite,
         "--benchmark-storage": f"file://{here}",  # nothing is stored; the default is made in the user's folder
         "--benchmark-min-time": str(job.limits.min_seconds),
         "--benchmark-max-time": str(job.limits.max_seconds),
         "--benchmark-min-rounds": str(job.limits.min_rounds),
     }
-    cases = list(dict.fromkeys(case for case, _, _ in job.cells))
     return [
         str(here / "test_cells.py"),
         *(f"{name}={value}" for name, value in options.items()),
-        *(f"--case={case}" for case in cases if len(cases) <= FEW_CASES),
-        *(f"--strategy={strategy}" for strategy in job.strategies),
         *("-c", str(here / "worker.ini"), "--rootdir", str(here), "--noconftest", "--import-mode=importlib"),
         *("-p", "pytest_benchmark.plugin", "-p", "jacobench.bench.run.pytest_plugin", "-p", "no:cacheprovider"),
         *("--benchmark-disable-gc", "--benchmark-quiet", "-q", "--no-header", "--no-summary", "--tb=short"),
