@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 3  # at a block; then its rows are crashed
 POLL_SECONDS = 1.0  # between looks at the workers of the cluster
 RETURN_SECONDS = 60.0  # to wait for a host when none can continue
+SCHEDULER_LOST = "the connection to the scheduler of the cluster was lost"
 STOP_SECONDS = 15.0  # to wait until hosts have ended their measuring processes
 
 
@@ -192,6 +193,8 @@ class ClusterPasses:
 
     def _finish(self, key: str) -> None:
         """Take the result of a block: add it to the journal, or measure it again."""
+        if self.client.status != "running":
+            raise HarnessFailure(SCHEDULER_LOST)
         running = self._running.pop(key, None)
         if running is None:
             self._discard(key)
@@ -280,7 +283,7 @@ class ClusterPasses:
                 return set(self.client.sync(self.client.scheduler.ncores, callback_timeout=RETURN_SECONDS))
         except (OSError, TimeoutError, RuntimeError, ValueError):
             pass
-        raise HarnessFailure("the connection to the scheduler of the cluster was lost")
+        raise HarnessFailure(SCHEDULER_LOST)
 
     def _add_workers(self, new: set[str]) -> None:
         """Add workers to their hosts, and describe the hosts that are new."""
@@ -353,7 +356,7 @@ def _short(measurement: Measurement) -> Measurement:
 
 def _cause(future: Future[Any]) -> str:
     """Return why a task has no result; raises what ends the run: a fault of the user's or of the harness."""
-    if future.status == "cancelled":
+    if future.status in {"cancelled", "lost"}:
         return "its task was cancelled"
     error = future.exception()
     if isinstance(error, BadInput):

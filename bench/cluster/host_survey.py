@@ -35,9 +35,8 @@ class HostFacts(msgspec.Struct, frozen=True):
     machine: str  # key
     environment: dict[str, str]  # of the measuring processes
     budget_bytes: int  # memory that they may use
-    record: dict[str, Any]
+    record: dict[str, Any]  # with pytest-benchmark's description
     code: CodeVersions
-    machine_info: dict[str, Any]  # pytest-benchmark's
 
 
 def host_name() -> str:
@@ -75,13 +74,16 @@ def survey(content: bytes) -> bytes:
         machine=machine_record.machine_key(),
         environment=environment,
         budget_bytes=memory_limit(),
-        record={**machine_record.record(environment), "variables": variable_facts(environment, options.controls)},
+        record={
+            **machine_record.record(environment),
+            "variables": variable_facts(environment, options.controls),
+            "machine_info": machine_info,
+        },
         code=CodeVersions(
             {on_client(file, root, job.files): digest for file, digest in code.files.items()},
             code.packages,
             code.distributions,
         ),
-        machine_info=machine_info,
     )
     return msgspec.json.encode(found)
 

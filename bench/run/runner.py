@@ -142,6 +142,7 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
     machine = chosen.machine_record
     if chosen.cluster:
         machine = next(iter(chosen.machines.values())) if len(chosen.machines) == 1 else {}
+        chosen = replace(chosen, machine_info=machine.get("machine_info", {"cpu": {}}))
     elif measured_seconds:  # perhaps in another environment than that in which the run was started
         now = variable_facts(chosen.environment, chosen.controls)
         machine = {**machine, "variables": joined_facts(machine.get("variables") or {}, now)}
