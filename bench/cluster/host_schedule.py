@@ -110,7 +110,7 @@ class HostSchedule:
                     if self._left(case, number):
                         return Block(case, PlannedPass(number, number, frozenset({case})))
             if not self._free[lane.machine]:
-                return self._further(lane) if in_time else None
+                return self._further(name) if in_time else None
             self._bind_again(self._free[lane.machine].popleft(), lane)
 
     def again(self, name: str, block: Block) -> None:
@@ -135,12 +135,17 @@ class HostSchedule:
         for number in self._passes_left(case):
             lane.queues[number].append(case)
 
-    def _further(self, lane: Lane) -> Block | None:
+    def _further(self, name: str) -> Block | None:
         """Return the next block of a repetition or of a pass of undecided cases."""
+        lane = self.lanes[name]
         if not lane.further_cases:
-            if not any(m.spec != CONTROL for m in lane.measurements):
+            own = [m for m in lane.measurements if m.host == name]
+            if not any(m.spec != CONTROL for m in own):
+                own = lane.measurements  # of a resumed run, measured on another host
+            if not own:
                 return None
-            passes = (planned for planned in further_passes(lane.measurements) if self.ledger.first_left(planned))
+            found = further_passes(own, lane.measurements)
+            passes = (planned for planned in found if self.ledger.first_left(planned))
             lane.further = next(passes, None)
             if lane.further is None:
                 return None

@@ -29,8 +29,16 @@ class PlannedPass:
     repeats: Repetition | None = None
 
 
+def _by_host(measurements: Iterable[Measurement]) -> list[list[Measurement]]:
+    """Split measurements by host: each numbers its passes itself."""
+    found: dict[str, list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        found[measurement.host].append(measurement)
+    return list(found.values())
+
+
 def roots(measurements: Iterable[Measurement]) -> dict[int, int]:
-    """Return for each pass the pass that it repeats, directly or through other repetitions; else the pass itself."""
+    """Return, for measurements of one host, for each pass the pass that it repeats, directly or through other repetitions; else the pass itself."""
     found: dict[int, int] = {}
     for measurement in sorted(measurements, key=lambda measurement: measurement.pass_number):
         number, repeats = measurement.pass_number, measurement.repeats
@@ -38,11 +46,15 @@ def roots(measurements: Iterable[Measurement]) -> dict[int, int]:
     return found
 
 
-def counted(measurements: Sequence[Measurement]) -> list[Measurement]:
+def counted(measurements: Iterable[Measurement]) -> list[Measurement]:
     """Return the measurements that count: where a pass was repeated, its latest measurement of each cell.
 
     A repetition takes the number of the pass that it repeats.
     """
+    return [m for of_host in _by_host(measurements) for m in _counted(of_host)]
+
+
+def _counted(measurements: Sequence[Measurement]) -> list[Measurement]:
     root = roots(measurements)
     latest: dict[tuple[int, str, str, str], int] = {}
     for m in measurements:
@@ -55,8 +67,13 @@ def counted(measurements: Sequence[Measurement]) -> list[Measurement]:
     ]
 
 
-def further_passes(found: Sequence[Measurement]) -> Iterator[PlannedPass]:
-    """Yield the passes that may follow the first ones: the last one, a repetition, and a new one."""
+def further_passes(
+    found: Sequence[Measurement], of_cases: Sequence[Measurement] | None = None
+) -> Iterator[PlannedPass]:
+    """Yield the passes of a host that may follow the first ones: the last one, a repetition, and a new one.
+
+    `found` are its measurements; `of_cases` are those of its cases, also of other hosts, if there are any.
+    """
     last = max(m.pass_number for m in found)
     repeats = next((m.repeats for m in found if m.pass_number == last), None)
     if repeats:
@@ -64,7 +81,7 @@ def further_passes(found: Sequence[Measurement]) -> Iterator[PlannedPass]:
     if repetition := disturbed_pass(found):
         number = repetition.pass_number
         yield PlannedPass(last + 1, turn(number, found), cases_of(number, found), repetition)
-    cases = frozenset(undecided_cases(found))
+    cases = frozenset(undecided_cases(found if of_cases is None else of_cases))
     if not repeats:
         yield PlannedPass(last, turn(last, found), cases)
     yield PlannedPass(last + 1, turn(last + 1, found), cases)
@@ -106,20 +123,22 @@ def disturbed_pass(measurements: Sequence[Measurement]) -> Repetition | None:
 
 def repetitions(measurements: Iterable[Measurement]) -> list[Repetition]:
     """Return each repetition with the number of the pass that it replaces, directly or through other repetitions."""
-    measurements = list(measurements)
-    root = roots(measurements)
-    found = {m.pass_number: m.repeats for m in measurements if m.repeats}
-    return [Repetition(root[number], found[number].cause) for number in sorted(found)]
+    repeated = []
+    for of_host in _by_host(measurements):
+        root = roots(of_host)
+        found = {m.pass_number: m.repeats for m in of_host if m.repeats}
+        repeated += [Repetition(root[number], found[number].cause) for number in sorted(found)]
+    return repeated
 
 
 def repeated_passes(measurements: Iterable[Measurement]) -> dict[tuple[str, str, str], set[int]]:
     """Return for each cell of a repeated pass the passes that were repeated."""
-    measurements = list(measurements)
-    root = roots(measurements)
     found: dict[tuple[str, str, str], set[int]] = defaultdict(set)
-    for m in measurements:
-        if m.repeats and m.spec != CONTROL:
-            found[m.case, m.spec, m.phase].add(root[m.pass_number])
+    for of_host in _by_host(measurements):
+        root = roots(of_host)
+        for m in of_host:
+            if m.repeats and m.spec != CONTROL:
+                found[m.case, m.spec, m.phase].add(root[m.pass_number])
     return found
 
 
