@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jacobench.bench.cell.timing import CONTROL
-from jacobench.bench.run.pass_schedule import PlannedPass, further_passes, undecided_cases
+from jacobench.bench.run.pass_schedule import PlannedPass, further_passes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -139,9 +139,7 @@ class HostSchedule:
         """Return the next block of a repetition or of a pass of undecided cases."""
         lane = self.lanes[name]
         if not lane.further_cases:
-            own = [m for m in lane.measurements if m.host == name]
-            if not any(m.spec != CONTROL for m in own):
-                own = lane.measurements  # of a resumed run, measured on another host
+            own = _of_host(lane.measurements, name)
             if not own:
                 return None
             found = further_passes(own, lane.measurements)
@@ -155,11 +153,17 @@ class HostSchedule:
         assert whole is not None
         return Block(case, PlannedPass(whole.number, whole.turn, frozenset({case}), whole.repeats))
 
-    @property
-    def n_undecided(self) -> int:
-        """Number of undecided cases of all hosts."""
-        return sum(len(undecided_cases(lane.measurements)) for lane in self.lanes.values())
-
     def waiting(self) -> dict[str, int]:
         """Return the number of cases without a host, by the machine key that they need; empty for any."""
         return {key: len(cases) for key, cases in self._free.items() if cases}
+
+
+def _of_host(measurements: Iterable[Measurement], name: str) -> list[Measurement]:
+    """Return what a host has measured; of a resumed run, what the host with the most passes has measured."""
+    found: dict[str, list[Measurement]] = defaultdict(list)
+    for measurement in measurements:
+        found[measurement.host].append(measurement)
+    found = {host: own for host, own in found.items() if any(m.spec != CONTROL for m in own)}
+    if name in found or not found:
+        return found.get(name, [])
+    return max(found.values(), key=lambda own: max(m.pass_number for m in own))
