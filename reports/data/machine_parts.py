@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jacobench.reports.data.vocabulary import HEADING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
 
     from jacobench.reports.data.run_data import Run
 
 DIGITS = re.compile(r"\(([0-9a-f]{8})\)$")  # end of a machine's key
+
+UNKNOWN = "unknown machine"
 
 ONLY_OF_ALL = ("machines", "calibration_of_machines", "repetitions")
 """Facts of a run on a cluster that are not those of one machine."""
@@ -64,6 +67,16 @@ def short_names(keys: Iterable[str]) -> list[str]:
         digits = DIGITS.search(key)
         found[key] = digits[1] if digits and digits[1] not in found.values() else f"machine{number}"
     return list(found.values())
+
+
+def names_of_parts(parts: Sequence[Run]) -> list[str]:
+    """Return the machine of each part, with its run if several parts have this machine."""
+    machines = [machine_of(part) or UNKNOWN for part in parts]
+    counts = Counter(machines)
+    return [
+        machine if counts[machine] == 1 else f"{machine}, {part.name}"
+        for machine, part in zip(machines, parts, strict=True)
+    ]
 
 
 def _part(run: Run, key: str, cases: set[str]) -> Run:

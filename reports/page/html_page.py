@@ -24,6 +24,7 @@ from jacobench.reports.page.page_tables import (
 )
 from jacobench.reports.page.run_facts import commands, machine_details, stability
 from jacobench.reports.plots.all_plots import all_plots
+from jacobench.reports.plots.machine_plots import machine_plots
 from jacobench.reports.render.html_document import render_html
 from jacobench.reports.render.output_files import inline_svg
 
@@ -43,7 +44,8 @@ def page(runs: Sequence[Run], phase: str = "gradient") -> str:
     return render_html(
         "page/run_page.html.j2",
         sections=sections,
-        comparison=compare_machines(parts, phase),
+        comparison=(comparison := compare_machines(parts, phase)),
+        machine_plots=_machine_plots(parts, phase) if comparison else [],
         phase=phase,
         text=page_sentences,
         quality=quality_sentences,
@@ -80,6 +82,10 @@ def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
         "csv": _data_url(run.table),
         "commands": commands(run),
     }
+
+
+def _machine_plots(parts: Sequence[Run], phase: str) -> list[dict[str, Any]]:
+    return [_figure(name, name, plot) for name, plot in machine_plots(parts, phase).items()]
 
 
 def _figure(key: str, name: str, plot: Plot) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jacobench.reports.analysis.recommendation import recommend
-from jacobench.reports.data.machine_parts import machine_of
+from jacobench.reports.data.machine_parts import machine_of, names_of_parts
 from jacobench.reports.data.units import MISSING
 from jacobench.reports.page import table_phrases
 from jacobench.reports.page.page_tables import crossover_rows, winner
@@ -53,17 +52,7 @@ def compare_machines(parts: Sequence[Run], phase: str = "gradient") -> MachineCo
         for part in parts
     ]
     details = [dict(machine_details(part)) for part in parts]
-    return MachineComparison(_columns(parts), _crossovers(parts, phase), _lines(winners), _lines(details))
-
-
-def _columns(parts: Sequence[Run]) -> list[str]:
-    """Return the machine of each part, and its run if several have this machine."""
-    machines = [machine_of(part) or table_phrases.UNKNOWN_MACHINE for part in parts]
-    counts = Counter(machines)
-    return [
-        machine if counts[machine] == 1 else f"{machine}, {part.name}"
-        for machine, part in zip(machines, parts, strict=True)
-    ]
+    return MachineComparison(names_of_parts(parts), _crossovers(parts, phase), _lines(winners), _lines(details))
 
 
 def _lines(found: Sequence[dict[str, str]]) -> list[tuple[str, Cells]]:

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 MORE_THAN = "more than"
 
-UNKNOWN_MACHINE = "unknown machine"
-
 DECISIONS = {
     "ahead": "clearly",
     "equal": "equal within 5 %",

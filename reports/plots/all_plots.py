@@ -11,6 +11,7 @@ from jacobench.reports.data.machine_parts import by_machine, short_names
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.plots import case_plots, crossing_plots, grid_maps, sample_spreads, scaling_plots, share_bars
 from jacobench.reports.plots.layout import NoData
+from jacobench.reports.plots.machine_plots import machine_plots
 from jacobench.reports.plots.pareto import fronts
 
 if TYPE_CHECKING:
@@ -46,16 +47,16 @@ class PlotSet:
 def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
     """Draw every plot for which a run has data, separately for each of its machines.
 
-    If there are several, the names end in the digits of the machine's key, such as ``cases-1a2b3c4d``. Raises BadInput
-    if the phase is unknown.
+    If there are several, the first plots are those of `machine_plots`, and the names of the others end in the digits of
+    the machine's key, such as ``cases-1a2b3c4d``. Raises BadInput if the phase is unknown.
     """
     if phase not in PHASES:
         raise unknown("phase", phase, PHASES)
     parts = by_machine(run)
     if len(parts) == 1:
         return _plots(*parts.values(), phase)
-    plots: dict[str, Plot] = {}
-    missing = {}
+    plots = machine_plots(list(parts.values()), phase)
+    missing: dict[str, str] = {}
     for name, part in zip(short_names(parts), parts.values(), strict=True):
         found = _plots(part, phase)
         plots |= {f"{kind}-{name}": plot for kind, plot in found.plots.items()}

@@ -88,7 +88,12 @@ def summaries(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Plot]:
 def _summary(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> Plot:
     with styled():
         figure, panels = dot_figure(rows, len(RATIOS), width=13.0)
-        statuses = [status for axes, ratio in zip(panels, RATIOS, strict=True) for status in _panel(axes, rows, ratio)]
+        everything = rows["case"].notna()
+        statuses = [
+            status
+            for axes, ratio in zip(panels, RATIOS, strict=True)
+            for status in draw_ratios(axes, rows, ratio, everything)
+        ]
         handles = [
             reference_handle(),
             *strategy_handles(rows["strategy"], lines=False),
@@ -99,11 +104,15 @@ def _summary(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> 
     return Plot(figure, rows[columns], plot_sentences.summary(phase))
 
 
-def _panel(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity) -> list[str]:
-    """Draw one ratio and return the statuses of the cells without it."""
+def draw_ratios(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity, shown: pd.Series[bool]) -> list[str]:
+    """Draw one ratio of the rows that are shown, and return the statuses of those without it.
+
+    All rows determine the lines of the cases and the scale.
+    """
     placed = place(rows, ratio)
-    placed = replace(placed, edge=placed.edge & (rows["status"] != "ok"))  # a peak that is too small is not drawn
-    draw_hollow(axes, rows, placed, rows["status"])
+    edge = placed.edge & (rows["status"] != "ok")  # a peak that is too small is not drawn
+    placed = replace(placed, edge=edge, measured=placed.measured.where(shown))
+    draw_hollow(axes, rows, placed, rows["status"], shown)
     if ratio.interval:
         at = line_positions(rows)
         low, high = (rows[column].where(placed.measured.notna()) for column in ratio.interval)
@@ -116,7 +125,7 @@ def _panel(axes: Axes, rows: pd.DataFrame, ratio: PlotQuantity) -> list[str]:
     axes.set_xlabel(ratio.label)
     ends = placed.ends or (0.5, 2.0)
     label_ratios(axes.xaxis, min(ends[0], 0.9), max(ends[1], 1.1))
-    return rows["status"][placed.edge].tolist()
+    return rows["status"][placed.edge & shown].tolist()
 
 
 def efficiencies(run: Run, phase: str) -> dict[str, Plot]:

@@ -41,9 +41,9 @@ RING: dict[str, Any] = {"marker": "o", "mfc": "none", "linestyle": "none", "mark
 def ratios(run: Run, phase: str) -> dict[str, Plot]:
     """Draw ratios against each knob that a run sweeps: ``ratio-vs-width``, and so on."""
     rows = run.table[in_phase(run.table, phase) & (run.table["strategy"] != FORWARD)].reset_index(drop=True)
-    if not _has_ratio(rows).any():
+    if not has_ratio(rows).any():
         raise NoData(f"no cell of phase {phase} has a time and one of {REFERENCE}, the reference of the ratios")
-    found = {knob: [sweep for sweep in drawable_sweeps(rows, knob) if _has_line(sweep)] for knob in KNOBS}
+    found = {knob: drawn_sweeps(rows, knob) for knob in KNOBS}
     if not any(found.values()):
         raise NoData(
             f"no strategy except {REFERENCE} has times at two sizes of one knob in phase {phase}; the suite scaling has such cases"
@@ -55,15 +55,20 @@ def ratios(run: Run, phase: str) -> dict[str, Plot]:
     }
 
 
-def _has_ratio(rows: pd.DataFrame) -> pd.Series[bool]:
+def has_ratio(rows: pd.DataFrame) -> pd.Series[bool]:
     """Return whether each row has a ratio to draw."""
     ratio = rows["ratio_to_vjp"]
     return (rows["status"] == "ok") & (rows["strategy"] != REFERENCE) & (ratio > 0) & (ratio < math.inf)
 
 
+def drawn_sweeps(rows: pd.DataFrame, knob: str) -> list[Sweep]:
+    """Return the sweeps over a knob that have a line to draw."""
+    return [sweep for sweep in drawable_sweeps(rows, knob) if _has_line(sweep)]
+
+
 def _has_line(sweep: Sweep) -> bool:
     """Return whether any strategy has ratios at two sizes."""
-    return bool((sweep.rows[_has_ratio(sweep.rows)].groupby("strategy")[sweep.knob].nunique() >= 2).any())
+    return bool((sweep.rows[has_ratio(sweep.rows)].groupby("strategy")[sweep.knob].nunique() >= 2).any())
 
 
 def _plot(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
@@ -76,11 +81,11 @@ def _plot(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
     with styled():
         figure, panels = grid(len(shown), width=4.4, height=3.6)
         for axes, sweep, own in zip(panels, shown, by_sweep, strict=True):
-            _panel(axes, sweep, own.to_dict("records"))
+            sweep_panel(axes, sweep, own.to_dict("records"))
             axes.set_ylabel(f"time / time of {REFERENCE}")
         name_along(panels, KNOBS[knob])
         title = f"{phase}: time relative to {REFERENCE} against {KNOBS[knob]}"
-        handles = _handles(rows.loc[_has_ratio(rows), "strategy"], crossings)
+        handles = sweep_handles(rows.loc[has_ratio(rows), "strategy"], crossings)
         frame(figure, title + share(len(shown), len(sweeps), "sweeps, the longest"), handles, run.table)
     several = len(shown) > 1
     noted = [
@@ -91,11 +96,12 @@ def _plot(run: Run, knob: str, sweeps: Sequence[Sweep], phase: str) -> Plot:
     return Plot(figure, rows[columns].reset_index(drop=True), plot_sentences.crossings(phase, knob), notes)
 
 
-def _panel(axes: Axes, sweep: Sweep, crossings: Sequence[Mapping[Any, Any]]) -> None:
+def sweep_panel(axes: Axes, sweep: Sweep, crossings: Sequence[Mapping[Any, Any]]) -> None:
+    """Draw the ratios of a sweep, with its crossovers as lines of `crossovers`."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.axhline(1.0, color=strategy_style(REFERENCE).color, linestyle=strategy_style(REFERENCE).line)
-    drawn = sweep.rows[_has_ratio(sweep.rows)]
+    drawn = sweep.rows[has_ratio(sweep.rows)]
     curves: dict[Any, pd.Series[float]] = {REFERENCE: pd.Series(1.0, index=sweep.sizes)}
     for strategy in in_order(drawn["strategy"]):
         own = drawn[drawn["strategy"] == strategy]
@@ -145,7 +151,8 @@ def _height(curve: pd.Series[float], size: float) -> float:
     return math.exp(float(np.interp(at, x, y)))
 
 
-def _handles(strategies: pd.Series[str], crossings: pd.DataFrame) -> list[Artist]:
+def sweep_handles(strategies: pd.Series[str], crossings: pd.DataFrame) -> list[Artist]:
+    """Return the legend's entries of panels of sweeps, from their strategies and crossovers."""
     handles = [*strategy_handles(strategies), reference_handle()]
     if crossings["size"].notna().any():
         handles.append(legend_mark("crossover; the bar is\nits 95 % interval", mec=INK, **RING))

@@ -85,12 +85,19 @@ def draw_dots(axes: Axes, rows: pd.DataFrame, values: pd.Series[float], *, alpha
         axes.plot(values[own.index], at[own.index], **marks, alpha=alpha)
 
 
-def draw_hollow(axes: Axes, rows: pd.DataFrame, placed: Placed, statuses: pd.Series[str]) -> None:
-    """Draw the cells without a measured number, hollow, and end the logarithmic axis after them."""
+def draw_hollow(
+    axes: Axes, rows: pd.DataFrame, placed: Placed, statuses: pd.Series[str], shown: pd.Series[bool] | None = None
+) -> None:
+    """Draw the cells without a measured number, hollow, and end the logarithmic axis after them.
+
+    Only the rows that are `shown` are drawn, but all determine the end of the axis.
+    """
     at = line_positions(rows)
+    here = placed.edge if shown is None else placed.edge & shown
+    values = placed.hollow if shown is None else placed.hollow.where(shown)
     for strategy, own in rows.groupby("strategy", sort=False):
-        axes.plot(placed.hollow[own.index], at[own.index], **hollow(strategy_style(str(strategy))))
+        axes.plot(values[own.index], at[own.index], **hollow(strategy_style(str(strategy))))
     edge = band(placed, in_order(rows["strategy"][placed.edge])[::-1])
-    draw_band(axes, edge, rows[["strategy"]].assign(status=statuses, at=at)[placed.edge], vertical=True)
+    draw_band(axes, edge, rows[["strategy"]].assign(status=statuses, at=at)[here], vertical=True)
     axes.set_xscale("log")
     axes.set_xlim(placed.low, edge.end)

@@ -35,6 +35,14 @@ def summary(phase: str) -> str:
     )
 
 
+def machines(phase: str) -> str:
+    """Explain the ratios to the reference on each machine."""
+    return (
+        f"Time of the phase {phase} divided by that of {REFERENCE} on the same machine, the line at 1×. Further left is "
+        f"better. Bars are 95 % intervals. Times of different machines are not compared. {HOLLOW}"
+    )
+
+
 def efficiency(phase: str) -> str:
     """Explain the floor over the measured time."""
     return (

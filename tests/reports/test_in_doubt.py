@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from functools import cache
 
 import pandas as pd
@@ -15,6 +16,7 @@ from jacobench.reports.claims.claim_catalogue import lines
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 from jacobench.reports.page import html_page, notebook
 from jacobench.reports.page.answers import answers
+from jacobench.reports.page.machine_comparison import compare_machines
 from jacobench.reports.page.run_markdown import markdown
 from jacobench.reports.plots.all_plots import PlotSet
 from jacobench.reports.plots.grid_maps import maps
@@ -73,10 +75,19 @@ def recommended(run):
     return "\n".join([*advice_text.verdicts(found), *advice_text.reasons(found)])
 
 
+def machines(run):
+    """Return the winners and crossovers of a second machine, next to those of the first."""
+    other = replace(run, table=run.table.assign(machine="another"))
+    found = compare_machines([run, other])
+    cells = [cells[1] for _, cells in found.winners]
+    return "\n".join(cells + [line.cells[1] for _, lines in found.crossovers for line in lines])
+
+
 # Front end → its text of a run, and how often it states doubts about sparse.
 TEXTS = {
     "three sentences": (lambda run: "\n".join(answers(run)), 2),  # on time, and on reuse
     "page": (lambda run: html_page.page([run]), 2 + 4 + 8),  # sentences, recommendations, crossovers
+    "machines": (machines, 4),
     "markdown": (lambda run: markdown([run]), 2 + 4),
     "notebook": (notebook.notebook, 2),
     "table": (table, 1),

@@ -200,7 +200,11 @@ def test_claims_are_judged_for_each_machine(both):
 def test_every_plot_shows_one_machine_and_names_it(both):
     plots = all_plots(both).plots
     alone = all_plots(make_run({ONE: WIDTHS[ONE]})).plots
+    together = {name: plots.pop(name) for name in ("machines", "machines-vs-width")}
     assert set(plots) == {f"{name}-{digits}" for name in alone for digits in ("0000aaaa", "0000bbbb")}
+    for plot in together.values():
+        widths = plot.data.groupby("machine")["case"].agg(lambda own: {int(case[5:].split("-")[0]) for case in own})
+        assert widths.to_dict() == {machine: set(own) for machine, own in WIDTHS.items()}
     for name, plot in plots.items():
         machine = ONE if name.endswith("aaaa") else OTHER
         assert machine.split(", ")[-1] in " ".join(plot.figure.get_suptitle().split())

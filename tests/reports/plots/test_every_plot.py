@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from io import BytesIO
 from types import SimpleNamespace
 
@@ -13,10 +14,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 from jacobench.bench.row.columns import STATUSES, tidy
+from jacobench.reports.data.machine_parts import parts_of
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.plots.all_plots import PLOTS, all_plots
 from jacobench.reports.plots.comparison_plot import comparison
 from jacobench.reports.plots.layout import NoData
+from jacobench.reports.plots.machine_plots import machine_plots
 from jacobench.reports.plots.style import DARK, darken, styled
 from jacobench.reports.render.output_files import FORMATS
 
@@ -139,9 +142,42 @@ def check_dark(figure):
     assert not {text.get_color().upper() for text in texts(figure) if isinstance(text.get_color(), str)} & inks
 
 
+MACHINES = tuple(
+    f"AMD EPYC 7B13, 2 cores, 23 GiB, Linux x86_64{label} (0000aaa{n})" for n, label in enumerate(("", ", a", ", b"))
+)
+
+
+def on_machines(run):
+    """Return the run as if every third case had been measured on the same machine."""
+    cases = list(dict.fromkeys(run.table["case"]))
+    machines = {case: MACHINES[number % len(MACHINES)] for number, case in enumerate(cases)}
+    return replace(run, table=run.table.assign(machine=run.table["case"].map(machines)))
+
+
 EVERY_TIME = ("everything", "odd names", "one row", "no rows")  # the other runs take long
 RUN_NAMES = [name if name in EVERY_TIME else pytest.param(name, marks=pytest.mark.long) for name in RUNS]
 NOTHING_IN_COMMON = ("no rows", "nothing succeeded", "one failed row", "odd names", "sixty cases")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", RUNS)
+def test_small_multiples_of_machines_are_readable(name, everything, given):
+    plots = machine_plots(parts_of([on_machines(RUNS[name](everything, given))]))
+    assert bool(plots) == (name not in {"one failed row", "nothing succeeded", "no reference", "no rows"})
+    for plot in plots.values():
+        with styled():
+            check_readable(plot.figure)
+        check_named(plot.figure)
+        assert len(plot.data)
+        panels = [axes for axes in plot.figure.axes if axes.axison]
+        assert len({axes.get_xlim() for axes in panels}) == len({axes.get_ylim() for axes in panels}) == 1
+
+
+@pytest.mark.long
+def test_the_plots_of_each_machine_are_readable(everything, given):
+    for plot in all_plots(on_machines(given.run(everything))).plots.values():
+        with styled():
+            check_readable(plot.figure)
 
 
 @pytest.mark.parametrize("name", RUN_NAMES)

@@ -26,6 +26,7 @@ CROSSING = {
 READ = {
     "cases": ("pullback", "Time per call and peak heap memory of the phase pullback for every case"),
     "summary": ("gradient", "Time and peak memory of the phase gradient divided by those of vjp, the line at 1×."),
+    "machines": ("gradient", "Time of the phase gradient divided by that of vjp on the same machine, the line at 1×."),
     "efficiency": ("linearize", "Efficiency of the phase linearize: the floor, a lower bound"),
     "pareto": ("gradient", "Time per call and peak heap memory of the phase gradient, one panel per case."),
     "comparison": ("gradient", "Time per call and peak heap memory of the phase gradient in the new run"),
