@@ -332,13 +332,89 @@ def test_an_interrupt_leaves_no_measuring_process_and_the_run_can_be_resumed(fol
     check_journal(folder / "run")
 
 
+KILLER = """
+import os, signal
+from jacobench.strategies.vjp import vjp
+from pace import wrapped
+
+
+class Killer:
+    name = "killer"
+
+    def prepare(self, graph):
+        return wrapped(vjp().prepare(graph), lambda: os.kill(os.getppid(), signal.SIGKILL))
+"""
+
+
+def test_a_block_whose_worker_is_lost_three_times_has_crashed_rows(folder, cluster, jacobench):
+    (folder / "killer.py").write_text(KILLER)
+    workers = [cluster.start_worker("--no-nanny") for _ in range(4)]
+    specs = ("--strategy", "vjp", "--strategy", "killer.py:Killer", "--case", "mlp-w4-d1-b1")
+    done = jacobench(
+        "run", "--suite", "suite.toml", *specs, "--passes", 2, "--cluster", cluster.address, "--out", "run",
+        cwd=folder, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = jb.load(folder / "run")
+    assert set(found["status"]) == {"crashed"}
+    assert all("its dask worker was lost in 3 attempts" in reason for reason in found["reason"])
+    assert sum(worker.poll() is not None for worker in workers) == 3
+    check_journal(folder / "run")
+
+
+MAKES = """
+from distributed import LocalCluster
+
+
+def make_cluster():
+    return LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+"""
+
+USES_CLIENT = """
+import sys
+
+import jacobench as jb
+from distributed import Client
+
+if __name__ == "__main__":
+    with Client(sys.argv[1]) as client:
+        table = jb.run("suite.toml", cluster=client, passes=1, out="client")
+    assert set(table["status"]) == {"ok"}, table["status"]
+"""
+
+
+def test_a_function_that_makes_a_cluster_and_a_client_in_python_can_be_used(folder, cluster, jacobench):
+    (folder / "mine.py").write_text(MAKES)
+    options = ("--suite", "suite.toml", "--passes", 1, "--quiet")
+    done = jacobench("run", *options, "--cluster", "mine.py:make_cluster", "--out", "made", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    cluster.start_worker("--no-nanny")
+    (folder / "uses_client.py").write_text(USES_CLIENT)
+    command = [sys.executable, "uses_client.py", cluster.address]
+    done = subprocess.run(command, cwd=folder, env=cluster.environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert rows(folder / "client") == rows(folder / "made")
+
+
+def test_doctor_checks_each_host(folder, cluster, jacobench):
+    cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL="left")
+    cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL="right")
+    time.sleep(3)  # both are there
+    done = jacobench("doctor", "--cluster", cluster.address, "--json", cwd=folder, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert sorted(host["host"].partition(" ")[2] for host in found) == ["(left)", "(right)"]
+    assert all({"check", "status", "measured", "fix"} == set(one) for host in found for one in host["findings"])
+    assert all(host["findings"] and host["workers"] == 1 for host in found)
+
+
 UNUSABLE = {
     "address": ("tcp://127.0.0.1:9", "no scheduler answers"),
     "number": ("local:none", "expected local:N with a number N of workers"),
     "specification": ("no-such-file", "expected local:N, an address"),
     "file": ("no_such.py:make", "there is no Python file"),
     "function": ("pace.py:make", "unknown function of"),
-    "result": ("pace.py:dict", "unknown function of"),
+    "result": ("pace.py:wrapped", "raised TypeError"),
 }
 
 
