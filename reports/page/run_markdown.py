@@ -12,6 +12,7 @@ from jacobench.reports.data.machine_parts import parts_of
 from jacobench.reports.data.vocabulary import heading, provenance
 from jacobench.reports.page import page_sentences
 from jacobench.reports.page.answers import answers
+from jacobench.reports.page.machine_comparison import compare_machines
 from jacobench.reports.page.page_tables import counts, failures, recommendations
 from jacobench.reports.page.run_facts import commands, stability
 from jacobench.reports.render.text_tables import escape_markdown, markdown_details, markdown_table
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jacobench.reports.data.run_data import Run
+    from jacobench.reports.page.machine_comparison import MachineComparison
 
 MAX_CHARACTERS = 60_000  # a comment on GitHub holds 65,536
 RESERVED = 500  # characters for separators and for the line that states how much was cut
@@ -35,7 +37,10 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
 
     It has at most 60,000 characters. A longer summary is cut, and its last line states it.
     """
-    blocks = [block for part in parts_of(runs) for block in _blocks(part, phase)]
+    parts = parts_of(runs)
+    comparison = compare_machines(parts, phase)
+    blocks = _comparison_blocks(comparison, phase) if comparison else []
+    blocks += [block for part in parts for block in _blocks(part, phase)]
     lengths = accumulate(map(len, blocks))
     kept = [block for block, n in zip(blocks, lengths, strict=True) if n < MAX_CHARACTERS - RESERVED]
     text = "\n\n".join(kept) + "\n"
@@ -43,6 +48,24 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
         return text
     left_out = counted(len(blocks) - len(kept), "more block")
     return f"{text}\nNot shown, because a comment has a limit: {left_out}. `jacobench report` writes a page with all.\n"
+
+
+def _comparison_blocks(comparison: MachineComparison, phase: str) -> list[str]:
+    crossed = [
+        (sweep, line.strategies, line.quantity, *line.cells) for sweep, lines in comparison.crossovers for line in lines
+    ]
+    won = [(case, *cells) for case, cells in comparison.winners]
+    tables = {
+        ("sweep", "strategies", "quantity"): (page_sentences.crossovers_of_machines(), crossed),
+        ("case",): (page_sentences.winners_of_machines(), won),
+    }
+    blocks = [f"### jacobench: machines\n\n{escape_markdown(page_sentences.machines(phase))}"]
+    for headings, (note, lines) in tables.items():
+        if lines:
+            escaped = (map(escape_markdown, line) for line in lines)
+            table = markdown_table([*headings, *map(escape_markdown, comparison.columns)], escaped)
+            blocks.append(f"{escape_markdown(note)}\n\n{table}")
+    return blocks
 
 
 def _blocks(run: Run, phase: str) -> list[str]:

@@ -268,11 +268,20 @@ def test_a_disturbed_cell_names_the_host_of_its_slowest_pass(both):
     assert found[0]["values"].endswith(", slowest: pass 3 on node3")
 
 
+def test_markdown_compares_machines_and_names_each(both):
+    text = markdown([both]).replace("\\", "")
+    headings = [line for line in text.splitlines() if line.startswith("### ")]
+    assert [ONE in heading for heading in headings] == [False, True, False]
+    assert [OTHER in heading for heading in headings] == [False, False, True]
+    assert f"| case | {ONE} | {OTHER} |" in text
+    (winners,) = re.findall(r"^\| mlp-w16-d1-b1 \| dense, 4\.00× .*", text, re.MULTILINE)
+    assert winners.endswith(" | – |")
+    assert re.search(r"\| dense, vjp \| time \| width 64 .* \| width 128 ", text)
+    assert "jacobench: machines" not in markdown([make_run({ONE: (16, 32)})])
+
+
 @pytest.mark.long
-def test_markdown_and_notebooks_name_each_machine(both):
-    headings = [line for line in markdown([both]).splitlines() if line.startswith("### ")]
-    assert [ONE in heading.replace("\\", "") for heading in headings] == [True, False]
-    assert [OTHER in heading.replace("\\", "") for heading in headings] == [False, True]
+def test_a_notebook_names_each_machine(both):
     assert re.findall(r"<strong>(.*?)</strong>", notebook(both)) == [f"a-run, {ONE}", f"a-run, {OTHER}"]
 
 
