@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jacobench.reports.data.vocabulary import HEADING
+from jacobench.reports.data.vocabulary import HEADING, heading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,14 +28,14 @@ def by_machine(run: Run) -> dict[str, Run]:
     """Return the part of a run of each machine, by its key, in the order of the table; a run of one machine as it is.
 
     Everything that compares rows sees one of these parts. A case is measured on one machine, so each part has all rows
-    of its cases. The key is empty for cases that no machine measured, and if the run does not record its machine. The
-    part of a run with several machines has its key as heading; see `vocabulary.heading`.
+    of its cases. The key is empty for cases that none of several machines measured, and if the run does not record its
+    machine. The part of a run with several machines has its key as heading; see `vocabulary.heading`.
     """
     machines = machine_of_rows(run.table)
-    keys = list(machines.unique())
-    if len(keys) > 1:
-        return {key: _part(run, key, set(run.table.loc[machines == key, "case"])) for key in keys}
-    key = keys[0] if keys else ""
+    known = [key for key in machines.unique() if key]
+    if len(known) > 1:
+        return {key: _part(run, key, set(run.table.loc[machines == key, "case"])) for key in machines.unique()}
+    key = known[0] if known else ""
     records = run.facts.get("machines") or {}  # on a cluster, hosts may be known that measured nothing
     return {key: replace(run, facts={**run.facts, "machine": records[key]}) if key in records else run}
 
@@ -48,7 +48,7 @@ def machine_of_rows(table: pd.DataFrame) -> pd.Series[str]:
 
 def machine_of(part: Run) -> str:
     """Return the machine of a run that has one, by `by_machine`; empty if it is unknown."""
-    return str(next(iter(machine_of_rows(part.table)), ""))
+    return next((str(key) for key in machine_of_rows(part.table).unique() if key), "")
 
 
 def parts_of(runs: Iterable[Run]) -> list[Run]:
@@ -71,7 +71,7 @@ def short_names(keys: Iterable[str]) -> list[str]:
 
 def names_of_parts(parts: Sequence[Run]) -> list[str]:
     """Return the machine of each part, with its run if several parts have this machine."""
-    machines = [machine_of(part) or UNKNOWN for part in parts]
+    machines = [machine_of(part) or heading(part.table) or UNKNOWN for part in parts]
     counts = Counter(machines)
     return [
         machine if counts[machine] == 1 else f"{machine}, {part.name}"

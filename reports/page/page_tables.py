@@ -204,7 +204,8 @@ class RowTable:
     """Table of all rows as text.
 
     ``columns``: those whose values differ between rows. ``rows``: per cell the text, and for numbers the sort key, with all
-    digits. ``same``: name and value of the columns with one value for all rows.
+    digits. ``same``: name and value of the columns with one value for all rows. ``tips``: per row, the time and host of
+    each pass; empty unless the run was on a cluster.
     """
 
     columns: list[TableColumn]

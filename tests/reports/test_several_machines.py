@@ -145,6 +145,9 @@ def test_each_part_has_the_rows_and_facts_of_one_machine(both):
 def test_cases_that_no_machine_measured_are_a_part_of_their_own(both):
     lost = both.table.assign(machine=both.table["machine"].where(both.table["width"] != 384))
     assert list(by_machine(replace(both, table=lost))) == [ONE, OTHER, ""]
+    alone = make_run({ONE: (16, 32)})
+    lost = alone.table.assign(machine=alone.table["machine"].where(alone.table["width"] != 16))
+    assert list(by_machine(replace(alone, table=lost))) == [ONE]
 
 
 def test_the_record_of_the_only_machine_is_found_among_those_of_all_hosts():
