@@ -160,9 +160,9 @@ def _document(folder: RunFolder, planned: Plan, wall_seconds: float, measured_se
 
 
 def _cluster_facts(folder: RunFolder) -> dict[str, Any]:
-    """Return the record of each machine of a cluster, and the seconds of the calibration kernel on it, by its key."""
-    seconds: dict[str, list[float]] = defaultdict(list)
+    """Return the record of each machine of a cluster by its key, and the seconds of the calibration kernel by host."""
+    seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for measurement in counted(folder.measurements):
         if measurement.spec == CONTROL:
-            seconds[measurement.machine].append(min(measurement.seconds))
+            seconds[measurement.machine][measurement.host].append(min(measurement.seconds))
     return {"machines": folder.settings.machines, "calibration_of_machines": seconds}

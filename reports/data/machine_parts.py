@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jacobench.reports.data.vocabulary import HEADING, heading
 
@@ -29,15 +29,15 @@ def by_machine(run: Run) -> dict[str, Run]:
 
     Everything that compares rows sees one of these parts. A case is measured on one machine, so each part has all rows
     of its cases. The key is empty for cases that none of several machines measured, and if the run does not record its
-    machine. The part of a run with several machines has its key as heading; see `vocabulary.heading`.
+    machine. On a cluster, the facts have ``calibration_of_hosts``: host → seconds. The part of a run with several machines has its key as heading; see `vocabulary.heading`.
     """
     machines = machine_of_rows(run.table)
     known = [key for key in machines.unique() if key]
     if len(known) > 1:
         return {key: _part(run, key, set(run.table.loc[machines == key, "case"])) for key in machines.unique()}
     key = known[0] if known else ""
-    records = run.facts.get("machines") or {}  # on a cluster, hosts may be known that measured nothing
-    return {key: replace(run, facts={**run.facts, "machine": records[key]}) if key in records else run}
+    on_cluster = key in (run.facts.get("machines") or {})  # and hosts may be known that measured nothing
+    return {key: replace(run, facts={**run.facts, **_facts_of(run, key)}) if on_cluster else run}
 
 
 def machine_of_rows(table: pd.DataFrame) -> pd.Series[str]:
@@ -62,7 +62,7 @@ def short_names(keys: Iterable[str]) -> list[str]:
     >>> short_names(["AMD EPYC, 2 cores, 23 GiB, Linux x86_64 (1a2b3c4d)", "another"])
     ['1a2b3c4d', 'machine2']
     """
-    found = {}
+    found: dict[str, str] = {}
     for number, key in enumerate(keys, 1):
         digits = DIGITS.search(key)
         found[key] = digits[1] if digits and digits[1] not in found.values() else f"machine{number}"
@@ -84,6 +84,14 @@ def _part(run: Run, key: str, cases: set[str]) -> Run:
     table = table.reset_index(drop=True)
     table.attrs = {**run.table.attrs, HEADING: key or "not measured"}
     facts = {name: value for name, value in run.facts.items() if name not in ONLY_OF_ALL}
-    facts["machine"] = (run.facts.get("machines") or {}).get(key) or {}
-    facts["calibration_seconds"] = (run.facts.get("calibration_of_machines") or {}).get(key) or []
-    return replace(run, table=table, passes=passes, samples=samples, facts=facts)
+    return replace(run, table=table, passes=passes, samples=samples, facts=facts | _facts_of(run, key))
+
+
+def _facts_of(run: Run, key: str) -> dict[str, Any]:
+    """Return the facts of one machine of a cluster, and by host the seconds of the calibration kernel."""
+    by_host = (run.facts.get("calibration_of_machines") or {}).get(key) or {}
+    return {
+        "machine": (run.facts.get("machines") or {}).get(key) or {},
+        "calibration_seconds": [seconds for own in by_host.values() for seconds in own],
+        "calibration_of_hosts": by_host,
+    }

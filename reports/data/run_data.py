@@ -39,8 +39,8 @@ class Run:
     content of run.json, where present: ``machine``, ``calibration_seconds`` (time of the calibration kernel in each
     process), ``repetitions`` (pass from 0 and cause of each), ``load_after``, ``wall_seconds``, ``measured_seconds``, ``command`` (repeats the run), and
     pytest-benchmark's ``datetime`` and ``commit_info``. A run on a cluster may have rows of several machines; then
-    ``machine`` is empty, and ``machines`` and ``calibration_of_machines`` have an entry per machine. See
-    `machine_parts.by_machine`. `view` returns the HTML that notebooks show; `jacobench.read`
+    ``machine`` is empty. ``machines`` has the record of each machine, and ``calibration_of_machines`` the seconds by
+    machine and host. See `machine_parts.by_machine`. `view` returns the HTML that notebooks show; `jacobench.read`
     sets it, so that data do not import plots.
     """
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from jacobench.graphs.wording import counted, plus_minus
+from typing import TYPE_CHECKING
+
+from jacobench.graphs.wording import counted, listed, plus_minus
 from jacobench.reports.data.units import format_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CONTROLS = {
     "tuned": (
@@ -48,6 +53,12 @@ def calibration(spread: float, n_processes: int) -> str:
     """Return how much the time of the calibration kernel varied; ``spread`` is the ratio of the percentiles."""
     over = f"over {counted(n_processes, 'process', 'processes')} (95th against 5th percentile)"
     return f"The time of the calibration kernel varied by {_percent(spread - 1)} {over}."
+
+
+def hosts(slowest: Sequence[tuple[str, float]], n_hosts: int) -> str:
+    """Return the slowest hosts of a cluster, each with its time of the kernel over the median of the hosts."""
+    named = listed([f"{host} {format_ratio(ratio)}" for host, ratio in slowest])
+    return f"Slowest of {n_hosts} hosts by the calibration kernel, relative to the median host: {named}."
 
 
 def repetition(number: int, cause: str) -> str:

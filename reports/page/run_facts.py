@@ -29,6 +29,8 @@ DETAILS |= {"system": "system", "C library": "libc", "Python": "python"}
 PACKAGES = ("numpy", "scipy")  # they do the arithmetic: their versions affect the times most
 UNDECIDED = ("undecided", "one pass", "no passes")  # decisions of `recommend` that leave the fastest strategy open
 
+MOST_HOSTS = 3  # that are named as the slowest
+
 # A cell is disturbed if its slowest pass takes this many times as long as its fastest. Two processes of identical code
 # differ by 2 to 8 % (docs/measurement.md).
 DISTURBED = 1.2
@@ -74,7 +76,7 @@ def stability(run: Run, phase: str = "gradient") -> Stability:
     spreads = _spreads(run.passes)
     disturbed = spreads[spreads >= DISTURBED].sort_values(ascending=False)
     cells = [_undecided(line, phase) for line in undecided.to_dict("records")] + _disturbed(run, disturbed)
-    findings = [*_calibration(run), *_repetitions(run), *_load(run), *_intervals(run.table)]
+    findings = [*_calibration(run), *_hosts(run), *_repetitions(run), *_load(run), *_intervals(run.table)]
     findings += [*_controls(run.table), *_variables(run)]
     return Stability(
         _summary(run, phase, (len(undecided), len(found)), (len(disturbed), len(spreads))), cells, findings
@@ -128,6 +130,19 @@ def _calibration(run: Run) -> list[str]:
         return []
     low, high = np.percentile(seconds, [5, 95])
     return [quality_sentences.calibration(high / low, seconds.size)]
+
+
+def _hosts(run: Run) -> list[str]:
+    """State which hosts of a cluster are the slowest, by the calibration kernel."""
+    times = {
+        host: [s for s in own if plausible(s)] for host, own in (run.facts.get("calibration_of_hosts") or {}).items()
+    }
+    medians = {host: float(np.median(own)) for host, own in times.items() if own}
+    if len(medians) < 2:
+        return []
+    usual = float(np.median(list(medians.values())))
+    slowest = sorted(medians, key=lambda host: -medians[host])[:MOST_HOSTS]
+    return [quality_sentences.hosts([(host, medians[host] / usual) for host in slowest], len(medians))]
 
 
 def _repetitions(run: Run) -> list[str]:

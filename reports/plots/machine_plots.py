@@ -94,7 +94,7 @@ def _of_sweeps(
     held = dict.fromkeys(name for sweeps in by_held for name in sweeps)
     shown = sorted(held, key=lambda name: -sum(name in sweeps for sweeps in by_held))[:MAX_SWEEPS]
     cells = [
-        _Cell(name, line, sweep := sweeps.get(line), _crossings(sweep, part.passes))
+        _Cell(name, line, sweeps.get(line), _crossings(sweeps.get(line), part.passes))
         for line in shown
         for part, name, sweeps in zip(parts, names, by_held, strict=True)
     ]

@@ -76,8 +76,9 @@ def measurements_of(case: Case, machine: str) -> list[Measurement]:
     ]  # fmt: skip
 
 
-def control(machine: str, seconds: float) -> Measurement:
-    return Measurement(CONTROL, CONTROL, CONTROL, CONTROL, seconds=(seconds,), host=HOSTS[machine], machine=machine)
+def control(machine: str, seconds: float, host: str = "") -> Measurement:
+    host = host or HOSTS[machine]
+    return Measurement(CONTROL, CONTROL, CONTROL, CONTROL, seconds=(seconds,), host=host, machine=machine)
 
 
 def make_run(widths: dict[str, tuple[int, ...]], *more: Measurement, name: str = "a-run") -> Run:
@@ -269,6 +270,16 @@ def test_a_disturbed_cell_names_the_host_of_its_slowest_pass(both):
     found = [vars(cell) for cell in stability(part).cells if cell.problem == "disturbed" and cell.phase == "gradient"]
     assert [cell["case"] for cell in found] == ["mlp-w16-d1-b1"]
     assert found[0]["values"].endswith(", slowest: pass 3 on node3")
+
+
+def test_slow_hosts_are_named():
+    more = [control(ONE, seconds, host) for seconds, host in ((6.3e-5, "node3"), (9e-5, "node4"), (9.9e-5, "node4"))]
+    for run in (make_run(WIDTHS, *more), make_run({ONE: (16, 32)}, *more)):
+        (part, *_) = by_machine(run).values()
+        assert len(part.facts["calibration_seconds"]) == 4
+        (found,) = [finding for finding in stability(part).findings if "hosts" in finding]
+        assert found.endswith("relative to the median host: node4 1.50×, node3 1.00× and node1 0.952×.")
+    assert not [finding for finding in stability(make_run({ONE: (16, 32)})).findings if "hosts" in finding]
 
 
 def test_markdown_compares_machines_and_names_each(both):

@@ -163,6 +163,11 @@ QUALITY = [
         "Every cell was measured in one process, so there are no intervals and no clear winner in time.",
     ),
     (
+        "hosts",
+        ([("node3", 1.25), ("node1", 1.01)], 3),
+        "Slowest of 3 hosts by the calibration kernel, relative to the median host: node3 1.25× and node1 1.01×.",
+    ),
+    (
         "repetition",
         (2, "3 of 4 cells were more than 10% slower than usual"),
         ("Pass 2 was repeated, and only the repetition counts: 3 of 4 cells were more than 10% slower than usual."),
