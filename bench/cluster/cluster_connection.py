@@ -46,6 +46,8 @@ def connected(cluster: str | Client) -> Iterator[Client]:
 
 def _be_silent() -> None:
     """Keep the library's log from standard error: what a user must know is one line of ours."""
+    import distributed  # noqa: F401, PLC0415  (an extra, which configures its loggers when it is imported)
+
     for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
         if name.partition(".")[0] in {"distributed", "tornado", "asyncio"}:
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
