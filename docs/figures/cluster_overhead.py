@@ -1,6 +1,6 @@
 """Overhead of runs on a cluster: blocks that measure nothing, and a simulation of many hosts.
 
-python docs/figures/cluster_overhead.py            10,000 cells in empty blocks on local:2
+python docs/figures/cluster_overhead.py            10,000 cells in empty blocks on local:2, up to the table (without plots)
 python docs/figures/cluster_overhead.py simulate   1,000,000 cells on 1,000 invented hosts, without Dask
 """
 
@@ -24,9 +24,10 @@ from jacobench.bench.run import run_folder
 from jacobench.bench.run.ledger import Ledger
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import plan
-from jacobench.bench.run.runner import start
+from jacobench.bench.run.runner import carry_on, start
+from jacobench.reports.data.run_data import from_document
 
-SWEEP = """
+SWEEP = """\
 [[sweep]]
 graph = "mlp"
 width = {widths}
@@ -64,11 +65,13 @@ def empty_blocks() -> None:
     with TemporaryDirectory() as temporary, api.ready("local:2", options, print) as hosts:
         ready = time.perf_counter()
         folder = start(options, Path(temporary) / "run")
-        found = api.finish(folder, lambda _progress: None, print, hosts=hosts)
+        document, _ = carry_on(folder, lambda _progress: None, passes=hosts.passes)
+        table = from_document(document, folder.path).table
         ended = time.perf_counter()
-    n_cells = len(found.table)
-    print(f"{n_cells} cells, {found.table['case'].nunique()} blocks")
-    print(f"cluster and survey: {ready - began:.1f} s; plan, blocks, table, files: {ended - ready:.1f} s")
+        folder.close()
+    n_cells = len(table)
+    print(f"{n_cells} cells, {table['case'].nunique()} blocks")
+    print(f"cluster and survey: {ready - began:.1f} s; plan, blocks, journal, table: {ended - ready:.1f} s")
     print(f"overhead per cell: {1e3 * (ended - ready) / n_cells:.2f} ms")
 
 
