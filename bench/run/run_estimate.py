@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 from collections import defaultdict
 from functools import cache
@@ -54,14 +53,6 @@ def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = No
     `model_of` returns the time model of a dtype; without it, there are no seconds. ``needs_bytes`` is what a run compares
     with the budget: the largest step of the strategy, with leaves and seeds.
     """
-    gc.disable()  # nothing here has cycles, and each collection scans all rows so far: half of the time of a large suite
-    try:
-        return _predicted_table(plan, model_of)
-    finally:
-        gc.enable()
-
-
-def _predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None) -> pd.DataFrame:
     specs: dict[str, dict[str, None]] = {}
     for cell in plan.cells:
         specs.setdefault(cell.case, {})[cell.strategy] = None

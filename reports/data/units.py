@@ -177,6 +177,10 @@ def _unit(value: float, scale: Scale) -> tuple[float, str]:
     if value == 0:
         return next((size, unit) for size, unit in scale if size == 1.0)
     for (size, unit), (larger, _) in pairwise(scale):
+        if abs(value) >= larger:
+            continue
+        if abs(value) < 0.99 * larger:  # not rounded up to the next unit
+            return size, unit
         printed = abs(float(_three_digits(value / size).replace(",", "")))
         if printed < round(larger / size):
             return size, unit
