@@ -68,8 +68,9 @@ def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = No
         needed = {spec: _needed(predicted, spec, plan.budget_bytes) for spec in specs[case.name]}
         needs += [needed[row["strategy"]] for row in own]
         calls += [len(graph.nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
-    for dtype, of_dtype in rules.items():
-        fill_seconds([row for row in lines if row["dtype"] == dtype], model_of(dtype), of_dtype)
+    if model_of:
+        for dtype, of_dtype in rules.items():
+            fill_seconds([row for row in lines if row["dtype"] == dtype], model_of(dtype), of_dtype)
     return tidy(lines).assign(n_calls=calls, needs_bytes=needs)
 
 
