@@ -43,12 +43,13 @@ def run(
     memory_budget: str = DEFAULT_BUDGET,
     timeout: float = 60.0,
     controls: str = "tuned",
+    same_machine: bool = False,
 ) -> pd.DataFrame:
     """Measure a suite in fresh processes and write a run's folder. Messages are printed to standard error.
 
     Parameters
     ----------
-    suite, passes, max_minutes, threads, memory_budget, timeout, controls
+    suite, passes, max_minutes, threads, memory_budget, timeout, controls, same_machine
         Options of `jacobench run`; see `jacobench.bench.run.run_options.RunOptions`.
     model : str, optional
         Instead of a suite: an ONNX file, a glob of such files, or ``file.py:factory``, which is executed. A model of torch
@@ -86,7 +87,7 @@ def run(
         suite = model_suite(model, strategies)
     options = RunOptions(
         suite, tuple(strategies), tuple(cases), passes, max_minutes, threads, memory_budget, timeout, controls,
-        None if cluster is None else _spec(cluster),
+        None if cluster is None else _spec(cluster), same_machine,
     )  # fmt: skip
     with ready(cluster, options, _say) as hosts:
         folder = start(options, Path(out) if out is not None else None)

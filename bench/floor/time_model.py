@@ -168,15 +168,15 @@ class TimeModel:
 
     def _of_parts(self, parts: Sequence[list[Work]], footprints: Sequence[float]) -> Array:
         """Return the seconds of lists of calls, each with its footprint, shape (parts,)."""
-        by_rule: dict[str, tuple[list[int], list[int], list[Work]]] = defaultdict(lambda: ([], [], []))
+        by_rule: dict[str, list[tuple[int, int, Work]]] = defaultdict(list)
         for number, part in enumerate(parts):
             for work, count in Counter(part).items():  # the layers of a deep network have equal calls
-                for values, value in zip(by_rule[work.rule], (number, count, work), strict=True):
-                    values.append(value)  # type: ignore[arg-type]
+                by_rule[work.rule].append((number, count, work))
         seconds = np.zeros(len(parts))
-        for rule, (numbers, counts, works) in by_rule.items():
+        for rule, calls in by_rule.items():
+            numbers, counts, works = zip(*calls, strict=True)
             of_rule = self._of_rule(rule, works, [footprints[number] for number in numbers])
-            np.add.at(seconds, numbers, counts * of_rule)
+            np.add.at(seconds, list(numbers), np.array(counts) * of_rule)
         return seconds
 
     def _of_rule(self, rule: str, works: Sequence[Work], footprints: Sequence[float]) -> Array:

@@ -54,7 +54,7 @@ def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
         raise unknown("phase", phase, PHASES)
     parts = by_machine(run)
     if len(parts) == 1:
-        return _plots(*parts.values(), phase)
+        return _plots(next(iter(parts.values())), phase)
     plots = machine_plots(list(parts.values()), phase)
     missing: dict[str, str] = {}
     for name, part in zip(short_names(parts), parts.values(), strict=True):

@@ -129,7 +129,7 @@ def differing_settings(base: Run, head: Run) -> list[tuple[str, str, str]]:
 def _moved(base: Run, head: Run) -> tuple[str, list[list[str]]]:
     """Return in words what differs if machines do, and the machines of both sides in the first case where they do."""
     both = pd.concat([_machine_of_cases(run) for run in (base, head)], axis=1, keys=[BASE, HEAD], join="inner")
-    known = both[both.ne("").all(axis=1)]
+    known = both[(both != "").all(axis=1)]
     moved = known[known[BASE] != known[HEAD]]
     what = "machines" if len(moved) == len(known) else f"machines for {len(moved)} of {counted(len(known), 'case')}"
     return what, [moved[side].head(1).tolist() for side in (BASE, HEAD)]

@@ -90,7 +90,7 @@ def test_run_prints_its_notes_to_standard_error(made, monkeypatch, capsys):
     given = []
     folder = SimpleNamespace(notes=["no commit: it is unknown"])
     monkeypatch.setattr("jacobench.bench.run.runner.start", lambda *_: folder)
-    monkeypatch.setattr(api, "finish", lambda *arguments: given.append(arguments) or jb.read(made[1]))
+    monkeypatch.setattr(api, "finish", lambda *arguments, **_more: given.append(arguments) or jb.read(made[1]))
     jb.run("smoke", passes=1)
     given[0][2]("not drawn: no font")
     assert tuple(capsys.readouterr()) == ("", "no commit: it is unknown\nnot drawn: no font\n")

@@ -45,7 +45,9 @@ def test_what_is_no_timeout_is_bad_input(seconds):
         replace(SMOKE, max_minutes=seconds)
 
 
-OTHER = RunOptions("smoke", ("dense", "my file.py:Mine"), ("mlp-*",), 5, 1.5, 2, "64MiB", 7.5, "asis")
+OTHER = RunOptions(
+    "smoke", ("dense", "my file.py:Mine"), ("mlp-*",), 5, 1.5, 2, "64MiB", 7.5, "asis", "local:2", same_machine=True
+)
 
 
 def test_the_python_function_has_every_option_with_its_default():
