@@ -164,7 +164,8 @@ def _measure_on(
     began = time.monotonic()
     folder = resumed or start(options, out)
     settings = folder.settings
-    for note in [*folder.notes, *(_own_notes(options, settings) if hosts is None else [])]:
+    notes = [*folder.notes, *([] if resumed or hosts else _budget_note(options, settings.budget_bytes))]
+    for note in [*notes, *([] if hosts else _variable_notes(settings))]:
         console.stderr().print(note)
     limit = options.max_minutes if resumed else None  # of this command alone, so that it must be given again
     kept = f"Results so far are saved. To continue: {resume_command(folder.path, limit)}"
@@ -196,14 +197,13 @@ def _measure_on(
         console.stderr().print(_undecided(folder, found, options.max_minutes))
 
 
-def _own_notes(options: RunOptions, settings: Settings) -> list[str]:
-    """Return notes on the memory budget and the environment of this machine."""
+def _variable_notes(settings: Settings) -> list[str]:
+    """Return notes on the environment of this machine."""
     from jacobench.bench.machine.doctor_sentences import variable_sentences
     from jacobench.bench.machine.environment import variable_facts
 
     variables = variable_facts(settings.environment, settings.controls)
-    budget = _budget_note(options, settings.budget_bytes)
-    return [*budget, *variable_sentences(variables, with_kept=settings.controls == "asis")]
+    return list(variable_sentences(variables, with_kept=settings.controls == "asis"))
 
 
 def _budget_note(options: RunOptions, budget_bytes: int) -> list[str]:
