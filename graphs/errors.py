@@ -15,6 +15,10 @@ class BadInput(ValueError):  # noqa: N818  (the input is bad; "BadInputError" ad
     """Invalid value from the user or from a file. The command line exits with code 2."""
 
 
+class UnsuitableEnvironment(BadInput):
+    """The machine or the network fails, whatever is measured: for example, a full disk. The message names the fix."""
+
+
 class Unsupported(Exception):  # noqa: N818  (reads as a statement: raise Unsupported("why"))
     """A strategy cannot differentiate a graph, or an importer a model; the message gives the reason.
 

@@ -64,7 +64,10 @@ class BisectSession:
         self.good, self.bad = self.searched.good, self.searched.candidates[-1]
 
     def search(self) -> BisectResult:
-        """Compare the good side with the bad one, then with candidates between them; return what was found."""
+        """Compare the good side with the bad one, then with candidates between them; return what was found.
+
+        Raises UnsuitableEnvironment if the machine or the network fails; then ``good`` and ``bad`` are what is left.
+        """
         first, last, kind = self.searched.good, self.bad, self.searched.kind
         self.report(bisect_sentences.first_gate(first.label, last.label, kind, len(self.searched.candidates)))
         outcome, title, found = self._compare(first, last, self.thresholds, _finding_of_state)
@@ -146,7 +149,7 @@ class BisectSession:
 
     def _before(self, candidate: Candidate) -> Candidate:
         """Return what is directly before a candidate; it need not be a candidate itself."""
-        known = {each.name: each for each in (self.searched.good, *self.searched.candidates)}
+        known = {each.name: each for each in (self.searched.good, self.base, *self.searched.candidates)}
         if not candidate.parents:  # a merged history of its own begins here
             return self.searched.good
         name = candidate.parents[0]
@@ -157,10 +160,12 @@ class BisectSession:
     ) -> tuple[Outcome, str, str] | str:
         """Compare two candidates by the rows with symptoms; return why if one of them cannot be measured."""
         from jacobench.bench.machine.worker_process import HarnessFailure
-        from jacobench.graphs.errors import BadInput, Unsupported
+        from jacobench.graphs.errors import BadInput, UnsuitableEnvironment, Unsupported
 
         try:
             return self._compare(base, head, thresholds, partial(_finding_of_rows, symptoms))
+        except UnsuitableEnvironment:  # it would skip all other candidates, too
+            raise
         except (BadInput, Unsupported, HarnessFailure) as error:
             return " ".join(str(error).split())
 

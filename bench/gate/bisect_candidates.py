@@ -22,7 +22,7 @@ from packaging.version import InvalidVersion, Version
 from jacobench.bench.gate.installer import CHOICES, KEPT, pip_configuration, pip_variables
 from jacobench.bench.gate.revisions import UNSHALLOW, SideSource, commit_of, is_shallow
 from jacobench.bench.machine.git_command import git
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

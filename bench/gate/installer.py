@@ -11,9 +11,9 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from jacobench.bench.machine.git_command import MORE_SPACE
+from jacobench.bench.machine.git_command import MORE_SPACE, NO_SPACE
 from jacobench.bench.machine.worker_process import kill_group
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -40,12 +40,15 @@ CHOICES = ("CONSTRAINT", "BUILD_CONSTRAINT", "NO_BINARY", "ONLY_BINARY", "NO_BUI
 """Options that choose among versions. They are kept for the user's own command, which may install dependencies."""
 
 FIXES = {
-    "No space left on device": MORE_SPACE,
+    NO_SPACE: MORE_SPACE,
     "unable to detect version|cannot describe anything|No tags can describe|is shallow, please": "the version comes from git's "
     "tags; to fetch them, run git fetch --tags, and in a shallow clone git fetch --unshallow --tags",
     "invalid command 'bdist_wheel'": "setuptools before 70.1 needs another package to build: run pip install wheel",
 }
 """Pattern of an installer's output → what to do."""
+
+UNREACHABLE = r"error sending request"
+"""Pattern of uv's messages about an index that cannot be reached."""
 
 NOT_OFFERED = r"Could not find a version that satisfies the requirement (.+?) \(from versions: (.*)\)"
 NAMES_ERROR = r"(\w+\.)*\w*(Error|Exception|Unavailable)\b|ERROR:|([\w-]+: )?error:|fatal:"
@@ -115,10 +118,20 @@ def read_configuration(listed: str) -> dict[str, str]:
     return {name.upper().replace("-", "_"): str(ast.literal_eval(value)) for _, name, value in sorted(lines)}
 
 
+def _broken_connections(output: str, versions: str) -> list[str]:
+    """Return why pip did not reach an index; nothing if it found versions."""
+    return re.findall(r"connection broken by .*?([^:'\"()]+)['\")]*: /", output) if versions == "none" else []
+
+
+def _is_of_environment(output: str) -> bool:
+    """Return whether the disk or the network made an installation fail, and not what is installed."""
+    broken = (_broken_connections(output, versions) for _, versions in re.findall(NOT_OFFERED, output))
+    return bool(re.search(f"{NO_SPACE}|{UNREACHABLE}", output)) or any(broken)
+
+
 def _not_offered(requirement: str, versions: str, output: str) -> str:
     """Return why pip found no release for a requirement: no connection, another Python, or another version."""
-    broken = re.findall(r"connection broken by .*?([^:'\"()]+)['\")]*: /", output)
-    if broken and versions == "none":
+    if broken := _broken_connections(output, versions):
         return f"the package index cannot be reached ({broken[-1].strip()}); check the network and pip's index-url"
     if versions == "none":
         return f"the package index has no release of {requirement} for this Python and platform; check its name"
@@ -163,11 +176,12 @@ def run_install(what: str, command: Sequence[str], folder: Path, variables: Mapp
     """Run a command that installs something, in a folder, without a shell.
 
     what: for messages, such as the side and its revision. Raises BadInput if the command fails, with the line of its
-    output that names the error.
+    output that names the error: UnsuitableEnvironment if the disk is full or an index cannot be reached.
     """
     code, output = _run(command, folder, variables)
     if code:
-        raise BadInput(f"{what} cannot be installed: {_error_line(output).rstrip('.')}{_fix(output)}")
+        kind = UnsuitableEnvironment if _is_of_environment(output) else BadInput
+        raise kind(f"{what} cannot be installed: {_error_line(output).rstrip('.')}{_fix(output)}")
 
 
 def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> tuple[int, str]:

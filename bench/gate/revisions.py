@@ -14,7 +14,7 @@ from jacobench.bench.gate.working_tree import check_sizes, copy_working_tree, re
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.git_command import MORE_SPACE, git
 from jacobench.bench.machine.interrupts import CleanupStack
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,7 +125,9 @@ def checked_out(
             trees = _side(project, base, into / "base", undo), _side(project, head, into / "head", undo)
         except BadInput as error:
             if shutil.disk_usage(into).free < FULL:  # git does not always report this cause
-                raise BadInput(f"{into.parent} has no space for a copy of the repository; {MORE_SPACE}") from error
+                raise UnsuitableEnvironment(
+                    f"{into.parent} has no space for a copy of the repository; {MORE_SPACE}"
+                ) from error
             raise
         yield trees
 

@@ -368,7 +368,7 @@ def _install(side: Side, folder: Path, template: str, variables: Mapping[str, st
         run_install(what, install_command(template, side.python, folder), folder, _variables(side, variables))
     except BadInput as error:
         if template == INSTALL and (lacking := lacking_to_build(folder)):
-            raise BadInput(f"{error}; {lacking}") from None
+            raise type(error)(f"{error}; {lacking}") from None
         raise
     if _stamps(side) <= before:
         raise BadInput(

@@ -30,7 +30,7 @@ from jacobench.bench.machine.worker_process import check_temporary_folder
 from jacobench.bench.suites.case import select_cases
 from jacobench.bench.suites.suite_files import load_suite, read_toml, suite_file
 from jacobench.bench.suites.sweep_expansion import expand, split_sweep
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 from jacobench.strategies.registry import DEFAULT_STRATEGIES
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _folder() -> Iterator[Path]:
         except OSError as error:
             names = f"{error.filename} {error.filename2}"
             if error.errno in DISK_FULL and str(folder) in names:
-                raise BadInput(f"{folder.parent}: {error.strerror}; {MORE_SPACE}") from None
+                raise UnsuitableEnvironment(f"{folder.parent}: {error.strerror}; {MORE_SPACE}") from None
             raise
 
 

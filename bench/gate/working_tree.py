@@ -22,7 +22,7 @@ from jacobench.bench.gate.submodules import (
     work_tree,
 )
 from jacobench.bench.machine.git_command import MORE_SPACE, git
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -115,7 +115,7 @@ def check_sizes(tree: WorkingTree, most_untracked: int, into: Path) -> None:
             f"add it to .gitignore, remove it, or allow more with --untracked {math.ceil(total / MB)}MB"
         )
     if sum(everything.values()) > free:
-        raise BadInput(
+        raise UnsuitableEnvironment(
             f"the changed and untracked files have {sum(everything.values()) / MB:,.0f} MB, but {into} has only "
             f"{free / MB:,.0f} MB free; {_largest(everything)}: {MORE_SPACE}"
         )

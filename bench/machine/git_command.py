@@ -7,7 +7,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,12 +17,15 @@ ANOTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_
 
 VARIABLES = {"LANGUAGE": "en", "GIT_TERMINAL_PROMPT": "0"}  # messages in English; no questions
 
+NO_SPACE = r"No space left on device|Disk quota exceeded"
+"""Pattern of messages about a full disk."""
+
 MORE_SPACE = "set TMPDIR to a folder with more space"
 
 FIXES = (
     (r"dubious ownership", "it belongs to another user; to trust it: git config --global --add safe.directory {place}"),
     (r"(smudge|clean|external) filter", "install the program of this filter (for lfs: git-lfs), or fetch its objects"),
-    (r"No space left on device|Disk quota exceeded", MORE_SPACE),
+    (NO_SPACE, MORE_SPACE),
 )
 """Patterns in the messages of git, with the fix."""
 
@@ -49,7 +52,8 @@ def git(place: Path, *arguments: str, timeout: float | None = None) -> str:
         raise BadInput(f"git {arguments[0]} did not finish within {timeout:g} s in {place}") from None
     except subprocess.CalledProcessError as error:
         said = os.fsdecode(error.stderr) or f"exit status {error.returncode}"
-        raise BadInput(f"git {arguments[0]} failed in {place}: {explained(said, place)}") from None
+        kind = UnsuitableEnvironment if re.search(NO_SPACE, said) else BadInput
+        raise kind(f"git {arguments[0]} failed in {place}: {explained(said, place)}") from None
     return os.fsdecode(done.stdout)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import UnsuitableEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def check_temporary_folder() -> None:
     try:
         tempfile.gettempdir()
     except FileNotFoundError as error:
-        raise BadInput(f"{error.strerror}; set TMPDIR to a folder that can be written") from None
+        raise UnsuitableEnvironment(f"{error.strerror}; set TMPDIR to a folder that can be written") from None
 
 
 class WorkerProcess:

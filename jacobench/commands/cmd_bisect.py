@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,9 +70,11 @@ def bisect(
 
     from jacobench import gate_session
     from jacobench.bench.gate.bisect_candidates import commit_range, release_range
+    from jacobench.bench.gate.gate_config import new_folder
     from jacobench.bench.machine.interrupts import interrupt_on_signals
     from jacobench.bisect_session import BisectSession
-    from jacobench.graphs.errors import BadInput
+    from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
+    from jacobench.reports.regression.bisect_sentences import to_continue
 
     interrupt_on_signals()
     given = {
@@ -86,6 +89,7 @@ def bisect(
         "untracked": untracked,
     }
     project, config, thresholds = gate_session.load_config(given)
+    new_folder(config.out)
     if suite_from and (package or not config.pytest):
         raise BadInput("--suite-from needs --pytest and commits: leave it out")
     if package:
@@ -99,15 +103,15 @@ def bisect(
     try:
         result = session.search()
     except KeyboardInterrupt:
-        from jacobench.reports.regression.bisect_sentences import to_continue
-
-        say(to_continue(_command(session, project)))
+        say(to_continue("Interrupted", _command(session, project, markdown, junit)))
         raise
+    except UnsuitableEnvironment as error:
+        raise BadInput(to_continue(str(error), _command(session, project, markdown, junit))) from error
     write_outcome(result.outcome, result.title, markdown, junit)
     raise typer.Exit(result.exit_code)
 
 
-def _command(session: BisectSession, project: Project) -> str:
+def _command(session: BisectSession, project: Project, markdown: str | None, junit: Path | None) -> str:
     """Return the command that searches what is left, from the current folder."""
     from dataclasses import replace
     from shlex import join
@@ -118,4 +122,6 @@ def _command(session: BisectSession, project: Project) -> str:
     named = ["--package", package] if package else []
     files = ["--suite-from", suite[:12]] if suite else []
     options = options_of(replace(session.config, suite_from=""), project)
+    reports = (("--markdown", markdown), ("--junit", junit))
+    options += [word for option, path in reports if path for word in (option, str(path))]
     return join(["jacobench", "bisect", *named, *words, *files, *options])

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from jacobench.bisect_session import BisectSession
+from jacobench.commands import cmd_bisect
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals, process groups and shells are POSIX")
 
 PYPROJECT = """
@@ -116,7 +120,8 @@ def test_the_commit_that_made_a_benchmark_slower_is_found_although_the_benchmark
 @pytest.mark.long
 def test_an_interrupt_leaves_nothing_and_prints_the_command_that_continues(repository, popen):
     folder = repository([HISTORY[0], HISTORY[5], HISTORY[4]])
-    process = popen("bisect", "--good", "HEAD~1", "--bad", "HEAD", cwd=folder, stderr=subprocess.PIPE)
+    files = ("--markdown", "a b.md", "--junit", "bisect.xml")
+    process = popen("bisect", "--good", "HEAD~1", "--bad", "HEAD", *files, cwd=folder, stderr=subprocess.PIPE)
     said = []
     while not (said and said[-1].startswith("stage 1")):
         said.append(process.stderr.readline())
@@ -128,7 +133,34 @@ def test_an_interrupt_leaves_nothing_and_prints_the_command_that_continues(repos
     good, bad = (git(folder, "rev-parse", revision)[:12] for revision in ("HEAD~1", "HEAD"))
     command = shlex.split(rest.splitlines()[-1].removeprefix("Interrupted. To continue: "))
     assert command[:8] == ["jacobench", "bisect", "--good", good, "--bad", bad, "--suite-from", bad]
-    assert command[8:] == ["--pytest", "bench", "--max-minutes", "5"]
+    assert command[8:] == ["--pytest", "bench", "--max-minutes", "5", *files]
+
+
+def test_a_failure_of_the_machine_names_the_command_that_continues(repository, monkeypatch):
+    def fail(session):
+        session.good, session.bad = session.searched.candidates
+        raise UnsuitableEnvironment("/tmp has no space")
+
+    folder = repository([HISTORY[0], HISTORY[5], HISTORY[4]])
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(BisectSession, "search", fail)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(BadInput) as raised:
+        cmd_bisect.bisect(good="HEAD~2", bad="HEAD", junit=Path("b.xml"))
+    good, bad = (git(folder, "rev-parse", revision)[:12] for revision in ("HEAD~1", "HEAD"))
+    command = f"jacobench bisect --good {good} --bad {bad} --suite-from {bad} --pytest bench --max-minutes 5"
+    assert str(raised.value) == f"/tmp has no space. To continue: {command} --junit b.xml"
+
+
+def test_the_folder_of_out_is_checked_before_the_first_gate(repository, monkeypatch):
+    folder = repository([HISTORY[0], HISTORY[5], HISTORY[4]])
+    (folder / "out").mkdir()
+    (folder / "out" / "gate-3").write_text("")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(BisectSession, "search", lambda _session: pytest.fail("the search began"))
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with pytest.raises(BadInput, match="--out 'out' already exists; choose another folder"):
+        cmd_bisect.bisect(good="HEAD~1", bad="HEAD", out="out")
 
 
 def release(folder, version, text):

@@ -18,7 +18,7 @@ from jacobench.bench.gate.installer import (
     requirement_template,
     run_install,
 )
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 REDIRECT = ("USER", "TARGET", "PREFIX", "ROOT", "PYTHON", "REQUIRE_HASHES", "DRY_RUN", "CONSTRAINT", "PLATFORM")
 
@@ -137,6 +137,27 @@ PIP_SAID = {
     "wheel": ("error: invalid command 'bdist_wheel'", "error: invalid command 'bdist_wheel'; .* run pip install wheel"),
     "tags": ("LookupError: setuptools-scm was unable to detect version for /x", "LookupError: .* run git fetch --tags"),
 }
+
+
+OF_ENVIRONMENT = {
+    "pip": (PIP_SAID["no connection"][0], True),
+    "uv": ("error: Failed to fetch: `http://x/`\n  Caused by: error sending request for url (http://x/)", True),
+    "disk": ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", True),
+    "quota": ("cp: error writing 'x': Disk quota exceeded", True),
+    "no such name": (PIP_SAID["no such name"][0], False),
+    "no such version": (PIP_SAID["no such version"][0], False),
+    "not found": ("error: Failed to fetch: `http://x/`\n  Caused by: HTTP status client error (404 Not Found)", False),
+    "retried": (RETRYING + PIP_SAID["compiler"][0], False),
+}
+
+
+@pytest.mark.parametrize("name", OF_ENVIRONMENT)
+def test_a_full_disk_or_an_unreachable_index_is_not_the_fault_of_what_is_installed(name, tmp_path):
+    output, expected = OF_ENVIRONMENT[name]
+    command = [sys.executable, "-c", f"import sys; print({output!r}); sys.exit(1)"]
+    with pytest.raises(BadInput) as raised:
+        run_install("base", command, tmp_path, os.environ)
+    assert isinstance(raised.value, UnsuitableEnvironment) is expected
 
 
 @pytest.mark.parametrize("name", PIP_SAID)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from jacobench.bench.gate.revisions import checked_out, commit_of, project_of
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 
 def git(folder, *arguments):
@@ -160,7 +160,7 @@ def test_large_untracked_files_are_refused_before_anything_is_copied(repository,
         pass
     os.truncate(repository / "large file.bin", shutil.disk_usage(tmp_path).free + 10**9)
     said = r"but .* has only .* MB free; the largest is '.*/large file\.bin'.*TMPDIR"
-    with pytest.raises(BadInput, match=said), checked_out(project, commit, None, tmp_path, 2**60):
+    with pytest.raises(UnsuitableEnvironment, match=said), checked_out(project, commit, None, tmp_path, 2**60):
         pass
     assert list(tmp_path.iterdir()) == [repository]
 
@@ -170,7 +170,8 @@ def test_a_full_temporary_folder_is_named_with_the_fix(repository, tmp_path, mon
     project, full = project_of(repository), shutil.disk_usage(tmp_path)._replace(free=0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: full)
     said = "has no space for a copy of the repository; set TMPDIR"
-    with pytest.raises(BadInput, match=said), checked_out(project, "0" * 40, None, tmp_path / "full"):  # git fails
+    failing = checked_out(project, "0" * 40, None, tmp_path / "full")  # git fails
+    with pytest.raises(UnsuitableEnvironment, match=said), failing:
         pass
 
 

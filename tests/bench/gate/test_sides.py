@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -21,7 +23,7 @@ from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisi
 from jacobench.bench.suites import suite_files
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 GRAPH_FILE = """
 from jacobench.graphs.generators.mlp import mlp_graph
@@ -202,5 +204,18 @@ def test_no_temporary_folder_is_bad_input_before_anything_is_made(monkeypatch):
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
     monkeypatch.setattr("tempfile.gettempdir", gettempdir)
-    with pytest.raises(BadInput, match=r"No usable temporary directory.*set TMPDIR"), here_twice(GateConfig()):
+    said = r"No usable temporary directory.*set TMPDIR"
+    with pytest.raises(UnsuitableEnvironment, match=said), here_twice(GateConfig()):
         pass
+
+
+def test_a_full_disk_while_the_sides_are_made_is_named_with_the_fix(tmp_path, monkeypatch):
+    def full(folder, _folder):
+        raise OSError(errno.ENOSPC, "No space left on device", str(folder))
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("jacobench.bench.gate.sides.Project", full)
+    said = f"{re.escape(str(tmp_path))}: No space left on device; set TMPDIR"
+    with pytest.raises(UnsuitableEnvironment, match=said), here_twice(GateConfig()):
+        pass
+    assert list(tmp_path.iterdir()) == []
