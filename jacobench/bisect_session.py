@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jacobench import gate_session
-from jacobench.bench.gate.bisect_candidates import Candidate
+from jacobench.bench.gate.bisect_candidates import Candidate, compared_with
 from jacobench.reports.regression import bisect_sentences, bisection
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ class BisectResult:
 class BisectSession:
     """A bisection under way.
 
-    ``run``: `gate_session.run`. ``good`` and ``bad``: the ends of what is left to search. ``reasons``: why candidates
-    were skipped, by name. ``seconds``: time of all gates.
+    ``run``: `gate_session.run`. ``good`` and ``bad``: the ends of what is left to search. ``base``: what ``bad`` was
+    compared with. ``reasons``: why candidates were skipped, by name. ``seconds``: time of all gates.
     """
 
     project: Project
@@ -59,9 +59,11 @@ class BisectSession:
     reasons: dict[str, str] = field(default_factory=dict)
     good: Candidate = field(init=False)
     bad: Candidate = field(init=False)
+    base: Candidate = field(init=False)
 
     def __post_init__(self) -> None:
-        self.good, self.bad = self.searched.good, self.searched.candidates[-1]
+        self.base = self.good = self.searched.good
+        self.bad = self.searched.candidates[-1]
 
     def search(self) -> BisectResult:
         """Compare the good side with the bad one, then with candidates between them; return what was found.
@@ -90,25 +92,31 @@ class BisectSession:
         state = bisection.start(self.searched.candidates)
         while (number := state.middle()) is not None:
             candidate = self.searched.candidates[number]
+            base = compared_with(self.project, self.searched, candidate)
             n_gates = bisection.gates_left(state.n_left)
             expected = n_gates * self.seconds / self.n_gates
-            self.report(bisect_sentences.step(self.n_gates + 1, candidate.label, state.n_left, n_gates, expected))
-            found, tested = self._tested(candidate, symptoms)
+            before = "" if base == self.searched.good else base.label
+            self.report(
+                bisect_sentences.step(self.n_gates + 1, before, candidate.label, state.n_left, n_gates, expected)
+            )
+            found, tested = self._tested(base, candidate, symptoms)
             state = state.after(number, found)
             if found == bisection.BAD and tested:
-                outcome, title = tested
-            self.good, self.bad = state.last_good() or self.good, self.searched.candidates[state.bad]
+                self.base, (outcome, title) = base, tested
+            self.good, self.bad = state.last_good() or self.base, self.searched.candidates[state.bad]
         return state, outcome, title
 
-    def _tested(self, candidate: Candidate, symptoms: pd.DataFrame) -> tuple[str, tuple[Outcome, str] | None]:
-        """Compare the good side with a candidate; return the finding, and the gate and its title unless it failed."""
+    def _tested(
+        self, base: Candidate, candidate: Candidate, symptoms: pd.DataFrame
+    ) -> tuple[str, tuple[Outcome, str] | None]:
+        """Compare a base with a candidate; return the finding, and the gate and its title unless it failed."""
         thresholds = bisection.halfway(self.thresholds, symptoms)
-        tested = self._compared(self.searched.good, candidate, thresholds, symptoms)
+        tested = self._compared(base, candidate, thresholds, symptoms)
         if isinstance(tested, str):
             return self._skipped(candidate, tested), None
         outcome, title, found = tested
         if found in {bisection.GOOD, bisection.BAD}:
-            ratio = bisection.largest_ratio(symptoms, outcome.verdicts)
+            ratio = bisection.largest_ratio(bisection.of_symptoms(symptoms, outcome.verdicts))
             self.report(bisect_sentences.measured(candidate.label, found, ratio))
             return found, (outcome, title)
         undecided = found == bisection.UNDECIDED
@@ -127,21 +135,21 @@ class BisectSession:
     ) -> BisectResult:
         """Return the result after a gate of a candidate against the one directly before it, by all failing rows.
 
-        ``last`` is the gate between the good side and the candidate.
+        ``last`` is the gate between the base and the candidate.
         """
         outcome, title = last
         kind, first, bad = self.searched.kind, self.searched.good, self.searched.candidates[-1]
-        notes = [bisect_sentences.whole_change(first.label, bad.label, _largest(symptoms))]
+        notes = [bisect_sentences.whole_change(first.label, bad.label, bisection.largest_ratio(symptoms))]
         before = self._before(culprit)
-        if before != first or not set(failing.index) <= set(bisection.by_line(outcome.verdicts).index):
+        if before.name != self.base.name or not set(failing.index) <= set(bisection.by_line(outcome.verdicts).index):
             self.report(bisect_sentences.last_gate(self.n_gates + 1, before.label, culprit.label))
             tested = self._compared(before, culprit, self.thresholds, symptoms)
             if isinstance(tested, str):
-                notes.append(bisect_sentences.compared_with_good(first.label, tested))
+                notes.append(bisect_sentences.compared_with_base(self.base.label, tested))
             else:
                 outcome, title, found = tested
                 if found != bisection.BAD:
-                    headline = bisect_sentences.not_confirmed(kind, culprit.label, first.label)
+                    headline = bisect_sentences.not_confirmed(kind, culprit.label, self.base.label)
                     return self._result(outcome, 3, headline, title, *notes)
         if n := bisection.findings(failing, outcome.verdicts).count(bisection.GOOD):
             notes.append(bisect_sentences.other_causes(n))
@@ -195,10 +203,6 @@ class BisectSession:
         return BisectResult(
             replace(outcome, notes=(*notes, effort, *outcome.notes)), f"{headline} · {title}", exit_code
         )
-
-
-def _largest(symptoms: pd.DataFrame) -> float:
-    return float(symptoms["ratio"].astype(float).max())
 
 
 def _finding_of_state(outcome: Outcome) -> str:

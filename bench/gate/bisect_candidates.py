@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import venv
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
@@ -71,7 +71,8 @@ def commit_range(project: Project, good: str, bad: str, suite: str | None = None
 
     `suite` is a revision, or "head" for `bad` and "base" for `good`.
 
-    Raises BadInput for an unknown revision, or if `good` is not an ancestor of `bad`.
+    Raises BadInput for an unknown revision, if `good` is not an ancestor of `bad`, or if a shallow clone lacks commits
+    between them.
     """
     old, new = (commit_of(project, revision) for revision in (good, bad))
     if old == new:
@@ -80,7 +81,11 @@ def commit_range(project: Project, good: str, bad: str, suite: str | None = None
         )
     _check_ancestry(project.top, old, new, f"--good {good}", f"--bad {bad}", shallow=is_shallow(project))
     (first,) = _commits(project.top, "--max-count=1", old)
+    cut = _cut_commits(project.top)
     later = _commits(project.top, "--topo-order", "--reverse", new, f"^{old}")
+    for each in later:
+        if each.name in cut:
+            raise BadInput(f"--bad {bad} contains {each.label}, whose parents are missing; {UNSHALLOW}")
     files = suite and commit_of(project, {"head": bad, "base": good}.get(suite, suite))
     return CandidateRange("commit", first, tuple(later), suite=files)
 
@@ -97,10 +102,30 @@ def _check_ancestry(top: Path, old: str, new: str, good: str, bad: str, *, shall
     raise BadInput(f"{good} is not an ancestor of {bad}: expected a commit of its history; {fix}")
 
 
+def compared_with(project: Project, searched: CandidateRange, candidate: Candidate) -> Candidate:
+    """Return what a candidate is compared with: the good side, or a commit that both contain.
+
+    A commit of a merged branch may lack changes that the good side contains, which its own change is not to blame for.
+    """
+    if searched.package:
+        return searched.good
+    with suppress(BadInput):  # they have no common commit
+        common = git(project.top, "merge-base", searched.good.name, candidate.name).strip()
+        if common != searched.good.name:
+            return _commits(project.top, "--max-count=1", common)[0]
+    return searched.good
+
+
+def _cut_commits(top: Path) -> set[str]:
+    """Return the commits of a shallow clone whose parents it lacks."""
+    path = top / git(top, "rev-parse", "--git-path", "shallow").strip()
+    return set(path.read_text().split()) if path.is_file() else set()
+
+
 def _commits(top: Path, *arguments: str) -> list[Candidate]:
     listed = git(top, "log", "--no-show-signature", f"--format={HISTORY_FORMAT}", *arguments, "--")
     found = []
-    for line in listed.splitlines():
+    for line in listed.split("\n")[:-1]:  # a subject may contain other characters that `splitlines` splits at
         name, parents, subject, date = line.split("\0")
         found.append(Candidate(name, f"{name[:12]} {subject!r} ({date})", tuple(parents.split())))
     return found

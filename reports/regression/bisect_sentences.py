@@ -15,10 +15,10 @@ def found(kind: str, label: str) -> str:
     return f"the first regressed {kind} is {label}"
 
 
-def not_confirmed(kind: str, label: str, good: str) -> str:
-    """Return the headline if a candidate is slower than ``good``, but not than what is directly before it."""
+def not_confirmed(kind: str, label: str, base: str) -> str:
+    """Return the headline if a candidate is slower than ``base``, but not than what is directly before it."""
     return (
-        f"{label} is the first {kind} that is slower than {good} by half of the change, but its own change is not "
+        f"{label} is the first {kind} that is slower than {base} by half of the change, but its own change is not "
         "confirmed: several small changes may add up"
     )
 
@@ -38,9 +38,9 @@ def one_remaining(label: str, why: str) -> str:
     return f"{label}: {why or 'the first that is known to be slower'}"
 
 
-def compared_with_good(good: str, why: str) -> str:
+def compared_with_base(base: str, why: str) -> str:
     """Return the note on a candidate that could not be compared with the one directly before it."""
-    return f"The rows are compared with {good}, because the candidate directly before it cannot be measured: {why}"
+    return f"The rows are compared with {base}, because the candidate directly before it cannot be measured: {why}"
 
 
 def whole_change(good: str, bad: str, ratio: float) -> str:
@@ -68,10 +68,14 @@ def first_gate(good: str, bad: str, kind: str, n: int) -> str:
     return f"gate 1: {good} → {bad}, {counted(n, kind)} to search"
 
 
-def step(number: int, label: str, n_left: int, n_gates: int, seconds: float) -> str:
-    """Return a step: how many candidates are left, how many gates with this one, and the time that they need."""
+def step(number: int, base: str, label: str, n_left: int, n_gates: int, seconds: float) -> str:
+    """Return a step: how many candidates are left, how many gates with this one, and the time that they need.
+
+    ``base`` is what the candidate is compared with; it is empty for the good side.
+    """
+    sides = f"{base} → {label}" if base else label
     return (
-        f"gate {number}: {label}; {counted(n_left, 'candidate')} left, about {counted(n_gates, 'gate')} "
+        f"gate {number}: {sides}; {counted(n_left, 'candidate')} left, about {counted(n_gates, 'gate')} "
         f"({_duration(seconds)})"
     )
 

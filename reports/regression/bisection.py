@@ -150,13 +150,18 @@ def finding(symptoms: pd.DataFrame, verdicts: pd.DataFrame) -> str:
 
 def findings(symptoms: pd.DataFrame, verdicts: pd.DataFrame) -> list[str]:
     """Return the finding of each symptom."""
-    new = by_line(verdicts)["verdict"].reindex(symptoms.index)
+    new = of_symptoms(symptoms, verdicts)["verdict"]
     return [_finding_of_row(*each) for each in zip(symptoms["verdict"], new, strict=True)]
 
 
-def largest_ratio(symptoms: pd.DataFrame, verdicts: pd.DataFrame) -> float:
-    """Return the largest ratio of the rows that have symptoms; NaN if none has a ratio."""
-    return float(by_line(verdicts)["ratio"].reindex(symptoms.index).astype(float).max())
+def of_symptoms(symptoms: pd.DataFrame, verdicts: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines of a verdict table that have symptoms, indexed as these; a missing one is NaN."""
+    return by_line(verdicts).reindex(symptoms.index)
+
+
+def largest_ratio(lines: pd.DataFrame) -> float:
+    """Return the largest ratio of some lines; NaN if none has a ratio."""
+    return float(lines["ratio"].astype(float).max())
 
 
 def _finding_of_row(symptom: str, verdict: Any) -> str:

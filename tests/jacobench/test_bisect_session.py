@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from jacobench.bench.gate.bisect_candidates import Candidate, CandidateRange
+from jacobench.bench.gate.bisect_candidates import Candidate, CandidateRange, commit_range
 from jacobench.bench.gate.gate_config import GateConfig
-from jacobench.bench.gate.revisions import Project
+from jacobench.bench.gate.revisions import Project, project_of
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bisect_session import BisectSession, restricted
-from jacobench.graphs.errors import BadInput, Unsupported
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment, Unsupported
 from jacobench.reports.regression.bisection import failing_rows
 from jacobench.reports.regression.outcome import Outcome, verdict_table
-from jacobench.reports.regression.thresholds import GateThresholds
+from jacobench.reports.regression.thresholds import GateThresholds, ThresholdRule
 
 N = 12
 
@@ -189,6 +190,103 @@ def test_bad_input_of_the_first_gate_is_an_error_and_an_interrupt_keeps_the_rang
         with pytest.raises(KeyboardInterrupt):
             session.search()
         assert (int(session.good.name), int(session.bad.name)) == left
+
+
+@pytest.fixture
+def merged(tmp_path):
+    """Return a repository with commits of main (M…) and of a merged branch (B…), the letters of all, and its hashes."""
+
+    def git(*words):
+        words = ("git", "-c", "user.name=Nobody", "-c", "user.email=nobody@example.org", *words)
+        return subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(name, *parents):
+        ends = [word for parent in parents for word in ("-p", made[parent])]
+        made[name] = git("-c", "commit.gpgsign=false", "commit-tree", "-m", name, *ends, tree)
+
+    git("init", "-q", "-b", "main")
+    made, tree = {}, git("mktree", "--missing")
+    for name, *parents in (["M0"], ["M1", "M0"], ["B1", "M0"], ["B2", "B1"], ["M2", "M1", "B2"], ["M3", "M2"]):
+        commit(name, *parents)
+    return project_of(tmp_path), made
+
+
+def bisect_commits(merged, seconds, stop_at=""):
+    """Bisect from M1 to M3; interrupt the gate of a commit. Return the session, what it said, and the compared pairs."""
+    project, made = merged
+    names, asked, said = {hash_: name for name, hash_ in made.items()}, [], []
+
+    def run(_project, base, head, config, thresholds, _report):
+        old, new = names[base.revision], names[head.revision]
+        asked.append((old, new))
+        if new == stop_at:
+            raise KeyboardInterrupt
+        slower = seconds[new] / seconds[old] >= 1 + thresholds.of("mine", "s").time
+        verdict = "regressed" if slower else "unchanged"
+        ratio = seconds[new] / seconds[old]
+        line = {
+            "case": "mine",
+            "strategy": "s",
+            "phase": "p",
+            "quantity": "seconds",
+            "ratio": ratio,
+            "verdict": verdict,
+        }
+        return Outcome("regressed" if slower else "clear", verdict_table([line])), f"{old} → {new} · suite"
+
+    searched = commit_range(project, made["M1"], made["M3"])
+    return BisectSession(project, searched, GateConfig(), GateThresholds(), said.append, run), said, asked
+
+
+SLOW_BEFORE = {"M0": 3.0, "M1": 1.0, "B1": 3.0, "B2": 3.0, "M2": 1.0, "M3": 3.0}
+"""Seconds of each commit: the good one made it faster, and the merged branch is older."""
+
+
+def test_a_commit_of_a_branch_is_not_blamed_for_what_it_lacks(merged):
+    session, said, asked = bisect_commits(merged, SLOW_BEFORE)
+    result = session.search()
+    assert result.exit_code == 0
+    assert result.title.endswith("M2 → M3 · suite")
+    assert ("M0", "B2") in asked
+    assert any(f"{merged[1]['M0'][:12]} 'M0'" in line and "'B2'" in line for line in said)
+
+
+def test_a_branch_that_contains_the_cause_is_searched_further(merged):
+    seconds = {"M0": 1.5, "M1": 1.0, "B1": 1.5, "B2": 4.5, "M2": 3.0, "M3": 3.0}
+    session, _, asked = bisect_commits(merged, seconds)
+    result = session.search()
+    assert result.title.startswith(f"the first regressed commit is {merged[1]['B2'][:12]} 'B2'")
+    assert result.title.endswith("B1 → B2 · suite")
+    assert ("M0", "B1") in asked
+
+
+def test_after_an_interrupt_in_a_branch_the_ends_can_be_searched(merged):
+    project, made = merged
+    seconds = {"M0": 1.5, "M1": 1.0, "B1": 4.5, "B2": 4.5, "M2": 3.0, "M3": 3.0}
+    session, *_ = bisect_commits(merged, seconds, stop_at="B1")
+    with pytest.raises(KeyboardInterrupt):
+        session.search()
+    assert (session.good.name, session.bad.name) == (made["M0"], made["B2"])
+    left = commit_range(project, session.good.name, session.bad.name).candidates
+    assert [each.name for each in left] == [made["B1"], made["B2"]]
+
+
+def test_a_failure_of_the_machine_ends_the_search():
+    session, said = bisect(World({"mine": slower_from(6)}, {8: UnsuitableEnvironment("the disk is full")}))
+    with pytest.raises(UnsuitableEnvironment, match="the disk is full"):
+        session.search()
+    assert (session.good.name, session.bad.name) == ("5", "11")
+    assert not any("skipped" in line for line in said)
+
+
+def test_a_rule_for_an_exact_name_stays_exact_in_gates_of_fewer_cases():
+    world = World({"t[1]": lambda _version: 1.0, "t1": slower_from(6)})
+    session, _ = bisect(world)
+    session.thresholds = GateThresholds(rules=(ThresholdRule("t[1]", "*", {"time": 0.45}),), cases=("t[1]", "t1"))
+    session.search()
+    assert world.asked[1][3].of("t1", "s").time == pytest.approx(math.sqrt(1.5) - 1)
+    assert world.asked[-1][2].cases == ("t1",)
+    assert world.asked[-1][3].of("t1", "s").time == 0.02
 
 
 def test_a_configuration_is_restricted_to_what_regressed():

@@ -12,8 +12,10 @@ import pytest
 from packaging.version import Version
 
 from jacobench.bench.gate.bisect_candidates import (
+    Candidate,
     CandidateRange,
     commit_range,
+    compared_with,
     offered_releases,
     read_offered,
     release_range,
@@ -80,6 +82,52 @@ def test_a_range_that_cannot_be_searched_is_bad_input(name, history):
     good, bad, said = BAD[name]
     with pytest.raises(BadInput, match=said):
         commit_range(history[0], good, bad)
+
+
+def test_a_commit_is_compared_with_what_the_good_one_and_it_contain(history):
+    project, made = history
+    searched = commit_range(project, made["second"], "main")
+    found = [compared_with(project, searched, each) for each in searched.candidates]
+    assert [each.name for each in found] == [made["first"], made["second"], made["second"]]
+    assert found[0].label == f"{made['first'][:12]} 'first' (2026-01-02)"
+    assert found[1] is searched.good
+    git(project.top, "switch", "-q", "--orphan", "other")
+    alone = Candidate(commit(project.top, "no common history"), "", ())
+    git(project.top, "switch", "-q", "main")
+    assert compared_with(project, searched, alone) is searched.good
+    releases = CandidateRange("release", Candidate("1", "x 1", ()), (), "x")
+    assert compared_with(project, releases, Candidate("2", "x 2", ("1",))) is releases.good
+
+
+def test_a_subject_may_contain_any_character(tmp_path):
+    git(tmp_path, "init", "-q", "-b", "main")
+    first = commit(tmp_path, "first")
+    subjects = [f"a{character}b" for character in "\r\f\v\x1c\x85\u2028"]
+    made = [commit(tmp_path, subject) for subject in subjects]
+    found = commit_range(project_of(tmp_path), first, "main").candidates
+    assert [each.name for each in found] == made
+    assert all(each.label.isprintable() for each in found)
+
+
+def test_a_shallow_clone_that_lacks_a_part_of_a_merged_branch_is_bad_input(tmp_path):
+    """Without its parents, the oldest commit that the clone has of the branch would seem to be the first bad one."""
+    folder, clone = tmp_path / "whole", tmp_path / "cut"
+    folder.mkdir()
+    git(folder, "init", "-q", "-b", "main")
+    first = commit(folder, "first")
+    git(folder, "switch", "-q", "-c", "side")
+    cut = [commit(folder, f"on the side {number}") for number in range(3)][1]
+    git(folder, "switch", "-q", "main")
+    commit(folder, "second")
+    git(folder, "merge", "-q", "--no-ff", "-m", "merged", "side")
+    git(tmp_path, "clone", "-q", "--depth", "3", folder.as_uri(), clone)
+    git(clone, "worktree", "add", "-q", "--detach", tmp_path / "tree")
+    said = f"--bad HEAD contains {cut[:12]} 'on the side 1' .*, whose parents are missing; .*git fetch --unshallow"
+    for each in (clone, tmp_path / "tree"):
+        with pytest.raises(BadInput, match=said):
+            commit_range(project_of(each), first, "HEAD")
+    git(clone, "fetch", "-q", "--unshallow")
+    assert len(commit_range(project_of(tmp_path / "tree"), first, "HEAD").candidates) == 5
 
 
 def offer(monkeypatch, *versions):

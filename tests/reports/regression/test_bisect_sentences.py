@@ -22,7 +22,7 @@ CASES = {
         ("a", "cannot be built"): "a: cannot be built",
         ("b", ""): "b: the first that is known to be slower",
     },
-    "compared_with_good": {
+    "compared_with_base": {
         ("a", "no wheel"): (
             "The rows are compared with a, because the candidate directly before it cannot be measured: no wheel"
         )
@@ -37,7 +37,10 @@ CASES = {
     },
     "effort": {(1, 61.4): "1 gate in 61 s.", (7, 600.0): "7 gates in 10 min."},
     "first_gate": {("a", "b", "commit", 1): "gate 1: a → b, 1 commit to search"},
-    "step": {(2, "b", 5, 3, 61.4): "gate 2: b; 5 candidates left, about 3 gates (61 s)"},
+    "step": {
+        (2, "", "b", 5, 3, 61.4): "gate 2: b; 5 candidates left, about 3 gates (61 s)",
+        (2, "a", "b", 2, 1, 600.0): "gate 2: a → b; 2 candidates left, about 1 gate (10 min)",
+    },
     "last_gate": {(4, "a", "b"): "gate 4: a → b, to measure its own change"},
     "measured": {("b", "bad", 1.5): "b is bad: +50.0%", ("b", "bad", math.nan): "b is bad"},
     "skipped": {("b", "no wheel"): "b is skipped: no wheel"},

@@ -20,6 +20,7 @@ from jacobench.reports.regression.bisection import (
     gates_left,
     halfway,
     largest_ratio,
+    of_symptoms,
     start,
 )
 from jacobench.reports.regression.outcome import verdict_table
@@ -175,6 +176,6 @@ def test_thresholds_are_halfway_to_the_bad_side():
     assert found.of("e", "s").memory == 0.1
     assert found.tightest == 0.05, "that of the calibration kernel"
     assert found.pairs == 12
-    assert largest_ratio(symptoms, verdict_table(table[:2])) == 1.69
+    assert largest_ratio(of_symptoms(symptoms, verdict_table(table[:2]))) == 1.69
     only_broken = failing_rows(verdict_table(table[-1:]))
     assert halfway(configured, only_broken).default == configured.default
