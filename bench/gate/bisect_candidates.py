@@ -25,7 +25,7 @@ from jacobench.bench.machine.git_command import git
 from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jacobench.bench.gate.revisions import Project
 
@@ -135,7 +135,8 @@ def release_range(package: str, good: str, bad: str) -> CandidateRange:
     """Return the releases of an installed package after `good`, up to `bad`, in the order of their versions (PEP 440).
 
     They are those that pip offers on the configured index for this Python and platform, without pre-releases and
-    yanked ones. Raises BadInput if pip offers no such package or release, or if the index cannot be reached.
+    yanked ones. Of releases that differ in the local version only, such as 2.1.0 and 2.1.0+cpu, it is the one that pip
+    prefers, the last. Raises BadInput if pip offers no such package or release, or if the index cannot be reached.
     """
     name = _installed_name(package)
     with _interpreter_with_pip() as python:
@@ -216,8 +217,9 @@ def read_offered(name: str, printed: str) -> list[Version]:
     # An index without the package answers 404, some servers 403. Any other failure would hide releases.
     failed = re.search(r"Could not fetch URL (\S+): (?!40[34] )(.*?) - skipping", printed)
     if failed:
-        cause = re.split(r"connection error: |: |\(Caused by ", failed[2])[-1].strip("()' ")[:200]
-        raise BadInput(
+        said = re.sub(r" for url: \S+", "", failed[2])
+        cause = re.split(r"connection error: |(?<!Error): |\(Caused by ", said)[-1].strip("()' ")[:200]
+        raise UnsuitableEnvironment(
             f"the package index {failed[1]} cannot be reached ({cause}); check the network and pip's index-url"
         )
     found = re.search(r"^Available versions: (.*)$", printed, re.MULTILINE)
@@ -226,17 +228,23 @@ def read_offered(name: str, printed: str) -> list[Version]:
             f"pip offers no release of {name!r} for this Python and platform: expected a package of the configured index "
             "('pip config list' shows it)"
         )
-    return sorted(version for text in found[1].split(",") if not (version := Version(text.strip())).is_prerelease)
+    versions = sorted(version for version in _versions(found[1].split(",")) if not version.is_prerelease)
+    return list({Version(version.public): version for version in versions}.values())
+
+
+def _versions(texts: Iterable[str]) -> Iterator[Version]:
+    """Read versions; leave out those that PEP 440 does not allow, such as 2004d, which pip before 24.1 offers."""
+    for text in texts:
+        with suppress(InvalidVersion):
+            yield Version(text.strip())
 
 
 def _release(given: str, offered: Sequence[Version], name: str) -> Version:
-    """Return the release that a text names."""
-    try:
-        wanted = Version(given)
-    except InvalidVersion:
-        wanted = None
-    if wanted in offered:
-        return next(version for version in offered if version == wanted)
+    """Return the release that a text names; the local version may be left out."""
+    for wanted in _versions([given]):
+        for version in offered:
+            if wanted in {version, Version(version.public)}:
+                return version
     near = get_close_matches(given, [str(version) for version in offered], CLOSE) or [str(offered[-1])]
     raise BadInput(
         f"unknown release {given!r} of {name}: expected one that pip offers here, no pre-release or yanked one, "

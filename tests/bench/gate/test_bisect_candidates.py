@@ -21,7 +21,7 @@ from jacobench.bench.gate.bisect_candidates import (
     release_range,
 )
 from jacobench.bench.gate.revisions import SideSource, project_of
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 
 def git(folder, *arguments):
@@ -184,6 +184,33 @@ def test_an_index_that_cannot_be_reached_is_bad_input_even_if_another_has_releas
     ]
     with pytest.raises(BadInput, match="pip offers no release of 'x' for this Python and platform"):
         read_offered("x", "ERROR: No matching distribution found for x\n")
+
+
+@pytest.mark.parametrize("status", ["503 Server Error: Service Unavailable", "401 Client Error: Unauthorized"])
+def test_an_error_of_an_index_has_its_cause(status):
+    url = "https://b.example/simple/x/"
+    printed = f"Could not fetch URL {url}: {status} for url: {url} - skipping\nx (1.0)\nAvailable versions: 1.0\n"
+    with pytest.raises(UnsuitableEnvironment) as raised:
+        read_offered("x", printed)
+    assert f"index {url} cannot be reached ({status}); check" in str(raised.value)
+
+
+def test_versions_that_pep_440_does_not_allow_are_left_out():
+    found = read_offered("pytz", "pytz (2025.1)\nAvailable versions: 2025.1, 2005.post1, 2004d, 2004b.2\n")
+    assert [str(version) for version in found] == ["2005.post1", "2025.1"]
+
+
+def test_releases_with_the_same_public_version_are_one(monkeypatch):
+    """For torch==2.1.0, pip installs 2.1.0+cpu if the index has it."""
+    printed = "torch (2.2.0)\nAvailable versions: 2.2.0+cpu, 2.1.0+cpu, 2.1.0, 2.0.1+cpu, 2.0.1+cu118, 2.0.0\n"
+    versions = read_offered("torch", printed)
+    assert [str(version) for version in versions] == ["2.0.0", "2.0.1+cu118", "2.1.0+cpu", "2.2.0+cpu"]
+    offer(monkeypatch, *map(str, versions))
+    for good, bad in (("2.0.1", "2.2"), ("2.0.1+cu118", "2.2.0+cpu")):
+        found = release_range("pytest", good, bad)
+        assert [each.name for each in (found.good, *found.candidates)] == ["2.0.1+cu118", "2.1.0+cpu", "2.2.0+cpu"]
+    with pytest.raises(BadInput, match=r"unknown release '2\.0\.1\+cpu'"):
+        release_range("pytest", "2.0.1+cpu", "2.2")
 
 
 def wheel(folder: Path, version: str, requires_python: str = ">=3", tag: str = "py3-none-any") -> None:
