@@ -78,6 +78,7 @@ class BisectSession:
             return self._result(outcome, outcome.exit_code, headline, title)
         failing = bisection.failing_rows(outcome.verdicts)
         symptoms = bisection.decisive(failing)
+        self.thresholds = replace(self.thresholds, cases=tuple(outcome.verdicts["case"].unique()))
         self.config, last_config = restricted(self.config, symptoms), restricted(self.config, failing)
         state, outcome, title = self._narrow(symptoms, outcome, title)
         if state.n_left > 1:

@@ -105,7 +105,7 @@ def judge(runner: PairedRunner, thresholds: GateThresholds, max_seconds: float, 
         report(gate_sentences.memory_step(len(pairs), len(cells)))
         return pd.DataFrame(runner.measure_memory(cells, pairs))
 
-    thresholds = replace(thresholds, cases=tuple(case.name for case in runner.cases))
+    thresholds = replace(thresholds, cases=(*thresholds.cases, *(case.name for case in runner.cases)))
     fresh = fresh_bytes.confirm(pd.DataFrame(runner.prechecked()), measure_memory, thresholds)
     left = max_seconds - (time.monotonic() - began)
     return run_gate(measure, thresholds, max_seconds=left, clock=time.monotonic, fresh=fresh)
@@ -145,7 +145,7 @@ def judge_benchmarks(
         report(gate_sentences.memory_step(len(pairs), len(cells)))
         return benchmark_samples(runner.measure_memory([case for case, _ in cells], pairs))
 
-    thresholds = replace(thresholds, cases=runner.ids)
+    thresholds = replace(thresholds, cases=(*thresholds.cases, *runner.ids))
     fresh = None
     if memory and times.n_benchmarks:
         fresh = fresh_bytes.confirm(benchmark_samples(runner.precheck_memory()), measure_memory, thresholds)

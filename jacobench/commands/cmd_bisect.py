@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jacobench.commands.cmd_gate import (
+    GateCases,
     GateSuite,
     Install,
     MaxMinutes,
@@ -18,7 +19,6 @@ from jacobench.commands.cmd_gate import (
     Untracked,
     options_of,
 )
-from jacobench.commands.cmd_run import Cases
 from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def bisect(
     ] = None,
     memory: Memory = False,
     out: Out = None,
-    case: Cases = None,
+    case: GateCases = None,
     max_minutes: MaxMinutes = None,
     install: Install = None,
     untracked: Untracked = None,

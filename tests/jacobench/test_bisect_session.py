@@ -282,7 +282,7 @@ def test_a_failure_of_the_machine_ends_the_search():
 def test_a_rule_for_an_exact_name_stays_exact_in_gates_of_fewer_cases():
     world = World({"t[1]": lambda _version: 1.0, "t1": slower_from(6)})
     session, _ = bisect(world)
-    session.thresholds = GateThresholds(rules=(ThresholdRule("t[1]", "*", {"time": 0.45}),), cases=("t[1]", "t1"))
+    session.thresholds = GateThresholds(rules=(ThresholdRule("t[1]", "*", {"time": 0.45}),))
     session.search()
     assert world.asked[1][3].of("t1", "s").time == pytest.approx(math.sqrt(1.5) - 1)
     assert world.asked[-1][2].cases == ("t1",)

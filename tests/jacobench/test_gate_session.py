@@ -10,7 +10,7 @@ from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import SideSource
 from jacobench.gate_session import judge, sides_of
 from jacobench.graphs.errors import BadInput
-from jacobench.reports.regression.thresholds import GateThresholds
+from jacobench.reports.regression.thresholds import GateThresholds, ThresholdRule
 
 MIB = 2**20
 
@@ -71,6 +71,12 @@ def test_bytes_that_look_larger_are_measured_again_before_anything_is_timed(firs
     assert lines["peak_bytes"] == verdict
     assert runner.asked[: 1 + n_measured] == ["precheck", *[([("a", "dense")], range(6))] * n_measured]
     assert set(runner.asked[1 + n_measured :]) == {"time"}
+
+
+def test_the_rule_of_a_case_that_is_known_but_not_measured_is_no_glob():
+    rules = (ThresholdRule("[a]", "*", {"memory": 0.9}),)
+    outcome = judge(KnownRunner(5 * MIB), GateThresholds(rules=rules, cases=("[a]",)), 600, lambda _text: None)
+    assert outcome.verdicts.set_index("quantity")["verdict"]["peak_bytes"] == "regressed"
 
 
 def test_the_sides_differ_by_the_revision_or_by_requirements():

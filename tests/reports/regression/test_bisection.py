@@ -179,3 +179,11 @@ def test_thresholds_are_halfway_to_the_bad_side():
     assert largest_ratio(of_symptoms(symptoms, verdict_table(table[:2]))) == 1.69
     only_broken = failing_rows(verdict_table(table[-1:]))
     assert halfway(configured, only_broken).default == configured.default
+
+
+def test_a_rule_for_the_exact_name_of_a_case_is_not_a_glob_for_symptoms():
+    """``test_sum[10]`` as a glob would be the rule of ``test_sum1``, too."""
+    rules = (ThresholdRule("test_sum[10]", "*", {"time": 0.3}),)
+    configured = GateThresholds(Thresholds(time=0.02), rules, cases=("test_sum[10]", "test_sum1"))
+    line = LINE | {"case": "test_sum1", "verdict": "regressed"}
+    assert halfway(configured, failing_rows(verdict_table([line]))).of("test_sum1", "s").time == pytest.approx(0.2)
