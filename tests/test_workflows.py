@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,14 +81,39 @@ def test_the_comment_finds_what_the_gate_uploads():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX scripts")
-@pytest.mark.parametrize(("owner", "expected"), [("someone", "someone:fix $(date)"), ("us", "fix $(date)")])
-def test_the_comment_looks_for_the_pull_request_of_a_branch(owner, expected, tmp_path):
+@pytest.mark.parametrize("branch", ["fix $(date)", "42"])
+def test_the_comment_looks_for_the_pull_request_of_a_branch_and_a_commit(branch, tmp_path):
+    """``gh pr view`` takes a branch with the name 42 for the pull request 42."""
     (find,) = [step for step in steps("docs/ci/github-comment.yml") if step.get("id") == "find"]
     program = tmp_path / "gh"
     program.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     program.chmod(0o755)
     output = tmp_path / "output"
-    event = {"REPOSITORY": "us/project", "OWNER": owner, "BRANCH": "fix $(date)", "GITHUB_OUTPUT": str(output)}
+    event = {"REPOSITORY": "us/project", "OWNER": "someone", "BRANCH": branch, "COMMIT": "1a2b"}
+    event |= {"GITHUB_OUTPUT": str(output)}
     path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
     subprocess.run(["bash", "-e", "-c", find["run"]], env=os.environ | event | {"PATH": path}, check=True)
-    assert output.read_text().splitlines()[-1] == expected
+    words = output.read_text().splitlines()
+    assert words[:4] == ["api", "--method", "GET", "repos/us/project/pulls"]
+    assert words[4:8] == ["-f", "state=open", "-f", f"head=someone:{branch}"]
+    assert words[8:] == ["--jq", r'map(select(.head.sha == "1a2b"))[0] // empty | "number=\(.number)"']
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX scripts")
+def test_without_a_result_the_comment_has_a_link_to_the_log(tmp_path):
+    download, _, replace, comment = steps("docs/ci/github-comment.yml")
+    assert replace["if"] == f"steps.{download['id']}.outcome != 'success'"
+    assert comment["if"] == "steps.find.outputs.number"
+    assert comment["with"]["path"] == replace["env"]["RESULT"]
+    event = {"COMMIT": "1a2b", "LOG": "https://example.org/runs/1", "RESULT": str(tmp_path / "a folder" / "gate.md")}
+    subprocess.run(["bash", "-e", "-c", replace["run"]], env=os.environ | event, check=True)
+    text = (tmp_path / "a folder" / "gate.md").read_text()
+    said = "**The gate of 1a2b has no result.** [The log](https://example.org/runs/1) has the cause."
+    assert text.splitlines() == [said, "", "<!-- jacobench -->"]
+
+
+def test_every_page_that_names_the_owner_says_to_replace_it():
+    for name in ("docs/ci.md", "docs/ci/github.yml", "docs/ci/gitlab.yml"):
+        text = (TOP / name).read_text("utf-8")
+        assert "OWNER/jacobench@v1" in text
+        assert re.search(r"Replace `?OWNER`? by\s+the account on GitHub that has jacobench", text)
