@@ -30,6 +30,14 @@ if os.environ["STATE"]:
 sys.exit(int(os.environ["CODE"]))
 """
 
+OLD_PYTHON = """#!/bin/sh
+case $* in
+  *"import sys; sys.exit"*) exit 1 ;;
+  *"-P"*) echo "Unknown option: -P" >&2; exit 2 ;;
+  *) echo {version} ;;
+esac
+"""
+
 STATES = {0: "clear", 1: "regressed", 2: "", 3: "inconclusive", 4: "nothing", 130: ""}
 
 
@@ -98,7 +106,7 @@ def stub(tmp_path, step):
 def test_by_default_the_working_tree_is_compared_with_its_first_parent(stub, tmp_path):
     done, words = stub()
     markdown = f"{tmp_path}/runner temp/jacobench-gate.md"
-    assert words == ["gate", "--against=HEAD^1", "--max-minutes=15", f"--markdown={markdown}"]
+    assert words == ["gate", "--against=HEAD^1", f"--markdown={markdown}"]
     assert done.outputs == {"verdict": "clear", "exit-code": "0", "markdown": markdown}
     assert (done.stdout, done.stderr.splitlines()[0]) == ("a table\n", "a line")
 
@@ -141,6 +149,20 @@ def test_the_step_fails_as_its_inputs_say(code, inputs, expected, stub):
 def test_without_a_verdict_the_cause_is_an_annotation_and_the_step_fails(stub):
     done, _ = stub(2)
     assert done.stdout == "a table\n::error title=jacobench::jacobench: the cause: 5 %25 too small\n"
+
+
+@pytest.mark.parametrize(("version", "is_named"), [("3.10.12", True), ("", False)])
+def test_an_old_or_missing_python_is_an_annotation_with_the_fix(version, is_named, step, tmp_path):
+    program = tmp_path / "python stub"
+    if version:
+        program.write_text(OLD_PYTHON.format(version=version))
+        program.chmod(0o755)
+    done = step(INSTALL, python=str(program))
+    assert done.code == 2
+    assert done.stdout.startswith("::error title=jacobench::expected Python 3.11 or later, but the input python (")
+    assert done.stdout.endswith("; run actions/setup-python before this step, or set the input python\n")
+    assert (f") is: {version};" if is_named else "No such file") in done.stdout
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_every_input_of_a_step_is_one_of_the_action_and_each_is_used():
