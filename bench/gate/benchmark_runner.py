@@ -21,8 +21,8 @@ from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp,
 from jacobench.bench.gate.paired_runner import MOST_FAILURES
 from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, files_of_tests, is_under, side_selection
 from jacobench.bench.gate.pytest_worker import PytestJob
+from jacobench.bench.gate.side_code import MeasuredCode
 from jacobench.bench.gate.side_environments import side_variables
-from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.suite_folder import fix_of
 from jacobench.bench.gate.time_plan import FEWEST_PAIRS, LONGEST, PLANNED_PAIRS, SHORTEST, SuiteTimes, ways
 from jacobench.bench.row.columns import HEAP

@@ -12,8 +12,8 @@ from jacobench.bench.cell.prepared_cell import TASKS, needing_phases
 from jacobench.bench.cell.timing import CONTROL, ROUND_SECONDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
 from jacobench.bench.gate.gate_worker import GateJob, GateTask
+from jacobench.bench.gate.side_code import MeasuredCode
 from jacobench.bench.gate.side_environments import side_variables
-from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.machine import environment
 from jacobench.graphs.errors import BadInput
 

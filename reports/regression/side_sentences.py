@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jacobench.bench.gate.requirement_changes import RequirementChange, UnmetRequirement
-    from jacobench.bench.gate.side_installation import MeasuredCode, MeasuredDistribution
+    from jacobench.bench.gate.side_code import MeasuredCode, MeasuredDistribution
 
 MOST_NAMES = 20
 """Distributions that a sentence names."""

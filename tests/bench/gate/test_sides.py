@@ -17,8 +17,8 @@ import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig
 from jacobench.bench.gate.revisions import Project, SideSource, Tree, project_of
+from jacobench.bench.gate.side_code import MeasuredCode
 from jacobench.bench.gate.side_environments import Side, side_variables
-from jacobench.bench.gate.side_installation import MeasuredCode
 from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisions, write_cases
 from jacobench.bench.suites import suite_files
 from jacobench.bench.suites.case import build

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jacobench.bench.gate.requirement_changes import RequirementChange, UnmetRequirement
-from jacobench.bench.gate.side_installation import MeasuredCode, MeasuredDistribution
+from jacobench.bench.gate.side_code import MeasuredCode, MeasuredDistribution
 from jacobench.reports.regression.side_sentences import code_notes
 
 
