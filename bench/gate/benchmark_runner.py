@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from difflib import get_close_matches
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -17,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 from jacobench.bench import cell
 from jacobench.bench.gate import pytest_worker
 from jacobench.bench.gate.benchmark_source import first_benchmark
+from jacobench.bench.gate.collection_errors import matching_ids, mistyped, not_collected, why_none
 from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp, run_process
 from jacobench.bench.gate.paired_runner import MOST_FAILURES
-from jacobench.bench.gate.pytest_selection import CONFTEST, copy_suite, files_of_tests, is_under, side_selection
+from jacobench.bench.gate.pytest_selection import CONFTEST, side_selection
 from jacobench.bench.gate.pytest_worker import PytestJob
 from jacobench.bench.gate.side_code import MeasuredCode
 from jacobench.bench.gate.side_environments import side_variables
+from jacobench.bench.gate.suite_collection import CHANGED, SKIPPED, SideSuite, SuiteBenchmark
+from jacobench.bench.gate.suite_copy import copy_suite, files_of_tests
 from jacobench.bench.gate.suite_folder import fix_of
 from jacobench.bench.gate.time_plan import FEWEST_PAIRS, LONGEST, PLANNED_PAIRS, SHORTEST, SuiteTimes, ways
 from jacobench.bench.row.columns import HEAP
-from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
-from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,47 +36,6 @@ if TYPE_CHECKING:
     from jacobench.bench.gate.pytest_selection import SideSelection
     from jacobench.bench.gate.revisions import Project, Tree
     from jacobench.bench.gate.side_environments import Side
-
-CHANGED, SKIPPED = "changed", "skipped"
-"""Statuses of benchmarks that are not measured: their source differs between the sides; pytest skips them."""
-
-
-@dataclass(frozen=True)
-class SuiteBenchmark:
-    """A benchmark that a side has. Its id is the same on both sides: its file is relative to the project's folder."""
-
-    id: str
-    source: str  # digest of the code that decides what is measured
-    file: str
-    selection: int
-
-
-@dataclass
-class SideSuite:
-    """What a side collects, and the times of its tests."""
-
-    benchmarks: dict[str, SuiteBenchmark] = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)  # file → why it cannot be collected; "": the whole session
-    skipped: dict[str, str] = field(default_factory=dict)  # file → why
-    left_out: list[str] = field(default_factory=list)  # ids that are in the files, but in none of the given nodes
-    deselected: list[str] = field(default_factory=list)  # ids that options such as -k leave out
-    missing: dict[int, list[str]] = field(default_factory=dict)  # selection → what it names, and the side lacks
-    unnamed: list[Mapping[str, str]] = field(default_factory=list)  # files or functions not collected by their name
-    n_tests: int = 0
-    n_marked_only: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)  # id → of the whole test, with the shortest rounds
-    options: dict[int, Mapping[str, str]] = field(default_factory=dict)  # selection → options that change times
-    starting: dict[int, float] = field(default_factory=dict)  # selection → of a process, without the tests
-
-    def lacks(self, benchmark_id: str) -> CellStatus | None:
-        """Return why a benchmark could not be collected; None if the side simply does not have it."""
-        file = benchmark_id.partition("::")[0]
-        for where, reason in self.errors.items():
-            place = Path(where)
-            folder = place.parent.as_posix() if place.name in {CONFTEST, "__init__.py"} else where
-            if not where or is_under(file, folder):
-                return CellStatus("error", reason)
-        return CellStatus(SKIPPED, self.skipped[file]) if file in self.skipped else None
 
 
 @dataclass(frozen=True)
@@ -160,8 +119,8 @@ class BenchmarkRunner:
         shown = [first] if self.suite_from and not self.suite_tree else self.sides[::-1]
         known = dict.fromkeys(each for side in shown for each in self.suites[side.name].benchmarks)
         if not known:
-            raise BadInput(next(self._why_none()))
-        chosen = {found for pattern in self.cases for found in self._matching(pattern, known)}
+            raise BadInput(next(why_none(self.suites, self.sides, self.selections, self.project)))
+        chosen = {found for pattern in self.cases for found in matching_ids(pattern, known)}
         self.ids = tuple(each for each in known if not self.cases or each in chosen)
 
     def _collected(self, side: Side, until: float) -> SideSuite:
@@ -173,30 +132,11 @@ class BenchmarkRunner:
             ended = self._run(side, "collect", number, (), max(LONGEST.values()), until=until)
             found = [event for event in ended.events if event["event"] == "collected"]
             if ended.lost and not found:
-                raise BadInput(_not_collected(side, ended.lost))
+                raise BadInput(not_collected(side, ended.lost))
             suite.starting[number] = time.monotonic() - began
             for event in found:
-                self._add(suite, event, selection, number)
+                suite.add(event, selection, number)
         return suite
-
-    @staticmethod
-    def _add(suite: SideSuite, event: Mapping[str, Any], selection: SideSelection, number: int) -> None:
-        """Add what a process collected; a benchmark of several selections belongs to the first."""
-        for each in event["benchmarks"]:
-            if selection.selects(each["id"]):
-                found = SuiteBenchmark(each["id"], each["source"], each["file"], number)
-                suite.benchmarks.setdefault(found.id, found)
-            else:
-                suite.left_out.append(each["id"])
-        ids = [*(each["id"] for each in event["benchmarks"]), *event["deselected"]]
-        suite.deselected += event["deselected"]
-        suite.missing[number] = [*event["missing"], *selection.unmatched(ids)]
-        suite.errors |= {each["file"]: each["reason"] for each in event["errors"]}
-        suite.skipped |= {each["file"]: each["reason"] for each in event["skipped"]}
-        suite.options[number] = event["options"]
-        suite.unnamed += event["unnamed"]
-        suite.n_tests += event["n_tests"]
-        suite.n_marked_only += event["n_marked_only"]
 
     def _add_broken_files(self) -> None:
         """Add a benchmark with the name of its file for each file with benchmarks that no side can collect."""
@@ -219,13 +159,7 @@ class BenchmarkRunner:
             found = [suite.missing.get(number) for suite in suites]
             for each in dict.fromkeys(name for names in found if names for name in names):
                 if all(names is None or each in names for names in found) and not any(s.lacks(each) for s in suites):
-                    raise BadInput(self._missing(each))
-
-    def _missing(self, name: str) -> str:
-        known = {each for suite in self.suites.values() for each in (*suite.benchmarks, *suite.left_out)}
-        near = _nearest(name, known) if "::" in name else ""
-        what = f"a benchmark, such as {near}" if near else "files, folders or ids of benchmarks"
-        return f"--pytest: neither side has {name!r}: expected {what}"
+                    raise BadInput(mistyped(each, suites))
 
     def _copy_suite(self, source: Side, target: Side) -> None:
         found = [self._selection(source, number) for number in range(len(self.selections))]
@@ -244,50 +178,6 @@ class BenchmarkRunner:
     def _selection(self, side: Side, number: int) -> SideSelection | None:
         (other,) = (each for each in self.sides if each is not side)
         return side_selection(self.selections[number], self.project, side.tree, other.tree)
-
-    @staticmethod
-    def _matching(pattern: str, known: Collection[str]) -> list[str]:
-        if not (found := matching(pattern, known)):
-            raise BadInput(
-                f"--case {pattern!r} matches none of the {counted(len(known), 'benchmark')}: expected an id or a glob, such "
-                f"as {_nearest(pattern, known)}"
-            )
-        return found
-
-    def _why_none(self) -> Iterator[str]:
-        """Return why no benchmark was collected, with the fix: the most likely reason first."""
-        suites = list(self.suites.values())
-        what = " ".join(self.selections[0]) if len(self.selections) == 1 else f"the {len(self.selections)} selections"
-        none = f"no benchmark was collected from {what}"
-        errors = [(side, *each) for side in self.sides for each in self.suites[side.name].errors.items()]
-        if decisive := [each for each in errors if _may_hide_benchmarks(each[0], each[1])]:
-            yield f"{none}: {self._failed(*decisive[0][1:])}"
-        if n := max(suite.n_marked_only for suite in suites):
-            yield (
-                f"{none}: {counted(n, 'test')} with the mark 'benchmark' but without the fixture 'benchmark', and "
-                "pytest-benchmark times only calls of this fixture; request it: def test_x(benchmark)"
-            )
-        if deselected := list(dict.fromkeys(each for suite in suites for each in suite.deselected)):
-            yield (
-                f"{what} selects none of the {counted(len(deselected), 'benchmark')} in its files, such as {deselected[0]!r}: "
-                "change -k or -m, or what else leaves them out"
-            )
-        if skipped := max((suite.skipped for suite in suites), key=len):
-            yield f"0 benchmarks were collected from {what}, {len(skipped)} skipped: {next(iter(skipped.values()))}"
-        if unnamed := [each for suite in suites for each in suite.unnamed]:
-            yield f"{none}: {_not_named(unnamed[0]['file'], unnamed[0]['function'])}"
-        if errors:
-            yield f"{none}: {self._failed(*errors[0][1:])}"
-        n = max(suite.n_tests for suite in suites)
-        yield (
-            f"{none}: {counted(n, 'test')}, none of which requests the fixture 'benchmark'; "
-            "expected files, folders or ids of pytest-benchmark tests in --pytest"
-        )
-
-    def _failed(self, file: str, reason: str) -> str:
-        """Return why a file cannot be collected, with the fix if it is known."""
-        fix = fix_of(reason, self.sides[1].tree, self.project)
-        return f"{file or 'the session'}: {reason}{fix and f'; {fix}'}"
 
     def precheck(self, began: float, until: float) -> None:
         """Run every benchmark once with short rounds on each side that has it.
@@ -553,45 +443,6 @@ def suite_environment(settings: Mapping[str, str], pair: int) -> dict[str, str]:
     The worker removes the variables of a pytest that started the gate. The number of the pair is the hash seed.
     """
     return {"PYTHONHASHSEED": str(pair), **settings, **os.environ}
-
-
-def _may_hide_benchmarks(side: Side, file: str) -> bool:
-    """Return whether benchmarks may be missing because a file cannot be collected."""
-    is_file = file.endswith(".py") and Path(file).name not in {CONFTEST, "__init__.py"}
-    return not is_file or first_benchmark(side.tree.folder / file) != ""
-
-
-def _not_named(file: str, function: str) -> str:
-    """Return which file, or function in it, pytest does not collect by its name, with the option that changes this."""
-    place, _, name = function.rpartition(".")
-    if not function:
-        what, fix = (
-            repr(file),
-            f"name the file in --pytest, or add the option -o 'python_files={_glob(Path(file).name)}'",
-        )
-    elif place and name.startswith("test"):
-        what, fix = f"{function!r} in {file!r}", f"add the option -o 'python_classes={place.partition('.')[0]}'"
-    else:
-        what, fix = f"{function!r} in {file!r}", f"add the option -o 'python_functions={_glob(name)}'"
-    return f"pytest does not collect {what} by its name; {fix} to --pytest"
-
-
-def _glob(name: str) -> str:
-    """Return a pattern for the names that begin as this one does."""
-    first, underscore, _ = name.partition("_")
-    return f"{first}_*{Path(name).suffix}" if underscore else name
-
-
-def _nearest(name: str, known: Collection[str]) -> str:
-    """Return the ids that are most similar to a name."""
-    return " or ".join(map(repr, get_close_matches(name, known, n=3, cutoff=0.0)))
-
-
-def _not_collected(side: Side, lost: CellStatus) -> str:
-    """Return the message on a process that was lost while it collected the benchmarks of a side."""
-    fixes = {"timeout": "raise it in [tool.jacobench.gate] of pyproject.toml, or name fewer files in --pytest"}
-    fix = fixes.get(lost.status, "to find the cause, run pytest --collect-only there")
-    return f"the benchmarks of {side.name} ({side.tree.revision}) cannot be collected: {lost.reason}; {fix}"
 
 
 def _is_ok(status: CellStatus) -> bool:
