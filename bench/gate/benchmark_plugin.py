@@ -1,18 +1,15 @@
 """Plug-in of the gate for one pytest session: it selects benchmarks, reports each, and writes their times.
 
-`pytest_worker` loads this file by its path, in the environment of a side. It imports only pytest and the standard
-library, and `benchmark_source` by its path. It writes nothing in the suite's folders, and the files that the suite's
+`pytest_worker` loads this file by its path, in the environment of a side. It imports only pytest, the standard library
+and other files of this folder. It writes nothing in the suite's folders, and the files that the suite's
 own options ask for are not written.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import re
 import sys
-import traceback
 from collections import Counter
 from pathlib import Path
 from time import perf_counter
@@ -21,86 +18,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest import cacheprovider
 
+from .benchmark_source import first_benchmark, is_benchmark, is_node
+from .fixture_memory import measure_calls
+from .suite_options import file_types_unwritten, set_options, timing_options
+from .times_file import benchmark_session, write_times
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MARKERS = "benchmark", "codspeed_benchmark"
 SWITCHED_OFF = "no:benchmark", "no:pytest_benchmark", "no:pytest-benchmark", "no:pytest_benchmark.plugin"
-
-BENCHMARK_OPTIONS: Mapping[str, Any] = {
-    "skip": False,
-    "only": False,
-    "verbose": False,
-    "quiet": True,
-    "group_by": "group",
-    "save": None,
-    "autosave": None,
-    "json": None,
-    "histogram": [],
-    "compare": [],
-    "compare_fail": None,
-    "cprofile": None,
-    "cprofile_dump": [],
-}
-"""Options of pytest-benchmark that the gate sets, whatever the suite has."""
-
-PYTEST_OPTIONS: Mapping[str, Any] = {
-    "verbose": -1,
-    "maxfail": 0,
-    "continue_on_collection_errors": True,
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "stepwise_skip": False,
-    "usepdb": False,
-    "trace": False,
-    "collectonly": False,
-    "setuponly": False,
-    "setupplan": False,
-    "xmlpath": None,
-}
-"""Options of pytest: no benchmark is left out, nothing is traced, and no report is written."""
-
-OTHER_OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "xdist": {
-        "numprocesses": None,
-        "maxprocesses": None,
-        "dist": "no",
-        "distload": False,
-        "tx": [],
-        "looponfail": False,
-    },
-    "pytest_cov": {"cov_source": [], "cov_fail_under": None},
-    "pytest_forked": {"forked": False},
-    "pytest_rerunfailures": {"force_reruns": None, "reruns": 0},
-    "pytest_timeout": {"timeout": 0},
-    "pytest_randomly": {"randomly_seed": 1},
-    "pytest_memray": {"memray": False},
-    "pytest_codspeed": {"codspeed": False},
-    "testmon": {"testmon": False},
-    "pytest_html": {"htmlpath": None},
-    "pytest_reportlog": {"report_log": None},
-    "pytest_jsonreport": {"json_report": False},
-}
-"""Module of a plug-in → its options for the same. Without the module, an option of this name is the suite's own."""
-
-TIMING_OPTIONS = (
-    *("timer", "disable_gc", "warmup", "warmup_iterations", "calibration_precision"),
-    *("min_rounds", "min_time", "max_time", "precision", "confidence"),
-)
-"""Options of pytest-benchmark that the suite sets, and that change its times."""
-
-FEWEST_ROUNDS = 2
-"""Rounds of a slow benchmark where the time is limited; pytest-benchmark calls it twice more."""
 
 ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-fA-F]{8,}")
 
 LONGEST_MESSAGE = 300
 """Characters of an exception's message that are reported."""
-
-COARSEST_TIMER = 1e-6
-"""Resolution of a timer in seconds, for the limit of pytest-benchmark's calibration."""
 
 
 def one_line(error: BaseException | None) -> str:
@@ -128,32 +60,6 @@ def refusal(error: BaseException | None) -> str:
     if text.startswith(NEEDS_PLUGIN):
         return f"{text}; install the plug-in, or add '-o addopts=' to --pytest to ignore the suite's own options"
     return text
-
-
-def benchmark_session(config: Any) -> Any:
-    """Return pytest-benchmark's state of a session; None before it has one."""
-    return config.pluginmanager.getplugin("pytest-benchmark")
-
-
-def unwritten(opened: Callable[[Any, str], Any], kind: Any, text: str) -> Any:
-    """Return the open file of an option, or only its path if the option creates the file. kind: an `argparse.FileType`."""
-    return text if set(kind._mode) & set("wax") else opened(kind, text)  # noqa: SLF001  (it has no public name)
-
-
-def timing_options(option: Any) -> dict[str, str]:
-    """Return `TIMING_OPTIONS` as far as pytest-benchmark has them: name on the command line → value."""
-    names = (f"benchmark_{name}" for name in TIMING_OPTIONS)
-    return {f"--{name.replace('_', '-')}": str(getattr(option, name)) for name in names if hasattr(option, name)}
-
-
-def as_json(value: object) -> Any:
-    """Return a value as JSON has it: what JSON cannot hold is a string, as pytest-benchmark writes it, or None."""
-    from pytest_benchmark.utils import safe_dumps  # noqa: PLC0415  (pytest warns if it was imported before its session)
-
-    try:
-        return json.loads(safe_dumps(value), parse_constant=str)  # type: ignore[no-untyped-call]
-    except Exception:  # noqa: BLE001  (of the value's own methods)
-        return None
 
 
 class BenchmarkPlugin:
@@ -221,14 +127,12 @@ class BenchmarkPlugin:
         pluginmanager.consider_pluginarg = lambda name: None if name in SWITCHED_OFF else consider(name)
         for name in SWITCHED_OFF:
             pluginmanager.unblock(name.removeprefix("no:"))  # by the command line, which has been read
-        file_type: Any = argparse.FileType
-        opened, file_type.__call__ = file_type.__call__, lambda kind, text: unwritten(opened, kind, text)
-        outcome: Any = yield
-        file_type.__call__ = opened
+        with file_types_unwritten():
+            outcome: Any = yield
         if outcome.excinfo:
             self.problem = outcome.excinfo[1]
         else:
-            self._set_options(outcome.get_result().option)
+            set_options(outcome.get_result().option, self.job)
             # The option cache_dir is an error if the plug-in that has it is off.
             cache: Any = cacheprovider.Cache
             cache.cache_dir_from_config = staticmethod(lambda *_, **__: self._folder / "cache")
@@ -244,34 +148,11 @@ class BenchmarkPlugin:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: Any) -> None:
         """Change options again, before pytest-benchmark reads them: a `conftest.py` may have set them."""
-        self._set_options(config.option)
+        set_options(config.option, self.job)
 
     @property
     def _folder(self) -> Path:
         return Path(self.job.json_file).parent
-
-    def _set_options(self, option: Any) -> None:
-        timed = self.job.action == "time"
-        changes = {f"benchmark_{name}": value for name, value in BENCHMARK_OPTIONS.items()}
-        changes |= {"benchmark_disable": not timed, "benchmark_enable": timed}
-        changes |= {"benchmark_storage": f"file://{self._folder}"}
-        changes |= PYTEST_OPTIONS
-        for module, options in OTHER_OPTIONS.items():
-            changes |= options if module in sys.modules else {}
-        for name, value in changes.items():
-            if hasattr(option, name):
-                setattr(option, name, value)
-        if self.job.max_seconds is not None and hasattr(option, "benchmark_max_time"):
-            self._limit_rounds(option, self.job.max_seconds)
-
-    def _limit_rounds(self, option: Any, seconds: float) -> None:
-        """Limit the time of the rounds. What a marker of a test says takes precedence."""
-        of_round = seconds / FEWEST_ROUNDS
-        option.benchmark_max_time = min(float(option.benchmark_max_time), seconds)
-        option.benchmark_min_rounds = min(int(option.benchmark_min_rounds), FEWEST_ROUNDS)
-        option.benchmark_min_time = min(float(option.benchmark_min_time), of_round)
-        coarsest = max(1, int(of_round / COARSEST_TIMER))
-        option.benchmark_calibration_precision = min(int(option.benchmark_calibration_precision), coarsest)
 
     def _set_arguments(self, config: Any) -> None:
         """Leave out arguments that this side does not have, and collect whole files, from which tests are selected.
@@ -394,14 +275,14 @@ class BenchmarkPlugin:
             raise pytest.UsageError(NOT_LOADED)
         order = {item: number for number, item in enumerate(self._collected)}
         chosen = sorted(session.items, key=lambda item: order.get(item, len(order)))
-        kept = [item for item in chosen if self.sources.is_benchmark(item) and self._is_chosen(item)]
+        kept = [item for item in chosen if is_benchmark(item) and self._is_chosen(item)]
         known = set(kept)
         others = [item for item in chosen if item not in known]
         session._fixturemanager.pytest_collection_modifyitems(kept)  # noqa: SLF001  (groups tests by their fixtures)
         session.items[:] = kept
         session.config.hook.pytest_deselected(items=others)
         self.left = dict.fromkeys(map(self.case, kept))
-        n_marked_only = sum(is_marked(item) and not self.sources.is_benchmark(item) for item in others)
+        n_marked_only = sum(is_marked(item) and not is_benchmark(item) for item in others)
         self._report_collected(kept, n_marked_only, self._deselected(chosen))
         self.check_origin()
         if self.job.action == "collect":
@@ -442,7 +323,7 @@ class BenchmarkPlugin:
         """Return the benchmarks that were collected and that options or hooks of the suite left out."""
         left = set(chosen)
         found = (item for item in self._collected if self._wanted is None and item not in left)
-        return [self.case(item) for item in found if self.sources.is_benchmark(item)]
+        return [self.case(item) for item in found if is_benchmark(item)]
 
     def _is_chosen(self, item: Any) -> bool:
         if self._wanted is not None:
@@ -454,7 +335,7 @@ class BenchmarkPlugin:
 
     def _is_in(self, item: Any, node: str) -> bool:
         """Return whether a test of a file is in a node of this file; "" is the whole file."""
-        return not node or bool(self.sources.is_node(item.nodeid.partition("::")[2], node))
+        return not node or is_node(item.nodeid.partition("::")[2], node)
 
     def _unnamed(self) -> list[dict[str, str]]:
         """Return files that seem to have benchmarks and of which pytest collected no test.
@@ -465,7 +346,7 @@ class BenchmarkPlugin:
         reported = {each["file"] for each in (*self._skipped, *self._errors)}
         places = [*self._nodes, *(file for folder in self._nodes for file in folder.rglob("*.py"))]
         files = [file for file in sorted(dict.fromkeys(places)) if file not in known and file.name != "conftest.py"]
-        named = [(file, self.sources.first_benchmark(file)) for file in files if self._path(file) not in reported]
+        named = [(file, first_benchmark(file)) for file in files if self._path(file) not in reported]
         return [
             {"file": self._path(file), "function": name if file in self._modules else ""}
             for file, name in named
@@ -550,103 +431,13 @@ class BenchmarkPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: Any) -> Iterator[None]:
         """Write the times before another plug-in fails."""
-        self._write_times(session)
+        write_times(session.config, self.job, self.emit)
         yield
-
-    def _write_times(self, session: Any) -> None:
-        """Write the times in the format of `--benchmark-json`.
-
-        pytest-benchmark's statistics take as long as the rounds themselves. They are made only for raw data.
-        """
-        found = benchmark_session(session.config)
-        measured = [each for each in found.benchmarks if each and not each.has_error] if found else []
-        if not measured or self.job.action != "time":
-            return
-        if self.job.raw:
-            content = self._raw(session.config, found, measured)
-        else:
-            entries = [{"fullname": each.fullname, "stats": {"min": each.stats.min}} for each in measured]
-            content = {"machine_info": {}, "benchmarks": entries}
-            found.benchmarks.clear()
-        Path(self.job.json_file).write_text(json.dumps(content), encoding="utf-8")
-
-    def _raw(self, config: Any, found: Any, measured: Sequence[Any]) -> dict[str, Any]:
-        """Return what pytest-benchmark would write.
-
-        Hooks of the suite may change anything but names and times, and errors in them do not matter.
-        """
-        content: dict[str, Any] = {}
-        try:
-            content = dict(self._as_written(config, found))
-        except Exception:  # noqa: BLE001  (of a hook)
-            traceback.print_exc()
-        given = content.pop("benchmarks", ())
-        entries = {entry.get("fullname"): entry for entry in given if isinstance(entry, dict)}
-        plain = [each.as_dict(include_data=True) for each in measured]
-        benchmarks = [
-            {name: as_json(value) for name, value in entries.get(each["fullname"], each).items() if name != "stats"}
-            | {name: each[name] for name in ("fullname", "stats")}
-            for each in plain
-        ]
-        rest = {name: as_json(value) for name, value in content.items()}
-        return {"machine_info": {}} | rest | {"benchmarks": benchmarks}
-
-    def _as_written(self, config: Any, found: Any) -> dict[str, Any]:
-        """Return the content of the JSON, with the changes of the suite's hooks."""
-        machine = self.job.machine_info
-        if machine is None:
-            machine = as_json(found.get_machine_info())
-            self.emit("machine_info", value=machine)
-        commit = config.hook.pytest_benchmark_generate_commit_info(config=config)
-        config.hook.pytest_benchmark_update_commit_info(config=config, commit_info=commit)
-        common = {"config": config, "benchmarks": found.benchmarks}
-        content: dict[str, Any] = config.hook.pytest_benchmark_generate_json(
-            **common, include_data=True, machine_info=machine, commit_info=commit
-        )
-        config.hook.pytest_benchmark_update_json(**common, output_json=content)
-        return content
 
 
 def is_marked(item: Any) -> bool:
     """Return whether a test has a marker of benchmarks."""
     return any(item.get_closest_marker(name) for name in MARKERS)
-
-
-def measure_calls(heap_memory: Any, note: Callable[[Any], None]) -> None:
-    """Let the fixture measure the memory of each function that it is given, and `note` it.
-
-    It calls the function once before only where pytest-benchmark would call it several times. The parameters have the
-    names that they have in pytest-benchmark, because a suite may use them.
-    """
-    from pytest_benchmark.fixture import BenchmarkFixture  # noqa: PLC0415  (see `as_json`)
-
-    heap_memory.import_tool()
-
-    def measured(fixture: Any, function: Callable[..., Any], *, often: bool) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            start = perf_counter()
-            results = [function(*arguments, **named)] if often else []
-            seconds = perf_counter() - start
-
-            def once() -> None:
-                results[:] = [function(*arguments, **named)]
-
-            note(heap_memory.measure(once))
-            fixture._make_stats(1).update(seconds)  # noqa: SLF001  (the test may read them)
-            return results[0]
-
-        return call
-
-    fixture_class: Any = BenchmarkFixture
-    plain, pedantic = fixture_class.__call__, fixture_class.pedantic
-
-    def call_measured(fixture: Any, /, function_to_benchmark: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return plain(fixture, measured(fixture, function_to_benchmark, often=True), *arguments, **named)
-
-    def pedantic_measured(fixture: Any, /, target: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return pedantic(fixture, measured(fixture, target, often=False), *arguments, **named)
-
-    fixture_class.__call__, fixture_class.pedantic = call_measured, pedantic_measured
 
 
 def run_session(

@@ -186,10 +186,6 @@ class Sources:
     is_own: returns whether a module with this name is the project's, wherever it is installed.
     """
 
-    is_benchmark = staticmethod(is_benchmark)
-    first_benchmark = staticmethod(first_benchmark)
-    is_node = staticmethod(is_node)
-
     def __init__(self, top: Path, is_own: Callable[[str], bool]) -> None:
         self._top, self._is_own = top, is_own
         self._tests: dict[Path, set[str]] = {}

@@ -1,8 +1,8 @@
 """Worker of `gate --pytest`: a fresh process of one side that runs the benchmarks of one selection.
 
 The side's interpreter runs this file by its path. The project under test may be any package. So this file imports only
-the standard library, and by path the files next to it (`benchmark_plugin`, which is the plug-in of the pytest session,
-`benchmark_source` and `side_finder`) and `bench/cell/heap_memory`. It reads a job (one JSON object) from standard
+the standard library, and by path `benchmark_plugin`, which is the plug-in of the pytest session, the files that it
+imports, `side_finder`, and `bench/cell/heap_memory`. It reads a job (one JSON object) from standard
 input and writes one JSON object per line to standard output. All other output goes to standard error.
 """
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 CELL = "_jacobench_gate_cell"
 """Name under which modules of `bench/cell` are loaded."""
+
+SUITE = "_jacobench_gate_suite"
+"""Name under which modules of this folder are loaded."""
 
 KERNEL_ROUNDS, KERNEL_BYTES = 50, bytes(160 * 1024)
 """The calibration kernel is a digest of these bytes: the environment may not have NumPy. A round takes 100 µs.
@@ -149,8 +152,8 @@ def run(job: PytestJob, emit: Callable[..., None]) -> int:
         os.environ.pop(name, None)
     here = Path(__file__).parent
     finder = load("_jacobench_gate_finder", here / "side_finder.py")
-    plugin = load("_jacobench_gate_plugin", here / "benchmark_plugin.py")
-    source = load("_jacobench_gate_source", here / "benchmark_source.py")
+    load_package(SUITE, here)
+    plugin, source = (import_module(f"{SUITE}.{name}") for name in ("benchmark_plugin", "benchmark_source"))
     rules = finder.read_rules(job.rules) if job.rules else finder.ImportRules()
     sources = source.Sources(Path(job.top), rules.concern)
     installed = InstalledFirst(rules.owned, Path(get_path("purelib")), Path(job.top))
