@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from jacobench.bench.gate.bisect_candidates import CandidateRange
     from jacobench.bench.gate.gate_config import GateConfig
-    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.trees.revisions import Project
     from jacobench.reports.regression.bisection import Bisection
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import GateThresholds

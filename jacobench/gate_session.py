@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from jacobench.bench.gate.benchmark_runner import BenchmarkRunner
     from jacobench.bench.gate.gate_config import GateConfig
     from jacobench.bench.gate.paired_runner import PairedRunner
-    from jacobench.bench.gate.revisions import Project, SideSource
+    from jacobench.bench.gate.suite.benchmark_runner import BenchmarkRunner
+    from jacobench.bench.gate.trees.revisions import Project, SideSource
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import GateThresholds
 
@@ -32,7 +32,7 @@ def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Proje
     Raises BadInput for an invalid pyproject.toml, or if the folder must be in a git repository and is not.
     """
     from jacobench.bench.gate.gate_config import configured, options_from_table, read_table
-    from jacobench.bench.gate.revisions import Project, project_of
+    from jacobench.bench.gate.trees.revisions import Project, project_of
     from jacobench.reports.regression.thresholds import read_thresholds
 
     here = Path.cwd()
@@ -44,7 +44,7 @@ def load_config(given: Mapping[str, Any], *, in_git: bool = True) -> tuple[Proje
 
 def sides_of(against: str | None, config: GateConfig) -> tuple[SideSource, SideSource]:
     """Return base and head; without a revision `against`, both are the working tree. Raises BadInput if they are equal."""
-    from jacobench.bench.gate.revisions import SideSource
+    from jacobench.bench.gate.trees.revisions import SideSource
     from jacobench.graphs.errors import BadInput
 
     if against is None and not (config.base_with or config.head_with):
@@ -118,7 +118,7 @@ def judge_benchmarks(
 
     The gate began and should end at these times (`time.monotonic`). Raises BadInput if six pairs do not fit.
     """
-    from jacobench.bench.gate.time_plan import FEWEST_PAIRS, check_time, round_seconds
+    from jacobench.bench.gate.suite.time_plan import FEWEST_PAIRS, check_time, round_seconds
     from jacobench.reports.regression import fresh_bytes, gate_sentences
     from jacobench.reports.regression.benchmark_samples import benchmark_samples
     from jacobench.reports.regression.gate_loop import run_gate

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
-from jacobench.bench.gate.installer import CHOICES, KEPT, pip_configuration, pip_variables
-from jacobench.bench.gate.revisions import UNSHALLOW, SideSource, commit_of, is_shallow
+from jacobench.bench.gate.installation.installer import CHOICES, KEPT, pip_configuration, pip_variables
+from jacobench.bench.gate.trees.revisions import UNSHALLOW, SideSource, commit_of, is_shallow
 from jacobench.bench.machine.git_command import git
 from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.trees.revisions import Project
 
 HISTORY_FORMAT = "%H%x00%P%x00%s%x00%as"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from jacobench.bench.gate.gate_worker import GateJob
-    from jacobench.bench.gate.side_environments import Side
+    from jacobench.bench.gate.installation.side_environments import Side
 
 STARTING_SECONDS = 60.0
 """Time that a process may take before its first report, in addition to the timeout. The calibration kernel does not count:

@@ -9,17 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.gate.installer import INSTALL
-from jacobench.bench.gate.pytest_selection import read_selection
-from jacobench.bench.gate.revisions import DEFAULT_UNTRACKED
-from jacobench.bench.gate.side_environments import read_pyproject
+from jacobench.bench.gate.installation.installer import INSTALL
+from jacobench.bench.gate.installation.side_environments import read_pyproject
+from jacobench.bench.gate.suite.pytest_selection import read_selection
+from jacobench.bench.gate.trees.revisions import DEFAULT_UNTRACKED
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.graphs.errors import BadInput, real_number, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.trees.revisions import Project
 
 WHERE = "[tool.jacobench.gate]"
 

@@ -67,7 +67,7 @@ class GateJob:
 
 def load_finder() -> Any:
     """Load `side_finder` by path."""
-    spec = spec_from_file_location("_jacobench_gate_finder", Path(__file__).with_name("side_finder.py"))
+    spec = spec_from_file_location("_jacobench_gate_finder", Path(__file__).parent / "installation" / "side_finder.py")
     assert spec is not None
     assert spec.loader is not None
     finder = module_from_spec(spec)

@@ -12,8 +12,8 @@ from jacobench.bench.cell.prepared_cell import TASKS, needing_phases
 from jacobench.bench.cell.timing import CONTROL, ROUND_SECONDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
 from jacobench.bench.gate.gate_worker import GateJob, GateTask
-from jacobench.bench.gate.side_code import MeasuredCode
-from jacobench.bench.gate.side_environments import side_variables
+from jacobench.bench.gate.installation.side_code import MeasuredCode
+from jacobench.bench.gate.installation.side_environments import side_variables
 from jacobench.bench.machine import environment
 from jacobench.graphs.errors import BadInput
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jacobench.bench.gate.gate_client import CellKey, CellStatuses, Reports
-    from jacobench.bench.gate.revisions import Project
-    from jacobench.bench.gate.side_environments import Side
+    from jacobench.bench.gate.installation.side_environments import Side
+    from jacobench.bench.gate.trees.revisions import Project
     from jacobench.bench.suites.case import Case
 
 PROCESS_SECONDS = 2.0  # time of all timed calls of one process

@@ -11,15 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.gate.benchmark_runner import BenchmarkRunner
 from jacobench.bench.gate.gate_config import new_folder
-from jacobench.bench.gate.installer import check_template
+from jacobench.bench.gate.installation.installer import check_template
+from jacobench.bench.gate.installation.side_environments import Side
+from jacobench.bench.gate.installation.side_installation import OPTIONS, install_sides
+from jacobench.bench.gate.installation.side_requirements import read_requirements
 from jacobench.bench.gate.paired_runner import PairedRunner
-from jacobench.bench.gate.pytest_selection import read_selection
-from jacobench.bench.gate.revisions import Project, SideSource, Tree, checked_out, commit_of, suite_checked_out
-from jacobench.bench.gate.side_environments import Side
-from jacobench.bench.gate.side_installation import OPTIONS, install_sides
-from jacobench.bench.gate.side_requirements import read_requirements
+from jacobench.bench.gate.suite.benchmark_runner import BenchmarkRunner
+from jacobench.bench.gate.suite.pytest_selection import read_selection
+from jacobench.bench.gate.trees.revisions import Project, SideSource, Tree, checked_out, commit_of, suite_checked_out
 from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import settings, suite_settings

@@ -22,7 +22,7 @@ from jacobench.commands.cmd_gate import (
 from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
 
 if TYPE_CHECKING:
-    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.trees.revisions import Project
     from jacobench.bisect_session import BisectSession
 
 

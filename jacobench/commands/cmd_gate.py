@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jacobench.bench.gate.gate_config import GateConfig
-    from jacobench.bench.gate.revisions import Project
+    from jacobench.bench.gate.trees.revisions import Project
     from jacobench.reports.regression.outcome import Outcome
     from jacobench.reports.regression.thresholds import GateThresholds
 

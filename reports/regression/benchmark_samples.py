@@ -13,7 +13,7 @@ from jacobench.reports.regression.outcome import CONTROL_ROW, ROW
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from jacobench.bench.gate.benchmark_runner import BenchmarkProcess
+    from jacobench.bench.gate.suite.benchmark_runner import BenchmarkProcess
 
 
 def benchmark_samples(processes: Iterable[BenchmarkProcess]) -> pd.DataFrame:

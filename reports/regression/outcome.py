@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from jacobench.bench.gate.side_code import MeasuredDistribution
+    from jacobench.bench.gate.installation.side_code import MeasuredDistribution
 
 BASE, HEAD = "base", "head"
 

@@ -9,8 +9,8 @@ from jacobench.graphs.wording import counted, listed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jacobench.bench.gate.requirement_changes import RequirementChange, UnmetRequirement
-    from jacobench.bench.gate.side_code import MeasuredCode, MeasuredDistribution
+    from jacobench.bench.gate.installation.requirement_changes import RequirementChange, UnmetRequirement
+    from jacobench.bench.gate.installation.side_code import MeasuredCode, MeasuredDistribution
 
 MOST_NAMES = 20
 """Distributions that a sentence names."""

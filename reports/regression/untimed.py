@@ -10,7 +10,7 @@ from scipy.special import bdtrc
 
 from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 from jacobench.bench.gate.paired_runner import BY_CHANCE
-from jacobench.bench.gate.suite_collection import CHANGED, SKIPPED
+from jacobench.bench.gate.suite.suite_collection import CHANGED, SKIPPED
 from jacobench.bench.row.columns import HEAP
 from jacobench.reports.regression import gate_sentences
 from jacobench.reports.regression.outcome import BASE, COUNTS, HEAD, ROW

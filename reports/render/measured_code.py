@@ -10,7 +10,7 @@ from jacobench.reports.render.text_tables import escape_markdown, markdown_detai
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jacobench.bench.gate.side_code import MeasuredDistribution
+    from jacobench.bench.gate.installation.side_code import MeasuredDistribution
 
 HEADINGS = ("side", "distribution", "version", "commit", "folder", "note")
 

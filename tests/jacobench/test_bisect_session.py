@@ -11,7 +11,7 @@ import pytest
 
 from jacobench.bench.gate.bisect_candidates import Candidate, CandidateRange, commit_range
 from jacobench.bench.gate.gate_config import GateConfig
-from jacobench.bench.gate.revisions import Project, project_of
+from jacobench.bench.gate.trees.revisions import Project, project_of
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bisect_session import BisectSession, restricted
 from jacobench.graphs.errors import BadInput, UnsuitableEnvironment, Unsupported

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig, configured, options_from_table
-from jacobench.bench.gate.revisions import Project
+from jacobench.bench.gate.trees.revisions import Project
 from jacobench.commands import cmd_gate
 from jacobench.reports.regression.outcome import Outcome, verdict_table
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig
-from jacobench.bench.gate.revisions import SideSource
+from jacobench.bench.gate.trees.revisions import SideSource
 from jacobench.gate_session import judge, sides_of
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.regression.thresholds import GateThresholds, ThresholdRule

@@ -20,7 +20,7 @@ from jacobench.bench.gate.bisect_candidates import (
     read_offered,
     release_range,
 )
-from jacobench.bench.gate.revisions import SideSource, project_of
+from jacobench.bench.gate.trees.revisions import SideSource, project_of
 from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 

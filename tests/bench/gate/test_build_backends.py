@@ -88,9 +88,9 @@ EDITABLE = ("by_hatch", "by_setuptools", "by_setup_ext", "by_meson", "by_scikit"
 INSTALLS = """
 import json, os, subprocess, sys
 from pathlib import Path
-from jacobench.bench.gate.installer import INSTALL
-from jacobench.bench.gate.revisions import SideSource, checked_out, commit_of, project_of
-from jacobench.bench.gate.side_installation import install_sides
+from jacobench.bench.gate.installation.installer import INSTALL
+from jacobench.bench.gate.trees.revisions import SideSource, checked_out, commit_of, project_of
+from jacobench.bench.gate.installation.side_installation import install_sides
 
 into = Path(sys.argv[1])
 for name in sys.argv[2:]:

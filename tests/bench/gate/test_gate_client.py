@@ -9,8 +9,8 @@ import pytest
 
 from jacobench.bench.gate import gate_client
 from jacobench.bench.gate.gate_client import STARTING_SECONDS, CellStatus, run_process
-from jacobench.bench.gate.revisions import Tree
-from jacobench.bench.gate.side_environments import Side
+from jacobench.bench.gate.installation.side_environments import Side
+from jacobench.bench.gate.trees.revisions import Tree
 
 
 class Reporting:

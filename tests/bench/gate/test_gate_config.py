@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig, configured, new_folder, options_from_table, read_table
-from jacobench.bench.gate.installer import INSTALL, check_template
-from jacobench.bench.gate.revisions import Project, Tree
-from jacobench.bench.gate.side_environments import Side, build_system, check_backend
+from jacobench.bench.gate.installation.installer import INSTALL, check_template
+from jacobench.bench.gate.installation.side_environments import Side, build_system, check_backend
+from jacobench.bench.gate.trees.revisions import Project, Tree
 from jacobench.graphs.errors import BadInput
 
 

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from jacobench.bench.gate.gate_config import GateConfig
-from jacobench.bench.gate.revisions import Project, SideSource, Tree, project_of
-from jacobench.bench.gate.side_code import MeasuredCode
-from jacobench.bench.gate.side_environments import Side, side_variables
+from jacobench.bench.gate.installation.side_code import MeasuredCode
+from jacobench.bench.gate.installation.side_environments import Side, side_variables
 from jacobench.bench.gate.sides import forbids_execution, here_twice, two_revisions, write_cases
+from jacobench.bench.gate.trees.revisions import Project, SideSource, Tree, project_of
 from jacobench.bench.suites import suite_files
 from jacobench.bench.suites.case import build
 from jacobench.bench.suites.suite_files import load_suite, suite_names

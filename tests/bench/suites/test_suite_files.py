@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jacobench.bench.gate.gate_config import read_table
-from jacobench.bench.gate.revisions import Project
 from jacobench.bench.gate.sides import write_cases
+from jacobench.bench.gate.trees.revisions import Project
 from jacobench.bench.suites.case import Case, build, problem_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite, suite_names
 from jacobench.graphs.architectures import ARCHITECTURES

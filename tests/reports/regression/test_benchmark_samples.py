@@ -7,8 +7,8 @@ import math
 
 import pytest
 
-from jacobench.bench.gate.benchmark_runner import BenchmarkProcess
 from jacobench.bench.gate.gate_client import CellStatus
+from jacobench.bench.gate.suite.benchmark_runner import BenchmarkProcess
 from jacobench.reports.data.pytest_benchmark_json import read_minima
 from jacobench.reports.regression.benchmark_samples import benchmark_samples
 from jacobench.reports.regression.gate_loop import run_gate

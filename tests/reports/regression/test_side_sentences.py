@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jacobench.bench.gate.requirement_changes import RequirementChange, UnmetRequirement
-from jacobench.bench.gate.side_code import MeasuredCode, MeasuredDistribution
+from jacobench.bench.gate.installation.requirement_changes import RequirementChange, UnmetRequirement
+from jacobench.bench.gate.installation.side_code import MeasuredCode, MeasuredDistribution
 from jacobench.reports.regression.side_sentences import code_notes
 
 

@@ -7,7 +7,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from jacobench.bench.gate.side_code import MeasuredDistribution
+from jacobench.bench.gate.installation.side_code import MeasuredDistribution
 from jacobench.reports.regression.outcome import Outcome, verdict_table
 from jacobench.reports.render.gate_formats import FORMATS
 from jacobench.reports.render.gate_screen import VerdictScreen

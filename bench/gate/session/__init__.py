@@ -1,0 +1,1 @@
+"""A pytest session of one side, in a process of its own."""

@@ -1,0 +1,1 @@
+"""Files of both sides of a gate: commits, the working tree, submodules."""
