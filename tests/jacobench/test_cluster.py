@@ -118,6 +118,12 @@ class Cluster:
             "--local-directory", folder, *options, **variables,
         )  # fmt: skip
 
+    def wait_for_workers(self, count):
+        """Wait until the scheduler knows so many dask workers."""
+        code = "import sys, distributed; distributed.Client(sys.argv[1]).wait_for_workers(int(sys.argv[2]), timeout=60)"
+        command = [sys.executable, "-P", "-c", code, self.address, str(count)]
+        subprocess.run(command, cwd=self.folder, env=self.environment, check=True)
+
     def _start(self, module, *arguments, **variables):
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", module, *map(str, arguments)], cwd=self.folder,
@@ -273,7 +279,7 @@ def test_machines_and_versions_that_differ_are_kept_apart_and_reported(folder, c
     cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL="fast")
     cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL="slow", PYTHONPATH=str(info.parent))
     options = ("--suite", "suite.toml", "--passes", 2, "--cluster", cluster.address)
-    time.sleep(3)  # both are there
+    cluster.wait_for_workers(2)
     done = jacobench("run", *options, "--out", "both", cwd=folder, timeout=120)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "scipy 0.0.1 instead of" in line]
@@ -399,7 +405,7 @@ def test_a_function_that_makes_a_cluster_and_a_client_in_python_can_be_used(fold
 def test_doctor_checks_each_host(folder, cluster, jacobench):
     cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL="left")
     cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL="right")
-    time.sleep(3)  # both are there
+    cluster.wait_for_workers(2)
     done = jacobench("doctor", "--cluster", cluster.address, "--json", cwd=folder, timeout=120)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
