@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import re
+import socket
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -72,14 +73,28 @@ def _target(spec: str, stack: ExitStack) -> tuple[Any, dict[str, Any]]:
     """Return what to connect to, an address or a cluster, and options of the client."""
     if spec.startswith("local:"):
         return _local_cluster(spec, stack), {}
-    if re.match(r"[a-z]+://", spec):
-        return spec, {}
+    if "://" in spec:
+        return _checked_address(spec), {}
     place, colon, name = spec.rpartition(":")
     if colon and place.endswith(".py"):
         return _users_cluster(spec, Path(place), name, stack), {}
+    if re.fullmatch(r"[\w.-]+:\d+", spec):
+        raise BadInput(f"--cluster {spec!r}: {EXPECTED}; did you mean 'tcp://{spec}'?")
     if not Path(spec).is_file():
-        raise BadInput(f"--cluster {spec!r}: {EXPECTED}")
+        raise BadInput(f"--cluster {spec!r}: there is no such file; {EXPECTED}")
     return None, {"scheduler_file": str(Path(spec).absolute())}
+
+
+def _checked_address(spec: str) -> str:
+    """Return the address of a scheduler; raises BadInput if it is none, or its host has no address."""
+    found = re.fullmatch(r"(?:tcp|tls|ws|wss|ucx)://(?:\[([^\]]+)\]|([^:/]+)):(\d+)", spec)
+    if not found:
+        raise BadInput(f"--cluster {spec!r}: expected an address such as tcp://host:8786 or tls://host:8786")
+    try:
+        socket.getaddrinfo(found[1] or found[2], int(found[3]))
+    except (OSError, UnicodeError, OverflowError) as error:
+        raise BadInput(f"--cluster {spec!r}: the host is not found: {error}") from None
+    return spec
 
 
 def _local_cluster(spec: str, stack: ExitStack) -> Any:

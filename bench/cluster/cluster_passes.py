@@ -82,7 +82,7 @@ class ClusterPasses:
     _running: dict[str, Running] = field(default_factory=dict)  # by key
     _attempts: Counter[tuple[str, int]] = field(default_factory=Counter)  # lost ones, by case and pass
     _inbox: Queue[tuple[str, Any]] = field(default_factory=Queue)
-    _discarded: set[str] = field(default_factory=set)  # keys of lost blocks
+    _lost: dict[str, Block] = field(default_factory=dict)  # by key
     _blocks_done: int = 0
     _idle_since: float | None = None
 
@@ -106,6 +106,9 @@ class ClusterPasses:
         try:
             self._use(self.hosts)
             self._loop()
+        except KeyboardInterrupt:
+            self.say("ending the measuring processes of the hosts")
+            raise
         finally:
             self._stop()
             rmtree(self.incomplete, ignore_errors=True)
@@ -187,9 +190,8 @@ class ClusterPasses:
 
     def _discard(self, key: str) -> None:
         """Ignore what arrives late: a measurement of a lost attempt."""
-        if key not in self._discarded:
-            self.say(f"discarded late measurements of the lost block {key}")
-        self._discarded.add(key)
+        if block := self._lost.pop(key, None):  # one line for each lost attempt
+            self.say(f"discarded late measurements of {block.case}, pass {block.planned.number + 1}")
 
     def _finish(self, key: str) -> None:
         """Take the result of a block: add it to the journal, or measure it again."""
@@ -238,6 +240,7 @@ class ClusterPasses:
     def _lose(self, running: Running, cause: str) -> None:
         """Measure a lost block again, as a whole; after three attempts its rows are crashed."""
         block, host = running.block, running.host
+        self._lost[running.key] = block
         place = block.case, block.planned.number
         self._attempts[place] += 1
         self.say(f"lost {block.case}, pass {block.planned.number + 1}, on {host.name}: {cause}; it is measured again")

@@ -416,8 +416,12 @@ def test_doctor_checks_each_host(folder, cluster, jacobench):
 
 UNUSABLE = {
     "address": ("tcp://127.0.0.1:9", "no scheduler answers"),
+    "no port": ("tcp://127.0.0.1", "expected an address such as tcp://host:8786"),
+    "protocol": ("http://127.0.0.1:8786", "expected an address such as tcp://host:8786"),
+    "name": ("tcp://no-such-host.invalid:8786", "the host is not found: "),
+    "no protocol": ("127.0.0.1:8786", "did you mean 'tcp://127.0.0.1:8786'?"),
     "number": ("local:none", "expected local:N with a number N of workers"),
-    "specification": ("no-such-file", "expected local:N, an address"),
+    "specification": ("no-such-file", "there is no such file; expected local:N, an address"),
     "file": ("no_such.py:make", "there is no Python file"),
     "function": ("pace.py:make", "unknown function of"),
     "result": ("pace.py:wrapped", "raised TypeError"),
