@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from jacobench.bench.row.columns import FORWARD, in_phase
+from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
+from jacobench.bench.row.columns import FORWARD, below_resolution, in_phase, peak_bounds
+from jacobench.reports.data.units import format_bytes
 from jacobench.reports.data.vocabulary import words
 from jacobench.reports.plots import plot_sentences
 from jacobench.reports.plots.layout import NoData, Plot, frame, legend_mark, strategy_handles
@@ -30,12 +32,15 @@ def fronts(run: Run, phase: str) -> dict[str, Plot]:
     """Draw the strategies by time and peak memory with the Pareto front, one panel per case: ``time-against-memory``."""
     table = run.table
     rows = table[in_phase(table, phase) & (table["strategy"] != FORWARD)].reset_index(drop=True)
-    both = rows[(rows["status"] == "ok") & (rows["seconds_median"] > 0) & (rows["peak_bytes"] > 0)]
+    timed = rows[(rows["status"] == "ok") & (rows["seconds_median"] > 0)]
+    both = timed[timed["peak_bytes"] > 0]
     if both.empty:
         raise NoData(f"no cell of phase {phase} has both a time and a peak memory")
     measured = rows[rows["case"].isin(both["case"])]
     cases = choose(measured)
-    data = both[both["case"].isin(cases)][["case", "strategy", "seconds_median", "peak_bytes"]]
+    data = timed[timed["case"].isin(cases)]
+    data = data.assign(peak_bytes=peak_bounds(data), is_bound=below_resolution(data))
+    data = data.loc[data["peak_bytes"] > 0, ["case", "strategy", "seconds_median", "peak_bytes", "is_bound"]]
     data = data.assign(on_front=pd.concat([_on_front(own) for _, own in data.groupby("case", sort=False)]))
     failed = measured[measured["status"] != "ok"]
     time, memory = QUANTITIES.values()
@@ -72,7 +77,9 @@ def _panel(axes: Axes, data: pd.DataFrame, failed: pd.DataFrame) -> None:
         axes.plot(row["seconds_median"], row["peak_bytes"], color=style.color, marker=style.marker, alpha=alpha)
     for axis, quantity in zip((axes.xaxis, axes.yaxis), QUANTITIES.values(), strict=True):
         _show_range(axis, data[quantity.column], quantity)
+    small = format_bytes(RESOLUTION_BYTES)
     missing = [f"{elided(row['strategy'], MAX_NAME)}: {words(row['status'])}" for row in failed.to_dict("records")]
+    missing += [f"{elided(name, MAX_NAME)}: below {small}" for name in data.loc[data["is_bound"], "strategy"]]
     axes.text(0.98, 0.03, "\n".join(missing), transform=axes.transAxes, ha="right", fontsize=7, color=FAINT)
 
 

@@ -262,3 +262,16 @@ def test_the_plots_of_one_case_have_one_page(make_case, make_cell, make_run):
     assert not [name for name in found if re.search(r"-\d+$", name)]
     for plot in found.values():
         assert plot.figure.get_size_inches().max() <= LARGEST
+
+
+def test_the_front_has_the_strategy_whose_memory_is_below_the_resolution(everything, make_run):
+    """It is the fastest, and needs least: no other strategy is on the front."""
+    own = everything[everything["case"].eq("mlp-w64-d2-b1") & everything["phase"].eq("gradient")].reset_index(drop=True)
+    is_vjp = own["strategy"] == "vjp"
+    own.loc[is_vjp, "seconds_median"] = own["seconds_median"].min() / 2
+    own.loc[is_vjp, "peak_bytes"] = float("nan")
+    own.loc[~is_vjp & (own["strategy"] != "forward"), "peak_bytes"] = 1e6
+    own["memory_tool"] = "memray"
+    data = PLOTS["time against memory"](make_run(own), "gradient")["time-against-memory"].data.set_index("strategy")
+    assert data.loc["vjp", ["peak_bytes", "is_bound", "on_front"]].tolist() == [8192, True, True]
+    assert not data.drop("vjp")["on_front"].any()
