@@ -11,6 +11,7 @@ from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS, input_bytes, row
 from jacobench.bench.floor.fitted_rates import predict_seconds
 from jacobench.bench.floor.microbenchmarks import measure_like
 from jacobench.bench.floor.predicted_rows import NO_PREDICTION, fill_seconds, n_seeds_of, predict_case
+from jacobench.bench.floor.time_model import calls_of
 from jacobench.bench.row.columns import tidy
 from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS
 from jacobench.bench.suites.case import graph_of
@@ -118,11 +119,18 @@ def add_seconds(
         if row["status"] == "ok" and row["machine"] == machine:
             ok_of[cell.case].append((row, cell.strategy))
     model_of = cache(lambda dtype: found.model if (found := profile_of(dtype)) else None)
+    known: dict[str, list[tuple[dict[str, Any], str, Calls]]] = defaultdict(list)  # by dtype
     for case in planned.suite.cases:
-        ok = ok_of[case.name]
-        graph = graph_of(case) if ok else None
-        model = graph and model_of(graph.dtype.name)
-        if graph and model:
-            seconds = {spec: model.seconds(graph, spec, n_seeds_of(case), case.task) for _, spec in ok}
-            for row, spec in ok:
-                row["predicted_seconds"] = seconds[spec].get(row["phase"])
+        graph = graph_of(case) if ok_of[case.name] else None
+        if graph is None or model_of(graph.dtype.name) is None:
+            continue
+        specs = dict.fromkeys(spec for _, spec in ok_of[case.name])
+        calls = {spec: calls_of(graph, spec, n_seeds_of(case), case.task) for spec in specs}
+        known[graph.dtype.name] += [
+            (row, spec, calls[spec][row["phase"]]) for row, spec in ok_of[case.name] if row["phase"] in calls[spec]
+        ]
+    for dtype, cells in known.items():
+        model = model_of(dtype)
+        seconds = model.seconds_of([(spec, row["phase"], own) for row, spec, own in cells]) if model else []
+        for (row, _, _), value in zip(cells, seconds, strict=True):
+            row["predicted_seconds"] = None if math.isnan(value) else value
