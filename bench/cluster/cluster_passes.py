@@ -225,9 +225,10 @@ class ClusterPasses:
             self._skip_larger(row)
 
     def _skip_larger(self, row: Measurement) -> None:
-        """Skip larger cases, unless another kind of machine measures them."""
+        """Skip larger cases, unless they are being measured, or belong to another kind of machine."""
+        running = {each.block.case for each in self._running.values()}
         for skipped in self.ledger.skipped_by(row):
-            if self.schedule.machine_of.get(skipped.case, row.machine) == row.machine:
+            if skipped.case not in running and self.schedule.machine_of.get(skipped.case, row.machine) == row.machine:
                 found = msgspec.structs.replace(skipped, host=row.host, machine=row.machine)
                 self.folder.append(found)
                 self.ledger.note(found)
@@ -243,8 +244,10 @@ class ClusterPasses:
         self._lost[running.key] = block
         place = block.case, block.planned.number
         self._attempts[place] += 1
-        self.say(f"lost {block.case}, pass {block.planned.number + 1}, on {host.name}: {cause}; it is measured again")
-        if self._attempts[place] >= ATTEMPTS:
+        is_last = self._attempts[place] >= ATTEMPTS
+        then = f"given up after {ATTEMPTS} attempts" if is_last else "it is measured again"
+        self.say(f"lost {block.case}, pass {block.planned.number + 1}, on {host.name}: {cause}; {then}")
+        if is_last:
             reason = f"its dask worker was lost in {ATTEMPTS} attempts: {cause}"
             self._add(block.case, list(self._crashed(running, reason)))
             self._blocks_done += 1

@@ -319,7 +319,7 @@ def _pass_in_words(progress: Progress) -> str:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """Collect no garbage: rows have no cycles, and each collection scans all of them, which takes half of the time."""
+    """Collect no garbage: rows have no cycles, and each collection scans all of them."""
     import gc
 
     gc.disable()
