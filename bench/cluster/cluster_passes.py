@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from queue import Empty, Queue
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 
-from jacobench.bench.cluster.block_task import BlockJob, BlockResult, run_block, running_blocks
+from jacobench.bench.cluster.block_task import BlockJob, BlockResult
 from jacobench.bench.cluster.host_schedule import Block, HostSchedule
-from jacobench.bench.cluster.hosts import Host, difference_lines, places, survey_hosts, with_machine
+from jacobench.bench.cluster.live_hosts import SCHEDULER_LOST, LiveHosts
+from jacobench.bench.cluster.submitted_blocks import SubmittedBlocks
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.run.ledger import Ledger
-from jacobench.graphs.errors import BadInput
 from jacobench.graphs.wording import counted, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from distributed import Client, Future
+    from distributed import Client
 
     from jacobench.bench.cluster.host_survey import SurveyJob
+    from jacobench.bench.cluster.hosts import Host
+    from jacobench.bench.cluster.submitted_blocks import SubmittedBlock
     from jacobench.bench.row.measurement import Measurement
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 3  # at a block; then its rows are crashed
 POLL_SECONDS = 1.0  # between looks at the workers of the cluster
 RETURN_SECONDS = 60.0  # to wait for a host when none can continue
-SCHEDULER_LOST = "the connection to the scheduler of the cluster was lost"
-STOP_SECONDS = 15.0  # to wait until hosts have ended their measuring processes
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,6 @@ class ClusterProgress:
     blocks_done: int
     blocks: int  # known so far
     seconds_left: float | None  # of the known blocks; None until a block is complete
-
-
-@dataclass
-class Running:
-    """A block on a host."""
-
-    key: str
-    block: Block
-    host: Host
-    worker: str  # address of the dask worker
-    future: Future[Any]
 
 
 @dataclass
@@ -77,11 +64,7 @@ class ClusterPasses:
     report: Callable[[ClusterProgress], None]
     deadline: float | None = None  # no further pass begins after it (`time.monotonic`); None: there are none
     measured_seconds: float = 0.0
-    _hosts: dict[str, Host] = field(default_factory=dict)  # by name
-    _unusable: set[str] = field(default_factory=set)  # addresses of dask workers
-    _running: dict[str, Running] = field(default_factory=dict)  # by key
     _attempts: Counter[tuple[str, int]] = field(default_factory=Counter)  # lost ones, by case and pass
-    _inbox: Queue[tuple[str, Any]] = field(default_factory=Queue)
     _lost: dict[str, Block] = field(default_factory=dict)  # by key
     _blocks_done: int = 0
     _idle_since: float | None = None
@@ -90,7 +73,8 @@ class ClusterPasses:
         settings, measurements = self.folder.settings, self.folder.measurements
         self.ledger = Ledger(self.plan, settings.first_passes, measurements)
         self.schedule = HostSchedule(self.ledger, settings.first_passes, measurements)
-        self.topic = f"jacobench-{uuid4().hex}"
+        self._hosts = LiveHosts(self.client, self.survey_job, self.say, self.folder)
+        self._blocks = SubmittedBlocks(self.client)
         self.incomplete = self.folder.path / "incomplete"
         self._n_blocks = self.schedule.n_first_blocks
         self._began = time.monotonic()
@@ -102,26 +86,22 @@ class ClusterPasses:
     def measure(self) -> None:
         """Measure all blocks. Raises HarnessFailure if the scheduler or all hosts of a case are lost."""
         rmtree(self.incomplete, ignore_errors=True)
-        self.client.subscribe_topic(self.topic, self._receive)
+        self._blocks.subscribe()
         try:
-            self._use(self.hosts)
+            self._use(self._hosts.add(self.hosts))
             self._loop()
         except KeyboardInterrupt:
             self.say("ending the measuring processes of the hosts")
             raise
         finally:
-            self._stop()
+            self._blocks.stop()
             rmtree(self.incomplete, ignore_errors=True)
-
-    def _receive(self, event: tuple[float, Any]) -> None:
-        """Take an event of a block; called in the client's thread."""
-        self._inbox.put(("event", event[1]))
 
     def _loop(self) -> None:
         looked = time.monotonic()
         while True:
             self._submit_all()
-            if not self._running and self._is_over():
+            if not self._blocks.running and self._is_over():
                 return
             self._handle_messages()
             if time.monotonic() - looked >= POLL_SECONDS:
@@ -132,8 +112,8 @@ class ClusterPasses:
 
     def _submit_all(self) -> None:
         """Give each idle host its next block."""
-        busy = {running.host.name for running in self._running.values()}
-        for host in list(self._hosts.values()):
+        busy = {running.host.name for running in self._blocks.running.values()}
+        for host in self._hosts.by_name.values():
             if host.name in busy or not host.workers:
                 continue
             in_time = self.deadline is not None and time.monotonic() < self.deadline
@@ -142,11 +122,16 @@ class ClusterPasses:
                 self._submit(host, block)
 
     def _submit(self, host: Host, block: Block) -> None:
-        key = f"jacobench-block-{uuid4().hex}"
+        if block.planned.number >= self.folder.settings.first_passes:
+            self._n_blocks += 1
+        self._idle_since = None
+        self._blocks.submit(self._job(host, block), block, host)
+
+    def _job(self, host: Host, block: Block) -> BlockJob:
         settings, planned = self.folder.settings, block.planned
         budget = min(parse_bytes(settings.memory_budget), host.facts.budget_bytes)
-        job = BlockJob(
-            key, self.topic, block.case, planned.number, planned.turn, planned.repeats,
+        return BlockJob(
+            f"jacobench-block-{uuid4().hex}", self._blocks.topic, block.case, planned.number, planned.turn, planned.repeats,
             replace(
                 settings, environment=host.facts.environment, code=host.facts.code, memory_budget=f"{budget}B",
                 machines={}, machine_record={}, machine_info={}, commit_info={},
@@ -154,34 +139,18 @@ class ClusterPasses:
             str(self.folder.path), tuple(map(_short, self.schedule.earlier(block.case))), self.ledger.names, host.name, host.machine,
             self.survey_job.archive, self.survey_job.files,
         )  # fmt: skip
-        if planned.number >= settings.first_passes:
-            self._n_blocks += 1
-        future = self.client.submit(
-            run_block,
-            msgspec.json.encode(job),
-            key=key,
-            workers=[host.workers[0]],
-            allow_other_workers=False,
-            pure=False,
-        )
-        self._idle_since = None
-        self._running[key] = Running(key, block, host, host.workers[0], future)
-        future.add_done_callback(lambda done: self._inbox.put(("done", done.key)))
 
     def _handle_messages(self) -> None:
         """Handle the messages that have arrived; wait for the first one."""
-        with suppress(Empty):
-            kind, content = self._inbox.get(timeout=POLL_SECONDS / 4)
-            while True:
-                if kind == "event":
-                    self._store(content)
-                else:
-                    self._finish(content)
-                kind, content = self._inbox.get_nowait()
+        for kind, content in self._blocks.messages(POLL_SECONDS / 4):
+            if kind == "event":
+                self._store(content)
+            else:
+                self._finish(content)
 
     def _store(self, event: dict[str, Any]) -> None:
         """Store a measurement of a block that is not complete."""
-        if event["key"] not in self._running:
+        if event["key"] not in self._blocks.running:
             self._discard(event["key"])
             return
         self.incomplete.mkdir(exist_ok=True)
@@ -197,18 +166,17 @@ class ClusterPasses:
         """Take the result of a block: add it to the journal, or measure it again."""
         if self.client.status != "running":
             raise HarnessFailure(SCHEDULER_LOST)
-        running = self._running.pop(key, None)
+        running = self._blocks.running.pop(key, None)
         if running is None:
             self._discard(key)
             return
-        future = running.future
-        if future.status == "finished":
-            self._complete(running, msgspec.json.decode(future.result(), type=BlockResult))
+        if running.future.status == "finished":
+            self._complete(running, msgspec.json.decode(running.future.result(), type=BlockResult))
         else:
-            self._lose(running, _cause(future))
+            self._lose(running, running.cause())
         self._remove_files(key)
 
-    def _complete(self, running: Running, result: BlockResult) -> None:
+    def _complete(self, running: SubmittedBlock, result: BlockResult) -> None:
         rows = list(result.measurements)
         self._add(running.block.case, rows)
         self.measured_seconds += result.measured_seconds
@@ -226,7 +194,7 @@ class ClusterPasses:
 
     def _skip_larger(self, row: Measurement) -> None:
         """Skip larger cases, unless they are being measured, or belong to another kind of machine."""
-        running = {each.block.case for each in self._running.values()}
+        running = {each.block.case for each in self._blocks.running.values()}
         for skipped in self.ledger.skipped_by(row):
             if skipped.case not in running and self.schedule.machine_of.get(skipped.case, row.machine) == row.machine:
                 found = msgspec.structs.replace(skipped, host=row.host, machine=row.machine)
@@ -238,7 +206,7 @@ class ClusterPasses:
         for path in self.incomplete.glob(f"{key}-*.jsonl"):
             path.unlink(missing_ok=True)
 
-    def _lose(self, running: Running, cause: str) -> None:
+    def _lose(self, running: SubmittedBlock, cause: str) -> None:
         """Measure a lost block again, as a whole; after three attempts its rows are crashed."""
         block, host = running.block, running.host
         self._lost[running.key] = block
@@ -254,7 +222,7 @@ class ClusterPasses:
         elif host.name in self.schedule.lanes:
             self.schedule.again(host.name, block)
 
-    def _crashed(self, running: Running, reason: str) -> Iterable[Measurement]:
+    def _crashed(self, running: SubmittedBlock, reason: str) -> Iterable[Measurement]:
         planned, host = running.block.planned, running.host
         for cell in self.ledger.left(planned):
             row = self.ledger.failure(cell, "crashed", reason, planned.number, 0)
@@ -264,59 +232,18 @@ class ClusterPasses:
 
     def _look_for_hosts(self) -> None:
         """Note lost and new dask workers. A task that is restricted to a lost worker would wait forever."""
-        alive = self._alive()
-        for host in list(self._hosts.values()):
-            host.workers = [address for address in host.workers if address in alive]
-        for running in list(self._running.values()):
-            if running.worker not in alive:
-                self._running.pop(running.key)
-                running.future.cancel(force=True)
-                self._lose(running, "the dask worker has gone")
-                self._remove_files(running.key)
-        known = {address for host in self._hosts.values() for address in host.workers} | self._unusable
-        if new := set(alive) - known:
-            self._add_workers(new)
-        for name in [name for name, host in self._hosts.items() if not host.workers]:
-            self.say(f"host {name} is lost")
-            del self._hosts[name]
+        alive = self._hosts.alive()
+        for running in self._blocks.without(alive):
+            self._lose(running, "the dask worker has gone")
+            self._remove_files(running.key)
+        joined, left = self._hosts.update(alive)
+        self._use(joined)
+        for name in left:
             self.schedule.remove_host(name)
         self._report()
 
-    def _alive(self) -> set[str]:
-        """Return the addresses of the dask workers; raises HarnessFailure if the scheduler is lost."""
-        try:
-            if self.client.status == "running":
-                return set(self.client.sync(self.client.scheduler.ncores, callback_timeout=RETURN_SECONDS))
-        except (OSError, TimeoutError, RuntimeError, ValueError):
-            pass
-        raise HarnessFailure(SCHEDULER_LOST)
-
-    def _add_workers(self, new: set[str]) -> None:
-        """Add workers to their hosts, and describe the hosts that are new."""
-        found = places(self.client, new)
-        known = {host.place: host for host in self._hosts.values()}
-        for place in found.keys() & known.keys():
-            known[place].workers += found[place]
-        unknown = {place: workers for place, workers in found.items() if place not in known}
-        if unknown:
-            hosts = survey_hosts(self.client, unknown, self.survey_job, self.say)
-            for line in difference_lines(self.folder.settings.code, hosts):
-                self.say(line)
-            if self.folder.settings.same_machine:
-                hosts = with_machine(hosts, next(iter(self.folder.settings.machines)), self.say)
-            used = {address for host in hosts for address in host.workers}
-            self._unusable |= {address for workers in unknown.values() for address in workers} - used
-            self._use(hosts)
-
     def _use(self, hosts: Iterable[Host]) -> None:
-        hosts = list(hosts)
-        self.folder.note_machines({host.machine: host.facts.record for host in hosts})
-        taken = {*self._hosts}
         for host in hosts:
-            while host.name in taken:
-                host.facts = msgspec.structs.replace(host.facts, name=f"{host.facts.name} at {host.place[0]}")
-            taken.add(host.name)
-            self._hosts[host.name] = host
             self.schedule.add_host(host.name, host.machine)
 
     def _is_over(self) -> bool:
@@ -335,36 +262,9 @@ class ClusterPasses:
     def _report(self) -> None:
         done, left = self._blocks_done, self._n_blocks - self._blocks_done
         seconds = (time.monotonic() - self._began) / done * left if done else None
-        self.report(ClusterProgress(len(self._hosts), done, self._n_blocks, seconds))
-
-    def _stop(self) -> None:
-        """Cancel what is running, and wait until no measuring process is left on any host."""
-        with suppress(Exception):
-            self.client.unsubscribe_topic(self.topic)
-        keys = {running.key for running in self._running.values()}
-        workers = [running.worker for running in self._running.values()]
-        with suppress(Exception):
-            self.client.cancel([running.future for running in self._running.values()], force=True)
-        until = time.monotonic() + STOP_SECONDS
-        while keys and time.monotonic() < until and self.client.status == "running":
-            try:
-                found = self.client.run(running_blocks, workers=workers, on_error="ignore")
-            except Exception:  # noqa: BLE001  (the cluster ends, and its workers with it)
-                return
-            keys &= {key for own in found.values() for key in own}
-            time.sleep(0.1)
+        self.report(ClusterProgress(len(self._hosts.by_name), done, self._n_blocks, seconds))
 
 
 def _short(measurement: Measurement) -> Measurement:
     """Return what a host must know of an earlier measurement."""
     return msgspec.structs.replace(measurement, seconds=(), traceback="", output="")
-
-
-def _cause(future: Future[Any]) -> str:
-    """Return why a task has no result; raises what ends the run: a fault of the user's or of the harness."""
-    if future.status in {"cancelled", "lost"}:
-        return "its task was cancelled"
-    error = future.exception()
-    if isinstance(error, BadInput):
-        raise error
-    return " ".join(f"{type(error).__name__}: {error}".split())

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 
 from jacobench import api
-from jacobench.bench.cluster import cluster_passes
+from jacobench.bench.cluster import submitted_blocks
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, whole_plan
 from jacobench.bench.cluster.host_schedule import HostSchedule
 from jacobench.bench.row.measurement import Measurement
@@ -60,7 +60,7 @@ def empty_block(content: bytes) -> bytes:
 def empty_blocks() -> None:
     """Plan, submit and collect empty blocks on two local workers."""
     began = time.perf_counter()
-    cluster_passes.run_block = empty_block
+    submitted_blocks.run_block = empty_block
     options = RunOptions(sweep(11, 7, 10), passes=1, cluster="local:2")
     with TemporaryDirectory() as temporary, api.ready("local:2", options, print) as hosts:
         ready = time.perf_counter()

@@ -16,7 +16,7 @@ def test_a_larger_case_that_is_being_measured_is_not_skipped(make_measurement):
         ledger=SimpleNamespace(skipped_by=lambda _row: iter(larger), note=lambda _row: None),
         schedule=SimpleNamespace(machine_of={"elsewhere": "x"}, note=lambda _case, _rows: None),
         folder=SimpleNamespace(append=journal.append),
-        _running={"key": SimpleNamespace(block=SimpleNamespace(case="running"))},
+        _blocks=SimpleNamespace(running={"key": SimpleNamespace(block=SimpleNamespace(case="running"))}),
     )
     ClusterPasses._skip_larger(client, row)
     assert [(one.case, one.machine, one.host) for one in journal] == [("waiting", "m", "one")]

@@ -1,0 +1,113 @@
+"""Blocks that hosts measure, as tasks of Dask: submits them, receives their messages, and ends them."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from jacobench.bench.cluster.block_task import run_block, running_blocks
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client, Future
+
+    from jacobench.bench.cluster.block_task import BlockJob
+    from jacobench.bench.cluster.host_schedule import Block
+    from jacobench.bench.cluster.hosts import Host
+
+STOP_SECONDS = 15.0  # to wait until hosts have ended their measuring processes
+
+
+@dataclass
+class SubmittedBlock:
+    """A block on a host."""
+
+    key: str
+    block: Block
+    host: Host
+    worker: str  # address of the dask worker
+    future: Future[Any]
+
+    def cause(self) -> str:
+        """Return why the task has no result; raises what ends the run: a fault of the user's or of the harness."""
+        if self.future.status in {"cancelled", "lost"}:
+            return "its task was cancelled"
+        error = self.future.exception()
+        if isinstance(error, BadInput):
+            raise error
+        return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+@dataclass
+class SubmittedBlocks:
+    """The blocks that hosts measure at present, and the messages from there."""
+
+    client: Client
+    topic: str = field(default_factory=lambda: f"jacobench-{uuid4().hex}")  # of the events that blocks send
+    running: dict[str, SubmittedBlock] = field(default_factory=dict)  # by key
+    _inbox: Queue[tuple[str, Any]] = field(default_factory=Queue)
+
+    def subscribe(self) -> None:
+        """Receive the measurements of blocks when they end."""
+        self.client.subscribe_topic(self.topic, self._receive)
+
+    def _receive(self, event: tuple[float, Any]) -> None:
+        """Take an event of a block; called in the client's thread."""
+        self._inbox.put(("event", event[1]))
+
+    def submit(self, job: BlockJob, block: Block, host: Host) -> None:
+        """Submit a block to the first dask worker of a host."""
+        worker = host.workers[0]
+        future = self.client.submit(
+            run_block,
+            msgspec.json.encode(job),
+            key=job.key,
+            workers=[worker],
+            allow_other_workers=False,
+            pure=False,
+        )
+        self.running[job.key] = SubmittedBlock(job.key, block, host, worker, future)
+        future.add_done_callback(lambda done: self._inbox.put(("done", done.key)))
+
+    def messages(self, seconds: float) -> Iterator[tuple[str, Any]]:
+        """Yield the messages that have arrived; wait for the first one.
+
+        They are ("event", key, execution and line of a measurement) and ("done", key of a block).
+        """
+        with suppress(Empty):
+            yield self._inbox.get(timeout=seconds)
+            while True:
+                yield self._inbox.get_nowait()
+
+    def without(self, alive: set[str]) -> list[SubmittedBlock]:
+        """Remove and return the blocks of dask workers that are lost."""
+        lost = [each for each in self.running.values() if each.worker not in alive]
+        for each in lost:
+            del self.running[each.key]
+            each.future.cancel(force=True)
+        return lost
+
+    def stop(self) -> None:
+        """Cancel what is running, and wait until no measuring process is left on any host."""
+        with suppress(Exception):
+            self.client.unsubscribe_topic(self.topic)
+        keys = set(self.running)
+        workers = [each.worker for each in self.running.values()]
+        with suppress(Exception):
+            self.client.cancel([each.future for each in self.running.values()], force=True)
+        until = time.monotonic() + STOP_SECONDS
+        while keys and time.monotonic() < until and self.client.status == "running":
+            try:
+                found = self.client.run(running_blocks, workers=workers, on_error="ignore")
+            except Exception:  # noqa: BLE001  (the cluster ends, and its workers with it)
+                return
+            keys &= {key for own in found.values() for key in own}
+            time.sleep(0.1)
