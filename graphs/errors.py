@@ -19,6 +19,10 @@ class UnsuitableEnvironment(BadInput):
     """The machine or the network fails, whatever is measured: for example, a full disk. The message names the fix."""
 
 
+class Interrupted(Exception):  # noqa: N818
+    """A signal ended a command; the message names the command that continues. The command line exits with code 130."""
+
+
 class Unsupported(Exception):  # noqa: N818  (reads as a statement: raise Unsupported("why"))
     """A strategy cannot differentiate a graph, or an importer a model; the message gives the reason.
 

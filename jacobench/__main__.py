@@ -19,16 +19,19 @@ def main() -> int:
     """
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook, or of a screen, may be missing here
     try:
+        from jacobench.bench.machine.interrupts import interrupt_on_signals
+
+        interrupt_on_signals()
         from jacobench.commands import app, standard_streams  # so that Ctrl-C during the import prints no traceback
 
         standard_streams.prepare()
         code: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        if code == INTERRUPTED:  # typer from 0.20 on returns this code for Ctrl-C
+            return _interrupted()
         lost = standard_streams.lost_output()
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return _interrupted()
     except Exception as error:  # noqa: BLE001  (the last resort: every error becomes a line and an exit code)
-        if isinstance(error.__cause__, KeyboardInterrupt):  # typer before 0.20 wraps it
-            return INTERRUPTED
         return _report(error)
     if lost is not None and not (code is None and isinstance(lost, BrokenPipeError)):  # as with `jacobench list | head`
         _say(f"cannot write standard output: {lost.strerror}")
@@ -36,8 +39,24 @@ def main() -> int:
     return code or 0
 
 
+def _interrupted(advice: str = "") -> int:
+    """Print what to do after an interrupt, by default the command that starts again; return the exit code."""
+    from shlex import join
+
+    after = "\n" if sys.stderr.isatty() else ""  # the terminal shows ^C at the start of the line
+    advice = advice or f"To start again: {join(['jacobench', *sys.argv[1:]])}"
+    print(f"{after}Interrupted. {advice}", file=sys.stderr)  # noqa: T201
+    return INTERRUPTED
+
+
 def _report(error: Exception) -> int:
     """Print the message of an error and return the exit code."""
+    from jacobench.graphs.errors import Interrupted
+
+    if isinstance(error, Interrupted):
+        return _interrupted(str(error))
+    if isinstance(error.__cause__, KeyboardInterrupt):  # typer before 0.20 wraps it
+        return _interrupted()
     if os.environ.get("JACOBENCH_TRACEBACK"):
         import traceback
 

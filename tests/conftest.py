@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -17,8 +18,10 @@ from zipfile import ZipFile
 
 import pytest
 
+from jacobench.bench.machine.interrupts import ENDING
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import ModuleType
 
@@ -60,6 +63,15 @@ def _restored_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     """Restore what the import of a plug-in's file changes for later imports and for child processes."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("PYTHONPATH", os.environ.get("PYTHONPATH", ""))
+
+
+@pytest.fixture(autouse=True)
+def _restored_handlers() -> Iterator[None]:
+    """Restore the handlers of signals, which the command line changes."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,11 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 def interrupt_on_signals() -> None:
     """Let the first of these signals raise KeyboardInterrupt; further ones are ignored.
 
-    A signal that is ignored already stays so: nohup and shells decide this for what runs in the background.
+    A signal that is ignored already stays so: nohup and shells decide this for what runs in the background. Only the
+    main thread can do so.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number in ENDING:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)

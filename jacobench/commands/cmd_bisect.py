@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,11 +18,15 @@ from jacobench.commands.cmd_gate import (
     Untracked,
     options_of,
 )
-from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
+from jacobench.commands.write_outcome import Junit, Markdown, report_options, say, write_outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jacobench.bench.gate.bisect_candidates import CandidateRange
+    from jacobench.bench.gate.gate_config import GateConfig
     from jacobench.bench.gate.trees.revisions import Project
-    from jacobench.bisect_session import BisectSession
+    from jacobench.bisect_session import BisectResult, BisectSession
 
 
 def bisect(
@@ -66,17 +69,10 @@ def bisect(
 
     Example: jacobench bisect --good v1.2 --bad main --strategy my_strategy.py:Mine
     """
-    from dataclasses import replace
-
     from jacobench import gate_session
-    from jacobench.bench.gate.bisect_candidates import commit_range, release_range
     from jacobench.bench.gate.gate_config import new_folder
-    from jacobench.bench.machine.interrupts import interrupt_on_signals
     from jacobench.bisect_session import BisectSession
-    from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
-    from jacobench.reports.regression.bisect_sentences import to_continue
 
-    interrupt_on_signals()
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),
@@ -90,28 +86,49 @@ def bisect(
     }
     project, config, thresholds = gate_session.load_config(given)
     new_folder(config.out)
-    if suite_from and (package or not config.pytest):
-        raise BadInput("--suite-from needs --pytest and commits: leave it out")
-    if package:
-        searched = release_range(package, good, bad)
-    else:
-        suite_from = (suite_from or config.suite_from or "head") if config.pytest else None
-        searched = commit_range(project, good, bad, suite_from)
-        config = replace(config, suite_from="head" if config.pytest else "")
-    config = replace(config, base_with=(), head_with=())  # the search decides what is installed on each side
-    session = BisectSession(project, searched, config, thresholds, say)
-    try:
-        result = session.search()
-    except KeyboardInterrupt:
-        say(to_continue("Interrupted", _command(session, project, markdown, junit)))
-        raise
-    except UnsuitableEnvironment as error:
-        raise BadInput(to_continue(str(error), _command(session, project, markdown, junit))) from error
+    searched = _range(project, config, good, bad, package, suite_from)
+    session = BisectSession(project, searched, _searching(config, package), thresholds, say)
+    result = _search(session, report_options(markdown, junit))
     write_outcome(result.outcome, result.title, markdown, junit)
     raise typer.Exit(result.exit_code)
 
 
-def _command(session: BisectSession, project: Project, markdown: str | None, junit: Path | None) -> str:
+def _range(
+    project: Project, config: GateConfig, good: str, bad: str, package: str | None, suite_from: str | None
+) -> CandidateRange:
+    """Return the candidates: the releases of a package or, without one, the commits."""
+    from jacobench.bench.gate.bisect_candidates import commit_range, release_range
+    from jacobench.graphs.errors import BadInput
+
+    if suite_from and (package or not config.pytest):
+        raise BadInput("--suite-from needs --pytest and commits: leave it out")
+    if package:
+        return release_range(package, good, bad)
+    return commit_range(project, good, bad, (suite_from or config.suite_from or "head") if config.pytest else None)
+
+
+def _searching(config: GateConfig, package: str | None) -> GateConfig:
+    """Return the configuration of the gates. The search decides what is installed on each side."""
+    from dataclasses import replace
+
+    suite_from = config.suite_from if package else "head" if config.pytest else ""
+    return replace(config, suite_from=suite_from, base_with=(), head_with=())
+
+
+def _search(session: BisectSession, reports: Sequence[str]) -> BisectResult:
+    """Search. If the search ends too early, the error names the command that continues; `reports` are its options."""
+    from jacobench.graphs.errors import BadInput, Interrupted, UnsuitableEnvironment
+    from jacobench.reports.regression.bisect_sentences import to_continue
+
+    try:
+        return session.search()
+    except KeyboardInterrupt:
+        raise Interrupted(to_continue(_command(session, reports))) from None
+    except UnsuitableEnvironment as error:
+        raise BadInput(f"{error}. {to_continue(_command(session, reports))}") from error
+
+
+def _command(session: BisectSession, reports: Sequence[str]) -> str:
     """Return the command that searches what is left, from the current folder."""
     from dataclasses import replace
     from shlex import join
@@ -121,7 +138,5 @@ def _command(session: BisectSession, project: Project, markdown: str | None, jun
     words = [word for pair in zip(("--good", "--bad"), ends, strict=True) for word in pair]
     named = ["--package", package] if package else []
     files = ["--suite-from", suite[:12]] if suite else []
-    options = options_of(replace(session.config, suite_from=""), project)
-    reports = (("--markdown", markdown), ("--junit", junit))
-    options += [word for option, path in reports if path for word in (option, str(path))]
-    return join(["jacobench", "bisect", *named, *words, *files, *options])
+    options = options_of(replace(session.config, suite_from=""), session.project)
+    return join(["jacobench", "bisect", *named, *words, *files, *options, *reports])

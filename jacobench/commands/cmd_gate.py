@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jacobench.commands.write_outcome import Junit, Markdown, say, write_outcome
+from jacobench.commands.write_outcome import Junit, Markdown, report_options, say, write_outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from jacobench.bench.gate.gate_config import GateConfig
     from jacobench.bench.gate.trees.revisions import Project
@@ -159,14 +159,12 @@ def gate(
     jacobench gate --against origin/main --pytest benchmarks/
     """
     from jacobench import gate_session
-    from jacobench.bench.machine.interrupts import interrupt_on_signals
     from jacobench.graphs.errors import BadInput
 
     if self_test and (against is not None or base_with or head_with):
         raise BadInput("--self-test compares the current environment with itself: leave out the sides")
     if self_test and pytest:
         raise BadInput("--self-test measures strategies: leave out --pytest")
-    interrupt_on_signals()
     given = {
         "suite": suite,
         "strategies": tuple(strategy or ()),
@@ -185,10 +183,26 @@ def gate(
     if self_test:
         _self_test(config, thresholds)
         return
-    outcome, title = gate_session.run(project, *gate_session.sides_of(against, config), config, thresholds, say)
+    outcome, title = _measure(against, project, config, thresholds, report_options(markdown, junit))
     write_outcome(outcome, title, markdown, junit)
     _advise(outcome, against, config, project)
     raise typer.Exit(outcome.exit_code)
+
+
+def _measure(
+    against: str | None, project: Project, config: GateConfig, thresholds: GateThresholds, reports: Sequence[str]
+) -> tuple[Outcome, str]:
+    """Return the outcome and its title. With --out, an interrupt names a command without it: its folder must be new."""
+    from jacobench import gate_session
+    from jacobench.graphs.errors import Interrupted
+
+    try:
+        return gate_session.run(project, *gate_session.sides_of(against, config), config, thresholds, say)
+    except KeyboardInterrupt:
+        if not config.out:
+            raise
+        command = _command(against, config, config.cases, project, reports)
+        raise Interrupted(f"To start again without --out: {command}") from None
 
 
 def _self_test(config: GateConfig, thresholds: GateThresholds) -> None:
@@ -224,13 +238,15 @@ def _advise(outcome: Outcome, against: str | None, config: GateConfig, project: 
         say(gate_sentences.measure_undecided(_command(against, config, outcome.undecided, project)))
 
 
-def _command(against: str | None, config: GateConfig, cases: Iterable[str], project: Project) -> str:
+def _command(
+    against: str | None, config: GateConfig, cases: Iterable[str], project: Project, more: Sequence[str] = ()
+) -> str:
     """Return the command that measures some cases with the same configuration, from the current folder."""
     from dataclasses import replace
     from shlex import join
 
     revision = ["--against", against] if against else []
-    return join(["jacobench", "gate", *revision, *options_of(replace(config, cases=tuple(cases)), project)])
+    return join(["jacobench", "gate", *revision, *options_of(replace(config, cases=tuple(cases)), project), *more])
 
 
 def options_of(config: GateConfig, project: Project) -> list[str]:

@@ -15,7 +15,7 @@ import typer
 from jacobench.bench.run.run_options import DECIDED_IN, MAX_MINUTES, RunOptions, flag, resume_command
 from jacobench.commands import console
 from jacobench.commands.cmd_explain import Dims, Model, Wrt, parse_dims, parse_wrt
-from jacobench.graphs.errors import BadInput
+from jacobench.graphs.errors import BadInput, Interrupted
 from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
@@ -155,26 +155,41 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
 def _measure_on(
     hosts: ReadyCluster | None, options: RunOptions, out: Path | None, resumed: RunFolder | None, *, quiet: bool
 ) -> None:
-    """Start a run, or continue it, on this machine or on the hosts of a cluster."""
-    from jacobench import api
-    from jacobench.bench.machine.worker_process import HarnessFailure
+    """Start a run, or continue it, on this machine or on the hosts of a cluster, and show it."""
     from jacobench.bench.run.runner import start
-    from jacobench.reports.render.run_table import terminal_tables
 
     began = time.monotonic()
     folder = resumed or start(options, out)
-    settings = folder.settings
-    notes = [*folder.notes, *([] if resumed or hosts else _budget_note(options, settings.budget_bytes))]
-    for note in [*notes, *([] if hosts else _variable_notes(settings))]:
-        console.stderr().print(note)
     limit = options.max_minutes if resumed else None  # of this command alone, so that it must be given again
     kept = f"Results so far are saved. To continue: {resume_command(folder.path, limit)}"
     try:
-        with _progress(quiet=quiet) if hosts is None else _cluster_progress(quiet=quiet) as report:
-            found = api.finish(folder, report, console.stderr().print, limit, hosts)
+        notes = [*folder.notes, *([] if resumed or hosts else _budget_note(options, folder.settings.budget_bytes))]
+        for note in [*notes, *([] if hosts else _variable_notes(folder.settings))]:
+            console.stderr().print(note)
+        found = _finish(hosts, folder, limit, kept, quiet=quiet)
+        _show(folder, found)
+        if not quiet:
+            seconds = time.monotonic() - began
+            console.stderr().print(_summary(folder.path, found, None if resumed else seconds))
+            if (
+                hosts is None
+                and (found.table["status"] == "ok").any()
+                and found.table["predicted_seconds"].isna().all()
+            ):
+                console.stderr().print(NO_PROFILE)
+            console.stderr().print(_undecided(folder, found, options.max_minutes))
     except KeyboardInterrupt:
-        console.stderr().print(f"\nInterrupted. {kept}")
-        raise typer.Exit(130) from None
+        raise Interrupted(kept) from None
+
+
+def _finish(hosts: ReadyCluster | None, folder: RunFolder, limit: float | None, kept: str, *, quiet: bool) -> Run:
+    """Measure what a run lacks, and return it. `kept` ends the message of what prevents this."""
+    from jacobench import api
+    from jacobench.bench.machine.worker_process import HarnessFailure
+
+    try:
+        with _progress(quiet=quiet) if hosts is None else _cluster_progress(quiet=quiet) as report:
+            return api.finish(folder, report, console.stderr().print, limit, hosts)
     except HarnessFailure as error:
         console.stderr().print(f"jacobench: not completed: {error}. {kept}")
         raise typer.Exit(4) from None
@@ -182,6 +197,12 @@ def _measure_on(
         cause = f"{error.filename or folder.path}: {error.strerror or error}"
         console.stderr().print(f"jacobench: not completed: {cause}. {kept if folder.path.exists() else ''}".rstrip())
         raise typer.Exit(4) from None
+
+
+def _show(folder: RunFolder, found: Run) -> None:
+    """Print the tables of a run and, for the suite of the claims, their verdicts."""
+    from jacobench.reports.render.run_table import terminal_tables
+
     for table in terminal_tables(found):
         console.stdout().print(table)
     if folder.settings.suite == CLAIMS:
@@ -189,12 +210,6 @@ def _measure_on(
 
         for line in lines(found):  # without line breaks, for readers and for grep
             console.echo(line)
-    if not quiet:
-        seconds = time.monotonic() - began
-        console.stderr().print(_summary(folder.path, found, None if resumed else seconds))
-        if hosts is None and (found.table["status"] == "ok").any() and found.table["predicted_seconds"].isna().all():
-            console.stderr().print(NO_PROFILE)
-        console.stderr().print(_undecided(folder, found, options.max_minutes))
 
 
 def _variable_notes(settings: Settings) -> list[str]:

@@ -54,6 +54,12 @@ def write_outcome(outcome: Outcome, title: str, markdown: str | None, junit: Pat
         (sys.stderr if markdown == "-" else sys.stdout).write(annotations)
 
 
+def report_options(markdown: str | None, junit: Path | None) -> list[str]:
+    """Return the options, in words, that request the same files."""
+    given = (("--markdown", markdown), ("--junit", junit))
+    return [word for option, path in given if path for word in (option, str(path))]
+
+
 def say(text: str) -> None:
     """Print a message on standard error."""
     console.stderr().print(text)

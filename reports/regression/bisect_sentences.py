@@ -110,9 +110,9 @@ def no_common_row() -> str:
     return "what regressed cannot be measured there"
 
 
-def to_continue(cause: str, command: str) -> str:
-    """Return why a search ended too early, and the command that continues it."""
-    return f"{cause}. To continue: {command}"
+def to_continue(command: str) -> str:
+    """Return the command that continues a search."""
+    return f"To continue: {command}"
 
 
 def _duration(seconds: float) -> str:

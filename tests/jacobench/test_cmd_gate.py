@@ -329,6 +329,7 @@ def test_an_interrupt_leaves_no_worktree_no_process_and_no_folder(signalled, rep
     os.kill(process.pid, signalled)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
+    assert stderr.splitlines()[-1] == "Interrupted. To start again: jacobench gate --against HEAD"
     assert "Traceback" not in stderr
     assert left_behind(tmp_path) == ([], 1)
     assert not psutil.pid_exists(int(said.read_text()))

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
 import subprocess
+import time
 
+import psutil
 import pytest
 import typer
 
@@ -77,13 +81,38 @@ def _wrapped() -> Exception:
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt(), _wrapped()], ids=["plain", "wrapped by typer"])
-def test_an_interruption_prints_nothing(raised, monkeypatch, capfd):
+def test_an_interrupt_names_the_command_that_starts_again(raised, monkeypatch, capfd):
     def app(*_args, **_more):
         raise raised
 
     monkeypatch.setattr("jacobench.commands.app", app)
+    monkeypatch.setattr("sys.argv", ["jacobench", "gate", "--case", "a b"])
     assert __main__.main() == 130
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err == "Interrupted. To start again: jacobench gate --case 'a b'\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "arguments"),
+    [
+        (signal.SIGTERM, ("doctor", "--profile")),
+        pytest.param(signal.SIGINT, ("recommend", "--widths", "8,4"), marks=pytest.mark.long),
+        pytest.param(signal.SIGHUP, ("doctor", "--noise"), marks=pytest.mark.long),
+        pytest.param(signal.SIGINT, ("gate", "--self-test", "--max-minutes", "9"), marks=pytest.mark.long),
+    ],
+)
+def test_a_signal_ends_a_command_with_the_command_that_starts_again(number, arguments, popen, tmp_path, monkeypatch):
+    """Without a cache, the first two measure a machine profile."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    process = popen(*arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not psutil.Process(process.pid).children():
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    printed, said = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, "")
+    last = said.splitlines()[-1]
+    assert last == f"Interrupted. To start again: {shlex.join(['jacobench', *arguments])}"
+    assert "Traceback" not in said
 
 
 def test_the_version_is_that_of_the_distribution(jacobench, tmp_path):

@@ -418,15 +418,18 @@ def test_a_project_that_pytest_itself_imports_is_measured_on_each_side(gate, tmp
 def test_an_interrupted_gate_leaves_nothing(plain, popen, tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     before = state(plain)
-    process = popen("gate", "--against", "HEAD", "--pytest", "bench", cwd=plain, stderr=subprocess.PIPE)
+    files = ("--out", tmp_path / "out", "--junit", tmp_path / "gate.xml")
+    process = popen("gate", "--against", "HEAD", "--pytest", "bench", *files, cwd=plain, stderr=subprocess.PIPE)
     while "stage 1" not in process.stderr.readline():
         assert process.poll() is None
     time.sleep(0.5)
     process.send_signal(signal.SIGHUP)
-    process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
+    again = f"jacobench gate --against HEAD --pytest bench --junit {tmp_path / 'gate.xml'}"
+    assert said.splitlines()[-1] == f"Interrupted. To start again without --out: {again}"
     assert state(plain) == before
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["out"])
 
 
 CHANCE = """

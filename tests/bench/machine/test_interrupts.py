@@ -10,14 +10,6 @@ import pytest
 from jacobench.bench.machine.interrupts import ENDING, CleanupStack, interrupt_on_signals
 
 
-@pytest.fixture(autouse=True)
-def _restored():
-    before = {number: signal.getsignal(number) for number in ENDING}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.parametrize("number", ENDING)
 def test_the_first_signal_interrupts_and_the_cleanup_ends(number):
     signal.signal(signal.SIGINT, signal.default_int_handler)

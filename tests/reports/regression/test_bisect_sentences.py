@@ -47,7 +47,7 @@ CASES = {
     "again": {(20.0,): "inconclusive; measuring again, for up to 20 minutes"},
     "inconclusive": {(3,): "inconclusive in 3 gates"},
     "no_common_row": {(): "what regressed cannot be measured there"},
-    "to_continue": {("Interrupted", "jacobench bisect"): "Interrupted. To continue: jacobench bisect"},
+    "to_continue": {("jacobench bisect",): "To continue: jacobench bisect"},
 }
 """Function → its arguments → what it returns."""
 
