@@ -202,7 +202,7 @@ class Session:
             own_bytes = _result_bytes(call()) if cell.phase in TASKS else 0
             memory = heap_memory.measure(call)
             heap = memory.columns
-            # The result is freed with its arrays, so a leak is at most the rest. To measure it takes 30 to 50 ms.
+            # The result is freed with its arrays, so a leak is at most the rest. To measure it takes 60 to 100 ms.
             if cell.phase in TASKS and memory.retained_bytes - own_bytes > side_effects.LEAK_BYTES // 2:
                 self._leaked = heap_memory.leaked_bytes(call)
             self.step(TIMING_STEP)

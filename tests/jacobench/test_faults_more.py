@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -230,7 +231,8 @@ def test_a_wrong_signature_costs_its_own_rows(spoilt):
 def test_manners_are_noted(spoilt):
     table, folder, done = spoilt
     reasons = table[table["case"] == "mlp-w4-d1-b1"].set_index(["strategy", "phase"])["reason"]
-    assert reasons["leaks", "gradient"].startswith("leaks 80,")
+    leaked = re.match("leaks ([0-9,]+) bytes per call", reasons["leaks", "gradient"])
+    assert 80_000 <= int(leaked[1].replace(",", "")) < 100_000  # Python's own objects are counted too
     assert reasons["prints", "prepare"] == "printed 3,000,001 characters"
     assert reasons["starts"].str.startswith("started 1 thread that it did not end; started 1 process").all()
     assert "megabytes" not in done.stdout + done.stderr

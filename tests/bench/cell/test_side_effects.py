@@ -35,6 +35,16 @@ def test_a_leak_is_what_is_held_without_the_result():
     assert heap_memory.leaked_bytes(lambda: kept.append(bytearray(10**6))) == pytest.approx(10**6, rel=0.05)
 
 
+def test_what_one_call_allocates_and_keeps_is_no_leak():
+    kept = []
+
+    def first_call_only():
+        if not kept:
+            kept.append(bytearray(10**6))
+
+    assert heap_memory.leaked_bytes(first_call_only) < LEAK_BYTES
+
+
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no such limit")
 def test_data_are_limited_to_the_budget_and_the_slack_above_the_footprint():
