@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -181,7 +181,7 @@ class DenseBlocks:
         samples, n_out, n_in = block_shape(ctx)
         found = cost(argument.jacobian, ctx, n_seeds, samples * n_out * n_in)
         turned = n_seeds * ctx.n_in * ctx.dtype.itemsize if min(samples, n_seeds) > 1 else 0
-        return replace(found, pull_scratch=turned)
+        return found._replace(pull_scratch=turned)
 
 
 def dense() -> Reverse:

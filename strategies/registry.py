@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jacobench.graphs.errors import BadInput, unknown
 from jacobench.strategies.plugin_files import check_neighbours, import_file, share_with_children
@@ -115,6 +115,12 @@ def absolute(spec: str) -> str:
     return f"{Path(place).resolve()}:{name}" if colon and place.endswith(".py") else spec
 
 
+@cache
+def _imported(name: str) -> Any:
+    """Import the class or factory of an installed strategy."""
+    return registered()[name].load()
+
+
 def load(spec: str) -> Strategy:
     """Import a strategy and create it: call its class or factory without arguments.
 
@@ -124,7 +130,7 @@ def load(spec: str) -> Strategy:
     check(spec)
     place, colon, name = spec.rpartition(":")
     if not colon:
-        factory = registered()[spec].load()
+        factory = _imported(spec)
     else:
         if place.endswith(".py"):
             share_with_children(Path(place).resolve().parent)

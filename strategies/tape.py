@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -29,8 +28,7 @@ Tape = Sequence[tuple[int, Sequence[tuple[int, Pull, Any]]]]
 """For each node with edges, in the order of the forward pass: its value, and (argument's value, pull, kept) for each edge."""
 
 
-@dataclass(frozen=True)
-class LocalCost:
+class LocalCost(NamedTuple):
     """Cost of differentiating one argument of one node, in bytes and arithmetic operations.
 
     - ``…_bytes``: kept by the phase; ``…_scratch``: allocated and freed within the phase, its result not included.
@@ -64,8 +62,7 @@ class Local(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(NamedTuple):
     """The argument `argument` of a node, at `ctx`; `x` is the number of its value."""
 
     x: int
@@ -73,8 +70,7 @@ class Edge:
     ctx: ArgumentContext
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """A node in the forward sweep; `y` is the number of its value and `forward` maps (*xs) to it, in NumPy.
 
     `edges` are the arguments that cotangents must reach, `last_uses` the values that no later node needs.

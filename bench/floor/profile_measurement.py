@@ -33,7 +33,7 @@ from jacobench.strategies.tape import steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from jacobench.bench.floor.rule_work import Work
+    from jacobench.bench.floor.rule_work import EdgeWorks, Work
     from jacobench.graphs.array_types import Array
     from jacobench.graphs.graph import Graph
     from jacobench.strategies.tape import Edge, Step
@@ -179,8 +179,8 @@ def _new_rules(graph: Graph, seeds: Sequence[int], places: Places, slowest: floa
     ]
 
 
-def _new_phases(works: Mapping[str, Work], places: Places, slowest: float) -> dict[str, Work]:
-    return {phase: work for phase, work in works.items() if places.add(work, slowest)}
+def _new_phases(works: EdgeWorks, places: Places, slowest: float) -> dict[str, Work]:
+    return {phase: work for phase, work in works._asdict().items() if places.add(work, slowest)}
 
 
 @cache

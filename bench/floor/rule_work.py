@@ -43,6 +43,14 @@ class Work(NamedTuple):
         return self.read + self.written
 
 
+class EdgeWorks(NamedTuple):
+    """Work of the three functions of a strategy's rule for one argument of a node."""
+
+    prepare: Work
+    linearize: Work
+    pullback: Work
+
+
 def edges_of(graph: Graph) -> Iterator[tuple[Node, Edge]]:
     """Yield each argument that cotangents must reach, with its node."""
     for step in known_steps(graph):
@@ -52,14 +60,14 @@ def edges_of(graph: Graph) -> Iterator[tuple[Node, Edge]]:
 
 def works_of(graph: Graph, strategy: Reverse, n_seeds: int) -> dict[str, Parts]:
     """Return the calls of rules in each phase; those of ``gradient`` are those of ``linearize`` and ``pullback``."""
-    found: dict[str, list[Work]] = {"prepare": [], "linearize": [], "pullback": []}
     costs = strategy.costs(graph, n_seeds)
-    for step in known_steps(graph):
-        for edge in step.edges:
-            for phase, work in edge_works(strategy, step.node, edge, n_seeds, costs[step.y, edge.ctx.k]).items():
-                found[phase].append(work)
+    works = [
+        edge_works(strategy, step.node, edge, n_seeds, costs[step.y, edge.ctx.k])
+        for step in known_steps(graph)
+        for edge in step.edges
+    ]
     forward = forward_works(graph)
-    prepare, linearize, pullback = found.values()
+    prepare, linearize, pullback = map(list, zip(*works, strict=True)) if works else ([], [], [])
     return {
         "prepare": (prepare,),
         "linearize": (forward, linearize),
@@ -80,7 +88,7 @@ def jacobian_works(graph: Graph, strategy: Reverse) -> list[Work]:
         apart = (
             (samples.count - 1) * n_out // samples.count * _bytes(edge.ctx, edge.ctx.x) if is_shared and samples else 0
         )
-        found += [works["linearize"], works["pullback"]._replace(written=works["pullback"].written + apart)]
+        found += [works.linearize, works.pullback._replace(written=works.pullback.written + apart)]
     matrix = n_out * n_in * itemsize
     found.append(Work(COPY, 0, 0, n_out * n_out * itemsize))  # the identity
     return [*found, Work(COPY, 0, matrix, matrix)] if len(graph.wrt) > 1 or joined else found
@@ -106,9 +114,7 @@ def forward_work(node: Node) -> Work:
     )
 
 
-def edge_works(
-    strategy: Reverse, node: Node, edge: Edge, n_seeds: int, known: LocalCost | None = None
-) -> dict[str, Work]:
+def edge_works(strategy: Reverse, node: Node, edge: Edge, n_seeds: int, known: LocalCost | None = None) -> EdgeWorks:
     """Return the work of each phase for one argument of a node; `known` is its cost, if it is known already."""
     argument, ctx = edge.argument, edge.ctx
     cost = known or strategy.local.cost(argument, ctx, n_seeds)
@@ -117,21 +123,21 @@ def edge_works(
     prepare, linearize, pullback = _rules(strategy.name, op.like or op.name, min(ctx.k, len(op.arguments) - 1))
     out_bytes, x_bytes = ctx.n_out * ctx.dtype.itemsize, ctx.n_in * ctx.dtype.itemsize
     residuals = sum(out_bytes if k == OUTPUT else _bytes(ctx, ctx.shapes[k]) for k in cost.residuals)
-    return {
-        "prepare": Work(prepare, entries, 0, cost.prepare_bytes + cost.prepare_scratch),
-        "linearize": Work(
+    return EdgeWorks(
+        Work(prepare, entries, 0, cost.prepare_bytes + cost.prepare_scratch),
+        Work(
             linearize,
             cost.linearize_flops + entries,
             out_bytes + x_bytes,
             cost.linearize_bytes + cost.linearize_scratch,
         ),
-        "pullback": Work(
+        Work(
             pullback,
             cost.pull_flops,
             n_seeds * out_bytes + cost.linearize_bytes + cost.prepare_bytes + residuals,
             n_seeds * x_bytes + cost.pull_scratch,
         ),
-    }
+    )
 
 
 @cache

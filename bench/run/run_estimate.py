@@ -7,6 +7,8 @@ from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS, input_bytes, rows_to_verify, step_bytes
 from jacobench.bench.floor.fitted_rates import predict_seconds
 from jacobench.bench.floor.microbenchmarks import measure_like
@@ -19,12 +21,13 @@ from jacobench.bench.suites.case import graph_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import pandas as pd
-
     from jacobench.bench.floor.predicted_rows import CellKey, PredictedCase
     from jacobench.bench.floor.stored_profile import StoredProfile
     from jacobench.bench.floor.time_model import Calls, TimeModel
     from jacobench.bench.run.run_plan import Plan
+
+CASES_AT_ONCE = 1000
+"""Cases that are predicted together: many, because of NumPy, but few enough for the caches of the processor."""
 
 OVERHEAD = 0.06  # seconds per cell and pass outside the timed rounds, measured on the standard suite
 
@@ -57,22 +60,31 @@ def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = No
     specs: dict[str, dict[str, None]] = {}
     for cell in plan.cells:
         specs.setdefault(cell.case, {})[cell.strategy] = None
-    lines, calls, needs = [], [], []
+    cases = plan.suite.cases
+    batches = [cases[first : first + CASES_AT_ONCE] for first in range(0, len(cases), CASES_AT_ONCE)]
+    parts = [_predicted([predict_case(case, specs[case.name]) for case in batch], plan, model_of) for batch in batches]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _predicted(
+    batch: Sequence[PredictedCase], plan: Plan, model_of: Callable[[str], TimeModel] | None
+) -> pd.DataFrame:
+    """Return the rows of `predicted_table` of some cases."""
+    lines, n_calls, needs = [], [], []
     rules: dict[str, dict[CellKey, Calls]] = defaultdict(dict)  # by dtype
-    for case in plan.suite.cases:
-        predicted = predict_case(case, specs[case.name])
+    for predicted in batch:
         graph = predicted.graph
         own = predicted.rows()
         lines += own
         if model_of:
             rules[graph.dtype.name] |= predicted.calls()
-        needed = {spec: _needed(predicted, spec, plan.budget_bytes) for spec in specs[case.name]}
+        needed = {spec: _needed(predicted, spec, plan.budget_bytes) for spec in predicted.predictions}
         needs += [needed[row["strategy"]] for row in own]
-        calls += [len(graph.nodes) if case.knobs.get("depth") is None else math.nan] * len(own)
+        n_calls += [len(graph.nodes) if predicted.case.knobs.get("depth") is None else math.nan] * len(own)
     if model_of:
         for dtype, of_dtype in rules.items():
             fill_seconds([row for row in lines if row["dtype"] == dtype], model_of(dtype), of_dtype)
-    return tidy(lines).assign(n_calls=calls, needs_bytes=needs)
+    return tidy(lines).assign(n_calls=n_calls, needs_bytes=needs)
 
 
 def _needed(predicted: PredictedCase, spec: str, budget_bytes: int) -> int:
