@@ -66,9 +66,7 @@ def predicted_table(plan: Plan, model_of: Callable[[str], TimeModel] | None = No
     return pd.concat(parts, ignore_index=True)
 
 
-def _predicted(
-    batch: Sequence[PredictedCase], plan: Plan, model_of: Callable[[str], TimeModel] | None
-) -> pd.DataFrame:
+def _predicted(batch: Sequence[PredictedCase], plan: Plan, model_of: Callable[[str], TimeModel] | None) -> pd.DataFrame:
     """Return the rows of `predicted_table` of some cases."""
     lines, n_calls, needs = [], [], []
     rules: dict[str, dict[CellKey, Calls]] = defaultdict(dict)  # by dtype

@@ -93,7 +93,7 @@ def test_calls_write_the_local_jacobian_and_multiply_with_it(name, strategy):
 def test_a_jacobian_that_is_computed_needs_a_floor():
     edge, y, xs, _ = next(edges_of("tanh"))
     jacobian = replace(edge.argument.jacobian, floor=None)
-    without = replace(edge, argument=replace(edge.argument, jacobian=jacobian))
+    without = edge._replace(argument=replace(edge.argument, jacobian=jacobian))
     with pytest.raises(NotImplementedError, match="has no floor"):
         RULES["dense"](without, y, xs)
 
