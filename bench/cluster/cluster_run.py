@@ -18,6 +18,7 @@ from jacobench.bench.cluster.host_survey import SurveyJob, examine_host
 from jacobench.bench.cluster.hosts import (
     ask_each,
     difference_lines,
+    machines_line,
     most_frequent_machine,
     places,
     survey_hosts,
@@ -81,6 +82,8 @@ def ready_cluster(
         hosts = _described(client, job, own, say)
         if hosts and options.same_machine:
             hosts = with_machine(hosts, machine or most_frequent_machine(hosts), say)
+        elif line := machines_line(hosts):
+            say(line)
         if not hosts:
             raise BadInput("no host of the cluster can be used; the lines above have the causes")
         yield ReadyCluster(client, job, hosts, say)

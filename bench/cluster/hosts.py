@@ -129,9 +129,22 @@ def difference_lines(own: CodeVersions, hosts: Iterable[Host]) -> list[str]:
     return [f"{counted(len(names), 'host')} ({listed(names)}): {what}" for what, names in groups.items()]
 
 
+def machines_line(hosts: Iterable[Host]) -> str:
+    """Return a line that states the consequence of several kinds of machine; empty if there is only one."""
+    counts = Counter(host.machine for host in hosts)
+    if len(counts) < 2:
+        return ""
+    kinds = listed([f"{counted(count, 'host')} with {key!r}" for key, count in counts.items()])
+    return (
+        f"there are {len(counts)} kinds of machine ({kinds}): each case is measured on one of them, so the sizes of a "
+        "sweep are divided between them. For sweeps of one kind of machine: --same-machine"
+    )
+
+
 def most_frequent_machine(hosts: Iterable[Host]) -> str:
-    """Return the machine key that most hosts have; of several, the first."""
-    return Counter(host.machine for host in hosts).most_common(1)[0][0]
+    """Return the machine key that most hosts have; of several, the first in alphabetical order."""
+    counts = Counter(host.machine for host in hosts)
+    return min(counts, key=lambda key: (-counts[key], key))
 
 
 def with_machine(hosts: Iterable[Host], key: str, say: Callable[[str], object]) -> list[Host]:
