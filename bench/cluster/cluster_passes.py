@@ -22,6 +22,7 @@ from jacobench.bench.cluster.submitted_blocks import SubmittedBlocks
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.run.ledger import Ledger
+from jacobench.bench.run.passes import check_code
 from jacobench.graphs.wording import counted, listed
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from jacobench.bench.cluster.hosts import Host
     from jacobench.bench.cluster.submitted_blocks import SubmittedBlock
     from jacobench.bench.row.measurement import Measurement
+    from jacobench.bench.run.code_versions import CodeVersions
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
 
@@ -57,6 +59,7 @@ class ClusterPasses:
 
     client: Client
     survey_job: SurveyJob
+    code: CodeVersions  # of the client, when it uploaded its files
     hosts: list[Host]  # that are known at the start
     say: Callable[[str], object]
     folder: RunFolder
@@ -84,7 +87,11 @@ class ClusterPasses:
         return self._n_blocks > 0 or self.deadline is not None
 
     def measure(self) -> None:
-        """Measure all blocks. Raises HarnessFailure if the scheduler or all hosts of a case are lost."""
+        """Measure all blocks.
+
+        Raises BadInput if the code is not that of the run, HarnessFailure if the scheduler or all hosts of a case are lost.
+        """
+        check_code(self.folder, self.code)
         rmtree(self.incomplete, ignore_errors=True)
         self._blocks.subscribe()
         try:

@@ -49,6 +49,7 @@ class ReadyCluster:
 
     client: Client
     survey_job: SurveyJob
+    code: CodeVersions  # that its files were uploaded with
     hosts: list[Host]
     say: Callable[[str], object]
 
@@ -56,7 +57,9 @@ class ReadyCluster:
         self, folder: RunFolder, planned: Plan, report: Callable[[Any], None], deadline: float | None
     ) -> ClusterPasses:
         """Return what measures the passes of a run; see `runner.carry_on`."""
-        return ClusterPasses(self.client, self.survey_job, self.hosts, self.say, folder, planned, report, deadline)
+        return ClusterPasses(
+            self.client, self.survey_job, self.code, self.hosts, self.say, folder, planned, report, deadline
+        )
 
 
 @contextmanager
@@ -86,7 +89,7 @@ def ready_cluster(
             say(line)
         if not hosts:
             raise BadInput("no host of the cluster can be used; the lines above have the causes")
-        yield ReadyCluster(client, job, hosts, say)
+        yield ReadyCluster(client, job, own, hosts, say)
 
 
 def _described(client: Client, job: SurveyJob, own: CodeVersions, say: Callable[[str], object]) -> list[Host]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from jacobench.bench.run.code_versions import CodeVersions
     from jacobench.bench.run.run_folder import Settings
     from jacobench.bench.run.run_plan import Plan
 
@@ -46,6 +47,14 @@ class Journal(Protocol):
 
     def append(self, measurement: Measurement) -> None:
         """Store a measurement, and add it to `measurements`."""
+
+
+def check_code(journal: Journal, now: CodeVersions) -> None:
+    """Check that the present code is that of all measurements; raise BadInput if not."""
+    if found := difference(journal.settings.code, now):
+        raise BadInput(
+            f"{found}, or start a new run: {str(journal.path)!r} was started with other code, and keeps its measurements"
+        )
 
 
 @dataclass(frozen=True)
@@ -163,13 +172,7 @@ class Passes:
             self._process.end()
 
     def _check_code(self) -> None:
-        """Check that the code is that of all earlier measurements; raise BadInput if not."""
-        settings = self.folder.settings
-        if found := difference(settings.code, code_versions(self.plan, settings.suite)):
-            raise BadInput(
-                f"{found}, or start a new run: {str(self.folder.path)!r} was started with other code, and keeps its "
-                "measurements"
-            )
+        check_code(self.folder, code_versions(self.plan, self.folder.settings.suite))
 
     def _partners(self, pass_number: int, left: Sequence[Cell]) -> list[Cell]:
         """List the reference's cells that a worker must time again because it starts in the middle of a case."""
