@@ -178,6 +178,10 @@ def _watched(journal: SentMeasurements, passes: Passes) -> Iterator[None]:
     Thread(target=watch, daemon=True).start()
     try:
         yield
+    except Exception:
+        if journal.stopped.is_set():
+            raise Unwanted from None  # its process was ended from here, whatever that looked like
+        raise
     finally:
         ended.set()
         RUNNING.discard(journal.job.key)

@@ -18,7 +18,7 @@ import msgspec
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult
 from jacobench.bench.cluster.host_schedule import Block, HostSchedule
 from jacobench.bench.cluster.live_hosts import SCHEDULER_LOST, LiveHosts
-from jacobench.bench.cluster.submitted_blocks import SubmittedBlocks
+from jacobench.bench.cluster.submitted_blocks import WORKER_GONE, SubmittedBlocks
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.run.ledger import Ledger
@@ -175,12 +175,11 @@ class ClusterPasses:
             raise HarnessFailure(SCHEDULER_LOST)
         running = self._blocks.running.pop(key, None)
         if running is None:
-            self._discard(key)
-            return
+            return  # a lost attempt, which was cancelled
         if running.future.status == "finished":
             self._complete(running, msgspec.json.decode(running.future.result(), type=BlockResult))
         else:
-            self._lose(running, running.cause())
+            self._fail(running)
         self._remove_files(key)
 
     def _complete(self, running: SubmittedBlock, result: BlockResult) -> None:
@@ -213,6 +212,15 @@ class ClusterPasses:
         for path in self.incomplete.glob(f"{key}-*.jsonl"):
             path.unlink(missing_ok=True)
 
+    def _fail(self, running: SubmittedBlock) -> None:
+        """Measure a block without a result again: if the cause is its host, on another one, and this is no attempt."""
+        cause, of_host = running.failure()
+        if of_host:
+            self._lost[running.key] = running.block
+            self._give_up(running.host, cause)
+        else:
+            self._lose(running, cause)
+
     def _lose(self, running: SubmittedBlock, cause: str) -> None:
         """Measure a lost block again, as a whole; after three attempts its rows are crashed."""
         block, host = running.block, running.host
@@ -241,12 +249,21 @@ class ClusterPasses:
         """Note lost and new dask workers. A task that is restricted to a lost worker would wait forever."""
         alive = self._hosts.alive()
         for running in self._blocks.without(alive):
-            self._lose(running, "the dask worker has gone")
+            self._lose(running, WORKER_GONE)
             self._remove_files(running.key)
         joined, left = self._hosts.update(alive)
         self._use(joined)
         for name in left:
             self.schedule.remove_host(name)
+        self._report()
+
+    def _give_up(self, host: Host, cause: str) -> None:
+        """Use a host no more; other hosts measure its cases. Raises HarnessFailure if it is the last one."""
+        self._hosts.give_up(host)
+        self.schedule.remove_host(host.name)
+        if not self._hosts.by_name:
+            raise HarnessFailure(f"host {host.name}: {cause}; no other host is left")
+        self.say(f"host {host.name} is no longer used: {cause}")
         self._report()
 
     def _use(self, hosts: Iterable[Host]) -> None:

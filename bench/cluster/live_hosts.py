@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jacobench.bench.cluster.hosts import Host, difference_lines, places, survey_hosts, with_machine
+from jacobench.bench.cluster.hosts import Host, Place, difference_lines, places, survey_hosts, with_machine
 from jacobench.bench.machine.worker_process import HarnessFailure
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class LiveHosts:
     folder: RunFolder
     by_name: dict[str, Host] = field(default_factory=dict)
     _unusable: set[str] = field(default_factory=set)  # addresses of dask workers
+    _given_up: set[Place] = field(default_factory=set)
 
     def add(self, hosts: Iterable[Host]) -> list[Host]:
         """Add hosts, and note their machines in the run's folder; return them with names of their own."""
@@ -42,6 +43,12 @@ class LiveHosts:
                 host.facts = msgspec.structs.replace(host.facts, name=f"{host.facts.name} at {host.place[0]}")
             self.by_name[host.name] = host
         return hosts
+
+    def give_up(self, host: Host) -> None:
+        """Use a host no more, nor dask workers that start there later."""
+        self._given_up.add(host.place)
+        self._unusable |= set(host.workers)
+        del self.by_name[host.name]
 
     def alive(self) -> set[str]:
         """Return the addresses of the dask workers; raises HarnessFailure if the scheduler is lost."""
@@ -68,6 +75,8 @@ class LiveHosts:
     def _add_workers(self, new: set[str]) -> list[Host]:
         """Add workers to their hosts; describe, add and return the hosts that are new."""
         found = places(self.client, new)
+        for place in found.keys() & self._given_up:
+            self._unusable |= set(found.pop(place))
         known = {host.place: host for host in self.by_name.values()}
         for place in found.keys() & known.keys():
             known[place].workers += found[place]

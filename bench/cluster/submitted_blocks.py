@@ -11,7 +11,8 @@ from uuid import uuid4
 
 import msgspec
 
-from jacobench.bench.cluster.block_task import run_block, running_blocks
+from jacobench.bench.cluster.block_task import Unwanted, run_block, running_blocks
+from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jacobench.bench.cluster.host_schedule import Block
     from jacobench.bench.cluster.hosts import Host
 
+WORKER_GONE = "the dask worker has gone"
 STOP_SECONDS = 15.0  # to wait until hosts have ended their measuring processes
 
 
@@ -36,14 +38,17 @@ class SubmittedBlock:
     worker: str  # address of the dask worker
     future: Future[Any]
 
-    def cause(self) -> str:
-        """Return why the task has no result; raises what ends the run: a fault of the user's or of the harness."""
-        if self.future.status in {"cancelled", "lost"}:
-            return "its task was cancelled"
+    def failure(self) -> tuple[str, bool]:
+        """Return why the task has no result, and whether the cause is its host: the task raised an error there."""
+        from distributed import KilledWorker  # noqa: PLC0415  (an extra)
+
+        if self.future.status != "error":
+            return "its task was cancelled", False
         error = self.future.exception()
-        if isinstance(error, BadInput):
-            raise error
-        return " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, KilledWorker | Unwanted):
+            return WORKER_GONE, False
+        kind = "" if isinstance(error, HarnessFailure | BadInput) else f"{type(error).__name__}: "
+        return " ".join(f"{kind}{error}".split()), True
 
 
 @dataclass

@@ -1,10 +1,165 @@
-"""What the client of a cluster does with rows, without a cluster."""
+"""What the client of a cluster does with blocks and rows, on invented hosts: each block ends when it is submitted."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
 from types import SimpleNamespace
 
+import msgspec
+import pytest
+
+from jacobench.bench.cluster.block_task import BlockJob, BlockResult, Unwanted, whole_plan
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
+from jacobench.bench.cluster.host_survey import HostFacts, SurveyJob
+from jacobench.bench.cluster.hosts import Host
+from jacobench.bench.machine.worker_process import HarnessFailure
+from jacobench.bench.row.measurement import Measurement
+from jacobench.bench.run.code_versions import CodeVersions
+from jacobench.bench.run.run_options import RunOptions
+from jacobench.bench.run.run_plan import plan
+from jacobench.bench.run.runner import start
+from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
+
+SUITE = """\
+[[sweep]]
+graph = "mlp"
+width = [2, 3]
+depth = 1
+batch = [1, 2]
+strategies = ["dense", "vjp"]
+"""
+
+
+class EndedFuture:
+    """A task of Dask that has ended, with a result or an error."""
+
+    def __init__(self, key, end):
+        self.key = key
+        try:
+            self.status, self.found = "finished", end()
+        except Exception as error:  # noqa: BLE001
+            self.status, self.found = "error", error
+
+    def result(self):
+        return self.found
+
+    def exception(self):
+        return self.found
+
+    def add_done_callback(self, function):
+        function(self)
+
+    def cancel(self, **_):
+        pass
+
+
+class InventedCluster:
+    """Client of a cluster of dask workers, named as their hosts. `faults` has what the blocks of some of them raise."""
+
+    status, scheduler = "running", SimpleNamespace(ncores=None)
+
+    def __init__(self, faults):
+        self.faults, self.blocks = faults, []
+
+    def submit(self, _task, content, *, key, workers, **_):
+        job = msgspec.json.decode(content, type=BlockJob)
+        self.blocks.append((job.host, job.case, job.pass_number))
+        return EndedFuture(key, lambda: self.measured(job, workers[0]))
+
+    def measured(self, job, worker):
+        if fault := self.faults.get(worker):
+            raise fault
+        cells = [cell for cell in whole_plan(job.settings).cells if cell.case == job.case]
+        found = [
+            Measurement(
+                *(cell.case, cell.strategy, cell.phase, cell.strategy, job.pass_number),
+                seconds=(1.0,), host=job.host, machine=job.machine,
+            )
+            for cell in cells
+        ]  # fmt: skip
+        return msgspec.json.encode(BlockResult("", 1.0, found))
+
+    def __getattr__(self, _name):
+        return lambda *_arguments, **_options: None
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a run of four cases in two passes, with functions that measure and read it."""
+    options = RunOptions(SUITE, passes=2, cluster="tcp://127.0.0.1:1")
+    with closing(start(options, tmp_path / "run")) as folder:
+        yield InventedRun(folder, plan(options))
+
+
+class InventedRun:
+    """A run on invented hosts."""
+
+    def __init__(self, folder, planned):
+        self.folder, self.plan, self.said = folder, planned, []
+
+    def passes(self, machines, faults=None, code=None):
+        """Return what measures the run on hosts, given with their machines."""
+        code = code or self.folder.settings.code
+        hosts = [
+            Host((name, ""), HostFacts(name, machine, {}, 2**30, {}, code), [name])
+            for name, machine in machines.items()
+        ]
+        self.client = InventedCluster(faults or {})
+        return ClusterPasses(
+            self.client, SurveyJob(RunOptions("smoke")), code, hosts, self.said.append, self.folder, self.plan,
+            lambda _progress: None,
+        )  # fmt: skip
+
+    def lines(self):
+        return [json.loads(line) for line in (self.folder.path / "journal.jsonl").read_text().splitlines()]
+
+
+ENDED_AT_START = "a worker ended before it measured anything: OSError: no space left on device"
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    "fault", [HarnessFailure(ENDED_AT_START), UnsuitableEnvironment("no folder"), OSError(28, "no space left")]
+)
+def test_the_cases_of_a_host_that_fails_are_measured_on_others(run, fault):
+    run.passes({"bad": "m", "good": "m"}, {"bad": fault}).measure()
+    assert Counter(host for host, _, _ in run.client.blocks) == {"bad": 1, "good": 8}
+    assert {line["status"] for line in run.lines()} == {"ok"}
+    assert len(run.lines()) == 2 * len(run.plan.cells)
+    (line,) = run.said
+    assert line.startswith("host bad is no longer used: ")
+    assert str(fault) in line
+
+
+@pytest.mark.cluster
+def test_without_a_host_that_works_the_run_is_not_completed(run):
+    faults = dict.fromkeys(("one", "two"), HarnessFailure(ENDED_AT_START))
+    with pytest.raises(HarnessFailure, match=r"host two: .* no space left on device; no other host is left"):
+        run.passes({"one": "m", "two": "m"}, faults).measure()
+    assert run.lines() == []
+    assert len(run.said) == 1
+    run.passes({"one": "m"}).measure()
+    assert {line["status"] for line in run.lines()} == {"ok"}
+
+
+@pytest.mark.cluster
+def test_a_task_that_a_closing_dask_worker_ends_is_an_attempt(run):
+    run.passes({"one": "m"}, {"one": Unwanted()}).measure()
+    assert {line["reason"] for line in run.lines()} == {
+        "its dask worker was lost in 3 attempts: the dask worker has gone"
+    }
+    assert Counter(run.client.blocks) == {("one", case.name, 0): 3 for case in run.plan.suite.cases}
+
+
+def test_other_code_than_that_of_the_run_is_refused(run):
+    """A resumed run has settings of its start, and the cluster the files of this command."""
+    run.folder.settings = replace(run.folder.settings, code=CodeVersions({"mine.py": "old"}))
+    with pytest.raises(BadInput, match=r"mine\.py has changed; restore it, or start a new run: "):
+        run.passes({"one": "m"}, code=CodeVersions({"mine.py": "new"})).measure()
+    assert run.lines() == []
 
 
 def test_a_larger_case_that_is_being_measured_is_not_skipped(make_measurement):
