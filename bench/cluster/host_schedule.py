@@ -102,16 +102,20 @@ class HostSchedule:
         """
         lane = self.lanes[name]
         while True:
-            if not lane.queues[0] and self._free[""]:
-                self._bind(self._free[""].popleft(), lane)
             for number in range(self.n_first_passes):
-                while lane.queues[number]:
+                while lane.queues[number] or (number == 0 and self._bind_new(lane)):
                     case = lane.queues[number].popleft()
                     if self._left(case, number):
                         return Block(case, PlannedPass(number, number, frozenset({case})))
             if not self._free[lane.machine]:
                 return self._further(name) if in_time else None
             self._bind_again(self._free[lane.machine].popleft(), lane)
+
+    def _bind_new(self, lane: Lane) -> bool:
+        """Give a host the next case of no machine with a first pass to measure; return whether there is one."""
+        while self._free[""] and not lane.queues[0]:
+            self._bind(self._free[""].popleft(), lane)
+        return bool(lane.queues[0])
 
     def again(self, name: str, block: Block) -> None:
         """Put a block back that was lost on a host which is still there."""
