@@ -123,10 +123,13 @@ class ClusterPasses:
         for host in self._hosts.by_name.values():
             if host.name in busy or not host.workers:
                 continue
-            in_time = self.deadline is not None and time.monotonic() < self.deadline
-            block = self.schedule.next_block(host.name, in_time=in_time)
+            block = self.schedule.next_block(host.name, in_time=self._in_time())
             if block is not None:
                 self._submit(host, block)
+
+    def _in_time(self) -> bool:
+        """Return whether a further pass may begin."""
+        return self.deadline is not None and time.monotonic() < self.deadline
 
     def _submit(self, host: Host, block: Block) -> None:
         if block.planned.number >= self.folder.settings.first_passes:
@@ -274,6 +277,7 @@ class ClusterPasses:
         """Return whether nothing remains. Waits for hosts if cases remain that no present host can measure."""
         waiting = self.schedule.waiting()
         if not waiting:
+            self._say_what_stays_undecided()
             return True
         now = time.monotonic()
         self._idle_since = self._idle_since or now
@@ -282,6 +286,15 @@ class ClusterPasses:
         n_cases = sum(waiting.values())
         needed = listed([repr(key) for key in waiting if key]) or "any machine"
         raise HarnessFailure(f"{counted(n_cases, 'case')} need a host with the machine key {needed}, and none is left")
+
+    def _say_what_stays_undecided(self) -> None:
+        """Say which cases would be measured further if a host of their machine were left."""
+        found = self.schedule.undecided_without_host() if self._in_time() else {}
+        if found:
+            n_cases, keys = sum(found.values()), listed([repr(key) for key in found])
+            self.say(
+                f"not measured further: {counted(n_cases, 'undecided case')}; no host is left with the machine key {keys}"
+            )
 
     def _report(self) -> None:
         done, left = self._blocks_done, self._n_blocks - self._blocks_done

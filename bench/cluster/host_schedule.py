@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jacobench.bench.cell.timing import CONTROL
-from jacobench.bench.run.pass_schedule import PlannedPass, further_passes
+from jacobench.bench.run.pass_schedule import PlannedPass, further_passes, undecided_cases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -158,8 +158,17 @@ class HostSchedule:
         return Block(case, PlannedPass(whole.number, whole.turn, frozenset({case}), whole.repeats))
 
     def waiting(self) -> dict[str, int]:
-        """Return the number of cases without a host, by the machine key that they need; empty for any."""
-        return {key: len(cases) for key, cases in self._free.items() if cases}
+        """Return the number of cases that lack first passes and a host, by the machine key that they need; empty for any."""
+        found = {key: sum(bool(self._passes_left(case)) for case in cases) for key, cases in self._free.items()}
+        return {key: count for key, count in found.items() if count}
+
+    def undecided_without_host(self) -> dict[str, int]:
+        """Return the number of undecided cases without a host, by machine key."""
+        found = {
+            key: len(undecided_cases([each for case in cases for each in self.earlier(case)]))
+            for key, cases in self._free.items()
+        }
+        return {key: count for key, count in found.items() if count}
 
 
 def _of_host(measurements: Iterable[Measurement], name: str) -> list[Measurement]:

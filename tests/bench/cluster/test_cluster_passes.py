@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
+from math import inf
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 
+from jacobench.bench.cluster import cluster_passes, host_schedule
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, Unwanted, whole_plan
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import HostFacts, SurveyJob
@@ -56,17 +58,42 @@ class EndedFuture:
         pass
 
 
+class LostFuture(EndedFuture):
+    """A task of a lost dask worker: it ends when it is cancelled, perhaps after a late measurement has arrived."""
+
+    def __init__(self, key, receive):
+        self.key, self.receive = key, receive
+
+    def add_done_callback(self, function):
+        self.note = function
+
+    def cancel(self, **_):
+        self.status = "cancelled"
+        if self.receive:
+            self.receive((0.0, {"key": self.key, "execution": "", "line": b"{}"}))
+        self.note(self)
+
+
 class InventedCluster:
     """Client of a cluster of dask workers, named as their hosts. `faults` has what the blocks of some of them raise."""
 
     status, scheduler = "running", SimpleNamespace(ncores=None)
 
-    def __init__(self, faults):
-        self.faults, self.blocks = faults, []
+    def __init__(self, workers, faults):
+        self.alive, self.faults, self.blocks = set(workers), faults, []
+        self.is_late = False
+
+    def subscribe_topic(self, _topic, receive):
+        self.receive = receive
+
+    def sync(self, *_, **__):
+        return dict.fromkeys(self.alive, 1)
 
     def submit(self, _task, content, *, key, workers, **_):
         job = msgspec.json.decode(content, type=BlockJob)
         self.blocks.append((job.host, job.case, job.pass_number))
+        if workers[0] not in self.alive:
+            return LostFuture(key, self.receive if self.is_late else None)
         return EndedFuture(key, lambda: self.measured(job, workers[0]))
 
     def measured(self, job, worker):
@@ -100,17 +127,17 @@ class InventedRun:
     def __init__(self, folder, planned):
         self.folder, self.plan, self.said = folder, planned, []
 
-    def passes(self, machines, faults=None, code=None):
+    def passes(self, machines, faults=None, code=None, deadline=None):
         """Return what measures the run on hosts, given with their machines."""
         code = code or self.folder.settings.code
         hosts = [
             Host((name, ""), HostFacts(name, machine, {}, 2**30, {}, code), [name])
             for name, machine in machines.items()
         ]
-        self.client = InventedCluster(faults or {})
+        self.client = InventedCluster(machines, faults or {})
         return ClusterPasses(
             self.client, SurveyJob(RunOptions("smoke")), code, hosts, self.said.append, self.folder, self.plan,
-            lambda _progress: None,
+            lambda _progress: None, deadline,
         )  # fmt: skip
 
     def lines(self):
@@ -152,6 +179,33 @@ def test_a_task_that_a_closing_dask_worker_ends_is_an_attempt(run):
         "its dask worker was lost in 3 attempts: the dask worker has gone"
     }
     assert Counter(run.client.blocks) == {("one", case.name, 0): 3 for case in run.plan.suite.cases}
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_measurements_of_a_lost_attempt_that_arrive_late_are_reported(run, is_late, monkeypatch):
+    monkeypatch.setattr(cluster_passes, "POLL_SECONDS", 0.0)
+    passes = run.passes({"gone": "m", "good": "m"})
+    run.client.alive, run.client.is_late = {"good"}, is_late
+    passes.measure()
+    assert {line["host"] for line in run.lines()} == {"good"}
+    assert len(run.lines()) == 2 * len(run.plan.cells)
+    case = run.plan.suite.cases[0].name
+    late = [f"discarded late measurements of {case}, pass 1"] if is_late else []
+    lost = f"lost {case}, pass 1, on gone: the dask worker has gone; it is measured again"
+    assert sorted(run.said) == sorted([lost, "host gone is lost", *late])
+
+
+def test_a_run_with_all_first_passes_waits_for_no_lost_host(run, monkeypatch):
+    """Its first passes are complete; undecided cases of the machine of a lost host are not measured further."""
+    monkeypatch.setattr(cluster_passes, "RETURN_SECONDS", 0.0)
+    monkeypatch.setattr(host_schedule, "further_passes", lambda *_: iter(()))
+    run.passes({"left": "x", "right": "m"}).measure()
+    n_measured = len(run.lines())
+    for deadline in (None, 0.0, inf):
+        assert run.said == []
+        run.passes({"right": "m"}, deadline=deadline).measure()
+        assert len(run.lines()) == n_measured
+    assert run.said == ["not measured further: 2 undecided cases; no host is left with the machine key 'x'"]
 
 
 def test_other_code_than_that_of_the_run_is_refused(run):
