@@ -38,6 +38,7 @@ class Lane:
     measurements: list[Measurement] = field(default_factory=list)
     further: PlannedPass | None = None
     further_cases: deque[str] = field(default_factory=deque)
+    has_changed: bool = True  # since a look for a further pass found none
 
 
 class HostSchedule:
@@ -48,6 +49,7 @@ class HostSchedule:
         self.machine_of: dict[str, str] = {}  # case → key
         self.lanes: dict[str, Lane] = {}  # by name of the host
         self._measured: dict[str, list[Measurement]] = defaultdict(list)  # by case
+        self._calibration: dict[str, list[Measurement]] = defaultdict(list)  # of the kernel, by host
         for measurement in measurements:
             self._keep(measurement)
         self._free: dict[str, deque[str]] = defaultdict(deque)  # machine key, empty if any → cases without a host
@@ -59,6 +61,9 @@ class HostSchedule:
                 self._free[self.machine_of.get(case, "")].append(case)
 
     def _keep(self, measurement: Measurement) -> None:
+        if measurement.spec == CONTROL:  # it names no case
+            self._calibration[measurement.host].append(measurement)
+            return
         self._measured[measurement.case].append(measurement)
         if measurement.machine and measurement.status != "not_tried":
             self.machine_of.setdefault(measurement.case, measurement.machine)
@@ -88,12 +93,11 @@ class HostSchedule:
         """Note the measurements of a complete block, or its failed rows."""
         found = list(measurements)
         for measurement in found:
-            self._measured[case].append(measurement)
-            if measurement.machine and measurement.status != "not_tried":
-                self.machine_of.setdefault(case, measurement.machine)
+            self._keep(measurement)
         for lane in self.lanes.values():
             if case in lane.cases:
-                lane.measurements += found
+                lane.measurements += [measurement for measurement in found if measurement.spec != CONTROL]
+                lane.has_changed = True
 
     def next_block(self, name: str, *, in_time: bool) -> Block | None:
         """Return the next block of a host; `in_time`: whether a further pass may still begin.
@@ -136,6 +140,7 @@ class HostSchedule:
     def _bind(self, case: str, lane: Lane) -> None:
         lane.cases.add(case)
         lane.measurements += self.earlier(case)
+        lane.has_changed = True
         for number in self._passes_left(case):
             lane.queues[number].append(case)
 
@@ -143,12 +148,8 @@ class HostSchedule:
         """Return the next block of a repetition or of a pass of undecided cases."""
         lane = self.lanes[name]
         if not lane.further_cases:
-            own = _of_host(lane.measurements, name)
-            if not own:
-                return None
-            found = further_passes(own, lane.measurements)
-            passes = (planned for planned in found if self.ledger.first_left(planned))
-            lane.further = next(passes, None)
+            lane.further = self._further_pass(lane, name) if lane.has_changed else None
+            lane.has_changed = False
             if lane.further is None:
                 return None
             self.ledger.begin(lane.further)
@@ -156,6 +157,16 @@ class HostSchedule:
         case, whole = lane.further_cases.popleft(), lane.further
         assert whole is not None
         return Block(case, PlannedPass(whole.number, whole.turn, frozenset({case}), whole.repeats))
+
+    def _further_pass(self, lane: Lane, name: str) -> PlannedPass | None:
+        """Return the next repetition, or the next pass of undecided cases."""
+        own = _of_host(lane.measurements, name)
+        if not own:
+            return None
+        passes = {measurement.pass_number for measurement in own}
+        kernel = [each for each in self._calibration[own[0].host] if each.pass_number in passes]
+        found = further_passes([*own, *kernel], lane.measurements)
+        return next((planned for planned in found if self.ledger.first_left(planned)), None)
 
     def waiting(self) -> dict[str, int]:
         """Return the number of cases that lack first passes and a host, by the machine key that they need; empty for any."""
@@ -176,7 +187,6 @@ def _of_host(measurements: Iterable[Measurement], name: str) -> list[Measurement
     found: dict[str, list[Measurement]] = defaultdict(list)
     for measurement in measurements:
         found[measurement.host].append(measurement)
-    found = {host: own for host, own in found.items() if any(m.spec != CONTROL for m in own)}
     if name in found or not found:
         return found.get(name, [])
     return max(found.values(), key=lambda own: max(m.pass_number for m in own))

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from jacobench.bench.cell.timing import CONTROL
+from jacobench.bench.cluster import host_schedule
 from jacobench.bench.cluster.host_schedule import HostSchedule
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.ledger import Ledger
@@ -28,10 +30,19 @@ class Run:
         self.ledger = Ledger(plan, FIRST, self.measurements)
         self.schedule = HostSchedule(self.ledger, FIRST, self.measurements)
         self.machine = {}
+        self.kernel = {}  # pass → seconds
 
     def add(self, host, machine):
         self.machine[host] = machine
         self.schedule.add_host(host, machine)
+
+    def skip(self, *cases):
+        """Note that strategies at cases are not tried."""
+        for case in cases:
+            for strategy in ("vjp", "dense"):
+                row = self.ledger.failure(Cell(case, strategy, "gradient"), "not_tried", "timeout", 0, 0)
+                self.ledger.note(row)
+                self.schedule.note(case, [row])
 
     def measure(self, host, *, in_time=False):
         """Measure the next block of a host; return its case and pass, None if there is none."""
@@ -46,6 +57,9 @@ class Run:
             )
             for cell in cells
         ]  # fmt: skip
+        if seconds := self.kernel.get(block.planned.number):
+            kernel = {"case": "", "strategy": CONTROL, "phase": CONTROL, "spec": CONTROL, "seconds": (seconds,)}
+            found.append(msgspec.structs.replace(found[0], **kernel))
         for one in found:
             self.ledger.note(one)
         self.schedule.note(block.case, found)
@@ -106,6 +120,31 @@ def test_a_case_without_a_host_of_its_machine_waits(run):
     assert everything(run, "new", "other") == [("new", "a", 1), ("new", "a", 2)]
 
 
+def test_only_cases_that_lack_first_passes_wait_for_a_host(run):
+    run.add("left", "x")
+    run.add("right", "m")
+    everything(run, "left", "right")
+    run.schedule.remove_host("left")
+    assert run.schedule.waiting() == {}
+    assert run.schedule.undecided_without_host() == {"x": 3}
+    resumed = Run(run.measurements)
+    resumed.add("right", "m")
+    assert resumed.measure("right") is None
+    assert resumed.schedule.waiting() == {}
+    assert resumed.schedule.undecided_without_host() == {"x": 3}
+
+
+def test_skipped_cases_delay_no_first_pass(run):
+    """They are skipped before and after a host has them."""
+    run.add("one", "m")
+    run.skip("b", "c")
+    assert [run.measure("one") for _ in range(2)] == [("a", 0), ("d", 0)]
+    block = run.schedule.next_block("one", in_time=False)
+    run.skip(block.case)
+    run.schedule.again("one", block)
+    assert [run.measure("one") for _ in range(2)] == [("f", 0), ("a", 1)]
+
+
 def test_a_lost_block_is_the_next_one_of_its_host(run):
     run.add("one", "m")
     block = run.schedule.next_block("one", in_time=False)
@@ -136,6 +175,36 @@ def test_further_passes_are_those_of_each_hosts_undecided_cases(run):
     own = {case for m in run.measurements if m.host == "one" for case in [m.case]}
     assert {run.measure("one", in_time=True) for _ in own} == {(case, FIRST) for case in own}
     assert run.measure("one") is None
+
+
+@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("returned", ["one", "new"])
+def test_a_pass_in_which_the_calibration_kernel_changed_is_repeated(run, is_resumed, returned):
+    """Rows of the kernel name no case, only their host."""
+    run.kernel = {0: 1.0, 1: 1.2, 2: 1.0}
+    run.add("one", "m")
+    everything(run, "one")
+    if is_resumed:
+        run = Run(run.measurements)
+    else:
+        run.schedule.remove_host("one")
+    run.add(returned, "m")
+    block = run.schedule.next_block(returned, in_time=True)
+    assert block.planned.number == FIRST
+    assert block.planned.repeats.pass_number == 1
+    assert "calibration kernel" in block.planned.repeats.cause
+
+
+def test_a_host_without_a_further_pass_looks_for_one_only_after_a_change(run, monkeypatch):
+    looks = []
+    monkeypatch.setattr(host_schedule, "further_passes", lambda *_: iter(looks.append(1) or ()))
+    run.add("one", "m")
+    everything(run, "one")
+    assert [run.measure("one", in_time=True) for _ in range(3)] == [None] * 3
+    assert len(looks) == 1
+    run.schedule.note("a", [])
+    assert run.measure("one", in_time=True) is None
+    assert len(looks) == 2
 
 
 def test_finished_cases_of_a_resumed_run_are_distributed_evenly(run):
