@@ -17,7 +17,7 @@ def doctor(
     profile: Annotated[
         bool,
         typer.Option(
-            "--profile", help="Only measure the machine profile again (about 20 s), and print its rates and error."
+            "--profile", help="Only measure the machine profile again (about a minute), and print its rates and error."
         ),
     ] = False,
     cluster: Annotated[

@@ -25,6 +25,7 @@ from jacobench.bench.floor.fitted_rates import (
 )
 from jacobench.bench.row.statistics import CONFIDENCE, LEAST_BYTES, half_width, plausible
 from jacobench.reports.analysis.sweeps import KNOBS
+from jacobench.strategies.registry import is_built_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,10 @@ EXPONENT_CHANGE = 0.25
 """Standard deviation of the change of an exponent beyond the measured sizes, where data leave a cache. It is calibrated:
 from widths up to 64 and up to 128, it covers 46 of 48 measured times and 26 of 27 ratios at widths up to 2048."""
 
+BYTES_ERROR, BYTES_BUFFERS = 0.05, 200 * 2**10
+"""Largest error of a predicted peak of our own strategies: a share, and the buffers of NumPy. The tests of all ops and of
+networks allow no more, and the peaks of gradients in measured runs have less."""
+
 Array = Any
 
 
@@ -51,13 +56,15 @@ class Estimate:
     `errors` has, for each case of the run, the logarithm of estimate / measured value, estimated without that case.
     `offsets` has, for each of these cases, the logarithm of its sizes over those of the estimated case, a column per
     size; it has no columns if errors do not depend on the distance. `gap` is the logarithm of the factor by which
-    the case is outside the measured sizes.
+    the case is outside the measured sizes. `tested` are the smallest and largest value that the tests of the model allow;
+    they count if there are too few errors. NaN if there are none.
     """
 
     value: float
     errors: pd.Series[float]
     offsets: pd.DataFrame = field(default_factory=pd.DataFrame)
     gap: float = 0.0
+    tested: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def bound(self) -> float:
@@ -66,8 +73,15 @@ class Estimate:
 
     @property
     def error_factor(self) -> float:
-        """The factor by which the estimate may be wrong, at 95 % confidence."""
-        return factor_of(self.bound)
+        """The factor by which the estimate may be wrong, at 95 % confidence or by the tests; NaN if it is unknown."""
+        low, _ = self.limits
+        return self.value / low if low > 0 else math.nan
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest value within the error; NaN if it is unknown."""
+        factor = factor_of(self.bound)
+        return self.tested if math.isnan(factor) else (self.value / factor, self.value * factor)
 
 
 def bound_of_ratio(one: Estimate, other: Estimate) -> float:
@@ -80,6 +94,15 @@ def bound_of_ratio(one: Estimate, other: Estimate) -> float:
         return one.bound + other.bound
     offsets = pd.concat([part.offsets.reindex(both.index) for part in (one, other)], axis=1)
     return error_bound(both, offsets, math.hypot(one.gap, other.gap))
+
+
+def limits_of_ratio(one: Estimate, other: Estimate) -> tuple[float, float]:
+    """Return the smallest and the largest ratio of two estimates within their errors; NaN if it is unknown."""
+    bound = factor_of(bound_of_ratio(one, other))
+    if not math.isnan(bound):
+        return one.value / other.value / bound, one.value / other.value * bound
+    (least, most), (other_least, other_most) = one.limits, other.limits
+    return least / other_most, most / other_least if other_least > 0 else math.nan
 
 
 def factor_of(logarithm: float) -> float:
@@ -148,8 +171,17 @@ def estimate_bytes(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estim
         seen = cells[(cells["peak_bytes"] >= LEAST_BYTES) & cells["predicted_bytes"].notna()]
         if len(cells):
             logs = np.log(seen[["predicted_bytes", "peak_bytes"]].to_numpy(dtype=np.float64))
-            found[line["strategy"]] = Estimate(line["predicted_bytes"], pd.Series(logs[:, 0] - logs[:, 1], seen.index))
+            errors = pd.Series(logs[:, 0] - logs[:, 1], seen.index)
+            found[line["strategy"]] = Estimate(line["predicted_bytes"], errors, tested=_tested(line))
     return found
+
+
+def _tested(line: Mapping[Any, Any]) -> tuple[float, float]:
+    """Return the limits of a peak that the tests of our own strategies allow; NaN for others."""
+    if not is_built_in(line["strategy"]):
+        return math.nan, math.nan
+    n_bytes = line["predicted_bytes"]
+    return max((1 - BYTES_ERROR) * n_bytes - BYTES_BUFFERS, 0.0), (1 + BYTES_ERROR) * n_bytes + BYTES_BUFFERS
 
 
 def estimate_seconds(table: pd.DataFrame, target: pd.DataFrame) -> dict[str, Estimate]:

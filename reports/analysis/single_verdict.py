@@ -11,7 +11,7 @@ import pandas as pd
 from jacobench.bench.row.columns import in_phase
 from jacobench.bench.row.statistics import clearly_less
 from jacobench.reports.analysis.doubts import could_win_in
-from jacobench.reports.analysis.estimates import Estimate, bound_of_ratio, factor_of
+from jacobench.reports.analysis.estimates import Estimate, limits_of_ratio
 from jacobench.reports.analysis.recommendation import NOTHING, recommend
 from jacobench.reports.analysis.sweeps import KNOBS
 
@@ -184,6 +184,6 @@ def with_unknown(line: Line, without_estimate: Sequence[str]) -> Line:
 
 def _rival(best: Estimate, other: Estimate, name: str) -> Line:
     """Compare an estimate with the best one; errors that both have in common in a case cancel."""
-    factor, bound = other.value / best.value, factor_of(bound_of_ratio(other, best))
+    low, high = limits_of_ratio(other, best)
     n_both = len((other.errors - best.errors).dropna())
-    return {"factor": factor, "low": factor / bound, "high": factor * bound, "runner_up": name, "n": n_both}
+    return {"factor": other.value / best.value, "low": low, "high": high, "runner_up": name, "n": n_both}

@@ -94,7 +94,7 @@ def follows(explanation: Explanation, memory_bytes: int) -> list[str]:
     """Return the conclusions as sentences, for a machine with `memory_bytes` of memory.
 
     There is one per structure about its largest Jacobian, the largest first; then one on what exceeds the memory, and
-    one that compares the peak memory of the strategies.
+    one that compares the memory of the strategies.
     """
     largest: dict[str, tuple[JacobianCost, Edge]] = {}
     pairs = zip(explanation.jacobians, explanation.edges, strict=True)
@@ -135,9 +135,12 @@ def _fit(costs: Sequence[JacobianCost], memory_bytes: int) -> str:
 
 
 def _compared(totals: Sequence[GradientCost]) -> list[str]:
-    peak = {total.strategy: total.peak_bytes for total in totals}
-    if not peak["vjp"]:
+    needed = {total.strategy: total.total_bytes for total in totals}
+    if not needed["vjp"]:
         return []
-    dense, sparse = (f"{format_bytes(peak[form])} ({format_ratio(peak[form] / peak['vjp'])})" for form in FORMS)
-    matrix_free = f"Predicted peak memory of a gradient, without the leaves: {format_bytes(peak['vjp'])} matrix-free"
+    dense, sparse = (f"{format_bytes(needed[form])} ({format_ratio(needed[form] / needed['vjp'])})" for form in FORMS)
+    matrix_free = (
+        "Predicted memory of a gradient, with the patterns and without the leaves: "
+        f"{format_bytes(needed['vjp'])} matrix-free"
+    )
     return [f"{matrix_free}, {dense} with dense Jacobians and {sparse} with sparse ones."]

@@ -69,9 +69,9 @@ class GradientCost:
     """Predicted cost of a whole gradient with one strategy.
 
     `jacobian_bytes` is the size of all Jacobians with their patterns, `n_nonzeros` the number of their stored entries.
-    `kept_bytes` is the size of the primals that VJP rules keep, each counted once. `peak_bytes` is the largest memory
-    held at once, with patterns and without leaves. `flops` are those of the forward pass, of building the Jacobians and
-    of the pullback.
+    `kept_bytes` is the size of the primals that VJP rules keep, each counted once. `peak_bytes` is the peak of the call, as
+    a run measures it and `recommend` predicts it; `total_bytes`, this peak and the patterns, which are made before. Both
+    are without leaves. `flops` are those of the forward pass, of building the Jacobians and of the pullback.
     """
 
     strategy: str
@@ -79,6 +79,7 @@ class GradientCost:
     kept_bytes: int
     n_nonzeros: int
     peak_bytes: int
+    total_bytes: int
     flops: int
 
 
@@ -172,6 +173,7 @@ def _gradient_cost(
         jacobian_bytes=jacobian_bytes,
         kept_bytes=total_bytes(graph, frozenset[int]().union(*(cost.kept for cost in costs))),
         n_nonzeros=predicted.n_nonzeros,
-        peak_bytes=predicted.phases["prepare"].retained_bytes + gradient.peak_bytes,
+        peak_bytes=gradient.peak_bytes,
+        total_bytes=predicted.phases["prepare"].retained_bytes + gradient.peak_bytes,
         flops=gradient.flops,
     )

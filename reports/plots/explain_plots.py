@@ -159,8 +159,10 @@ def cost_bars(found: Explanation, name: str, memory_bytes: int) -> Plot:
     """
     alike, costs = _distinct(found), found.jacobians
     largest = sorted(sorted(alike, key=lambda at: -costs[at].n_entries)[:MAX_BARS])
-    peaks = {f"{total.strategy}_bytes": total.peak_bytes for total in found.totals}
-    data = pd.DataFrame([*(_row(costs[at], alike[at]) for at in largest), {"jacobian": "peak of a gradient"} | peaks])
+    peaks = {f"{total.strategy}_bytes": total.total_bytes for total in found.totals}
+    data = pd.DataFrame(
+        [*(_row(costs[at], alike[at]) for at in largest), {"jacobian": "gradient, with patterns"} | peaks]
+    )
     with styled():
         figure = Figure(figsize=(9.5, 1.8 + 0.42 * len(data)), layout="constrained")
         axes = figure.subplots()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from jacobench.bench.row.statistics import CONFIDENCE
 from jacobench.graphs.wording import counted, listed
+from jacobench.reports.analysis.estimates import BYTES_BUFFERS, BYTES_ERROR, FEWEST_ERRORS
 from jacobench.reports.analysis.size_limits import RANGE_FACTOR
 from jacobench.reports.data.limit_sentences import but, then
 from jacobench.reports.data.units import format_bytes, format_ratio, format_size
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Quantity → the verb and the comparison of a strategy that costs more.
 MORE = {"seconds": ("takes", "as long"), "bytes": ("needs", "as much")}
+
+NO_PATTERNS = "The peak does not include patterns, which are made once, before the call."
 
 
 def compared(case: str, task: str, n_uses: int) -> str:
@@ -48,7 +51,7 @@ def comparison(quantity: str, rival: str, factor: float, low: float, high: float
         return ""
     verb, more = MORE[quantity]
     ends = [format_ratio(end).removesuffix("×") for end in (low, high)]
-    interval = "" if math.isnan(low) else f" [{', '.join(ends)}]"
+    interval = "" if math.isnan(low) or math.isnan(high) else f" [{', '.join(ends)}]"
     return f"{rival} {verb} {format_ratio(factor)} {more}{interval}"
 
 
@@ -129,14 +132,18 @@ def limits_not_measured() -> str:
 
 def memory_measured(source: str) -> str:
     """Return where the peaks of the case itself come from."""
-    return f"Memory: measured for this case in {source}."
+    return f"Memory: the peak of the call, measured for this case in {source}. {NO_PATTERNS}"
 
 
 def memory_predicted(n_cases: int) -> str:
     """Return how peaks are predicted; ``n_cases`` tested the predictions."""
     share = f"{CONFIDENCE:.0%}" if n_cases >= 1 / (1 - CONFIDENCE) - 1 else "all"
     tested = f"In cross-validation on {counted(n_cases, 'case')}, {share} were within this error."
-    return f"Memory: predicted from the shapes. {tested if n_cases else unknown_error()}"
+    if n_cases < FEWEST_ERRORS:
+        tested = (
+            f"The error of the built-in strategies is at most {BYTES_ERROR:.0%} plus {format_bytes(BYTES_BUFFERS)}."
+        )
+    return f"Memory: the peak of the call, predicted from the shapes. {tested} {NO_PATTERNS}"
 
 
 def memory_unknown() -> str:

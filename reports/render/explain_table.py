@@ -31,6 +31,12 @@ LEGEND = (
 )
 
 
+TOTALS_LEGEND = (
+    "peak: of the call, as 'run' measures it and 'recommend' predicts it. with patterns: this peak and the patterns of "
+    "sparse Jacobians, which are made once per graph, before the call."
+)
+
+
 @dataclass(frozen=True)
 class ExplanationTable:
     """An explanation that rich lays out for the width of the terminal."""
@@ -50,6 +56,7 @@ class ExplanationTable:
         yield _flops(costs)
         yield Text()
         yield _totals(self.explanation.totals)
+        yield Text(TOTALS_LEGEND, style="dim")
         yield Text()
         for sentence in follows(self.explanation, self.memory_bytes):
             yield Text(fill(sentence, options.max_width, initial_indent="• ", subsequent_indent="  "))
@@ -93,9 +100,9 @@ def _totals(totals: Sequence[GradientCost]) -> Table:
     rows = [
         (
             total.strategy,
-            *map(format_bytes, (total.jacobian_bytes, total.kept_bytes, total.peak_bytes)),
+            *map(format_bytes, (total.jacobian_bytes, total.kept_bytes, total.peak_bytes, total.total_bytes)),
             format_count(total.flops),
         )
         for total in totals
     ]
-    return rich_table(("gradient",), ("Jacobians", "primals kept", "peak", "flops"), rows)
+    return rich_table(("gradient",), ("Jacobians", "primals kept", "peak", "with patterns", "flops"), rows)

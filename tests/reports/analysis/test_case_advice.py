@@ -279,6 +279,24 @@ def test_the_command_that_measures_a_case_works_when_copied(standard, knobs, tmp
     assert written.name == case.name
 
 
+@pytest.mark.parametrize(("width", "decision"), [(1000, "ahead"), (60, "undecided")])
+def test_without_measured_peaks_the_tested_error_of_the_byte_model_decides(standard, target_of, width, decision):
+    """It is 5 % plus 200 KiB. At width 60, vjp needs 84 KiB and sparse three times as much."""
+    tested = standard.assign(predicted_seconds=standard["seconds_median"], peak_bytes=math.nan)
+    advice = advise(target_of(width=width), Run(tidy([])), 1e6 * GIB, tested=tested)
+    memory, own = verdicts(advice)["bytes"], strategies(advice)
+    assert (memory["strategy"], memory["runner_up"], memory["decision"]) == ("vjp", "sparse", decision)
+    vjp, sparse, buffers = own["vjp"]["bytes"], own["sparse"]["bytes"], 200 * 2**10
+    assert memory["factor"] == pytest.approx(3)
+    assert memory["low"] == pytest.approx(max(0.95 * sparse - buffers, 0) / (1.05 * vjp + buffers))
+    known = 0.95 * vjp > buffers
+    error = vjp / (0.95 * vjp - buffers) if known else math.nan
+    assert own["vjp"]["bytes_error_factor"] == pytest.approx(error, nan_ok=True)
+    own_code = target_of(strategies=("mine", "vjp"), width=1000)
+    found = advise(own_code, Run(tidy([])), 1e6 * GIB, tested=tested.replace("sparse", "mine"))
+    assert verdicts(found)["bytes"]["decision"] == "undecided"
+
+
 def test_the_reason_of_a_missing_estimate_is_kept(standard, target_of):
     reason = "no prediction: it has no method predict"
     target = pd.concat([target_of(width=4), target_of(width=4).assign(strategy="mine", reason=reason)])

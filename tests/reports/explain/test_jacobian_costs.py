@@ -103,7 +103,8 @@ def test_totals_are_the_strategies_own_predictions(n_seeds):
         assert total.n_nonzeros == predicted.n_nonzeros
         assert total.flops == predicted.phases["gradient"].flops
         patterns = sums["pattern"] if total.strategy == "sparse" else 0
-        assert total.peak_bytes == patterns + predicted.phases["gradient"].peak_bytes
+        assert total.peak_bytes == predicted.phases["gradient"].peak_bytes
+        assert total.total_bytes == total.peak_bytes + patterns
         assert total.jacobian_bytes == sums.get(total.strategy, 0)
 
 

@@ -73,7 +73,7 @@ for name in (name for name, op in OPS.items() if op.like is None and op.is_diffe
             if told:
                 found[f"{name} {leaf} {strategy}"] = (told, stored(strategy, graph))
             if strategy == "dense":
-                found[f"{name} {leaf} dense peak"] = (totals[0].peak_bytes, at_its_peak(strategy, graph))
+                found[f"{name} {leaf} dense peak"] = (totals[0].total_bytes, at_its_peak(strategy, graph))
 print(json.dumps(found))
 """
 

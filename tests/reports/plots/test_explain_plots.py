@@ -95,8 +95,8 @@ def test_bars_are_as_long_as_the_bytes(found):
         ]
         for strategy in ("dense", "sparse")
     }
-    assert ends["dense"] == [*(cost.dense_bytes for cost in found.jacobians), found.totals[0].peak_bytes]
-    assert ends["sparse"] == [*(cost.sparse_bytes for cost in found.jacobians), found.totals[1].peak_bytes]
+    assert ends["dense"] == [*(cost.dense_bytes for cost in found.jacobians), found.totals[0].total_bytes]
+    assert ends["sparse"] == [*(cost.sparse_bytes for cost in found.jacobians), found.totals[1].total_bytes]
     assert 24 * GIB in {line.get_xdata()[0] for line in axes.lines}
     assert "0 B" in {text.get_text() for text in axes.texts}
     assert len(plot.data) == len(found.jacobians) + 1

@@ -10,6 +10,8 @@ import pytest
 from jacobench.reports.render import advice_sentences
 
 NAN = math.nan
+PREDICTED = "Memory: the peak of the call, predicted from the shapes."
+NO_PATTERNS = "The peak does not include patterns, which are made once, before the call."
 DOUBT = "sparse runs at 3.10× its limit and could win"
 SLOWER = "sparse takes 2.00× as long [1.50, 2.70]"
 RATES = "Time: by rates per flop, byte and call, because no near case was measured and the time model does not know this strategy. They are fitted to r. The nearest cell differs by a factor of 8.14 in flops, bytes or a size."
@@ -82,18 +84,22 @@ CASES = [
         (),
         "The limits of the strategies are not known: floors are measured together with the case.",
     ),
-    ("memory_measured", ("r",), "Memory: measured for this case in r."),
+    ("memory_measured", ("r",), f"Memory: the peak of the call, measured for this case in r. {NO_PATTERNS}"),
     (
         "memory_predicted",
-        (1,),
-        "Memory: predicted from the shapes. In cross-validation on 1 case, all were within this error.",
+        (5,),
+        f"{PREDICTED} In cross-validation on 5 cases, all were within this error. {NO_PATTERNS}",
     ),
     (
         "memory_predicted",
         (21,),
-        "Memory: predicted from the shapes. In cross-validation on 21 cases, 95% were within this error.",
+        f"{PREDICTED} In cross-validation on 21 cases, 95% were within this error. {NO_PATTERNS}",
     ),
-    ("memory_predicted", (0,), "Memory: predicted from the shapes. The error of such estimates is not known."),
+    (
+        "memory_predicted",
+        (4,),
+        f"{PREDICTED} The error of the built-in strategies is at most 5% plus 200 KiB. {NO_PATTERNS}",
+    ),
     ("memory_unknown", (), "Memory: neither measured nor predicted."),
     ("unknown_error", (), "The error of such estimates is not known."),
     ("no_estimate", ("mine", "it has no method predict"), "mine has no estimate: it has no method predict."),

@@ -117,7 +117,9 @@ def test_what_time_rests_on_is_said(verdict, expected):
 
 def test_what_memory_rests_on_and_what_measured_is_said():
     lines = advice_text.reasons(advice({"decision": "ahead", "basis": "near"}, {"decision": "ahead", "basis": "model"}))
-    assert lines[1].startswith("Memory: predicted from the shapes. In cross-validation on 21 cases")
+    assert lines[1].startswith(
+        "Memory: the peak of the call, predicted from the shapes. In cross-validation on 21 cases"
+    )
     assert lines[-1] == "Measured on: AMD EPYC · controls tuned"
 
 
