@@ -66,7 +66,12 @@ def _part(run: Run, phase: str) -> list[str]:
     parts = [f"<p><strong>{escape(title)}</strong></p>"]
     parts += [f"<p>{escape(sentence)}</p>" for sentence in answers(run, phase)]
     parts.append(shown.to_html(index=False, max_rows=MAX_ROWS, border=0))
-    notes = [WINNER, DOUBTFUL if any(in_doubt) else "", floor_note(run.table, phase) if fastest(found) else ""]
+    has_winner = bool((fastest(found) or winners["peak_bytes"]) and len(rows))
+    notes = [
+        WINNER if has_winner else "",
+        DOUBTFUL if any(in_doubt) else "",
+        floor_note(run.table, phase) if fastest(found) else "",
+    ]
     parts += [f"<p>{escape(note)}</p>" for note in notes if note]
     for name, plot in all_plots(run, phase).plots.items():
         parts.append(f'<p><img alt="{escape(plot.caption)}" title="{escape(name)}" src="{_png(plot.figure)}"></p>')

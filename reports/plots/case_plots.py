@@ -19,6 +19,7 @@ from jacobench.reports.plots.layout import (
     below_handles,
     frame,
     hollow_handles,
+    no_ratio_handles,
     reference_handle,
     strategy_handles,
 )
@@ -76,9 +77,12 @@ def summaries(table: pd.DataFrame, phase: str = "gradient") -> dict[str, Plot]:
     A cell that failed is hollow. Raises NoData if the reference was not measured, or nothing else was.
     """
     rows = table[in_phase(table, phase) & table["strategy"].ne(FORWARD)].reset_index(drop=True)
-    peaks = rows["peak_bytes"].where((rows["status"] == "ok") & (rows["peak_bytes"] >= LEAST_BYTES))
-    reference = peaks[rows["strategy"] == REFERENCE].groupby(rows["case"]).first()
-    rows = rows.assign(memory_ratio=peaks / rows["case"].map(reference))
+    measured = (rows["status"] == "ok") & rows["memory_tool"].notna()
+    peaks = rows["peak_bytes"].where(measured & (rows["peak_bytes"] >= LEAST_BYTES))
+    below, is_reference = measured & peaks.isna(), rows["strategy"] == REFERENCE
+    reference = peaks[is_reference].groupby(rows["case"]).first()
+    below |= measured & rows["case"].isin(rows.loc[below & is_reference, "case"])
+    rows = rows.assign(memory_ratio=peaks / rows["case"].map(reference), below=below)
     rows = rows[rows["strategy"] != REFERENCE].reset_index(drop=True)
     if rows["ratio_to_vjp"].isna().all():
         raise NoData(f"no cell of phase {phase} was timed together with {REFERENCE}")
@@ -97,6 +101,7 @@ def _summary(table: pd.DataFrame, rows: pd.DataFrame, phase: str, part: str) -> 
         handles = [
             reference_handle(),
             *strategy_handles(rows["strategy"], lines=False),
+            *no_ratio_handles(any_below=bool(rows["below"].any())),
             *hollow_handles(statuses, "in the band on the right", any_predicted=False),
         ]
         frame(figure, f"{phase}: time and memory of every case, as ratios to {REFERENCE}{part}", handles, table)

@@ -96,6 +96,13 @@ def below_handles(*, any_below: bool) -> list[Artist]:
     return [legend_mark(f"not drawn: {BELOW_RESOLUTION}")] if any_below else []
 
 
+def no_ratio_handles(*, any_below: bool) -> list[Artist]:
+    """Return the legend's entry for ratios of memory that are not drawn, because a peak is below the resolution."""
+    return (
+        [legend_mark(f"no memory ratio: its peak or\nthat of {REFERENCE} is {BELOW_RESOLUTION}")] if any_below else []
+    )
+
+
 def hollow_handles(statuses: Iterable[str], where: str, *, any_predicted: bool) -> list[Artist]:
     """Return the legend's entries for cells without a measured number.
 

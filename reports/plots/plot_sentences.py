@@ -31,7 +31,7 @@ def summary(phase: str) -> str:
     """Explain the ratios to the reference."""
     return (
         f"Time and peak memory of the phase {phase} divided by those of {REFERENCE}, the line at 1×. Further left is "
-        f"better. Bars are 95 % intervals. Peaks below {format_bytes(LEAST_BYTES)} have no ratio. {HOLLOW}"
+        f"better. Bars are 95 % intervals. A memory ratio needs peaks of {format_bytes(LEAST_BYTES)} or more. {HOLLOW}"
     )
 
 
@@ -99,7 +99,7 @@ def jacobian_bytes() -> str:
     return (
         "Predicted bytes of each local Jacobian as a dense array and as a sparse matrix, and of what its VJP keeps and "
         "allocates in addition to its result, on a logarithmic scale. The last line is the largest memory that a whole "
-        "gradient holds at once."
+        "gradient holds at once, patterns included."
     )
 
 
@@ -131,8 +131,8 @@ def changed_status(case: str, strategy: str, before: str, now: str) -> str:
 def samples(phase: str) -> str:
     """Explain the rounds of every process."""
     return (
-        f"Every timed round of the phase {phase}, one line per process, relative to the median of the processes' fastest "
-        "rounds (left, below the strategy). If the bars of a strategy differ more than the rounds of a line, processes "
+        f"Every timed round of the phase {phase}, one line per process, relative to the time of the cell, the "
+        "median of the processes' fastest rounds (left, below the strategy). If the bars of a strategy differ more than the rounds of a line, processes "
         "differ more than repetitions."
     )
 

@@ -36,7 +36,7 @@ def spreads(run: Run, phase: str) -> dict[str, Plot]:
     samples = run.samples[in_phase(run.samples, phase) & (run.samples["seconds"] > 0)]
     if samples.empty:
         raise NoData(f"no round of phase {phase} was timed")
-    return {"samples": _plot(run.table, samples, phase)}
+    return {"samples": _plot(run.table, _relative(samples, run.table), phase)}
 
 
 def _plot(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Plot:
@@ -46,7 +46,7 @@ def _plot(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Plot:
     n_processes = len(chosen[["pass", "worker"]].drop_duplicates())
     named = in_order(chosen["strategy"])
     strategies = named[: max(1, MAX_LINES // n_processes)]
-    data = _relative(chosen[chosen["strategy"].isin(strategies)])
+    data = chosen[chosen["strategy"].isin(strategies)]
     with styled():
         figure, panels = grid(len(cases), width=3.9, height=max(1.8, 1.0 + 0.085 * n_processes * len(strategies)))
         for axes, case in zip(panels, cases, strict=True):
@@ -61,15 +61,15 @@ def _plot(table: pd.DataFrame, samples: pd.DataFrame, phase: str) -> Plot:
         ]
         more = share(len(cases), samples["case"].nunique()) + share(len(strategies), len(named), "strategies")
         frame(figure, f"{phase}: every round, one line per process{more}", handles, table)
-    return Plot(figure, data, plot_sentences.samples(phase), (_spread(_relative(samples)),))
+    return Plot(figure, data, plot_sentences.samples(phase), (_spread(samples),))
 
 
-def _relative(samples: pd.DataFrame) -> pd.DataFrame:
-    """Add each process's fastest round, and each round's excess over the median of these."""
+def _relative(samples: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Add each process's fastest round, the time of the cell in the table, and each round's excess over this time."""
     quickest = samples.groupby(PROCESS, sort=False)["seconds"].transform("min")
-    per_process = samples.assign(quickest=quickest).drop_duplicates(PROCESS).groupby(CELL)["quickest"].median()
-    median = samples.join(per_process.rename("median"), on=CELL)["median"]
-    return samples.assign(quickest=quickest, above_median=samples["seconds"] / median - 1)
+    times = table.set_index([*CELL, "phase"])["seconds_median"].rename("median")
+    median = samples.join(times, on=[*CELL, "phase"])["median"]
+    return samples.assign(quickest=quickest, median=median, above_median=samples["seconds"] / median - 1)
 
 
 def _panel(axes: Axes, data: pd.DataFrame, strategies: list[str]) -> None:
@@ -89,8 +89,7 @@ def _panel(axes: Axes, data: pd.DataFrame, strategies: list[str]) -> None:
                 axes.plot(EDGE, line, marker=glyph("›"), mew=0, color=style.color, linestyle="none")
             line += 1
         middle = (first + line - 1) / 2
-        median = float(own.drop_duplicates(["pass", "worker"])["quickest"].median())
-        labels[middle] = f"{elided(strategy, 18)}\n{format_seconds(median)}"
+        labels[middle] = f"{elided(strategy, 18)}\n{format_seconds(own['median'].iloc[0])}"
         axes.plot(MARKER, middle, color=style.color, marker=style.marker)
         line += 1
     axes.axvline(0.0, color=FAINT, linewidth=1)

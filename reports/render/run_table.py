@@ -18,7 +18,7 @@ from jacobench.reports.data.units import format_bytes, format_efficiency, format
 from jacobench.reports.data.vocabulary import heading, in_order, provenance, words
 from jacobench.reports.render import run_table_sentences
 from jacobench.reports.render.run_table_sentences import DOUBT, MARK
-from jacobench.reports.render.text_tables import rich_table
+from jacobench.reports.render.text_tables import FoldedName, rich_table
 from jacobench.strategies.registry import REFERENCE
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class TerminalTable:
 
     If the strategies do not fit, the table omits the efficiencies, then the ratios; then it is split into blocks.
     `cells` maps (case, strategy) to a row; `fastest` and `smallest` map a case to its clear winner in time and in
-    memory; `doubts` maps a case to the slower strategies that could win at their own limit.
+    memory; `doubts` maps a case to the slower strategies that could win at their own limit. `sources` and `notes` are
+    paragraphs before and after the legend.
     """
 
     cells: dict[tuple[str, str], Row]
@@ -65,6 +66,7 @@ class TerminalTable:
     smallest: dict[str, str]
     doubts: dict[str, dict[str, float]]
     title: str
+    sources: list[str]
     notes: list[str]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
@@ -73,8 +75,15 @@ class TerminalTable:
         for block in blocks if self.cases else []:
             yield self._block(block, extras, options.max_width)
             yield Text()
-        for note in self.notes:
+        for note in [*self.sources, *self._legend(extras), *self.notes]:
             yield Text(note, overflow="fold")
+
+    def _legend(self, extras: Extras) -> Iterator[str]:
+        """Explain the marks and the columns that the table has."""
+        if self.cases and (self.fastest or self.smallest):
+            yield run_table_sentences.winner()
+        if self.cases and extras.efficiencies:
+            yield run_table_sentences.efficiency()
 
     def _layout(self, width: int) -> tuple[Extras, list[list[str]]]:
         efficiencies = any(row["efficiency"] == row["efficiency"] for row in self.cells.values())
@@ -104,7 +113,7 @@ class TerminalTable:
         for name in strategies:
             table.add_column(_heading(name, extras), justify="right", width=_width(name, extras))
         for case in self.cases:
-            table.add_row(Text(case), *(self._cell(case, name, extras) for name in strategies))
+            table.add_row(FoldedName(case), *(self._cell(case, name, extras) for name in strategies))
         return table
 
     def _cell(self, case: str, strategy: str, extras: Extras) -> Text:
@@ -150,7 +159,7 @@ def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
     rows = table.assign(predicted_bytes=heaviest)[in_phase(table, phase)]
     suites = ", ".join(str(suite) for suite in rows["suite"].dropna().unique())
     found = recommend(table, run.passes, phase)
-    winners, doubts = fastest(found), by_case(found)
+    winners, doubts, phrases = fastest(found), by_case(found), provenance(table)
     return TerminalTable(
         cells={(row["case"], row["strategy"]): row for row in rows.to_dict("records")},
         cases=rows["case"].drop_duplicates().tolist(),
@@ -159,7 +168,8 @@ def terminal_table(run: Run, phase: str = "gradient") -> TerminalTable:
         smallest=least_memory(table, phase),
         doubts=doubts,
         title=run_table_sentences.title(suites, phase, heading(table)),
-        notes=_notes(rows, table, phase, _limits(table, phase, doubts) if winners else []),
+        sources=[run_table_sentences.measured_on(phrases)] if phrases else [],
+        notes=_notes(rows, phase, _limits(table, phase, doubts) if winners else []),
     )
 
 
@@ -198,18 +208,16 @@ def _limits(table: pd.DataFrame, phase: str, doubts: Mapping[str, Mapping[str, f
     return [note for note in notes if note]
 
 
-def _notes(rows: pd.DataFrame, table: pd.DataFrame, phase: str, limits: Sequence[str]) -> list[str]:
-    """Return the paragraphs under the table."""
-    phrases = provenance(table)
-    sources = [run_table_sentences.measured_on(phrases)] if phrases else []
+def _notes(rows: pd.DataFrame, phase: str, limits: Sequence[str]) -> list[str]:
+    """Return the paragraphs under the legend of the table."""
     if rows.empty:
-        return [run_table_sentences.no_cell(phase), *sources]
+        return [run_table_sentences.no_cell(phase)]
     found = rows["status"].value_counts()
     counts = {status: int(found[status]) for status in STATUSES if status in found.index}
-    one_pass = bool((rows["passes"] == 1).any() and not (rows["passes"] > 1).any())
-    meaning = run_table_sentences.marks(with_floors=bool(rows["efficiency"].notna().any()), one_pass=one_pass)
+    has_one_pass = bool((rows["passes"] == 1).any() and not (rows["passes"] > 1).any())
+    one_pass = [run_table_sentences.one_pass()] if has_one_pass else []
     other = [run_table_sentences.of_jacobians()] if phase != JACOBIAN and rows["phase"].eq(JACOBIAN).any() else []
-    return [*sources, meaning, *other, *limits, run_table_sentences.cells(counts), *_reasons(rows)]
+    return [*one_pass, *other, *limits, run_table_sentences.cells(counts), *_reasons(rows)]
 
 
 def _reasons(rows: pd.DataFrame) -> list[str]:

@@ -38,18 +38,25 @@ def cells(counts: Mapping[str, int]) -> str:
     return "Cells: " + " · ".join(f"{count} {words(status)}" for status, count in counts.items())
 
 
-def marks(*, with_floors: bool, one_pass: bool) -> str:
-    """Explain the mark of a winner, and the efficiency if there is one."""
-    floor = (
-        " eff. (on a wide screen): efficiency, the floor as a share of the time. Far above 100 %, the floor is wrong or was "
-        "disturbed."
-    )
+def winner() -> str:
+    """Explain the mark of a winner."""
     return (
         f"{MARK} clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "
         "Memory: at least 1 % and 8 KiB less."
-        + (f"{floor} See docs/floor.md." if with_floors else "")
-        + (" No winner in time is marked because one pass cannot decide." if one_pass else "")
     )
+
+
+def efficiency() -> str:
+    """Explain the efficiency."""
+    return (
+        "eff.: efficiency, the floor as a share of the time. Far above 100 %, the floor is wrong or was disturbed. See "
+        "docs/floor.md."
+    )
+
+
+def one_pass() -> str:
+    """State why no winner in time is marked."""
+    return "No winner in time is marked because one pass cannot decide."
 
 
 def in_doubt(doubt: str) -> str:

@@ -3,14 +3,54 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich import box
+from rich.cells import cell_len, chop_cells
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from rich.console import Console, ConsoleOptions
+
+
+@dataclass(frozen=True)
+class FoldedName:
+    """A name, such as that of a case, that rich folds after its hyphens where a column is too narrow."""
+
+    name: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        yield Text("\n".join(folded_name(self.name, options.max_width)))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        longest = max(map(cell_len, _parts(self.name)))
+        return Measurement(longest, cell_len(self.name)).with_maximum(options.max_width)
+
+
+def folded_name(name: str, width: int) -> list[str]:
+    """Return the lines of a name in a column: folded after hyphens, or anywhere in a part that is too long.
+
+    >>> folded_name("mlp-w16-d2-b1", 8)
+    ['mlp-w16-', 'd2-b1']
+    """
+    lines = [""]
+    for part in _parts(name):
+        first, *others = [part] if cell_len(part) <= width else chop_cells(part, width)
+        if cell_len(lines[-1] + first) <= width:
+            lines[-1] += first
+        else:
+            lines.append(first)
+        lines += others
+    return lines
+
+
+def _parts(name: str) -> list[str]:
+    return re.split("(?<=-)", name)
 
 
 def rich_table(
@@ -31,12 +71,15 @@ def rich_table(
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*(_renderable(cell) for cell in row))
+        table.add_row(*(_renderable(cell, folds=number < len(names)) for number, cell in enumerate(row)))
     return table
 
 
-def _renderable(cell: Any) -> Any:
-    return cell if hasattr(cell, "__rich_console__") else Text("" if cell is None else str(cell))
+def _renderable(cell: Any, *, folds: bool) -> Any:
+    if hasattr(cell, "__rich_console__"):
+        return cell
+    text = "" if cell is None else str(cell)
+    return FoldedName(text) if folds and "-" in text and " " not in text and "\n" not in text else Text(text)
 
 
 def plain_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

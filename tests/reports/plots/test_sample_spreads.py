@@ -3,6 +3,7 @@
 import pytest
 
 from jacobench.bench.row.columns import tidy
+from jacobench.reports.data.units import format_seconds
 from jacobench.reports.plots.sample_spreads import LARGEST, spreads
 from jacobench.reports.plots.style import strategy_style
 
@@ -24,10 +25,20 @@ def test_every_round_is_drawn_and_the_fastest_of_each_process_is_marked(one_case
     assert "differ by 4.1%" in note
 
 
+def test_the_label_is_the_time_of_the_table(one_case, make_run):
+    """Of two passes, the table has the geometric mean."""
+    run = make_run(one_case, passes=2)
+    run.table["seconds_median"] *= 3
+    table = run.table[run.table["phase"] == "gradient"]
+    plot = spreads(run, "gradient")["samples"]
+    labels = [tick.get_text().split("\n")[1] for tick in plot.figure.axes[0].get_yticklabels()]
+    assert set(labels) == {format_seconds(seconds) for seconds in table["seconds_median"].dropna()}
+    assert plot.data["above_median"].max() < 0
+
+
 def test_an_interruption_is_drawn_at_the_edge(one_case, make_run):
     run = make_run(one_case)
-    run.samples.loc[run.samples.index[-1], "seconds"] *= 50
-    run.samples["phase"] = "gradient"
+    run.samples.loc[run.samples.index[run.samples["phase"] == "gradient"][-1], "seconds"] *= 50
     plot = spreads(run, "gradient")["samples"]
     (axes,) = plot.figure.axes
     assert axes.get_xlim()[1] < 2 * LARGEST

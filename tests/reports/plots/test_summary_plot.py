@@ -6,6 +6,13 @@ from jacobench.bench.row.columns import tidy
 from jacobench.reports.plots.case_plots import summaries
 from jacobench.reports.plots.layout import NoData
 
+NOTE = "no memory ratio: its peak or that of vjp is < 8 KiB"
+
+
+def legend(plot):
+    (found,) = plot.figure.legends
+    return [entry.get_text().replace("\n", " ") for entry in found.get_texts()]
+
 
 def test_it_shows_the_ratio_of_time_and_memory_of_every_case(make_case, make_cell):
     rows = [
@@ -33,4 +40,20 @@ def test_a_run_without_the_reference_has_none(make_case, make_cell):
 
 def test_a_peak_below_the_resolution_has_no_ratio(make_case, make_cell):
     rows = [make_cell(make_case(), name) | {"ratio_to_vjp": 2.0, "peak_bytes": 500.0} for name in ("dense", "vjp")]
-    assert summaries(tidy(rows))["summary"].data["memory_ratio"].isna().all()
+    plot = summaries(tidy(rows))["summary"]
+    assert plot.data["memory_ratio"].isna().all()
+    assert NOTE in legend(plot)
+
+
+@pytest.mark.parametrize("small", ["dense", "vjp", ""])
+def test_a_missing_ratio_of_memory_is_noted(make_case, make_cell, small):
+    rows = [
+        make_cell(make_case(width=width), name)
+        | {"ratio_to_vjp": 2.0, "peak_bytes": None if name == small and width == 16 else 1e6}
+        for width in (16, 32)
+        for name in ("dense", "vjp")
+    ]
+    plot = summaries(tidy(rows))["summary"]
+    assert (NOTE in legend(plot)) == bool(small)
+    unmeasured = tidy([row | {"memory_tool": None, "peak_bytes": None} for row in rows])
+    assert NOTE not in legend(summaries(unmeasured)["summary"])

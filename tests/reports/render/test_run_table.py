@@ -9,6 +9,7 @@ from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 from jacobench.reports.render.run_table import terminal_table
+from jacobench.reports.render.text_tables import folded_name
 
 
 def run_of(table):
@@ -71,6 +72,26 @@ def test_every_cell_is_printed_at_every_width(standard, width):
     if width >= 80:
         assert printed.count("over budget:") == 4 + 4
         assert "…" not in printed
+
+
+def test_names_of_cases_are_folded_after_a_hyphen(standard):
+    printed = text(standard.assign(case="a-network-with-" + standard["case"]), 80)
+    lines = [line.split()[0] for line in printed.splitlines()[4:6]]
+    assert lines == ["a-network-with-mlp-", "w16-d3-b1"]
+    assert folded_name("a-much-too-long", 4) == ["a-", "much", "-", "too-", "long"]
+
+
+@pytest.mark.parametrize("width", [100, 200])
+def test_the_legend_explains_only_what_the_table_has(standard, make_case, make_cell, width):
+    table = standard.assign(efficiency=0.5)
+    headings, legend = text(table, width).split("mlp-w16", 1)[0], " ".join(text(table, width).split())
+    assert ("eff." in headings) == ("eff.: efficiency" in legend) == (width == 200)
+    same = tidy(
+        [make_cell(make_case(), name) | {"seconds_median": 1e-3, "peak_bytes": 2e6} for name in ("dense", "vjp")]
+    )
+    printed = text(same, width)
+    assert "*" not in printed
+    assert "eff." not in printed
 
 
 def test_many_strategies_are_split_into_blocks(make_case, make_cell):

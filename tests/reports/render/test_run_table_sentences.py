@@ -6,11 +6,6 @@ import pytest
 
 from jacobench.reports.render import run_table_sentences
 
-WINNER = (
-    "* clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "
-    "Memory: at least 1 % and 8 KiB less."
-)
-
 CASES = [
     ("title", ("smoke, gate", "gradient", ""), {}, "smoke, gate · gradient · time per call and peak heap memory"),
     ("title", ("", "pullback", ""), {}, "pullback · time per call and peak heap memory"),
@@ -24,16 +19,25 @@ CASES = [
     ),
     ("no_cell", ("prepare",), {}, "No cell has the phase prepare."),
     ("cells", ({"ok": 1, "out_of_memory": 2},), {}, "Cells: 1 ok · 2 out of memory"),
-    ("marks", (), {"with_floors": False, "one_pass": False}, WINNER),
     (
-        "marks",
+        "winner",
         (),
-        {"with_floors": True, "one_pass": True},
+        {},
         (
-            f"{WINNER} eff. (on a wide screen): efficiency, the floor as a share of the time. Far above 100 %, the floor is "
-            "wrong or was disturbed. See docs/floor.md. No winner in time is marked because one pass cannot decide."
+            "* clear winner of its case. Time: faster than every other strategy, at a total error of 1 %. "
+            "Memory: at least 1 % and 8 KiB less."
         ),
     ),
+    (
+        "efficiency",
+        (),
+        {},
+        (
+            "eff.: efficiency, the floor as a share of the time. Far above 100 %, the floor is wrong or was disturbed. "
+            "See docs/floor.md."
+        ),
+    ),
+    ("one_pass", (), {}, "No winner in time is marked because one pass cannot decide."),
     (
         "in_doubt",
         ("sparse runs at 3.10× its limit and could win",),
