@@ -108,8 +108,12 @@ def variable_sentences(facts: Mapping[str, Any], *, with_kept: bool = True) -> l
     """Return a sentence for each fact of `variable_facts`; none for variables that are not set."""
     unset, kept, allocator = (facts.get(key) for key in ("unset", "kept", "preloaded_allocator"))
     found = [
-        f"Workers do not inherit variables that distort times: {', '.join(unset)}." if unset else "",
-        f"Workers inherit variables that may change times: {', '.join(kept)}." if kept and with_kept else "",
+        f"The measuring processes do not get these variables, which distort times: {', '.join(unset)}."
+        if unset
+        else "",
+        f"The measuring processes get these variables, which may change times: {', '.join(kept)}."
+        if kept and with_kept
+        else "",
         f"The thresholds of malloc have no effect, because {allocator} replaces malloc." if allocator else "",
     ]
     return [sentence for sentence in found if sentence]

@@ -191,7 +191,7 @@ class BenchmarkRunner:
             self.collect(until)
             for side in self.sides:
                 self._begin_statuses(side)
-                self._precheck(side, self._unknown(side), until)
+                self._precheck(side, self._planned(side), until)
         except TimeIsUp:
             now = time.monotonic()
             raise BadInput(self._too_slow(now - start, now - began)) from None
@@ -235,9 +235,11 @@ class BenchmarkRunner:
         head = self.suites["head"]
         return each in head.benchmarks or head.lacks(each) is not None
 
-    def _unknown(self, side: Side) -> list[str]:
-        known = self.statuses[side.name]
-        return [each for each in self.ids if each in self.suites[side.name].benchmarks and each not in known]
+    def _planned(self, side: Side) -> list[str]:
+        """Return the benchmarks that run on a side: it has them, and can collect them, and they are not in base alone."""
+        suite = self.suites[side.name]
+        own = [each for each in self.ids if each in suite.benchmarks and each not in suite.errors]
+        return own if side.name == "head" else [each for each in own if self._head_knows(each)]
 
     def _of_both(self) -> list[str]:
         base, head = (self.statuses[side.name] for side in self.sides)
@@ -282,14 +284,17 @@ class BenchmarkRunner:
 
     def _too_slow(self, seconds: float, used: float) -> str:
         """Return the message on a precheck that reached the time limit: its own seconds, and those since the gate began."""
+        planned = {side.name: self._planned(side) for side in self.sides} if self.ids else {}
+        left = {each for name, ids in planned.items() for each in ids if each not in self.suites[name].seconds}
+        n_runs, n_all = sum(map(len, planned.values())), len(set().union(*planned.values()))
         n_done = sum(len(suite.seconds) for suite in self.suites.values())
-        n_all = sum(len(suite.benchmarks) for suite in self.suites.values())
-        whole = seconds * max(n_all, 1) / max(n_done, 1)
-        needed = used - seconds + (1 + FEWEST_PAIRS) * whole if n_done else 2 * used
-        return (
-            f"the time limit of {used:.0f} s was reached when {n_done} of {n_all} benchmarks had run once, before any pair of "
-            f"processes; {ways(needed)}"
+        needed = used - seconds + (1 + FEWEST_PAIRS) * seconds * n_runs / n_done if n_done else 2 * used
+        ran = (
+            f"when {n_all - len(left)} of {n_all} benchmarks had run once on each side"
+            if n_all
+            else "in the collection"
         )
+        return f"the time limit of {used:.0f} s was reached {ran}, before any pair of processes; {ways(needed)}"
 
     def timed_ids(self) -> list[str]:
         """Return the benchmarks that are ok on both sides."""

@@ -70,8 +70,8 @@ CASES = [
         ({"unset": ["A", "B"], "kept": ["C"], "preloaded_allocator": "libjemalloc.so.2"},),
         {},
         [
-            "Workers do not inherit variables that distort times: A, B.",
-            "Workers inherit variables that may change times: C.",
+            "The measuring processes do not get these variables, which distort times: A, B.",
+            "The measuring processes get these variables, which may change times: C.",
             "The thresholds of malloc have no effect, because libjemalloc.so.2 replaces malloc.",
         ],
     ),

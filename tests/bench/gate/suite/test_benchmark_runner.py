@@ -232,10 +232,21 @@ def test_what_hangs_in_head_keeps_its_status_when_the_time_is_up(runner, ids):
     check_time(here.times(), benchmark_runner.time.now, 600.0)
 
 
-def test_the_time_may_be_up_before_each_benchmark_has_run(runner):
-    here = runner(["bench"], says=dict.fromkeys(BOTH, collects(X, Y, Z)), ends=HANGS)
-    with pytest.raises(BadInput, match="when 3 of 6 benchmarks had run once"):
-        here.precheck(0.0, 100.0)
+@pytest.mark.parametrize(
+    ("cases", "until", "reached"),
+    [
+        ((), 100.0, "when 1 of 3 benchmarks had run once on each side"),
+        ((X, Y), 60.0, "when 0 of 2 benchmarks had run once on each side"),
+        ((), 1.5, "in the collection"),
+    ],
+)
+def test_the_time_may_be_up_before_each_benchmark_has_run(runner, cases, until, reached):
+    """A benchmark counts once, when both sides have run it; those that are not selected, or of base alone, do not run."""
+    says = {"base": collects(X, Y, Z, "bench/test_b.py::test_gone"), "head": collects(X, Y, Z)}
+    here = runner(["bench"], says=says, ends={("head", Y): "timeout", ("head", Z): "timeout"})
+    here.cases = cases
+    with pytest.raises(BadInput, match=f"was reached {reached}, before any pair"):
+        here.precheck(0.0, until)
 
 
 OPTIONS = {"--benchmark-timer": "time.perf_counter", "--benchmark-warmup": "False"}
