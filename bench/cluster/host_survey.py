@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +40,7 @@ class HostFacts(msgspec.Struct, frozen=True):
 
 def host_name() -> str:
     """Return the name of this host, with the label of the machine."""
-    label = " ".join(os.environ.get(machine_record.LABEL, "").split())
+    label = machine_record.label()
     return f"{platform.node()} ({label})" if label else platform.node()
 
 

@@ -88,6 +88,11 @@ def digest() -> str:
     return sha256(f"{_description()} {' '.join(known)}".encode()).hexdigest()[:8]
 
 
+def label() -> str:
+    """Return the value of `LABEL`, on one line; empty without it."""
+    return " ".join(os.environ.get(LABEL, "").split())
+
+
 def _description() -> str:
     memory = round(total_memory() / 2**30)
     parts = (
@@ -95,7 +100,7 @@ def _description() -> str:
         f"{os.cpu_count() or 1} cores",
         f"{memory} GiB",
         f"{platform.system()} {platform.machine()}",
-        " ".join(os.environ.get(LABEL, "").split()),
+        label(),
     )
     return ", ".join(filter(None, parts))
 
@@ -151,6 +156,7 @@ def read(path: str | Path) -> str:
 def record(settings: Mapping[str, str]) -> dict[str, Any]:
     """Return the record of the machine as a worker with these environment variables sees it."""
     return {
+        "label": label(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

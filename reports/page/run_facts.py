@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from jacobench.reports.data.run_data import Run
 
 # Detail of the machine as the page shows it → key in run.json.
-DETAILS = {"processor": "processor", "caches": "caches", "frequency governor": "governor", "boost": "boost"}
-DETAILS |= {"system": "system", "C library": "libc", "Python": "python"}
+DETAILS = {"label": "label", "processor": "processor", "caches": "caches", "frequency governor": "governor"}
+DETAILS |= {"boost": "boost", "system": "system", "C library": "libc", "Python": "python"}
 PACKAGES = ("numpy", "scipy")  # they do the arithmetic: their versions affect the times most
 UNDECIDED = ("undecided", "one pass", "no passes")  # decisions of `recommend` that leave the fastest strategy open
 
@@ -176,13 +176,14 @@ def _variables(run: Run) -> list[str]:
 
 
 def machine_details(run: Run) -> list[tuple[str, str]]:
-    """Return the recorded facts of the machine as pairs of name and value."""
+    """Return the recorded facts of the machine as pairs of name and value; on a cluster, first the hosts that measured."""
     machine = run.facts.get("machine") or {}
     blas = [
         " ".join(str(library[key]) for key in ("internal_api", "version", "architecture") if library.get(key))
         for library in machine.get("blas") or ()
     ]
     found: list[tuple[str, Any]] = [
+        ("hosts", sorted({str(host) for host in run.passes["host"] if host})),
         *((name, machine.get(key)) for name, key in DETAILS.items()),
         ("packages", [f"{name} {version}" for name, version in (machine.get("packages") or {}).items()]),
         ("BLAS", list(dict.fromkeys(blas))),

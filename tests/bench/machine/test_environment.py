@@ -159,8 +159,10 @@ def test_the_machine_key_holds_no_clock_reading(monkeypatch):
     assert machine_record.digest() in before
 
 
-def test_the_record_says_what_was_there():
+def test_the_record_says_what_was_there(monkeypatch):
+    monkeypatch.setenv(machine_record.LABEL, " turbo  off\n")
     found = machine_record.record({"OPENBLAS_NUM_THREADS": "1"})
+    assert found["label"] == "turbo off"
     assert found["processor"]
     assert found["cores"] >= found["cores_usable"] >= 1
     assert found["packages"].keys() >= {"numpy", "scipy", "jacobench"}
