@@ -29,8 +29,8 @@ to sixteen million, it changes the ratio by less than 2 %."""
 FURTHEST = 1024.0  # largest factor beyond the largest size to which a crossing is extrapolated
 
 COLUMNS = (
-    "knob", "held", "machine", "phase", "quantity", "first", "second", "outcome", "size", "low", "high", "extrapolated",
-    "cheaper", "factor", "n_passes", "could_win",
+    "knob", "held", "machine", "phase", "quantity", "first", "second", "smallest", "largest", "outcome", "size", "low",
+    "high", "extrapolated", "cheaper", "factor", "n_passes", "could_win",
 )  # fmt: skip
 
 
@@ -141,6 +141,7 @@ def crossovers(table: pd.DataFrame, passes: pd.DataFrame) -> pd.DataFrame:
 
         - ``knob``, ``held`` (what the sweep holds fixed), ``machine``, ``phase``, ``quantity``, ``first``, ``second``, and the
           fields of `Crossing`;
+        - ``smallest``, ``largest``: the ends of the common sizes;
         - ``cheaper``: the strategy that costs clearly less at the largest common size, by `decide` for time and
           `clearly_less` for memory; missing where undecided, and for one pass;
         - ``factor``: how many times as much the other one costs there;
@@ -174,6 +175,8 @@ def _lines(sweep: Sweep, rows: pd.DataFrame, passes: pd.DataFrame, pair: tuple[s
         less = pair[1] if crossing.factor > 1 else pair[0]
         yield {name: value for name, value in vars(crossing).items() if name != "decided"} | {
             "quantity": quantity,
+            "smallest": ratios.columns[0],
+            "largest": ratios.columns[-1],
             "cheaper": less if crossing.decided else math.nan,
             "factor": max(crossing.factor, 1 / crossing.factor),
             "n_passes": len(ratios),

@@ -12,7 +12,7 @@ import pandas as pd
 from jacobench.graphs.errors import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 # Knobs that have a size → the word in titles and file names.
 KNOBS = {"width": "width", "depth": "depth", "batch": "batch", "weight_density": "weight density", "n_seeds": "seeds"}
@@ -104,6 +104,12 @@ def find_sweeps(table: pd.DataFrame, knob: str, *, min_sizes: int = 2) -> list[S
         if rows[knob].nunique() >= min_sizes
     ]
     return sorted(sweeps, key=lambda sweep: -len(sweep.sizes))
+
+
+def order_of_sweeps(tables: Iterable[pd.DataFrame], knob: str) -> list[str]:
+    """Return what the sweeps of tables hold fixed, in their order if the cases of all machines count as one sweep."""
+    sweeps = (sweep for table in tables for sweep in find_sweeps(table.drop(columns=MACHINE), knob))
+    return list(dict.fromkeys(sweep.held for sweep in sweeps))
 
 
 def drawable_sweeps(table: pd.DataFrame, knob: str) -> list[Sweep]:

@@ -56,6 +56,11 @@ def parts_of(runs: Iterable[Run]) -> list[Run]:
     return [part for run in runs for part in by_machine(run).values()]
 
 
+def cases_of(runs: Iterable[Run]) -> list[str]:
+    """Return the distinct cases of all runs, in their order."""
+    return list(dict.fromkeys(str(case) for run in runs for case in run.table["case"]))
+
+
 def short_names(keys: Iterable[str]) -> list[str]:
     """Return a distinct name of each machine for file names: the digits of its key, or else its number.
 

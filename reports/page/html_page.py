@@ -44,8 +44,8 @@ def page(runs: Sequence[Run], phase: str = "gradient") -> str:
     return render_html(
         "page/run_page.html.j2",
         sections=sections,
-        comparison=(comparison := compare_machines(parts, phase)),
-        machine_plots=_machine_plots(parts, phase) if comparison else [],
+        comparison=(comparison := compare_machines(runs, phase)),
+        machine_plots=_machine_plots(runs, phase) if comparison else [],
         phase=phase,
         text=page_sentences,
         quality=quality_sentences,
@@ -84,8 +84,8 @@ def _section(run: Run, key: str, phase: str) -> dict[str, Any]:
     }
 
 
-def _machine_plots(parts: Sequence[Run], phase: str) -> list[dict[str, Any]]:
-    return [_figure(name, name, plot) for name, plot in machine_plots(parts, phase).items()]
+def _machine_plots(runs: Sequence[Run], phase: str) -> list[dict[str, Any]]:
+    return [_figure(name, name, plot) for name, plot in machine_plots(runs, phase).items()]
 
 
 def _figure(key: str, name: str, plot: Plot) -> dict[str, Any]:

@@ -15,18 +15,25 @@ def machines(phase: str) -> str:
     """Explain the comparison of machines."""
     return (
         f"Crossovers and clear winners in the phase {phase} on each machine. Times of different machines are not compared "
-        "with each other. A dash means that the machine did not measure it."
+        "with each other. In a run on several machines, each case is measured on one of them, so a sweep has different "
+        "sizes on each."
     )
 
 
 def crossovers_of_machines() -> str:
     """Explain the crossovers of several machines."""
-    return "Size at which two strategies cost the same, and the strategy that costs less at the largest size."
+    return (
+        "Size at which two strategies cost the same, the measured sizes, and the strategy that costs less at the largest "
+        "of them. A dash: fewer than two sizes measured; for memory, fewer than two with peaks of 8 KiB or more."
+    )
 
 
 def winners_of_machines() -> str:
     """Explain the winners of several machines."""
-    return "Fastest strategy of each case, and how many times as long the second one takes, with its 95 % interval."
+    return (
+        "Fastest strategy of each case, and how many times as long the second one takes, with its 95 % interval. "
+        "A dash: not measured on this machine."
+    )
 
 
 def recommendation_rule() -> str:

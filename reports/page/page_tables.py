@@ -108,13 +108,14 @@ class LimitRow:
 
 @dataclass(frozen=True)
 class CrossoverRow:
-    """Size at which two strategies cost the same, in words."""
+    """Size at which two strategies cost the same, in words; ``with_range`` says all in one phrase."""
 
     quantity: str
     strategies: str
     outcome: str
     at: str
     ahead: str
+    with_range: str
 
 
 Line = TypeVar("Line", LimitRow, CrossoverRow)
@@ -138,7 +139,7 @@ def memory_limits(run: Run, phase: str = "gradient") -> tuple[Groups[LimitRow], 
                 basis != table_phrases.MORE_THAN and size <= NEAR * measured.get(line["held"], math.inf)
             )
             shown = table_phrases.limit(KNOBS[knob], size, basis), table_phrases.limit_basis(basis)
-            lines.append((is_near, _sweep(line), LimitRow(line["strategy"], *shown)))
+            lines.append((is_near, sweep_name(knob, line["held"]), LimitRow(line["strategy"], *shown)))
     return _grouped(lines)
 
 
@@ -148,25 +149,30 @@ def crossover_rows(run: Run, phase: str = "gradient") -> tuple[Groups[CrossoverR
     A crossover is relevant within 100 times the measured sizes. The others are pairs that do not cross.
     """
     found = crossovers(run.table, run.passes)
-    measured = {knob: _measured(run.table, knob) for knob in KNOBS}
     lines = [
         (
-            line["outcome"] == "crosses again" or line["size"] <= NEAR * measured[line["knob"]][line["held"]],
-            _sweep(line),
-            CrossoverRow(
-                QUANTITY_WORDS[line["quantity"]],
-                f"{line['first']}, {line['second']}",
-                table_phrases.crossover(line["outcome"]),
-                table_phrases.crossover_place(
-                    KNOBS[line["knob"]], line["size"], line["low"], line["high"], line["extrapolated"]
-                ),
-                table_phrases.cheaper(_text(line["cheaper"]), line["factor"], _doubt(line)),
-            ),
+            line["outcome"] == "crosses again" or line["size"] <= NEAR * line["largest"],
+            sweep_name(line["knob"], line["held"]),
+            _crossover_row(line),
         )
         for line in found[in_phase(found, phase)].to_dict("records")
         if FORWARD not in (line["first"], line["second"])
     ]
     return _grouped(lines)
+
+
+def _crossover_row(line: Mapping[Any, Any]) -> CrossoverRow:
+    knob, outcome = KNOBS[line["knob"]], line["outcome"]
+    at = table_phrases.crossover_place(knob, line["size"], line["low"], line["high"], line["extrapolated"])
+    ahead = table_phrases.cheaper(_text(line["cheaper"]), line["factor"], _doubt(line))
+    return CrossoverRow(
+        QUANTITY_WORDS[line["quantity"]],
+        f"{line['first']}, {line['second']}",
+        table_phrases.crossover(outcome),
+        at,
+        ahead,
+        table_phrases.crossover_with_range(outcome, at, ahead, knob, line["smallest"], line["largest"]),
+    )
 
 
 def _measured(table: pd.DataFrame, knob: str) -> dict[str, float]:
@@ -185,8 +191,9 @@ def _grouped(lines: Iterable[tuple[bool, str, Line]]) -> tuple[Groups[Line], Gro
     return list(groups[0].items()), list(groups[1].items())
 
 
-def _sweep(line: Mapping[Any, Any]) -> str:
-    return f"{KNOBS[line['knob']]} ({line['held']})"
+def sweep_name(knob: str, held: str) -> str:
+    """Return the name of a sweep: its knob, and what it holds fixed."""
+    return f"{KNOBS[knob]} ({held})"
 
 
 @dataclass(frozen=True)

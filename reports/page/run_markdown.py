@@ -38,7 +38,7 @@ def markdown(runs: Sequence[Run], phase: str = "gradient") -> str:
     It has at most 60,000 characters. A longer summary is cut, and its last line states it.
     """
     parts = parts_of(runs)
-    comparison = compare_machines(parts, phase)
+    comparison = compare_machines(runs, phase)
     blocks = _comparison_blocks(comparison, phase) if comparison else []
     blocks += [block for part in parts for block in _blocks(part, phase)]
     lengths = accumulate(map(len, blocks))

@@ -39,6 +39,7 @@ OUTCOMES = {
     "never in the range": "beyond the measured sizes",
     "never at all": "none in the measured sizes",
 }
+WITHOUT_SIZE = OUTCOMES | {"never at all": "none"}  # if the phrase goes on with the measured sizes
 
 
 def decision(name: str, runner_up: str, open_rivals: Sequence[str], doubt: str) -> str:
@@ -77,9 +78,18 @@ def crossover_place(knob: str, size: float, low: float, high: float, extrapolate
     return f"{knob} {format_size(size)}{interval}{', extrapolated' if extrapolated else ''}"
 
 
-def crossover_on_machine(outcome: str, place: str, ahead: str) -> str:
-    """Return a crossover as one phrase, from those of the table of crossovers."""
-    return f"{outcome if place == MISSING else place}; at the largest size: {ahead}"
+def crossover_with_range(outcome: str, place: str, ahead: str, knob: str, smallest: float, largest: float) -> str:
+    """Return a crossover as one phrase that names the measured sizes; `place` and `ahead` are phrases of this module.
+
+    >>> crossover_with_range("never at all", MISSING, "sparse, 82.9×", "width", 64, 128)
+    'none from width 64 to 128; at 128: sparse, 82.9×'
+    >>> crossover_with_range("undecided", "width 80", "undecided", "width", 64, 128)
+    'undecided: width 80, measured from 64 to 128; at 128: undecided'
+    """
+    sizes = f"{format_size(smallest)} to {format_size(largest)}; at {format_size(largest)}: {ahead}"
+    if place == MISSING:
+        return f"{WITHOUT_SIZE[outcome]} from {knob} {sizes}"
+    return f"{'undecided: ' if outcome == 'undecided' else ''}{place}, measured from {sizes}"
 
 
 def winner(name: str, factor: str, decision: str, doubt: str) -> str:

@@ -55,7 +55,7 @@ def all_plots(run: Run, phase: str = "gradient") -> PlotSet:
     parts = by_machine(run)
     if len(parts) == 1:
         return _plots(next(iter(parts.values())), phase)
-    plots = machine_plots(list(parts.values()), phase)
+    plots = machine_plots([run], phase)
     missing: dict[str, str] = {}
     for name, part in zip(short_names(parts), parts.values(), strict=True):
         found = _plots(part, phase)

@@ -63,10 +63,10 @@ def has_ratio(rows: pd.DataFrame) -> pd.Series[bool]:
 
 def drawn_sweeps(rows: pd.DataFrame, knob: str) -> list[Sweep]:
     """Return the sweeps over a knob that have a line to draw."""
-    return [sweep for sweep in drawable_sweeps(rows, knob) if _has_line(sweep)]
+    return [sweep for sweep in drawable_sweeps(rows, knob) if has_line(sweep)]
 
 
-def _has_line(sweep: Sweep) -> bool:
+def has_line(sweep: Sweep) -> bool:
     """Return whether any strategy has ratios at two sizes."""
     return bool((sweep.rows[has_ratio(sweep.rows)].groupby("strategy")[sweep.knob].nunique() >= 2).any())
 

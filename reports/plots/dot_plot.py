@@ -13,7 +13,7 @@ from jacobench.reports.plots.small_multiples import elided
 from jacobench.reports.plots.style import strategy_style
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -38,13 +38,18 @@ def paged(
     cases = rows["case"].drop_duplicates().tolist()
     n_pages = math.ceil(len(cases) * (line or _line_height(rows)) / TALLEST)
     each = math.ceil(len(cases) / n_pages)
-    pages = {}
-    for number, begin in enumerate(range(0, len(cases), each), 1):
+    pages = []
+    for begin in range(0, len(cases), each):
         shown = cases[begin : begin + each]
         title = f" (cases {begin + 1} to {begin + len(shown)} of {len(cases)})" if n_pages > 1 else ""
         own = rows[rows["case"].isin(shown)].reset_index(drop=True)
-        pages[f"{name}-{number}" if number > 1 else name] = draw(own, title)
-    return pages
+        pages.append(draw(own, title))
+    return numbered(name, pages)
+
+
+def numbered(name: str, pages: Iterable[Plot]) -> dict[str, Plot]:
+    """Return the pages of a plot by name: ``name``, ``name-2``, and so on."""
+    return {f"{name}-{number}" if number > 1 else name: page for number, page in enumerate(pages, 1)}
 
 
 def _line_height(rows: pd.DataFrame) -> float:

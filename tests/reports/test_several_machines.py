@@ -30,12 +30,12 @@ from jacobench.reports.analysis.case_advice import advise_from_runs
 from jacobench.reports.analysis.crossovers import crossovers
 from jacobench.reports.analysis.growth import growth
 from jacobench.reports.analysis.size_limits import what_fits
-from jacobench.reports.analysis.sweeps import find_grids
+from jacobench.reports.analysis.sweeps import find_grids, find_sweeps, order_of_sweeps
 from jacobench.reports.claims.claim_catalogue import lines
 from jacobench.reports.data.machine_parts import by_machine
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run, from_document
 from jacobench.reports.history.history_records import from_run
-from jacobench.reports.page import html_page
+from jacobench.reports.page import html_page, page_sentences
 from jacobench.reports.page import notebook as notebook_view
 from jacobench.reports.page.html_page import page
 from jacobench.reports.page.machine_comparison import compare_machines
@@ -43,6 +43,7 @@ from jacobench.reports.page.notebook import notebook
 from jacobench.reports.page.run_facts import stability
 from jacobench.reports.page.run_markdown import markdown
 from jacobench.reports.plots.all_plots import PlotSet, all_plots
+from jacobench.reports.plots.machine_plots import machine_plots
 from jacobench.reports.regression.two_runs import compare
 from jacobench.reports.render.run_table import terminal_tables
 
@@ -181,6 +182,9 @@ def test_a_grid_has_one_machine():
     table = pd.DataFrame(rows).reindex(columns=make_run(WIDTHS).table.columns)
     assert len([grid for grid in find_grids(table) if (grid.x, grid.y) == ("width", "batch")]) == 1
     assert find_grids(table.assign(machine=[ONE, OTHER, ONE, OTHER])) == []
+    on_both = table.assign(machine=[OTHER, ONE, OTHER, ONE])  # batch 1 on one, batch 2 on the other
+    assert [sweep.fixed["batch"] for sweep in find_sweeps(on_both[::-1], "width")] == [2, 1]
+    assert order_of_sweeps([on_both], "width") == order_of_sweeps([table], "width") == ["mlp, batch 1", "mlp, batch 2"]
 
 
 def test_the_screen_shows_a_table_per_machine(both):
@@ -221,24 +225,62 @@ def test_every_plot_shows_one_machine_and_names_it(both):
 
 
 def test_the_page_compares_the_machines(both):
-    found = compare_machines(list(by_machine(both).values()))
+    found = compare_machines([both])
     assert found is not None
     assert found.columns == [ONE, OTHER]
     ((sweep, crossed),) = found.crossovers
     assert sweep.startswith("width (mlp")
     (time,) = [line for line in crossed if line.quantity == "time"]
     assert [cell.partition(" [")[0] for cell in time.cells] == ["width 64", "width 128"]
-    assert [cell.partition("at the largest size: ")[2] for cell in time.cells] == ["vjp, 4.00×", "vjp, 3.00×"]
+    ends = [cell.partition("], measured from ")[2] for cell in time.cells]
+    assert ends == ["16 to 256; at 256: vjp, 4.00×", "24 to 384; at 384: vjp, 3.00×"]
+    assert [case for case, _ in found.winners] == list(dict.fromkeys(both.table["case"]))
     winners = dict(found.winners)
     assert [cell.partition(" [")[0] for cell in winners["mlp-w16-d1-b1"]] == ["dense, 4.00×", "–"]
     assert [cell.partition(" [")[0] for cell in winners["mlp-w384-d1-b1"]] == ["–", "vjp, 3.00×"]
-    assert dict(found.details)["processor"] == ["processor of node1", "processor of node2"]
+    assert dict(found.details) == {
+        "hosts": ["node1, node3", "node2"],
+        "processor": ["processor of node1", "processor of node2"],
+    }
+
+
+def test_a_machine_with_one_size_of_a_sweep_has_no_crossover():
+    found = compare_machines([make_run({ONE: (16, 128), OTHER: (24,)})])
+    assert found is not None
+    ((_, crossed),) = found.crossovers
+    assert crossed[0].cells[0].endswith("measured from 16 to 128; at 128: vjp, 2.00×")
+    assert [line.cells[1] for line in crossed] == ["–"] * len(crossed)
+    assert "fewer than two sizes measured" in page_sentences.crossovers_of_machines()
+
+
+def test_equal_facts_are_shown_once(both):
+    records = {key: {**record, "system": "Linux 6"} for key, record in both.facts["machines"].items()}
+    found = compare_machines([replace(both, facts={**both.facts, "machines": records})])
+    assert found is not None
+    assert found.same == [("system", "Linux 6")]
+    assert "system" not in dict(found.details)
+
+
+def test_plots_of_many_machines_have_pages_and_every_axis_is_named():
+    run = make_run({ONE: (16, 24, 32, 48, 128, 192)})
+    machines = {16: ONE, 24: OTHER, 32: "third", 48: "fourth", 128: ONE, 192: "fourth"}
+    plots = machine_plots([replace(run, table=run.table.assign(machine=run.table["width"].map(machines)))])
+    assert list(plots) == ["machines", "machines-2", "machines-vs-width", "machines-vs-width-2"]
+    pages = {name: plot.figure.axes for name, plot in plots.items()}
+    shown = {name: [axes.get_title(loc="left").split("\n")[0] for axes in panels] for name, panels in pages.items()}
+    assert shown["machines-2"] == shown["machines-vs-width-2"] == ["third", "fourth"]
+    assert plots["machines"].data["case"].tolist() == [f"mlp-w{w}-d1-b1" for w in (16, 24, 128)]
+    for name, (measured, empty) in (("", (0, 1)), ("-2", (1, 0))):
+        panels = pages[f"machines-vs-width{name}"]
+        assert (panels[measured].get_xlabel(), panels[measured].get_ylabel()) == ("width", "time / time of vjp")
+        assert panels[measured].axison
+        assert [text.get_text() for text in panels[empty].texts] == ["fewer than two sizes\nmeasured"]
 
 
 def test_runs_of_the_same_machine_are_told_apart_by_name():
     runs = [make_run({ONE: (16, 128)}, name=name) for name in ("first", "second")]
     assert compare_machines(runs) is None
-    found = compare_machines([*runs, make_run({OTHER: (16, 128)})])
+    found = compare_machines([*runs, make_run({OTHER: (16, 128)}, name="third")])
     assert found is not None
     assert found.columns == [f"{ONE}, first", f"{ONE}, second", OTHER]
     assert dict(found.winners)["mlp-w128-d1-b1"][0].startswith("vjp, 2.00×")

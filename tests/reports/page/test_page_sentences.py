@@ -208,11 +208,30 @@ PHRASES = [
     ("crossover_place", ("width", 4800.0, NAN, NAN, True), "width 4,800, extrapolated"),
     ("crossover_place", ("width", NAN, NAN, NAN, False), "–"),
     (
-        "crossover_on_machine",
-        ("crosses", "width 48 [40, 60]", "vjp, 2.00×"),
-        "width 48 [40, 60]; at the largest size: vjp, 2.00×",
+        "crossover_with_range",
+        ("crosses", "width 48 [40, 60]", "vjp, 2.00×", "width", 16.0, 64.0),
+        "width 48 [40, 60], measured from 16 to 64; at 64: vjp, 2.00×",
     ),
-    ("crossover_on_machine", ("undecided", "–", "undecided"), "undecided; at the largest size: undecided"),
+    (
+        "crossover_with_range",
+        ("never at all", "–", "sparse, 82.9×", "width", 64.0, 128.0),
+        "none from width 64 to 128; at 128: sparse, 82.9×",
+    ),
+    (
+        "crossover_with_range",
+        ("undecided", "–", "undecided", "batch", 1.0, 4.0),
+        "undecided from batch 1 to 4; at 4: undecided",
+    ),
+    (
+        "crossover_with_range",
+        ("undecided", "width 80", "undecided", "width", 64.0, 128.0),
+        "undecided: width 80, measured from 64 to 128; at 128: undecided",
+    ),
+    (
+        "crossover_with_range",
+        ("crosses again", "–", "vjp, 2.00×", "width", 64.0, 128.0),
+        "crosses more than once from width 64 to 128; at 128: vjp, 2.00×",
+    ),
     ("winner", ("vjp", "2.00×", "clearly", ""), "vjp, 2.00×"),
     ("winner", ("vjp", "2.00×", "clearly", DOUBT), f"vjp, 2.00×; {DOUBT}"),
     ("winner", ("vjp", "", "no other strategy was timed", ""), "vjp (no other strategy was timed)"),
@@ -238,18 +257,25 @@ AROUND = [
         ("gradient",),
         (
             "Crossovers and clear winners in the phase gradient on each machine. Times of different machines are not "
-            "compared with each other. A dash means that the machine did not measure it."
+            "compared with each other. In a run on several machines, each case is measured on one of them, so a sweep has "
+            "different sizes on each."
         ),
     ),
     (
         "crossovers_of_machines",
         (),
-        "Size at which two strategies cost the same, and the strategy that costs less at the largest size.",
+        (
+            "Size at which two strategies cost the same, the measured sizes, and the strategy that costs less at the largest "
+            "of them. A dash: fewer than two sizes measured; for memory, fewer than two with peaks of 8 KiB or more."
+        ),
     ),
     (
         "winners_of_machines",
         (),
-        "Fastest strategy of each case, and how many times as long the second one takes, with its 95 % interval.",
+        (
+            "Fastest strategy of each case, and how many times as long the second one takes, with its 95 % interval. "
+            "A dash: not measured on this machine."
+        ),
     ),
     ("slowest_pass", (2, "node1"), ", slowest: pass 2 on node1"),
     (
