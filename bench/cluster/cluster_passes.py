@@ -23,6 +23,7 @@ from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.run.ledger import Ledger
 from jacobench.bench.run.passes import check_code
+from jacobench.bench.run.run_folder import INCOMPLETE
 from jacobench.graphs.wording import counted, listed
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class ClusterPasses:
         self.schedule = HostSchedule(self.ledger, settings.first_passes, measurements)
         self._hosts = LiveHosts(self.client, self.survey_job, self.say, self.folder)
         self._blocks = SubmittedBlocks(self.client)
-        self.incomplete = self.folder.path / "incomplete"
+        self.incomplete = self.folder.path / INCOMPLETE
         self._n_blocks = self.schedule.n_first_blocks
         self._began = time.monotonic()
 

@@ -23,6 +23,7 @@ from jacobench.bench.run.run_options import RunOptions, resume_command
 from jacobench.graphs.errors import BadInput
 
 SETTINGS, JOURNAL, DOCUMENT = "settings.json", "journal.jsonl", "run.json"
+INCOMPLETE = "incomplete"  # folder with the measurements of blocks of a cluster that are not complete
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,8 @@ class RunFolder:
         (self.path / DOCUMENT).unlink(missing_ok=True)
 
     def write_document(self, document: dict[str, Any]) -> Path:
-        """Write run.json atomically."""
+        """Write run.json atomically. What a killed client of a cluster has left of incomplete blocks is removed."""
+        rmtree(self.path / INCOMPLETE, ignore_errors=True)
         return write_whole(self.path / DOCUMENT, msgspec.json.encode(document))
 
     def note_machines(self, records: dict[str, dict[str, Any]]) -> None:

@@ -20,9 +20,10 @@ from jacobench.bench.cluster.hosts import Host
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.code_versions import CodeVersions
+from jacobench.bench.run.run_folder import create
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import plan
-from jacobench.bench.run.runner import start
+from jacobench.bench.run.runner import carry_on, start
 from jacobench.graphs.errors import BadInput, UnsuitableEnvironment
 
 SUITE = """\
@@ -113,12 +114,19 @@ class InventedCluster:
         return lambda *_arguments, **_options: None
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Return a run of four cases in two passes, with functions that measure and read it."""
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """Return the settings of a run of four cases in two passes."""
     options = RunOptions(SUITE, passes=2, cluster="tcp://127.0.0.1:1")
-    with closing(start(options, tmp_path / "run")) as folder:
-        yield InventedRun(folder, plan(options))
+    with closing(start(options, tmp_path_factory.mktemp("settings") / "run")) as folder:
+        return folder.settings
+
+
+@pytest.fixture
+def run(settings, tmp_path):
+    """Return a run with functions that measure and read it."""
+    with closing(create(tmp_path / "run", settings)) as folder:
+        yield InventedRun(folder, plan(settings))
 
 
 class InventedRun:
@@ -206,6 +214,18 @@ def test_a_run_with_all_first_passes_waits_for_no_lost_host(run, monkeypatch):
         run.passes({"right": "m"}, deadline=deadline).measure()
         assert len(run.lines()) == n_measured
     assert run.said == ["not measured further: 2 undecided cases; no host is left with the machine key 'x'"]
+
+
+def test_what_a_killed_client_has_left_is_removed_when_the_run_is_finished(run):
+    """After its last block, a resumed run has nothing to measure."""
+    run.passes({"one": "m"}).measure()
+    incomplete = run.folder.path / "incomplete"
+    incomplete.mkdir()
+    (incomplete / "key-execution.jsonl").touch()
+    _, is_written = carry_on(run.folder, lambda _progress: None, passes=lambda *_: run.passes({"one": "m"}))
+    assert is_written
+    assert run.client.blocks == []
+    assert not incomplete.exists()
 
 
 def test_other_code_than_that_of_the_run_is_refused(run):
