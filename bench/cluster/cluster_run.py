@@ -26,9 +26,8 @@ from jacobench.bench.cluster.hosts import (
 )
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.run_options import RunOptions
-from jacobench.bench.run.run_plan import plan
+from jacobench.bench.run.run_plan import absolute, plan
 from jacobench.graphs.errors import BadInput
-from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,7 +71,7 @@ def ready_cluster(
 
     Raises BadInput if nothing answers, or no host can be used.
     """
-    chosen = _absolute(options)
+    chosen = _only_options(options)
     planned = plan(chosen)
     own = code_versions(planned, chosen.suite)
     with connected(cluster) as client, TemporaryDirectory() as temporary:
@@ -123,12 +122,9 @@ def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, 
         ]
 
 
-def _absolute(options: RunOptions) -> RunOptions:
-    """Return only the options, with absolute paths."""
-    values = {option.name: getattr(options, option.name) for option in fields(RunOptions)}
-    suite = str(Path(options.suite).absolute()) if options.suite.endswith(".toml") else options.suite
-    specs = tuple(registry.absolute(spec) for spec in options.strategies)
-    return RunOptions(**{**values, "suite": suite, "strategies": specs})
+def _only_options(options: RunOptions) -> RunOptions:
+    """Return the options, which may be those of a run's settings, with absolute paths."""
+    return absolute(RunOptions(**{option.name: getattr(options, option.name) for option in fields(RunOptions)}))
 
 
 def _files(options: RunOptions, of_code: dict[str, str]) -> tuple[str, ...]:

@@ -99,8 +99,15 @@ class RunFolder:
         """Add records of machines to settings.json."""
         new = {key: record for key, record in records.items() if key not in self.settings.machines}
         if new:
-            self.settings = replace(self.settings, machines={**self.settings.machines, **new})
-            write_whole(self.path / SETTINGS, _encode_settings(self.settings))
+            self._change(machines={**self.settings.machines, **new})
+
+    def note_cluster(self, cluster: str) -> None:
+        """Write the cluster that continues the run to settings.json, so that it can be continued there again."""
+        self._change(cluster=cluster)
+
+    def _change(self, **settings: Any) -> None:
+        self.settings = replace(self.settings, **settings)
+        write_whole(self.path / SETTINGS, _encode_settings(self.settings))
 
     def close(self) -> None:
         """Close the journal and release the lock of the folder; may be called again."""

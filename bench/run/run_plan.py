@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jacobench.bench.cell.timing import ROUND_SECONDS
@@ -11,7 +12,7 @@ from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.suites.case import Cell, cells_of, select_cases
 from jacobench.bench.suites.suite_files import load_suite
-from jacobench.strategies.registry import check_together
+from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from jacobench.bench.run.run_options import RunOptions
@@ -35,8 +36,26 @@ def plan(options: RunOptions) -> Plan:
     suite = select_cases(load_suite(options.suite), options.cases)
     budget = min(parse_bytes(options.memory_budget), memory_limit())
     cells = cells_of(suite, options.strategies)
-    check_together(cell.strategy for cell in cells)
+    registry.check_together(cell.strategy for cell in cells)
     return Plan(suite, cells, budget)
+
+
+def absolute(options: RunOptions) -> RunOptions:
+    """Return options with absolute paths: a run may be resumed in another folder."""
+    return replace(
+        options,
+        suite=str(Path(options.suite).absolute()) if options.suite.endswith(".toml") else options.suite,
+        strategies=tuple(registry.absolute(spec) for spec in options.strategies),
+        cluster=options.cluster and _absolute_cluster(options.cluster),
+    )
+
+
+def _absolute_cluster(spec: str) -> str:
+    """Return the specification of a cluster with an absolute path if it is a scheduler file, or a function in a file."""
+    if spec.startswith("local:") or "://" in spec:
+        return spec
+    found = registry.absolute(spec)
+    return str(Path(spec).absolute()) if found == spec else found
 
 
 def digest(planned: Plan) -> str:

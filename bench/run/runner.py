@@ -25,10 +25,9 @@ from jacobench.bench.run.run_document import document
 from jacobench.bench.run.run_estimate import add_seconds
 from jacobench.bench.run.run_folder import RunFolder, Settings
 from jacobench.bench.run.run_options import RunOptions, command
-from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS, MIN_SECONDS, Plan, digest, plan
+from jacobench.bench.run.run_plan import MAX_SECONDS, MIN_ROUNDS, MIN_SECONDS, Plan, absolute, digest, plan
 from jacobench.bench.suites.case import graph_of
 from jacobench.graphs.errors import BadInput
-from jacobench.strategies import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +48,8 @@ def start(options: RunOptions, out: Path | None = None) -> RunFolder:
     folders.check_free(path)
     machine_info, commit_info = machine_record.pytest_benchmark_info()
     commit, no_commit = machine_record.commit()
-    # Absolute paths and bytes: a run may be resumed in another folder, and its budget does not change.
     resolved = replace(
-        options,
-        suite=str(Path(options.suite).absolute()) if options.suite.endswith(".toml") else options.suite,
-        strategies=tuple(registry.absolute(spec) for spec in options.strategies),
+        absolute(options),  # and bytes: the budget of a run does not change
         memory_budget=f"{parse_bytes(options.memory_budget) if options.cluster else planned.budget_bytes}B",
     )
     folder = folders.create(

@@ -135,6 +135,7 @@ def _refuse_others(context: typer.Context) -> None:
 def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quiet: bool) -> None:
     from jacobench import api
     from jacobench.bench.run import run_folder as folders
+    from jacobench.bench.run.run_plan import absolute
 
     folder = folders.resume(resume) if resume else None
     settings = folder.settings if folder else options
@@ -146,6 +147,8 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     machine = next(iter(folder.settings.machines), "") if folder else ""
     try:
         with api.ready(cluster, settings, console.stderr().print, machine) as hosts:
+            if folder and (other := absolute(options).cluster):
+                folder.note_cluster(other)
             _measure_on(hosts, options, out, folder, quiet=quiet)
     finally:
         if folder:

@@ -1,6 +1,7 @@
 """Options are checked, and the budget is limited by the memory of the machine."""
 
 import shlex
+from contextlib import closing
 from dataclasses import fields, replace
 from inspect import signature
 
@@ -11,7 +12,8 @@ import jacobench as jb
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.run import run_plan
 from jacobench.bench.run.run_options import RunOptions, command
-from jacobench.bench.run.run_plan import plan
+from jacobench.bench.run.run_plan import absolute, plan
+from jacobench.bench.run.runner import start
 from jacobench.commands import app, cmd_run
 from jacobench.commands.cmd_run import _budget_note
 from jacobench.graphs.errors import BadInput
@@ -29,6 +31,24 @@ def test_the_memory_that_the_process_may_use_caps_the_budget_and_the_run_says_so
     small = replace(SMOKE, memory_budget="512MiB")
     assert plan(small).budget_bytes == 2**29
     assert _budget_note(small, 2**29) == []
+
+
+CLUSTERS = {
+    "local:2": "local:2",
+    "tls://host:8786": "tls://host:8786",
+    "shared/scheduler.json": "{folder}/shared/scheduler.json",
+    "mine.py:make": "{folder}/mine.py:make",
+}
+
+
+@pytest.mark.parametrize("spec", CLUSTERS)
+def test_a_run_keeps_the_absolute_path_of_a_file_that_names_its_cluster(spec, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = CLUSTERS[spec].format(folder=tmp_path)
+    with closing(start(replace(SMOKE, cluster=spec), tmp_path / "run")) as folder:
+        assert folder.settings.cluster == expected
+    monkeypatch.chdir(tmp_path.parent)
+    assert absolute(folder.settings) == folder.settings
 
 
 @pytest.mark.parametrize("text", ["1e400", "0", "0.5", "-1", "nan", "inf", "1.2.3", "2 GiBB", "", "GiB"])
