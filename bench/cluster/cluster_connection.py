@@ -13,8 +13,11 @@ from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from jacobench.bench.suites.user_functions import call, load_function
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,20 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 30.0  # Dask's limit for an answer
 GRACE_SECONDS = 5.0  # in addition: its limit does not end all of its waits
 EXPECTED = "expected local:N, an address such as tcp://host:8786, a scheduler file, or file.py:function"
+
+TLS_VARIABLES = [f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")]
+
+IGNORE_SIGNALS = (
+    "import signal; "
+    "[signal.signal(getattr(signal, name), signal.SIG_IGN) for name in ('SIGINT', 'SIGHUP') if hasattr(signal, name)]"
+)
+"""Code for local dask workers: a terminal also sends them these signals, and the client ends them in order."""
+
+
+class SchedulerFile(msgspec.Struct):
+    """What a scheduler file has for clients."""
+
+    address: str
 
 
 def check_installed() -> None:
@@ -60,8 +77,7 @@ def _be_silent() -> None:
 @contextmanager
 def _client(spec: str) -> Iterator[Client]:
     with ExitStack() as stack:
-        target, options = _target(spec, stack)
-        client = _connect(spec, target, options)
+        client = _connect(spec, _target(spec, stack))
         stack.callback(_close, client)
         yield client
 
@@ -72,32 +88,57 @@ def _close(client: Client) -> None:
         client.close(timeout=5)
 
 
-def _target(spec: str, stack: ExitStack) -> tuple[Any, dict[str, Any]]:
-    """Return what to connect to, an address or a cluster, and options of the client."""
+def _target(spec: str, stack: ExitStack) -> Any:
+    """Return what to connect to: an address or a cluster."""
     if spec.startswith("local:"):
-        return _local_cluster(spec, stack), {}
+        return _local_cluster(spec, stack)
     if "://" in spec:
-        return _checked_address(spec), {}
+        return _checked_address(spec, spec)
     place, colon, name = spec.rpartition(":")
     if colon and place.endswith(".py"):
-        return _users_cluster(spec, Path(place), name, stack), {}
+        return _users_cluster(spec, Path(place), name, stack)
     if re.fullmatch(r"[\w.-]+:\d+", spec):
         raise BadInput(f"--cluster {spec!r}: {EXPECTED}; did you mean 'tcp://{spec}'?")
     if not Path(spec).is_file():
         raise BadInput(f"--cluster {spec!r}: there is no such file; {EXPECTED}")
-    return None, {"scheduler_file": str(Path(spec).absolute())}
+    return _checked_address(spec, _address_in(spec))
 
 
-def _checked_address(spec: str) -> str:
-    """Return the address of a scheduler; raises BadInput if it is none, or its host has no address."""
-    found = re.fullmatch(r"(?:tcp|tls|ws|wss|ucx)://(?:\[([^\]]+)\]|([^:/]+)):(\d+)", spec)
+def _address_in(spec: str) -> str:
+    """Return the address that a scheduler file contains; raises BadInput if it is no such file."""
+    try:
+        return msgspec.json.decode(Path(spec).read_bytes(), type=SchedulerFile).address
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadInput(f"--cluster {spec!r}: expected a scheduler file, which names the address: {error}") from None
+
+
+def _checked_address(spec: str, address: str) -> str:
+    """Return the address of a scheduler; raises BadInput if it is none, its host has no address, or TLS is not set up."""
+    found = re.fullmatch(r"(?:tcp|tls|ws|wss|ucx)://(?:\[([^\]]+)\]|([^:/]+)):(\d+)", address)
     if not found:
         raise BadInput(f"--cluster {spec!r}: expected an address such as tcp://host:8786 or tls://host:8786")
     try:
         socket.getaddrinfo(found[1] or found[2], int(found[3]))
     except (OSError, UnicodeError, OverflowError) as error:
         raise BadInput(f"--cluster {spec!r}: the host is not found: {error}") from None
-    return spec
+    if address.startswith(("tls://", "wss://")):
+        _check_certificates(spec)
+    return address
+
+
+def _check_certificates(spec: str) -> None:
+    """Raise BadInput if Dask's configuration has no certificates for TLS, or they cannot be read."""
+    from distributed.security import Security  # noqa: PLC0415  (an extra)
+
+    try:
+        if Security().get_connection_args("client").get("ssl_context"):
+            return
+        cause = "there are none"
+    except (OSError, ValueError) as error:  # also ssl.SSLError
+        cause = f"those that are set cannot be used: {error}"
+    raise BadInput(
+        f"--cluster {spec!r}: TLS needs certificates, and {cause}. Set {listed(TLS_VARIABLES)} to their files"
+    )
 
 
 def _local_cluster(spec: str, stack: ExitStack) -> Any:
@@ -107,7 +148,11 @@ def _local_cluster(spec: str, stack: ExitStack) -> Any:
     if not count.isdecimal() or not int(count):
         raise BadInput(f"--cluster {spec!r}: expected local:N with a number N of workers, such as local:2")
     cluster = LocalCluster(
-        n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL + 1
+        n_workers=int(count),
+        threads_per_worker=1,
+        dashboard_address=None,
+        silence_logs=logging.CRITICAL + 1,
+        preload=[IGNORE_SIGNALS],
     )
     stack.callback(_close_cluster, cluster)
     return cluster
@@ -127,7 +172,7 @@ def _users_cluster(spec: str, path: Path, name: str, stack: ExitStack) -> Any:
     return made
 
 
-def _connect(spec: str, target: Any, options: dict[str, Any]) -> Client:
+def _connect(spec: str, target: Any) -> Client:
     from distributed import Client  # noqa: PLC0415  (an extra)
 
     if isinstance(target, Client):
@@ -136,7 +181,7 @@ def _connect(spec: str, target: Any, options: dict[str, Any]) -> Client:
 
     def make() -> None:
         try:
-            made.put(Client(target, timeout=CONNECT_SECONDS, set_as_default=False, **options))
+            made.put(Client(target, timeout=CONNECT_SECONDS, set_as_default=False))
         except Exception as error:  # noqa: BLE001  (raised below, in the thread that waits)
             made.put(error)
 

@@ -6,6 +6,7 @@ the folder ``incomplete``, which nothing reads.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from jacobench.bench.run.run_folder import INCOMPLETE
 from jacobench.graphs.wording import counted, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from distributed import Client
 
@@ -54,6 +55,13 @@ class ClusterProgress:
     seconds_left: float | None  # of the known blocks; None until a block is complete
 
 
+def seconds_left(of_blocks: Sequence[float], n_left: int, n_hosts: int) -> float | None:
+    """Return the time for the remaining blocks, from that of complete ones; None if there are no hosts, or none is complete."""
+    if not of_blocks or not n_hosts:
+        return None
+    return sum(of_blocks) / len(of_blocks) * math.ceil(n_left / n_hosts)
+
+
 @dataclass
 class ClusterPasses:
     """A run under way on a cluster."""
@@ -70,7 +78,8 @@ class ClusterPasses:
     measured_seconds: float = 0.0
     _attempts: Counter[tuple[str, int]] = field(default_factory=Counter)  # lost ones, by case and pass
     _lost: dict[str, Block] = field(default_factory=dict)  # by key
-    _blocks_done: int = 0
+    _blocks_done: int = 0  # also those that were given up
+    _block_seconds: list[float] = field(default_factory=list)  # of complete blocks
     _idle_since: float | None = None
 
     def __post_init__(self) -> None:
@@ -80,12 +89,10 @@ class ClusterPasses:
         self._hosts = LiveHosts(self.client, self.survey_job, self.say, self.folder)
         self._blocks = SubmittedBlocks(self.client)
         self.incomplete = self.folder.path / INCOMPLETE
-        self._n_blocks = self.schedule.n_first_blocks
-        self._began = time.monotonic()
 
     def remains(self) -> bool:
         """Return whether any block remains, or may follow."""
-        return self._n_blocks > 0 or self.deadline is not None
+        return self.schedule.n_left > 0 or self.deadline is not None
 
     def measure(self) -> None:
         """Measure all blocks.
@@ -133,8 +140,6 @@ class ClusterPasses:
         return self.deadline is not None and time.monotonic() < self.deadline
 
     def _submit(self, host: Host, block: Block) -> None:
-        if block.planned.number >= self.folder.settings.first_passes:
-            self._n_blocks += 1
         self._idle_since = None
         self._blocks.submit(self._job(host, block), block, host)
 
@@ -191,6 +196,7 @@ class ClusterPasses:
         self._add(running.block.case, rows)
         self.measured_seconds += result.measured_seconds
         self._blocks_done += 1
+        self._block_seconds.append(time.monotonic() - running.began)
         self._report()
 
     def _add(self, case: str, rows: list[Measurement]) -> None:
@@ -281,12 +287,15 @@ class ClusterPasses:
             self._say_what_stays_undecided()
             return True
         now = time.monotonic()
-        self._idle_since = self._idle_since or now
+        n_cases = counted(sum(waiting.values()), "case")
+        keys = listed([repr(key) for key in waiting if key])
+        needed = f"host with the machine key {keys}" if keys else "host"
+        if self._idle_since is None:
+            self._idle_since = now
+            self.say(f"waiting {RETURN_SECONDS:.0f} s for a {needed}, to measure {n_cases}")
         if now - self._idle_since < RETURN_SECONDS:
             return False
-        n_cases = sum(waiting.values())
-        needed = listed([repr(key) for key in waiting if key]) or "any machine"
-        raise HarnessFailure(f"{counted(n_cases, 'case')} need a host with the machine key {needed}, and none is left")
+        raise HarnessFailure(f"{n_cases} cannot be measured: no {needed} is left")
 
     def _say_what_stays_undecided(self) -> None:
         """Say which cases would be measured further if a host of their machine were left."""
@@ -298,9 +307,11 @@ class ClusterPasses:
             )
 
     def _report(self) -> None:
-        done, left = self._blocks_done, self._n_blocks - self._blocks_done
-        seconds = (time.monotonic() - self._began) / done * left if done else None
-        self.report(ClusterProgress(len(self._hosts.by_name), done, self._n_blocks, seconds))
+        first = self.folder.settings.first_passes
+        further = sum(each.block.planned.number >= first for each in self._blocks.running.values())
+        left, n_hosts = self.schedule.n_left + further, len(self._hosts.by_name)
+        seconds = seconds_left(self._block_seconds, left, n_hosts)
+        self.report(ClusterProgress(n_hosts, self._blocks_done, self._blocks_done + left, seconds))
 
 
 def _short(measurement: Measurement) -> Measurement:

@@ -53,12 +53,12 @@ class HostSchedule:
         for measurement in measurements:
             self._keep(measurement)
         self._free: dict[str, deque[str]] = defaultdict(deque)  # machine key, empty if any → cases without a host
-        self.n_first_blocks = 0  # those that remained at the start
+        self._n_left: dict[str, int] = {}  # blocks of the first passes that remain, by case
         for case in ledger.cases:
-            left = self._passes_left(case)
-            self.n_first_blocks += len(left)
-            if left or case in self._measured:
+            self._n_left[case] = len(self._passes_left(case))
+            if self._n_left[case] or case in self._measured:
                 self._free[self.machine_of.get(case, "")].append(case)
+        self.n_left = sum(self._n_left.values())  # blocks of the first passes that remain
 
     def _keep(self, measurement: Measurement) -> None:
         if measurement.spec == CONTROL:  # it names no case
@@ -94,6 +94,9 @@ class HostSchedule:
         found = list(measurements)
         for measurement in found:
             self._keep(measurement)
+        left = len(self._passes_left(case))
+        self.n_left += left - self._n_left[case]
+        self._n_left[case] = left
         for lane in self.lanes.values():
             if case in lane.cases:
                 lane.measurements += [measurement for measurement in found if measurement.spec != CONTROL]

@@ -37,6 +37,7 @@ class SubmittedBlock:
     host: Host
     worker: str  # address of the dask worker
     future: Future[Any]
+    began: float = field(default_factory=time.monotonic)
 
     def failure(self) -> tuple[str, bool]:
         """Return why the task has no result, and whether the cause is its host: the task raised an error there."""

@@ -133,7 +133,7 @@ class InventedRun:
     """A run on invented hosts."""
 
     def __init__(self, folder, planned):
-        self.folder, self.plan, self.said = folder, planned, []
+        self.folder, self.plan, self.said, self.progress = folder, planned, [], []
 
     def passes(self, machines, faults=None, code=None, deadline=None):
         """Return what measures the run on hosts, given with their machines."""
@@ -145,7 +145,7 @@ class InventedRun:
         self.client = InventedCluster(machines, faults or {})
         return ClusterPasses(
             self.client, SurveyJob(RunOptions("smoke")), code, hosts, self.said.append, self.folder, self.plan,
-            lambda _progress: None, deadline,
+            self.progress.append, deadline,
         )  # fmt: skip
 
     def lines(self):
@@ -201,6 +201,26 @@ def test_measurements_of_a_lost_attempt_that_arrive_late_are_reported(run, is_la
     late = [f"discarded late measurements of {case}, pass 1"] if is_late else []
     lost = f"lost {case}, pass 1, on gone: the dask worker has gone; it is measured again"
     assert sorted(run.said) == sorted([lost, "host gone is lost", *late])
+    assert {one.blocks for one in run.progress} == {8}
+    assert run.progress[-1].blocks_done == 8
+
+
+def test_a_run_without_hosts_waits_for_one_and_says_so(run, monkeypatch):
+    monkeypatch.setattr(cluster_passes, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(cluster_passes, "RETURN_SECONDS", 0.01)
+    passes = run.passes({"gone": "m"})
+    run.client.alive = set()
+    with pytest.raises(HarnessFailure, match=r"^4 cases cannot be measured: no host is left$"):
+        passes.measure()
+    assert run.said[-1] == "waiting 0 s for a host, to measure 4 cases"
+
+
+@pytest.mark.parametrize(
+    ("of_blocks", "n_left", "n_hosts", "seconds"),
+    [((), 4, 2, None), ((2.0, 4.0), 4, 2, 6.0), ((2.0, 4.0), 5, 2, 9.0), ((3.0,), 0, 2, 0.0), ((3.0,), 4, 0, None)],
+)
+def test_the_remaining_time_is_that_of_complete_blocks_divided_among_hosts(of_blocks, n_left, n_hosts, seconds):
+    assert cluster_passes.seconds_left(of_blocks, n_left, n_hosts) == seconds
 
 
 def test_a_run_with_all_first_passes_waits_for_no_lost_host(run, monkeypatch):

@@ -224,3 +224,19 @@ def test_cells_that_were_given_up_leave_nothing_to_measure(run):
             failed = run.ledger.failure(Cell(case, strategy, "gradient"), "crashed", "lost", 0, 0)
             run.ledger.note(msgspec.structs.replace(failed, host="one", machine="m"))
     assert run.measure("one", in_time=True) is None
+
+
+def test_the_blocks_that_remain_are_counted_also_if_cells_are_skipped_or_have_failed(run):
+    run.add("one", "m")
+    assert run.schedule.n_left == len(CASES) * FIRST
+    run.measure("one")
+    assert run.schedule.n_left == len(CASES) * FIRST - 1
+    for strategy in ("vjp", "dense"):
+        failed = run.ledger.failure(Cell("b", strategy, "gradient"), "crashed", "", 0, 0)
+        run.ledger.note(failed)
+        run.schedule.note("b", [failed])
+        run.measurements.append(failed)
+    assert run.schedule.n_left == (len(CASES) - 1) * FIRST - 1
+    everything(run, "one")
+    assert run.schedule.n_left == 0
+    assert Run(run.measurements).schedule.n_left == 0

@@ -105,11 +105,11 @@ class Cluster:
         self.folder, self.processes, self.n = folder, [], 0
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
 
-    def start_scheduler(self):
+    def start_scheduler(self, *options):
         self.n += 1
         self.file = self.folder / f"scheduler-{self.n}.json"
         self.scheduler = self._start(
-            "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", self.file
+            "distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", self.file, *options
         )
         wait_for(lambda: self.file.exists() and self.file.read_text())
         return json.loads(self.file.read_text())["address"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -115,6 +116,33 @@ def test_doctor_checks_each_host(folder, cluster, jacobench):
     assert all(host["findings"] and host["workers"] == 1 for host in found)
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates")
+def test_a_scheduler_with_tls_needs_certificates(folder, cluster, runs, jacobench, monkeypatch):
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=jacobench")
+    command = ["openssl", "req", "-x509", *curve, "-keyout", "key.pem", "-out", "cert.pem", "-days", "2"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    options = ("--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key)
+    address = cluster.start_scheduler("--protocol", "tls", *options)
+    assert address.startswith("tls://")
+    cluster.start_worker("--no-nanny", *options)
+    for spec in (address, cluster.file):
+        done = jacobench("run", "--suite", "suite.toml", "--cluster", spec, "--out", "none", cwd=folder)
+        assert done.returncode == 2, done.stderr
+        (line,) = done.stderr.splitlines()
+        assert "TLS needs certificates, and there are none. Set DASK_DISTRIBUTED__COMM__TLS__CA_FILE, " in line
+    for name, file in {"CA_FILE": certificate, "CLIENT__CERT": certificate, "CLIENT__KEY": key}.items():
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}", str(file))
+    runs.complete(cluster=address)
+    assert set(jb.load(folder / "run")["status"]) == {"ok"}
+    key.unlink()
+    done = jacobench("run", "--suite", "suite.toml", "--cluster", address, "--out", "none", cwd=folder)
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "those that are set cannot be used: " in line
+    assert not (folder / "none").exists()
+
+
 UNUSABLE = {
     "address": ("tcp://127.0.0.1:9", "no scheduler answers"),
     "no port": ("tcp://127.0.0.1", "expected an address such as tcp://host:8786"),
@@ -122,6 +150,7 @@ UNUSABLE = {
     "name": ("tcp://no-such-host.invalid:8786", "the host is not found: "),
     "no protocol": ("127.0.0.1:8786", "did you mean 'tcp://127.0.0.1:8786'?"),
     "number": ("local:none", "expected local:N with a number N of workers"),
+    "scheduler file": ("suite.toml", "expected a scheduler file, which names the address"),
     "specification": ("no-such-file", "there is no such file; expected local:N, an address"),
     "file": ("no_such.py:make", "there is no Python file"),
     "function": ("pace.py:make", "unknown function of"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -79,6 +80,22 @@ def test_an_interrupt_leaves_no_measuring_process_and_the_run_can_be_resumed(clu
     assert "jacobench run --resume run" in said
     assert "Traceback" not in said
     runs.resume()
+    runs.journal()
+
+
+def test_an_interrupt_in_a_terminal_ends_all_processes_in_order(runs, wait_for, measuring):
+    """A terminal sends the signal to the whole process group, which contains local dask workers."""
+    process = runs.start(*SLOW, cluster="local:2", start_new_session=True)
+    wait_for(lambda: measuring(process))
+    below = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].endswith("To continue: jacobench run --resume run")
+    assert psutil.wait_procs(below, timeout=10)[1] == []
+    runs.resume("--cluster", "local:1")
+    assert set(jb.load(runs.folder / "run")["status"]) == {"ok"}
     runs.journal()
 
 
