@@ -24,7 +24,7 @@ def crossovers_of_machines() -> str:
     """Explain the crossovers of several machines."""
     return (
         "Size at which two strategies cost the same, the measured sizes, and the strategy that costs less at the largest "
-        "of them. A dash: fewer than two sizes measured; for memory, fewer than two with peaks of 8 KiB or more."
+        "of them. A dash: both were measured at fewer than two sizes; for memory, with peaks of 8 KiB or more."
     )
 
 

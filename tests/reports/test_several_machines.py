@@ -250,7 +250,7 @@ def test_a_machine_with_one_size_of_a_sweep_has_no_crossover():
     ((_, crossed),) = found.crossovers
     assert crossed[0].cells[0].endswith("measured from 16 to 128; at 128: vjp, 2.00×")
     assert [line.cells[1] for line in crossed] == ["–"] * len(crossed)
-    assert "fewer than two sizes measured" in page_sentences.crossovers_of_machines()
+    assert "A dash: both were measured at fewer than two sizes" in page_sentences.crossovers_of_machines()
 
 
 def test_equal_facts_are_shown_once(both):
