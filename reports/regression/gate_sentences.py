@@ -9,13 +9,22 @@ import math
 from statistics import median
 
 from jacobench.graphs.wording import counted
-from jacobench.reports.data.units import format_change, format_ratio
+from jacobench.reports.data.units import MISSING, format_change, format_ratio
 from jacobench.reports.data.vocabulary import words
+
+LARGEST = 99.0  # relative size of the largest change that is stated, 100×
 
 
 def threshold_text(share: float) -> str:
     """Return a relative size without a sign: in percent, or as a factor from 100 % on."""
     return f"{share:.1%}" if share < 1 else format_ratio(1 + share)
+
+
+def detectable_text(share: float) -> str:
+    """Return the smallest change that can be detected; beyond 100×, only that it is larger; a dash if it is unknown."""
+    if not math.isfinite(share):
+        return MISSING
+    return f"> {threshold_text(LARGEST)}" if share > LARGEST else threshold_text(share)
 
 
 def failure(status: str, reason: str) -> str:
@@ -35,7 +44,7 @@ def too_few_pairs(n_pairs: float) -> str:
 
 def too_noisy(n_pairs: float, detectable: float) -> str:
     """Return the reason of a row that the last look leaves open."""
-    return f"noisy: {counted(n_pairs, 'pair')} can show only a slowdown of {threshold_text(detectable)} or more"
+    return f"noisy: {counted(n_pairs, 'pair')} can show only a slowdown of {threshold_text(min(detectable, LARGEST))} or more"
 
 
 def candidate(ratio: float, confirmation: str) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MIN_PASSES = 8
 """Per side. With fewer, one outlier decides."""
 
+LARGEST = 700.0  # logarithm that a float can hold; with two passes per side, the critical values are larger
+
 KEYS = (*ROW, "quantity")
 
 LEVEL = 0.05
@@ -67,15 +69,17 @@ def _judge(both: pd.DataFrame, thresholds: GateThresholds, shift: float) -> pd.D
     unchanged = enough & (np.abs(change) + reach < floor)
     critical = half_width(error, freedom, 1 - 2 * LEVEL / max(len(both), 1))
     detectable = np.maximum(floor + up + POWER_QUANTILE * error, up + critical + POWER_QUANTILE * error)
+    with np.errstate(over="ignore"):
+        high = np.exp(change + reach)
     return pd.DataFrame(
         {
             "verdict": np.select([slower, faster, unchanged], [SLOWER, IMPROVED, UNCHANGED], OPEN),
             "ratio": np.exp(change),
             "low": np.exp(change - reach),
-            "high": np.exp(change + reach),
+            "high": high,
             "p_value": p_slower,
             "threshold": np.expm1(floor + up),
-            "detectable": np.expm1(detectable),
+            "detectable": np.expm1(np.minimum(detectable, LARGEST)),
             "n_pairs": n_pairs,
         },
         columns=list(FINDING_COLUMNS),

@@ -18,7 +18,7 @@ from jacobench.reports.data.units import (
     format_seconds,
     format_tick,
 )
-from jacobench.reports.regression.gate_sentences import threshold_text
+from jacobench.reports.regression.gate_sentences import detectable_text
 from jacobench.reports.regression.outcome import VERDICTS, has_other_verdict
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
     low, high, detectable, reason = (line[name] for name in ("low", "high", "detectable", "reason"))
     has_interval = not is_exponent and low > 0 and math.isfinite(high)  # six pairs are the fewest with both ends
     missing = BELOW_RESOLUTION if line["quantity"] in HEAP else MISSING
-    least = f"{detectable:.2f}" if is_exponent else threshold_text(detectable)
+    least = f"{detectable:.2f}" if is_exponent and math.isfinite(detectable) else detectable_text(detectable)
     return VerdictText(
         verdict=str(line["verdict"]),
         case=on_one_line(str(line["case"])),
@@ -119,7 +119,7 @@ def _text(line: Mapping[Any, Any]) -> VerdictText:
         head=missing if math.isnan(line["head"]) else show(line["head"]),
         change=f"{line['head'] - line['base']:+z.2f}" if is_exponent else format_change(line["ratio"]),
         interval=f"[{format_change(low)}, {format_change(high)}]" if has_interval else "",
-        detectable=least if math.isfinite(detectable) else MISSING,
+        detectable=least,
         reason=on_one_line(reason)
         if isinstance(reason, str) and not has_other_verdict(str(line["verdict"]), reason)
         else "",

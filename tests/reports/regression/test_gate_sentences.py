@@ -13,6 +13,7 @@ NAN, INF = math.nan, math.inf
 
 CASES = {
     "threshold_text": {(0.02,): "2.0%", (1.34,): "2.34×"},
+    "detectable_text": {(0.02,): "2.0%", (98.0,): "99.0×", (1e237,): "> 100×", (NAN,): "–", (INF,): "–"},
     "failure": {("out_of_memory", "3 GiB"): "out of memory (3 GiB)", ("timeout", ""): "timeout"},
     "too_few_pairs": {
         (NAN,): "no pair in which both sides were ok",
@@ -22,6 +23,7 @@ CASES = {
     "too_noisy": {
         (30.0, 0.123): "noisy: 30 pairs can show only a slowdown of 12.3% or more",
         (6.0, 9.0): "noisy: 6 pairs can show only a slowdown of 10.0× or more",
+        (6.0, 1e237): "noisy: 6 pairs can show only a slowdown of 100× or more",
     },
     "candidate": {
         (1.1, "slower"): "+10.0% in stage one; confirmed with fresh pairs",

@@ -14,6 +14,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import PASS_COLUMNS, Run
 from jacobench.reports.regression.two_runs import compare
 from jacobench.reports.regression.unpaired_test import holm
+from jacobench.reports.render.formatting import verdict_texts
 
 NOISE = 0.01
 CASES = [{"case": f"c{k}", "graph": "mlp", "width": 10.0 * 2**k, "depth": 2.0, "batch": 1.0} for k in range(4)]
@@ -226,6 +227,14 @@ def test_across_machines_ratios_to_references_are_compared():
     assert outcome.verdicts[outcome.verdicts["quantity"] == "seconds/vjp"]["base"].median() == pytest.approx(
         3, rel=0.02
     )
+
+
+def test_two_noisy_passes_detect_no_change_that_a_number_could_hold():
+    base, head = (run(seed, passes=2) for seed in (1, 2))
+    head.passes.loc[head.passes["strategy"].eq("dense") & head.passes["pass"].eq(1), "seconds"] *= 1e10
+    found = compare(base, head).verdicts.set_index(["strategy", "quantity"])
+    assert np.isfinite(found.loc[[("dense", "seconds")], "detectable"]).all()
+    assert {line.detectable for line in verdict_texts(found.loc[[("dense", "seconds")]].reset_index())} == {"> 100×"}
 
 
 def test_across_machines_a_ratio_that_grew_is_inconclusive():
