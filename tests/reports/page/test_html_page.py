@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 
 import html5lib
 import pandas as pd
@@ -13,11 +14,12 @@ import pytest
 from jacobench.bench.row.columns import STATUSES, tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import Run
+from jacobench.reports.page import html_page
 from jacobench.reports.page.html_page import page
 from jacobench.reports.page.notebook import notebook
 from jacobench.reports.page.page_tables import recommendations, row_table
 from jacobench.reports.page.run_markdown import MAX_CHARACTERS, markdown
-from jacobench.reports.plots.all_plots import all_plots
+from jacobench.reports.plots.all_plots import PlotSet, all_plots
 
 from .conftest import HOSTILE
 
@@ -151,6 +153,16 @@ def test_several_runs_share_no_id(standard, run_of):
     ids = [element.get("id") for element in tree.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
     assert len(list(tree.iter(f"{XHTML}article"))) == 2
+
+
+def test_names_in_the_title_and_in_links_are_there_once(standard, run_of, monkeypatch):
+    monkeypatch.setattr(html_page, "all_plots", lambda _run, _phase: PlotSet({}, {}))
+    rows = one_row(standard)
+    runs = [replace(run_of(rows.assign(suite=suite)), name="smoke") for suite in ("smoke", "smoke", "Smoke")]
+    tree = parsed(page(runs))
+    assert next(tree.iter(f"{XHTML}title")).text == "jacobench: smoke, Smoke"
+    nav = next(tree.iter(f"{XHTML}nav"))
+    assert [link.text for link in nav.iter(f"{XHTML}a")] == ["smoke", "smoke", "Smoke · smoke"]
 
 
 def test_an_unknown_phase_offers_the_nearest(standard_run):
