@@ -96,7 +96,7 @@ def _panel(axes: Axes, group: Sequence[Series], marks: pd.DataFrame, quantity: s
             axes.yaxis.set_major_locator(MultipleLocator(2.0 ** round(log2(np.ptp(axes.get_ylim()) / 4))))
     axes.yaxis.set_major_formatter(lambda value, _: format_tick(value, QUANTITIES[quantity].scale))
     axes.yaxis.set_minor_formatter(lambda _value, _: "")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.set_xlabel("run")
 
 

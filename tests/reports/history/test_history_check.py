@@ -141,6 +141,14 @@ def test_pictures_show_every_run_and_mark_the_change(history_of, stepped):
     assert sum(line.get_linestyle() == ":" for line in axes.get_lines()) == 1
 
 
+def test_runs_are_whole_numbers(history_of, record):
+    history = history_of(record(0))
+    for plot in draw(history, check(history).changes, "seconds").values():
+        for axes in plot.figure.axes:
+            low, high = axes.get_xlim()
+            assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [0]
+
+
 def test_plain_benchmarks_need_no_legend_and_long_names_fit(history_of, record):
     name = f"benchmarks/test_speed.py::test_{'x' * 60}[64]"
     cells = [(name, "benchmark", "call", "ok", 1, *[1.0 + k / 100] * 4, *[None] * 4) for k in range(3)]
