@@ -97,25 +97,33 @@ def no_jacobian_with_reference() -> str:
     )
 
 
+def of_reuse(strategies: Sequence[str]) -> str:
+    """Return what the numbers of `on_reuse` count: cases or, for several strategies, strategies in cases."""
+    return "case" if len(strategies) == 1 else "cell"
+
+
 def on_reuse(strategies: Sequence[str], cells: Mapping[str, int], uses: str, doubt: str) -> str:
     """State after how many products with one Jacobian it pays off, and who could win at its own limit.
 
-    ``cells``: outcome of `reuse` → number of cells. ``uses``: the numbers of products of the outcome "after", in words.
+    ``cells``: outcome of `reuse` → number of strategies in cases. ``uses``: the numbers of products of the outcome
+    "after", in words.
     """
     n_cells, materializing = sum(cells.values()), f"aterializing ({listed(strategies)}) pays off"
+    noun = of_reuse(strategies)
+    meaning = " (a cell is one strategy in one case)" if noun == "cell" else ""
     if cells.get("undecided") == n_cells:
-        return f"Whether m{materializing} is undecided in {_of(n_cells, n_cells, 'cell')}."
+        return f"Whether m{materializing} is undecided in {_of(n_cells, n_cells, noun)}{meaning}."
     if cells.get("never") == n_cells:
-        return f"M{materializing} in no cell of this run, for any number of products{then(doubt)}."
+        return f"M{materializing} in no {noun} of this run{meaning}, for any number of products{then(doubt)}."
     phrases = {
         "from the first": "from the first product",
         "after": f"after {counted(uses, 'product')} with one Jacobian",
         "until": "only for few products",
         "never": "never",
     }
-    parts = [f"{text} in {_of(cells[name], n_cells, 'cell')}" for name, text in phrases.items() if name in cells]
-    unknown = f"; undecided in {_of(cells['undecided'], n_cells, 'cell')}" if "undecided" in cells else ""
-    return f"M{materializing} {listed(parts)}{unknown}{then(doubt)}."
+    parts = [f"{text} in {_of(cells[name], n_cells, noun)}" for name, text in phrases.items() if name in cells]
+    unknown = f"; undecided in {_of(cells['undecided'], n_cells, noun)}" if "undecided" in cells else ""
+    return f"M{materializing} {listed(parts)}{unknown}{meaning}{then(doubt)}."
 
 
 def _spread(factors: Factors, comparison: str) -> str:
@@ -127,4 +135,6 @@ def _spread(factors: Factors, comparison: str) -> str:
 
 
 def _of(count: int, total: int, noun: str = "case") -> str:
-    return f"all {total} {noun}s" if count == total > 1 else f"{count} of {counted(total, noun)}"
+    if count == total > 1:
+        return f"both {noun}s" if total == 2 else f"all {total} {noun}s"
+    return f"{count} of {counted(total, noun)}"

@@ -76,8 +76,9 @@ def _on_reuse(run: Run) -> str:
         return answer_sentences.no_jacobian_with_reference()
     uses = found.loc[found["outcome"] == "after", "uses"]
     in_words = uses_in_words(uses) if len(uses) else ""
-    doubt = could_win(spreads(found["could_win"]), len(found), "cell")
-    return answer_sentences.on_reuse(in_order(found["strategy"]), dict(_counts(found["outcome"])), in_words, doubt)
+    strategies = in_order(found["strategy"])
+    doubt = could_win(spreads(found["could_win"]), len(found), answer_sentences.of_reuse(strategies))
+    return answer_sentences.on_reuse(strategies, dict(_counts(found["outcome"])), in_words, doubt)
 
 
 def _counts(values: pd.Series[str]) -> list[tuple[str, int]]:

@@ -30,11 +30,11 @@ def test_vjp_is_the_fastest_everywhere(make_case, make_cell, run_of):
     rows = cells(make_case, make_cell, {"dense": 8.0, "vjp": 2.0}, peaks={"dense": 3e6, "vjp": 1e6})
     time, memory, _ = told(run_of, rows)
     assert time == (
-        "Through products: in the time of the phase gradient, vjp is clearly the fastest in all 2 cases; "
+        "Through products: in the time of the phase gradient, vjp is clearly the fastest in both cases; "
         "dense took 4.00× as long as vjp."
     )
     assert memory == (
-        "In peak memory of the phase gradient, vjp clearly needs the least in all 2 cases; dense took 3.00× as much as vjp."
+        "In peak memory of the phase gradient, vjp clearly needs the least in both cases; dense took 3.00× as much as vjp."
     )
 
 
@@ -74,7 +74,7 @@ def test_a_jacobian_that_pays_after_some_uses(make_case, make_cell, run_of):
             own = cells(make_case, make_cell, {name: seconds}, widths=(16,))
             rows += [row | {"phase": phase} for row in own]
     assert told(run_of, rows)[2] == (
-        "Materializing (dense) pays off after 10 products with one Jacobian in 1 of 1 cell."
+        "Materializing (dense) pays off after 10 products with one Jacobian in 1 of 1 case."
     )
 
 
@@ -83,13 +83,13 @@ def test_a_jacobian_that_never_pays(make_case, make_cell, run_of):
     for name, seconds in (("dense", 3.0), ("vjp", 1.0)):
         for phase in ("linearize", "pullback", "gradient"):
             rows += [row | {"phase": phase} for row in cells(make_case, make_cell, {name: seconds}, widths=(16,))]
-    assert "pays off in no cell of this run" in told(run_of, rows)[2]
+    assert "pays off in no case of this run" in told(run_of, rows)[2]
 
 
 def test_a_run_that_cannot_answer_says_what_is_missing(make_case, make_cell, run_of):
     alone = told(run_of, cells(make_case, make_cell, {"vjp": 1.0}))
     assert "2 cases have only one timed strategy" in alone[0]
-    assert "too few peaks were measured to compare strategies in all 2 cases" in alone[1]
+    assert "too few peaks were measured to compare strategies in both cases" in alone[1]
     assert alone[2].startswith("No strategy that materializes a Jacobian was measured")
     assert answers(run_of(tidy([]))) == ["No answer: no cell of this run has the phase gradient."]
 

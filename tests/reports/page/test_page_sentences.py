@@ -48,7 +48,7 @@ ANSWERS = [
         "on_memory",
         ("gradient", [("vjp", 2)], 2, 2, [("dense", 3.0, 3.0)], []),
         (
-            "In peak memory of the phase gradient, vjp clearly needs the least in all 2 cases; dense took 3.00× as much as "
+            "In peak memory of the phase gradient, vjp clearly needs the least in both cases; dense took 3.00× as much as "
             "vjp."
         ),
     ),
@@ -79,40 +79,54 @@ ANSWERS = [
     (
         "on_reuse",
         (["dense"], {"after": 1}, "1", ""),
-        "Materializing (dense) pays off after 1 product with one Jacobian in 1 of 1 cell.",
+        "Materializing (dense) pays off after 1 product with one Jacobian in 1 of 1 case.",
     ),
     (
         "on_reuse",
         (["dense", "sparse"], {"after": 3, "never": 1, "undecided": 2}, "3 to 12", ""),
         (
             "Materializing (dense and sparse) pays off after 3 to 12 products with one Jacobian in 3 of 6 cells and never in "
-            "1 of 6 cells; undecided in 2 of 6 cells."
+            "1 of 6 cells; undecided in 2 of 6 cells (a cell is one strategy in one case)."
         ),
     ),
     (
         "on_reuse",
         (["dense"], {"undecided": 3}, "", ""),
-        "Whether materializing (dense) pays off is undecided in all 3 cells.",
+        "Whether materializing (dense) pays off is undecided in all 3 cases.",
     ),
     (
         "on_reuse",
         (["dense"], {"never": 3}, "", ""),
-        "Materializing (dense) pays off in no cell of this run, for any number of products.",
+        "Materializing (dense) pays off in no case of this run, for any number of products.",
     ),
     (
         "on_reuse",
         (["dense"], {"from the first": 1, "until": 1}, "", ""),
-        "Materializing (dense) pays off from the first product in 1 of 2 cells and only for few products in 1 of 2 cells.",
+        "Materializing (dense) pays off from the first product in 1 of 2 cases and only for few products in 1 of 2 cases.",
     ),
     (
         "on_reuse",
+        (["dense", "sparse"], {"undecided": 2}, "", ""),
+        "Whether materializing (dense and sparse) pays off is undecided in both cells (a cell is one strategy in one case).",
+    ),
+    (
+        "on_reuse",
+        (["dense", "sparse"], {"never": 4}, "", ""),
+        (
+            "Materializing (dense and sparse) pays off in no cell of this run (a cell is one strategy in one case), for any "
+            "number of products."
+        ),
+    ),
+    ("of_reuse", (["dense"],), "case"),
+    (
+        "on_reuse",
         (["dense"], {"never": 3}, "", DOUBT),
-        f"Materializing (dense) pays off in no cell of this run, for any number of products; {DOUBT}.",
+        f"Materializing (dense) pays off in no case of this run, for any number of products; {DOUBT}.",
     ),
     (
         "on_reuse",
         (["dense"], {"from the first": 2}, "", DOUBT),
-        f"Materializing (dense) pays off from the first product in all 2 cells; {DOUBT}.",
+        f"Materializing (dense) pays off from the first product in both cases; {DOUBT}.",
     ),
 ]
 
@@ -266,7 +280,7 @@ AROUND = [
         (),
         (
             "Size at which two strategies cost the same, the measured sizes, and the strategy that costs less at the largest "
-            "of them. A dash: fewer than two sizes measured; for memory, fewer than two with peaks of 8 KiB or more."
+            "of them. A dash: both were measured at fewer than two sizes; for memory, with peaks of 8 KiB or more."
         ),
     ),
     (
