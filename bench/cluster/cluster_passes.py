@@ -185,10 +185,11 @@ class ClusterPasses:
         running = self._blocks.running.pop(key, None)
         if running is None:
             return  # a lost attempt, which was cancelled
-        if running.future.status == "finished":
-            self._complete(running, msgspec.json.decode(running.future.result(), type=BlockResult))
-        else:
+        content = running.result()
+        if content is None:
             self._fail(running)
+        else:
+            self._complete(running, msgspec.json.decode(content, type=BlockResult))
         self._remove_files(key)
 
     def _complete(self, running: SubmittedBlock, result: BlockResult) -> None:

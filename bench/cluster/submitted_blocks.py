@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, Queue
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from jacobench.bench.cluster.hosts import Host
 
 WORKER_GONE = "the dask worker has gone"
+RESULT_SECONDS = 10.0  # to wait for the result of an ended task, which a lost dask worker never sends
 STOP_SECONDS = 15.0  # to wait until hosts have ended their measuring processes
 
 
@@ -39,12 +41,22 @@ class SubmittedBlock:
     future: Future[Any]
     began: float = field(default_factory=time.monotonic)
 
+    def result(self) -> bytes | None:
+        """Return the result; None if there is none, or if its dask worker is lost before it has sent the result."""
+        if self.future.status != "finished":
+            return None
+        try:
+            content: bytes = self.future.result(timeout=RESULT_SECONDS)
+        except (TimeoutError, CancelledError):
+            return None
+        return content
+
     def failure(self) -> tuple[str, bool]:
         """Return why the task has no result, and whether the cause is its host: the task raised an error there."""
         from distributed import KilledWorker  # noqa: PLC0415  (an extra)
 
         if self.future.status != "error":
-            return "its task was cancelled", False
+            return "its task was cancelled" if self.future.status == "cancelled" else WORKER_GONE, False
         error = self.future.exception()
         if isinstance(error, KilledWorker | Unwanted):
             return WORKER_GONE, False

@@ -46,7 +46,9 @@ class EndedFuture:
         except Exception as error:  # noqa: BLE001
             self.status, self.found = "error", error
 
-    def result(self):
+    def result(self, **_):
+        if self.status == "error":
+            raise self.found
         return self.found
 
     def exception(self):
@@ -57,6 +59,17 @@ class EndedFuture:
 
     def cancel(self, **_):
         pass
+
+
+class UnsentFuture(EndedFuture):
+    """A task that has ended, whose dask worker is lost before it has sent the result."""
+
+    def __init__(self, key, _end):
+        self.key, self.status = key, "finished"
+
+    def result(self, **_):
+        self.status = "lost"
+        raise TimeoutError
 
 
 class LostFuture(EndedFuture):
@@ -79,6 +92,7 @@ class InventedCluster:
     """Client of a cluster of dask workers, named as their hosts. `faults` has what the blocks of some of them raise."""
 
     status, scheduler = "running", SimpleNamespace(ncores=None)
+    ended = EndedFuture
 
     def __init__(self, workers, faults):
         self.alive, self.faults, self.blocks = set(workers), faults, []
@@ -95,7 +109,7 @@ class InventedCluster:
         self.blocks.append((job.host, job.case, job.pass_number))
         if workers[0] not in self.alive:
             return LostFuture(key, self.receive if self.is_late else None)
-        return EndedFuture(key, lambda: self.measured(job, workers[0]))
+        return self.ended(key, lambda: self.measured(job, workers[0]))
 
     def measured(self, job, worker):
         if fault := self.faults.get(worker):
@@ -181,8 +195,11 @@ def test_without_a_host_that_works_the_run_is_not_completed(run):
 
 
 @pytest.mark.cluster
-def test_a_task_that_a_closing_dask_worker_ends_is_an_attempt(run):
-    run.passes({"one": "m"}, {"one": Unwanted()}).measure()
+@pytest.mark.parametrize("ended", [EndedFuture, UnsentFuture])
+def test_a_block_without_a_result_from_a_closing_dask_worker_is_an_attempt(run, ended):
+    passes = run.passes({"one": "m"}, {"one": Unwanted()})
+    run.client.ended = ended
+    passes.measure()
     assert {line["reason"] for line in run.lines()} == {
         "its dask worker was lost in 3 attempts: the dask worker has gone"
     }
