@@ -187,7 +187,8 @@ class Runs:
     def _options(self, strategies, cluster, passes, out, more):
         specs = [word for spec in strategies for word in ("--strategy", spec)]
         suite = ("--suite", "suite.toml")
-        return ("run", *suite, *specs, "--passes", passes, "--cluster", cluster, "--out", out, *more)
+        first = () if passes is None else ("--passes", passes)
+        return ("run", *suite, *specs, *first, "--cluster", cluster, "--out", out, *more)
 
     def _complete(self, *options):
         done = self.jacobench(*options, cwd=self.folder, timeout=180)
