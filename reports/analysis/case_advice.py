@@ -36,7 +36,7 @@ from jacobench.reports.analysis.single_verdict import (
     with_unknown,
 )
 from jacobench.reports.analysis.size_limits import SizeLimit, largest_batch
-from jacobench.reports.data.machine_parts import parts_of
+from jacobench.reports.data.machine_parts import machine_of, parts_of
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.data.vocabulary import in_order, provenance
 from jacobench.strategies.registry import registered
@@ -61,8 +61,9 @@ BASES = ("measured", "near", "model", "")  # bases of the verdict on time, best 
 class CaseAdvice:
     """Recommended strategies for one case, with the reasons.
 
-    ``source`` is the run that was used, empty if none was; ``measured_on``, its machines and settings; ``reuse``, the table
-    of `reuse` for the case or a near one; ``n_uses``, the number of pullbacks per linearization, 0 for one gradient.
+    ``source`` is the run that was used, empty if none was; ``measured_on``, its machine and settings; ``machine``, the
+    key of this machine, and ``n_machines``, how many machines all given runs have; ``reuse``, the table of `reuse` for
+    the case or a near one; ``n_uses``, the number of pullbacks per linearization, 0 for one gradient.
 
     ``profile_age`` is the age of the machine profile in words, empty if it was not used. ``model_errors`` has the errors
     |predicted / measured − 1| of the time model in ``n`` measured cells of this phase: ``median``, and ``p90``, within
@@ -106,6 +107,8 @@ class CaseAdvice:
     measured_batch: float = 1.0
     command: str = ""
     n_uses: int = 0
+    machine: str = ""
+    n_machines: int = 0
     profile_age: str = ""
     model_errors: Mapping[str, float] = field(default_factory=dict)
     without_model: Mapping[str, str] = field(default_factory=dict)
@@ -115,6 +118,11 @@ class CaseAdvice:
         """The basis of the verdict on time; empty if there is none."""
         basis = self.verdicts["basis"].iloc[0]
         return basis if isinstance(basis, str) else ""
+
+    @property
+    def by_profile(self) -> bool:
+        """Whether times are by the time model, with the profile of this machine."""
+        return self.basis == "model" and math.isnan(self.verdicts["distance_factor"].iloc[0])
 
     @property
     def all_over_budget(self) -> bool:
@@ -195,6 +203,7 @@ def advise(
         task=str(own["task"].iloc[0]),
         source=run.name,
         measured_on=provenance(run.table),
+        machine=machine_of(run),
         budget_bytes=budget_bytes,
         verdicts=pd.DataFrame(verdicts, columns=["quantity", *COLUMNS]),
         strategies=_strategies(needs, over, times if near else _estimates(seconds), peaks, n_bytes),
@@ -299,10 +308,12 @@ def advise_from_runs(
     number of pullbacks per linearization; 0 for one gradient.
     """
     found = []
-    for run in parts_of(runs) or ([Run(tidy([]))] if stored else []):
+    parts = parts_of(runs) or ([Run(tidy([]))] if stored else [])
+    for run in parts:
         specs = [name for name in run.table["strategy"].unique() if name in registered()]
         found.append(_advise(case, specs or case.strategies, run, budget_bytes, stored, n_uses))
-    return min(found, key=lambda advice: advice.rank) if found else None
+    n_machines = len({machine_of(part) for part in parts} - {""})
+    return replace(min(found, key=lambda advice: advice.rank), n_machines=n_machines) if found else None
 
 
 def _advise(

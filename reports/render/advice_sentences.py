@@ -101,7 +101,7 @@ def time_near(source: str, n_passes: int, case: str, differs: str, widened: floa
 def time_modelled(age: str, n_cells: int, median: float, p90: float) -> str:
     """Return how times are predicted; ``age`` of the machine profile, ``median`` and ``p90`` errors in measured cells."""
     tested = f"In {counted(n_cells, 'measured cell')}, its median error is {median:.0%}, and 90% of the errors are at most {p90:.0%}."
-    profile = f" with the machine profile, measured {age}" if age else ""
+    profile = f" with the profile of this machine, measured {age}" if age else ""
     return (
         f"Time: by the time model{profile}, because no near case was measured. {tested if n_cells else unknown_error()}"
     )
@@ -175,9 +175,15 @@ def measure_case(*, is_near: bool) -> str:
     return f"{why} To measure it with all candidates, run the command below."
 
 
-def measured_on(phrases: Sequence[str]) -> str:
-    """Return the machine and the settings."""
-    return f"Measured on: {' · '.join(phrases)}"
+def one_of_machines(n_machines: int, machine: str) -> str:
+    """State for which of several machines the answer is; empty: for this one, by its profile."""
+    answer = f"This is the answer for {machine}" if machine else "The times are predicted for this machine"
+    return f"The measurements are from {n_machines} machines. {answer}."
+
+
+def measured_on(phrases: Sequence[str], *, by_profile: bool) -> str:
+    """Return the machine and the settings; of predicted times, those of the cells that tested the time model."""
+    return f"{'Tested' if by_profile else 'Measured'} on: {' · '.join(phrases)}"
 
 
 def reuse(where: str, cheaper: Sequence[str], doubt: str, *, is_undecided: bool) -> str:

@@ -110,8 +110,10 @@ def reasons(advice: CaseAdvice) -> list[str]:
         lines.append(advice_sentences.largest_batches(advice.budget_bytes))
     if advice.command:
         lines.append(advice_sentences.measure_case(is_near=advice.basis in ("measured", "near")))
+    if advice.n_machines > 1:
+        lines.append(advice_sentences.one_of_machines(advice.n_machines, "" if advice.by_profile else advice.machine))
     if advice.measured_on:
-        lines.append(advice_sentences.measured_on(advice.measured_on))
+        lines.append(advice_sentences.measured_on(advice.measured_on, by_profile=advice.by_profile))
     return lines
 
 
@@ -121,7 +123,7 @@ def _time_reason(advice: CaseAdvice, verdict: Mapping[Any, Any]) -> str:
         return advice_sentences.time_measured(source, n)
     if basis == "near":
         return advice_sentences.time_near(source, n, verdict["at"], verdict["differs"], distance**RATIO_EXPONENT)
-    if basis == "model" and math.isnan(distance):
+    if advice.by_profile:
         errors = advice.model_errors
         tested = (errors["n"], errors["median"], errors["p90"]) if errors else (0, math.nan, math.nan)
         return advice_sentences.time_modelled(advice.profile_age, *tested)

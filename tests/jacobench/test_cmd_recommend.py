@@ -43,7 +43,7 @@ def test_without_a_run_the_machine_profile_predicts_and_states_its_age_and_error
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     text = " ".join(done.stdout.split())
-    assert "Time: by the time model with the machine profile, measured 2 hours ago" in text
+    assert "Time: by the time model with the profile of this machine, measured 2 hours ago" in text
     assert "In 24 measured cells, its median error is 0%" in text
     (dense,) = [line for line in done.stdout.splitlines() if line.startswith("dense")]
     assert "over budget" in dense

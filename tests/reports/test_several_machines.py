@@ -45,6 +45,7 @@ from jacobench.reports.page.run_markdown import markdown
 from jacobench.reports.plots.all_plots import PlotSet, all_plots
 from jacobench.reports.plots.machine_plots import machine_plots
 from jacobench.reports.regression.two_runs import compare
+from jacobench.reports.render.advice_text import reasons
 from jacobench.reports.render.run_table import terminal_tables
 
 ONE, OTHER = (
@@ -361,6 +362,10 @@ def test_advice_uses_one_machine(both):
     assert (advice.basis, advice.measured_on[0]) == ("measured", ONE)
     time = advice.verdicts.iloc[0]
     assert (time["strategy"], time["factor"]) == ("vjp", pytest.approx(2.0))
+    assert f"The measurements are from 2 machines. This is the answer for {ONE}." in reasons(advice)
+    alone = advise_from_runs(one_case({"width": 128, "depth": 1}), [make_run({ONE: (16, 128)})], 2.0**40)
+    assert alone is not None
+    assert "machines" not in " ".join(reasons(alone))
 
 
 def test_two_runs_compare_where_each_case_was_on_the_same_machine(both):

@@ -67,7 +67,7 @@ CASES = [
     (
         "time_modelled",
         ("2 hours ago", 24, 0.08, 0.27),
-        "Time: by the time model with the machine profile, measured 2 hours ago, because no near case was measured. In 24 measured cells, its median error is 8%, and 90% of the errors are at most 27%.",
+        "Time: by the time model with the profile of this machine, measured 2 hours ago, because no near case was measured. In 24 measured cells, its median error is 8%, and 90% of the errors are at most 27%.",
     ),
     (
         "time_modelled",
@@ -118,7 +118,18 @@ CASES = [
         (True,),
         "Not all candidates were measured for this case. To measure it with all candidates, run the command below.",
     ),
-    ("measured_on", (["AMD EPYC", "1 pass"],), "Measured on: AMD EPYC · 1 pass"),
+    ("measured_on", (["AMD EPYC", "1 pass"], False), "Measured on: AMD EPYC · 1 pass"),
+    ("measured_on", (["AMD EPYC", "1 pass"], True), "Tested on: AMD EPYC · 1 pass"),
+    (
+        "one_of_machines",
+        (2, "AMD EPYC, a (1a2b3c4d)"),
+        "The measurements are from 2 machines. This is the answer for AMD EPYC, a (1a2b3c4d).",
+    ),
+    (
+        "one_of_machines",
+        (3, ""),
+        "The measurements are from 3 machines. The times are predicted for this machine.",
+    ),
     (
         "reuse",
         ("", ["dense after 6.5 [6, 7]"], "", True),
@@ -145,7 +156,7 @@ CASES = [
 ]
 """Function, its arguments, and what it returns."""
 
-FLAGS = {"measure_case": "is_near", "reuse": "is_undecided"}
+FLAGS = {"measure_case": "is_near", "reuse": "is_undecided", "measured_on": "by_profile"}
 """Function → its last argument, which is given by name."""
 
 

@@ -1,6 +1,7 @@
 """Advice on a case, as text."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -121,6 +122,19 @@ def test_what_memory_rests_on_and_what_measured_is_said():
         "Memory: the peak of the call, predicted from the shapes. In cross-validation on 21 cases"
     )
     assert lines[-1] == "Measured on: AMD EPYC · controls tuned"
+
+
+@pytest.mark.parametrize(
+    ("distance", "expected"),
+    [
+        (NAN, ["The times are predicted for this machine.", "Tested on: AMD EPYC"]),
+        (2.0, ["This is the answer for a server.", "Measured on: AMD EPYC"]),
+    ],
+)
+def test_the_machine_of_the_times_is_named(distance, expected):
+    found = advice({"decision": "ahead", "basis": "model", "distance_factor": distance})
+    lines = advice_text.reasons(replace(found, machine="a server", n_machines=2))[-2:]
+    assert lines == [f"The measurements are from 2 machines. {expected[0]}", f"{expected[1]} · controls tuned"]
 
 
 def test_where_nothing_fits_that_is_said():
