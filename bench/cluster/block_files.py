@@ -5,15 +5,20 @@ They keep their paths below a folder of the dask worker, so that imports and rel
 
 from __future__ import annotations
 
+import time
 import zipfile
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from jacobench.bench.machine.atomic_write import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+UPLOAD_SECONDS = 20.0  # to wait for the archive
+UNPACKING = Lock()  # one thread of a dask worker unpacks, and no other one reads what it writes
 
 
 def pack(files: Iterable[str | Path], folder: Path) -> Path | None:
@@ -35,14 +40,32 @@ def _member(path: str) -> str:
     return Path(path).as_posix().replace(":", "").lstrip("/")
 
 
+def root_of(archive: str, folder: str) -> str:
+    """Return the folder with the files of a run; their archive was uploaded to a folder. Empty for no archive.
+
+    A dask worker that has just started still writes it.
+    """
+    if not archive:
+        return ""
+    deadline = time.monotonic() + UPLOAD_SECONDS
+    while True:
+        try:
+            return unpack(Path(folder) / archive)
+        except (FileNotFoundError, zipfile.BadZipFile):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
+
+
 def unpack(archive: Path) -> str:
     """Unpack an archive next to it, once; return the folder that stands for the root of the client's file system."""
     root = archive.with_suffix("")
     done = root / ".complete"
-    if not done.exists():
-        with zipfile.ZipFile(archive) as reading:
-            reading.extractall(root)
-        write_whole(done, b"")
+    with UNPACKING:
+        if not done.exists():
+            with zipfile.ZipFile(archive) as reading:
+                reading.extractall(root)
+            write_whole(done, b"")
     return str(root)
 
 

@@ -20,8 +20,8 @@ from uuid import uuid4
 
 import msgspec
 
-from jacobench.bench.cluster.block_files import on_client, on_host
-from jacobench.bench.cluster.host_survey import options_on_host, root_of
+from jacobench.bench.cluster.block_files import on_client, on_host, root_of
+from jacobench.bench.cluster.host_survey import options_on_host
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET
 from jacobench.bench.machine.machine_record import LABEL
 from jacobench.bench.row.measurement import Measurement, Repetition  # noqa: TC001  (msgspec reads annotations)
@@ -152,8 +152,9 @@ def run_block(content: bytes) -> bytes:
     from distributed import get_worker  # noqa: PLC0415  (an extra)
 
     job = msgspec.json.decode(content, type=BlockJob)
-    root = root_of(job.archive)
-    journal = SentMeasurements(job, root, get_worker())
+    worker = get_worker()
+    root = root_of(job.archive, worker.local_directory)
+    journal = SentMeasurements(job, root, worker)
     planned = _block_plan(journal.settings, job.case)
     journal.settings = replace(journal.settings, code=_known_code(job, root, planned))
     passes = Passes(journal, planned, lambda _progress: None)

@@ -17,8 +17,9 @@ from uuid import uuid4
 import msgspec
 
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult
+from jacobench.bench.cluster.cluster_connection import SCHEDULER_LOST, alive_workers
 from jacobench.bench.cluster.host_schedule import Block, HostSchedule
-from jacobench.bench.cluster.live_hosts import SCHEDULER_LOST, LiveHosts
+from jacobench.bench.cluster.live_hosts import LiveHosts
 from jacobench.bench.cluster.submitted_blocks import WORKER_GONE, SubmittedBlocks
 from jacobench.bench.machine.byte_sizes import parse_bytes
 from jacobench.bench.machine.worker_process import HarnessFailure
@@ -30,13 +31,9 @@ from jacobench.graphs.wording import counted, listed
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from distributed import Client
-
-    from jacobench.bench.cluster.host_survey import SurveyJob
-    from jacobench.bench.cluster.hosts import Host
+    from jacobench.bench.cluster.hosts import Host, HostFinder
     from jacobench.bench.cluster.submitted_blocks import SubmittedBlock
     from jacobench.bench.row.measurement import Measurement
-    from jacobench.bench.run.code_versions import CodeVersions
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
 
@@ -66,9 +63,7 @@ def seconds_left(of_blocks: Sequence[float], n_left: int, n_hosts: int) -> float
 class ClusterPasses:
     """A run under way on a cluster."""
 
-    client: Client
-    survey_job: SurveyJob
-    code: CodeVersions  # of the client, when it uploaded its files
+    finder: HostFinder
     hosts: list[Host]  # that are known at the start
     say: Callable[[str], object]
     folder: RunFolder
@@ -86,8 +81,8 @@ class ClusterPasses:
         settings, measurements = self.folder.settings, self.folder.measurements
         self.ledger = Ledger(self.plan, settings.first_passes, measurements)
         self.schedule = HostSchedule(self.ledger, settings.first_passes, measurements)
-        self._hosts = LiveHosts(self.client, self.survey_job, self.say, self.folder)
-        self._blocks = SubmittedBlocks(self.client)
+        self._hosts = LiveHosts(self.finder, self.say, self.folder)
+        self._blocks = SubmittedBlocks(self.finder.client)
         self.incomplete = self.folder.path / INCOMPLETE
 
     def remains(self) -> bool:
@@ -99,7 +94,7 @@ class ClusterPasses:
 
         Raises BadInput if the code is not that of the run, HarnessFailure if the scheduler or all hosts of a case are lost.
         """
-        check_code(self.folder, self.code)
+        check_code(self.folder, self.finder.code)
         rmtree(self.incomplete, ignore_errors=True)
         self._blocks.subscribe()
         try:
@@ -153,7 +148,7 @@ class ClusterPasses:
                 machines={}, machine_record={}, machine_info={}, commit_info={},
             ),
             str(self.folder.path), tuple(map(_short, self.schedule.earlier(block.case))), self.ledger.names, host.name, host.machine,
-            self.survey_job.archive, self.survey_job.files,
+            self.finder.job.archive, self.finder.job.files,
         )  # fmt: skip
 
     def _handle_messages(self) -> None:
@@ -180,7 +175,7 @@ class ClusterPasses:
 
     def _finish(self, key: str) -> None:
         """Take the result of a block: add it to the journal, or measure it again."""
-        if self.client.status != "running":
+        if self.finder.client.status != "running":
             raise HarnessFailure(SCHEDULER_LOST)
         running = self._blocks.running.pop(key, None)
         if running is None:
@@ -258,7 +253,7 @@ class ClusterPasses:
 
     def _look_for_hosts(self) -> None:
         """Note lost and new dask workers. A task that is restricted to a lost worker would wait forever."""
-        alive = self._hosts.alive()
+        alive = set(alive_workers(self.finder.client))
         for running in self._blocks.without(alive):
             self._lose(running, WORKER_GONE)
             self._remove_files(running.key)

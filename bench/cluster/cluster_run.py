@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,18 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jacobench.bench.cluster.block_files import pack
-from jacobench.bench.cluster.cluster_connection import connected
+from jacobench.bench.cluster.cluster_connection import alive_workers, ask_workers, connected, uploaded
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
-from jacobench.bench.cluster.host_survey import SurveyJob, examine_host
-from jacobench.bench.cluster.hosts import (
-    ask_each,
-    difference_lines,
-    machines_line,
-    most_frequent_machine,
-    places,
-    survey_hosts,
-    with_machine,
-)
+from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, SurveyJob, examine_host
+from jacobench.bench.cluster.hosts import HostFinder, is_silent, machines_line, most_frequent_machine
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import absolute, plan
@@ -35,7 +27,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from jacobench.bench.cluster.hosts import Host
-    from jacobench.bench.run.code_versions import CodeVersions
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
 
@@ -46,9 +37,7 @@ WAIT_SECONDS = 1.0  # between looks for a first worker
 class ReadyCluster:
     """A cluster whose hosts can measure the blocks of a run."""
 
-    client: Client
-    survey_job: SurveyJob
-    code: CodeVersions  # that its files were uploaded with
+    finder: HostFinder
     hosts: list[Host]
     say: Callable[[str], object]
 
@@ -56,9 +45,7 @@ class ReadyCluster:
         self, folder: RunFolder, planned: Plan, report: Callable[[Any], None], deadline: float | None
     ) -> ClusterPasses:
         """Return what measures the passes of a run; see `runner.carry_on`."""
-        return ClusterPasses(
-            self.client, self.survey_job, self.code, self.hosts, self.say, folder, planned, report, deadline
-        )
+        return ClusterPasses(self.finder, self.hosts, self.say, folder, planned, report, deadline)
 
 
 @contextmanager
@@ -74,29 +61,28 @@ def ready_cluster(
     chosen = _only_options(options)
     planned = plan(chosen)
     own = code_versions(planned, chosen.suite)
-    with connected(cluster) as client, TemporaryDirectory() as temporary:
+    with ExitStack() as stack:
+        client = stack.enter_context(connected(cluster))
         files = _files(chosen, own.files)
-        archive = pack(files, Path(temporary))
-        if archive:
-            _upload(client, archive)
-        job = SurveyJob(chosen, archive.name if archive else "", files)
-        _await_worker(client, say)
-        hosts = _described(client, job, own, say)
+        archive = pack(files, Path(stack.enter_context(TemporaryDirectory())))
+        stack.enter_context(uploaded(client, archive))
+        finder = HostFinder(client, SurveyJob(chosen, archive.name if archive else "", files), own)
+        hosts = _hosts(finder, say)
         if hosts and options.same_machine:
-            hosts = with_machine(hosts, machine or most_frequent_machine(hosts), say)
+            hosts = finder.of_machine(hosts, machine or most_frequent_machine(hosts), say)
         elif line := machines_line(hosts):
             say(line)
         if not hosts:
             raise BadInput("no host of the cluster can be used; the lines above have the causes")
-        yield ReadyCluster(client, job, own, hosts, say)
+        yield ReadyCluster(finder, hosts, say)
 
 
-def _described(client: Client, job: SurveyJob, own: CodeVersions, say: Callable[[str], object]) -> list[Host]:
-    """Return the hosts that can be used, and say how they differ from this machine."""
-    hosts = survey_hosts(client, places(client), job, say)
-    for line in difference_lines(own, hosts):
+def _hosts(finder: HostFinder, say: Callable[[str], object]) -> list[Host]:
+    """Return the hosts that can be used; say which others cannot, and how they differ from this machine."""
+    found = finder.find(_first_workers(finder.client, say))
+    for line in found.lines:
         say(line)
-    return hosts
+    return found.hosts
 
 
 def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, Any]]:
@@ -106,20 +92,20 @@ def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, 
     """
     options = RunOptions("smoke")
     with connected(cluster) as client:
-        _await_worker(client, say)
-        hosts = _described(client, SurveyJob(options), code_versions(plan(options), options.suite), say)
-        workers = {host.place: host.workers[0] for host in hosts}
-        answers = ask_each(client, workers, examine_host, None, say)
-        return [
-            {
-                "host": host.name,
-                "machine": host.machine,
-                "workers": len(host.workers),
-                "findings": msgspec.json.decode(answers[host.place]),
-            }
-            for host in hosts
-            if host.place in answers
-        ]
+        finder = HostFinder(client, SurveyJob(options), code_versions(plan(options), options.suite))
+        hosts = _hosts(finder, say)
+        asked = [host.workers[0] for host in hosts]
+        answers = ask_workers(client, examine_host, workers=asked, seconds=SURVEY_SECONDS)
+    return [
+        {
+            "host": host.name,
+            "machine": host.machine,
+            "workers": len(host.workers),
+            "findings": msgspec.json.decode(answers[worker]),
+        }
+        for host, worker in zip(hosts, asked, strict=True)
+        if not is_silent(worker, answers[worker], say)
+    ]
 
 
 def _only_options(options: RunOptions) -> RunOptions:
@@ -132,18 +118,12 @@ def _files(options: RunOptions, of_code: dict[str, str]) -> tuple[str, ...]:
     return tuple(sorted({*of_code, *([options.suite] if options.suite.endswith(".toml") else [])}))
 
 
-def _upload(client: Client, archive: Path) -> None:
-    """Send an archive to all dask workers, also to those that come later."""
-    from distributed.diagnostics.plugin import UploadFile  # noqa: PLC0415  (an extra)
-
-    client.register_plugin(UploadFile(str(archive), load=False), name=archive.name)
-
-
-def _await_worker(client: Client, say: Callable[[str], object]) -> None:
-    """Wait for a first dask worker, which may be in the queue of a batch system."""
+def _first_workers(client: Client, say: Callable[[str], object]) -> list[str]:
+    """Wait for a first dask worker, which may be in the queue of a batch system; return those that are there then."""
     waits = False
-    while not client.nthreads():
+    while not (found := alive_workers(client)):
         if not waits:
             say("waiting for the first worker of the cluster; Ctrl-C ends the run")
         waits = True
         time.sleep(WAIT_SECONDS)
+    return found

@@ -1,22 +1,38 @@
-"""What a host of a cluster reports before anything is measured on it."""
+"""What a host of a cluster reports before anything is measured on it.
+
+A fresh process describes it, as one measures: a dask worker lives longer than a run, and a process can import only one
+version of a user's file.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import platform
+import sys
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jacobench.bench.cluster.block_files import on_client, on_host, unpack
+from jacobench.bench.cell.process_limits import die_with_parent
+from jacobench.bench.cluster.block_files import on_client, on_host, root_of
 from jacobench.bench.machine import machine_record
 from jacobench.bench.machine.doctor import examine
 from jacobench.bench.machine.environment import settings, variable_facts
 from jacobench.bench.machine.memory_limits import memory_limit
+from jacobench.bench.machine.worker_process import run_python
 from jacobench.bench.run.code_versions import CodeVersions, code_versions
 from jacobench.bench.run.run_options import RunOptions  # noqa: TC001  (msgspec reads annotations)
 from jacobench.bench.run.run_plan import plan
+from jacobench.graphs.errors import BadInput
+
+if TYPE_CHECKING:
+    from distributed import Worker
+
+SELF = "jacobench.bench.cluster.host_survey"
+SURVEY_SECONDS = 120.0
 
 
 class SurveyJob(msgspec.Struct, frozen=True):
@@ -38,17 +54,17 @@ class HostFacts(msgspec.Struct, frozen=True):
     code: CodeVersions
 
 
+class Survey(msgspec.Struct, frozen=True):
+    """A host's answer: its description, or why it has none."""
+
+    facts: HostFacts | None = None
+    error: str = ""
+
+
 def host_name() -> str:
     """Return the name of this host, with the label of the machine."""
     label = machine_record.label()
     return f"{platform.node()} ({label})" if label else platform.node()
-
-
-def root_of(archive: str) -> str:
-    """Return the folder with the files of a run; its archive was uploaded to this worker."""
-    from distributed import get_worker  # noqa: PLC0415  (an extra)
-
-    return unpack(Path(get_worker().local_directory) / archive) if archive else ""
 
 
 def options_on_host(options: RunOptions, root: str, files: tuple[str, ...]) -> RunOptions:
@@ -60,15 +76,36 @@ def options_on_host(options: RunOptions, root: str, files: tuple[str, ...]) -> R
     )
 
 
-def survey(content: bytes) -> bytes:
-    """Describe this host: a task of Dask, with a `SurveyJob` and `HostFacts` as JSON."""
+async def survey(content: bytes, dask_worker: Worker) -> bytes:
+    """Describe this host: a question to a dask worker, with a `SurveyJob` and a `Survey` as JSON."""
+    return await asyncio.to_thread(_survey, content, dask_worker.local_directory)
+
+
+def _survey(content: bytes, folder: str) -> bytes:
     job = msgspec.json.decode(content, type=SurveyJob)
-    root = root_of(job.archive)
+    try:
+        root = root_of(job.archive, folder)
+        return run_python("-m", SELF, root, variables=os.environ, job=content, timeout=SURVEY_SECONDS)
+    except CalledProcessError as error:
+        words = error.stderr.decode(errors="replace").split("\n")
+        cause = next((line for line in reversed(words) if line.strip()), f"exit code {error.returncode}")
+        return msgspec.json.encode(Survey(error=f"the process that describes it failed: {cause}"))
+    except Exception as error:  # noqa: BLE001  (whatever fails on a host, the others are used)
+        return msgspec.json.encode(Survey(error=_in_words(error)))
+
+
+def _in_words(error: BaseException) -> str:
+    kind = "" if isinstance(error, BadInput) else f"{type(error).__name__}: "
+    return " ".join(f"{kind}{error}".split())
+
+
+def describe(job: SurveyJob, root: str) -> HostFacts:
+    """Describe this host; `root` is the folder with the files of the run."""
     options = options_on_host(job.options, root, job.files)
     environment = settings(options.controls, options.threads)
     machine_info, _ = machine_record.pytest_benchmark_info()
     code = code_versions(plan(options), options.suite)
-    found = HostFacts(
+    return HostFacts(
         name=host_name(),
         machine=machine_record.machine_key(),
         environment=environment,
@@ -84,9 +121,26 @@ def survey(content: bytes) -> bytes:
             code.distributions,
         ),
     )
-    return msgspec.json.encode(found)
 
 
-def examine_host(_content: bytes) -> bytes:
-    """Run the checks of `doctor` on this host: a task of Dask, with its findings as JSON."""
-    return msgspec.json.encode(examine())
+async def examine_host() -> bytes:
+    """Run the checks of `doctor` on this host: a question to a dask worker, with its findings as JSON."""
+    return msgspec.json.encode(await asyncio.to_thread(examine))
+
+
+def main() -> None:
+    """Write a `Survey` to standard output; the job is on standard input, its folder is the argument."""
+    die_with_parent()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what the user's files print
+    job, root = msgspec.json.decode(sys.stdin.buffer.read(), type=SurveyJob), sys.argv[1]
+    try:
+        found = Survey(describe(job, root))
+    except Exception as error:  # noqa: BLE001  (the client reports it)
+        found = Survey(error=on_client(_in_words(error), root, job.files))
+    with answers:
+        answers.write(msgspec.json.encode(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,24 +6,23 @@ import os
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from jacobench.bench.cluster.host_survey import HostFacts, SurveyJob, survey
+from jacobench.bench.cluster.cluster_connection import ask_workers
+from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, HostFacts, Survey, SurveyJob, survey
 from jacobench.bench.machine.machine_record import LABEL
 from jacobench.bench.run.code_versions import all_differences
 from jacobench.graphs.wording import counted, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from distributed import Client
 
     from jacobench.bench.run.code_versions import CodeVersions
 
-SURVEY_SECONDS = 120.0
 OURS = "jacobench"
 
 Place = tuple[str, str]
@@ -49,75 +48,124 @@ class Host:
         return self.facts.machine
 
 
-def places(client: Client, workers: Iterable[str] | None = None) -> dict[Place, list[str]]:
-    """Return the addresses of the dask workers of each host; `workers` selects some."""
-    infos: Mapping[str, Any] = client.scheduler_info(n_workers=-1)["workers"]
-    chosen = [address for address in infos if workers is None or address in set(workers)]
-    labels = client.run(os.getenv, LABEL, "", workers=chosen, on_error="ignore") if chosen else {}
+@dataclass(frozen=True)
+class Found:
+    """What dask workers have answered: hosts, more workers of hosts that are known, and lines for the user."""
+
+    hosts: list[Host] = field(default_factory=list)
+    more: dict[Place, list[str]] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+
+@dataclass
+class HostFinder:
+    """Finds the hosts of a cluster that can measure a run, and states why others cannot, each cause once."""
+
+    client: Client
+    job: SurveyJob
+    code: CodeVersions  # of the client, when it uploaded its files
+    machine: str = ""  # key that all hosts must have; empty: any
+    unusable: set[str] = field(default_factory=set)  # addresses of dask workers; not those that have not answered
+    given_up: set[Place] = field(default_factory=set)
+    _said: set[str] = field(default_factory=set)
+
+    def find(self, workers: Iterable[str], known: Collection[Place] = ()) -> Found:
+        """Ask dask workers, all at the same time. Hosts that are known are not described again."""
+        lines: list[str] = []
+        found = self._with_jacobench(places(self.client, workers, lines.append), lines.append)
+        for place in found.keys() & self.given_up:
+            self.unusable.update(found.pop(place))
+        more = {place: found.pop(place) for place in found.keys() & set(known)}
+        hosts = self._described(found, lines.append)
+        lines += difference_lines(self.code, hosts)
+        if self.machine:
+            hosts = self.of_machine(hosts, self.machine, lines.append)
+        lines = [line for line in dict.fromkeys(lines) if line not in self._said]
+        self._said.update(lines)
+        return Found(hosts, more, lines)
+
+    def give_up(self, host: Host) -> None:
+        """Find a host no more, nor dask workers that start there later."""
+        self.given_up.add(host.place)
+        self.unusable.update(host.workers)
+
+    def of_machine(self, hosts: Iterable[Host], key: str, say: Callable[[str], object]) -> list[Host]:
+        """Return the hosts with a machine key, say which others are not used, and find only such hosts from now on."""
+        self.machine = key
+        hosts = list(hosts)
+        for host in hosts:
+            if host.machine != key:
+                self.unusable.update(host.workers)
+                say(
+                    f"host {host.name} is not used: its machine is {host.machine!r}, and --same-machine asks for {key!r}"
+                )
+        return [host for host in hosts if host.machine == key]
+
+    def _with_jacobench(self, found: Mapping[Place, list[str]], say: Callable[[str], object]) -> dict[Place, list[str]]:
+        """Return the dask workers with the same version of jacobench as this process, by host."""
+        own = version(OURS)
+        answers = ask_workers(
+            self.client, version, OURS, workers=[each for workers in found.values() for each in workers]
+        )
+        usable = {}
+        for place, workers in found.items():
+            if own_version := [worker for worker in workers if answers[worker] == own]:
+                usable[place] = own_version
+            for worker in workers:
+                has = answers[worker]
+                if has == own or is_silent(worker, has, say):
+                    continue
+                self.unusable.add(worker)
+                which = f"dask worker {worker} of host" if own_version else "host"
+                cause = (
+                    "jacobench is not installed" if isinstance(has, PackageNotFoundError) else f"it has jacobench {has}"
+                )
+                say(
+                    f"{which} {_shown(place)} is not used: {cause}. "
+                    f"To install it there: pip install 'jacobench[cluster]=={own}'"
+                )
+        return usable
+
+    def _described(self, found: Mapping[Place, list[str]], say: Callable[[str], object]) -> list[Host]:
+        """Return hosts with their descriptions."""
+        asked = [workers[0] for workers in found.values()]
+        content = msgspec.json.encode(self.job)
+        answers = ask_workers(self.client, survey, content, workers=asked, seconds=SURVEY_SECONDS)
+        hosts = []
+        for place, workers in found.items():
+            answer = answers[workers[0]]
+            if is_silent(workers[0], answer, say):
+                continue
+            described = msgspec.json.decode(answer, type=Survey)
+            if described.facts is None:
+                self.unusable.update(workers)
+                say(f"host {_shown(place)} is not used: {described.error}")
+            else:
+                hosts.append(Host(place, described.facts, workers))
+        return hosts
+
+
+def places(client: Client, workers: Iterable[str], say: Callable[[str], object]) -> dict[Place, list[str]]:
+    """Return the addresses of dask workers by host, without those that do not answer."""
+    from distributed.comm import get_address_host  # noqa: PLC0415  (an extra)
+
     found: dict[Place, list[str]] = defaultdict(list)
-    for address in chosen:
-        if address in labels:
-            found[infos[address]["host"], " ".join(labels[address].split())].append(address)
+    for address, label in ask_workers(client, os.getenv, LABEL, "", workers=workers).items():
+        if not is_silent(address, label, say):
+            found[get_address_host(address), " ".join(label.split())].append(address)
     return dict(found)
 
 
-def survey_hosts(
-    client: Client, found: Mapping[Place, list[str]], job: SurveyJob, say: Callable[[str], object]
-) -> list[Host]:
-    """Ask hosts for their description, and say which cannot be used, and why."""
-    usable = _with_jacobench(client, found, say)
-    answers = ask_each(client, {place: workers[0] for place, workers in usable.items()}, survey, job, say)
-    return [
-        Host(place, msgspec.json.decode(answer, type=HostFacts), list(usable[place]))
-        for place, answer in answers.items()
-    ]
-
-
-def ask_each(
-    client: Client, workers: Mapping[Place, str], task: Callable[[bytes], bytes], job: Any, say: Callable[[str], object]
-) -> dict[Place, bytes]:
-    """Run a task on one worker of each host, all at the same time; say which hosts cannot be used, and why."""
-    content = msgspec.json.encode(job)
-    futures = {
-        place: client.submit(
-            task, content, key=f"{OURS}-{uuid4().hex}", workers=[worker], allow_other_workers=False, pure=False
-        )
-        for place, worker in workers.items()
-    }
-    answers: dict[Place, bytes] = {}
-    for place, future in futures.items():
-        try:
-            answers[place] = future.result(timeout=SURVEY_SECONDS)
-        except Exception as error:  # noqa: BLE001  (whatever fails on a host, the others are used)
-            say(f"host {_shown(place)} is not used: {_in_words(error)}")
-    return answers
-
-
-def _with_jacobench(
-    client: Client, found: Mapping[Place, list[str]], say: Callable[[str], object]
-) -> dict[Place, list[str]]:
-    """Return the hosts with the same version of jacobench as this one."""
-    own = version(OURS)
-    asked = [workers[0] for workers in found.values()]
-    versions = client.run(version, OURS, workers=asked, on_error="return") if asked else {}
-    usable = {}
-    for place, workers in found.items():
-        has = versions.get(workers[0])
-        if has == own:
-            usable[place] = workers
-            continue
-        cause = "jacobench is not installed" if isinstance(has, PackageNotFoundError) else f"it has jacobench {has}"
-        say(f"host {_shown(place)} is not used: {cause}. To install it there: pip install 'jacobench[cluster]=={own}'")
-    return usable
+def is_silent(worker: str, answer: object, say: Callable[[str], object]) -> bool:
+    """Return whether a dask worker has not answered, and say so unless it has ended."""
+    if isinstance(answer, TimeoutError):
+        say(f"dask worker {worker} is not used: {answer}")
+    return isinstance(answer, OSError)
 
 
 def _shown(place: Place) -> str:
     address, label = place
     return f"{address} ({label})" if label else address
-
-
-def _in_words(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def difference_lines(own: CodeVersions, hosts: Iterable[Host]) -> list[str]:
@@ -145,12 +193,3 @@ def most_frequent_machine(hosts: Iterable[Host]) -> str:
     """Return the machine key that most hosts have; of several, the first in alphabetical order."""
     counts = Counter(host.machine for host in hosts)
     return min(counts, key=lambda key: (-counts[key], key))
-
-
-def with_machine(hosts: Iterable[Host], key: str, say: Callable[[str], object]) -> list[Host]:
-    """Return the hosts with a machine key, and say which others are not used."""
-    hosts = list(hosts)
-    for host in hosts:
-        if host.machine != key:
-            say(f"host {host.name} is not used: its machine is {host.machine!r}, and --same-machine asks for {key!r}")
-    return [host for host in hosts if host.machine == key]

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from jacobench.bench.cluster.block_task import Unwanted, run_block, running_blocks
+from jacobench.bench.cluster.cluster_connection import ask_workers
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.graphs.errors import BadInput
 
@@ -117,15 +118,19 @@ class SubmittedBlocks:
         """Cancel what is running, and wait until no measuring process is left on any host."""
         with suppress(Exception):
             self.client.unsubscribe_topic(self.topic)
-        keys = set(self.running)
-        workers = [each.worker for each in self.running.values()]
+        left = {each.key: each.worker for each in self.running.values()}
         with suppress(Exception):
             self.client.cancel([each.future for each in self.running.values()], force=True)
         until = time.monotonic() + STOP_SECONDS
-        while keys and time.monotonic() < until and self.client.status == "running":
+        while left and (seconds := until - time.monotonic()) > 0 and self.client.status == "running":
             try:
-                found = self.client.run(running_blocks, workers=workers, on_error="ignore")
+                answers = ask_workers(self.client, running_blocks, workers=set(left.values()), seconds=seconds)
             except Exception:  # noqa: BLE001  (the cluster ends, and its workers with it)
                 return
-            keys &= {key for own in found.values() for key in own}
+            left = {key: worker for key, worker in left.items() if _may_run(key, answers[worker])}
             time.sleep(0.1)
+
+
+def _may_run(key: str, answer: Any) -> bool:
+    """Return whether a dask worker may still measure a block: it has said so, or not answered."""
+    return isinstance(answer, TimeoutError) or (not isinstance(answer, Exception) and key in answer)

@@ -16,7 +16,7 @@ from jacobench.bench.cluster import cluster_passes, host_schedule
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, Unwanted, whole_plan
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import HostFacts, SurveyJob
-from jacobench.bench.cluster.hosts import Host
+from jacobench.bench.cluster.hosts import Host, HostFinder
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.code_versions import CodeVersions
@@ -158,7 +158,7 @@ class InventedRun:
         ]
         self.client = InventedCluster(machines, faults or {})
         return ClusterPasses(
-            self.client, SurveyJob(RunOptions("smoke")), code, hosts, self.said.append, self.folder, self.plan,
+            HostFinder(self.client, SurveyJob(RunOptions("smoke")), code), hosts, self.said.append, self.folder, self.plan,
             self.progress.append, deadline,
         )  # fmt: skip
 
