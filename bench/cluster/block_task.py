@@ -10,19 +10,17 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 from uuid import uuid4
 
 import msgspec
 
 from jacobench.bench.cluster.block_files import on_client, on_host, root_of
 from jacobench.bench.cluster.host_survey import options_on_host
-from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET
 from jacobench.bench.machine.machine_record import LABEL
 from jacobench.bench.row.measurement import Measurement, Repetition  # noqa: TC001  (msgspec reads annotations)
 from jacobench.bench.run.code_versions import CodeVersions, code_versions, restricted
@@ -30,15 +28,25 @@ from jacobench.bench.run.pass_schedule import PlannedPass
 from jacobench.bench.run.passes import Passes
 from jacobench.bench.run.run_folder import Settings  # noqa: TC001  (msgspec reads annotations)
 from jacobench.bench.run.run_options import RunOptions
-from jacobench.bench.run.run_plan import Plan, plan
-from jacobench.bench.suites.case import Suite
+from jacobench.bench.run.run_plan import Plan
+from jacobench.bench.suites.case import Case, Cell, Suite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from distributed import Worker
 
 POLL_SECONDS = 0.5
+
+
+class BlockCase(msgspec.Struct, frozen=True):
+    """A case, as far as its host must know it. The user's code that makes it runs in the measuring process alone."""
+
+    name: str
+    graph: str  # generator, or "file.py:function"
+    task: str
+    files: tuple[str, ...]  # that it is read from
+    cells: tuple[tuple[str, str], ...]  # strategy and phase
 
 
 class BlockJob(msgspec.Struct, frozen=True):
@@ -46,7 +54,7 @@ class BlockJob(msgspec.Struct, frozen=True):
 
     key: str  # of the task
     topic: str  # of the events
-    case: str
+    case: BlockCase
     pass_number: int
     turn: int
     repeats: Repetition | None
@@ -122,21 +130,23 @@ def _options(settings: Settings) -> RunOptions:
     return RunOptions(**{name: getattr(settings, name) for name in RunOptions.__dataclass_fields__})
 
 
-@lru_cache(maxsize=4)
-def _plan(options: RunOptions) -> Plan:
-    return plan(options)
+def block_case(case: Case, cells: Iterable[Cell]) -> BlockCase:
+    """Return what a host must know of a case and its cells."""
+    graph = str(case.knobs.get("graph"))
+    return BlockCase(case.name, graph, case.task, case.files, tuple((cell.strategy, cell.phase) for cell in cells))
 
 
-def whole_plan(settings: Settings) -> Plan:
-    """Return the plan of a run, which is made once in this process."""
-    return _plan(replace(_options(settings), memory_budget=DEFAULT_BUDGET))
+def _block_plan(job: BlockJob, settings: Settings, root: str) -> Plan:
+    """Return the plan of a block, with the paths of this host."""
+    case, files = job.case, tuple(on_host(file, root, job.files) for file in job.case.files)
+    cells = [Cell(case.name, on_host(spec, root, job.files), phase) for spec, phase in case.cells]
+    strategies = tuple(dict.fromkeys(cell.strategy for cell in cells))
+    own = Case(case.name, {"graph": case.graph}, strategies, _not_made_here, task=case.task, files=files)
+    return Plan(Suite(settings.suite, (own,)), cells, settings.budget_bytes)
 
 
-def _block_plan(settings: Settings, case: str) -> Plan:
-    whole = whole_plan(settings)
-    own = next(each for each in whole.suite.cases if each.name == case)
-    cells = [cell for cell in whole.cells if cell.case == case]
-    return Plan(Suite(whole.suite.name, (own,)), cells, settings.budget_bytes)
+def _not_made_here() -> Never:
+    raise AssertionError("only the measuring process makes graphs: a dask worker must not import the user's files")
 
 
 def _known_code(job: BlockJob, root: str, planned: Plan) -> CodeVersions:
@@ -155,12 +165,12 @@ def run_block(content: bytes) -> bytes:
     worker = get_worker()
     root = root_of(job.archive, worker.local_directory)
     journal = SentMeasurements(job, root, worker)
-    planned = _block_plan(journal.settings, job.case)
+    planned = _block_plan(job, journal.settings, root)
     journal.settings = replace(journal.settings, code=_known_code(job, root, planned))
     passes = Passes(journal, planned, lambda _progress: None)
     passes.ledger.names.update({on_host(spec, root, job.files): name for spec, name in job.names.items()})
     with _watched(journal, passes), _alone(journal):
-        passes.make_pass(PlannedPass(job.pass_number, job.turn, frozenset({job.case}), job.repeats))
+        passes.make_pass(PlannedPass(job.pass_number, job.turn, frozenset({job.case.name}), job.repeats))
     return msgspec.json.encode(journal.result(passes.measured_seconds))
 
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import msgspec
 
-from jacobench.bench.cluster.block_task import BlockJob, BlockResult
+from jacobench.bench.cluster.block_task import BlockJob, BlockResult, block_case
 from jacobench.bench.cluster.cluster_connection import SCHEDULER_LOST, alive_workers
 from jacobench.bench.cluster.host_schedule import Block, HostSchedule
 from jacobench.bench.cluster.live_hosts import LiveHosts
@@ -142,7 +142,8 @@ class ClusterPasses:
         settings, planned = self.folder.settings, block.planned
         budget = min(parse_bytes(settings.memory_budget), host.facts.budget_bytes)
         return BlockJob(
-            f"jacobench-block-{uuid4().hex}", self._blocks.topic, block.case, planned.number, planned.turn, planned.repeats,
+            f"jacobench-block-{uuid4().hex}", self._blocks.topic, block_case(self.ledger.cases[block.case], self.ledger.cells_of(block.case)),
+            planned.number, planned.turn, planned.repeats,
             replace(
                 settings, environment=host.facts.environment, code=host.facts.code, memory_budget=f"{budget}B",
                 machines={}, machine_record={}, machine_info={}, commit_info={},

@@ -63,6 +63,10 @@ class Ledger:
         cells = ordered(self._cells[case], planned.turn)
         return [cell for cell in cells if planned.number not in self._done[cell] and cell not in self._failed]
 
+    def cells_of(self, case: str) -> list[Cell]:
+        """List the cells of one case."""
+        return list(self._cells[case])
+
     def is_done(self, number: int, cell: Cell) -> bool:
         """Return whether a cell has a measurement, or a failure, in a pass."""
         return number in self._done.get(cell, ())

@@ -17,7 +17,7 @@ import psutil
 
 from jacobench import api
 from jacobench.bench.cluster import submitted_blocks
-from jacobench.bench.cluster.block_task import BlockJob, BlockResult, whole_plan
+from jacobench.bench.cluster.block_task import BlockJob, BlockResult
 from jacobench.bench.cluster.host_schedule import HostSchedule
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run import run_folder
@@ -46,13 +46,12 @@ def sweep(*counts: int) -> str:
 def empty_block(content: bytes) -> bytes:
     """Return a block whose cells take a microsecond each."""
     job = msgspec.json.decode(content, type=BlockJob)
-    cells = [cell for cell in whole_plan(job.settings).cells if cell.case == job.case]
     found = [
         Measurement(
-            *(cell.case, cell.strategy, cell.phase, cell.strategy, job.pass_number),
+            *(job.case.name, strategy, phase, strategy, job.pass_number),
             seconds=(1e-6,) * 20, host=job.host, machine=job.machine,
         )
-        for cell in cells
+        for strategy, phase in job.case.cells
     ]  # fmt: skip
     return msgspec.json.encode(BlockResult("", 0.0, found))
 

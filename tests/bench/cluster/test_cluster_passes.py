@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from jacobench.bench.cluster import cluster_passes, host_schedule
-from jacobench.bench.cluster.block_task import BlockJob, BlockResult, Unwanted, whole_plan
+from jacobench.bench.cluster.block_task import BlockJob, BlockResult, Unwanted
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import HostFacts, SurveyJob
 from jacobench.bench.cluster.hosts import Host, HostFinder
@@ -106,7 +106,7 @@ class InventedCluster:
 
     def submit(self, _task, content, *, key, workers, **_):
         job = msgspec.json.decode(content, type=BlockJob)
-        self.blocks.append((job.host, job.case, job.pass_number))
+        self.blocks.append((job.host, job.case.name, job.pass_number))
         if workers[0] not in self.alive:
             return LostFuture(key, self.receive if self.is_late else None)
         return self.ended(key, lambda: self.measured(job, workers[0]))
@@ -114,13 +114,12 @@ class InventedCluster:
     def measured(self, job, worker):
         if fault := self.faults.get(worker):
             raise fault
-        cells = [cell for cell in whole_plan(job.settings).cells if cell.case == job.case]
         found = [
             Measurement(
-                *(cell.case, cell.strategy, cell.phase, cell.strategy, job.pass_number),
+                *(job.case.name, strategy, phase, strategy, job.pass_number),
                 seconds=(1.0,), host=job.host, machine=job.machine,
             )
-            for cell in cells
+            for strategy, phase in job.case.cells
         ]  # fmt: skip
         return msgspec.json.encode(BlockResult("", 1.0, found))
 

@@ -1,0 +1,74 @@
+"""The plan of a block on its host."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jacobench.bench.cluster.block_files import on_client, on_host, pack, root_of
+from jacobench.bench.cluster.block_task import BlockJob, _block_plan, block_case
+from jacobench.bench.run.code_versions import code_versions
+from jacobench.bench.run.run_options import RunOptions
+from jacobench.bench.run.run_plan import plan
+from jacobench.bench.run.runner import start
+from jacobench.strategies import plugin_files
+
+GRAPH = """
+import jacobench as jb
+from block_sizes import N
+
+
+def make(width):
+    return jb.mlp([width, N, 2], batch=2)
+"""
+
+STRATEGY = """
+from jacobench.strategies.vjp import vjp
+
+
+class Mine:
+    name = "mine"
+    prepare = staticmethod(vjp().prepare)
+"""
+
+
+@pytest.fixture
+def user(tmp_path):
+    """Return a folder with a suite, a graph that imports a module, and a strategy."""
+    folder = tmp_path / "user"
+    folder.mkdir()
+    suite = '[[sweep]]\ngraph = "block_graph.py:make"\nwidth = [3, 4]\n'
+    texts = {"suite.toml": suite, "block_graph.py": GRAPH, "block_sizes.py": "N = 4", "block_mine.py": STRATEGY}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_a_host_plans_a_block_without_the_users_code(user, tmp_path, monkeypatch):
+    """A dask worker lives longer than a run, and can import only one version of a file."""
+    options = RunOptions(str(user / "suite.toml"), ("vjp", str(user / "block_mine.py:Mine")), cluster="local:1")
+    planned = plan(options)
+    code = code_versions(planned, options.suite).files
+    files = (*code, options.suite)
+    archive = pack(files, tmp_path)
+    root = root_of(archive.name, str(tmp_path))
+    case = planned.suite.cases[1]
+    own = [cell for cell in planned.cells if cell.case == case.name]
+    with closing(start(options, tmp_path / "run")) as folder:
+        settings = folder.settings
+    job = BlockJob("", "", block_case(case, own), 0, 0, None, settings, "", (), {}, "", "", archive.name, files)
+    monkeypatch.setattr(plugin_files, "_IMPORTED", [])  # as in a dask worker
+    for name in ("block_graph", "block_sizes", "block_mine"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    found = _block_plan(job, settings, root)
+    assert [(cell.case, on_client(cell.strategy, root, files), cell.phase) for cell in found.cells] == [
+        (cell.case, cell.strategy, cell.phase) for cell in own
+    ]
+    there = code_versions(found, on_host(options.suite, root, files)).files
+    assert {on_client(file, root, files): digest for file, digest in there.items()} == code
+    assert {Path(file).name for file in there} == {"block_graph.py", "block_sizes.py", "block_mine.py"}
+    assert found.suite.cases[0].phases == case.phases
+    assert not plugin_files._IMPORTED
