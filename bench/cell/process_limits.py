@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -59,7 +60,12 @@ def _data_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends. Elsewhere the closed pipe ends it at its next report."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Ask Linux to end this process when its parent ends. Elsewhere the closed pipe ends it at its next report.
+
+    With the process id of the parent, this process ends at once if the parent has ended before.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent not in {None, os.getppid()}:
+            os._exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import astuple, dataclass, field
@@ -18,7 +19,7 @@ from jacobench.bench.run.code_versions import code_versions, difference
 from jacobench.bench.run.ledger import Ledger
 from jacobench.bench.run.pass_schedule import PlannedPass, further_passes, roots, undecided_cases
 from jacobench.bench.run.session import SessionLimits
-from jacobench.bench.run.worker import WorkerJob
+from jacobench.bench.run.worker_job import WorkerJob
 from jacobench.bench.suites.case import Cell
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.registry import REFERENCE, is_ours
@@ -159,7 +160,7 @@ class Passes:
             tuple((*astuple(cell), count) for cell, count in self.ledger.iterations.items()),
             tuple(self.ledger.checked),
         )
-        command = [sys.executable, "-P", "-m", "jacobench.bench.run.worker"]
+        command = [sys.executable, "-P", "-m", "jacobench.bench.run.worker", str(os.getpid())]
         self._loaded.clear()
         self._check_code()
         with WorkerProcess(job, environment(chosen.environment, pass_number, chosen.controls), command) as process:
