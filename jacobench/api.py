@@ -79,6 +79,7 @@ def run(
     HarnessFailure
         If a worker fails for a reason other than a strategy, or the cluster is lost.
     """
+    from jacobench.bench.run.run_folder import check_free
     from jacobench.bench.run.run_options import RunOptions
     from jacobench.bench.run.runner import start
     from jacobench.bench.suites.model_sweep import model_suite
@@ -89,8 +90,11 @@ def run(
         suite, tuple(strategies), tuple(cases), passes, max_minutes, threads, memory_budget, timeout, controls,
         None if cluster is None else _spec(cluster), same_machine,
     )  # fmt: skip
+    path = None if out is None else Path(out)
+    if path is not None:
+        check_free(path)  # before the hosts of a cluster describe themselves
     with ready(cluster, options, _say) as hosts:
-        folder = start(options, Path(out) if out is not None else None)
+        folder = start(options, path)
         for note in folder.notes:
             _say(note)
         return finish(folder, lambda _progress: None, _say, hosts=hosts).table

@@ -67,17 +67,25 @@ def connected(cluster: str | Client) -> Iterator[Client]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # differing versions are reported by host
-        _be_silent()
+        stack.enter_context(_silence())
         yield cluster if not isinstance(cluster, str) else stack.enter_context(_client(cluster))
 
 
-def _be_silent() -> None:
+@contextmanager
+def _silence() -> Iterator[None]:
     """Keep the library's log from standard error: what a user must know is one line of ours."""
     import distributed  # noqa: F401, PLC0415  (an extra, which configures its loggers when it is imported)
 
-    for name in ("distributed", "tornado", "asyncio", *logging.root.manager.loggerDict):
-        if name.partition(".")[0] in {"distributed", "tornado", "asyncio"}:
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    libraries = ("distributed", "tornado", "asyncio")
+    names = {name for name in logging.root.manager.loggerDict if name.partition(".")[0] in libraries}
+    levels = {logging.getLogger(name): logging.getLogger(name).level for name in names.union(libraries)}
+    for logger in levels:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 @contextmanager

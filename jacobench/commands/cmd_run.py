@@ -144,6 +144,8 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
         raise BadInput("--same-machine requires --cluster")
     if folder and options.cluster and not settings.cluster:
         raise BadInput(f"{str(folder.path)!r} was started without a cluster; continue it without --cluster")
+    if out and not folder:
+        folders.check_free(out)  # before the hosts of a cluster describe themselves
     machine = next(iter(folder.settings.machines), "") if folder else ""
     try:
         with api.ready(cluster, settings, console.stderr().print, machine) as hosts:

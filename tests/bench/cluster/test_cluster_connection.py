@@ -1,12 +1,16 @@
-"""Connections to a cluster, and questions to its dask workers, have a limit."""
+"""Connections to a cluster: they have a limit, and change nothing for the caller."""
 
 from __future__ import annotations
 
+import logging
 import socket
+from types import SimpleNamespace
 
 import pytest
 
-from jacobench.bench.cluster import cluster_connection
+import jacobench as jb
+from jacobench.bench.cluster import cluster_connection, cluster_run
+from jacobench.commands import app
 from jacobench.graphs.errors import BadInput
 
 pytestmark = pytest.mark.cluster
@@ -19,3 +23,28 @@ def test_an_address_that_accepts_connections_but_never_answers_is_refused(monkey
         spec = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(BadInput, match="no scheduler answers"), cluster_connection.connected(spec):
             pass
+
+
+def test_the_loggers_of_the_caller_are_as_before():
+    names = ("distributed", "distributed.client", "tornado", "asyncio")
+    before = [logging.getLogger(name).level for name in names]
+    with cluster_connection.connected(SimpleNamespace()):
+        assert {logging.getLogger(name).level for name in names} == {logging.CRITICAL + 1}
+    assert [logging.getLogger(name).level for name in names] == before
+    assert before != [logging.CRITICAL + 1] * 4
+
+
+WAYS = {
+    "command": lambda out: app(["run", "--cluster", "tcp://127.0.0.1:9", "--out", out], standalone_mode=False),
+    "function": lambda out: jb.run("smoke", cluster="tcp://127.0.0.1:9", out=out),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_folder_that_exists_is_refused_before_connecting(way, tmp_path, monkeypatch):
+    (tmp_path / "mine").touch()
+    connected = []
+    monkeypatch.setattr(cluster_run, "connected", connected.append)
+    with pytest.raises(BadInput, match="already exists; choose another folder"):
+        WAYS[way](str(tmp_path))
+    assert connected == []
