@@ -5,6 +5,7 @@ They keep their paths below a folder of the dask worker, so that imports and rel
 
 from __future__ import annotations
 
+import re
 import time
 import zipfile
 from hashlib import sha256
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from jacobench.bench.machine.atomic_write import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 UPLOAD_SECONDS = 20.0  # to wait for the archive
 UNPACKING = Lock()  # one thread of a dask worker unpacks, and no other one reads what it writes
@@ -71,13 +72,17 @@ def unpack(archive: Path) -> str:
 
 def on_host(text: str, root: str, files: Iterable[str]) -> str:
     """Return a text with the host's paths instead of the client's."""
-    for file in sorted(files, key=len, reverse=True):
-        text = text.replace(file, f"{root}/{_member(file)}")
-    return text
+    return _replaced(text, {file: f"{root}/{_member(file)}" for file in files})
 
 
 def on_client(text: str, root: str, files: Iterable[str]) -> str:
     """Return a text with the client's paths instead of the host's."""
-    for file in sorted(files, key=len, reverse=True):
-        text = text.replace(f"{root}/{_member(file)}", file)
-    return text
+    return _replaced(text, {f"{root}/{_member(file)}": file for file in files})
+
+
+def _replaced(text: str, paths: Mapping[str, str]) -> str:
+    """Replace paths in a text, all at once; the end of another path is none."""
+    if not paths:
+        return text
+    pattern = "|".join(map(re.escape, paths))
+    return re.sub(rf"(?<![\w./-])(?:{pattern})(?!\w)", lambda found: paths[found[0]], text)

@@ -34,3 +34,11 @@ def test_files_keep_their_places_below_one_folder(tmp_path):
 def test_without_files_nothing_is_sent(tmp_path):
     assert pack([], tmp_path) is None
     assert on_host("vjp", "", ()) == on_client("vjp", "", ()) == "vjp"
+
+
+def test_a_path_within_another_one_is_not_replaced():
+    files = ("/x/a.py", "/tmp/x/a.py", "/x/a.pyx", "/host/x/a.py")
+    text = "/x/a.py:A /tmp/x/a.py:1 (/x/a.pyx) '/x/a.py' /other/x/a.py /x/a.pyc in /x/a.py."
+    there = "/host/x/a.py:A /host/tmp/x/a.py:1 (/host/x/a.pyx) '/host/x/a.py' /other/x/a.py /x/a.pyc in /host/x/a.py."
+    assert on_host(text, "/host", files) == there
+    assert on_client(there, "/host", files) == text
