@@ -5,251 +5,39 @@ from __future__ import annotations
 import traceback
 from bisect import bisect_right
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from math import nan, prod
+from math import nan
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
-import numpy as np
+from jacobench.strategies.contract import Predictions, placed
 
-from jacobench.strategies.contract import PHASES, Prediction, Predictions, placed
-
+from .phase_costs import (
+    FORWARD,
+    JACOBIAN,
+    TASKS,
+    cotangent_bytes,
+    input_bytes,
+    needing_phases,
+    over_budget,
+    predict,
+    predict_task,
+    step_bytes,
+)
+from .problem import Problem, with_result
 from .timing import timed_call
-from .verification import NOT_FINITE, difference_breach, difference_bytes, fingerprint, value_bytes, verify
-from .whole_jacobian import joined, shape_of, unit_seeds, whole_jacobian
+from .verification import verify
+from .whole_jacobian import shape_of, whole_jacobian
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from numpy.typing import NDArray
-
-    from jacobench.graphs.array_types import Array
-    from jacobench.graphs.graph import Graph
     from jacobench.strategies.contract import Prepared, Strategy
-
-FORWARD = "forward"  # strategy and phase of the forward pass alone
-
-JACOBIAN = "jacobian"  # task and phase of the whole Jacobian
-
-TASKS: Mapping[str, tuple[str, ...]] = {"gradient": PHASES, JACOBIAN: ("prepare", JACOBIAN)}
-"""Task of a case → its phases in order, each of which fails if an earlier one fails. The last, which has the task's name, is
-all the work at one point."""
-
-KEPT = {
-    "linearize": ("prepare",),
-    "pullback": ("prepare", "linearize"),
-    "gradient": ("prepare",),
-    JACOBIAN: ("prepare",),
-}
-"""Phase → the phases whose results are held while it runs."""
-
-NO_DIFFERENCES = "the reference was not compared with central differences: they need more memory than the budget"
-
-STOPS_GRADIENT = (
-    "the reference was not compared with central differences: the graph contains stop_gradient, so that its cotangents "
-    "are not those of the derivative"
-)
 
 LONGEST_REASON = 300  # characters
 
 REFERENCE_STEP, MEMORY_STEP, TIMING_STEP = "computing the reference", "measuring memory", "timing"
 """Steps of a cell that callers announce. `prepare_cell` announces the steps between the first and the second."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A graph with the arrays at which it is differentiated."""
-
-    graph: Graph
-    leaves: Mapping[str, Array]  # name → array
-    seeds: Array  # shape (S, *output_shape)
-    rows: NDArray[np.int64] | None = None  # for the task "jacobian": the outputs whose unit vectors are the seeds
-    reference: Mapping[str, Array] = field(default_factory=dict)  # cotangents of the first seeds that fit, or empty
-    n_verified: int = 0  # number of seeds that `reference` has cotangents of
-    fault: str = ""  # why no strategy can be compared with the reference here
-    is_wrong: bool = False  # whether the fault is that the reference differs from central differences
-    note: str = ""  # which checks were left out
-    first_seconds: Mapping[str, float] = field(default_factory=dict)  # phase → first call of forward and reference
-
-    @property
-    def task(self) -> str:
-        """The task, one of `TASKS`."""
-        return "gradient" if self.rows is None else JACOBIAN
-
-    @property
-    def has_all_seeds(self) -> bool:
-        """Whether the seeds are all that the phases use: not if rows of the Jacobian were left out."""
-        return self.rows is None or len(self.rows) == shape_of(self.graph)[0]
-
-    def fingerprint(self) -> int:
-        """Return a checksum of all arrays."""
-        return hash(tuple(map(fingerprint, (*self.leaves.values(), self.seeds, *self.reference.values()))))
-
-
-class OverBudget(Exception):  # noqa: N818  (reads as a statement, as `Unsupported`)
-    """The arrays of a case alone exceed the memory budget."""
-
-
-def make_problem(
-    graph: Graph, task: str, n_seeds: int, rng_seed: int, budget_bytes: int, given: Mapping[str, Array] | None = None
-) -> Problem:
-    """Draw seeds and, unless they are given, leaves; raises `OverBudget` if they alone exceed the budget.
-
-    For the task "gradient", there are `n_seeds` seeds, uniform on [−1, 1). For the task "jacobian", they are the unit vectors
-    of `rows_to_verify`. Raises as `leaves_of`.
-    """
-    rows = rows_to_verify(graph, budget_bytes) if task == JACOBIAN else None
-    n_bytes = input_bytes(graph, n_seeds if rows is None else len(rows))
-    if n_bytes > budget_bytes:
-        raise OverBudget(f"the leaves and seeds need {_size(n_bytes)}, the budget is {_size(budget_bytes)}")
-    seeds = _random_seeds(graph, n_seeds, rng_seed) if rows is None else unit_seeds(graph, rows)
-    return Problem(graph, leaves_of(graph, given, rng_seed), seeds, rows)
-
-
-def rows_to_verify(graph: Graph, budget_bytes: int) -> NDArray[np.int64]:
-    """Return the rows of the whole Jacobian that are verified: all, or evenly spaced ones, and at least one.
-
-    Their seeds, the reference and those of two calls take at most a quarter of the budget.
-    """
-    n_out, n_in = shape_of(graph)
-    affordable = budget_bytes // 4 // ((n_out + 3 * n_in) * graph.dtype.itemsize)
-    n_rows = min(n_out, max(1, affordable))
-    return np.arange(n_rows) * n_out // n_rows
-
-
-def _random_seeds(graph: Graph, n_seeds: int, rng_seed: int) -> Array:
-    rng = np.random.default_rng([rng_seed, crc32(b"the seeds")])
-    return (2 * rng.random((n_seeds, *graph.output_shape)) - 1).astype(graph.dtype)
-
-
-def leaves_of(graph: Graph, given: Mapping[str, Array] | None, rng_seed: int) -> dict[str, Array]:
-    """Return copies of the given leaves, or drawn ones for None; raises BadInput if the given do not fit."""
-    if given is None:
-        return graph.sample(rng_seed)
-    return {name: np.array(leaf) for name, leaf in zip(graph.leaves, graph.values_of(given), strict=False)}
-
-
-def input_bytes(graph: Graph, n_seeds: int) -> int:
-    """Return the bytes of the leaves and of seeds."""
-    sizes = [prod(leaf.shape) for leaf in graph.leaves.values()]
-    return (sum(sizes) + n_seeds * prod(graph.output_shape)) * graph.dtype.itemsize
-
-
-def cotangent_bytes(graph: Graph, n_seeds: int) -> int:
-    """Return the bytes of the cotangents that seeds pull back to."""
-    return n_seeds * sum(prod(graph.leaves[name].shape) for name in graph.wrt) * graph.dtype.itemsize
-
-
-def _size(n_bytes: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if n_bytes < 1024:
-            return f"{n_bytes:.4g} {unit}"
-        n_bytes /= 1024
-    return f"{n_bytes:,.2f} GiB"
-
-
-def solve(problem: Problem, reference: Strategy, budget_bytes: int, *, differences: bool = True) -> Problem:
-    """Add the reference's cotangents of as many seeds as fit in the budget.
-
-    They are compared with central differences if these fit too and `differences` is true: once per case and run. A
-    wrong reference is a fault of the problem, so it judges no strategy.
-    """
-    graph, seeds = problem.graph, problem.seeds
-    most, at_once = _seeds_that_fit(graph, reference, len(seeds), budget_bytes)
-    if not most:
-        return problem
-    first: dict[str, float] = {}
-    with np.errstate(all="ignore"):
-        _, first[FORWARD] = timed_call(lambda: graph.evaluate(problem.leaves))
-        prepared, first["prepare"] = timed_call(lambda: reference.prepare(graph))
-        linearized, first["linearize"] = timed_call(lambda: prepared.linearize(problem.leaves))
-        bars, seconds = timed_call(partial(_pull_back, linearized, graph, seeds[:most], at_once))
-    if at_once == len(seeds) and problem.has_all_seeds:
-        if problem.task == JACOBIAN:
-            seconds += timed_call(lambda: joined(bars, graph) is None)[1]
-        first |= _with_result(problem.task, first["linearize"], seconds)
-    solved = replace(problem, reference=bars, n_verified=most, first_seconds=first)
-    if not np.isfinite(linearized.output).all():
-        return replace(solved, fault=NOT_FINITE)
-    del linearized
-    infinite = [name for name, bar in bars.items() if not np.isfinite(bar).all()]
-    if infinite:
-        return replace(solved, fault=_infinite_gradient(reference.name, infinite))
-    if not differences:
-        return solved
-    return _with_differences(solved, reference, budget_bytes)
-
-
-def _with_result(task: str, linearize_seconds: float, result_seconds: float) -> dict[str, float]:
-    """Return the first calls of the phases with a result: cotangents of all seeds, or the whole Jacobian.
-
-    That of the phase with the task's name is a linearization and the result.
-    """
-    whole = {task: linearize_seconds + result_seconds}
-    return whole if task == JACOBIAN else {"pullback": result_seconds, **whole}
-
-
-def _infinite_gradient(reference: str, leaves: list[str]) -> str:
-    """Return a fault that is true whatever the cause. Central differences cannot tell: they are finite at a pole."""
-    with_respect_to = ", ".join(leaves)
-    return (
-        f"the gradient that {reference} computes is not finite, with respect to {with_respect_to}: "
-        f"the graph has none at this point, or {reference} is wrong"
-    )
-
-
-def _with_differences(problem: Problem, reference: Strategy, budget_bytes: int) -> Problem:
-    graph = problem.graph
-    if any(node.op.name == "stop_gradient" for node in graph.nodes):
-        return replace(problem, note=STOPS_GRADIENT)
-    if input_bytes(graph, len(problem.seeds)) + difference_bytes(graph) > budget_bytes:
-        return replace(problem, note=NO_DIFFERENCES)
-    try:
-        breach = difference_breach(graph, problem.leaves, *_to_compare(problem))
-    except MemoryError:
-        return replace(problem, note=NO_DIFFERENCES)
-    fault = f"{reference.name}, the reference, is wrong: its {breach}"
-    return replace(problem, fault=fault, is_wrong=True) if breach else problem
-
-
-def _to_compare(problem: Problem) -> tuple[Array, Mapping[str, Array]]:
-    """Return the seeds, and their cotangents, to compare with central differences, which use the first seed only.
-
-    Of unit vectors, it is a random combination of all.
-    """
-    if problem.rows is None:
-        return problem.seeds, problem.reference
-    weights = np.random.default_rng(0).uniform(-1, 1, problem.n_verified).astype(problem.graph.dtype)
-    seeds = problem.seeds[: problem.n_verified]
-    bars = {name: np.tensordot(weights, bar, 1)[np.newaxis] for name, bar in problem.reference.items()}
-    return np.tensordot(weights, seeds, 1)[np.newaxis], bars
-
-
-def _pull_back(linearized: Any, graph: Graph, seeds: Array, at_once: int) -> Mapping[str, Array]:
-    """Pull back a few seeds at a time."""
-    if at_once >= len(seeds):
-        found: Mapping[str, Array] = linearized.pullback(seeds)
-        return found
-    bars = {name: np.empty((len(seeds), *graph.leaves[name].shape), graph.dtype) for name in graph.wrt}
-    for begin in range(0, len(seeds), at_once):
-        for name, bar in linearized.pullback(seeds[begin : begin + at_once]).items():
-            bars[name][begin : begin + at_once] = bar
-    return bars
-
-
-def _seeds_that_fit(graph: Graph, reference: Strategy, n_seeds: int, budget_bytes: int) -> tuple[int, int]:
-    """Return the number of seeds whose cotangents fit in the budget, and the number to pull back at a time."""
-    left = budget_bytes - input_bytes(graph, n_seeds)
-    if _gradient_peak(reference, graph, n_seeds) <= left:
-        return n_seeds, n_seeds
-    most = int((left - _gradient_peak(reference, graph, 1)) // max(cotangent_bytes(graph, 1), 1))
-    return max(0, min(most, n_seeds)), 1
-
-
-def _gradient_peak(strategy: Strategy, graph: Graph, n_seeds: int) -> int:
-    predictions = predict(strategy, graph, n_seeds)
-    return predictions.phases["gradient"].peak_bytes if predictions else 0
 
 
 def encodable(text: str) -> str:
@@ -363,72 +151,6 @@ def prepare_cell(
     return cell
 
 
-def predict(strategy: Strategy, graph: Graph, n_seeds: int) -> Predictions | None:
-    """Return the predicted bytes and flops of a strategy's phases, or None if it has no model."""
-    model = getattr(strategy, "predict", None)
-    if model is None:
-        return None
-    predictions: Predictions = model(graph, n_seeds)
-    return predictions
-
-
-def predict_task(strategy: Strategy, graph: Graph, task: str, n_seeds: int) -> Predictions | None:
-    """Return the prediction of each phase of a task; the number of seeds does not matter for the task "jacobian"."""
-    found = predict(strategy, graph, shape_of(graph)[0] if task == JACOBIAN else n_seeds)
-    if found is None:
-        return None
-    known = dict(found.phases)
-    if task == JACOBIAN and JACOBIAN not in known:
-        known[JACOBIAN] = _by_pullback(graph, known)
-    return Predictions({phase: known[phase] for phase in TASKS[task]}, found.n_nonzeros)
-
-
-def _by_pullback(graph: Graph, phases: Mapping[str, Prediction]) -> Prediction:
-    """Predict `whole_jacobian` by a pullback of the identity from the phases for as many seeds as there are outputs."""
-    n_out, n_in = shape_of(graph)
-    linearize, pullback = phases["linearize"], phases.get("identity pullback", phases["pullback"])
-    identity, matrix = (n_out * n * graph.dtype.itemsize for n in (n_out, n_in))
-    copied = matrix if len(graph.wrt) > 1 else 0
-    peak = max(
-        linearize.peak_bytes,
-        linearize.retained_bytes + identity + pullback.peak_bytes,
-        pullback.retained_bytes + copied,
-    )
-    return Prediction(peak, matrix, linearize.flops + pullback.flops)
-
-
-def needing_phases(task: str, phase: str) -> tuple[str, ...]:
-    """Return the phases of a task that fail when a phase fails: itself and all later ones."""
-    phases = TASKS[task]
-    return (FORWARD,) if phase == FORWARD else phases[phases.index(phase) :]
-
-
-def step_bytes(graph: Graph, n_seeds: int, phases: Mapping[str, Prediction]) -> dict[str, int]:
-    """Return the bytes of each phase that has a prediction, and those that verifying any strategy needs.
-
-    `phases` are those of a strategy, empty without a model, or that of the forward pass, which is not verified.
-    """
-    least = 0 if FORWARD in phases else max(value_bytes(graph), cotangent_bytes(graph, n_seeds))
-    return {**{phase: phase_bytes(phases, phase) for phase in phases}, "verification": least}
-
-
-def phase_bytes(phases: Mapping[str, Prediction], phase: str) -> int:
-    """Return the predicted memory of a phase: its peak, and what earlier phases keep, such as patterns."""
-    kept = (phases[earlier].retained_bytes for earlier in KEPT.get(phase, ()) if earlier in phases)
-    return phases[phase].peak_bytes + sum(kept)
-
-
-def over_budget(needs: Mapping[str, int], n_bytes: int, budget_bytes: int) -> str:
-    """Return which step exceeds the budget, with `n_bytes` of leaves and seeds; empty if none does."""
-    step, peak = max(needs.items(), key=lambda item: item[1])
-    if peak + n_bytes <= budget_bytes:
-        return ""
-    return (
-        f"{step} is predicted to need {_size(peak + n_bytes)} with leaves and seeds, "
-        f"the budget is {_size(budget_bytes)}"
-    )
-
-
 def _verify(cell: PreparedCell, budget_bytes: int, *, is_reference: bool) -> None:
     problem = cell.problem
     assert cell.prepared is not None
@@ -452,7 +174,7 @@ def _verify(cell: PreparedCell, budget_bytes: int, *, is_reference: bool) -> Non
     cell.max_relative_error = found.max_relative_error
     cell.first_seconds["linearize"] = found.linearize_seconds
     if found.is_own_jacobian or (n_used == n_seeds and problem.has_all_seeds):
-        cell.first_seconds |= _with_result(problem.task, found.linearize_seconds, found.result_seconds)
+        cell.first_seconds |= with_result(problem.task, found.linearize_seconds, found.result_seconds)
     repeated = "" if found.is_repeated else "called once only: two Jacobians exceed the memory budget"
     cell.note = "; ".join(filter(None, (problem.note, _left_out(problem, compared), repeated)))
     if found.breach:

@@ -20,7 +20,7 @@ from jacobench.strategies.tape import steps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from jacobench.bench.cell.prepared_cell import Problem
+    from jacobench.bench.cell.problem import Problem
     from jacobench.bench.floor.floor_rules import PullCalls
     from jacobench.graphs.array_types import Array, Shape
     from jacobench.graphs.calls import Call, Calls

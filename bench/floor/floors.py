@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.bench.cell import timing
-from jacobench.bench.cell.prepared_cell import JACOBIAN, status_of
+from jacobench.bench.cell.phase_costs import JACOBIAN
+from jacobench.bench.cell.prepared_cell import status_of
 from jacobench.bench.cell.whole_jacobian import shape_of, unit_seeds
 from jacobench.bench.floor.floor_loop import loop
 from jacobench.bench.floor.floor_rules import RULES
@@ -23,7 +24,7 @@ from jacobench.strategies.reverse import Reverse
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jacobench.bench.cell.prepared_cell import Problem
+    from jacobench.bench.cell.problem import Problem
     from jacobench.bench.floor.floor_loop import Loop
     from jacobench.graphs.calls import Call
     from jacobench.graphs.graph import Graph

@@ -11,7 +11,9 @@ import msgspec
 import numpy as np
 
 from jacobench.bench.cell import heap_memory, timing
-from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem
+from jacobench.bench.cell.phase_costs import FORWARD
+from jacobench.bench.cell.prepared_cell import PreparedCell
+from jacobench.bench.cell.problem import Problem
 from jacobench.bench.floor.predicted_rows import failure, n_seeds_of, predicted_rows
 from jacobench.bench.machine import environment
 from jacobench.bench.machine.machine_record import machine_key

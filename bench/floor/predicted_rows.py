@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import FORWARD, input_bytes, one_line, phase_bytes, predict_task
+from jacobench.bench.cell.phase_costs import FORWARD, input_bytes, phase_bytes, predict_task
+from jacobench.bench.cell.prepared_cell import one_line
 from jacobench.bench.floor.time_model import calls_of
 from jacobench.bench.row.columns import COLUMNS, tidy
 from jacobench.bench.suites.case import columns_of, graph_of

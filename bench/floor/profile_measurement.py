@@ -17,7 +17,9 @@ import msgspec
 import numpy as np
 
 from jacobench.bench.cell import timing
-from jacobench.bench.cell.prepared_cell import FORWARD, PreparedCell, Problem, predict_task
+from jacobench.bench.cell.phase_costs import FORWARD, predict_task
+from jacobench.bench.cell.prepared_cell import PreparedCell
+from jacobench.bench.cell.problem import Problem
 from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime
 from jacobench.bench.floor.rule_work import edge_works, forward_work
 from jacobench.bench.floor.time_model import WITH_RULES, CellTime, Profile

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from jacobench.bench.cell.prepared_cell import FORWARD, JACOBIAN, input_bytes, phase_bytes, predict_task
+from jacobench.bench.cell.phase_costs import FORWARD, JACOBIAN, input_bytes, phase_bytes, predict_task
 from jacobench.bench.floor.rule_rates import Bandwidth, RuleTime, fit_relative, rates_of
 from jacobench.bench.floor.rule_work import COPY, edges_of, forward_works, jacobian_works, works_of
 from jacobench.bench.suites.case import graph_of

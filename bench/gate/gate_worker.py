@@ -29,7 +29,7 @@ from jacobench.strategies import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-CELL_MODULES = ("heap_memory", "prepared_cell", "process_limits", "shared_state", "timing")
+CELL_MODULES = ("heap_memory", "prepared_cell", "problem", "process_limits", "shared_state", "timing")
 
 SUITE_MODULES = ("jacobench.bench.suites.suite_files", "jacobench.bench.suite")
 
@@ -188,7 +188,6 @@ class GateWorker:
     def _problem(self, suite: str, *, with_reference: bool) -> Any:
         """Build the case of a suite file; leaves and seeds are the same on both sides."""
         self._step("building the case")
-        prepared_cell = self.cell.prepared_cell
         case = load_case(suite)
         with noted_imports():
             made = case.make()
@@ -196,11 +195,11 @@ class GateWorker:
         n_seeds, budget = int(case.knobs.get("n_seeds") or 1), self.job.budget_bytes
         task = getattr(case, "task", "gradient")  # an older base has no other
         graph, given = made if isinstance(made, tuple) else (made, None)
-        problem = prepared_cell.make_problem(graph, task, n_seeds, case.rng_seed, budget, given)
+        problem = self.cell.problem.make_problem(graph, task, n_seeds, case.rng_seed, budget, given)
         if not with_reference:
             return problem
-        self._step(prepared_cell.REFERENCE_STEP)
-        return prepared_cell.solve(problem, load_strategy(registry.REFERENCE), budget)
+        self._step(self.cell.prepared_cell.REFERENCE_STEP)
+        return self.cell.problem.solve(problem, load_strategy(registry.REFERENCE), budget)
 
     def _strategy(self, spec: str) -> Any:
         """Load a strategy; its libraries do not count against the data limit, which holds from then on."""

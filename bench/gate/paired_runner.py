@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import TASKS, needing_phases
+from jacobench.bench.cell.phase_costs import TASKS, needing_phases
 from jacobench.bench.cell.timing import CONTROL, ROUND_SECONDS
 from jacobench.bench.gate.gate_client import CellStatus, Injection, run_job
 from jacobench.bench.gate.gate_worker import GateJob, GateTask

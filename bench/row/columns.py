@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from jacobench.bench.cell import prepared_cell
+from jacobench.bench.cell import phase_costs
 from jacobench.bench.cell.heap_memory import RESOLUTION_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TASKS, JACOBIAN = prepared_cell.TASKS, prepared_cell.JACOBIAN
+TASKS, JACOBIAN = phase_costs.TASKS, phase_costs.JACOBIAN
 
-FORWARD = prepared_cell.FORWARD  # strategy and phase of the plain forward pass
+FORWARD = phase_costs.FORWARD  # strategy and phase of the plain forward pass
 
 PHASES = (FORWARD, *dict.fromkeys(phase for phases in TASKS.values() for phase in phases))
 

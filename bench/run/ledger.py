@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from jacobench.bench.cell.prepared_cell import FORWARD, needing_phases, one_line
+from jacobench.bench.cell.phase_costs import FORWARD, needing_phases
+from jacobench.bench.cell.prepared_cell import one_line
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.suites.case import Cell, larger, ordered

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jacobench.bench.cell.prepared_cell import TASKS
+from jacobench.bench.cell.phase_costs import TASKS
 from jacobench.bench.cell.timing import CONTROL
 from jacobench.bench.row.measurement import Repetition
 from jacobench.bench.row.stopping import MOST_REPETITIONS, pass_disturbed, undecided

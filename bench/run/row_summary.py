@@ -8,7 +8,7 @@ from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import FORWARD
+from jacobench.bench.cell.phase_costs import FORWARD
 from jacobench.bench.row.columns import COLUMNS
 from jacobench.bench.row.statistics import geometric_mean, interquartile_range, log_median, robust_interval
 from jacobench.bench.run.pass_schedule import counted, repeated_passes

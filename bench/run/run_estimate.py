@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS, input_bytes, rows_to_verify, step_bytes
+from jacobench.bench.cell.phase_costs import JACOBIAN, TASKS, input_bytes, step_bytes
+from jacobench.bench.cell.problem import rows_to_verify
 from jacobench.bench.floor.fitted_rates import predict_seconds
 from jacobench.bench.floor.microbenchmarks import measure_like
 from jacobench.bench.floor.predicted_rows import NO_PREDICTION, fill_seconds, n_seeds_of, predict_case

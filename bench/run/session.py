@@ -11,18 +11,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jacobench.bench.cell import heap_memory, process_limits, shared_state, side_effects, timing
+from jacobench.bench.cell.phase_costs import FORWARD, TASKS, input_bytes, over_budget, step_bytes
 from jacobench.bench.cell.prepared_cell import (
-    FORWARD,
     MEMORY_STEP,
-    TASKS,
     TIMING_STEP,
     PreparedCell,
     encodable,
-    input_bytes,
-    over_budget,
     prepare_cell,
     status_of,
-    step_bytes,
 )
 from jacobench.bench.cell.whole_jacobian import arrays_of
 from jacobench.bench.floor.floors import Floors
@@ -34,7 +30,7 @@ from jacobench.strategies.memory_model import predict_forward
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jacobench.bench.cell.prepared_cell import Problem
+    from jacobench.bench.cell.problem import Problem
     from jacobench.bench.suites.case import Suite
     from jacobench.strategies.contract import Strategy
 

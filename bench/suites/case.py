@@ -8,7 +8,9 @@ from difflib import get_close_matches
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench.cell.prepared_cell import FORWARD, REFERENCE_STEP, TASKS, Problem, leaves_of, make_problem, solve
+from jacobench.bench.cell.phase_costs import FORWARD, TASKS
+from jacobench.bench.cell.prepared_cell import REFERENCE_STEP
+from jacobench.bench.cell.problem import Problem, leaves_of, make_problem, solve
 from jacobench.bench.row.name_patterns import matching
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.graph import Graph
@@ -65,7 +67,7 @@ def problem_of(
     *,
     differences: bool = True,
 ) -> Problem:
-    """Build a case's graph, its leaves and seeds, and add the reference as `prepared_cell.solve` does.
+    """Build a case's graph, its leaves and seeds, and add the reference as `problem.solve` does.
 
     `step` is called with the name of each step that begins. Raises as `build`, and `OverBudget`.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from jacobench.bench.cell.prepared_cell import JACOBIAN, TASKS
+from jacobench.bench.cell.phase_costs import JACOBIAN, TASKS
 from jacobench.bench.suites.case import Case
 from jacobench.bench.suites.wrt_selection import WrtKey, wrt_in_name, wrt_text
 from jacobench.graphs.architectures import ARCHITECTURES, architecture, architecture_graph

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from jacobench.bench.cell import prepared_cell
-from jacobench.bench.cell.prepared_cell import LONGEST_REASON, one_line, predict
+from jacobench.bench.cell.phase_costs import input_bytes, predict, step_bytes
+from jacobench.bench.cell.prepared_cell import LONGEST_REASON, one_line
+from jacobench.bench.cell.problem import OverBudget, make_problem, solve
+from jacobench.bench.cell.verification import value_bytes
 from jacobench.bench.run.run_estimate import predicted_table
 from jacobench.bench.suites.case import BY_STRATEGY, Case, Suite, cells_of, problem_of
 from jacobench.graphs.builder import GraphBuilder
@@ -115,7 +118,7 @@ def test_the_pullback_is_measured_on_one_linearization(tried):
 
 def test_a_case_that_needs_one_byte_more_than_the_budget_is_over_it(problem):
     phases = prepare_cell("dense", problem, BUDGET).predictions.phases
-    need = max(prepared_cell.step_bytes(problem.graph, len(problem.seeds), phases).values())
+    need = max(step_bytes(problem.graph, len(problem.seeds), phases).values())
     need += sum(array.nbytes for array in (*problem.leaves.values(), problem.seeds))
     assert not prepare_cell("dense", problem, need).failed
     prepared = prepare_cell("dense", problem, need - 1)
@@ -315,10 +318,10 @@ def test_kinks_do_not_hide_a_rule_that_is_one_per_cent_off(activation, monkeypat
 def test_the_reference_is_compared_with_central_differences_at_every_size(make_case, monkeypatch):
     case = replace(make_case(), make=lambda: mlp_graph([512] * 4, batch=32, loss=None))
     problem = problem_of(case, BUDGET)
-    wrong = prepared_cell.solve(problem, Scaled(), BUDGET)
+    wrong = solve(problem, Scaled(), BUDGET)
     prepared = prepare_cell(registry.REFERENCE, wrong, BUDGET)
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "wrong")
-    assert not prepared_cell.solve(problem, Scaled(), BUDGET, differences=False).fault
+    assert not solve(problem, Scaled(), BUDGET, differences=False).fault
 
 
 class Scaled:
@@ -343,7 +346,7 @@ class ScaledPrepared:
 
 
 def test_a_wrong_reference_judges_no_other_strategy(problem):
-    wrong = prepared_cell.solve(problem, Scaled(), BUDGET)
+    wrong = solve(problem, Scaled(), BUDGET)
     prepared = prepare_cell("dense", wrong, BUDGET)
     assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "error")
     assert reason(prepared).startswith("vjp, the reference, is wrong: its cotangents are off by")
@@ -353,7 +356,7 @@ def test_an_output_that_is_not_finite_is_an_error_of_every_strategy(problem):
     leaves = {name: np.full_like(leaf, np.nan) for name, leaf in problem.leaves.items()}
     for reference in ({}, problem.reference):
         broken = replace(problem, leaves=leaves, reference=reference)
-        broken = prepared_cell.solve(broken, registry.load("vjp"), BUDGET) if reference else broken
+        broken = solve(broken, registry.load("vjp"), BUDGET) if reference else broken
         for name in registry.DEFAULT_STRATEGIES:
             prepared = prepare_cell(name, broken, BUDGET)
             assert prepared.failed["gradient"] == ("error", "the output is not finite at this point")
@@ -364,8 +367,8 @@ def test_an_infinite_gradient_of_a_finite_output_is_named(monkeypatch):
     monkeypatch.setitem(vars(OPS["tanh"]), "arguments", (replace(rule, vjp=lambda *a: rule.vjp(*a) * np.inf),))
     g = GraphBuilder()
     graph = g.build(output=g.tanh(g.parameter("W", (3,))))
-    problem = prepared_cell.make_problem(graph, "gradient", 1, 0, BUDGET)
-    at_zero = prepared_cell.solve(problem, registry.load("vjp"), BUDGET)
+    problem = make_problem(graph, "gradient", 1, 0, BUDGET)
+    at_zero = solve(problem, registry.load("vjp"), BUDGET)
     for name in ("vjp", "dense"):
         prepared = prepare_cell(name, at_zero, BUDGET)
         assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "error")
@@ -380,21 +383,21 @@ def test_an_infinite_gradient_of_a_finite_output_is_named(monkeypatch):
 
 def test_arrays_over_the_budget_are_never_drawn(monkeypatch):
     graph = mlp_graph([64] * 3, batch=4, loss=None)
-    least = prepared_cell.input_bytes(graph, 2)
-    problem = prepared_cell.make_problem(graph, "gradient", 2, 0, least)
+    least = input_bytes(graph, 2)
+    problem = make_problem(graph, "gradient", 2, 0, least)
     assert least == sum(array.nbytes for array in (*problem.leaves.values(), problem.seeds))
     monkeypatch.setattr(type(graph), "sample", None)
-    with pytest.raises(prepared_cell.OverBudget, match="leaves and seeds need"):
-        prepared_cell.make_problem(graph, "gradient", 2, 0, least - 1)
+    with pytest.raises(OverBudget, match="leaves and seeds need"):
+        make_problem(graph, "gradient", 2, 0, least - 1)
 
 
 def test_as_many_seeds_as_fit_are_verified_and_the_reason_counts_them():
     graph = mlp_graph([64, 64], batch=1, loss=None)
     leaves = sum(8 * prod(leaf.shape) for leaf in graph.leaves.values())
-    budget = prepared_cell.input_bytes(graph, 64) + 20 * leaves
-    problem = prepared_cell.make_problem(graph, "gradient", 64, 0, budget)
-    solved = prepared_cell.solve(problem, registry.load("vjp"), budget)
-    whole = prepared_cell.solve(problem, registry.load("vjp"), BUDGET)
+    budget = input_bytes(graph, 64) + 20 * leaves
+    problem = make_problem(graph, "gradient", 64, 0, budget)
+    solved = solve(problem, registry.load("vjp"), budget)
+    whole = solve(problem, registry.load("vjp"), BUDGET)
     assert 0 < solved.n_verified < len(problem.seeds) == whole.n_verified
     for name, bar in solved.reference.items():
         assert np.array_equal(bar, whole.reference[name][: solved.n_verified])
@@ -422,7 +425,7 @@ def test_patterns_that_prepare_keeps_count(problem):
     phases = predict(registry.load("sparse"), problem.graph, 3).phases
     assert phases["prepare"].retained_bytes > 0
     expected = phases["prepare"].retained_bytes + phases["gradient"].peak_bytes
-    assert prepared_cell.step_bytes(problem.graph, 3, phases)["gradient"] == expected
+    assert step_bytes(problem.graph, 3, phases)["gradient"] == expected
 
 
 def test_values_or_cotangents_over_the_budget_are_not_computed_for_a_strategy_without_a_model(plugin_file):
@@ -430,11 +433,11 @@ def test_values_or_cotangents_over_the_budget_are_not_computed_for_a_strategy_wi
     values = mlp_graph([4, 64, 4], batch=64)
     cotangents = mlp_graph([64, 64], batch=1, loss=None)
     for graph, n_seeds, least in (
-        (values, 1, prepared_cell.value_bytes(values)),
+        (values, 1, value_bytes(values)),
         (cotangents, 9, 9 * 8 * (64 * 64 + 64)),
     ):
-        problem = prepared_cell.make_problem(graph, "gradient", n_seeds, 0, BUDGET)
-        budget = prepared_cell.input_bytes(graph, n_seeds) + least
+        problem = make_problem(graph, "gradient", n_seeds, 0, BUDGET)
+        budget = input_bytes(graph, n_seeds) + least
         assert not prepare_cell(f"{file}:Mine", problem, budget).failed
         prepared = prepare_cell(f"{file}:Mine", problem, budget - 1)
         assert statuses(prepared) == dict.fromkeys(BY_STRATEGY, "over_budget")
@@ -444,17 +447,17 @@ def test_values_or_cotangents_over_the_budget_are_not_computed_for_a_strategy_wi
 
 def test_a_reference_that_does_not_fit_is_never_computed(problem, monkeypatch):
     reference = registry.load("vjp")
-    budget = prepared_cell.input_bytes(problem.graph, 3)
+    budget = input_bytes(problem.graph, 3)
     monkeypatch.setattr(type(reference), "prepare", None)
-    assert prepared_cell.solve(problem, reference, budget) == problem
+    assert solve(problem, reference, budget) == problem
 
 
 def test_central_differences_without_enough_memory_are_noted(problem, monkeypatch):
     def fails(*_):
         raise MemoryError
 
-    monkeypatch.setattr(prepared_cell, "difference_breach", fails)
-    prepared = prepare_cell(registry.REFERENCE, prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
+    monkeypatch.setattr("jacobench.bench.cell.problem.difference_breach", fails)
+    prepared = prepare_cell(registry.REFERENCE, solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     assert not prepared.failed
     assert "not compared with central differences" in prepared.note
 
@@ -469,8 +472,8 @@ def n_calls(depth):
     graph = mlp_graph([2] * (depth + 1), batch=1)
     sys.setprofile(lambda _frame, event, _argument: counted.update([event]))
     try:
-        problem = prepared_cell.make_problem(graph, "gradient", 1, 0, BUDGET)
-        prepared = prepare_cell("dense", prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
+        problem = make_problem(graph, "gradient", 1, 0, BUDGET)
+        prepared = prepare_cell("dense", solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     finally:
         sys.setprofile(None)
     assert not prepared.failed
@@ -486,8 +489,8 @@ def test_twice_as_many_layers_take_twice_as_many_calls_to_verify():
 @pytest.mark.parametrize("name", ["vjp", "dense", "sparse"])
 def test_a_network_of_3000_layers_is_verified(name):
     graph = mlp_graph([2] * 3001, batch=1)
-    problem = prepared_cell.make_problem(graph, "gradient", 1, 0, BUDGET)
-    prepared = prepare_cell(name, prepared_cell.solve(problem, registry.load("vjp"), BUDGET), BUDGET)
+    problem = make_problem(graph, "gradient", 1, 0, BUDGET)
+    prepared = prepare_cell(name, solve(problem, registry.load("vjp"), BUDGET), BUDGET)
     assert prepared.failed == {}
     assert "central differences" not in prepared.note
 

@@ -13,7 +13,9 @@ import scipy.sparse
 
 import jacobench as jb
 from jacobench.bench.cell import heap_memory, prepared_cell
-from jacobench.bench.cell.prepared_cell import make_problem, predict_task, prepare_cell, rows_to_verify, solve
+from jacobench.bench.cell.phase_costs import predict_task
+from jacobench.bench.cell.prepared_cell import prepare_cell
+from jacobench.bench.cell.problem import make_problem, rows_to_verify, solve
 from jacobench.bench.cell.whole_jacobian import rows_by_leaf, shape_of, whole_jacobian
 from jacobench.bench.suites.case import problem_of
 from jacobench.graphs.builder import GraphBuilder

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jacobench as jb
-from jacobench.bench.cell.prepared_cell import Problem, make_problem
+from jacobench.bench.cell.problem import Problem, make_problem
 from jacobench.bench.cell.whole_jacobian import shape_of, unit_seeds
 from jacobench.bench.floor.floor_loop import fastest_calls, loop
 from jacobench.bench.floor.floor_rules import RULES, vjp_calls_by_sample

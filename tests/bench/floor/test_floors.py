@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jacobench as jb
-from jacobench.bench.cell.prepared_cell import Problem
+from jacobench.bench.cell.problem import Problem
 from jacobench.bench.cell.whole_jacobian import unit_seeds, whole_jacobian
 from jacobench.bench.floor import floors
 from jacobench.bench.floor.floor_loop import Loop, loop

@@ -51,7 +51,7 @@ def test_the_harness_is_loaded_by_path_next_to_the_sides_own():
 
     cell = gate_worker.load_cell()
     assert cell.timing is not timing
-    assert cell.prepared_cell.Problem.__module__ != "jacobench.bench.cell.prepared_cell"
+    assert cell.problem.Problem.__module__ != "jacobench.bench.cell.problem"
 
 
 def test_a_base_of_the_old_layout_has_its_suites_elsewhere(monkeypatch):

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jacobench.bench.cell import prepared_cell, timing
-from jacobench.bench.cell.prepared_cell import FORWARD
+from jacobench.bench.cell import prepared_cell, problem, timing
+from jacobench.bench.cell.phase_costs import FORWARD
 from jacobench.bench.cell.timing import Schedule
 from jacobench.bench.floor import floors
 from jacobench.bench.run import session as session_module
@@ -175,13 +175,14 @@ def test_the_first_call_of_each_phase_is_timed_before_any_other_call(make_sessio
 
 
 def test_the_first_calls_of_reference_and_forward_pass_are_those_before_verification(make_session, monkeypatch):
-    calls, timed_call = [], prepared_cell.timed_call
+    calls, timed_call = [], timing.timed_call
 
     def numbered(call):
         calls.append(call)
         return timed_call(call)[0], float(len(calls))
 
-    monkeypatch.setattr(prepared_cell, "timed_call", numbered)
+    for module in (problem, prepared_cell):
+        monkeypatch.setattr(module, "timed_call", numbered)
     session = make_session()
     cells = [Cell("small", "dense", "gradient"), *(Cell("small", "vjp", phase) for phase in BY_STRATEGY)]
     found = {
@@ -331,7 +332,7 @@ def test_seconds_are_those_that_the_timer_gave(make_session):
 
 def test_the_reference_is_compared_with_central_differences_once_per_case(make_session, monkeypatch):
     checks = []
-    monkeypatch.setattr(prepared_cell, "difference_breach", lambda *_: checks.append("compared") or "")
+    monkeypatch.setattr(problem, "difference_breach", lambda *_: checks.append("compared") or "")
     session = make_session()
     for strategy in ("dense", "vjp", "dense"):
         session.measure(Cell("small", strategy, "gradient"), counted)
@@ -343,7 +344,7 @@ def test_the_reference_is_compared_with_central_differences_once_per_case(make_s
 
 
 def test_a_wrong_reference_that_is_not_measured_itself_judges_no_strategy(make_session, monkeypatch):
-    monkeypatch.setattr(prepared_cell, "difference_breach", lambda *_: "cotangents are off")
+    monkeypatch.setattr(problem, "difference_breach", lambda *_: "cotangents are off")
     found = make_session().measure(Cell("small", "dense", "gradient"), counted)
     assert (found.status, found.reason) == ("error", "vjp, the reference, is wrong: its cotangents are off")
 

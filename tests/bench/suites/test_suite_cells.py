@@ -5,7 +5,7 @@ from itertools import groupby
 
 import pytest
 
-from jacobench.bench.cell.prepared_cell import FORWARD, TASKS, needing_phases
+from jacobench.bench.cell.phase_costs import FORWARD, TASKS, needing_phases
 from jacobench.bench.suites.case import BY_STRATEGY, Cell, Suite, cells_of, ordered
 from jacobench.graphs.errors import BadInput
 

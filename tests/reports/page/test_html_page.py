@@ -16,7 +16,7 @@ from jacobench.graphs.errors import BadInput
 from jacobench.reports.data.run_data import Run
 from jacobench.reports.page import html_page
 from jacobench.reports.page.html_page import page
-from jacobench.reports.page.notebook import notebook
+from jacobench.reports.page.notebook import WINNER, notebook
 from jacobench.reports.page.page_tables import recommendations, row_table
 from jacobench.reports.page.run_markdown import MAX_CHARACTERS, markdown
 from jacobench.reports.plots.all_plots import PlotSet, all_plots
@@ -219,6 +219,9 @@ def test_a_notebook_shows_the_answer_the_table_and_the_plots(every_status):
 def test_a_notebook_marks_the_same_winners_as_the_page(standard, run_of):
     run = run_of(standard[standard["width"].eq(16) & standard["batch"].eq(1)])
     (winner,) = {line.fastest for line in recommendations(run)}
-    rows = re.findall(r"<td>([^<]*)</td>", notebook(run))
+    html = notebook(run)
+    rows = re.findall(r"<td>([^<]*)</td>", html)
     marked = [rows[number - 2] for number, cell in enumerate(rows) if cell.endswith("s *")]
     assert set(marked) == {winner}
+    assert WINNER in html
+    assert WINNER not in notebook(run_of(run.table.assign(seconds_median=1e-3, peak_bytes=2e6)))
