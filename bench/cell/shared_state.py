@@ -17,8 +17,6 @@ import sys
 import threading
 import tracemalloc
 import warnings
-from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import repeat
 from operator import is_
 from typing import TYPE_CHECKING, Any
@@ -26,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from .library_originals import Originals
+from .shared_setting import Changes, SharedSetting, changed_names, changed_start, common_changes, value_change
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 SharedState = dict[str, Any]  # name of a setting → its value; None where the system or the library has no such setting
-
-PATCHABLE = ("builtins", "math", "time", "numpy", "scipy", "jacobench", "_jacobench_gate_cell")
-"""Packages whose functions and classes are compared."""
 
 LIMITS = ("RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_STACK")
 """Resource limits that are compared. The harness itself sets RLIMIT_DATA."""
@@ -45,85 +43,7 @@ WITNESS: list[str] = ["seen by the garbage collector unless it is exempt"]
 ONE, SMALL = float("1"), float("1e-17")  # not literals, which the compiler would fold
 
 
-@dataclass(frozen=True)
-class Changes:
-    """Settings that a strategy changed, each with details."""
-
-    undone: tuple[str, ...] = ()  # they have their earlier values again
-    lasting: tuple[str, ...] = ()  # they cannot be restored
-
-    def __add__(self, other: Changes) -> Changes:
-        """Return the changes of both, each once."""
-        return Changes(
-            tuple(dict.fromkeys(self.undone + other.undone)), tuple(dict.fromkeys(self.lasting + other.lasting))
-        )
-
-    def note(self) -> str:
-        """Return a note for the strategy's rows; empty without changes."""
-        undone = f"its changes to the process were undone: {', '.join(self.undone)}" if self.undone else ""
-        lasting = (
-            "its changes to the process cannot be undone, so no other strategy follows it in this process: "
-            f"{', '.join(self.lasting)}"
-            if self.lasting
-            else ""
-        )
-        return "; ".join(filter(None, (undone, lasting)))
-
-
-# ---- differences between two values of a setting: a description, empty if there is none
-
-
-def _values(before: Any, after: Any) -> str:
-    return "" if before == after else f"{before} → {after}"
-
-
-def _unlike(before: Any, after: Any) -> str:
-    return "" if before == after else "changed"
-
-
-def _names(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    before, after = before or {}, after or {}
-    return ", ".join(sorted(str(name) for name in {*before, *after} if before.get(name) != after.get(name)))
-
-
-def _common_names(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """Return the names of changed values; those of a library that was loaded in between are not changes."""
-    before, after = before or {}, after or {}
-    return ", ".join(str(name) for name in before if name in after and before[name] != after[name])
-
-
-def _start(before: Sequence[Any], after: Sequence[Any]) -> str:
-    """Compare lists that are searched from the start; entries after the earlier ones hide nothing."""
-    return "" if list(after[: len(before)]) == list(before) else "changed"
-
-
-@dataclass(frozen=True)
-class SharedSetting:
-    """How one setting is read, restored and compared. `read` may raise where the system does not have the setting."""
-
-    name: str
-    read: Callable[[], Any]
-    restore: Callable[[Any], object]
-    difference: Callable[[Any, Any], str] = _unlike
-
-    def value(self) -> Any:
-        """Return the value; None where there is none."""
-        try:
-            return self.read()
-        except Exception:  # noqa: BLE001  (the system has no such setting, or a strategy has broken it)
-            return None
-
-    def undo(self, before: Any) -> tuple[Any, Changes]:
-        """Restore the value if it has changed; return the present value and the change."""
-        value = self.value()
-        found = self.difference(before, value)
-        if not found:
-            return value, Changes()
-        with suppress(Exception):  # whether it has succeeded is read below
-            self.restore(before)
-        value = self.value()
-        described = (self.name if found == "changed" else f"{self.name} ({found})",)
-        return value, Changes(lasting=described) if self.difference(before, value) else Changes(undone=described)
+ORIGINALS = Originals()
 
 
 def read_state() -> SharedState:
@@ -141,68 +61,6 @@ def undo_changes(state: SharedState) -> Changes:
         state[setting.name], found = setting.undo(state[setting.name])
         changes += found
     return changes
-
-
-# ---- functions and classes of libraries
-
-
-ABSENT = object()  # in place of a method that a class did not have
-
-
-@dataclass
-class Originals:
-    """The functions, classes and methods of the packages in `PATCHABLE`, as they were when they were first seen."""
-
-    _seen: dict[str, tuple[Any, dict[str, Any]]] = field(default_factory=dict)  # name → module or class, its content
-
-    def patched(self) -> dict[str, int]:
-        """Return the qualified names of those that have been replaced, each with the identity of the replacement."""
-        for name, module in list(sys.modules.items()):
-            if name not in self._seen and name.partition(".")[0] in PATCHABLE:
-                self._add(name, module)
-        return {
-            f"{name}.{key}": id(vars(owner).get(key, ABSENT))
-            for name, (owner, content) in self._seen.items()
-            if not _same(vars(owner), content)
-            for key in self._replaced(owner, content)
-        }
-
-    def _add(self, name: str, module: Any) -> None:
-        self._seen[name] = module, dict(vars(module))
-        for value in vars(module).values():
-            if isinstance(value, type) and value.__module__.partition(".")[0] in PATCHABLE:
-                self._seen.setdefault(f"{value.__module__}.{value.__qualname__}", (value, dict(vars(value))))
-
-    def _replaced(self, owner: Any, content: dict[str, Any]) -> list[str]:
-        now = vars(owner)
-        for key in now.keys() - content.keys():
-            is_method = isinstance(owner, type) and _is_code(now[key])
-            content[key] = ABSENT if is_method else now[key]  # else, for example, a module imported in between
-        return [key for key, value in content.items() if _is_code(value) and now.get(key, ABSENT) is not value]
-
-    def restore(self, before: Mapping[str, int]) -> None:
-        """Put the originals back, except where they were already replaced in `before`."""
-        for qualified in self.patched().keys() - before.keys():
-            name, _, key = qualified.rpartition(".")
-            owner, content = self._seen[name]
-            if content[key] is ABSENT:
-                delattr(owner, key)
-            else:
-                setattr(owner, key, content[key])
-
-
-def _same(now: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
-    try:
-        return len(now) == len(content) and bool(now == content)
-    except Exception:  # noqa: BLE001  (the values are of any type: an array has no truth value)
-        return False
-
-
-def _is_code(value: Any) -> bool:
-    return value is ABSENT or callable(value) or isinstance(value, property | staticmethod | classmethod)
-
-
-ORIGINALS = Originals()
 
 
 # ---- NumPy, random numbers, BLAS, other libraries
@@ -391,7 +249,7 @@ def _import_list(name: str) -> SharedSetting:
         current = getattr(sys, name)
         current[:] = [*before, *(entry for entry in current if entry not in before)]
 
-    return SharedSetting(f"sys.{name}", lambda: list(getattr(sys, name)), restore, _start)
+    return SharedSetting(f"sys.{name}", lambda: list(getattr(sys, name)), restore, changed_start)
 
 
 def _float_mode() -> Any:
@@ -405,15 +263,17 @@ def _restore_float_mode(_before: Any) -> None:
 
 
 SETTINGS: tuple[SharedSetting, ...] = (
-    SharedSetting("functions of libraries", ORIGINALS.patched, ORIGINALS.restore, _names),
+    SharedSetting("functions of libraries", ORIGINALS.patched, ORIGINALS.restore, changed_names),
     SharedSetting("NumPy's error handling", lambda: (np.geterr(), np.geterrcall()), _restore_errors),
-    SharedSetting("NumPy's print options", np.get_printoptions, lambda before: np.set_printoptions(**before), _names),
-    SharedSetting("NumPy's buffer size", np.getbufsize, np.setbufsize, _values),
+    SharedSetting(
+        "NumPy's print options", np.get_printoptions, lambda before: np.set_printoptions(**before), changed_names
+    ),
+    SharedSetting("NumPy's buffer size", np.getbufsize, np.setbufsize, value_change),
     SharedSetting("NumPy's random state", _numpy_random, _restore_numpy_random),
     SharedSetting("Python's random state", random.getstate, random.setstate),
     SharedSetting("BLAS threads", BLAS.threads, BLAS.restore, _thread_counts),
-    SharedSetting("flags of JAX", _jax_flags, _restore_jax, _common_names),
-    SharedSetting("flags of torch", _torch_flags, _restore_torch, _common_names),
+    SharedSetting("flags of JAX", _jax_flags, _restore_jax, common_changes),
+    SharedSetting("flags of torch", _torch_flags, _restore_torch, common_changes),
     SharedSetting("the floating-point mode", _float_mode, _restore_float_mode),
     SharedSetting("garbage collection", _collector, _restore_collector),
     SharedSetting(
@@ -421,9 +281,9 @@ SETTINGS: tuple[SharedSetting, ...] = (
         _is_frozen,
         lambda before: gc.freeze() if before else gc.unfreeze(),
     ),
-    SharedSetting("the switch interval", sys.getswitchinterval, sys.setswitchinterval, _values),
-    SharedSetting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, _values),
-    SharedSetting("the digits of integers", sys.get_int_max_str_digits, sys.set_int_max_str_digits, _values),
+    SharedSetting("the switch interval", sys.getswitchinterval, sys.setswitchinterval, value_change),
+    SharedSetting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, value_change),
+    SharedSetting("the digits of integers", sys.get_int_max_str_digits, sys.set_int_max_str_digits, value_change),
     SharedSetting(
         "profile or trace functions",
         lambda: (sys.getprofile(), sys.gettrace(), threading.getprofile(), threading.gettrace()),
@@ -434,33 +294,36 @@ SETTINGS: tuple[SharedSetting, ...] = (
     SharedSetting("warnings filters", lambda: list(warnings.filters), _restore_filters),
     *map(_import_list, ("path", "meta_path", "path_hooks")),
     SharedSetting("timers", _timers, _restore_timers),
-    SharedSetting("signal handlers", _handlers, _restore_handlers, _names),
+    SharedSetting("signal handlers", _handlers, _restore_handlers, changed_names),
     SharedSetting(
         "blocked signals",
         lambda: signal.pthread_sigmask(signal.SIG_BLOCK, ()),
         lambda before: signal.pthread_sigmask(signal.SIG_SETMASK, before),
     ),
-    SharedSetting("environment variables", _variables, _restore_variables, _names),
+    SharedSetting("environment variables", _variables, _restore_variables, changed_names),
     SharedSetting("the working directory", os.getcwd, os.chdir),
-    SharedSetting("the umask", _umask, os.umask, lambda before, after: _values(f"{before:03o}", f"{after:03o}")),
+    SharedSetting("the umask", _umask, os.umask, lambda before, after: value_change(f"{before:03o}", f"{after:03o}")),
     SharedSetting(
         "the locale", lambda: locale.setlocale(locale.LC_ALL), lambda it: locale.setlocale(locale.LC_ALL, it)
     ),
-    SharedSetting("resource limits", _limits, _restore_limits, _names),
+    SharedSetting("resource limits", _limits, _restore_limits, changed_names),
     SharedSetting(
-        "the CPU affinity", lambda: os.sched_getaffinity(0), lambda before: os.sched_setaffinity(0, before), _values
+        "the CPU affinity",
+        lambda: os.sched_getaffinity(0),
+        lambda before: os.sched_setaffinity(0, before),
+        value_change,
     ),
     SharedSetting(
         "the scheduling policy",
         lambda: (os.sched_getscheduler(0), os.sched_getparam(0).sched_priority),
         lambda before: os.sched_setscheduler(0, before[0], os.sched_param(before[1])),
-        _values,
+        value_change,
     ),
     SharedSetting(
         "the niceness",
         lambda: os.getpriority(os.PRIO_PROCESS, 0),
         lambda before: os.setpriority(os.PRIO_PROCESS, 0, before),
-        _values,
+        value_change,
     ),
 )
 """The settings. Functions of libraries come first, because the others use them."""

@@ -29,7 +29,7 @@ from jacobench.strategies import registry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-CELL_MODULES = ("heap_memory", "prepared_cell", "problem", "process_limits", "shared_state", "timing")
+CELL_MODULES = ("heap_memory", "prepared_cell", "problem", "process_limits", "shared_setting", "shared_state", "timing")
 
 SUITE_MODULES = ("jacobench.bench.suites.suite_files", "jacobench.bench.suite")
 
@@ -163,7 +163,7 @@ class GateWorker:
         self._shared: dict[tuple[str, str], int] = {}  # calls per round in a case and phase
         self._plain: dict[tuple[str, str, str], float] = {}  # seconds per call without the work that a self-test adds
         self._state: dict[str, Any] = {}  # of this process, before the first strategy
-        self._changes: Any = cell.shared_state.Changes()  # those that the strategy of the present task has made
+        self._changes: Any = cell.shared_setting.Changes()  # those that the strategy of the present task has made
 
     def run(self) -> None:
         """Do the job."""
@@ -217,7 +217,7 @@ class GateWorker:
         self._read_state()
         for task in self.job.tasks:
             self._start(task, task.phases[0])
-            self._changes = self.cell.shared_state.Changes()
+            self._changes = self.cell.shared_setting.Changes()
             reason = missing(task)
             self._undo_changes()
             if reason:

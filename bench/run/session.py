@@ -20,6 +20,7 @@ from jacobench.bench.cell.prepared_cell import (
     prepare_cell,
     status_of,
 )
+from jacobench.bench.cell.shared_setting import Changes
 from jacobench.bench.cell.whole_jacobian import arrays_of
 from jacobench.bench.floor.floors import Floors
 from jacobench.bench.row.measurement import Measurement, Repetition
@@ -89,7 +90,7 @@ class Session:
     _leaked: int | None = None
     _first: dict[Cell, float] = field(default_factory=dict)  # seconds of the first call in this process
     _state: shared_state.SharedState = field(default_factory=dict)  # read before the first cell
-    _changes: shared_state.Changes = field(default_factory=shared_state.Changes)  # of the prepared cell
+    _changes: Changes = field(default_factory=Changes)  # of the prepared cell
 
     def prepared(self, cell: Cell) -> PreparedCell:
         """Return the prepared cell of a case and strategy; it is made for the first of its phases."""
@@ -98,7 +99,7 @@ class Session:
         self._prepared = None  # free its arrays before the next ones are made
         problem = self._problem_of(cell.case)
         self._before, self._leaked = side_effects.process_state(), None
-        self._changes = shared_state.Changes()
+        self._changes = Changes()
         if cell.strategy == FORWARD:
             prepared = self._forward(problem)
         else:

@@ -16,7 +16,8 @@ import msgspec
 
 from jacobench.bench.cell.prepared_cell import prepare_cell, status_of
 from jacobench.bench.cell.process_limits import unlimited_then
-from jacobench.bench.cell.shared_state import Changes, read_state, undo_changes
+from jacobench.bench.cell.shared_setting import Changes
+from jacobench.bench.cell.shared_state import read_state, undo_changes
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
 from jacobench.bench.machine.environment import environment
 from jacobench.bench.machine.worker_process import WorkerProcess

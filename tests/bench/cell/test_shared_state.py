@@ -21,7 +21,8 @@ import scipy.sparse
 from threadpoolctl import threadpool_limits
 
 from jacobench.bench.cell import shared_state
-from jacobench.bench.cell.shared_state import SETTINGS, Changes, read_state, undo_changes
+from jacobench.bench.cell.shared_setting import Changes, SharedSetting, value_change
+from jacobench.bench.cell.shared_state import SETTINGS, read_state, undo_changes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="some settings exist only there")
 
@@ -120,7 +121,7 @@ def test_what_is_added_behind_other_entries_is_no_change(tmp_path):
 
 
 def test_a_value_that_cannot_be_restored_is_a_lasting_change_and_reported_once(monkeypatch):
-    setting = shared_state.SharedSetting("mine", lambda: values[0], nothing, shared_state._values)
+    setting = SharedSetting("mine", lambda: values[0], nothing, value_change)
     monkeypatch.setattr(shared_state, "SETTINGS", (setting,))
     values = [1]
     state = read_state()
