@@ -1,11 +1,13 @@
-"""Write docs/gallery.md and its images: python docs/figures/gallery.py STANDARD AGAIN SCALING CROSSOVER.
+"""Write docs/gallery.md and its images: python docs/figures/gallery.py STANDARD AGAIN SCALING CROSSOVER A B.
 
-The arguments are four runs: two of the suite standard, which are compared, one of scaling and one of crossover.
+The arguments are six runs: two of the suite standard, which are compared, one of scaling, one of crossover, and two
+with different labels of the machine.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -15,11 +17,12 @@ from jacobench.reports.data.vocabulary import provenance
 from jacobench.reports.plots.all_plots import PLOTS
 from jacobench.reports.plots.comparison_plot import comparison
 from jacobench.reports.plots.layout import NoData, Plot
+from jacobench.reports.plots.machine_plots import machine_plots
 from jacobench.reports.plots.style import styled
 from jacobench.reports.render.output_files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 DOCS = Path(__file__).parents[1]
 DPI = 80
@@ -35,6 +38,11 @@ SHOWN: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 ELSE: tuple[str, tuple[str, ...]] = ("standard", ())
 
+LABELLED = (
+    "The two runs are of one machine with two labels, so they show only how much runs differ. "
+    "See [Compare machines](analysis.md#compare-machines)."
+)
+
 HEAD = """# Gallery
 
 This page shows every kind of plot that `jacobench plot` draws, with data of real runs. `jacobench run` writes the plots
@@ -48,14 +56,16 @@ jacobench run --suite standard --out runs/standard
 jacobench run --suite standard --passes 5 --out runs/again
 jacobench run --suite scaling --passes 5 --out runs/scaling
 jacobench run --suite crossover --passes 5 --out runs/crossover
-python docs/figures/gallery.py runs/standard runs/again runs/scaling runs/crossover
+JACOBENCH_MACHINE_LABEL=a jacobench run --suite scaling --case 'mlp-w*-d2-b1' --passes 3 --out runs/a
+JACOBENCH_MACHINE_LABEL=b jacobench run --suite scaling --case 'mlp-w*-d2-b1' --passes 3 --out runs/b
+python docs/figures/gallery.py runs/standard runs/again runs/scaling runs/crossover runs/a runs/b
 ```
 
 {source}
 """
 
 
-def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[str, str, Plot]]:
+def sections(runs: Mapping[str, Run], base: Run, head: Run, labelled: Sequence[Run]) -> Iterator[tuple[str, str, Plot]]:
     """Yield kind, file name and plot of everything on the page.
 
     Raises
@@ -70,6 +80,8 @@ def sections(runs: Mapping[str, Run], base: Run, head: Run) -> Iterator[tuple[st
             if name not in found:
                 raise NoData(f"the run of {suite} has no {name}: {', '.join(found)}")
             yield kind, name, found[name]
+    for name, plot in machine_plots(labelled).items():
+        yield "several machines", name, replace(plot, notes=(LABELLED,) if name == "machines" else ())
     yield "two runs, new over old", "comparison", comparison(base, head)["comparison"]
 
 
@@ -89,11 +101,11 @@ def page(shown: list[tuple[str, str, Plot]], source: str) -> str:
 
 def main(paths: list[str]) -> None:
     """Write the images, then the page, and delete images that the page does not show."""
-    if len(paths) != 4:
-        sys.exit(f"expected four runs, STANDARD AGAIN SCALING CROSSOVER; got {len(paths)}")
-    base, head, scaling, crossover = map(read, paths)
+    if len(paths) != 6:
+        sys.exit(f"expected six runs, STANDARD AGAIN SCALING CROSSOVER A B; got {len(paths)}")
+    base, head, scaling, crossover, *labelled = map(read, paths)
     runs = {"standard": base, "scaling": scaling, "crossover": crossover}
-    shown = list(sections(runs, base, head))
+    shown = list(sections(runs, base, head, labelled))
     folder = DOCS / "images" / "gallery"
     folder.mkdir(parents=True, exist_ok=True)
     with styled():
