@@ -30,6 +30,7 @@ PACKAGES = ("numpy", "scipy")  # they do the arithmetic: their versions affect t
 UNDECIDED = ("undecided", "one pass", "no passes")  # decisions of `recommend` that leave the fastest strategy open
 
 MOST_HOSTS = 3  # that are named as the slowest
+MOST_NAMES = 20  # of hosts in the details of a machine
 
 # A cell is disturbed if its slowest pass takes this many times as long as its fastest. Two processes of identical code
 # differ by 2 to 8 % (docs/measurement.md).
@@ -175,6 +176,13 @@ def _variables(run: Run) -> list[str]:
     return variable_sentences((run.facts.get("machine") or {}).get("variables") or {})
 
 
+def _host_names(run: Run) -> list[str]:
+    """Return the hosts that measured, of many only the first."""
+    names = sorted({str(host) for host in run.passes["host"] if host})
+    more = len(names) - MOST_NAMES
+    return [*names[:MOST_NAMES], f"{more} more"] if more > 0 else names
+
+
 def machine_details(run: Run) -> list[tuple[str, str]]:
     """Return the recorded facts of the machine as pairs of name and value; on a cluster, first the hosts that measured."""
     machine = run.facts.get("machine") or {}
@@ -183,7 +191,7 @@ def machine_details(run: Run) -> list[tuple[str, str]]:
         for library in machine.get("blas") or ()
     ]
     found: list[tuple[str, Any]] = [
-        ("hosts", sorted({str(host) for host in run.passes["host"] if host})),
+        ("hosts", _host_names(run)),
         *((name, machine.get(key)) for name, key in DETAILS.items()),
         ("packages", [f"{name} {version}" for name, version in (machine.get("packages") or {}).items()]),
         ("BLAS", list(dict.fromkeys(blas))),

@@ -40,7 +40,7 @@ from jacobench.reports.page import notebook as notebook_view
 from jacobench.reports.page.html_page import page
 from jacobench.reports.page.machine_comparison import compare_machines
 from jacobench.reports.page.notebook import notebook
-from jacobench.reports.page.run_facts import stability
+from jacobench.reports.page.run_facts import machine_details, stability
 from jacobench.reports.page.run_markdown import markdown
 from jacobench.reports.plots.all_plots import PlotSet, all_plots
 from jacobench.reports.plots.machine_plots import machine_plots
@@ -183,9 +183,15 @@ def test_a_grid_has_one_machine():
     table = pd.DataFrame(rows).reindex(columns=make_run(WIDTHS).table.columns)
     assert len([grid for grid in find_grids(table) if (grid.x, grid.y) == ("width", "batch")]) == 1
     assert find_grids(table.assign(machine=[ONE, OTHER, ONE, OTHER])) == []
-    on_both = table.assign(machine=[OTHER, ONE, OTHER, ONE])  # batch 1 on one, batch 2 on the other
-    assert [sweep.fixed["batch"] for sweep in find_sweeps(on_both[::-1], "width")] == [2, 1]
-    assert order_of_sweeps([on_both], "width") == order_of_sweeps([table], "width") == ["mlp, batch 1", "mlp, batch 2"]
+
+
+def test_sweeps_are_in_the_order_of_the_suite_on_whatever_machine_their_cases_were():
+    places = [(width, batch) for width in (16, 32, 64) for batch in (1, 2)]
+    rows = [{"graph": "mlp", "case": f"{w}-{b}", "width": w, "batch": b} for w, b in places]
+    table = pd.DataFrame(rows).reindex(columns=make_run(WIDTHS).table.columns)
+    table = table.assign(machine=[OTHER if place == (64, 1) else ONE for place in places])
+    assert [sweep.held for sweep in find_sweeps(table, "width")] == ["mlp, batch 2", "mlp, batch 1"]
+    assert order_of_sweeps([table], "width") == ["mlp, batch 1", "mlp, batch 2"]
 
 
 def test_the_screen_shows_a_table_per_machine(both):
@@ -252,6 +258,12 @@ def test_a_machine_with_one_size_of_a_sweep_has_no_crossover():
     assert crossed[0].cells[0].endswith("measured from 16 to 128; at 128: vjp, 2.00×")
     assert [line.cells[1] for line in crossed] == ["–"] * len(crossed)
     assert "A dash: both were measured at fewer than two sizes" in page_sentences.crossovers_of_machines()
+
+
+def test_of_many_hosts_the_first_are_named(both):
+    names = [f"node{number:03d}" for number in range(len(both.passes))]
+    found = dict(machine_details(replace(both, passes=both.passes.assign(host=names))))["hosts"].split(", ")
+    assert found == [*names[:20], f"{len(names) - 20} more"]
 
 
 def test_equal_facts_are_shown_once(both):
