@@ -1,8 +1,7 @@
-"""Connections to a cluster of Dask, and questions to it. All of them have a limit: what is asked may be frozen."""
+"""Connections to a cluster of Dask."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import logging
 import re
@@ -13,25 +12,21 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import msgspec
 
-from jacobench.bench.machine.worker_process import HarnessFailure
+from jacobench.bench.cluster.cluster_calls import CLOSE_SECONDS
 from jacobench.bench.suites.user_functions import call, load_function
 from jacobench.graphs.errors import BadInput
 from jacobench.graphs.wording import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
     from distributed import Client
 
 CONNECT_SECONDS = 30.0  # Dask's limit for an answer
 GRACE_SECONDS = 5.0  # in addition: its limit does not end all of its waits
-ANSWER_SECONDS = 30.0  # for an answer of the scheduler, or of the event loop of a dask worker
-CLOSE_SECONDS = 5.0  # for what is only tidy
-SCHEDULER_LOST = "the connection to the scheduler of the cluster was lost"
 EXPECTED = "expected local:N, an address such as tcp://host:8786, a scheduler file, or file.py:function"
 
 TLS_VARIABLES = [f"DASK_DISTRIBUTED__COMM__TLS__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY")]
@@ -211,62 +206,3 @@ def _connect(spec: str, target: Any) -> Client:
     if isinstance(found, Exception):
         raise found
     return found
-
-
-def alive_workers(client: Client) -> list[str]:
-    """Return the addresses of the dask workers; raises HarnessFailure if the scheduler is lost."""
-    try:
-        if client.status == "running":
-            return list(client.sync(client.scheduler.ncores, callback_timeout=ANSWER_SECONDS))
-    except (OSError, TimeoutError, RuntimeError, ValueError):
-        pass
-    raise HarnessFailure(SCHEDULER_LOST)
-
-
-def ask_workers(
-    client: Client,
-    question: Callable[..., Any],
-    *arguments: Any,
-    workers: Iterable[str],
-    seconds: float = ANSWER_SECONDS,
-) -> dict[str, Any]:
-    """Call a function in the event loop of dask workers, all at the same time, whatever tasks they have.
-
-    Returns by address what it has returned or raised, a TimeoutError for a worker that has not answered, and another
-    OSError for one that has ended.
-    """
-    addresses = list(workers)
-
-    async def answer(address: str) -> Any:
-        try:
-            asked = client._run(question, *arguments, workers=[address], on_error="return")  # noqa: SLF001  (`run` has no limit)
-            return (await asyncio.wait_for(asked, seconds))[address]
-        except TimeoutError:
-            return TimeoutError(f"it did not answer within {seconds:g} s")
-        except OSError as error:
-            return error
-
-    async def answers() -> list[Any]:
-        return await asyncio.gather(*map(answer, addresses))
-
-    return dict(zip(addresses, client.sync(answers), strict=True))
-
-
-@contextmanager
-def uploaded(client: Client, archive: Path | None) -> Iterator[None]:
-    """Send an archive to all dask workers, also to those that come later, until the run ends."""
-    if archive is None:
-        yield
-        return
-    from distributed.diagnostics.plugin import UploadFile  # noqa: PLC0415  (an extra)
-
-    name = f"{archive.stem}-{uuid4().hex}"  # of this run: another one may end before it, with the same files
-    plugin = UploadFile(str(archive), load=False)
-    begin, end = client._register_worker_plugin, client._unregister_worker_plugin  # noqa: SLF001  (others have no limit)
-    with suppress(TimeoutError):  # a worker is frozen; the others have it
-        client.sync(begin, plugin=plugin, name=name, idempotent=False, callback_timeout=ANSWER_SECONDS)
-    try:
-        yield
-    finally:
-        with suppress(Exception):  # the scheduler may be lost
-            client.sync(end, name=name, callback_timeout=CLOSE_SECONDS)

@@ -17,7 +17,7 @@ from uuid import uuid4
 import msgspec
 
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, block_case
-from jacobench.bench.cluster.cluster_connection import SCHEDULER_LOST, alive_workers
+from jacobench.bench.cluster.cluster_calls import SCHEDULER_LOST, alive_workers
 from jacobench.bench.cluster.host_schedule import Block, HostSchedule
 from jacobench.bench.cluster.live_hosts import LiveHosts
 from jacobench.bench.cluster.submitted_blocks import WORKER_GONE, SubmittedBlocks

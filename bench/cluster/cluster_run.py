@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jacobench.bench.cluster.block_files import pack
-from jacobench.bench.cluster.cluster_connection import alive_workers, ask_workers, connected, uploaded
+from jacobench.bench.cluster.cluster_calls import alive_workers, ask_workers, uploaded
+from jacobench.bench.cluster.cluster_connection import connected
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, SurveyJob, examine_host
 from jacobench.bench.cluster.hosts import HostFinder, is_silent, machines_line, most_frequent_machine

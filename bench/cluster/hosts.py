@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jacobench.bench.cluster.cluster_connection import ask_workers
+from jacobench.bench.cluster.cluster_calls import ask_workers
 from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, HostFacts, Survey, SurveyJob, survey
 from jacobench.bench.machine.machine_record import LABEL
 from jacobench.bench.run.code_versions import all_differences

@@ -13,7 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from jacobench.bench.cluster.block_task import Unwanted, run_block, running_blocks
-from jacobench.bench.cluster.cluster_connection import ask_workers
+from jacobench.bench.cluster.cluster_calls import ask_workers
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.graphs.errors import BadInput
 

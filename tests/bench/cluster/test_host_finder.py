@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from jacobench.bench.cluster import cluster_connection, cluster_run
+from jacobench.bench.cluster import cluster_calls, cluster_run
 from jacobench.bench.cluster.block_files import pack
-from jacobench.bench.cluster.cluster_connection import ask_workers, connected, uploaded
+from jacobench.bench.cluster.cluster_calls import ask_workers, uploaded
+from jacobench.bench.cluster.cluster_connection import connected
 from jacobench.bench.cluster.host_survey import HostFacts, Survey, SurveyJob
 from jacobench.bench.cluster.hosts import Found, Host, HostFinder
 from jacobench.bench.cluster.live_hosts import LiveHosts
@@ -205,7 +206,7 @@ def local_cluster():
     """Return a client of a cluster with two dask workers, and the process of each by address."""
     with connected("local:2") as client:
         client.wait_for_workers(2, timeout=60)
-        yield client, ask_workers(client, os.getpid, workers=cluster_connection.alive_workers(client))
+        yield client, ask_workers(client, os.getpid, workers=cluster_calls.alive_workers(client))
 
 
 @pytest.mark.cluster
@@ -213,8 +214,8 @@ def test_a_frozen_process_does_not_prevent_a_run_on_others(local_cluster, monkey
     """The files of a run are uploaded, too."""
     client, processes = local_cluster
     (tmp_path / "suite.toml").write_text('[[sweep]]\ngraph = "mlp"\nwidth = 2\ndepth = 1\n')
-    monkeypatch.setattr(cluster_connection, "ANSWER_SECONDS", 3.0)
-    monkeypatch.setattr(cluster_connection, "CLOSE_SECONDS", 0.5)
+    monkeypatch.setattr(cluster_calls, "ANSWER_SECONDS", 3.0)
+    monkeypatch.setattr(cluster_calls, "CLOSE_SECONDS", 0.5)
     monkeypatch.setattr(ask_workers, "__kwdefaults__", {"seconds": 3.0})
     address, process = next(iter(processes.items()))
     said = []
