@@ -22,9 +22,18 @@ SCHEDULER_LOST = "the connection to the scheduler of the cluster was lost"
 
 def alive_workers(client: Client) -> list[str]:
     """Return the addresses of the dask workers; raises HarnessFailure if the scheduler is lost."""
+    return _workers(client, "ncores")
+
+
+def running_workers(client: Client) -> list[str]:
+    """Return the addresses of the dask workers that are not paused for lack of memory; raises as `alive_workers`."""
+    return _workers(client, "ncores_running")
+
+
+def _workers(client: Client, question: str) -> list[str]:
     try:
         if client.status == "running":
-            return list(client.sync(client.scheduler.ncores, callback_timeout=ANSWER_SECONDS))
+            return list(client.sync(getattr(client.scheduler, question), callback_timeout=ANSWER_SECONDS))
     except (OSError, TimeoutError, RuntimeError, ValueError):
         pass
     raise HarnessFailure(SCHEDULER_LOST)

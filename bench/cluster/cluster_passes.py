@@ -17,7 +17,7 @@ from uuid import uuid4
 import msgspec
 
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, block_case
-from jacobench.bench.cluster.cluster_calls import SCHEDULER_LOST, alive_workers
+from jacobench.bench.cluster.cluster_calls import SCHEDULER_LOST, alive_workers, running_workers
 from jacobench.bench.cluster.host_schedule import Block, HostSchedule
 from jacobench.bench.cluster.live_hosts import LiveHosts
 from jacobench.bench.cluster.submitted_blocks import WORKER_GONE, SubmittedBlocks
@@ -104,7 +104,8 @@ class ClusterPasses:
             self.say("ending the measuring processes of the hosts")
             raise
         finally:
-            self._blocks.stop()
+            for worker in self._blocks.stop():
+                self.say(f"dask worker {worker} may still measure: its process ends when it answers, or with it")
             rmtree(self.incomplete, ignore_errors=True)
 
     def _loop(self) -> None:
@@ -258,7 +259,7 @@ class ClusterPasses:
         for running in self._blocks.without(alive):
             self._lose(running, WORKER_GONE)
             self._remove_files(running.key)
-        joined, left = self._hosts.update(alive)
+        joined, left = self._hosts.update(alive, running_workers(self.finder.client))
         self._use(joined)
         for name in left:
             self.schedule.remove_host(name)

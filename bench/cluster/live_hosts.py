@@ -27,6 +27,7 @@ class LiveHosts:
     say: Callable[[str], object]
     folder: RunFolder
     by_name: dict[str, Host] = field(default_factory=dict)
+    _waiting: set[str] = field(default_factory=set)  # names of hosts with only paused workers
     _asked: set[str] = field(default_factory=set)  # addresses of dask workers that have not answered yet
     _answers: Queue[tuple[set[str], Found]] = field(default_factory=Queue)  # to each of these questions
 
@@ -45,15 +46,18 @@ class LiveHosts:
         self.finder.give_up(host)
         del self.by_name[host.name]
 
-    def update(self, alive: Iterable[str]) -> tuple[list[Host], list[str]]:
+    def update(self, alive: Iterable[str], running: Iterable[str]) -> tuple[list[Host], list[str]]:
         """Note which dask workers are alive; return the hosts that have joined, and the names of those that have left.
 
-        New workers are asked, and their hosts join at a later update, when they have answered.
+        New workers are asked, and their hosts join at a later update, when they have answered. A host's next block is
+        for its first worker: those that are paused, so not `running`, come last.
         """
         alive = set(alive)
         joined = self._joined()
+        paused = alive.difference(running)
         for host in self.by_name.values():
-            host.workers = [address for address in host.workers if address in alive]
+            host.workers = sorted((each for each in host.workers if each in alive), key=paused.__contains__)
+        self._say_who_waits(paused)
         used = {address for host in self.by_name.values() for address in host.workers}
         if new := alive - used - self.finder.unusable - self._asked:
             self._ask(new)
@@ -62,6 +66,13 @@ class LiveHosts:
             self.say(f"host {name} is lost")
             del self.by_name[name]
         return joined, left
+
+    def _say_who_waits(self, paused: set[str]) -> None:
+        """State once which hosts have only paused workers: their blocks wait."""
+        waiting = {name for name, host in self.by_name.items() if host.workers and paused.issuperset(host.workers)}
+        for name in sorted(waiting - self._waiting):
+            self.say(f"host {name} waits: its dask workers are paused, because they use too much memory")
+        self._waiting = waiting
 
     def _ask(self, new: set[str]) -> None:
         """Ask dask workers in a thread: they may need long, and meanwhile blocks end and begin."""

@@ -114,21 +114,28 @@ class SubmittedBlocks:
             each.future.cancel(force=True)
         return lost
 
-    def stop(self) -> None:
-        """Cancel what is running, and wait until no measuring process is left on any host."""
+    def stop(self) -> list[str]:
+        """Cancel what is running, and wait until no measuring process is left on any host.
+
+        Returns the dask workers on which one may be left, because they have not said so within a limit.
+        """
         with suppress(Exception):
             self.client.unsubscribe_topic(self.topic)
         left = {each.key: each.worker for each in self.running.values()}
         with suppress(Exception):
             self.client.cancel([each.future for each in self.running.values()], force=True)
         until = time.monotonic() + STOP_SECONDS
-        while left and (seconds := until - time.monotonic()) > 0 and self.client.status == "running":
+        while left and self.client.status == "running":
+            seconds = until - time.monotonic()
+            if seconds <= 0:
+                return sorted(set(left.values()))
             try:
                 answers = ask_workers(self.client, running_blocks, workers=set(left.values()), seconds=seconds)
             except Exception:  # noqa: BLE001  (the cluster ends, and its workers with it)
-                return
+                return []
             left = {key: worker for key, worker in left.items() if _may_run(key, answers[worker])}
             time.sleep(0.1)
+        return []
 
 
 def _may_run(key: str, answer: Any) -> bool:

@@ -91,7 +91,7 @@ class LostFuture(EndedFuture):
 class InventedCluster:
     """Client of a cluster of dask workers, named as their hosts. `faults` has what the blocks of some of them raise."""
 
-    status, scheduler = "running", SimpleNamespace(ncores=None)
+    status, scheduler = "running", SimpleNamespace(ncores=None, ncores_running=None)
     ended = EndedFuture
 
     def __init__(self, workers, faults):

@@ -163,17 +163,35 @@ def test_blocks_continue_while_new_workers_are_asked():
     hosts = LiveHosts(finder, said.append, SimpleNamespace(note_machines=lambda _records: None))
     hosts.add([here])
     alive = {*here.workers, "tcp://10.0.0.1:3", *there.workers}
-    assert hosts.update(alive) == ([], [])
-    assert hosts.update(alive) == ([], []), "they are asked once"
+    assert hosts.update(alive, alive) == ([], [])
+    assert hosts.update(alive, alive) == ([], []), "they are asked once"
     assert finder.asked == [({"tcp://10.0.0.1:3", *there.workers}, [here.place])]
     finder.may.set()
-    while not (joined := hosts.update(alive)[0]):
+    while not (joined := hosts.update(alive, alive)[0]):
         pass
     assert [each.name for each in joined] == ["node at 10.0.0.2"]
     assert here.workers == ["tcp://10.0.0.1:1", "tcp://10.0.0.1:2", "tcp://10.0.0.1:3"]
     assert said == ["a line"]
-    assert hosts.update({*here.workers}) == ([], ["node at 10.0.0.2"])
+    assert hosts.update(here.workers, here.workers) == ([], ["node at 10.0.0.2"])
     assert len(finder.asked) == 1
+
+
+def test_the_next_block_of_a_host_is_for_a_worker_that_is_not_paused():
+    here, said = host("10.0.0.1"), []
+    hosts = LiveHosts(SlowFinder(Found()), said.append, SimpleNamespace(note_machines=lambda _records: None))
+    hosts.add([here])
+    one, other = alive = list(here.workers)
+    for running, first, n_said in (
+        ([other], other, 0),
+        ([], other, 1),
+        ([], other, 1),
+        (alive, other, 1),
+        ([one], one, 1),
+    ):
+        hosts.update(alive, running)
+        assert here.workers[0] == first
+        assert len(said) == n_said
+    assert said == ["host node waits: its dask workers are paused, because they use too much memory"]
 
 
 def test_a_scheduler_that_is_lost_before_the_first_worker_is_one_error(monkeypatch):
@@ -197,7 +215,7 @@ def test_an_interrupt_does_not_wait_without_limit_for_a_frozen_worker(monkeypatc
     blocks = SubmittedBlocks(client)
     for key, address in {"one": "ends", "two": "frozen", "three": "gone"}.items():
         blocks.running[key] = SimpleNamespace(key=key, worker=address, future=None)
-    blocks.stop()
+    assert blocks.stop() == ["ends", "frozen"]
     assert {address for address, _ in client.asked} == {"ends", "frozen", "gone"}
 
 
