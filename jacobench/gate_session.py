@@ -161,8 +161,8 @@ def _suite_notes(runner: BenchmarkRunner) -> Iterator[str]:
     skipped = [(side, suite.skipped) for side, suite in runner.suites.items() if suite.skipped]
     for side, found in skipped:
         yield gate_sentences.skipped(side, len(found), next(iter(found.values())))
-    if runner.no_memory:
-        yield gate_sentences.memory_unknown(runner.no_memory)
+    if runner.processes.no_memory:
+        yield gate_sentences.memory_unknown(runner.processes.no_memory)
     if found := runner.without_memory:
         yield gate_sentences.memory_incomplete(len(found), next(iter(found.values())))
 

@@ -19,6 +19,7 @@ from jacobench.bench.gate.installation.side_requirements import read_requirement
 from jacobench.bench.gate.paired_runner import PairedRunner
 from jacobench.bench.gate.suite.benchmark_runner import BenchmarkRunner
 from jacobench.bench.gate.suite.pytest_selection import read_selection
+from jacobench.bench.gate.suite.suite_processes import SuiteProcesses
 from jacobench.bench.gate.trees.revisions import Project, SideSource, Tree, checked_out, commit_of, suite_checked_out
 from jacobench.bench.machine.atomic_write import DISK_FULL
 from jacobench.bench.machine.byte_sizes import DEFAULT_BUDGET, parse_bytes
@@ -120,16 +121,10 @@ def _cell_runner(project: Project, sides: tuple[Side, Side], config: GateConfig,
 def _benchmark_runner(project: Project, sides: tuple[Side, Side], config: GateConfig, folder: Path) -> BenchmarkRunner:
     processes = folder / "processes"
     processes.mkdir()
+    selections, out = [read_selection(text) for text in config.pytest], new_folder(config.out)
+    settings, timeout = suite_settings(), config.timeout_seconds
     return BenchmarkRunner(
-        project,
-        sides,
-        [read_selection(text) for text in config.pytest],
-        config.cases,
-        config.suite_from,
-        processes,
-        new_folder(config.out),
-        config.timeout_seconds,
-        suite_settings(),
+        SuiteProcesses(project, sides, selections, processes, out, timeout, settings), config.cases, config.suite_from
     )
 
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jacobench.bench import cell
-from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp, run_process
+from jacobench.bench.gate.gate_client import CellStatus, TimeIsUp
 from jacobench.bench.gate.installation.side_code import MeasuredCode
-from jacobench.bench.gate.installation.side_environments import side_variables
 from jacobench.bench.gate.paired_runner import MOST_FAILURES
-from jacobench.bench.gate.session import pytest_worker
 from jacobench.bench.gate.session.benchmark_source import first_benchmark
-from jacobench.bench.gate.session.pytest_worker import PytestJob
 from jacobench.bench.gate.suite.collection_errors import matching_ids, mistyped, not_collected, why_none
 from jacobench.bench.gate.suite.pytest_selection import CONFTEST, side_selection
 from jacobench.bench.gate.suite.suite_collection import CHANGED, SKIPPED, SideSuite, SuiteBenchmark
 from jacobench.bench.gate.suite.suite_copy import copy_suite, files_of_tests
 from jacobench.bench.gate.suite.suite_folder import fix_of
+from jacobench.bench.gate.suite.suite_processes import SuiteProcesses, statuses_of
 from jacobench.bench.gate.suite.time_plan import FEWEST_PAIRS, LONGEST, PLANNED_PAIRS, SHORTEST, SuiteTimes, ways
 from jacobench.bench.row.columns import HEAP
 from jacobench.graphs.errors import BadInput
@@ -34,8 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from jacobench.bench.gate.installation.side_environments import Side
-    from jacobench.bench.gate.suite.pytest_selection import SideSelection
-    from jacobench.bench.gate.trees.revisions import Project, Tree
+    from jacobench.bench.gate.trees.revisions import Tree
 
 
 @dataclass(frozen=True)
@@ -81,25 +74,26 @@ class _Given:
 class BenchmarkRunner:
     """Two sides, base and head, and the benchmarks that they have."""
 
-    project: Project
-    sides: tuple[Side, Side]
-    selections: Sequence[Sequence[str]]  # words of each value of --pytest
+    processes: SuiteProcesses
     cases: Sequence[str]  # ids or globs; empty: all
     suite_from: str  # "base", "head" or "": each side runs its own files
-    folder: Path  # for temporary files
-    out: Path | None  # folder that gets pytest-benchmark's JSON
-    timeout_seconds: float
-    settings: Mapping[str, str]  # environment variables of every process
     code: MeasuredCode = field(default_factory=MeasuredCode)  # that each side runs
     suite_tree: Tree | None = None  # whose benchmark files both sides run; None: see suite_from
     suites: dict[str, SideSuite] = field(default_factory=dict)  # side → results of `collect`
     statuses: dict[str, dict[str, CellStatus]] = field(default_factory=dict)  # side → of `precheck`
     ids: tuple[str, ...] = ()
-    no_memory: str = ""  # why memory cannot be measured
     without_memory: dict[str, str] = field(default_factory=dict)  # id → why a process did not measure its memory
-    _machine_info: Any = None
-    _numbers: count[int] = field(default_factory=count)
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Base and head."""
+        return self.processes.sides
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Environment variables of every process."""
+        return self.processes.settings
 
     def collect(self, until: float = inf) -> None:
         """Find the benchmarks of both sides. Raises BadInput if there are none, or none that was selected."""
@@ -119,17 +113,17 @@ class BenchmarkRunner:
         shown = [first] if self.suite_from and not self.suite_tree else self.sides[::-1]
         known = dict.fromkeys(each for side in shown for each in self.suites[side.name].benchmarks)
         if not known:
-            raise BadInput(next(why_none(self.suites, self.sides, self.selections, self.project)))
+            raise BadInput(next(why_none(self.suites, self.sides, self.processes.selections, self.processes.project)))
         chosen = {found for pattern in self.cases for found in matching_ids(pattern, known)}
         self.ids = tuple(each for each in known if not self.cases or each in chosen)
 
     def _collected(self, side: Side, until: float) -> SideSuite:
         suite = SideSuite()
-        for number in range(len(self.selections)):
-            if (selection := self._selection(side, number)) is None:
+        for number in range(len(self.processes.selections)):
+            if (selection := self.processes.selection(side, number)) is None:
                 continue
             began = time.monotonic()
-            ended = self._run(side, "collect", number, (), max(LONGEST.values()), until=until)
+            ended = self.processes.run(side, "collect", number, (), max(LONGEST.values()), until=until)
             found = [event for event in ended.events if event["event"] == "collected"]
             if ended.lost and not found:
                 raise BadInput(not_collected(side, ended.lost))
@@ -155,14 +149,14 @@ class BenchmarkRunner:
     def _check_selections(self) -> None:
         """Raise BadInput if a selection names a file, folder or benchmark that no side has."""
         suites = list(self.suites.values())
-        for number in range(len(self.selections)):
+        for number in range(len(self.processes.selections)):
             found = [suite.missing.get(number) for suite in suites]
             for each in dict.fromkeys(name for names in found if names for name in names):
                 if all(names is None or each in names for names in found) and not any(s.lacks(each) for s in suites):
                     raise BadInput(mistyped(each, suites))
 
     def _copy_suite(self, source: Side, target: Side) -> None:
-        found = [self._selection(source, number) for number in range(len(self.selections))]
+        found = [self.processes.selection(source, number) for number in range(len(self.processes.selections))]
         places = [place for selection in found if selection for place in selection.places]
         suite = self.suites[source.name]
         files = {each for each in (*suite.skipped, *suite.errors) if each.endswith(".py")}
@@ -171,13 +165,11 @@ class BenchmarkRunner:
 
     def _use_suite_tree(self, tree: Tree) -> None:
         for side in self.sides:
-            found = [side_selection(words, self.project, tree, side.tree) for words in self.selections]
+            found = [
+                side_selection(words, self.processes.project, tree, side.tree) for words in self.processes.selections
+            ]
             places = [place for selection in found if selection for place in selection.places]
             copy_suite(tree, side.tree, places, files_of_tests(tree, places), self.sides)
-
-    def _selection(self, side: Side, number: int) -> SideSelection | None:
-        (other,) = (each for each in self.sides if each is not side)
-        return side_selection(self.selections[number], self.project, side.tree, other.tree)
 
     def precheck(self, began: float, until: float) -> None:
         """Run every benchmark once with short rounds on each side that has it.
@@ -201,7 +193,7 @@ class BenchmarkRunner:
             difference = self._options_differ(each)
             if difference or (not self.suite_from and self._sources_differ(each)):
                 for statuses in self.statuses.values():
-                    if _is_ok(statuses[each]):
+                    if statuses[each].status == "ok":
                         statuses[each] = replace(statuses[each], status=CHANGED, reason=difference)
 
     def _repeat_failures(self, until: float) -> None:
@@ -216,7 +208,7 @@ class BenchmarkRunner:
         found = [status for statuses in self.statuses.values() for status in statuses.values()]
         if all(status.status == "error" for status in found):
             for each, status in self.statuses["head"].items():
-                if fix := fix_of(status.reason, self.sides[1].tree, self.project):
+                if fix := fix_of(status.reason, self.sides[1].tree, self.processes.project):
                     raise BadInput(f"all benchmarks fail on both sides; {each}: {status.reason}; {fix}")
 
     def _begin_statuses(self, side: Side) -> None:
@@ -268,12 +260,12 @@ class BenchmarkRunner:
 
     def _precheck(self, side: Side, ids: Sequence[str], until: float) -> None:
         suite, known = self.suites[side.name], self.statuses[side.name]
-        for number in range(len(self.selections)):
+        for number in range(len(self.processes.selections)):
             left = [each for each in ids if suite.benchmarks[each].selection == number]
             while left:
                 began = time.monotonic()
-                ended = self._run(side, "time", number, left, SHORTEST, until=until)
-                found = _statuses(ended, left)
+                ended = self.processes.run(side, "time", number, left, SHORTEST, until=until)
+                found = statuses_of(ended, left)
                 known |= found
                 tests = {event["id"]: event["seconds"] for event in ended.events if event["event"] == "ended"}
                 suite.seconds |= tests
@@ -348,7 +340,7 @@ class BenchmarkRunner:
             )
             for side in self.sides
         }
-        for number in range(len(self.selections)):
+        for number in range(len(self.processes.selections)):
             for side in order:
                 own = [each for each in timed if self.suites[side.name].benchmarks[each].selection == number]
                 self._take(action, side, number, own, pair, max_seconds, given[side.name])
@@ -371,17 +363,17 @@ class BenchmarkRunner:
         """Measure benchmarks in a fresh process; if it is lost at one of them, in another process without this one."""
         left = list(ids)
         while left:
-            path = self._json_file()
-            ended = self._run(side, action, number, left, max_seconds, pair, path)
-            failed = {each: status for each, status in _statuses(ended, left).items() if status.status != "ok"}
+            path = self.processes.json_file()
+            ended = self.processes.run(side, action, number, left, max_seconds, pair, path)
+            failed = {each: status for each, status in statuses_of(ended, left).items() if status.status != "ok"}
             if action == "time":
                 given.statuses |= failed
                 self._count_failures(side, failed)
-            elif not self.no_memory:
+            elif not self.processes.no_memory:
                 self.without_memory |= {each: f"{status.reason} in {side.name}" for each, status in failed.items()}
             if ended.lost is None:
                 given.add(ended.events, path)
-                self._store(path, side, pair)
+                self.processes.store(path, side, pair)
                 return
             left = [each for each in left if each not in failed]
 
@@ -390,91 +382,3 @@ class BenchmarkRunner:
             self._failures[side.name, each] += 1
             if self._failures[side.name, each] == MOST_FAILURES:
                 self.statuses[side.name][each] = status
-
-    def _json_file(self) -> Path:
-        folder = self.folder / f"process-{next(self._numbers):05d}"
-        folder.mkdir()
-        return folder / "benchmark.json"
-
-    def _store(self, path: Path, side: Side, pair: int) -> None:
-        """Copy a file to the folder of `--out`, which is created for the first; a pair may have several selections."""
-        if self.out is None or not path.is_file():
-            return
-        self.out.mkdir(parents=True, exist_ok=True)
-        names = (f"{side.name}-{pair:03d}{f'-{n}' if n else ''}.json" for n in count())
-        shutil.copyfile(path, next(self.out / name for name in names if not (self.out / name).exists()))
-
-    def _run(
-        self,
-        side: Side,
-        action: str,
-        number: int,
-        ids: Sequence[str],
-        max_seconds: float | None = None,
-        pair: int = 0,
-        path: Path | None = None,
-        until: float = inf,
-    ) -> EndedProcess:
-        """Run one selection in a fresh process of a side."""
-        (other,) = (each for each in self.sides if each is not side)
-        selection = self._selection(side, number)
-        assert selection is not None  # no benchmark is in it
-        job = PytestJob(
-            action,
-            selection.arguments,
-            None if action == "collect" else tuple(ids),
-            str(path or self._json_file()),
-            str(side.tree.top),
-            str(side.tree.folder),
-            side.rules,
-            max_seconds,
-            self._machine_info,
-            str(Path(cell.__file__).parent),
-            raw=self.out is not None,
-        )
-        variables = suite_environment(self.settings, pair) | side_variables(self.project, side, other)
-        ended = run_process(side, str(pytest_worker.__file__), asdict(job), variables, self.timeout_seconds, until)
-        for event in ended.events:
-            if event["event"] == "machine_info":
-                self._machine_info = event["value"]
-            elif event["event"] == "no_memory":
-                self.no_memory = f"{side.name}: {event['reason']}"
-        return ended
-
-
-def suite_environment(settings: Mapping[str, str], pair: int) -> dict[str, str]:
-    """Return the environment of a suite's process: the caller's variables, as for `pytest`, and those that it lacks.
-
-    The worker removes the variables of a pytest that started the gate. The number of the pair is the hash seed.
-    """
-    return {"PYTHONHASHSEED": str(pair), **settings, **os.environ}
-
-
-def _is_ok(status: CellStatus) -> bool:
-    return status.status == "ok"
-
-
-def _statuses(ended: EndedProcess, ids: Sequence[str]) -> dict[str, CellStatus]:
-    """Return how benchmarks ended in a process; what a lost process had not begun is missing.
-
-    If the process was lost while no benchmark ran, it is the status of all that have not failed.
-    """
-    found: dict[str, CellStatus] = {}
-    running = ""
-    for event in ended.events:
-        match event:
-            case {"event": "start", "id": at}:
-                running = at
-            case {"event": "ended", "id": at, "status": status, "reason": reason}:
-                found[at], running = CellStatus(status, reason), ""
-            case {"event": "collected", "errors": errors} if errors:
-                failed = SideSuite(errors={each["file"]: each["reason"] for each in errors})
-                found |= {each: status for each in ids if (status := failed.lacks(each))}
-    if ended.lost and running:
-        found[running] = ended.lost
-    elif ended.lost:
-        found |= {each: ended.lost for each in ids if each not in found or _is_ok(found[each])}
-    else:
-        missing = CellStatus("error", "pytest did not run this benchmark")
-        found |= {each: missing for each in ids if each not in found}
-    return {each: found[each] for each in ids if each in found}

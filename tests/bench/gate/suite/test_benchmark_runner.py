@@ -10,8 +10,9 @@ import pytest
 
 from jacobench.bench.gate.gate_client import CellStatus, EndedProcess, TimeIsUp
 from jacobench.bench.gate.installation.side_environments import Side
-from jacobench.bench.gate.suite import benchmark_runner
-from jacobench.bench.gate.suite.benchmark_runner import BenchmarkRunner, suite_environment
+from jacobench.bench.gate.suite import benchmark_runner, suite_processes
+from jacobench.bench.gate.suite.benchmark_runner import BenchmarkRunner
+from jacobench.bench.gate.suite.suite_processes import SuiteProcesses, suite_environment
 from jacobench.bench.gate.suite.time_plan import check_time
 from jacobench.bench.gate.trees.revisions import Project, Tree
 from jacobench.graphs.errors import BadInput
@@ -99,10 +100,10 @@ def runner(tmp_path, monkeypatch):
             sides.append(Side(name, tree, Path(sys.executable), tmp_path / name))
         processes, folder = Processes(says, ends), tmp_path / "processes"
         folder.mkdir()
-        monkeypatch.setattr(benchmark_runner, "run_process", processes.run)
+        monkeypatch.setattr(suite_processes, "run_process", processes.run)
         monkeypatch.setattr(benchmark_runner, "time", processes)
         project = Project(tmp_path, tmp_path)
-        return BenchmarkRunner(project, tuple(sides), selections, (), "", folder, None, 60.0, {})
+        return BenchmarkRunner(SuiteProcesses(project, tuple(sides), selections, folder, None, 60.0, {}), (), "")
 
     return make
 
@@ -282,7 +283,7 @@ def test_a_benchmark_that_is_timed_in_another_way_is_changed(runner, kind):
 def test_a_benchmark_whose_memory_is_not_measured_is_noted(runner):
     here = runner(["bench"], says=dict.fromkeys(BOTH, collects(X, Y)))
     here.precheck(0.0, inf)
-    benchmark_runner.run_process.__self__.ends["head", Y] = "error"
+    suite_processes.run_process.__self__.ends["head", Y] = "error"
     base, head = here.precheck_memory()
     assert base.statuses == head.statuses == {X: CellStatus("ok"), Y: CellStatus("ok")}
     assert here.without_memory == {Y: "error in head"}
