@@ -49,7 +49,7 @@ def ask_workers(
     """Call a function in the event loop of dask workers, all at the same time, whatever tasks they have.
 
     Returns by address what it has returned or raised, a TimeoutError for a worker that has not answered, and another
-    OSError for one that has ended.
+    OSError for one that has ended. Raises HarnessFailure if the scheduler is lost.
     """
     addresses = list(workers)
 
@@ -59,13 +59,16 @@ def ask_workers(
             return (await asyncio.wait_for(asked, seconds))[address]
         except TimeoutError:
             return TimeoutError(f"it did not answer within {seconds:g} s")
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  (the answer of this worker)
             return error
 
     async def answers() -> list[Any]:
         return await asyncio.gather(*map(answer, addresses))
 
-    return dict(zip(addresses, client.sync(answers), strict=True))
+    found = dict(zip(addresses, client.sync(answers), strict=True))
+    if client.status != "running":
+        raise HarnessFailure(SCHEDULER_LOST)
+    return found
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from jacobench.bench.cluster.cluster_calls import alive_workers, ask_workers, up
 from jacobench.bench.cluster.cluster_connection import connected
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, SurveyJob, examine_host
-from jacobench.bench.cluster.hosts import HostFinder, is_silent, machines_line, most_frequent_machine
+from jacobench.bench.cluster.hosts import HostFinder, has_answered, machines_line, most_frequent_machine
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import absolute, plan
@@ -105,7 +105,7 @@ def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, 
             "findings": msgspec.json.decode(answers[worker]),
         }
         for host, worker in zip(hosts, asked, strict=True)
-        if not is_silent(worker, answers[worker], say)
+        if has_answered(worker, answers[worker], say)
     ]
 
 

@@ -113,7 +113,9 @@ class HostFinder:
                 usable[place] = own_version
             for worker in workers:
                 has = answers[worker]
-                if has == own or is_silent(worker, has, say):
+                if has == own:
+                    continue
+                if not isinstance(has, PackageNotFoundError) and not has_answered(worker, has, say):
                     continue
                 self.unusable.add(worker)
                 which = f"dask worker {worker} of host" if own_version else "host"
@@ -134,7 +136,8 @@ class HostFinder:
         hosts = []
         for place, workers in found.items():
             answer = answers[workers[0]]
-            if is_silent(workers[0], answer, say):
+            if not has_answered(workers[0], answer, say):
+                self.unusable.update([] if isinstance(answer, OSError) else workers)
                 continue
             described = msgspec.json.decode(answer, type=Survey)
             if described.facts is None:
@@ -151,16 +154,18 @@ def places(client: Client, workers: Iterable[str], say: Callable[[str], object])
 
     found: dict[Place, list[str]] = defaultdict(list)
     for address, label in ask_workers(client, os.getenv, LABEL, "", workers=workers).items():
-        if not is_silent(address, label, say):
+        if has_answered(address, label, say):
             found[get_address_host(address), " ".join(label.split())].append(address)
     return dict(found)
 
 
-def is_silent(worker: str, answer: object, say: Callable[[str], object]) -> bool:
-    """Return whether a dask worker has not answered, and say so unless it has ended."""
+def has_answered(worker: str, answer: object, say: Callable[[str], object]) -> bool:
+    """Return whether a dask worker has answered without an error, and state the error, unless the worker has ended."""
     if isinstance(answer, TimeoutError):
         say(f"dask worker {worker} is not used: {answer}")
-    return isinstance(answer, OSError)
+    elif isinstance(answer, Exception) and not isinstance(answer, OSError):
+        say(f"dask worker {worker} is not used: {' '.join(f'{type(answer).__name__}: {answer}'.split())}")
+    return not isinstance(answer, Exception)
 
 
 def _shown(place: Place) -> str:

@@ -43,7 +43,7 @@ class StubClient:
         answer = self.answers.get(address, {}).get(function.__name__)
         if answer is None:
             await asyncio.Event().wait()
-        if isinstance(answer, OSError):
+        if isinstance(answer, Exception) and not isinstance(answer, PackageNotFoundError):
             raise answer
         return {address: answer}
 
@@ -76,7 +76,7 @@ def test_workers_are_asked_at_the_same_time_and_those_that_do_not_answer_do_not_
         await (all_asked if workers[0] in "ab" else asyncio.Event()).wait()
         return {workers[0]: len(workers)}
 
-    client = SimpleNamespace(_run=ask, sync=lambda function: asyncio.run(function()))
+    client = SimpleNamespace(status="running", _run=ask, sync=lambda function: asyncio.run(function()))
     answers = ask_workers(client, os.getpid, workers="abcd", seconds=0.5)
     assert (answers["a"], answers["b"]) == (1, 1)
     for silent in "cd":
@@ -122,6 +122,22 @@ def test_a_later_worker_of_a_known_host_needs_the_same_version_and_no_descriptio
         f"dask worker {none} of host 10.0.0.1 is not used: jacobench is not installed",
     ]
     assert "survey" not in {question for _, question in found.client.asked}
+
+
+@pytest.mark.cluster
+def test_a_worker_that_cannot_describe_its_host_is_not_asked_again(finder):
+    """It has other code of the same version, for example."""
+    one = "tcp://10.0.0.1:1"
+    found = finder({one: worker() | {"survey": AttributeError("no survey\nhere")}})
+    assert found.find([one]) == Found([], {}, [f"dask worker {one} is not used: AttributeError: no survey here"])
+    assert found.unusable == {one}
+
+
+def test_a_scheduler_that_is_lost_while_workers_are_asked_is_one_error():
+    client = StubClient({"a": {"getpid": OSError("closed")}})
+    client.status = "connecting"
+    with pytest.raises(HarnessFailure, match="connection to the scheduler of the cluster was lost"):
+        ask_workers(client, os.getpid, workers="a")
 
 
 @pytest.mark.cluster
