@@ -17,13 +17,13 @@ from jacobench.bench.cluster.cluster_connection import connected
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, SurveyJob, examine_host
 from jacobench.bench.cluster.hosts import HostFinder, has_answered, machines_line, most_frequent_machine
-from jacobench.bench.run.code_versions import code_versions
+from jacobench.bench.run.code_versions import code_versions, plugins
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import absolute, plan
 from jacobench.graphs.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from distributed import Client
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
 
+MOST_CAUSES = 3  # in the line of a run for which no host can be used
 WAIT_SECONDS = 1.0  # between looks for a first worker
 
 
@@ -67,23 +68,25 @@ def ready_cluster(
         files = _files(chosen, own.files)
         archive = pack(files, Path(stack.enter_context(TemporaryDirectory())))
         stack.enter_context(uploaded(client, archive))
-        finder = HostFinder(client, SurveyJob(chosen, archive.name if archive else "", files), own)
-        hosts = _hosts(finder, say)
+        finder = HostFinder(client, SurveyJob(chosen, archive.name if archive else "", files, plugins(planned)), own)
+        found = finder.find(_first_workers(client, say))
+        hosts, lines = found.hosts, found.lines
         if hosts and options.same_machine:
-            hosts = finder.of_machine(hosts, machine or most_frequent_machine(hosts), say)
+            hosts = finder.of_machine(hosts, machine or most_frequent_machine(hosts), lines.append)
         elif line := machines_line(hosts):
-            say(line)
+            lines.append(line)
         if not hosts:
-            raise BadInput("no host of the cluster can be used; the lines above have the causes")
+            raise BadInput(f"no host of the cluster can be used: {_causes(lines)}")
+        for line in lines:
+            say(line)
         yield ReadyCluster(finder, hosts, say)
 
 
-def _hosts(finder: HostFinder, say: Callable[[str], object]) -> list[Host]:
-    """Return the hosts that can be used; say which others cannot, and how they differ from this machine."""
-    found = finder.find(_first_workers(finder.client, say))
-    for line in found.lines:
-        say(line)
-    return found.hosts
+def _causes(lines: Sequence[str]) -> str:
+    """Return in one line why hosts are not used; of many lines, the first ones."""
+    shown = [line.removesuffix(".") for line in lines[:MOST_CAUSES]]
+    more = [f"and {len(lines) - MOST_CAUSES} more"] if len(lines) > MOST_CAUSES else []
+    return "; ".join(shown + more) or "its workers have ended"
 
 
 def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, Any]]:
@@ -94,7 +97,10 @@ def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, 
     options = RunOptions("smoke")
     with connected(cluster) as client:
         finder = HostFinder(client, SurveyJob(options), code_versions(plan(options), options.suite))
-        hosts = _hosts(finder, say)
+        found = finder.find(_first_workers(client, say))
+        hosts = found.hosts
+        for line in found.lines:
+            say(line)
         asked = [host.workers[0] for host in hosts]
         answers = ask_workers(client, examine_host, workers=asked, seconds=SURVEY_SECONDS)
     return [

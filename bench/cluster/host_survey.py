@@ -23,7 +23,7 @@ from jacobench.bench.machine.doctor import examine
 from jacobench.bench.machine.environment import settings, variable_facts
 from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.machine.worker_process import run_python
-from jacobench.bench.run.code_versions import CodeVersions, code_versions
+from jacobench.bench.run.code_versions import CodeVersions, code_versions, is_installed
 from jacobench.bench.run.run_options import RunOptions  # noqa: TC001  (msgspec reads annotations)
 from jacobench.bench.run.run_plan import plan
 from jacobench.graphs.errors import BadInput
@@ -41,6 +41,7 @@ class SurveyJob(msgspec.Struct, frozen=True):
     options: RunOptions
     archive: str = ""
     files: tuple[str, ...] = ()
+    plugins: dict[str, str] = {}  # strategy of another distribution → what the client has installed for it
 
 
 class HostFacts(msgspec.Struct, frozen=True):
@@ -100,7 +101,12 @@ def _in_words(error: BaseException) -> str:
 
 
 def describe(job: SurveyJob, root: str) -> HostFacts:
-    """Describe this host; `root` is the folder with the files of the run."""
+    """Describe this host; `root` is the folder with the files of the run. Raises BadInput if a plug-in is missing."""
+    for spec, installed in job.plugins.items():
+        if not is_installed(spec):
+            raise BadInput(
+                f"strategy {spec!r} needs {installed}, which the client has; install it and restart the workers"
+            )
     options = options_on_host(job.options, root, job.files)
     environment = settings(options.controls, options.threads)
     machine_info, _ = machine_record.pytest_benchmark_info()

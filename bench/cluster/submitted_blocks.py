@@ -13,7 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from jacobench.bench.cluster.block_task import Unwanted, run_block, running_blocks
-from jacobench.bench.cluster.cluster_calls import ask_workers
+from jacobench.bench.cluster.cluster_calls import alive_workers, ask_workers
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.graphs.errors import BadInput
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WORKER_GONE = "the dask worker has gone"
 RESULT_SECONDS = 10.0  # to wait for the result of an ended task, which a lost dask worker never sends
 STOP_SECONDS = 15.0  # to wait until hosts have ended their measuring processes
+ASK_SECONDS = 2.0  # for one answer: a worker that ends at the same time gives none
 
 
 @dataclass
@@ -130,10 +131,11 @@ class SubmittedBlocks:
             if seconds <= 0:
                 return sorted(set(left.values()))
             try:
-                answers = ask_workers(self.client, running_blocks, workers=set(left.values()), seconds=seconds)
+                workers = set(left.values()) & set(alive_workers(self.client))
+                answers = ask_workers(self.client, running_blocks, workers=workers, seconds=min(seconds, ASK_SECONDS))
             except Exception:  # noqa: BLE001  (the cluster ends, and its workers with it)
                 return []
-            left = {key: worker for key, worker in left.items() if _may_run(key, answers[worker])}
+            left = {key: worker for key, worker in left.items() if worker in workers and _may_run(key, answers[worker])}
             time.sleep(0.1)
         return []
 

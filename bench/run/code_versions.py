@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from jacobench.bench.machine.atomic_write import as_utf8
 from jacobench.bench.machine.machine_record import PACKAGES
+from jacobench.graphs.wording import listed
 from jacobench.strategies import registry
 from jacobench.strategies.plugin_files import imported_names, neighbours
 
@@ -65,6 +66,21 @@ def code_versions(planned: Plan, suite: str) -> CodeVersions:
         {module: _digest(sources) for module in sorted(modules) if (sources := _sources(module))},
         {name: version for name in sorted(names) if (version := _version(name))},
     )
+
+
+def plugins(planned: Plan) -> dict[str, str]:
+    """Return the strategies of a plan that other distributions register or contain, each with their names and versions."""
+    modules = {spec: _module(spec) for spec in sorted({cell.strategy for cell in planned.cells})}
+    found = {
+        spec: [f"{name} {_version(name)}" for name in _providers().get(module, ())] for spec, module in modules.items()
+    }
+    return {spec: listed(found[spec]) or f"module {module}" for spec, module in modules.items() if module}
+
+
+def is_installed(plugin: str) -> bool:
+    """Return whether a strategy of `plugins` is registered, or its module can be imported."""
+    module = _module(plugin)
+    return bool(module) and find_spec(module) is not None
 
 
 def restricted(before: CodeVersions, now: CodeVersions) -> CodeVersions:

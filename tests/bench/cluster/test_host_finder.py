@@ -33,6 +33,11 @@ class StubClient:
 
     def __init__(self, answers):
         self.answers, self.asked, self.status = answers, [], "running"
+        self.alive = set()
+        self.scheduler = SimpleNamespace(ncores=self._ncores)
+
+    async def _ncores(self):
+        return dict.fromkeys(self.alive, 1)
 
     def sync(self, function, **_):
         return asyncio.run(function())
@@ -231,8 +236,19 @@ def test_an_interrupt_does_not_wait_without_limit_for_a_frozen_worker(monkeypatc
     blocks = SubmittedBlocks(client)
     for key, address in {"one": "ends", "two": "frozen", "three": "gone"}.items():
         blocks.running[key] = SimpleNamespace(key=key, worker=address, future=None)
+    client.alive = {"ends", "frozen", "gone"}
     assert blocks.stop() == ["ends", "frozen"]
     assert {address for address, _ in client.asked} == {"ends", "frozen", "gone"}
+
+
+def test_an_interrupt_does_not_wait_for_a_worker_that_has_ended():
+    """A connection to it would be tried until the limit."""
+    client = StubClient({})
+    client.unsubscribe_topic = client.cancel = lambda *_, **__: None
+    blocks = SubmittedBlocks(client)
+    blocks.running["one"] = SimpleNamespace(key="one", worker="ended", future=None)
+    blocks.stop()
+    assert client.asked == []
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import defaultdict
 from itertools import pairwise
+from zipfile import ZipFile
 
 import pytest
 
@@ -149,3 +150,58 @@ def test_further_passes_of_a_case_run_on_its_host(folder, cluster, runs, wait_fo
         hosts[line["case"]].add(line["host"])
     assert len(hosts) == 2
     assert all(len(own) == 1 for own in hosts.values())
+
+
+PLUGIN = """
+from jacobench.strategies.vjp import vjp
+
+
+class Halved:
+    name = "halved"
+
+    def prepare(self, graph):
+        return vjp().prepare(graph)
+"""
+
+
+@pytest.fixture
+def plugin(folder, write_wheel):
+    """Return a function from a version of a plug-in to the folder in which it is installed."""
+
+    def install(number):
+        entry = {f"halves-{number}.dist-info/entry_points.txt": "[jacobench.strategies]\nhalved = halves:Halved\n"}
+        place = folder / f"halves-{number}"
+        write_wheel(place, "halves", number, {"halves.py": PLUGIN} | entry)
+        with ZipFile(next(place.glob("*.whl"))) as wheel:
+            wheel.extractall(place)
+        return str(place)
+
+    return install
+
+
+def test_a_plugin_that_hosts_lack_or_have_in_another_version_is_one_line(folder, cluster, plugin, runs, monkeypatch):
+    places = {"same": plugin("1.0"), "older": plugin("0.9"), "lacks": ""}
+    workers = [
+        cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL=label, PYTHONPATH=place)
+        for label, place in places.items()
+    ]
+    cluster.wait_for_workers(3)
+    monkeypatch.setenv("PYTHONPATH", places["same"])
+    said = runs.complete("vjp", "halved", cluster=cluster.address).splitlines()
+    (line,) = [line for line in said if "is not used" in line]
+    assert "(lacks) is not used: strategy 'halved' needs halves 1.0, which the client has" in line
+    (line,) = [line for line in said if "instead of" in line]
+    assert "(older)): halves 0.9 instead of 1.0" in line
+    hosts = {line["host"].partition(" ")[2] for line in runs.journal()}
+    assert hosts == {"(same)", "(older)"}
+    assert set(jb.load(folder / "run")["status"]) == {"ok"}
+    for worker in workers[:2]:
+        worker.kill()
+        worker.wait()
+    done = runs.start("vjp", "halved", cluster=cluster.address, out="none")
+    _, said = done.communicate(timeout=120)
+    assert done.returncode == 2, said
+    (line,) = said.splitlines()
+    assert "no host of the cluster can be used: " in line
+    assert "(lacks) is not used: strategy 'halved' needs halves 1.0" in line
+    assert not (folder / "none").exists()
