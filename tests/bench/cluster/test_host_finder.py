@@ -229,6 +229,18 @@ def test_a_scheduler_that_is_lost_before_the_first_worker_is_one_error(monkeypat
     assert said == ["waiting for the first worker of the cluster; Ctrl-C ends the run"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], "its workers have ended"),
+        (["host a is not used: x.", "host b is not used: y"], "host a is not used: x; host b is not used: y"),
+        (["one", "two", "three", "four", "five"], "one; two; three; and 2 more"),
+    ],
+)
+def test_the_causes_for_which_no_host_is_used_are_one_line(lines, said):
+    assert cluster_run._causes(lines) == said
+
+
 def test_an_interrupt_does_not_wait_without_limit_for_a_frozen_worker(monkeypatch):
     monkeypatch.setattr("jacobench.bench.cluster.submitted_blocks.STOP_SECONDS", 0.3)
     client = StubClient({"ends": {"running_blocks": ["one"]}, "gone": {"running_blocks": OSError("closed")}})
