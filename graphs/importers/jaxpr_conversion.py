@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.importers.jax_movement import entry, stacked
 from jacobench.graphs.importers.jax_operands import NotExpressible, Operand, OperandBuilder, is_float, is_value
-from jacobench.graphs.importers.jax_primitives import OF_INTEGERS, PRIMITIVES, entry, stacked
+from jacobench.graphs.importers.jax_primitives import OF_INTEGERS, PRIMITIVES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
