@@ -70,7 +70,7 @@ def wrapped(prepared, action):
 """
 
 
-def wait_for(condition, seconds=60):
+def wait_for(condition, seconds=120):
     """Wait until a condition has a value that is true, and return the value."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -104,6 +104,8 @@ class Cluster:
     def __init__(self, folder):
         self.folder, self.processes, self.n = folder, [], 0
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        (folder / "tmp").mkdir()  # with a lock of its own: blocks do not wait for other tests on this machine
+        self.environment["TMPDIR"] = str(folder / "tmp")
 
     def start_scheduler(self, *options):
         self.n += 1
