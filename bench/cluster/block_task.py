@@ -109,6 +109,10 @@ class SentMeasurements:
         line = msgspec.json.encode(self.on_client(measurement))
         self.worker.log_event(self.job.topic, {"key": self.job.key, "execution": self.execution, "line": line})
 
+    def say(self, text: str) -> None:
+        """Let the client print a sentence whose subject is this host."""
+        self.worker.log_event(self.job.topic, {"key": self.job.key, "said": text})
+
     def _on_host(self, found: Measurement) -> Measurement:
         return msgspec.structs.replace(found, spec=on_host(found.spec, self.root, self.job.files))
 
@@ -199,21 +203,36 @@ def _watched(journal: SentMeasurements, passes: Passes) -> Iterator[None]:
 
 
 @contextmanager
-def _alone(journal: SentMeasurements) -> Iterator[None]:
+def _alone(journal: SentMeasurements, folder: str | None = None) -> Iterator[None]:
     """Wait until no other block runs on this host, of another run or another cluster; POSIX only."""
     if sys.platform == "win32":
         yield
         return
-    import fcntl  # noqa: PLC0415  (POSIX only)
-
     label = sha256(os.environ.get(LABEL, "").encode()).hexdigest()[:8]
-    with (Path(gettempdir()) / f"jacobench-block-{os.getuid()}-{label}.lock").open("wb") as file:
-        while not journal.stopped.is_set():
-            with suppress(BlockingIOError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
+    path = Path(folder or gettempdir()) / f"jacobench-block-{os.getuid()}-{label}.lock"
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)  # no link: others may write to the folder
+    try:
+        is_first = True
+        while not _is_locked(lock):
+            if journal.stopped.is_set():
+                raise Unwanted
+            if is_first:
+                journal.say("waits for another run that measures there")
+            is_first = False
             time.sleep(POLL_SECONDS / 5)
         yield
+    finally:
+        os.close(lock)
+
+
+def _is_locked(lock: int) -> bool:
+    """Lock a file, and return whether that was possible."""
+    import fcntl  # noqa: PLC0415  (POSIX only)
+
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _wanted(worker: Any, key: str) -> bool:

@@ -162,8 +162,13 @@ class ClusterPasses:
                 self._finish(content)
 
     def _store(self, event: dict[str, Any]) -> None:
-        """Store a measurement of a block that is not complete."""
-        if event["key"] not in self._blocks.running:
+        """Store a measurement of a block that is not complete, or print what its host says."""
+        running = self._blocks.running.get(event["key"])
+        if "said" in event:
+            if running:
+                self.say(f"host {running.host.name} {event['said']}")
+            return
+        if running is None:
             self._discard(event["key"])
             return
         self.incomplete.mkdir(exist_ok=True)

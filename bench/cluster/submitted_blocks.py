@@ -100,7 +100,8 @@ class SubmittedBlocks:
     def messages(self, seconds: float) -> Iterator[tuple[str, Any]]:
         """Yield the messages that have arrived; wait for the first one.
 
-        They are ("event", key, execution and line of a measurement) and ("done", key of a block).
+        They are ("event", key and either execution and line of a measurement, or what its host says) and ("done", key
+        of a block).
         """
         with suppress(Empty):
             yield self._inbox.get(timeout=seconds)

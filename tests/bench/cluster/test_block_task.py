@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from contextlib import closing
 from pathlib import Path
+from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 
 from jacobench.bench.cluster.block_files import on_client, on_host, pack, root_of
-from jacobench.bench.cluster.block_task import BlockJob, _block_plan, block_case
+from jacobench.bench.cluster.block_task import BlockJob, Unwanted, _alone, _block_plan, block_case
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import plan
@@ -72,3 +74,57 @@ def test_a_host_plans_a_block_without_the_users_code(user, tmp_path, monkeypatch
     assert {Path(file).name for file in there} == {"block_graph.py", "block_sizes.py", "block_mine.py"}
     assert found.suite.cases[0].phases == case.phases
     assert not plugin_files._IMPORTED
+
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="there is no such lock")
+
+
+@pytest.fixture
+def journal():
+    """Return what stands for the journal of a block, with what the client prints."""
+    said = []
+    return SimpleNamespace(stopped=Event(), said=said, say=said.append)
+
+
+@POSIX
+def test_a_block_waits_for_another_one_on_its_host_and_says_so_once(journal, tmp_path):
+    other = SimpleNamespace(stopped=Event(), say=pytest.fail)
+    order = []
+
+    def wait():
+        with _alone(journal, str(tmp_path)):
+            order.append("second")
+
+    with _alone(other, str(tmp_path)):
+        waiting = Thread(target=wait)
+        waiting.start()
+        while not journal.said:
+            waiting.join(0.01)
+        waiting.join(0.3)
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]
+    assert journal.said == ["waits for another run that measures there"]
+
+
+@POSIX
+def test_a_block_that_is_not_wanted_any_more_does_not_measure_beside_another_one(journal, tmp_path):
+    other = SimpleNamespace(stopped=Event(), say=pytest.fail)
+    journal.stopped.set()
+    with _alone(other, str(tmp_path)), pytest.raises(Unwanted), _alone(journal, str(tmp_path)):
+        pytest.fail("it measured")
+
+
+@POSIX
+def test_the_lock_of_a_host_follows_no_link(journal, tmp_path):
+    folder, target = tmp_path / "shared", tmp_path / "precious"
+    folder.mkdir()
+    target.write_text("kept")
+    with _alone(journal, str(folder)):
+        (lock,) = folder.iterdir()
+    assert lock.stat().st_mode & 0o777 == 0o600
+    lock.unlink()
+    lock.symlink_to(target)
+    with pytest.raises(OSError, match="symbolic link"), _alone(journal, str(folder)):
+        pytest.fail("it followed the link")
+    assert target.read_text() == "kept"

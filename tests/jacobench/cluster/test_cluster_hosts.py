@@ -59,18 +59,17 @@ def test_two_clients_never_measure_at_the_same_time_on_a_host(folder, cluster, h
     workers = [cluster.start_worker("--no-nanny"), cluster.start_worker("--no-nanny")]
     cluster.wait_for_workers(2)
     started = []
-    for name in ("first", "second"):
+    for name, line in (("first", "1 host · 0 of 2 blocks"), ("second", "waits for another run that measures there")):
         only = ("--case", "mlp-w4-*")
         started.append(runs.start("vjp", held, cluster=cluster.address, out=name, more=only))
-        assert "1 host · 0 of 2 blocks" in started[-1].stderr.readline()
+        assert line in started[-1].stderr.readline()
         wait_for(lambda: any(map(measuring, workers)))
     for _ in range(40):  # the second one has submitted its block, and would begin
         assert sum(len(measuring(worker)) for worker in workers) == 1
         time.sleep(0.1)
     (folder / "go").touch()
-    for process in started:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
+    said = [process.communicate(timeout=120)[1] for process in started]
+    assert [process.returncode for process in started] == [0, 0], said
     for name in ("first", "second"):
         assert {line["status"] for line in runs.journal(name)} == {"ok"}
     times = defaultdict(list)
