@@ -63,6 +63,7 @@ def test_a_host_plans_a_block_without_the_users_code(user, tmp_path, monkeypatch
         settings = folder.settings
     job = BlockJob("", "", block_case(case, own), 0, 0, None, settings, "", (), {}, "", "", archive.name, files)
     monkeypatch.setattr(plugin_files, "_IMPORTED", [])  # as in a dask worker
+    monkeypatch.setattr(plugin_files, "_FOLDERS", {})
     for name in ("block_graph", "block_sizes", "block_mine"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     found = _block_plan(job, settings, root)
