@@ -66,9 +66,11 @@ def connected(cluster: str | Client) -> Iterator[Client]:
         yield cluster if not isinstance(cluster, str) else stack.enter_context(_client(cluster))
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep the library's log from standard error: what a user must know is one line of ours."""
+def silence() -> dict[logging.Logger, int]:
+    """Keep the library's log from standard error: what a user must know is one line of ours.
+
+    Returns the loggers and the levels that they had.
+    """
     import distributed  # noqa: F401, PLC0415  (an extra, which configures its loggers when it is imported)
 
     libraries = ("distributed", "tornado", "asyncio")
@@ -76,6 +78,12 @@ def _silence() -> Iterator[None]:
     levels = {logging.getLogger(name): logging.getLogger(name).level for name in names.union(libraries)}
     for logger in levels:
         logger.setLevel(logging.CRITICAL + 1)
+    return levels
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    levels = silence()
     try:
         yield
     finally:

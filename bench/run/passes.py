@@ -215,7 +215,7 @@ class Passes:
             self._lose(cell, *process.how_it_ended(timeout, step), step, planned.number, worker)
         elif self.ledger.n_done == done_before:
             # If it ended later, as some libraries do at exit, a new worker continues with the remaining cells.
-            raise HarnessFailure(f"a worker ended before it measured anything: {process.last_words()}")
+            raise HarnessFailure(f"a measuring process measured nothing: {_why_nothing(process, timeout)}")
 
     def _lose(self, cell: Cell, status: str, reason: str, step: str, pass_number: int, worker: int) -> None:
         """Store rows of the cell at which a worker ended, and of the phases that need it."""
@@ -245,3 +245,9 @@ class Passes:
         for row in self.ledger.skipped_by(measurement):
             self.folder.append(row)
             self.ledger.note(row)
+
+
+def _why_nothing(process: WorkerProcess, timeout_seconds: float) -> str:
+    """Return why a process has ended, or was ended, before it began a cell."""
+    status, reason = process.how_it_ended(timeout_seconds)
+    return f"it did not begin within {timeout_seconds + STARTING_SECONDS:g} s" if status == "timeout" else reason

@@ -148,6 +148,8 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
         folders.check_free(out)  # before the hosts of a cluster describe themselves
     machine = next(iter(folder.settings.machines), "") if folder else ""
     try:
+        if cluster:
+            _silence_dask()
         with api.ready(cluster, settings, console.stderr().print, machine) as hosts:
             if folder and (other := absolute(options).cluster):
                 folder.note_cluster(other)
@@ -155,6 +157,14 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     finally:
         if folder:
             folder.close()
+
+
+def _silence_dask() -> None:
+    """Keep the log of Dask from standard error until this process ends: it also reports tasks that Ctrl-C has ended."""
+    from jacobench.bench.cluster.cluster_connection import check_installed, silence
+
+    check_installed()
+    silence()
 
 
 def _measure_on(

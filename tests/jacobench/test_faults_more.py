@@ -316,10 +316,10 @@ class Between(Right):
     """Has its worker killed after one of its cells was reported and before the next begins."""
     name = "between"
     def prepare(self, graph):
-        reporter = sys.modules["__main__"].Reporter
+        reporter = self.reporter()
         emit = reporter.emit
-        def last(self, event, **content):
-            emit(self, event, **content)
+        def last(event, **content):
+            emit(event, **content)
             found = content.get("measurement")
             is_last = found is not None and (found.strategy, found.phase) == ("between", "linearize")
             if is_last and not os.path.exists("killed"):
@@ -328,6 +328,13 @@ class Between(Right):
         reporter.emit = last
         Between.prepare = Right.prepare
         return super().prepare(graph)
+    def reporter(self):
+        """Return the object that reports cells; changes of its class are undone after the cell."""
+        frame = sys._getframe()
+        while "item" not in frame.f_locals:
+            frame = frame.f_back
+        plugins = frame.f_locals["item"].config.pluginmanager.get_plugins()
+        return next(plugin for plugin in plugins if type(plugin).__name__ == "Reporter")
 
 class Slow(Right):
     """Takes its time in the second pass, at the smaller size."""

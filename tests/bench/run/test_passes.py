@@ -22,10 +22,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the interpreter
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("exec sleep 1000", "a worker ended before it measured anything"),
-        ("echo no such thing >&2; exit 1", "a worker ended before it measured anything: no such thing"),
-        ("kill -9 $$", "a worker ended before it measured anything"),
-        ("exit 0", "a worker ended before it measured anything"),
+        ("exec sleep 1000", "it did not begin within 0.4 s"),
+        ("echo no such thing >&2; exit 1", "the process exited with status 1: no such thing"),
+        ("kill -9 $$", "the process was ended by SIGKILL"),
+        ("exit 0", "the process exited with status 0"),
     ],
 )
 def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, message, tiny, tmp_path, monkeypatch):
@@ -34,7 +34,7 @@ def test_a_worker_that_never_begins_is_a_failure_of_the_harness(script, message,
     (tmp_path / "python").chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(passes, "STARTING_SECONDS", 0.3)
-    with pytest.raises(HarnessFailure, match=message):
+    with pytest.raises(HarnessFailure, match=rf"^a measuring process measured nothing: {message}$"):
         carry_on(folder, lambda _progress: None)
     folder.close()
     assert (tmp_path / "run" / "journal.jsonl").read_bytes() == b""

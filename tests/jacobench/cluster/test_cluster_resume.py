@@ -58,8 +58,7 @@ def test_a_host_whose_measuring_processes_do_not_start_is_given_up(folder, clust
     cluster.start_worker("--no-nanny", JACOBENCH_MACHINE_LABEL="good")
     cluster.wait_for_workers(2)
     said = runs.complete(cluster=cluster.address, more=("--case", "mlp-w4-*"))
-    assert (
-        "(bad) is no longer used: a worker ended before it measured anything: OSError: no space left on device" in said
-    )
+    cause = "the process exited with status 1: OSError: no space left on device"
+    assert f"(bad) is no longer used: a measuring process measured nothing: {cause}" in said
     assert set(jb.load(folder / "run")["status"]) == {"ok"}
     assert {line["host"].partition(" ")[2] for line in runs.journal()} == {"(good)"}
