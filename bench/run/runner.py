@@ -19,7 +19,7 @@ from jacobench.bench.machine.environment import joined_facts, settings, variable
 from jacobench.bench.run import run_folder as folders
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.pass_schedule import counted, repetitions
-from jacobench.bench.run.passes import Passes
+from jacobench.bench.run.passes import Passes, check_code
 from jacobench.bench.run.row_summary import Header, rows_of
 from jacobench.bench.run.run_document import document
 from jacobench.bench.run.run_estimate import add_seconds
@@ -119,6 +119,7 @@ def carry_on(
         max_minutes = folder.settings.limit_minutes
     run = passes(folder, planned, report, None if max_minutes is None else began + 60 * max_minutes)
     if run.remains():
+        check_code(folder, code_versions(planned, folder.settings.suite))  # while the document is still there
         folder.remove_document()  # it would lack the measurements that follow
         run.measure()
     found = _document(folder, planned, time.monotonic() - began, run.measured_seconds)

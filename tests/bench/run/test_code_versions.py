@@ -123,11 +123,13 @@ def test_a_run_is_not_continued_with_other_code_and_keeps_its_measurements(
     with closing(start(RunOptions(str(tiny), strategies=("vjp", f"{file}:Mine")), tmp_path / "run")) as folder:
         folder.append(make_measurement("vjp", case="mlp-w4-d1-b1"))
     change(file)
+    (tmp_path / "run" / "run.json").write_text("its results")
     with closing(resume(tmp_path / "run")) as folder:
         with pytest.raises(BadInput, match=r"plugin\.py has changed; restore it, or start a new run: .*run") as raised:
-            carry_on(folder, lambda _progress: None)
+            carry_on(folder, lambda _progress: None, 5.0)
         assert "\n" not in str(raised.value)
         assert len(folder.measurements) == 1
+    assert (tmp_path / "run" / "run.json").read_text() == "its results"
 
 
 @pytest.mark.long
