@@ -212,10 +212,10 @@ class ClusterPasses:
             self._skip_larger(row)
 
     def _skip_larger(self, row: Measurement) -> None:
-        """Skip larger cases, unless they are being measured, or belong to another kind of machine."""
+        """Skip larger cases, unless they are being measured, or another kind of machine may measure them."""
         running = {each.block.case for each in self._blocks.running.values()}
         for skipped in self.ledger.skipped_by(row):
-            if skipped.case not in running and self.schedule.machine_of.get(skipped.case, row.machine) == row.machine:
+            if skipped.case not in running and self.schedule.is_for(skipped.case, row.machine):
                 found = msgspec.structs.replace(skipped, host=row.host, machine=row.machine)
                 self.folder.append(found)
                 self.ledger.note(found)

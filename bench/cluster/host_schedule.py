@@ -171,6 +171,11 @@ class HostSchedule:
         found = further_passes([*own, *kernel], lane.measurements)
         return next((planned for planned in found if self.ledger.first_left(planned)), None)
 
+    def is_for(self, case: str, machine: str) -> bool:
+        """Return whether only hosts of this machine may measure a case."""
+        known = self.machine_of.get(case)
+        return known == machine if known else all(lane.machine == machine for lane in self.lanes.values())
+
     def waiting(self) -> dict[str, int]:
         """Return the number of cases that lack first passes and a host, by the machine key that they need; empty for any."""
         found = {key: sum(bool(self._passes_left(case)) for case in cases) for key, cases in self._free.items()}

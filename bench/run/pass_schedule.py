@@ -70,7 +70,7 @@ def _counted(measurements: Sequence[Measurement]) -> list[Measurement]:
 def further_passes(
     found: Sequence[Measurement], of_cases: Sequence[Measurement] | None = None
 ) -> Iterator[PlannedPass]:
-    """Yield the passes of a host that may follow the first ones: the last one, a repetition, and a new one.
+    """Yield the passes of a host that may follow the first ones: the last one, a repetition, and new ones.
 
     `found` are its measurements; `of_cases` are those of its cases, also of other hosts, if there are any.
     """
@@ -85,6 +85,9 @@ def further_passes(
     if not repeats:
         yield PlannedPass(last, turn(last, found), cases)
     yield PlannedPass(last + 1, turn(last + 1, found), cases)
+    if of_cases:  # another host, which is lost, may have been further with its cases
+        number = 1 + max((m.pass_number for m in of_cases if m.case in cases), default=last)
+        yield PlannedPass(number, turn(number, found), cases)
 
 
 def turn(number: int, measurements: Iterable[Measurement]) -> int:

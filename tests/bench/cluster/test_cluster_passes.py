@@ -279,7 +279,7 @@ def test_a_larger_case_that_is_being_measured_is_not_skipped(make_measurement):
     journal = []
     client = SimpleNamespace(
         ledger=SimpleNamespace(skipped_by=lambda _row: iter(larger), note=lambda _row: None),
-        schedule=SimpleNamespace(machine_of={"elsewhere": "x"}, note=lambda _case, _rows: None),
+        schedule=SimpleNamespace(is_for=lambda case, _: case != "elsewhere", note=lambda _case, _rows: None),
         folder=SimpleNamespace(append=journal.append),
         _blocks=SimpleNamespace(running={"key": SimpleNamespace(block=SimpleNamespace(case="running"))}),
     )

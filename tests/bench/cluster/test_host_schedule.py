@@ -31,6 +31,7 @@ class Run:
         self.schedule = HostSchedule(self.ledger, FIRST, self.measurements)
         self.machine = {}
         self.kernel = {}  # pass → seconds
+        self.decided = set()  # cases in which dense takes twice the time
 
     def add(self, host, machine):
         self.machine[host] = machine
@@ -53,7 +54,8 @@ class Run:
         found = [
             Measurement(
                 cell.case, cell.strategy, cell.phase, cell.strategy, block.planned.number,
-                repeats=block.planned.repeats, seconds=(1.0,), host=host, machine=self.machine[host],
+                repeats=block.planned.repeats, host=host,
+                seconds=(2.0 if cell.strategy == "dense" and cell.case in self.decided else 1.0,), machine=self.machine[host],
             )
             for cell in cells
         ]  # fmt: skip
@@ -175,6 +177,26 @@ def test_further_passes_are_those_of_each_hosts_undecided_cases(run):
     own = {case for m in run.measurements if m.host == "one" for case in [m.case]}
     assert {run.measure("one", in_time=True) for _ in own} == {(case, FIRST) for case in own}
     assert run.measure("one") is None
+
+
+def test_undecided_cases_of_a_lost_host_are_measured_further_by_one_that_has_measured_fewer_passes(run):
+    run.add("one", "m")
+    run.add("two", "m")
+    run.decided = {"b", "d", "f"}
+    everything(run, "one", "two")
+    assert {run.measure("one", in_time=True) for _ in "ace"} == {(case, FIRST) for case in "ace"}
+    assert run.measure("two", in_time=True) is None
+    run.schedule.remove_host("one")
+    assert {run.measure("two", in_time=True) for _ in "ace"} == {(case, FIRST + 1) for case in "ace"}
+
+
+def test_a_case_without_measurements_is_for_one_machine_only_if_there_is_one(run):
+    run.add("one", "m")
+    assert run.schedule.is_for("b", "m")
+    run.add("other", "x")
+    assert not run.schedule.is_for("b", "m")
+    assert run.measure("one") == ("a", 0)
+    assert (run.schedule.is_for("a", "m"), run.schedule.is_for("a", "x")) == (True, False)
 
 
 @pytest.mark.parametrize("is_resumed", [False, True])
