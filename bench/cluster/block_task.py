@@ -166,7 +166,14 @@ def run_block(content: bytes) -> bytes:
     from distributed import get_worker  # noqa: PLC0415  (an extra)
 
     job = msgspec.json.decode(content, type=BlockJob)
-    worker = get_worker()
+    RUNNING.add(job.key)
+    try:
+        return _measured(job, get_worker())
+    finally:
+        RUNNING.discard(job.key)
+
+
+def _measured(job: BlockJob, worker: Worker) -> bytes:
     root = root_of(job.archive, worker.local_directory)
     journal = SentMeasurements(job, root, worker)
     planned = _block_plan(job, journal.settings, root)
@@ -189,7 +196,8 @@ def _watched(journal: SentMeasurements, passes: Passes) -> Iterator[None]:
                 journal.stopped.set()
                 passes.end_process()
 
-    RUNNING.add(journal.job.key)
+    if not _wanted(journal.worker, journal.job.key):
+        raise Unwanted
     Thread(target=watch, daemon=True).start()
     try:
         yield
@@ -199,7 +207,6 @@ def _watched(journal: SentMeasurements, passes: Passes) -> Iterator[None]:
         raise
     finally:
         ended.set()
-        RUNNING.discard(journal.job.key)
 
 
 @contextmanager

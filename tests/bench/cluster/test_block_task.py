@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from jacobench.bench.cluster.block_files import on_client, on_host, pack, root_of
-from jacobench.bench.cluster.block_task import BlockJob, Unwanted, _alone, _block_plan, block_case
+from jacobench.bench.cluster.block_task import BlockJob, Unwanted, _alone, _block_plan, _watched, block_case
 from jacobench.bench.run.code_versions import code_versions
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import plan
@@ -129,3 +129,13 @@ def test_the_lock_of_a_host_follows_no_link(journal, tmp_path):
     with pytest.raises(OSError, match="symbolic link"), _alone(journal, str(folder)):
         pytest.fail("it followed the link")
     assert target.read_text() == "kept"
+
+
+@pytest.mark.parametrize("task", [None, SimpleNamespace(state="cancelled")])
+def test_a_block_that_was_cancelled_before_it_began_is_not_measured(task):
+    worker = SimpleNamespace(
+        state=SimpleNamespace(tasks={"key": task} if task else {}), status=SimpleNamespace(name="running")
+    )
+    journal = SimpleNamespace(worker=worker, job=SimpleNamespace(key="key"), stopped=Event())
+    with pytest.raises(Unwanted), _watched(journal, SimpleNamespace()):
+        pytest.fail("it measured")
