@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from jacobench.bench.cluster.hosts import Found
+from jacobench.bench.machine.worker_process import HarnessFailure
+from jacobench.graphs.wording import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,8 +82,13 @@ class LiveHosts:
 
         def ask() -> None:
             found = Found()
-            with suppress(Exception):  # the scheduler is lost, which `alive_workers` reports
+            try:
                 found = self.finder.find(new, known)
+            except (HarnessFailure, OSError):
+                pass  # the scheduler is lost, which `alive_workers` reports
+            except Exception as error:  # noqa: BLE001  (the other hosts continue)
+                found.lines.append(f"dask workers {listed(sorted(new))} are not used: {type(error).__name__}: {error}")
+                self.finder.unusable |= new
             self._answers.put((new, found))
 
         self._asked |= new
