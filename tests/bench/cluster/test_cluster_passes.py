@@ -165,7 +165,9 @@ class InventedRun:
         return [json.loads(line) for line in (self.folder.path / "journal.jsonl").read_text().splitlines()]
 
 
-ENDED_AT_START = "a measuring process measured nothing: the process exited with status 1"
+ENDED_AT_START = (
+    "a measuring process measured nothing: the process exited with status 1: OSError: no space left on device"
+)
 
 
 @pytest.mark.cluster
