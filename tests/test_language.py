@@ -99,6 +99,7 @@ def test_help_has_no_forbidden_word(help_of: Callable[[tuple[str, ...]], str]) -
     assert {" ".join(command): forbidden(help_of(command)) for command in HELPS if forbidden(help_of(command))} == {}
 
 
+@pytest.mark.long
 def test_sentences_of_help_are_short(help_of: Callable[[tuple[str, ...]], str]) -> None:
     assert_short([sentence for command in HELPS for sentence in help_sentences(help_of(command))])
 

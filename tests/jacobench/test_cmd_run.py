@@ -177,6 +177,7 @@ def test_a_run_writes_its_run_json_once_and_reads_no_file_back(strange, tmp_path
 # ---- the other commands
 
 
+@pytest.mark.long
 def test_table_shows_what_the_run_showed_and_the_csv_is_the_csv(finished, jacobench, strange):
     folder, run = finished
     done = jacobench("table", folder, cwd=strange)

@@ -103,6 +103,7 @@ def text_of(runs):
     return cache(lambda front_end, run: TEXTS[front_end][0](runs[run]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("front_end", TEXTS)
 def test_a_doubt_is_stated_where_there_is_one(front_end, text_of):
     text, count = text_of(front_end, "doubt"), TEXTS[front_end][1]

@@ -207,6 +207,7 @@ def figures(tmp_path_factory):
     return [in_fresh_process(MODELS, str(path), PYTHONHASHSEED=str(k)) for k in range(2)]
 
 
+@pytest.mark.long
 @memray_only
 def test_measured_peaks_lie_within_5_percent_of_the_predicted_ones_above_1_mib(figures):
     above = {what: (peak, predicted) for what, (peak, predicted, *_) in figures[0].items() if predicted > MIB}
@@ -230,6 +231,7 @@ def test_figures_repeat_from_process_to_process(figures):
     assert off == {}
 
 
+@pytest.mark.long
 @memray_only
 def test_a_block_for_small_objects_does_not_count():
     """Python maps 1 MiB at once for small objects, in whichever call needs it."""

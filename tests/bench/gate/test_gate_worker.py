@@ -92,6 +92,7 @@ def test_a_precheck_draws_no_arrays_over_the_budget(precheck):
     assert all("leaves and seeds need" in reason for _, reason in found.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("budget", [1024, 2**31])
 def test_a_precheck_finds_what_a_run_finds(precheck, budget):
     problem, found = precheck("dense", budget)

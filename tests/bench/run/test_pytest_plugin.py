@@ -75,6 +75,7 @@ def outcomes(done):
     }
 
 
+@pytest.mark.long
 def test_all_items_of_a_suite_pass_and_leave_a_run_that_can_be_loaded(bench_, tiny, tmp_path):
     path = tmp_path / "out.json"
     done = bench_(f"--suite={tiny}", f"--benchmark-json={path}")

@@ -76,6 +76,7 @@ def test_markdown_shows_the_worst_first_and_folds_what_is_unchanged():
     assert "1 broken · 1 regressed · 1 inconclusive" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "fits"), [("markdown", COMMENT_CHARACTERS), ("summary", SUMMARY_BYTES)])
 def test_what_does_not_fit_is_counted(name, fits):
     said = FORMATS[name](MANY, "x")
@@ -84,6 +85,7 @@ def test_what_does_not_fit_is_counted(name, fits):
     assert f"{8000 - shown:,} more lines do not fit here." in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lines", [EVERY, MANY])
 def test_markdown_ends_with_the_marker_of_a_comment(lines):
     assert FORMATS["markdown"](lines, "x").endswith("\n\n<!-- jacobench -->\n")
