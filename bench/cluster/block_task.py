@@ -21,7 +21,7 @@ import msgspec
 
 from jacobench.bench.cluster.block_files import on_client, on_host, root_of
 from jacobench.bench.cluster.host_survey import options_on_host
-from jacobench.bench.machine.machine_record import LABEL
+from jacobench.bench.machine.machine_record import label
 from jacobench.bench.row.measurement import Measurement, Repetition  # noqa: TC001  (msgspec reads annotations)
 from jacobench.bench.run.code_versions import CodeVersions, code_versions, restricted
 from jacobench.bench.run.pass_schedule import PlannedPass
@@ -215,8 +215,8 @@ def _alone(journal: SentMeasurements, folder: str | None = None) -> Iterator[Non
     if sys.platform == "win32":
         yield
         return
-    label = sha256(os.environ.get(LABEL, "").encode()).hexdigest()[:8]
-    path = Path(folder or gettempdir()) / f"jacobench-block-{os.getuid()}-{label}.lock"
+    digest = sha256(label().encode()).hexdigest()[:8]
+    path = Path(folder or gettempdir()) / f"jacobench-block-{os.getuid()}-{digest}.lock"
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)  # no link: others may write to the folder
     try:
         is_first = True

@@ -12,7 +12,7 @@ import msgspec
 
 from jacobench.bench.cluster.cluster_calls import ask_workers
 from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, HostFacts, Survey, SurveyJob, survey
-from jacobench.bench.machine.machine_record import LABEL
+from jacobench.bench.machine.machine_record import LABEL, as_label
 from jacobench.bench.run.code_versions import all_differences
 from jacobench.graphs.wording import counted, listed
 
@@ -153,9 +153,9 @@ def places(client: Client, workers: Iterable[str], say: Callable[[str], object])
     from distributed.comm import get_address_host  # noqa: PLC0415  (an extra)
 
     found: dict[Place, list[str]] = defaultdict(list)
-    for address, label in ask_workers(client, os.getenv, LABEL, "", workers=workers).items():
-        if has_answered(address, label, say):
-            found[get_address_host(address), " ".join(label.split())].append(address)
+    for address, value in ask_workers(client, os.getenv, LABEL, "", workers=workers).items():
+        if has_answered(address, value, say):
+            found[get_address_host(address), as_label(value)].append(address)
     return dict(found)
 
 

@@ -89,8 +89,13 @@ def digest() -> str:
 
 
 def label() -> str:
-    """Return the value of `LABEL`, on one line; empty without it."""
-    return " ".join(os.environ.get(LABEL, "").split())
+    """Return the label of this machine; empty without one."""
+    return as_label(os.environ.get(LABEL, ""))
+
+
+def as_label(value: str) -> str:
+    """Return a value of `LABEL` as it is compared and shown: on one line, without spaces at its ends."""
+    return " ".join(value.split())
 
 
 def _description() -> str:

@@ -131,6 +131,15 @@ def test_the_lock_of_a_host_follows_no_link(journal, tmp_path):
     assert target.read_text() == "kept"
 
 
+@POSIX
+def test_labels_that_name_the_same_machine_have_one_lock(journal, tmp_path, monkeypatch):
+    for label in ("a b", " a  b\n", "c"):
+        monkeypatch.setenv("JACOBENCH_MACHINE_LABEL", label)
+        with _alone(journal, str(tmp_path)):
+            pass
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize("task", [None, SimpleNamespace(state="cancelled")])
 def test_a_block_that_was_cancelled_before_it_began_is_not_measured(task):
     worker = SimpleNamespace(
