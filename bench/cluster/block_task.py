@@ -27,7 +27,6 @@ from jacobench.bench.run.code_versions import CodeVersions, code_versions, restr
 from jacobench.bench.run.pass_schedule import PlannedPass
 from jacobench.bench.run.passes import Passes
 from jacobench.bench.run.run_folder import Settings  # noqa: TC001  (msgspec reads annotations)
-from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import Plan
 from jacobench.bench.suites.case import Case, Cell, Suite
 
@@ -96,7 +95,7 @@ class SentMeasurements:
         self.job, self.root, self.worker = job, root, worker
         self.path = Path(job.path)
         self.execution = uuid4().hex
-        self.settings = replace(job.settings, **vars(options_on_host(_options(job.settings), root, job.files)))
+        self.settings = options_on_host(job.settings, root, job.files)
         self.measurements = [self._on_host(each) for each in job.earlier]
         self.n_earlier = len(job.earlier)
         self.stopped = Event()
@@ -128,10 +127,6 @@ class SentMeasurements:
         """Return the complete block."""
         own = self.measurements[self.n_earlier :]
         return BlockResult(self.execution, measured_seconds, [self.on_client(each) for each in own])
-
-
-def _options(settings: Settings) -> RunOptions:
-    return RunOptions(**{name: getattr(settings, name) for name in RunOptions.__dataclass_fields__})
 
 
 def block_case(case: Case, cells: Iterable[Cell]) -> BlockCase:

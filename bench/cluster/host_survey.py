@@ -12,7 +12,7 @@ import platform
 import sys
 from dataclasses import replace
 from subprocess import CalledProcessError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -24,7 +24,7 @@ from jacobench.bench.machine.environment import settings, variable_facts
 from jacobench.bench.machine.memory_limits import memory_limit
 from jacobench.bench.machine.worker_process import run_python
 from jacobench.bench.run.code_versions import CodeVersions, code_versions, is_installed
-from jacobench.bench.run.run_options import RunOptions  # noqa: TC001  (msgspec reads annotations)
+from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import plan
 from jacobench.graphs.errors import BadInput
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SELF = "jacobench.bench.cluster.host_survey"
 SURVEY_SECONDS = 120.0
+
+Options = TypeVar("Options", bound=RunOptions)  # alone, or with the other settings of a run
 
 
 class SurveyJob(msgspec.Struct, frozen=True):
@@ -68,8 +70,8 @@ def host_name() -> str:
     return f"{platform.node()} ({label})" if label else platform.node()
 
 
-def options_on_host(options: RunOptions, root: str, files: tuple[str, ...]) -> RunOptions:
-    """Return options with the paths of this host."""
+def options_on_host(options: Options, root: str, files: tuple[str, ...]) -> Options:
+    """Return options, which may be those of a run's settings, with the paths of this host."""
     return replace(
         options,
         suite=on_host(options.suite, root, files),
