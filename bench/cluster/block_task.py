@@ -70,7 +70,6 @@ class BlockJob(msgspec.Struct, frozen=True):
 class BlockResult(msgspec.Struct, frozen=True):
     """A complete block."""
 
-    execution: str
     measured_seconds: float
     measurements: list[Measurement]
 
@@ -126,7 +125,7 @@ class SentMeasurements:
     def result(self, measured_seconds: float) -> BlockResult:
         """Return the complete block."""
         own = self.measurements[self.n_earlier :]
-        return BlockResult(self.execution, measured_seconds, [self.on_client(each) for each in own])
+        return BlockResult(measured_seconds, [self.on_client(each) for each in own])
 
 
 def block_case(case: Case, cells: Iterable[Cell]) -> BlockCase:

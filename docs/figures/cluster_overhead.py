@@ -53,7 +53,7 @@ def empty_block(content: bytes) -> bytes:
         )
         for strategy, phase in job.case.cells
     ]  # fmt: skip
-    return msgspec.json.encode(BlockResult("", 0.0, found))
+    return msgspec.json.encode(BlockResult(0.0, found))
 
 
 def empty_blocks() -> None:

@@ -121,7 +121,7 @@ class InventedCluster:
             )
             for strategy, phase in job.case.cells
         ]  # fmt: skip
-        return msgspec.json.encode(BlockResult("", 1.0, found))
+        return msgspec.json.encode(BlockResult(1.0, found))
 
     def __getattr__(self, _name):
         return lambda *_arguments, **_options: None
