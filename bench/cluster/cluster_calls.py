@@ -20,21 +20,30 @@ CLOSE_SECONDS = 5.0  # for what is only tidy
 SCHEDULER_LOST = "the connection to the scheduler of the cluster was lost"
 
 
-def alive_workers(client: Client) -> list[str]:
-    """Return the addresses of the dask workers; raises HarnessFailure if the scheduler is lost."""
-    return _workers(client, "ncores")
+class SilentScheduler(HarnessFailure):
+    """The scheduler is connected, but does not answer."""
+
+
+def alive_workers(client: Client, seconds: float = ANSWER_SECONDS) -> list[str]:
+    """Return the addresses of the dask workers.
+
+    Raises SilentScheduler if the scheduler does not answer in time, another HarnessFailure if it is lost.
+    """
+    return _workers(client, "ncores", seconds)
 
 
 def running_workers(client: Client) -> list[str]:
     """Return the addresses of the dask workers that are not paused for lack of memory; raises as `alive_workers`."""
-    return _workers(client, "ncores_running")
+    return _workers(client, "ncores_running", ANSWER_SECONDS)
 
 
-def _workers(client: Client, question: str) -> list[str]:
+def _workers(client: Client, question: str, seconds: float) -> list[str]:
     try:
         if client.status == "running":
-            return list(client.sync(getattr(client.scheduler, question), callback_timeout=ANSWER_SECONDS))
-    except (OSError, TimeoutError, RuntimeError, ValueError):
+            return list(client.sync(getattr(client.scheduler, question), callback_timeout=seconds))
+    except TimeoutError:
+        raise SilentScheduler(f"the scheduler of the cluster did not answer within {seconds:g} s") from None
+    except (OSError, RuntimeError, ValueError):
         pass
     raise HarnessFailure(SCHEDULER_LOST)
 

@@ -105,7 +105,7 @@ class ClusterPasses:
             raise
         finally:
             for worker in self._blocks.stop():
-                self.say(f"dask worker {worker} may still measure: its process ends when it answers, or with it")
+                self.say(f"dask worker {worker} may still measure, until it and the scheduler answer, or until it ends")
             rmtree(self.incomplete, ignore_errors=True)
 
     def _loop(self) -> None:

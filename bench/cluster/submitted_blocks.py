@@ -13,7 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from jacobench.bench.cluster.block_task import Unwanted, run_block, running_blocks
-from jacobench.bench.cluster.cluster_calls import alive_workers, ask_workers
+from jacobench.bench.cluster.cluster_calls import SilentScheduler, alive_workers, ask_workers
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.graphs.errors import BadInput
 
@@ -119,26 +119,30 @@ class SubmittedBlocks:
     def stop(self) -> list[str]:
         """Cancel what is running, and wait until no measuring process is left on any host.
 
-        Returns the dask workers on which one may be left, because they have not said so within a limit.
+        Returns the dask workers on which one may be left, because they or the scheduler do not answer within a limit.
+        If the scheduler is lost, there are none: dask workers end with it, and it forgets the blocks of a lost client.
         """
-        with suppress(Exception):
-            self.client.unsubscribe_topic(self.topic)
+        if self.client.status != "running":
+            return []
+        self.client.unsubscribe_topic(self.topic)
         left = {each.key: each.worker for each in self.running.values()}
-        with suppress(Exception):
-            self.client.cancel([each.future for each in self.running.values()], force=True)
+        self.client.cancel([each.future for each in self.running.values()], force=True)
         until = time.monotonic() + STOP_SECONDS
-        while left and self.client.status == "running":
-            seconds = until - time.monotonic()
-            if seconds <= 0:
-                return sorted(set(left.values()))
+        while left and (seconds := until - time.monotonic()) > 0:
             try:
-                workers = set(left.values()) & set(alive_workers(self.client))
-                answers = ask_workers(self.client, running_blocks, workers=workers, seconds=min(seconds, ASK_SECONDS))
-            except Exception:  # noqa: BLE001  (the cluster ends, and its workers with it)
+                left = self._unfinished(left, min(seconds, ASK_SECONDS))
+            except SilentScheduler:
+                continue
+            except HarnessFailure:
                 return []
-            left = {key: worker for key, worker in left.items() if worker in workers and _may_run(key, answers[worker])}
             time.sleep(0.1)
-        return []
+        return sorted(set(left.values()))
+
+    def _unfinished(self, blocks: dict[str, str], seconds: float) -> dict[str, str]:
+        """Return those of some blocks, given with their dask workers, that may still be measured."""
+        workers = set(blocks.values()) & set(alive_workers(self.client, seconds))
+        answers = ask_workers(self.client, running_blocks, workers=workers, seconds=seconds)
+        return {key: worker for key, worker in blocks.items() if worker in workers and _may_run(key, answers[worker])}
 
 
 def _may_run(key: str, answer: Any) -> bool:

@@ -39,8 +39,13 @@ class StubClient:
     async def _ncores(self):
         return dict.fromkeys(self.alive, 1)
 
-    def sync(self, function, **_):
-        return asyncio.run(function())
+    def sync(self, function, callback_timeout=None, **_):
+        return asyncio.run(asyncio.wait_for(function(), callback_timeout))
+
+    def unsubscribe_topic(self, *_, **__):
+        pass
+
+    cancel = unsubscribe_topic
 
     async def _run(self, function, *_arguments, workers, **_):
         (address,) = workers
@@ -243,11 +248,8 @@ def test_the_causes_for_which_no_host_is_used_are_one_line(lines, said):
 
 def test_an_interrupt_does_not_wait_without_limit_for_a_frozen_worker(monkeypatch):
     monkeypatch.setattr("jacobench.bench.cluster.submitted_blocks.STOP_SECONDS", 0.3)
-    client = StubClient({"ends": {"running_blocks": ["one"]}, "gone": {"running_blocks": OSError("closed")}})
-    client.unsubscribe_topic = client.cancel = lambda *_, **__: None
-    blocks = SubmittedBlocks(client)
-    for key, address in {"one": "ends", "two": "frozen", "three": "gone"}.items():
-        blocks.running[key] = SimpleNamespace(key=key, worker=address, future=None)
+    client = StubClient({"ends": {"running_blocks": ["block-0"]}, "gone": {"running_blocks": OSError("closed")}})
+    blocks = running_on(client, "ends", "frozen", "gone")
     client.alive = {"ends", "frozen", "gone"}
     assert blocks.stop() == ["ends", "frozen"]
     assert {address for address, _ in client.asked} == {"ends", "frozen", "gone"}
@@ -256,11 +258,47 @@ def test_an_interrupt_does_not_wait_without_limit_for_a_frozen_worker(monkeypatc
 def test_an_interrupt_does_not_wait_for_a_worker_that_has_ended():
     """A connection to it would be tried until the limit."""
     client = StubClient({})
-    client.unsubscribe_topic = client.cancel = lambda *_, **__: None
-    blocks = SubmittedBlocks(client)
-    blocks.running["one"] = SimpleNamespace(key="one", worker="ended", future=None)
-    blocks.stop()
+    assert running_on(client, "ended").stop() == []
     assert client.asked == []
+
+
+def test_blocks_whose_scheduler_does_not_answer_may_still_run(monkeypatch):
+    monkeypatch.setattr("jacobench.bench.cluster.submitted_blocks.STOP_SECONDS", 0.2)
+    client = StubClient({})
+    client.scheduler.ncores = lambda: asyncio.Event().wait()
+    assert running_on(client, "one", "two").stop() == ["one", "two"]
+    with pytest.raises(HarnessFailure, match=r"^the scheduler of the cluster did not answer within 0\.1 s$"):
+        cluster_calls.alive_workers(client, 0.1)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_no_block_runs_whose_scheduler_is_lost(when):
+    """Dask workers end with their scheduler."""
+    client = StubClient({})
+    client.alive = {"one"}
+
+    async def lose():
+        raise OSError  # before the client notices it
+
+    client.scheduler.ncores = lose
+    client.status = "connecting" if when == "before" else "running"
+    assert running_on(client, "one").stop() == []
+
+
+def test_an_error_of_the_code_that_ends_blocks_is_not_hidden(monkeypatch):
+    client = StubClient({})
+    monkeypatch.setattr(client, "cancel", None, raising=False)
+    with pytest.raises(TypeError):
+        running_on(client, "one").stop()
+
+
+def running_on(client, *workers):
+    """Return blocks that run on dask workers."""
+    blocks = SubmittedBlocks(client)
+    for number, worker in enumerate(workers):
+        key = f"block-{number}"
+        blocks.running[key] = SimpleNamespace(key=key, worker=worker, future=None)
+    return blocks
 
 
 @pytest.fixture
