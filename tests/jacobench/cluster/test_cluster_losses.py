@@ -59,6 +59,7 @@ def test_a_killed_client_and_a_lost_scheduler_leave_a_run_that_can_be_resumed(
     (line,) = [line for line in said.splitlines() if line.startswith("jacobench: ")]
     assert "the connection to the scheduler of the cluster was lost" in line
     assert "jacobench run --resume run" in line
+    assert "may still measure" not in said
     assert "Traceback" not in said
     cluster.start_scheduler()
     cluster.start_worker("--nanny")
