@@ -19,9 +19,11 @@ Indices = NDArray[np.signedinteger]
 Attrs = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ArgumentContext:
     """Shapes, attributes and dtype of argument `k` of a node: what a rule knows before the primals are given.
+
+    Nodes with the same op, shapes and dtype may share it.
 
     `shapes` are those of all arguments, `out` is that of the output, and `attrs` are the op's attributes. `samples` is the
     number of independent samples along the leading axes of argument and output; 1 without such an axis.

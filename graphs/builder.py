@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from jacobench.graphs.array_types import Shape
+    from jacobench.graphs.array_types import Shape, Shapes
     from jacobench.graphs.op import Op
 
 DTYPES = ("float64", "float32")
@@ -151,20 +151,11 @@ class GraphBuilder:
         for attr in attrs:
             if attr not in op.attrs:
                 raise unknown(f"attribute of {op.name}", attr, op.attrs or ["none"])
-        shapes = tuple(arg.shape for arg in args)
-        try:
-            prepared = op.prepare({**op.attrs, **attrs}, shapes)
-            out = op.shape(shapes, prepared)
-        except BadInput as error:
-            raise BadInput(f"{op.name}: {error}") from None
-        op = op.at(shapes, out, prepared)
-        per_sample = [arg.batched and op.per_sample(k, shapes, prepared) for k, arg in enumerate(args)]
-        contexts = tuple(
-            ArgumentContext(k, shapes, out, prepared, self._dtype, samples=out[0] if batched else 1)
-            for k, batched in enumerate(per_sample)
-        )
+        shapes, batched = tuple(arg.shape for arg in args), tuple(arg.batched for arg in args)
+        at = _applied if op.attrs else _known_applied
+        applied = at(op, shapes, batched, self._dtype, **attrs)
         dtype = op.dtype_of_output(self._dtype)
-        return Value(out, any(per_sample) and len(out) > 1, self, dtype, None, args, op, contexts)
+        return Value(applied.shape, applied.batched, self, dtype, None, args, applied.op, applied.contexts)
 
     def _check(self, op: Op, args: Sequence[Value]) -> None:
         """Raise BadInput unless an op accepts these arguments."""
@@ -209,6 +200,35 @@ class GraphBuilder:
                 nodes.append(Node(value.op, args, value.contexts[0].attrs, value.contexts, value.shape))
         arrays = tuple(value.constant for value in constants if value.constant is not None)
         return Graph(self._dtype, dict(self._leaves), tuple(nodes), numbers[id(output)], names, arrays)
+
+
+class _Applied(NamedTuple):
+    """An op with the rules for some shapes, its output's shape, whether that is batched, and its contexts."""
+
+    op: Op
+    shape: Shape
+    batched: bool
+    contexts: tuple[ArgumentContext, ...]
+
+
+def _applied(op: Op, shapes: Shapes, batched: tuple[bool, ...], dtype: np.dtype[np.floating], **attrs: Any) -> _Applied:
+    """Apply an op to arguments of these shapes; raises BadInput if they or the attributes do not fit."""
+    try:
+        prepared = op.prepare({**op.attrs, **attrs}, shapes)
+        out = op.shape(shapes, prepared)
+    except BadInput as error:
+        raise BadInput(f"{op.name}: {error}") from None
+    op = op.at(shapes, out, prepared)
+    per_sample = [own and op.per_sample(k, shapes, prepared) for k, own in enumerate(batched)]
+    contexts = tuple(
+        ArgumentContext(k, shapes, out, prepared, dtype, samples=out[0] if own else 1)
+        for k, own in enumerate(per_sample)
+    )
+    return _Applied(op, out, any(per_sample) and len(out) > 1, contexts)
+
+
+_known_applied = lru_cache(maxsize=1024)(_applied)
+"""`_applied` of an op without attributes. The graphs of a suite have many equal nodes; predictions are kept with contexts."""
 
 
 def _in_order(output: Value) -> list[Value]:

@@ -108,7 +108,7 @@ class Jacobian:
     fill_scratch: Count = zero
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Argument:
     """Backward rules of one argument.
 
@@ -154,7 +154,7 @@ class Argument:
     returns_cotangent: Callable[[ArgumentContext], bool] = lambda _ctx: False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Op:
     """Operation of a graph.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 
@@ -18,6 +20,7 @@ def main() -> int:
     if the output cannot be written. Other commands return None, and end with code 4 then.
     """
     os.environ["MPLBACKEND"] = "agg"  # that of a notebook, or of a screen, may be missing here
+    atexit.register(gc.freeze)  # otherwise the interpreter scans all objects twice when it ends
     try:
         from jacobench.bench.machine.interrupts import interrupt_on_signals
 

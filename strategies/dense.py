@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -184,11 +184,13 @@ class DenseBlocks:
         return found._replace(pull_scratch=turned)
 
 
+@cache
 def dense() -> Reverse:
     """Return the strategy ``dense``."""
     return Reverse("dense", DenseJacobian())
 
 
+@cache
 def dense_blocks() -> Reverse:
     """Return the strategy ``dense-blocks``, which keeps samples apart as vmapped Jacobians do."""
     return Reverse("dense-blocks", DenseBlocks())

@@ -97,8 +97,7 @@ class Primals(Buffers):
     def __init__(self, graph: Graph, tracker: AllocationTracker) -> None:
         super().__init__(tracker)
         self._owners = kept_with(graph, "owners", lambda: owners(graph))
-        for given in range(graph.n_given):
-            self.make(given, 0)
+        self._block.update(dict.fromkeys(range(graph.n_given), MemoryBlock(0, graph.n_given)))
 
     def compute(self, number: int, node: Node) -> None:
         """Allocate a node's output, which is value `number`."""
@@ -116,8 +115,9 @@ def simulate_linearize(graph: Graph, planned: Sequence[Step], costs: Costs) -> A
     kept: set[int] = set()
     for step in planned:
         for edge in step.edges:
-            numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
-            kept.update(numbers[k] for k in costs[step.y, edge.ctx.k].residuals)
+            if residuals := costs[step.y, edge.ctx.k].residuals:
+                numbers = (*step.node.args, step.y)  # OUTPUT is -1: the last of them
+                kept.update([numbers[k] for k in residuals])
     for step in planned:
         primals.compute(step.y, step.node)
         for edge in step.edges:
@@ -193,15 +193,19 @@ def _simulate_own(graph: Graph, bars: Buffers, tracker: AllocationTracker, n_see
         bars.drop(number)
 
 
+def forward_flops(graph: Graph) -> int:
+    """Return the operations of the forward pass, kept with the graph."""
+    return kept_with(graph, "flops", lambda: sum(node.op.flops(node.contexts[0]) for node in graph.nodes))
+
+
 def predict_forward(graph: Graph) -> Predictions:
     """Predict the cost of `Graph.evaluate`, which holds every value until it returns."""
     tracker = AllocationTracker()
     primals = Primals(graph, tracker)
     for number, node in graph.numbered_nodes:
         primals.compute(number, node)
-    flops = sum(node.op.flops(node.contexts[0]) for node in graph.nodes)
     returned = min(tracker.held, prod(graph.output_shape) * graph.dtype.itemsize)
-    return Predictions({"forward": Prediction(tracker.peak, returned, flops)}, 0)
+    return Predictions({"forward": Prediction(tracker.peak, returned, forward_flops(graph))}, 0)
 
 
 @dataclass(frozen=True)

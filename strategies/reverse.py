@@ -14,9 +14,20 @@ import numpy as np
 
 from jacobench.graphs.errors import BadInput
 from jacobench.strategies.contract import IDENTITY_PULLBACK, Prediction, Predictions
-from jacobench.strategies.memory_model import AllocationTracker, simulate_linearize, simulate_pullback
+from jacobench.strategies.memory_model import AllocationTracker, forward_flops, simulate_linearize, simulate_pullback
 from jacobench.strategies.seed_batching import batch_seeds, tape_by_sample, unbatch_cotangents
-from jacobench.strategies.tape import Linearizer, Local, LocalCost, Pull, Step, Tape, kept_with, known_steps, steps
+from jacobench.strategies.tape import (
+    Edge,
+    Linearizer,
+    Local,
+    LocalCost,
+    Pull,
+    Step,
+    Tape,
+    kept_with,
+    known_steps,
+    steps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -165,8 +176,7 @@ class Reverse:
             prepare.hold(cost.prepare_bytes, cost.prepare_scratch)
         linearize = simulate_linearize(graph, planned, costs)
         pullback = simulate_pullback(graph, planned, costs, n_seeds)
-        forward_flops = sum(step.node.op.flops(step.node.contexts[0]) for step in planned)
-        linearize_flops = forward_flops + sum(cost.linearize_flops for cost in costs.values())
+        linearize_flops = forward_flops(graph) + sum(cost.linearize_flops for cost in costs.values())
         pull_flops = sum(cost.pull_flops for cost in costs.values())
         gradient_peak = max(linearize.peak, linearize.held + pullback.peak)
         phases = {
@@ -186,11 +196,14 @@ class Reverse:
             graph,
             ("costs", self.local, n_seeds),
             lambda: {
-                (step.y, edge.ctx.k): self.local.cost(edge.argument, edge.ctx, n_seeds)
-                for step in known_steps(graph)
-                for edge in step.edges
+                (step.y, edge.ctx.k): self.cost(edge, n_seeds) for step in known_steps(graph) for edge in step.edges
             },
         )
+
+    def cost(self, edge: Edge, n_seeds: int) -> LocalCost:
+        """Return the cost of an edge, which is kept with its context."""
+        argument, ctx = edge.argument, edge.ctx
+        return kept_with(ctx, ("cost", self.local, argument, n_seeds), lambda: self.local.cost(argument, ctx, n_seeds))
 
     def _of_identity(self, graph: Graph, planned: Sequence[Step], n_seeds: int, samples: Samples) -> Prediction:
         """Predict a pullback of the identity, as `n_seeds` joined seeds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,6 +75,7 @@ class SparseJacobian:
         )
 
 
+@cache
 def sparse() -> Reverse:
     """Return the strategy ``sparse``."""
     return Reverse("sparse", SparseJacobian())

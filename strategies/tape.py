@@ -100,12 +100,13 @@ def steps(graph: Graph) -> tuple[Step, ...]:
     return tuple(reversed(planned))
 
 
-def kept_with(graph: Graph, key: Hashable, make: Callable[[], Result]) -> Result:
-    """Return what `make` returns, which is kept with the graph: predictions need it several times, timed code never."""
-    own: dict[Hashable, Any] = vars(graph).setdefault("kept", {})
-    if key not in own:
-        own[key] = make()
-    found: Result = own[key]
+def kept_with(owner: Graph | ArgumentContext, key: Hashable, make: Callable[[], Result]) -> Result:
+    """Return what `make` returns, which is kept with its owner: predictions need it several times, timed code never."""
+    own: dict[Hashable, Any] = vars(owner).setdefault("kept", {})
+    try:
+        found: Result = own[key]
+    except KeyError:
+        found = own[key] = make()
     return found
 
 

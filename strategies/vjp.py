@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ def _selection(residuals: tuple[int, ...], n_primals: int) -> Callable[[Arrays],
     return lambda xs: pick((*xs, None))
 
 
+@cache
 def vjp() -> Reverse:
     """Return the strategy ``vjp``."""
     return Reverse("vjp", PullByRule(), samples_of=samples_of)

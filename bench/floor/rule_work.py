@@ -11,16 +11,14 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from jacobench.graphs.op import OUTPUT
+from jacobench.graphs.op import OUTPUT, Op
 from jacobench.strategies.tape import kept_with, known_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jacobench.graphs.array_types import ArgumentContext
     from jacobench.graphs.graph import Graph, Node
     from jacobench.strategies.reverse import Reverse
-    from jacobench.strategies.tape import Edge, LocalCost
+    from jacobench.strategies.tape import Edge
 
 
 Parts = tuple[list["Work"], ...]
@@ -51,21 +49,14 @@ class EdgeWorks(NamedTuple):
     pullback: Work
 
 
-def edges_of(graph: Graph) -> Iterator[tuple[Node, Edge]]:
-    """Yield each argument that cotangents must reach, with its node."""
-    for step in known_steps(graph):
-        for edge in step.edges:
-            yield step.node, edge
+def edges_of(graph: Graph) -> list[tuple[Node, Edge]]:
+    """Return each argument that cotangents must reach, with its node; kept with the graph."""
+    return kept_with(graph, "edges", lambda: [(step.node, edge) for step in known_steps(graph) for edge in step.edges])
 
 
 def works_of(graph: Graph, strategy: Reverse, n_seeds: int) -> dict[str, Parts]:
     """Return the calls of rules in each phase; those of ``gradient`` are those of ``linearize`` and ``pullback``."""
-    costs = strategy.costs(graph, n_seeds)
-    works = [
-        edge_works(strategy, step.node, edge, n_seeds, costs[step.y, edge.ctx.k])
-        for step in known_steps(graph)
-        for edge in step.edges
-    ]
+    works = [edge_works(strategy, node, edge, n_seeds) for node, edge in edges_of(graph)]
     forward = forward_works(graph)
     prepare, linearize, pullback = map(list, zip(*works, strict=True)) if works else ([], [], [])
     return {
@@ -114,12 +105,15 @@ def forward_work(node: Node) -> Work:
     )
 
 
-def edge_works(strategy: Reverse, node: Node, edge: Edge, n_seeds: int, known: LocalCost | None = None) -> EdgeWorks:
-    """Return the work of each phase for one argument of a node; `known` is its cost, if it is known already."""
-    argument, ctx = edge.argument, edge.ctx
-    cost = known or strategy.local.cost(argument, ctx, n_seeds)
+def edge_works(strategy: Reverse, node: Node, edge: Edge, n_seeds: int) -> EdgeWorks:
+    """Return the work of each phase for one argument of a node, which is kept with its context."""
+    key = ("works", strategy.name, edge.argument, n_seeds)
+    return kept_with(edge.ctx, key, lambda: _edge_works(strategy, node.op, edge, n_seeds))
+
+
+def _edge_works(strategy: Reverse, op: Op, edge: Edge, n_seeds: int) -> EdgeWorks:
+    argument, ctx, cost = edge.argument, edge.ctx, strategy.cost(edge, n_seeds)
     entries = argument.jacobian.structure.n_nonzeros(ctx) if cost.n_nonzeros else 0
-    op = node.op
     prepare, linearize, pullback = _rules(strategy.name, op.like or op.name, min(ctx.k, len(op.arguments) - 1))
     out_bytes, x_bytes = ctx.n_out * ctx.dtype.itemsize, ctx.n_in * ctx.dtype.itemsize
     residuals = sum(out_bytes if k == OUTPUT else _bytes(ctx, ctx.shapes[k]) for k in cost.residuals)

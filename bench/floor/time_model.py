@@ -104,7 +104,7 @@ def calls_of(
         assert predictions is not None  # each of `WITH_RULES` has a model
         phases = predictions.phases
     footprint = OVERLAP * (input_bytes(graph, n_seeds) + phase_bytes(phases, task))
-    n_edges = sum(1 for _ in edges_of(graph))
+    n_edges = len(edges_of(graph))
     works = works_of(graph, strategy, n_seeds)
     if task == JACOBIAN:
         works = {"prepare": works["prepare"], JACOBIAN: (jacobian_works(graph, strategy),)}
@@ -137,12 +137,14 @@ class TimeModel:
 
     def seconds_of(self, cells: Sequence[tuple[str, str, Calls]]) -> list[float]:
         """Return the seconds of many cells, each with strategy, phase and calls; NaN where the profile does not cover one."""
-        seconds = self._of_rules([calls for _, _, calls in cells])
-        overheads = [self._overheads.get((spec, phase)) for spec, phase, _ in cells]
-        return [
-            math.nan if overhead is None else float(rules + np.dot(calls.counts, overhead))
-            for rules, overhead, (_, _, calls) in zip(seconds, overheads, cells, strict=True)
-        ]
+        if not cells:
+            return []
+        counts = np.array([calls.counts for _, _, calls in cells])
+        unknown = np.full(counts.shape[1], math.nan)
+        overheads = np.array([self._overheads.get((spec, phase), unknown) for spec, phase, _ in cells])
+        seconds = self._of_rules([calls for _, _, calls in cells]) + np.sum(counts * overheads, axis=1)
+        found: list[float] = seconds.tolist()
+        return found
 
     @cached_property
     def _overheads(self) -> dict[tuple[str, str], Array]:
@@ -163,7 +165,8 @@ class TimeModel:
     def _of_rules(self, cells: Sequence[Calls]) -> Array:
         """Return the seconds of the rules of each cell, shape (cells,); NaN where a rule was not measured."""
         parts = {(id(part), calls.footprint): part for calls in cells for part in calls.parts}
-        of_parts = dict(zip(parts, self._of_parts(list(parts.values()), [key[1] for key in parts]), strict=True))
+        seconds = self._of_parts(list(parts.values()), [key[1] for key in parts])
+        of_parts = dict(zip(parts, seconds.tolist(), strict=True))
         return np.array([sum(of_parts[id(part), calls.footprint] for part in calls.parts) for calls in cells])
 
     def _of_parts(self, parts: Sequence[list[Work]], footprints: Sequence[float]) -> Array:

@@ -108,10 +108,13 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     >>> table.loc[0, "width"], table["peak_bytes"].isna().all()
     (np.float64(16.0), np.True_)
     """
-    unknown = sorted({key for row in rows for key in row if key not in COLUMNS})
-    if unknown:
+    given = set().union(*rows)
+    if unknown := sorted(given - COLUMNS.keys()):
         raise ValueError(f"no such column: {', '.join(unknown)}; the columns are in bench/row/columns.py")
-    return pd.DataFrame({name: _series(name, [row.get(name) for row in rows]) for name in COLUMNS})
+    missing = [None] * len(rows)
+    return pd.DataFrame(
+        {name: _series(name, [row.get(name) for row in rows] if name in given else missing) for name in COLUMNS}
+    )
 
 
 def below_resolution(table: pd.DataFrame, column: str = "peak_bytes") -> pd.Series[bool]:

@@ -359,7 +359,7 @@ def _without_collections() -> Iterator[None]:
         gc.enable()
 
 
-SHOWN = ["case", "strategy", "phase", "predicted_bytes", "predicted_seconds", "status", "reason"]
+SHOWN = ("case", "strategy", "phase", "predicted_bytes", "predicted_seconds", "status", "reason")
 """Columns that a dry run shows."""
 
 
@@ -367,7 +367,6 @@ def _dry_run(options: RunOptions) -> None:
     from functools import cache
 
     from jacobench.bench.floor.stored_profile import profile_for
-    from jacobench.bench.row.columns import CELL_KEYS
     from jacobench.bench.run.run_estimate import estimate, predicted_table, total_seconds
     from jacobench.bench.run.run_plan import plan
     from jacobench.reports.data.units import format_bytes, format_seconds
@@ -380,13 +379,8 @@ def _dry_run(options: RunOptions) -> None:
     rows = predicted_table(planned, lambda dtype: profile_of(dtype).model)
     found = estimate(rows, planned.budget_bytes)
     lines = [
-        (
-            *(cell[name] for name in CELL_KEYS),
-            format_bytes(cell["predicted_bytes"]),
-            format_seconds(cell["predicted_seconds"]),
-            _remark(cell),
-        )
-        for cell in found[SHOWN].to_dict("records")
+        (*cell, format_bytes(n_bytes), format_seconds(seconds), _remark(status, reason))
+        for *cell, n_bytes, seconds, status, reason in zip(*(found[name].tolist() for name in SHOWN), strict=True)
     ]
     console.print_rows(("case", "strategy", "phase", "peak bytes", "seconds per call", ""), lines)
     for dtype in dict.fromkeys(found["dtype"]):
@@ -398,8 +392,8 @@ def _dry_run(options: RunOptions) -> None:
         terminal.print(f"Further passes of undecided cases end {minutes} after the start of the run.")
 
 
-def _remark(cell: Mapping[Any, Any]) -> str:
+def _remark(status: str, reason: str) -> str:
     """Return why a cell would not run, or has no prediction."""
-    if cell["status"] == "over_budget":
+    if status == "over_budget":
         return "over budget"
-    return "" if cell["reason"] == "predicted only" else str(cell["reason"])
+    return "" if reason == "predicted only" else str(reason)

@@ -43,6 +43,19 @@ def test_the_rows_of_a_case_before_it_is_measured():
     assert math.isnan(gradient["seconds_median"])
 
 
+@pytest.mark.parametrize("spec", ["vjp", "dense"])
+def test_equal_layers_of_other_cases_do_not_change_a_prediction(spec):
+    def predicted(**knobs):
+        return phases_of(spec, one_case({"width": 7, "depth": 2, "batch": 3, **knobs}).make(), knobs["n_seeds"])
+
+    one, several = predicted(n_seeds=1), predicted(n_seeds=5)
+    assert several["pullback"].flops == 5 * one["pullback"].flops > 0
+    half = predicted(n_seeds=1, dtype="float32")
+    assert [2 * half[phase].peak_bytes for phase in half] == [one[phase].peak_bytes for phase in one]
+    deeper = predicted(n_seeds=1, depth=3)
+    assert deeper["linearize"].peak_bytes > one["linearize"].peak_bytes
+
+
 def test_a_strategy_without_a_model_has_rows_without_predictions(tmp_path):
     (tmp_path / "mine.py").write_text(
         "class Mine:\n    name = 'mine'\n\n    def prepare(self, graph):\n        return None\n"
