@@ -31,6 +31,7 @@ class LiveHosts:
     by_name: dict[str, Host] = field(default_factory=dict)
     _waiting: set[str] = field(default_factory=set)  # names of hosts with only paused workers
     _asked: set[str] = field(default_factory=set)  # addresses of dask workers that have not answered yet
+    _asked_before: set[str] = field(default_factory=set)  # addresses of those whose first question has ended
     _answers: Queue[tuple[set[str], Found]] = field(default_factory=Queue)  # to each of these questions
 
     def add(self, hosts: Iterable[Host]) -> list[Host]:
@@ -42,6 +43,11 @@ class LiveHosts:
                 host.facts = msgspec.structs.replace(host.facts, name=f"{host.facts.name} at {host.place[0]}")
             self.by_name[host.name] = host
         return hosts
+
+    @property
+    def may_join(self) -> bool:
+        """Whether hosts may join, because dask workers there are asked for the first time; silent ones are asked forever."""
+        return not self._asked <= self._asked_before
 
     def give_up(self, host: Host) -> None:
         """Use a host no more, nor dask workers that start there later."""
@@ -56,6 +62,7 @@ class LiveHosts:
         """
         alive = set(alive)
         joined = self._joined()
+        self._asked_before &= alive
         paused = alive.difference(running)
         for host in self.by_name.values():
             host.workers = sorted((each for each in host.workers if each in alive), key=paused.__contains__)
@@ -101,6 +108,7 @@ class LiveHosts:
             while True:
                 asked, found = self._answers.get_nowait()
                 self._asked -= asked
+                self._asked_before |= asked
                 for line in found.lines:
                     self.say(line)
                 known = {host.place: host for host in self.by_name.values()}

@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from math import inf
+from threading import Event
 from types import SimpleNamespace
 
 import msgspec
@@ -16,7 +17,7 @@ from jacobench.bench.cluster import cluster_passes, host_schedule
 from jacobench.bench.cluster.block_task import BlockJob, BlockResult, Unwanted
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import HostFacts, SurveyJob
-from jacobench.bench.cluster.hosts import Host, HostFinder
+from jacobench.bench.cluster.hosts import Found, Host, HostFinder
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.row.measurement import Measurement
 from jacobench.bench.run.code_versions import CodeVersions
@@ -231,6 +232,38 @@ def test_a_run_without_hosts_waits_for_one_and_says_so(run, monkeypatch):
     with pytest.raises(HarnessFailure, match=r"^4 cases cannot be measured: no host is left$"):
         passes.measure()
     assert run.said[-1] == "waiting 0 s for a host, to measure 4 cases"
+
+
+@pytest.fixture
+def joining(run, monkeypatch):
+    """Return a run whose only host has been lost, and a dask worker whose host joins with the second answer."""
+    monkeypatch.setattr(cluster_passes, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(cluster_passes, "RETURN_SECONDS", 0.0)
+    passes = run.passes({"gone": "m"})
+    run.client.alive = {"new"}
+    answers = SimpleNamespace(passes=passes, empty=[], may=Event())
+
+    def find(*_):
+        if answers.empty:
+            return answers.empty.pop()
+        answers.may.wait(3)
+        return Found([Host(("new", ""), HostFacts("new", "m", {}, 2**30, {}, run.folder.settings.code), ["new"])])
+
+    passes.finder.find = find
+    yield answers
+    answers.may.set()
+
+
+def test_a_run_does_not_end_while_a_host_that_has_joined_is_described(run, joining):
+    joining.passes.say = lambda line: joining.may.set() if line.startswith("waiting") else None
+    joining.passes.measure()
+    assert {line["host"] for line in run.lines()} == {"new"}
+
+
+def test_a_worker_that_is_asked_again_because_it_is_silent_does_not_keep_a_run_alive(joining):
+    joining.empty.append(Found())
+    with pytest.raises(HarnessFailure, match="no host is left"):
+        joining.passes.measure()
 
 
 @pytest.mark.parametrize(

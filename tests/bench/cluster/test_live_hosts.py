@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
 
+from jacobench.bench.cluster.hosts import Found
 from jacobench.bench.cluster.live_hosts import LiveHosts
 from jacobench.bench.machine.worker_process import HarnessFailure
 
@@ -31,3 +33,23 @@ def test_new_workers_whose_question_fails_are_named_once_unless_the_scheduler_is
         hosts._joined()
     assert not hosts._asked
     assert (finder.unusable, said) == (unusable, lines)
+
+
+def test_a_host_may_join_until_its_first_answer_and_again_when_it_has_returned():
+    may = Event()
+    finder = SimpleNamespace(find=lambda *_: (may.wait(10), Found())[1], unusable=set())
+    hosts = LiveHosts(finder, print, SimpleNamespace(note_machines=lambda _records: None))
+    assert not hosts.may_join
+    hosts.update({"b"}, {"b"})
+    assert hosts.may_join
+    may.set()
+    while hosts._asked:
+        hosts._joined()
+    may.clear()
+    hosts.update({"b"}, {"b"})
+    assert hosts._asked
+    assert not hosts.may_join, "it was silent"
+    hosts.update((), ())
+    hosts.update({"b"}, {"b"})
+    assert hosts.may_join
+    may.set()
