@@ -106,7 +106,11 @@ def _spec(cluster: str | Client) -> str:
 
 
 def ready(
-    cluster: str | Client | None, options: RunOptions, say: Callable[[str], object], machine: str = ""
+    cluster: str | Client | None,
+    options: RunOptions,
+    say: Callable[[str], object],
+    machine: str = "",
+    announce: Callable[[str], object] = lambda _step: None,
 ) -> AbstractContextManager[ReadyCluster | None]:
     """Connect to a cluster as `cluster_run.ready_cluster`; nothing is done for None."""
     from contextlib import nullcontext
@@ -118,7 +122,7 @@ def ready(
     check_installed()
     from jacobench.bench.cluster.cluster_run import ready_cluster
 
-    return ready_cluster(cluster, options, say, machine)
+    return ready_cluster(cluster, options, say, machine, announce)
 
 
 def _say(text: str) -> None:

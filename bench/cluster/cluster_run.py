@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,18 +22,20 @@ from jacobench.bench.run.code_versions import code_versions, plugins
 from jacobench.bench.run.run_options import RunOptions
 from jacobench.bench.run.run_plan import absolute, plan
 from jacobench.graphs.errors import BadInput
+from jacobench.graphs.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from distributed import Client
 
-    from jacobench.bench.cluster.hosts import Host
+    from jacobench.bench.cluster.hosts import Found, Host
     from jacobench.bench.run.run_folder import RunFolder
     from jacobench.bench.run.run_plan import Plan
 
 MOST_CAUSES = 3  # in the line of a run for which no host can be used
 WAIT_SECONDS = 1.0  # between looks for a first worker
+PATIENCE_SECONDS = 2.0  # before it is announced that the hosts are asked
 
 
 @dataclass(frozen=True)
@@ -52,24 +55,30 @@ class ReadyCluster:
 
 @contextmanager
 def ready_cluster(
-    cluster: str | Client, options: RunOptions, say: Callable[[str], object], machine: str = ""
+    cluster: str | Client,
+    options: RunOptions,
+    say: Callable[[str], object],
+    machine: str = "",
+    announce: Callable[[str], object] = lambda _step: None,
 ) -> Iterator[ReadyCluster]:
     """Connect to a cluster and prepare its hosts; report those that cannot be used, and differing versions.
 
-    `machine` is the key that ``same_machine`` asks for; default: the most frequent one.
+    `machine` is the key that ``same_machine`` asks for; default: the most frequent one. `announce` is called with what
+    is done after `PATIENCE_SECONDS`. It is not called before a scheduler has answered, so that an error is one line.
 
     Raises BadInput if nothing answers, or no host can be used.
     """
     chosen = _only_options(options)
     planned = plan(chosen)
     own = code_versions(planned, chosen.suite)
+    began = time.monotonic()
     with ExitStack() as stack:
         client = stack.enter_context(connected(cluster))
         files = _files(chosen, own.files)
         archive = pack(files, Path(stack.enter_context(TemporaryDirectory())))
         stack.enter_context(uploaded(client, archive))
         finder = HostFinder(client, SurveyJob(chosen, archive.name if archive else "", files, plugins(planned)), own)
-        found = finder.find(_first_workers(client, say))
+        found = _find_first(finder, say, announce, began)
         hosts, lines = found.hosts, found.lines
         if hosts and options.same_machine:
             hosts = finder.of_machine(hosts, machine or most_frequent_machine(hosts), lines.append)
@@ -95,9 +104,10 @@ def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, 
     Returns for each host its name, machine key, number of dask workers, and findings.
     """
     options = RunOptions("smoke")
+    began = time.monotonic()
     with connected(cluster) as client:
         finder = HostFinder(client, SurveyJob(options), code_versions(plan(options), options.suite))
-        found = finder.find(_first_workers(client, say))
+        found = _find_first(finder, say, say, began)
         hosts = found.hosts
         for line in found.lines:
             say(line)
@@ -123,6 +133,25 @@ def _only_options(options: RunOptions) -> RunOptions:
 def _files(options: RunOptions, of_code: dict[str, str]) -> tuple[str, ...]:
     """Return the files that blocks need: those of the code, and the suite."""
     return tuple(sorted({*of_code, *([options.suite] if options.suite.endswith(".toml") else [])}))
+
+
+def _find_first(
+    finder: HostFinder, say: Callable[[str], object], announce: Callable[[str], object], began: float
+) -> Found:
+    """Return the hosts of the dask workers that are there, when there is one.
+
+    Announces that they are asked, unless this has ended `PATIENCE_SECONDS` after `began`.
+    """
+    workers = _first_workers(finder.client, say)
+    hosts = "its host" if len(workers) == 1 else "their hosts"
+    text = f"asking {counted(len(workers), 'dask worker')} about {hosts}"
+    timer = Timer(began + PATIENCE_SECONDS - time.monotonic(), announce, [text])
+    timer.daemon = True
+    timer.start()
+    try:
+        return finder.find(workers)
+    finally:
+        timer.cancel()
 
 
 def _first_workers(client: Client, say: Callable[[str], object]) -> list[str]:

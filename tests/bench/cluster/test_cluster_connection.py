@@ -34,6 +34,19 @@ def test_the_loggers_of_the_caller_are_as_before():
     assert before != [logging.CRITICAL + 1] * 4
 
 
+@pytest.mark.parametrize(("options", "said"), [([], "asking\n"), (["--quiet"], "")])
+def test_what_is_done_before_the_first_progress_is_announced_unless_quiet(options, said, monkeypatch, capsys):
+    def ready(_cluster, _options, _say, _machine, announce):
+        announce("asking")
+        raise BadInput("no host")
+
+    monkeypatch.setattr("jacobench.api.ready", ready)
+    monkeypatch.setattr("jacobench.commands.cmd_run._silence_dask", lambda: None)  # for all tests of this process
+    with pytest.raises(BadInput, match="no host"):
+        app(["run", "--cluster", "local:1", *options], standalone_mode=False)
+    assert capsys.readouterr().err == said
+
+
 WAYS = {
     "command": lambda out: app(["run", "--cluster", "tcp://127.0.0.1:9", "--out", out], standalone_mode=False),
     "function": lambda out: jb.run("smoke", cluster="tcp://127.0.0.1:9", out=out),

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from threading import Event
 from types import SimpleNamespace
@@ -232,6 +233,23 @@ def test_a_scheduler_that_is_lost_before_the_first_worker_is_one_error(monkeypat
     with pytest.raises(HarnessFailure, match="connection to the scheduler of the cluster was lost"):
         cluster_run._first_workers(client, say)
     assert said == ["waiting for the first worker of the cluster; Ctrl-C ends the run"]
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("patience", "addresses", "announced"),
+    [
+        (0.0, ["tcp://10.0.0.1:1"], ["asking 1 dask worker about its host"]),
+        (0.0, ["tcp://10.0.0.1:1", "tcp://10.0.0.2:1"], ["asking 2 dask workers about their hosts"]),
+        (60.0, ["tcp://10.0.0.1:1"], []),
+    ],
+)
+def test_that_hosts_are_asked_is_announced_if_it_takes_long(patience, addresses, announced, finder, monkeypatch):
+    monkeypatch.setattr(cluster_run, "PATIENCE_SECONDS", patience)
+    silent, lines = finder({}), []
+    silent.client.alive = addresses
+    cluster_run._find_first(silent, lines.append, lines.append, time.monotonic())
+    assert lines == announced
 
 
 @pytest.mark.parametrize(

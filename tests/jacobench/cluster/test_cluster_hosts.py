@@ -62,7 +62,7 @@ def test_two_clients_never_measure_at_the_same_time_on_a_host(folder, cluster, h
     for name, line in (("first", "1 host · 0 of 2 blocks"), ("second", "waits for another run that measures there")):
         only = ("--case", "mlp-w4-*")
         started.append(runs.start("vjp", held, cluster=cluster.address, out=name, more=only))
-        assert line in started[-1].stderr.readline()
+        assert any(line in said for said in started[-1].stderr)
         wait_for(lambda: any(map(measuring, workers)))
     for _ in range(40):  # the second one has submitted its block, and would begin
         assert sum(len(measuring(worker)) for worker in workers) == 1
@@ -200,7 +200,7 @@ def test_a_plugin_that_hosts_lack_or_have_in_another_version_is_one_line(folder,
     done = runs.start("vjp", "halved", cluster=cluster.address, out="none")
     _, said = done.communicate(timeout=120)
     assert done.returncode == 2, said
-    (line,) = said.splitlines()
+    (line,) = [line for line in said.splitlines() if not line.startswith("asking ")]
     assert "no host of the cluster can be used: " in line
     assert "(lacks) is not used: strategy 'halved' needs halves 1.0" in line
     assert not (folder / "none").exists()
