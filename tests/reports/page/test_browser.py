@@ -156,6 +156,20 @@ def test_a_phone_scrolls_in_one_direction_only(opened):
     assert opened.execute_script("return document.documentElement.scrollWidth") <= 390
 
 
+def test_a_long_decision_is_broken_into_lines(opened):
+    size = {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    doubt = " and ".join(
+        f"{name} runs at 2.74× its limit and could win" for name in ("dense", "sparse", "dense-blocks")
+    )
+    script = """
+        const box = document.querySelector("[aria-label='Recommendations']");
+        box.querySelector("td:nth-child(3)").textContent = arguments[0];
+        return [box.scrollWidth, box.clientWidth]"""
+    needed, width = opened.execute_script(script, f"clearly, but {doubt}")
+    assert needed <= width
+
+
 def test_it_prints(opened):
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
