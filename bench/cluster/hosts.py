@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,7 +19,7 @@ from jacobench.bench.run.code_versions import all_differences
 from jacobench.graphs.wording import counted, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from distributed import Client
 
@@ -182,16 +184,35 @@ def difference_lines(own: CodeVersions, hosts: Iterable[Host]) -> list[str]:
     return [f"{counted(len(names), 'host')} ({listed(names)}): {what}" for what, names in groups.items()]
 
 
-def machines_line(hosts: Iterable[Host]) -> str:
-    """Return a line that states the consequence of several kinds of machine; empty if there is only one."""
-    counts = Counter(host.machine for host in hosts)
+def machines_line(hosts: Iterable[Host], others: Iterable[str] = ()) -> str:
+    """Return a line that states the consequence of several kinds of machine; empty if there is only one.
+
+    `others` are keys of machines that may have no host now.
+    """
+    counts = Counter(dict.fromkeys(others, 0))
+    counts.update(host.machine for host in hosts)
     if len(counts) < 2:
         return ""
-    kinds = listed([f"{counted(count, 'host')} with {key!r}" for key, count in counts.items()])
+    keys = sorted(counts)
+    shared, names = _distinct(keys)
+    kinds = listed([f"{counted(counts[key], 'host')} with {name!r}" for key, name in zip(keys, names, strict=True)])
     return (
-        f"there are {len(counts)} kinds of machine ({kinds}): each case is measured on one of them, so the sizes of a "
-        "sweep are divided between them. For sweeps of one kind of machine: --same-machine"
+        f"there are {len(counts)} kinds of machine ({shared and f'{shared}: '}{kinds}): each case is measured on one of "
+        "them, so the sizes of a sweep are divided between them. For sweeps of one kind of machine: --same-machine"
     )
+
+
+def _distinct(keys: Sequence[str]) -> tuple[str, list[str]]:
+    """Return what keys of machines have in common at their start, and the rest of each, such as its label.
+
+    >>> _distinct(["EPYC, 2 cores, Linux, a (1a2b3c4d)", "EPYC, 2 cores, Linux, b (5e6f7a8b)"])
+    ('EPYC, 2 cores, Linux', ['a', 'b'])
+    """
+    bare = [re.sub(r" \([0-9a-f]{8}\)$", "", key) for key in keys]
+    parts = [key.split(", ") for key in (bare if len(set(bare)) == len(keys) else keys)]
+    first = zip(*(own[:-1] for own in parts), strict=False)  # without the last part: each kind keeps a name
+    shared = [of_kinds[0] for of_kinds in takewhile(lambda of_kinds: len(set(of_kinds)) == 1, first)]
+    return ", ".join(shared), [", ".join(own[len(shared) :]) for own in parts]
 
 
 def most_frequent_machine(hosts: Iterable[Host]) -> str:

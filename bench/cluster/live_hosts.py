@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from jacobench.bench.cluster.hosts import Found
+from jacobench.bench.cluster.hosts import Found, machines_line
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.graphs.wording import listed
 
@@ -29,6 +29,7 @@ class LiveHosts:
     say: Callable[[str], object]
     folder: RunFolder
     by_name: dict[str, Host] = field(default_factory=dict)
+    _kinds: set[str] = field(default_factory=set)  # machine keys of all hosts so far
     _waiting: set[str] = field(default_factory=set)  # names of hosts with only paused workers
     _asked: set[str] = field(default_factory=set)  # addresses of dask workers that have not answered yet
     _asked_before: set[str] = field(default_factory=set)  # addresses of those whose first question has ended
@@ -42,6 +43,7 @@ class LiveHosts:
             while host.name in self.by_name:
                 host.facts = msgspec.structs.replace(host.facts, name=f"{host.facts.name} at {host.place[0]}")
             self.by_name[host.name] = host
+            self._kinds.add(host.machine)
         return hosts
 
     @property
@@ -104,6 +106,7 @@ class LiveHosts:
     def _joined(self) -> list[Host]:
         """Take the answers that have arrived: add workers to their hosts; add and return the hosts that are new."""
         joined: list[Host] = []
+        n_kinds = len(self._kinds)
         with suppress(Empty):
             while True:
                 asked, found = self._answers.get_nowait()
@@ -116,4 +119,6 @@ class LiveHosts:
                 for place in more.keys() & known.keys():
                     known[place].workers += more[place]
                 joined += self.add(host for host in found.hosts if host.place not in known)
+        if len(self._kinds) > max(n_kinds, 1):
+            self.say(f"a host of another kind has joined: {machines_line(self.by_name.values(), self._kinds)}")
         return joined

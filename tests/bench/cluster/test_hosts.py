@@ -19,9 +19,31 @@ def _hosts():
     return lambda *machines: [Host((f"10.0.0.{number}", ""), Facts(key)) for number, key in enumerate(machines)]
 
 
-def test_several_kinds_of_machine_are_stated_with_their_numbers_of_hosts(hosts):
-    line = machines_line(hosts("old", "new", "old"))
-    assert line.startswith("there are 2 kinds of machine (2 hosts with 'old' and 1 host with 'new'): each case")
+KINDS = {
+    "labels": (
+        ("EPYC, 2 cores, Linux x86_64, b (1a2b3c4d)", "EPYC, 2 cores, Linux x86_64, a (5e6f7a8b)"),
+        "EPYC, 2 cores, Linux x86_64: 1 host with 'a' and 2 hosts with 'b'",
+    ),
+    "a label": (
+        ("EPYC, 2 cores, Linux x86_64, b (1a2b3c4d)", "EPYC, 2 cores, Linux x86_64 (5e6f7a8b)"),
+        "EPYC, 2 cores: 1 host with 'Linux x86_64' and 2 hosts with 'Linux x86_64, b'",
+    ),
+    "processors": (
+        ("Xeon, 2 cores, Linux x86_64 (1a2b3c4d)", "EPYC, 2 cores, Linux x86_64 (5e6f7a8b)"),
+        "1 host with 'EPYC, 2 cores, Linux x86_64' and 2 hosts with 'Xeon, 2 cores, Linux x86_64'",
+    ),
+    "instruction sets": (
+        ("EPYC, 2 cores, Linux x86_64 (5e6f7a8b)", "EPYC, 2 cores, Linux x86_64 (1a2b3c4d)"),
+        "EPYC, 2 cores: 1 host with 'Linux x86_64 (1a2b3c4d)' and 2 hosts with 'Linux x86_64 (5e6f7a8b)'",
+    ),
+}
+
+
+@pytest.mark.parametrize("differ", KINDS)
+def test_several_kinds_of_machine_are_stated_with_their_numbers_of_hosts(hosts, differ):
+    (often, once), kinds = KINDS[differ]
+    line = machines_line(hosts(often, once, often))
+    assert line.startswith(f"there are 2 kinds of machine ({kinds}): each case")
     assert "--same-machine" in line
 
 
