@@ -122,11 +122,15 @@ class SubmittedBlocks:
         Returns the dask workers on which one may be left, because they or the scheduler do not answer within a limit.
         If the scheduler is lost, there are none: dask workers end with it, and it forgets the blocks of a lost client.
         """
+        left = {each.key: each.worker for each in self.running.values()}
+        try:
+            self.client.unsubscribe_topic(self.topic)
+            self.client.cancel([each.future for each in self.running.values()], force=True)
+        except Exception:
+            if self.client.status == "running":
+                raise
         if self.client.status != "running":
             return []
-        self.client.unsubscribe_topic(self.topic)
-        left = {each.key: each.worker for each in self.running.values()}
-        self.client.cancel([each.future for each in self.running.values()], force=True)
         until = time.monotonic() + STOP_SECONDS
         while left and (seconds := until - time.monotonic()) > 0:
             try:
