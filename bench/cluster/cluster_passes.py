@@ -10,6 +10,8 @@ import math
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from shlex import join, quote
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,6 +24,7 @@ from jacobench.bench.cluster.host_schedule import Block, HostSchedule
 from jacobench.bench.cluster.live_hosts import LiveHosts
 from jacobench.bench.cluster.submitted_blocks import WORKER_GONE, SubmittedBlocks
 from jacobench.bench.machine.byte_sizes import parse_bytes
+from jacobench.bench.machine.machine_record import LABEL
 from jacobench.bench.machine.worker_process import HarnessFailure
 from jacobench.bench.run.ledger import Ledger
 from jacobench.bench.run.passes import check_code
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3  # at a block; then its rows are crashed
 POLL_SECONDS = 1.0  # between looks at the workers of the cluster
+MOST_NAMED = 3  # cases in the line of a run whose machine has no host left
 RETURN_SECONDS = 60.0  # to wait for a host when none can continue
 
 
@@ -49,7 +53,8 @@ class ClusterProgress:
     n_hosts: int
     blocks_done: int
     blocks: int  # known so far
-    seconds_left: float | None  # of the known blocks; None until a block is complete
+    seconds_left: float | None  # of the known blocks or until the limit of further passes; None while it is not known
+    n_undecided: int | None = None  # cases; None in the first passes, and if no further ones may begin
 
 
 def seconds_left(of_blocks: Sequence[float], n_left: int, n_hosts: int) -> float | None:
@@ -57,6 +62,17 @@ def seconds_left(of_blocks: Sequence[float], n_left: int, n_hosts: int) -> float
     if not of_blocks or not n_hosts:
         return None
     return sum(of_blocks) / len(of_blocks) * math.ceil(n_left / n_hosts)
+
+
+def ways_on(cases: Sequence[str], labels: Iterable[str]) -> str:
+    """Return how cases can be measured if no host of their machines is left; `labels` are those of the machines."""
+    variables = sorted({f"{LABEL}={quote(label)}" for label in labels if label})
+    with_label = f", and {' or '.join(variables)}" if variables else ""
+    options = f" {join(chain(*(('--case', case) for case in cases)))}" if len(cases) <= MOST_NAMED else " --case"
+    return (
+        f". Start a dask worker on a host with the same processor, cores, memory and system{with_label}. "
+        f"Or measure {'it' if len(cases) == 1 else 'them'} in a new run with{options}"
+    )
 
 
 @dataclass
@@ -290,7 +306,8 @@ class ClusterPasses:
             self._say_what_stays_undecided()
             return True
         now = time.monotonic()
-        n_cases = counted(sum(waiting.values()), "case")
+        cases = [case for own in waiting.values() for case in own]
+        n_cases = counted(len(cases), "case")
         keys = listed([repr(key) for key in waiting if key])
         needed = f"host with the machine key {keys}" if keys else "host"
         if self._idle_since is None:
@@ -298,7 +315,10 @@ class ClusterPasses:
             self.say(f"waiting {RETURN_SECONDS:.0f} s for a {needed}, to measure {n_cases}")
         if now - self._idle_since < RETURN_SECONDS or self._hosts.may_join:
             return False
-        raise HarnessFailure(f"{n_cases} cannot be measured: no {needed} is left")
+        labels = [self.folder.settings.machines[key]["label"] for key in waiting if key]
+        raise HarnessFailure(
+            f"{n_cases} cannot be measured: no {needed} is left{ways_on(cases, labels) if keys else ''}"
+        )
 
     def _say_what_stays_undecided(self) -> None:
         """Say which cases would be measured further if a host of their machine were left."""
@@ -313,8 +333,12 @@ class ClusterPasses:
         first = self.folder.settings.first_passes
         further = sum(each.block.planned.number >= first for each in self._blocks.running.values())
         left, n_hosts = self.schedule.n_left + further, len(self._hosts.by_name)
-        seconds = seconds_left(self._block_seconds, left, n_hosts)
-        self.report(ClusterProgress(n_hosts, self._blocks_done, self._blocks_done + left, seconds))
+        seconds, n_undecided = seconds_left(self._block_seconds, left, n_hosts), None
+        if self.deadline is not None and self._in_time():
+            n_undecided = None if self.schedule.n_left else self.schedule.n_undecided()
+            if seconds is not None or n_undecided is not None:
+                seconds = max(seconds or 0.0, self.deadline - time.monotonic())
+        self.report(ClusterProgress(n_hosts, self._blocks_done, self._blocks_done + left, seconds, n_undecided))
 
 
 def _short(measurement: Measurement) -> Measurement:

@@ -49,6 +49,8 @@ class HostSchedule:
         self.machine_of: dict[str, str] = {}  # case → key
         self.lanes: dict[str, Lane] = {}  # by name of the host
         self._measured: dict[str, list[Measurement]] = defaultdict(list)  # by case
+        self._changed: set[str] = set()  # cases with measurements since `_undecided` was found
+        self._undecided: set[str] = set()
         self._calibration: dict[str, list[Measurement]] = defaultdict(list)  # of the kernel, by host
         for measurement in measurements:
             self._keep(measurement)
@@ -65,6 +67,7 @@ class HostSchedule:
             self._calibration[measurement.host].append(measurement)
             return
         self._measured[measurement.case].append(measurement)
+        self._changed.add(measurement.case)
         if measurement.machine and measurement.status != "not_tried":
             self.machine_of.setdefault(measurement.case, measurement.machine)
 
@@ -176,10 +179,17 @@ class HostSchedule:
         known = self.machine_of.get(case)
         return known == machine if known else all(lane.machine == machine for lane in self.lanes.values())
 
-    def waiting(self) -> dict[str, int]:
-        """Return the number of cases that lack first passes and a host, by the machine key that they need; empty for any."""
-        found = {key: sum(bool(self._passes_left(case)) for case in cases) for key, cases in self._free.items()}
-        return {key: count for key, count in found.items() if count}
+    def waiting(self) -> dict[str, list[str]]:
+        """Return the cases that lack first passes and a host, by the machine key that they need; empty for any."""
+        found = {key: [case for case in cases if self._passes_left(case)] for key, cases in self._free.items()}
+        return {key: cases for key, cases in found.items() if cases}
+
+    def n_undecided(self) -> int:
+        """Return the number of undecided cases."""
+        self._undecided -= self._changed
+        self._undecided.update(case for case in self._changed if undecided_cases(self._measured[case]))
+        self._changed.clear()
+        return len(self._undecided)
 
     def undecided_without_host(self) -> dict[str, int]:
         """Return the number of undecided cases without a host, by machine key."""

@@ -324,16 +324,20 @@ def _cluster_progress(*, quiet: bool) -> Iterator[Callable[[ClusterProgress], No
 
 
 def _cluster_in_words(progress: ClusterProgress) -> str:
-    """Return the number of hosts, of finished blocks, and the remaining time."""
+    """Return the number of hosts, of finished blocks and of undecided cases, and the remaining time."""
     parts = [counted(progress.n_hosts, "host"), f"{progress.blocks_done:,} of {counted(progress.blocks, 'block')}"]
+    return " · ".join([*parts, *_what_is_left(progress)])
+
+
+def _what_is_left(progress: Progress | ClusterProgress) -> list[str]:
+    """Return the number of undecided cases, and the time left, where they are known."""
+    parts = []
+    if progress.n_undecided is not None:
+        parts.append(counted(progress.n_undecided, "undecided case"))
     if progress.seconds_left is not None:
-        parts.append(_time_left(progress.seconds_left))
-    return " · ".join(parts)
-
-
-def _time_left(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} left"
+        minutes, seconds = divmod(round(progress.seconds_left), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    return parts
 
 
 def _pass_in_words(progress: Progress) -> str:
@@ -341,11 +345,7 @@ def _pass_in_words(progress: Progress) -> str:
     parts = [f"pass {progress.planned.number + 1}"]
     if progress.planned.repeats:
         parts[0] += f" repeats pass {progress.planned.repeats.pass_number + 1}"
-    if progress.n_undecided is not None:
-        parts.append(counted(progress.n_undecided, "undecided case"))
-    if progress.seconds_left is not None:
-        parts.append(_time_left(progress.seconds_left))
-    return " · ".join(parts)
+    return " · ".join([*parts, *_what_is_left(progress)])
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
@@ -272,6 +273,51 @@ def test_a_worker_that_is_asked_again_because_it_is_silent_does_not_keep_a_run_a
 )
 def test_the_remaining_time_is_that_of_complete_blocks_divided_among_hosts(of_blocks, n_left, n_hosts, seconds):
     assert cluster_passes.seconds_left(of_blocks, n_left, n_hosts) == seconds
+
+
+def test_a_run_whose_machine_has_no_host_left_says_what_it_needs(run, monkeypatch):
+    monkeypatch.setattr(cluster_passes, "RETURN_SECONDS", 0.0)
+    key = "EPYC, 2 cores, a b (1a2b3c4d)"
+    run.folder.note_machines({key: {"label": "a b"}})
+    first = run.passes({"left": key})
+    measured = run.client.measured
+
+    def measure_once(job, worker):
+        found = measured(job, worker)
+        run.client.faults[worker] = HarnessFailure("power cut")
+        return found
+
+    run.client.measured = measure_once
+    with pytest.raises(HarnessFailure, match="power cut"):
+        first.measure()
+    with pytest.raises(HarnessFailure) as raised:
+        run.passes({"right": "x"}).measure()
+    assert str(raised.value) == (
+        f"1 case cannot be measured: no host with the machine key {key!r} is left. Start a dask worker on a host with the "
+        "same processor, cores, memory and system, and JACOBENCH_MACHINE_LABEL='a b'. "
+        f"Or measure it in a new run with --case {run.plan.suite.cases[0].name}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("cases", "labels", "ends"),
+    [
+        (("a", "b"), [""], "memory and system. Or measure them in a new run with --case a --case b"),
+        ("abcd", ["y", "x", "y"], "LABEL=x or JACOBENCH_MACHINE_LABEL=y. Or measure them in a new run with --case"),
+    ],
+)
+def test_of_many_cases_without_a_host_none_is_named(cases, labels, ends):
+    assert cluster_passes.ways_on(cases, labels).endswith(ends)
+
+
+@pytest.mark.parametrize(("limit", "n_undecided"), [(None, None), (-1.0, None), (1000.0, 4)])
+def test_while_further_passes_may_begin_the_time_left_is_until_their_limit(run, monkeypatch, limit, n_undecided):
+    monkeypatch.setattr(host_schedule, "further_passes", lambda *_: iter(()))
+    run.passes({"one": "m"}, deadline=None if limit is None else time.monotonic() + limit).measure()
+    assert {each.n_undecided for each in run.progress[:-1]} == {None}
+    assert run.progress[-1].n_undecided == n_undecided
+    least = 0.0 if n_undecided is None else limit / 2
+    assert all(least <= each.seconds_left <= least + 1000 for each in run.progress)
 
 
 def test_a_run_with_all_first_passes_waits_for_no_lost_host(run, monkeypatch):

@@ -117,7 +117,7 @@ def test_a_case_without_a_host_of_its_machine_waits(run):
     found = everything(run, "other")
     assert lost.case in {case for _, case, _ in found}, "nothing of it was complete"
     assert "a" not in {case for _, case, _ in found}
-    assert run.schedule.waiting() == {"m": 1}
+    assert run.schedule.waiting() == {"m": ["a"]}
     run.add("new", "m")
     assert everything(run, "new", "other") == [("new", "a", 1), ("new", "a", 2)]
 
@@ -134,6 +134,18 @@ def test_only_cases_that_lack_first_passes_wait_for_a_host(run):
     assert resumed.measure("right") is None
     assert resumed.schedule.waiting() == {}
     assert resumed.schedule.undecided_without_host() == {"x": 3}
+
+
+def test_undecided_cases_are_counted_as_they_are_measured(run):
+    run.decided = {"b", "d"}
+    run.add("one", "m")
+    assert run.schedule.n_undecided() == 0
+    counts = []
+    while run.measure("one") is not None:
+        counts.append(run.schedule.n_undecided())
+    assert counts[-1] == len(host_schedule.undecided_cases(run.measurements)) == 4
+    assert max(counts) == 6, "after their first pass none is decided"
+    assert Run(run.measurements).schedule.n_undecided() == 4
 
 
 def test_skipped_cases_delay_no_first_pass(run):
