@@ -21,11 +21,12 @@ from jacobench.graphs.errors import BadInput
 from jacobench.graphs.wording import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from distributed import Client
 
 CONNECT_SECONDS = 30.0  # Dask's limit for an answer
+PATIENCE_SECONDS = 2.0  # before it is announced what is waited for
 GRACE_SECONDS = 5.0  # in addition: its limit does not end all of its waits
 EXPECTED = "expected local:N, an address such as tcp://host:8786, a scheduler file, or file.py:function"
 
@@ -53,8 +54,10 @@ def check_installed() -> None:
 
 
 @contextmanager
-def connected(cluster: str | Client) -> Iterator[Client]:
+def connected(cluster: str | Client, announce: Callable[[str], object] = lambda _step: None) -> Iterator[Client]:
     """Connect to a cluster, and leave it at the end; what was started for this run is ended.
+
+    `announce` is called if no scheduler has answered within `PATIENCE_SECONDS`.
 
     Raises BadInput if a specification is invalid, or nothing answers within `CONNECT_SECONDS`.
     """
@@ -63,7 +66,7 @@ def connected(cluster: str | Client) -> Iterator[Client]:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")  # differing versions are reported by host
         stack.enter_context(_silence())
-        yield cluster if not isinstance(cluster, str) else stack.enter_context(_client(cluster))
+        yield cluster if not isinstance(cluster, str) else stack.enter_context(_client(cluster, announce))
 
 
 def silence() -> dict[logging.Logger, int]:
@@ -92,9 +95,9 @@ def _silence() -> Iterator[None]:
 
 
 @contextmanager
-def _client(spec: str) -> Iterator[Client]:
+def _client(spec: str, announce: Callable[[str], object]) -> Iterator[Client]:
     with ExitStack() as stack:
-        client = _connect(spec, _target(spec, stack))
+        client = _connect(spec, _target(spec, stack), announce)
         stack.callback(_close, client)
         yield client
 
@@ -189,7 +192,7 @@ def _users_cluster(spec: str, path: Path, name: str, stack: ExitStack) -> Any:
     return made
 
 
-def _connect(spec: str, target: Any) -> Client:
+def _connect(spec: str, target: Any, announce: Callable[[str], object]) -> Client:
     from distributed import Client  # noqa: PLC0415  (an extra)
 
     if isinstance(target, Client):
@@ -205,7 +208,7 @@ def _connect(spec: str, target: Any) -> Client:
     Thread(target=make, daemon=True).start()
     limit = CONNECT_SECONDS + GRACE_SECONDS
     try:
-        found = made.get(timeout=limit)
+        found = _first(made, limit, lambda: announce(f"connecting to {spec} (up to {limit:g} s)"))
     except Empty:
         found = TimeoutError(f"connected, but received nothing within {limit:g} s; is it the address of a scheduler?")
     if isinstance(found, (OSError, TimeoutError, ValueError, TypeError, RuntimeError, KeyError)):
@@ -214,3 +217,12 @@ def _connect(spec: str, target: Any) -> Client:
     if isinstance(found, Exception):
         raise found
     return found
+
+
+def _first(answers: Queue[Client | Exception], limit: float, announce: Callable[[], object]) -> Client | Exception:
+    """Return the first answer, and announce that it is waited for; raises Empty if there is none within the limit."""
+    try:
+        return answers.get(timeout=PATIENCE_SECONDS)
+    except Empty:
+        announce()
+    return answers.get(timeout=limit - PATIENCE_SECONDS)

@@ -14,7 +14,7 @@ import msgspec
 
 from jacobench.bench.cluster.block_files import pack
 from jacobench.bench.cluster.cluster_calls import alive_workers, ask_workers, uploaded
-from jacobench.bench.cluster.cluster_connection import connected
+from jacobench.bench.cluster.cluster_connection import PATIENCE_SECONDS, connected
 from jacobench.bench.cluster.cluster_passes import ClusterPasses
 from jacobench.bench.cluster.host_survey import SURVEY_SECONDS, SurveyJob, examine_host
 from jacobench.bench.cluster.hosts import HostFinder, has_answered, machines_line, most_frequent_machine
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 MOST_CAUSES = 3  # in the line of a run for which no host can be used
 WAIT_SECONDS = 1.0  # between looks for a first worker
-PATIENCE_SECONDS = 2.0  # before it is announced that the hosts are asked
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def ready_cluster(
     """Connect to a cluster and prepare its hosts; report those that cannot be used, and differing versions.
 
     `machine` is the key that ``same_machine`` asks for; default: the most frequent one. `announce` is called with what
-    is done after `PATIENCE_SECONDS`. It is not called before a scheduler has answered, so that an error is one line.
+    is waited for after `PATIENCE_SECONDS`: an answer of the scheduler, then those of the hosts.
 
     Raises BadInput if nothing answers, or no host can be used.
     """
@@ -73,7 +72,7 @@ def ready_cluster(
     own = code_versions(planned, chosen.suite)
     began = time.monotonic()
     with ExitStack() as stack:
-        client = stack.enter_context(connected(cluster))
+        client = stack.enter_context(connected(cluster, announce))
         files = _files(chosen, own.files)
         archive = pack(files, Path(stack.enter_context(TemporaryDirectory())))
         stack.enter_context(uploaded(client, archive))
@@ -105,7 +104,7 @@ def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, 
     """
     options = RunOptions("smoke")
     began = time.monotonic()
-    with connected(cluster) as client:
+    with connected(cluster, say) as client:
         finder = HostFinder(client, SurveyJob(options), code_versions(plan(options), options.suite))
         found = _find_first(finder, say, say, began)
         hosts = found.hosts

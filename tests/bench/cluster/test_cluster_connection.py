@@ -19,10 +19,16 @@ pytestmark = pytest.mark.cluster
 def test_an_address_that_accepts_connections_but_never_answers_is_refused(monkeypatch):
     monkeypatch.setattr(cluster_connection, "CONNECT_SECONDS", 0.3)
     monkeypatch.setattr(cluster_connection, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(cluster_connection, "PATIENCE_SECONDS", 0.1)
+    announced = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         spec = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(BadInput, match="no scheduler answers"), cluster_connection.connected(spec):
+        with (
+            pytest.raises(BadInput, match="no scheduler answers"),
+            cluster_connection.connected(spec, announced.append),
+        ):
             pass
+    assert announced == [f"connecting to {spec} (up to 0.5 s)"]
 
 
 def test_the_loggers_of_the_caller_are_as_before():
