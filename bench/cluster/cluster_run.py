@@ -97,16 +97,18 @@ def _causes(lines: Sequence[str]) -> str:
     return "; ".join(shown + more) or "its workers have ended"
 
 
-def examine_hosts(cluster: str, say: Callable[[str], object]) -> list[dict[str, Any]]:
+def examine_hosts(
+    cluster: str, say: Callable[[str], object], announce: Callable[[str], object] = lambda _step: None
+) -> list[dict[str, Any]]:
     """Run the checks of `doctor` on each host of a cluster; raises BadInput if nothing answers.
 
     Returns for each host its name, machine key, number of dask workers, and findings.
     """
     options = RunOptions("smoke")
     began = time.monotonic()
-    with connected(cluster, say) as client:
+    with connected(cluster, announce) as client:
         finder = HostFinder(client, SurveyJob(options), code_versions(plan(options), options.suite))
-        found = _find_first(finder, say, say, began)
+        found = _find_first(finder, say, announce, began)
         hosts = found.hosts
         for line in found.lines:
             say(line)

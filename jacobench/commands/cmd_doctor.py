@@ -57,7 +57,7 @@ def _cluster(spec: str, *, as_json: bool) -> None:
     check_installed()
     from jacobench.bench.cluster.cluster_run import examine_hosts
 
-    found = examine_hosts(spec, console.stderr().print)
+    found = examine_hosts(spec, console.stderr().print, console.announce)
     if as_json:
         _print_json(found)
         return

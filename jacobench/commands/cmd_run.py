@@ -150,8 +150,8 @@ def _measure(options: RunOptions, out: Path | None, resume: Path | None, *, quie
     try:
         if cluster:
             _silence_dask()
-        say = console.stderr().print
-        with api.ready(cluster, settings, say, machine, (lambda _step: None) if quiet else say) as hosts:
+        announce = (lambda _step: None) if quiet else console.announce
+        with api.ready(cluster, settings, console.stderr().print, machine, announce) as hosts:
             if folder and (other := absolute(options).cluster):
                 folder.note_cluster(other)
             _measure_on(hosts, options, out, folder, quiet=quiet)

@@ -52,6 +52,12 @@ def stderr() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+def announce(step: str) -> None:
+    """Print what is waited for, on a terminal only: in a file, an error stays one line."""
+    if stderr().is_terminal:
+        stderr().print(step)
+
+
 def columns(headings: Sequence[str], rows: Iterable[Sequence[Any]], whole: Sequence[str] = ()) -> Any:
     """Return a plain table: headings, then one line per row; long cells are folded, but not in the last columns, `whole`."""
     from jacobench.reports.render.text_tables import rich_table

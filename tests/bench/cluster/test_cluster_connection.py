@@ -7,6 +7,7 @@ import socket
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 import jacobench as jb
 from jacobench.bench.cluster import cluster_connection, cluster_run
@@ -40,12 +41,16 @@ def test_the_loggers_of_the_caller_are_as_before():
     assert before != [logging.CRITICAL + 1] * 4
 
 
-@pytest.mark.parametrize(("options", "said"), [([], "asking\n"), (["--quiet"], "")])
-def test_what_is_done_before_the_first_progress_is_announced_unless_quiet(options, said, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("options", "is_terminal", "said"), [([], True, "asking\n"), (["--quiet"], True, ""), ([], False, "")]
+)
+def test_what_is_waited_for_is_announced_on_a_terminal(options, is_terminal, said, monkeypatch, capsys):
     def ready(_cluster, _options, _say, _machine, announce):
         announce("asking")
         raise BadInput("no host")
 
+    terminal = Console(stderr=True, force_terminal=is_terminal)
+    monkeypatch.setattr("jacobench.commands.console.stderr", lambda: terminal)
     monkeypatch.setattr("jacobench.api.ready", ready)
     monkeypatch.setattr("jacobench.commands.cmd_run._silence_dask", lambda: None)  # for all tests of this process
     with pytest.raises(BadInput, match="no host"):

@@ -164,8 +164,7 @@ def test_a_cluster_that_cannot_be_used_is_one_line_and_leaves_nothing(name, fold
     before = sorted(folder.iterdir())
     done = jacobench("run", "--suite", "suite.toml", "--cluster", spec, cwd=folder, timeout=60)
     assert done.returncode == 2, done.stderr
-    *connecting, line = done.stderr.splitlines()
-    assert connecting == ([f"connecting to {spec} (up to 35 s)"] if name == "address" else [])
+    (line,) = done.stderr.splitlines()
     assert said in line
     assert done.stdout == ""
     assert sorted(set(folder.iterdir()) - {folder / "__pycache__"}) == before
