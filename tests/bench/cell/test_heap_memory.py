@@ -217,6 +217,7 @@ def test_measured_peaks_lie_within_5_percent_of_the_predicted_ones_above_1_mib(f
     assert {what: by for what, by in off.items() if abs(float(by[:-1])) > 5} == {}
 
 
+@pytest.mark.long
 @memray_only
 def test_figures_repeat_from_process_to_process(figures):
     """They agree to within 1 % and a quarter of the resolution: Python's own objects may differ by 1 KiB."""

@@ -275,6 +275,7 @@ def test_the_remaining_time_is_that_of_complete_blocks_divided_among_hosts(of_bl
     assert cluster_passes.seconds_left(of_blocks, n_left, n_hosts) == seconds
 
 
+@pytest.mark.cluster
 def test_a_run_whose_machine_has_no_host_left_says_what_it_needs(run, monkeypatch):
     monkeypatch.setattr(cluster_passes, "RETURN_SECONDS", 0.0)
     key = "EPYC, 2 cores, a b (1a2b3c4d)"

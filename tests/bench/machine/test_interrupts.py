@@ -12,6 +12,8 @@ from jacobench.bench.machine.interrupts import ENDING, CleanupStack, interrupt_o
 
 @pytest.mark.parametrize("number", ENDING)
 def test_the_first_signal_interrupts_and_the_cleanup_ends(number):
+    for each in ENDING:
+        signal.signal(each, signal.SIG_DFL)  # nohup ignores SIGHUP, also for the processes that it starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupt_on_signals()
     undone = []

@@ -47,6 +47,7 @@ def kind(found):
     return f"{'drift' if found.change.is_drift else 'step'} {'up' if found.size.ratio > 1 else 'down'}"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("n", [14, 60])
 def test_noise_is_not_called_a_change(noise, n):

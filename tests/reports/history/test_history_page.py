@@ -118,6 +118,7 @@ def test_a_line_goes_through_every_run():
     assert 'aria-label="a &amp; b"' in svg
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not CHROMIUM and not os.environ.get("CI"), reason="there is no Chromium here, and this is not CI")
 def test_it_opens_in_a_browser_without_complaints(text, tmp_path):
     path = tmp_path / "history.html"

@@ -123,6 +123,7 @@ def test_the_law_is_drawn_through_what_was_measured_and_no_further(standard):
     assert "batch^2.00, predicted exponent 2.00: agrees" in note
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "status", ["wrong", "unsupported", "out_of_memory", "timeout", "crashed", "error", "not_tried", "over_budget", "ok"]
 )
@@ -288,6 +289,7 @@ def test_unknown_names_offer_the_nearest(standard):
             draw()
 
 
+@pytest.mark.long
 def test_drawing_needs_no_pyplot_and_changes_no_setting():
     code = (
         "import sys, matplotlib; before = matplotlib.rcParams.copy()\n"

@@ -38,6 +38,7 @@ def test_most_rows_of_the_same_code_are_clear_after_six_pairs(figures, recorded)
     assert interim_looks[16] < 0.05 * len(recorded)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("slowdown", "power"), [(0.03, 0.80), (0.05, 0.95), (0.10, 0.99)])
 def test_the_power_that_is_promised_for_each_workload(figures, recorded, slowdown, power):
     outcome = figures.gate(recorded, slowdown)

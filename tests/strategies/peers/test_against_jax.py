@@ -88,6 +88,7 @@ def assert_vjp_gives(graph, leaves, seed, expected):
         assert np.max(np.abs(bars[name][0] - array)) <= TOLERANCE[graph.dtype.name] * scale, name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("case", CASES)
 def test_vjp_agrees_with_jax(case, dtype):
