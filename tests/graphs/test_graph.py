@@ -58,6 +58,7 @@ def in_autograd(leaves, dtype):
     yield pytest.importorskip("autograd.numpy"), leaves
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("library", [in_jax, in_torch, in_autograd])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", OPS)

@@ -521,6 +521,7 @@ def test_the_generator_knows_every_op():
     assert MAKERS.keys() == {name for name, op in OPS.items() if op.like is None and op.is_differentiable}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_every_strategy_agrees_with_vjp(dtype):
     seen = set()

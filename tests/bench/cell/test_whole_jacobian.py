@@ -313,6 +313,7 @@ def test_a_strategy_over_the_budget_is_not_computed():
 # ---- predictions
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "wrt"),
     [

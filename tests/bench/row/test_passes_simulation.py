@@ -30,6 +30,7 @@ def check(found):
     assert found["times_covered"].mean() >= 0.95
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("noise", ["recorded, loaded", "slow cells", "two modes"])
 def test_false_winners_are_rare_and_intervals_cover_the_truth(passes, noise):
     check(passes.outcomes(passes.NOISES[noise](), 30))

@@ -43,6 +43,7 @@ def test_a_pair_of_which_none_is_cheaper_at_the_largest_size_is_undecided_and_ne
         assert found.decided or not found.outcome.startswith("never")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_passes", [3, 5, 10])
 def test_its_interval_covers_the_truth_as_often_as_it_says(n_passes):
     rng = np.random.default_rng(3)

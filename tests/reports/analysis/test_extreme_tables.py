@@ -75,6 +75,7 @@ def test_the_best_strategy_is_ahead_only_with_several_passes(name, runs):
             assert ahead.empty
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_a_crossover_has_a_place_in_the_range_or_none(name, runs):
     found = crossovers(runs[name].table, runs[name].passes)
@@ -85,6 +86,7 @@ def test_a_crossover_has_a_place_in_the_range_or_none(name, runs):
         assert crossed.query("quantity == 'seconds'").empty
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_growth_is_finite_and_its_sentences_are_whole(name, runs, sentence_flaws):
     found = growth(runs[name].table, runs[name].passes)
@@ -94,6 +96,7 @@ def test_growth_is_finite_and_its_sentences_are_whole(name, runs, sentence_flaws
         assert found.empty
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_a_size_that_fits_is_possible(name, runs):
     for knob in KNOBS:

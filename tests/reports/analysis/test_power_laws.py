@@ -27,6 +27,7 @@ def test_exact_values_give_the_exact_law(fixed, exponent):
     assert law.r_squared == pytest.approx(1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n_passes", [3, 5, 10])
 @pytest.mark.parametrize("fixed", FLAT.values(), ids=FLAT)
 def test_the_interval_covers_the_exponent_as_often_as_it_says(fixed, n_passes):

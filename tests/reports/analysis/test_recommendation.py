@@ -64,6 +64,7 @@ def test_what_is_missing_is_said(times, status, decision, strategy):
     assert line["strategy"] == strategy or math.isnan(strategy)
 
 
+@pytest.mark.long
 def test_identical_strategies_are_rarely_distinguished():
     rng = np.random.default_rng(6)
     noise = np.exp(0.03 * rng.standard_normal((300, 2, 5)))

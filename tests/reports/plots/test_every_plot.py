@@ -180,6 +180,7 @@ def test_the_plots_of_each_machine_are_readable(everything, given):
             check_readable(plot.figure)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RUN_NAMES)
 @pytest.mark.parametrize("kind", PLOTS)
 def test_every_plot_comes_out_or_says_what_is_missing(kind, name, everything, given):
@@ -211,6 +212,7 @@ def test_what_a_kind_says_is_missing():
     assert all(len(reason) > 20 for reason in reasons.values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in NOTHING_IN_COMMON])
 def test_two_runs_in_one_plot(name, everything, given):
     plot = comparison(given.run(everything, name="old"), RUNS[name](everything, given))["comparison"]

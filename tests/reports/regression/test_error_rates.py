@@ -19,6 +19,7 @@ ROWS = {
 ENOUGH = 4  # lines: the noises that follow are made alike
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("title", ROWS)
 def test_a_table_has_the_lines_of_the_page(figures, title):
     lines = list(islice(figures.TABLES[title](ROWS[title]), ENOUGH))

@@ -79,6 +79,7 @@ def test_a_size_that_one_side_lacks_is_left_out(machine, sweep):
     assert growth.line["case"] == "mlp-w16 … mlp-w128"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("law", [lambda w: 2e-5 + 1e-12 * w**2, lambda _w: 2e-5], ids=["hidden", "flat"])
 def test_a_power_that_fixed_costs_hide_is_settled_by_its_rows(machine, sweep, law):
     """Its exponent is undetermined, but no size is slower."""

@@ -68,6 +68,7 @@ def test_noise_that_is_made_up_gives_no_false_alarm_and_hides_little(figures, na
     assert share(figures.gate(times, 0.05), "regressed") > 0.9
 
 
+@pytest.mark.long
 def test_a_confirmed_ratio_is_not_the_one_that_made_the_row_a_candidate(figures, recorded):
     """The estimate of stage one is too large for candidates, because they are selected for it."""
     outcome = figures.gate(recorded[::2], 0.02)
@@ -95,6 +96,7 @@ def test_a_stage_that_is_cut_looks_at_its_last_pair():
     assert Stage(1, (6, 10), (0.1, 0.1), (0.1, 0.1)).up_to(6).interim_looks == (6,)
 
 
+@pytest.mark.long
 def test_a_head_whose_whole_process_is_slower_is_the_machines_doing(figures, recorded):
     """Rows and calibration kernel share the disturbances of a pair; a shift of both gives no verdict."""
     for slowdown, states in ((0.0, {"clear"}), (0.03, {"contaminated"})):

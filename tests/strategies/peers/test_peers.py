@@ -115,6 +115,7 @@ def test_every_peer_is_here():
     assert peers == {*LIBRARY, *ORIGINALS}
 
 
+@pytest.mark.long
 @each_graph
 @each_peer
 def test_a_peer_agrees_with_vjp_and_keeps_the_contract(peer, name):
