@@ -73,6 +73,7 @@ CHANGES = {
 """Setting → a change of it. The rest needs privileges or libraries, or has a test of its own."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("setting", CHANGES)
 def test_a_change_is_reported_and_undone(setting):
     if setting == "the CPU affinity" and len(os.sched_getaffinity(0)) < 2:

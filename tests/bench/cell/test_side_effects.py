@@ -29,6 +29,7 @@ def test_notes(after, printed, leaked, said):
     assert notes(NOTHING, after, printed, leaked) == said
 
 
+@pytest.mark.long
 def test_a_leak_is_what_is_held_without_the_result():
     kept = []
     assert heap_memory.leaked_bytes(lambda: bytearray(10**6)) < LEAK_BYTES

@@ -116,6 +116,7 @@ def test_decided_cases_are_measured_in_three_passes(run, machine):
     assert undecided_counts(found) == (0, 2)
 
 
+@pytest.mark.long
 def test_only_the_undecided_case_is_measured_further_until_the_time_is_over(run, machine):
     machine.open = {OPEN}
     seen = []

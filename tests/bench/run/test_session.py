@@ -370,6 +370,7 @@ def test_each_step_of_a_cell_is_announced(make_session):
     assert steps == ["measuring memory", "timing"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("strategy", ["vjp", "dense", "forward-sparse"])
 def test_a_whole_jacobian_is_measured_in_its_own_phases(make_session, strategy):
     make = partial(mlp_graph, [20, 30, 16], batch=3, loss=None, wrt=["b1", "x"])
@@ -389,6 +390,7 @@ def test_a_whole_jacobian_is_measured_in_its_own_phases(make_session, strategy):
     assert found["prepare"].floor_seconds is None
 
 
+@pytest.mark.long
 def test_a_leak_of_a_sparse_jacobian_is_found(make_session, plugin_file):
     file = plugin_file("""
         import scipy.sparse

@@ -55,6 +55,7 @@ def test_no_mark_without_an_entry():
             assert drawn.sum() > 0.5 * coarse.sum(), name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OPS)
 def test_large_patterns_take_no_more_than_a_few_vectors(name):
     for structure, ctx in contexts(name, batch=256, size=128):
