@@ -146,7 +146,7 @@ def cost(jacobian: Jacobian, ctx: ArgumentContext, n_seeds: int, n_entries: int)
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DenseJacobian:
     """One matrix (outputs, inputs) per argument of a node."""
 
@@ -161,7 +161,7 @@ class DenseJacobian:
         return cost(argument.jacobian, ctx, n_seeds, ctx.n_out * ctx.n_in)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DenseBlocks:
     """One matrix (outputs, inputs) per sample, for ops that do not mix samples."""
 

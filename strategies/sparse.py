@@ -45,7 +45,7 @@ def apply(seeds: Array, values: Array, pattern: Pattern) -> Array:
     return product
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SparseJacobian:
     """One CSR matrix (outputs, inputs) per argument of a node: its stored values, and a pattern that all points share."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from jacobench.strategies.tape import Linearizer, Pull
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PullByRule:
     """Pull back with the op's vjp rule; only the primals that it reads are kept."""
 

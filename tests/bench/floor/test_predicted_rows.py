@@ -8,6 +8,8 @@ from jacobench.bench.floor.predicted_rows import one_case, phases_of, predicted_
 from jacobench.bench.row.columns import tidy
 from jacobench.graphs.errors import BadInput
 from jacobench.reports.analysis.size_limits import what_fits
+from jacobench.strategies.reverse import Reverse
+from jacobench.strategies.vjp import PullByRule
 
 
 def test_a_case_is_made_of_a_sweeps_knobs():
@@ -54,6 +56,20 @@ def test_equal_layers_of_other_cases_do_not_change_a_prediction(spec):
     assert [2 * half[phase].peak_bytes for phase in half] == [one[phase].peak_bytes for phase in one]
     deeper = predicted(n_seeds=1, depth=3)
     assert deeper["linearize"].peak_bytes > one["linearize"].peak_bytes
+
+
+def test_rules_of_a_class_that_differ_in_their_state_have_their_own_costs():
+    class Repeated(PullByRule):
+        def __init__(self, times):
+            self.times = times
+
+        def cost(self, argument, ctx, n_seeds):
+            cost = super().cost(argument, ctx, n_seeds)
+            return cost._replace(pull_flops=self.times * cost.pull_flops)
+
+    graph = one_case({"width": 5, "depth": 2}).make()
+    once, thrice = (Reverse("mine", Repeated(times)).predict(graph, 1).phases["pullback"].flops for times in (1, 3))
+    assert thrice == 3 * once > 0
 
 
 def test_a_strategy_without_a_model_has_rows_without_predictions(tmp_path):
